@@ -1,0 +1,1 @@
+"""Typed settings and the contracts that every room shares."""

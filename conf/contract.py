@@ -1,0 +1,123 @@
+"""What every side of the product shares: the tables of a run, and the arm, partition and bucket of a user.
+
+Standard library and pyarrow only. `conf/contract_vectors.json` holds test vectors for readers in other languages.
+"""
+
+import hashlib
+import zlib
+from typing import Literal
+
+import pyarrow as pa
+
+IdKind = Literal["int64", "string"]
+UserId = int | str
+
+EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
+"""Why a list must not hold a source: the user has events with it, follows it, blocked it, or owns it."""
+
+AMOUNT_ONE = 2**16
+"""Fixed-point unit of `daily_partials.amount`: this many stand for a weight of 1."""
+
+_UTC = pa.timestamp("us", tz="UTC")
+
+
+def _id(kind: IdKind) -> pa.DataType:
+    return pa.int64() if kind == "int64" else pa.string()
+
+
+def daily_partials(kind: IdKind) -> pa.Schema:
+    """One row per (user, source, event) of one dataset and one partition day."""
+    return pa.schema(
+        [
+            ("user_id", _id(kind)),
+            ("source_id", _id(kind)),
+            ("event", pa.string()),
+            ("events", pa.int64()),  # number of events
+            ("amount", pa.int64()),  # Σ of the weight column (1 per event without one), in units of 1 / AMOUNT_ONE
+            ("last_ts", _UTC),
+        ]
+    )
+
+
+def interactions(kind: IdKind) -> pa.Schema:
+    """One row per (user, source) with positive weight over the windows, sorted by user_id, source_id."""
+    return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("weight", pa.float64()), ("last_ts", _UTC)])
+
+
+def exclusions(kind: IdKind) -> pa.Schema:
+    """One row per (user, source, reason), reason in EXCLUSION_REASONS."""
+    return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("reason", pa.string())])
+
+
+def sources(kind: IdKind) -> pa.Schema:
+    """One row per source of the catalogue or of the interactions, with its popularity over the windows."""
+    return pa.schema(
+        [
+            ("source_id", _id(kind)),
+            ("eligible", pa.bool_()),  # may be recommended at as_of
+            ("category", pa.string()),  # null: unknown
+            ("owner_id", _id(kind)),  # user who owns it; null: unknown
+            ("users", pa.int64()),  # users with an interaction
+            ("weight", pa.float64()),  # Σ of their weights
+        ]
+    )
+
+
+def holdout(kind: IdKind) -> pa.Schema:
+    """One row per (user, source) that the user newly engaged with in the hold-out days."""
+    return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("weight", pa.float64())])
+
+
+def audience(kind: IdKind) -> pa.Schema:
+    """One row per user who must get a list."""
+    return pa.schema([("user_id", _id(kind))])
+
+
+def user_factors(kind: IdKind) -> pa.Schema:
+    """One row per user with interactions, sorted by user_id; `factors` has `train.factors` float32."""
+    return pa.schema([("user_id", _id(kind)), ("factors", pa.list_(pa.float32()))])
+
+
+def source_factors(kind: IdKind) -> pa.Schema:
+    """One row per source with interactions, sorted by source_id."""
+    return pa.schema([("source_id", _id(kind)), ("factors", pa.list_(pa.float32()))])
+
+
+def lists(kind: IdKind) -> pa.Schema:
+    """One row per user with a list of their own."""
+    return pa.schema(
+        [
+            ("user_id", _id(kind)),
+            ("source_ids", pa.list_(_id(kind))),  # best first, no duplicates, at most lists.n
+            ("scores", pa.list_(pa.float32())),  # as long as source_ids, finite, descending
+            ("personal", pa.bool_()),  # false: the fallback list minus the user's exclusions
+        ]
+    )
+
+
+def snapshot(kind: IdKind) -> pa.Schema:
+    """One row per user: what is pushed, record for record; sorted by (partition, seq)."""
+    return pa.schema(
+        [
+            ("partition", pa.int32()),  # partition_of(user_id, P)
+            ("seq", pa.int64()),  # dense from 0 within the partition, in order of user_id
+            ("user_id", _id(kind)),
+            ("source_ids", pa.list_(_id(kind))),
+            ("scores", pa.list_(pa.float32())),
+        ]
+    )
+
+
+def arm_of(user_id: UserId, salt: str) -> int:
+    """The user's place 0 … 9,999 in the rollout: in the treatment when it is below the share in basis points."""
+    return int(hashlib.sha256(f"{salt}|{user_id}".encode()).hexdigest()[:8], 16) % 10_000
+
+
+def partition_of(user_id: UserId, partitions: int) -> int:
+    """The Kafka partition of a user: crc32 of the id as UTF-8, modulo `partitions`."""
+    return zlib.crc32(str(user_id).encode()) % partitions
+
+
+def bucket_of(user_id: UserId, partitions: int, buckets: int) -> int:
+    """The Redis hash of a user within their partition, 0 … buckets − 1."""
+    return zlib.crc32(str(user_id).encode()) // partitions % buckets

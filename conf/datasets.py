@@ -1,0 +1,79 @@
+"""Settings of the datasets that a product reads: where they lie, how they are dirty, what a gap in them means."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from conf.base import Strict
+from conf.windows import WindowText
+
+
+class Columns(Strict):
+    """Names of the columns in the files; the product's own names are the defaults."""
+
+    user_id: str = "user_id"
+    """Column with the user."""
+    source_id: str = "source_id"
+    """Column with the source."""
+    event: str = "event"
+    """Column with the event's name."""
+    ts: str = "ts"
+    """Column with the UTC time of the event."""
+    weight: str | None = None
+    """Column that multiplies an event's weight (a quantity, a duration); none: every event counts once."""
+
+
+class Dataset(Strict):
+    """A folder of `dt=YYYY-MM-DD/*.parquet`."""
+
+    path: str
+    """URI, or a path below `data_root`."""
+    success_marker: str | None = "_SUCCESS"
+    """File that marks a partition as complete; a partition without it counts as missing. null: never asked for."""
+
+
+class EventDataset(Dataset):
+    """Events of users with sources, read over a sliding window of days."""
+
+    window: WindowText = "28 days ago:today"
+    """Half-open window of UTC days relative to `--as-of`, e.g. "10 days ago:today" for the ten complete days before."""
+    on_missing: Literal["fail", "wait", "shrink"] = "fail"
+    """A missing or empty partition: `fail` stops the run, `wait` exits 75 so that the scheduler retries, `shrink` goes
+    on without it and records it in the manifest."""
+    max_missing_days: int = Field(default=1, ge=0)
+    """With `shrink`: days that may be missing or empty in the window before the run stops all the same."""
+    day_of: Literal["event", "ingestion"] = "event"
+    """What `dt` is: the day of the event (every `ts` lies in it) or the day on which the event arrived."""
+    lateness_days: int = Field(default=0, ge=0)
+    """With `day_of: ingestion`: days that an event may be older than its partition; later ones are bad rows."""
+    ignore_events: tuple[str, ...] = ()
+    """Event names that are left out on purpose; any other name without a weight stops the run."""
+    bad_row_budget: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of a day's rows that may be dropped for null ids, null or impossible times; what was dropped
+    is counted in the manifest."""
+    columns: Columns = Columns()
+    """Names of the columns in the files."""
+
+
+class SnapshotDataset(Dataset):
+    """A table whose newest partition before or on `--as-of` holds everything that is true now."""
+
+    max_age_days: int = Field(default=14, ge=0)
+    """Days that the newest partition may be older than `--as-of` before the run stops."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our column name → the name in the files, where they differ."""
+
+
+class Datasets(Strict):
+    """What the product reads; one event dataset and nothing else is enough."""
+
+    events: dict[str, EventDataset] = Field(min_length=1)
+    """Event datasets by name, each with a window and policies of its own."""
+    subscriptions: SnapshotDataset | None = None
+    """(user_id, source_id) that users follow already: never recommended to them."""
+    sources: SnapshotDataset | None = None
+    """(source_id, status, category, owner_id, created_at): the catalogue; what is not in it is not eligible."""
+    blocks: SnapshotDataset | None = None
+    """(user_id, source_id) that users blocked: never recommended to them."""
+    audience: SnapshotDataset | None = None
+    """(user_id) of everybody who must get a list; none: every user with interactions or exclusions."""

@@ -1,0 +1,176 @@
+"""Settings of one product: what `conf/<product>.yml` may say, with unit and effect of each field."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from conf.base import Bytes, Strict
+from conf.datasets import Datasets
+from conf.errors import ConfigError
+from conf.gates import GateSettings
+from conf.share import Share
+
+
+def _product_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+        raise ValueError(f"{name!r}: a product is lower-case letters, digits and _, starting with a letter, at most 40")
+    return name
+
+
+class InteractionSettings(Strict):
+    """How events become one weight per (user, source): Σ weight of the event · 2^(−age_days / half_life_days)."""
+
+    event_weights: dict[str, float] = Field(min_length=1)
+    """Event name → weight, which may be 0 or negative; an event name that is neither here nor ignored stops the run."""
+    half_life_days: float = Field(default=7.0, gt=0)
+    """Days after which an event counts half."""
+    exclude_seen: bool = True
+    """Never recommend a source that the user has any event with in the windows."""
+
+
+class SplitSettings(Strict):
+    """The temporal hold-out on which a recipe is judged before it is refit on everything."""
+
+    holdout_days: int = Field(default=2, ge=1)
+    """Days before `--as-of` that the judged model does not see; what users newly engage with in them is the truth."""
+    min_users: int = Field(default=50, ge=1)
+    """Users with something new in the hold-out below which the recipe is not judged (and the manifest says so)."""
+
+
+class TrainSettings(Strict):
+    """The embeddings."""
+
+    algorithm: Literal["als"] = "als"
+    """`als`: implicit-feedback alternating least squares (Hu, Koren, Volinsky 2008) by the library `implicit`."""
+    factors: int = Field(default=64, ge=1, le=1024)
+    """Dimensions of the embeddings."""
+    iterations: int = Field(default=12, ge=1)
+    """Alternations; each one solves for all users and all sources once."""
+    regularization: float = Field(default=20.0, ge=0)
+    """λ: pulls factors towards zero; usable values move with `alpha`."""
+    alpha: float = Field(default=10.0, gt=0)
+    """α: confidence of an interaction is 1 + α · weight / mean weight."""
+    seed: int = 7
+    """Start of the random factors; the same seed, data and threads give the same factors bit for bit."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of the training; 0: every core of the machine."""
+    max_memory: Bytes = 4 * 2**30
+    """Bytes that training may need; a larger estimate is refused before it starts."""
+
+
+class ListSettings(Strict):
+    """The lists that users get."""
+
+    n: int = Field(default=50, ge=1, le=1000)
+    """Sources in a list, at most."""
+    fallback_size: int = Field(default=200, ge=1)
+    """Sources kept in the fallback list (the popular ones), so that personal exclusions still leave `n`."""
+    max_per_category: int | None = Field(default=None, ge=1)
+    """Sources of one category in a list, at most; null: no cap."""
+    max_per_owner: int | None = Field(default=None, ge=1)
+    """Sources of one owner in a list, at most; null: no cap."""
+    min_score: float | None = None
+    """Score below which a source is left out, even if the list stays short; null: no limit."""
+
+
+class RolloutSettings(Strict):
+    """Who is served by a run."""
+
+    share: float = Field(default=1.0, ge=0, le=1)
+    """Fraction of the audience that a run computes and serves, in steps of 0.0001; `--audience-share` overrides it."""
+    salt: str = "discovery-1"
+    """Seasons the hash that assigns users to arms; another salt draws another share of the audience."""
+    max_manual_share: float = Field(default=0.25, ge=0, le=1)
+    """Largest share of a run that no scheduler started."""
+    max_change_of_users: float = Field(default=0.5, gt=0)
+    """Relative change of users against the run that is replaced (share for share), at most, to promote."""
+
+    @model_validator(mode="after")
+    def _shares_are_basis_points(self) -> "RolloutSettings":
+        try:
+            for value in (self.share, self.max_manual_share):
+                Share.fraction(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+class PublishSettings(Strict):
+    """The way through Kafka into Redis."""
+
+    partitions: int = Field(default=8, ge=1, le=4096)
+    """Kafka partitions of the product's topic, which are the units of loading; fixed once the topic exists."""
+    replication: int = Field(default=1, ge=1)
+    """Replicas of the topic, when the job creates it."""
+    users_per_bucket: int = Field(default=100, ge=1)
+    """Users that share one Redis hash; more than `hash-max-listpack-entries` would cost memory."""
+    scores: bool = True
+    """Whether a list carries its scores."""
+    retention_hours: int = Field(default=24 * 35, ge=1)
+    """Hours that the topic keeps its messages; at least four runs, so that Redis can be rebuilt."""
+    load_deadline_seconds: int = Field(default=3600, ge=1)
+    """Seconds from BEGIN until the run must serve; then it is FAILED."""
+    stall_seconds: int = Field(default=120, ge=1)
+    """Seconds without any progress of a load until it is FAILED."""
+    delivery_timeout_seconds: int = Field(default=120, ge=1)
+    """Seconds within which the broker must acknowledge a record."""
+
+
+class SparkSettings(Strict):
+    """Spark, where the command line or the cluster does not say otherwise."""
+
+    shuffle_partitions: int = Field(default=8, ge=1)
+    """Partitions of a shuffle before adaptive execution merges small ones; 2–4 per core."""
+    user_block: int = Field(default=4096, ge=1)
+    """Users ranked at once by a worker; bounds its memory, changes no result."""
+
+
+class RunSettings(Strict):
+    """The life of a run."""
+
+    keep_runs: int = Field(default=4, ge=2)
+    """Run folders kept in the work folder; older ones that nothing serves are deleted after a promotion."""
+    partials_keep_days: int = Field(default=60, ge=1)
+    """Days before `--as-of` for which daily partials are kept."""
+
+
+class Settings(Strict):
+    """One product."""
+
+    product: Annotated[str, AfterValidator(_product_name)]
+    """Name of the product: of its topic, its Redis keys, its run folders and its DAG."""
+    schedule: str | None = None
+    """Cron expression in UTC of the weekly DAG; null: no DAG."""
+    dag: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    """For the DAG file only: retries, time limits, pool; see `dags/products.py`."""
+    ids: Literal["int64", "string"] = "int64"
+    """Kind of user and source ids in every dataset of this product."""
+    data_root: str = "data"
+    """URI below which relative dataset paths lie; itself relative to DISCOVERY_HOME."""
+    datasets: Datasets
+    """What the product reads."""
+    interactions: InteractionSettings
+    """Events → interactions."""
+    split: SplitSettings = SplitSettings()
+    """The temporal hold-out."""
+    train: TrainSettings = TrainSettings()
+    """Interactions → embeddings."""
+    lists: ListSettings = ListSettings()
+    """Embeddings → lists."""
+    gates: GateSettings = GateSettings()
+    """What must hold before anything is published."""
+    rollout: RolloutSettings = RolloutSettings()
+    """Who is served."""
+    publish: PublishSettings = PublishSettings()
+    """Lists → Redis."""
+    spark: SparkSettings = SparkSettings()
+    """Spark."""
+    runs: RunSettings = RunSettings()
+    """The life of a run."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.lists.fallback_size < self.lists.n:
+            raise ValueError(f"lists.fallback_size {self.lists.fallback_size} is smaller than lists.n {self.lists.n}")
+        return self

@@ -1,0 +1,35 @@
+"""The share of the audience that a run serves, held as whole basis points."""
+
+import math
+from dataclasses import dataclass
+
+from conf.errors import ConfigError
+
+
+@dataclass(frozen=True, order=True)
+class Share:
+    """Share of the audience in basis points, 0 to 10,000."""
+
+    bp: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.bp <= 10_000:
+            raise ConfigError(f"share {self.bp / 10_000:g} is outside 0 … 1; give a fraction such as 0.25")
+
+    @classmethod
+    def fraction(cls, value: float) -> "Share":
+        """The share of a fraction 0 … 1; finer than a basis point (0.0001) is refused."""
+        if not math.isfinite(value):
+            raise ConfigError(f"share {value} is not a number; give a fraction such as 0.25")
+        bp = round(value * 10_000)
+        if abs(value * 10_000 - bp) > 1e-6:
+            raise ConfigError(f"share {value} is finer than a basis point; the nearest share is {bp / 10_000:g}")
+        return cls(bp)
+
+    @classmethod
+    def percent(cls, value: float) -> "Share":
+        """The share of a percentage 0 … 100."""
+        return cls.fraction(value / 100)
+
+    def __str__(self) -> str:
+        return f"{self.bp / 100:g} %"

@@ -1,0 +1,58 @@
+"""What can go wrong with the local stack.
+
+StackError
+├── JavaNotFound             no Java 17 or newer on this machine
+├── JarError
+│   ├── JarFetchFailed       a Kafka jar could not be downloaded
+│   └── JarHashMismatch      a downloaded jar is not the one that the lock file names
+├── ServerError
+│   ├── ServerBinaryNotFound no redis-server on this machine
+│   ├── ServerStartFailed    a server ended, or did not answer in time, while it started
+│   ├── ServerNotRunning     a question that only a started server can answer
+│   └── FolderInUse          another live server writes to the same data folder
+└── StackFileError           stack.json cannot be read
+"""
+
+
+class StackError(Exception):
+    """Anything the local stack refuses or fails to do."""
+
+
+class JavaNotFound(StackError):
+    """No Java 17 or newer on this machine."""
+
+
+class JarError(StackError):
+    """Kafka's jars are not there as the lock file wants them."""
+
+
+class JarFetchFailed(JarError):
+    """A Kafka jar could not be downloaded."""
+
+
+class JarHashMismatch(JarError):
+    """A downloaded jar is not the one that the lock file names."""
+
+
+class ServerError(StackError):
+    """A server cannot be started or asked."""
+
+
+class ServerBinaryNotFound(ServerError):
+    """The program of a server is not installed."""
+
+
+class ServerStartFailed(ServerError):
+    """A server ended, or did not answer in time, while it started."""
+
+
+class ServerNotRunning(ServerError):
+    """A question that only a started server can answer."""
+
+
+class FolderInUse(ServerError):
+    """Another live server writes to the same data folder."""
+
+
+class StackFileError(StackError):
+    """`stack.json` cannot be read."""

@@ -1,0 +1,1 @@
+"""From datasets to interactions: windows, reading rules, daily partials, splits."""

@@ -1,0 +1,1 @@
+"""From interactions to lists: embeddings, ranking, rules, fallback, metrics."""

@@ -1,0 +1,1 @@
+"""From a snapshot of lists to the online store and back: Kafka, Redis, verify, promote, read."""
