@@ -101,39 +101,38 @@ def _fetch(jars: Sequence[Jar], folder: Path, java: Java) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as name:
         scratch = Path(name)
         output = _run_ivy(jars, scratch, java)
+        missing = [jar for jar in jars if not (scratch / jar.file_name).is_file()]
+        if missing:
+            raise JarFetchFailed(
+                f"{len(missing)} of Kafka's jars could not be downloaded. Check the network and proxy (Java reads "
+                "JAVA_TOOL_OPTIONS), or name a mirror in an Ivy settings file through DISCOVERY_IVY_SETTINGS. "
+                f"Ivy's last words:\n{_tail(output)}"
+            )
         for jar in jars:
-            _check(jar, scratch / jar.file_name, output)
+            _check_hash(jar, scratch / jar.file_name)
         for jar in jars:
             (scratch / jar.file_name).replace(folder / jar.file_name)
 
 
-def _check(jar: Jar, path: Path, ivy_output: str) -> None:
-    coordinates = f"{jar.group}:{jar.artifact}:{jar.version}"
-    if not path.is_file():
-        raise JarFetchFailed(
-            f"Kafka's jar {coordinates} could not be downloaded. Check the network and proxy (Java reads "
-            "JAVA_TOOL_OPTIONS), or name a mirror in an Ivy settings file through DISCOVERY_IVY_SETTINGS. "
-            f"Ivy's last words:\n{_tail(ivy_output)}"
-        )
+def _check_hash(jar: Jar, path: Path) -> None:
     if (actual := _sha256(path)) != jar.sha256:
         raise JarHashMismatch(
-            f"Kafka's jar {coordinates} was downloaded with sha256 {actual}, but {LOCK_FILE.name} wants {jar.sha256}; "
-            "it was thrown away. Do not go on before you know who changed it: the repository, a proxy or the lock file."
+            f"Kafka's jar {jar.group}:{jar.artifact}:{jar.version} was downloaded with sha256 {actual}, but "
+            f"{LOCK_FILE.name} wants {jar.sha256}; it was thrown away. Do not go on before you know who changed it: "
+            "the repository, a proxy or the lock file."
         )
 
 
 def _run_ivy(jars: Iterable[Jar], scratch: Path, java: Java) -> str:
     """Runs Ivy with a cache of its own, so that nothing half-downloaded elsewhere matters, and returns its output."""
     chosen = os.environ.get("DISCOVERY_IVY_SETTINGS")
-    settings = Path(chosen) if chosen else scratch / "settings.xml"
-    if not chosen:
-        settings.write_text(_SETTINGS)
+    settings = Path(chosen).absolute() if chosen else "settings.xml"
+    (scratch / "settings.xml").write_text(_SETTINGS)
     (scratch / "ivy.xml").write_text(_ivy_module(jars))
-    options = ["-settings", settings, "-ivy", scratch / "ivy.xml", "-cache", scratch / "ivy-cache"]
-    pattern = f"{scratch}/[artifact]-[revision].[ext]"
-    command = [java.program, "-jar", _ivy_jar(), *options, "-retrieve", pattern]
+    options = ["-settings", settings, "-ivy", "ivy.xml", "-cache", "ivy-cache"]
+    command = [java.program, "-jar", _ivy_jar(), *options, "-retrieve", "[artifact]-[revision].[ext]"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise JarFetchFailed(f"Kafka's jars were not downloaded within {_FETCH_SECONDS} s: try again") from error
     return done.stdout + done.stderr
@@ -163,4 +162,4 @@ def _sha256(path: Path) -> str:
 
 
 def _tail(text: str, lines: int = 15) -> str:
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])

@@ -1,8 +1,8 @@
 """One storage interface over local folders, HDFS and object stores: pyarrow's filesystems behind a root URI.
 
-    StorageError
-    ├── AlreadyFinished     a finished table is never written again
-    └── NotFinished         the table's marker is not there
+StorageError
+├── AlreadyFinished     a finished table is never written again
+└── NotFinished         the table's marker is not there
 """
 
 from collections.abc import Iterable

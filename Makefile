@@ -1,0 +1,75 @@
+# One command each. `make demo` and `make test` make the environment themselves.
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+REQUIREMENTS := deploy/requirements
+PACKAGES := conf features models expectations publish jobs deploy benchmarks
+
+export PATH := $(BIN):$(PATH)
+export PYSPARK_PYTHON := $(BIN)/python
+export PYSPARK_DRIVER_PYTHON := $(BIN)/python
+export SPARK_CONF_DIR := $(CURDIR)/conf
+export OPENBLAS_NUM_THREADS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+
+.PHONY: help env airflow-env demo test check format up down bench pins proto clean
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+env: .venv/.ready .venv-airflow/.ready ## .venv for the job and .venv-airflow for Airflow, from pinned and hashed files
+
+.venv/.ready: $(REQUIREMENTS)/bootstrap.txt $(REQUIREMENTS)/dev.txt setup.cfg pyproject.toml
+	@$(PYTHON) deploy/prerequisites.py
+	@echo "making .venv (a minute, about 1 GB) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/bootstrap.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(REQUIREMENTS)/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-airflow/.ready: .venv/.ready $(REQUIREMENTS)/airflow.txt
+	@echo "making .venv-airflow …"
+	@test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
+	@$(BIN)/uv pip sync --quiet --python .venv-airflow/bin/python --require-hashes $(REQUIREMENTS)/airflow.txt
+	@touch $@
+
+demo: .venv/.ready ## the whole chain on a generated world: real Kafka, Redis and Spark
+	@exec $(BIN)/python -m deploy.demo
+
+up: .venv/.ready ## start broker, Redis and loader, and leave them running
+	@exec $(BIN)/python -m deploy.service up
+
+down: ## stop what `make up` started
+	@exec $(BIN)/python -m deploy.service down
+
+test: env ## every test, on the real broker and the real Redis, and the DAG tests in the Airflow environment
+	$(BIN)/python -m pytest
+	.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags
+	@echo "make test: all tests passed"
+
+check: .venv/.ready ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.ready ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.ready ## the pipeline at three sizes
+	$(BIN)/python -m benchmarks.pipeline
+
+pins: .venv/.ready ## compile the requirement files anew
+	cd $(REQUIREMENTS) && for name in bootstrap job dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $$name.in -o $$name.txt; done
+	cd $(REQUIREMENTS) && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --override airflow-overrides.txt airflow.in -o airflow.txt
+
+proto: .venv/.ready ## generate the protobuf code anew
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. publish/lists.proto
+
+clean: down ## remove both environments and the work folder
+	rm -rf .venv .venv-airflow work

@@ -1,0 +1,82 @@
+"""`make up` and `make down`: broker, Redis and loader that stay, a demo world to work on, and what a shell must export."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.demo_world import World, generate
+from deploy.errors import StackError
+from deploy.java import find_java
+from deploy.local_stack import down, running_environment, start_detached, up
+
+REPO = Path(__file__).parent.parent
+
+
+def shell_variables(home: Path, servers: dict[str, str]) -> dict[str, str]:
+    """What spark-submit and `discovery` need, with the addresses in `servers`."""
+    python = str(Path(sys.executable).absolute())
+    java = find_java().program.resolve()
+    return {
+        **servers,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db",
+        "DISCOVERY_HOME": str(home),
+        "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
+        "PYSPARK_PYTHON": python,
+        "PYSPARK_DRIVER_PYTHON": python,
+        "SPARK_CONF_DIR": str(REPO / "conf"),
+        "JAVA_HOME": str(java.parent.parent),
+        "OPENBLAS_NUM_THREADS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+
+
+def start(home: Path, config: Path) -> None:
+    """Starts what is not running and prints the variables to export."""
+    _say("starting Kafka and Redis …")
+    up(home)
+    if not (home / "data").exists():
+        _say(f"generating the demo world in {home / 'data'} …")
+        summary = generate(home / "data", World())
+        _say(f"  {summary.users:,} users · {summary.sources:,} sources · {summary.events:,} events")
+    variables = shell_variables(home, running_environment(home))
+    loader = [sys.executable, "-m", "jobs.cli", "load", "--config", str(config)]
+    entry = start_detached(home, "loader", loader, variables, home / "loader.log")
+    _say(f"broker, Redis and loader run (loader's log: {entry.log}); stop them with `make down`\n")
+    for name, value in variables.items():
+        sys.stdout.write(f'export {name}="{value.replace(os.environ["PATH"], "$PATH")}"\n')
+    _say("\nthen, for example:")
+    _say(f"  spark-submit jobs/prod_discovery.py --config {config} --as-of {World().as_of} --audience-share 0.25 --first")
+    _say("  discovery status")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line of both."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.service", description="A lasting local stack.")
+    parser.add_argument("command", choices=["up", "down"])
+    parser.add_argument("--home", type=Path, default=Path(os.environ.get("DISCOVERY_HOME", "work")))
+    parser.add_argument("--config", type=Path, default=Path("conf/prod_discovery.yml"))
+    arguments = parser.parse_args(argv)
+    home = arguments.home.absolute()
+    try:
+        if arguments.command == "up":
+            start(home, arguments.config)
+        else:
+            stopped = ", ".join(entry.name for entry in down(home))
+            _say(f"stopped {stopped}" if stopped else f"nothing runs in {home}")
+    except StackError as error:
+        _say(f"{arguments.command}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

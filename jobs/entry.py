@@ -1,0 +1,53 @@
+"""What every spark-submit entry does around its stages: parse, open the run, report; and what an error looks like."""
+
+import datetime as dt
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from conf.errors import DiscoveryError
+from jobs.arguments import parse_arguments
+from jobs.dry_run import dry_run
+from jobs.log import log, start_logging
+from jobs.run import Run, open_run
+
+_DISK_FULL = "No space left on device"
+
+
+def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int:
+    """Runs `work` on the run that the command line names; gives the exit code."""
+    start_logging()
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        arguments = parse_arguments(argv, today=dt.datetime.now(dt.UTC).date())
+        if arguments.dry_run:
+            sys.stdout.write(dry_run(arguments))
+            return 0
+        with open_run(arguments) as run:
+            work(run)
+        return 0
+    except DiscoveryError as error:
+        log.error("error     %s", error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        log.error("error     interrupted; start again with the same --run-id to go on at the first unfinished stage")
+        return 130
+    except Exception as error:
+        if _disk_full(error):
+            log.error("error     the disk is full: free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then start "
+                      "again with the same --run-id; nothing was published by the unfinished stage")
+            return 1
+        raise
+
+
+def _disk_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return True
+    return _DISK_FULL in str(error) or os.strerror(errno.ENOSPC) in str(error)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,34 @@
+"""How a job tells what it does: one line per step on stderr, with the time and the stage."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger("discovery")
+
+
+def start_logging() -> None:
+    """Sends the product's log to stderr in one plain format."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("discovery", "features", "models", "expectations", "publish", "jobs"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+@contextmanager
+def timed(stage: str, what: str) -> Iterator[list[str]]:
+    """Logs `what` when it is done, with what was appended to the list, and its seconds."""
+    start = time.monotonic()
+    notes: list[str] = []
+    yield notes
+    tell(stage, f"{what} {' · '.join([*notes, f'{time.monotonic() - start:.1f} s'])}")
+
+
+def tell(stage: str, message: str) -> None:
+    """One line about a stage."""
+    log.info("%-9s %s", stage, message)

@@ -1,0 +1,56 @@
+"""Peak memory of a stage: the JVM, the Python driver and the Python workers, sampled from outside."""
+
+import os
+import threading
+from types import TracebackType
+
+import psutil
+
+_PERIOD_SECONDS = 0.25
+
+
+class PeakMemory:
+    """Context manager that samples resident bytes four times a second; `peak` holds the largest of each kind."""
+
+    def __init__(self) -> None:
+        self.peak = {"jvm": 0, "driver": 0, "workers": 0, "total": 0}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="peak-memory", daemon=True)
+
+    def __enter__(self) -> "PeakMemory":
+        self._sample()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_PERIOD_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        now = {"jvm": 0, "driver": 0, "workers": 0}
+        for process in _family():
+            try:
+                now[_kind(process)] += process.memory_info().rss
+            except psutil.Error:
+                continue  # it ended between the listing and the look
+        now["total"] = sum(now.values())
+        for kind, size in now.items():
+            self.peak[kind] = max(self.peak[kind], size)
+
+
+def _family() -> list[psutil.Process]:
+    """This process, the JVM that spark-submit runs it under, and all that they started."""
+    me = psutil.Process()
+    parent = me.parent()
+    root = parent if parent is not None and "java" in parent.name() else me
+    return [root, *root.children(recursive=True)]
+
+
+def _kind(process: psutil.Process) -> str:
+    if process.pid == os.getpid():
+        return "driver"
+    return "jvm" if "java" in process.name() else "workers"

@@ -1,0 +1,205 @@
+"""One run: its folder, manifest, lease and edges, opened for a stage and closed whatever happens.
+
+    RunError
+    ├── RunConflict         the run id exists with another request
+    └── FirstRunNeeded      nothing serves yet and nobody said `--first`
+"""
+
+import datetime as dt
+import getpass
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from pyspark.sql import SparkSession
+
+from conf.contract import IdKind
+from conf.environment import Environment
+from conf.errors import ConfigError, DiscoveryError
+from conf.load import config_hash, load_settings
+from conf.settings import Settings
+from conf.share import Share
+from jobs.arguments import Arguments
+from jobs.code_version import code_version, library_versions
+from jobs.edges import Edges, open_edges
+from jobs.log import tell
+from jobs.manifest import Manifest, Request, load_manifest, save_manifest
+from jobs.run_id import RunId
+from jobs.session import open_session
+from jobs.storage import Storage
+from jobs.tables import Tables
+from publish.lease import Lease
+
+
+class RunError(DiscoveryError):
+    """The run cannot be opened as asked."""
+
+
+class RunConflict(RunError):
+    """The run id belongs to a run that was asked for something else."""
+
+
+class FirstRunNeeded(RunError):
+    """There is no run to compare with, and nobody said that this is right."""
+
+
+class Run:
+    """A run while a stage works on it."""
+
+    def __init__(self, settings: Settings, home: Storage, edges: Edges, lease: Lease, manifest: Manifest) -> None:
+        self.settings = settings
+        self.home = home
+        self.edges = edges
+        self.lease = lease
+        self.manifest = manifest
+        self.folder = run_folder(home, settings.product, manifest.request.run_id)
+
+    @property
+    def run_id(self) -> str:
+        """The run's name."""
+        return self.manifest.request.run_id
+
+    @property
+    def as_of(self) -> dt.date:
+        """The day of the run."""
+        return self.manifest.request.as_of
+
+    @property
+    def ids(self) -> IdKind:
+        """Kind of the ids."""
+        return self.settings.ids
+
+    @property
+    def share(self) -> Share:
+        """Share of the audience that the run computes and may serve."""
+        return Share(self.manifest.request.share_bp)
+
+    @property
+    def data(self) -> Storage:
+        """Where the datasets lie."""
+        return self.home.child(self.settings.data_root)
+
+    @property
+    def partials(self) -> Storage:
+        """Where the product's daily partials are kept between runs."""
+        return self.home.child(f"partials/{self.settings.product}")
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The Spark session, started when a stage first needs it."""
+        return open_session(f"{self.settings.product} {self.run_id}", self.settings.spark)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The run's tables as DataFrames."""
+        return Tables(self.spark, self.folder)
+
+    def keep(self, manifest: Manifest) -> None:
+        """Makes `manifest` the run's, in memory and in its folder."""
+        self.manifest = manifest
+        save_manifest(self.folder, manifest)
+
+
+def run_folder(home: Storage, product: str, run_id: str) -> Storage:
+    """The folder that a run owns."""
+    return home.child(f"runs/{product}/{run_id}")
+
+
+@contextmanager
+def open_run(arguments: Arguments) -> Iterator[Run]:
+    """The run that the command line names, new or resumed, under the product's lease; every edge is checked first."""
+    settings = load_settings(arguments.config, arguments.overlays)
+    share = _allowed_share(settings, arguments)
+    environment = Environment.read()
+    home = Storage(environment.home)
+    run_id = str(arguments.run_id or _new_run_id(home, settings.product, arguments.as_of))
+    edges = open_edges(settings, environment, home)
+    with edges.lease(run_id) as lease:
+        request = _request(settings, arguments, run_id, share)
+        run = Run(settings, home, edges, lease, _manifest(settings, home, edges, request))
+        tell("run", f"{run_id}, as of {run.as_of}, {share} of the audience; to go on after a stop: --run-id {run_id}")
+        try:
+            yield run
+        except BaseException as error:
+            run.keep(run.manifest.model_copy(update={"failure": f"{type(error).__name__}: {error}"}))
+            raise
+        finally:
+            if "spark" in run.__dict__:
+                run.spark.stop()
+
+
+def _manifest(settings: Settings, home: Storage, edges: Edges, request: Request) -> Manifest:
+    folder = run_folder(home, settings.product, request.run_id)
+    known = load_manifest(folder)
+    if known is not None:
+        _refuse_other_request(known.request, request)
+        return known
+    serving = edges.serving_run()
+    if serving is None and not request.first:
+        raise FirstRunNeeded(
+            f"nothing serves for {settings.product} yet, so there is no run to compare this one with; "
+            "look at your data once, then start the first run with --first"
+        )
+    if serving is not None and request.first:
+        raise FirstRunNeeded(f"--first was given, but run {serving} serves already; start without it")
+    manifest = Manifest(
+        request=request,
+        started_by=request.trigger_id or f"{getpass.getuser()}@{socket.gethostname()}",
+        created_at=dt.datetime.now(dt.UTC),
+        code_version=code_version(),
+        libraries=library_versions(),
+        epoch=edges.next_epoch(),
+        serving_before=serving,
+        settings=settings.model_dump(mode="json"),
+    )
+    save_manifest(folder, manifest)
+    return manifest
+
+
+def _refuse_other_request(known: Request, asked: Request) -> None:
+    differences = [
+        f"{name} is {getattr(known, name)!r} there and {getattr(asked, name)!r} here"
+        for name in Request.model_fields
+        if getattr(known, name) != getattr(asked, name)
+    ]
+    if differences:
+        raise RunConflict(
+            f"run {known.run_id} exists and was asked for something else: {'; '.join(differences)}; "
+            "repeat its flags and settings to resume it, or start a new run without --run-id"
+        )
+
+
+def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share) -> Request:
+    return Request(
+        run_id=run_id,
+        product=settings.product,
+        as_of=arguments.as_of,
+        config_hash=config_hash(settings),
+        share_bp=share.bp,
+        first=arguments.first,
+        publish_old=arguments.publish_old,
+        overrides=arguments.overrides,
+        trigger_id=arguments.trigger_id,
+    )
+
+
+def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
+    largest = Share.fraction(settings.rollout.max_manual_share)
+    asked = arguments.audience_share
+    if arguments.trigger_id is not None:
+        return asked if asked is not None else Share.fraction(settings.rollout.share)
+    if asked is None:
+        return min(largest, Share.fraction(settings.rollout.share))
+    if asked > largest:
+        raise ConfigError(
+            f"--audience-share {asked} is more than a manual run may serve (rollout.max_manual_share = {largest}); "
+            "give a smaller share, or let the scheduler start the run"
+        )
+    return asked
+
+
+def _new_run_id(home: Storage, product: str, as_of: dt.date) -> RunId:
+    names = [info.base_name for info in home.files(f"runs/{product}")]
+    attempts = [RunId.parse(name).attempt for name in names if f"-{as_of:%Y%m%d}-" in name]
+    return RunId(dt.datetime.now(dt.UTC).replace(microsecond=0), as_of, max(attempts, default=0) + 1)

@@ -1,0 +1,35 @@
+"""The name of a run: sorts by time and names `as_of` and attempt."""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from conf.errors import ConfigError
+
+_FORM = re.compile(r"(\d{8}T\d{6}Z)-(\d{8})-(\d{1,3})")
+
+
+@dataclass(frozen=True, order=True)
+class RunId:
+    """`<start, UTC>-<as_of>-<attempt>`, e.g. 20261116T030000Z-20261116-1."""
+
+    started: dt.datetime
+    as_of: dt.date
+    attempt: int
+
+    @classmethod
+    def parse(cls, text: str) -> "RunId":
+        """The run id that `text` spells; raises ConfigError."""
+        found = _FORM.fullmatch(text)
+        try:
+            if found is None:
+                raise ValueError
+            started = dt.datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+            return cls(started, dt.datetime.strptime(found[2], "%Y%m%d").replace(tzinfo=dt.UTC).date(), int(found[3]))
+        except ValueError:
+            raise ConfigError(
+                f"run id {text!r} is malformed; it must be <start>-<as_of>-<attempt>, e.g. 20261116T030000Z-20261116-1"
+            ) from None
+
+    def __str__(self) -> str:
+        return f"{self.started:%Y%m%dT%H%M%SZ}-{self.as_of:%Y%m%d}-{self.attempt}"

@@ -1,0 +1,40 @@
+"""The Spark session of a job: what must be so whatever cluster it runs on."""
+
+import os
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from conf.settings import SparkSettings
+
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def open_session(name: str, settings: SparkSettings) -> SparkSession:
+    """The session; master, memory and cluster settings are spark-submit's."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name)
+    for key, value in _settings(settings).items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def _settings(settings: SparkSettings) -> dict[str, str]:
+    cache = str(Path(os.environ.get("NUMBA_CACHE_DIR", "~/.cache/discovery/numba")).expanduser())
+    return {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        # the advisory size decides how small partitions are merged, not the number of cores
+        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(settings.user_block),
+        "spark.sql.sources.partitionOverwriteMode": "dynamic",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.ui.showConsoleProgress": "false",
+        # one BLAS thread per Python worker, and compiled kernels kept for the next one
+        **{f"spark.executorEnv.{name}": "1" for name in _ONE_THREAD},
+        "spark.executorEnv.NUMBA_CACHE_DIR": cache,
+    }

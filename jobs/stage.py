@@ -1,0 +1,40 @@
+"""A stage: skipped when the run has it already, timed, its memory watched, its facts kept in the manifest."""
+
+import datetime as dt
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from conf.base import format_bytes
+from jobs.log import tell
+from jobs.manifest import StageRecord
+from jobs.memory import PeakMemory
+from jobs.run import Run
+
+Facts = dict[str, Any]
+"""What a stage wants remembered in the manifest: JSON."""
+
+
+def stage(name: str) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]]:
+    """Makes `work` the stage `name` of a run."""
+
+    def decorate(work: Callable[[Run], Facts]) -> Callable[[Run], None]:
+        @functools.wraps(work)
+        def once(run: Run) -> None:
+            if name in run.manifest.stages:
+                tell(name, "finished in a former attempt")
+                return
+            tell(name, f"starts ({run.run_id})")
+            start = time.monotonic()
+            with PeakMemory() as memory:
+                facts = work(run)
+            seconds = time.monotonic() - start
+            run.check_lease()
+            now = dt.datetime.now(dt.UTC)
+            run.keep(run.manifest.with_stage(name, StageRecord(finished_at=now, seconds=round(seconds, 2), peak_bytes=memory.peak, facts=facts)))
+            tell(name, f"done in {seconds:.1f} s, peak memory {format_bytes(memory.peak['total'])}")
+
+        return once
+
+    return decorate

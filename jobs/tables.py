@@ -1,0 +1,35 @@
+"""Spark's side of a run's tables: written once, whole, in their contract's columns, types and order."""
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from jobs.storage import Storage, StorageError
+
+
+class Tables:
+    """The tables of one run's folder as DataFrames."""
+
+    def __init__(self, spark: SparkSession, folder: Storage) -> None:
+        self._spark = spark
+        self._folder = folder
+
+    def write(self, name: str, frame: DataFrame, schema: pa.Schema) -> int:
+        """Writes a table and its marker, unless a former attempt finished it; gives its rows; raises StorageError."""
+        if not self._folder.finished(name):
+            self._folder.delete(name)
+            _checked(name, frame, schema).write.mode("overwrite").parquet(self._folder.child(name).uri)
+        return int(self._folder.table(name).count_rows())
+
+    def read(self, name: str) -> DataFrame:
+        """A finished table; raises NotFinished."""
+        self._folder.table(name)
+        return self._spark.read.parquet(self._folder.child(name).uri)
+
+
+def _checked(name: str, frame: DataFrame, schema: pa.Schema) -> DataFrame:
+    wanted = {field.name: field.dataType.simpleString() for field in from_arrow_schema(schema).fields}
+    found = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    if wrong := {column: kind for column, kind in wanted.items() if found.get(column) != kind}:
+        raise StorageError(f"table {name!r} does not keep its contract: expected {wrong}, found {found}")
+    return frame.select(*wanted)
