@@ -66,7 +66,7 @@ class Population:
     communities: Indices
     """(U, 3) communities of a user."""
     steps: Floats
-    """(U, 3) cumulative share of them; the last one is 1."""
+    """(U, 2) share of the first of them, and of the first two."""
     activity: NDArray[np.float64]
     """(U,) cumulative share of the events."""
     members: Indices
@@ -76,7 +76,7 @@ class Population:
     popularity: NDArray[np.float64]
     """(S,) cumulative share of a source in everything."""
     born: Indices
-    """(S,) day on which a source was created; negative: before the first day."""
+    """(S,) day on which a source was created, the day before its first events; negative: before the first day."""
     closed: Indices
     """(S,) first day on which a source is closed; the number of days: never."""
     category: Indices
@@ -84,14 +84,30 @@ class Population:
     owner: Indices
     """(S,) the user who owns it."""
 
+    @property
+    def users(self) -> int:
+        """U."""
+        return len(self.truth.user_ids)
+
+    @property
+    def sources(self) -> int:
+        """S."""
+        return len(self.truth.source_ids)
+
+    def alive_on(self, day: int) -> NDArray[np.bool_]:
+        """(S,) sources that are open the whole `day`-th day."""
+        return (self.born < day) & (day < self.closed)
+
     def draw_users(self, rng: Generator, count: int) -> Indices:
         """(count,) users, the active ones more often."""
         return np.searchsorted(self.activity, rng.random(count), side="right")
 
     def draw_loved(self, rng: Generator, users: Indices) -> Indices:
         """One source of a community of each user, the popular ones of it more often."""
-        place = (rng.random(len(users), np.float32)[:, None] >= self.steps[users, :-1]).sum(axis=1)
-        rung = self.communities[users, place] + rng.random(len(users))
+        place = (rng.random(len(users), np.float32)[:, None] >= self.steps[users]).sum(axis=1)
+        rung = self.communities[users, place] + rng.random(
+            len(users), np.float32
+        )  # float32: never rounds up to the next
         return self.members[np.searchsorted(self.ladder, rung, side="right")]
 
     def draw_popular(self, rng: Generator, count: int) -> Indices:
@@ -123,7 +139,7 @@ def plant(world: World, rng: Generator) -> Population:
     return Population(
         truth=truth,
         communities=communities,
-        steps=shares.cumsum(axis=1).astype(np.float32),
+        steps=(1 - shares[:, :0:-1].cumsum(axis=1)[:, ::-1]).astype(np.float32),  # 1 exactly before shares of 0
         activity=_cumulative(_activity(world.users, rng)),
         members=members,
         ladder=ladder,

@@ -161,8 +161,10 @@ def _entries(lists: pa.Table, source_ids: pa.Array, k: int) -> tuple[Indices, In
 
 def _pairs(table: pa.Table, users: pa.Array | pa.ChunkedArray, sources: pa.Array) -> tuple[Indices, Indices]:
     """(user position, source position) of the pairs of which both sides are known, sorted by user."""
-    rows, columns = pc.index_in(table["user_id"], pa.chunked_array([users]) if isinstance(users, pa.Array) else users), \
-        pc.index_in(table["source_id"], sources)
+    rows, columns = (
+        pc.index_in(table["user_id"], pa.chunked_array([users]) if isinstance(users, pa.Array) else users),
+        pc.index_in(table["source_id"], sources),
+    )
     known = pc.and_(pc.is_valid(rows), pc.is_valid(columns))
     row, column = (np.asarray(side.filter(known).to_numpy(), np.int64) for side in (rows, columns))
     order = np.argsort(row, kind="stable")

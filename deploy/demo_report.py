@@ -1,0 +1,114 @@
+"""What the demo shows at its end: three users, the gates, the stages, and how good the published lists are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import redis
+from rich.console import Console
+from rich.table import Table
+
+from conf.base import format_bytes
+from conf.load import load_settings
+from deploy.demo_truth import planted_ndcg
+from deploy.demo_world import WorldSummary
+from jobs.manifest import Manifest, load_manifest
+from jobs.run import run_folder
+from jobs.storage import Storage
+from publish.clients import redis_client
+from publish.reader import Reader
+
+_JUDGED = 10  # NDCG@10
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What was done and where."""
+
+    home: Path
+    config: Path
+    overlay: Path
+    run: str
+    world: WorldSummary
+    redis_url: str
+
+
+def report(demo: Demo) -> None:
+    """Reads every list back from Redis as a service would, judges them and prints the summary; raises PublishError."""
+    console = Console(stderr=False, highlight=False)
+    settings = load_settings(demo.config, [demo.overlay])
+    folder = run_folder(Storage(str(demo.home)), settings.product, demo.run)
+    manifest = load_manifest(folder)
+    assert manifest is not None, "the job wrote a manifest, or the demo failed before"
+    client = redis_client(demo.redis_url)
+    reader = Reader(client, settings.product)
+    users = _newest(demo.home / "data/audience")["user_id"]
+    console.print(_lookups(reader, users))
+    console.print(_stages(manifest))
+    console.print(_gates(manifest))
+    published = _read_back(reader, users)
+    exclusions = folder.table("exclusions").to_table(columns=["user_id", "source_id"])
+    truth = demo.home / "data/_truth"
+    ours = planted_ndcg(truth, published, exclusions, k=_JUDGED)
+    popular = planted_ndcg(truth, _popularity(reader, published, exclusions), exclusions, k=_JUDGED)
+    console.print(_summary(demo, manifest, client, published.num_rows, ours, popular))
+
+
+def _newest(dataset: Path) -> pa.Table:
+    newest = max(path for path in dataset.iterdir() if path.name.startswith("dt="))
+    return ds.dataset(newest, format="parquet").to_table()
+
+
+def _read_back(reader: Reader, users: pa.ChunkedArray) -> pa.Table:
+    answers = [reader.lookup(user) for user in users.to_pylist()]
+    return pa.table({"user_id": users, "source_ids": [list(answer.source_ids) for answer in answers]})
+
+
+def _popularity(reader: Reader, published: pa.Table, exclusions: pa.Table) -> pa.Table:
+    """The same users with the run's fallback list, the popular sources, minus each user's exclusions."""
+    popular = reader.fallback_list().source_ids
+    excluded: dict[object, set[object]] = {}
+    for user, source in zip(exclusions["user_id"].to_pylist(), exclusions["source_id"].to_pylist(), strict=True):
+        excluded.setdefault(user, set()).add(source)
+    users = published["user_id"].to_pylist()
+    lists = [[source for source in popular if source not in excluded.get(user, ())] for user in users]
+    return pa.table({"user_id": published["user_id"], "source_ids": lists})
+
+
+def _lookups(reader: Reader, users: pa.ChunkedArray) -> Table:
+    table = Table("user", "from", "run", "sources, best first", title="Three look-ups", title_justify="left")
+    for user in users.to_pylist()[:: max(1, len(users) // _SHOWN)][:_SHOWN]:
+        answer = reader.lookup(user)
+        best = ", ".join(str(source) for source in answer.source_ids[:8])
+        table.add_row(str(user), answer.source, answer.run, f"{best} … ({len(answer.source_ids)})")
+    return table
+
+
+def _stages(manifest: Manifest) -> Table:
+    table = Table("stage", "seconds", "peak memory", title="Stages", title_justify="left")
+    for name, stage in manifest.stages.items():
+        table.add_row(name, f"{stage.seconds:.1f}", format_bytes(stage.peak_bytes["total"]))
+    return table
+
+
+def _gates(manifest: Manifest) -> Table:
+    table = Table("gate", "passed", "failed", "skipped", title="Gates", title_justify="left")
+    for name, stage in (("interactions", "features"), ("lists", "topn")):
+        gate = manifest.fact(stage, "gate")
+        table.add_row(name, str(gate["passed"]), str(gate["failed"]), str(gate["skipped"]))
+    return table
+
+
+def _summary(demo: Demo, manifest: Manifest, client: redis.Redis, users: int, ours: float, popular: float) -> Table:
+    memory = client.info("memory")
+    per_user = (memory["used_memory"] - memory["used_memory_startup"]) / users
+    table = Table("what", "how much", title="Summary", title_justify="left")
+    table.add_row("users · sources · events", f"{demo.world.users:,} · {demo.world.sources:,} · {demo.world.events:,}")
+    table.add_row("interactions", f"{manifest.fact('features', 'rows')['interactions']:,}")
+    table.add_row("lists published", f"{manifest.fact('publish', 'counts')['produced']:,}")
+    table.add_row("Redis, all in", f"{per_user:.0f} bytes per user")
+    table.add_row(f"NDCG@{_JUDGED} against the planted tastes, lists as read from Redis", f"{ours:.3f}")
+    table.add_row(f"NDCG@{_JUDGED} of the popularity list", f"{popular:.3f}")
+    return table

@@ -1,0 +1,178 @@
+"""The demo world: events, subscriptions, sources, blocks and audience of people with planted tastes.
+
+    python -m deploy.demo_world OUT [--users N] [--sources N] [--days N] [--as-of DAY] [--events N] [--ids KIND]
+
+Below OUT lie the datasets that `conf/prod_discovery.yml` reads, and `_truth/` (see `deploy/demo_truth.py`). One day of
+events is in memory at a time. Errors are `deploy.demo_truth.WorldError`.
+"""
+
+import argparse
+import dataclasses
+import datetime as dt
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.random import Generator, default_rng
+
+from deploy.demo_events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
+from deploy.demo_tastes import CATEGORIES, Population, World, plant
+from deploy.demo_truth import Indices, WorldError
+
+__all__ = ["World", "WorldSummary", "generate", "holds"]
+
+Progress = Callable[[dt.date, int], None]
+"""Hears each finished day and the events so far."""
+
+_WEEK = (0.90, 0.88, 0.88, 0.92, 1.05, 1.25, 1.20)  # Monday to Sunday
+_DAY_US = 86_400_000_000
+_UNKNOWN_CATEGORY = 0.02  # share of the sources without one
+_UTC = pa.timestamp("us", tz="UTC")
+_EPOCH = dt.date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class WorldSummary:
+    """What was generated."""
+
+    users: int
+    sources: int
+    events: int
+    bytes: int
+    """Size of all files."""
+
+
+def generate(out: Path, world: World, progress: Progress = lambda day, events: None) -> WorldSummary:
+    """Writes `world` below `out`, whole or not at all; raises WorldError where `out` exists and is not empty."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise WorldError(f"{out} is not empty: delete it, or give another folder for the demo world")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    events = _write_world(partial, world, progress)
+    (partial / "_truth" / "world.json").write_text(_as_json(world))
+    size = sum(file.stat().st_size for file in partial.rglob("*.parquet"))
+    if out.exists():
+        out.rmdir()
+    partial.rename(out)
+    return WorldSummary(world.users, world.sources, events, size)
+
+
+def holds(out: Path, world: World) -> bool:
+    """Whether `out` holds exactly this world already."""
+    mark = out / "_truth" / "world.json"
+    return mark.is_file() and mark.read_text() == _as_json(world)
+
+
+def _as_json(world: World) -> str:
+    return json.dumps(dataclasses.asdict(world), default=str)
+
+
+def _write_world(folder: Path, world: World, progress: Progress) -> int:
+    rng, written = default_rng(world.seed), 0
+    population = plant(world, rng)
+    population.truth.save(folder / "_truth")
+    subscriptions = first_subscriptions(population, rng)
+    rhythm = np.array([_WEEK[(world.first_day.weekday() + day) % 7] for day in range(world.days)])
+    for day, count in enumerate(world.events * rhythm / rhythm.sum()):
+        date, rng = world.first_day + dt.timedelta(days=day), default_rng([world.seed, day])
+        today = draw_day(population, subscriptions, day, count, rng)
+        subscriptions = today.subscriptions
+        for name, happened in today.datasets.items():
+            _write_partition(folder / name, date, _event_table(population, happened, date, rng))
+            written += len(happened.pairs)
+        progress(date, written)
+    _write_snapshots(folder, world, population, subscriptions)
+    return written
+
+
+def _event_table(population: Population, happened: Happened, date: dt.date, rng: Generator) -> pa.Table:
+    """One row per event, in order of time; most of them in the evening (UTC)."""
+    moments = np.sort(rng.beta(2.5, 1.5, len(happened.pairs)) * _DAY_US).astype(np.int64)
+    moments = np.minimum(moments, _DAY_US - 1) + (date - _EPOCH).days * _DAY_US
+    names = pa.array(EVENTS).take(pa.array(happened.events))
+    return _pair_table(population, happened.pairs).append_column("event", names).append_column("ts", _times(moments))
+
+
+def _write_snapshots(folder: Path, world: World, population: Population, subscriptions: Indices) -> None:
+    rng, last_day = default_rng([world.seed, world.days]), world.as_of - dt.timedelta(days=1)
+    tables = {
+        "subscriptions": _pair_table(population, subscriptions),
+        "blocks": _pair_table(population, draw_blocks(population, subscriptions, rng)),
+        "sources": _source_table(world, population, rng),
+        "audience": pa.table({"user_id": population.truth.user_ids}),
+    }
+    for name, table in tables.items():
+        _write_partition(folder / name, last_day, table)
+
+
+def _source_table(world: World, population: Population, rng: Generator) -> pa.Table:
+    truth, count = population.truth, population.sources
+    created = (population.born + (world.first_day - _EPOCH).days) * _DAY_US + rng.integers(0, _DAY_US, count)
+    unknown = pa.array(rng.random(count) < _UNKNOWN_CATEGORY)
+    category = pa.array(CATEGORIES).take(pa.array(population.category, mask=unknown.to_numpy(zero_copy_only=False)))
+    return pa.table(
+        {
+            "source_id": truth.source_ids,
+            "status": pa.array(["closed", "active"]).take(pa.array(truth.eligible.astype(np.int64))),
+            "category": category,
+            "owner_id": truth.user_ids.take(pa.array(population.owner)),
+            "created_at": _times(created),
+        }
+    )
+
+
+def _pair_table(population: Population, pairs: Indices) -> pa.Table:
+    users, sources = np.divmod(pairs, population.sources)
+    truth = population.truth
+    return pa.table(
+        {"user_id": truth.user_ids.take(pa.array(users)), "source_id": truth.source_ids.take(pa.array(sources))}
+    )
+
+
+def _times(microseconds: Indices) -> pa.Array:
+    return pa.array(microseconds).cast(_UTC)
+
+
+def _write_partition(dataset: Path, day: dt.date, table: pa.Table) -> None:
+    folder = dataset / f"dt={day}"
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "part-0.parquet")
+    (folder / "_SUCCESS").touch()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; 0 is success, 2 a world that cannot be made."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.demo_world", description="Generates the demo world.")
+    parser.add_argument("out", type=Path, help="folder to make")
+    for field in dataclasses.fields(World):
+        kind = {"as_of": dt.date.fromisoformat, "ids": str}.get(field.name, int)
+        choices = ["int64", "string"] if field.name == "ids" else None
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, choices=choices, default=field.default)
+    arguments = vars(parser.parse_args(argv))
+    started, out = time.monotonic(), arguments.pop("out")
+    try:
+        summary = generate(out, World(**arguments), lambda day, events: _say(f"{day}  {events:>12,} events"))
+    except WorldError as error:
+        print(f"demo world: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    took = time.monotonic() - started
+    _say(
+        f"{out}: {summary.users:,} users, {summary.sources:,} sources, {summary.events:,} events, {summary.bytes:,} bytes in {took:.1f} s"
+    )
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""A table is finished when its marker is there, and then never written again."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from jobs.storage import AlreadyFinished, NotFinished, Storage
+
+SCHEMA = pa.schema([("user_id", pa.int64())])
+
+
+def batch(*users: int) -> pa.RecordBatch:
+    return pa.record_batch([pa.array(users, pa.int64())], schema=SCHEMA)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_written_table_is_read_back(tmp_path: Path, scheme: str) -> None:
+    storage = Storage(f"{scheme}{tmp_path}/run")
+    assert storage.write_table("lists", [batch(1, 2), batch(3)], SCHEMA) == 3
+    assert storage.table("lists").to_table()["user_id"].to_pylist() == [1, 2, 3]
+
+
+def test_a_finished_table_is_never_written_again(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write_table("lists", [batch(1)], SCHEMA)
+    with pytest.raises(AlreadyFinished, match="lists"):
+        storage.write_table("lists", [batch(2)], SCHEMA)
+
+
+def test_a_killed_write_leaves_no_table_and_can_be_repeated(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+
+    def killed() -> pa.RecordBatch:
+        yield batch(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        storage.write_table("lists", killed(), SCHEMA)
+    with pytest.raises(NotFinished, match="run the stage"):
+        storage.table("lists")
+    assert storage.write_table("lists", [batch(7)], SCHEMA) == 1
+    assert storage.table("lists").to_table()["user_id"].to_pylist() == [7]
+
+
+def test_files_are_written_whole_and_deleted_with_their_folder(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write_bytes("a/b.json", b"1")
+    storage.write_bytes("a/b.json", b"2")
+    assert storage.read_bytes("a/b.json") == b"2"
+    assert [info.base_name for info in storage.files("a")] == ["b.json"]
+    storage.delete("a")
+    assert not storage.exists("a")
+    storage.delete("a")
+
+
+def test_an_absolute_path_stands_for_itself(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    assert storage.child("data").child("clicks").uri == f"{tmp_path}/data/clicks"
+    assert storage.child("/elsewhere").uri == "/elsewhere"
+    assert storage.child("s3://bucket/x").uri == "s3://bucket/x"
