@@ -32,11 +32,11 @@ class ListGate(Strict):
     min_length_share: float = Field(default=0.5, ge=0, le=1)
     """Share of the lists that are full (n long), at least; ignored where the catalogue is smaller than n."""
     min_coverage_of_users: float = Field(default=0.9, ge=0, le=1)
-    """Share of the audience (or of the users with interactions) that has a list of its own, at least."""
+    """Share of the users with interactions (in the audience and in the run's share) with a personal list, at least."""
     min_coverage_of_catalogue: float = Field(default=0.01, ge=0, le=1)
     """Share of the eligible sources that appear in any list, at least."""
     max_concentration: float = Field(default=0.8, gt=0, le=1)
-    """Share of the lists that hold the most frequent source, at most; not asked below 100 eligible sources."""
+    """Share of the personal lists that hold the most frequent source, at most; not asked below 100 eligible sources."""
     max_change_of_lists: float = Field(default=0.5, gt=0)
     """Relative change of the number of lists (share for share) against the run that serves, at most."""
     min_quality_ratio: float = Field(default=1.0, ge=0)

@@ -1,0 +1,171 @@
+"""One weekly Airflow DAG per product file that has a `schedule`; the DAG's id is the product's name.
+
+    build_features → train_embeddings → precompute_topn → publish_topn → wait_until_serving
+
+Order and schedule only: the first four submit an entry of jobs/ to Spark, the last one waits until the run serves.
+`docs/schedule.md` says how to set it up.
+
+A broken product file makes no DAG here, and the other products keep theirs. Airflow marks every DAG of a file with an
+import error as stale, so the error must not be raised in this file: `broken_products.py` raises it.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Param
+from airflow.timetables.interval import CronDataIntervalTimetable
+from product_files import Product, config_folder, read_products
+from stage_operators import SparkStage, WaitUntilServing
+
+_REPO = Path(__file__).resolve().parent.parent
+_FIXED = {  # what a library reads when it is imported, too early for the job to set
+    "OPENBLAS_NUM_THREADS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+_STAGES = ("build_features", "train_embeddings", "precompute_topn", "publish_topn")
+
+
+def as_of(dag_run: Any) -> dt.date:
+    """The UTC day on which the data interval ends; the day of the start for a run that was started without a date."""
+    moment: dt.datetime = dag_run.data_interval_end or dag_run.run_after
+    return moment.astimezone(dt.UTC).date()
+
+
+def run_id_of(dag_run: Any) -> str:
+    """The job's run id: `run_after` is set once per DAG run, so retries and cleared tasks get the same id again."""
+    return f"{dag_run.run_after.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{as_of(dag_run):%Y%m%d}-1"
+
+
+def stage_arguments(product: Product) -> Callable[..., list[str]]:
+    """What renders the arguments of a stage: a function, since a list of templates cannot leave a flag out."""
+
+    def application_args(context: Any, jinja_env: Any) -> list[str]:  # the names by which Airflow calls it
+        dag_run, params = context["dag_run"], context["params"]
+        arguments = ["--config", str(product.config), "--as-of", as_of(dag_run).isoformat()]
+        arguments += ["--run-id", run_id_of(dag_run), "--trigger-id", context["run_id"]]
+        if params["first"]:
+            arguments.append("--first")
+        if params["publish_old"]:
+            arguments.append("--publish-old")
+        if params["audience_share"] is not None:
+            arguments += ["--audience-share", str(params["audience_share"])]
+        for name, reason in params["overrides"].items():
+            arguments += ["--override", f"{name}={reason}"]
+        return arguments
+
+    return application_args
+
+
+def wait_command(product: Product) -> Callable[..., list[str]]:
+    """What renders the command of the last task."""
+
+    def command(context: Any, jinja_env: Any) -> list[str]:
+        discovery = str(_job_environment() / "bin" / "discovery")
+        return [discovery, "wait", run_id_of(context["dag_run"]), "--config", str(product.config)]
+
+    return command
+
+
+def build_dag(product: Product) -> DAG:
+    """The DAG of one product."""
+    dag = DAG(
+        dag_id=product.name,
+        description=f"Weekly lists of {product.name}: features, embeddings, lists, publish",
+        schedule=CronDataIntervalTimetable(product.schedule, timezone="UTC"),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=_minutes(product.dag.run_minutes),
+        params=_params(),
+        tags=["discovery"],
+        default_args={
+            "pool": product.dag.pool,
+            "retries": product.dag.retries,
+            "retry_delay": _minutes(product.dag.retry_minutes),
+            "retry_exponential_backoff": 2,
+            "max_retry_delay": _minutes(product.dag.max_retry_minutes),
+        },
+    )
+    previous = None
+    for task in (*(_stage(stage, product, dag) for stage in _STAGES), _wait_until_serving(product, dag)):
+        if previous is not None:
+            previous >> task
+        previous = task
+    return dag
+
+
+def _stage(name: str, product: Product, dag: DAG) -> SparkStage:
+    settings = product.dag
+    patience: dict[str, Any] = {}
+    if name == "build_features":  # the only stage that reads what others deliver
+        patience = {
+            "wait_retries": settings.wait_retries,
+            "retries": settings.retries + settings.wait_retries,
+            "retry_delay": _minutes(settings.wait_minutes),
+            "retry_exponential_backoff": 0,
+        }
+    return SparkStage(
+        task_id=name,
+        dag=dag,
+        application=str(_REPO / "jobs" / f"{name}.py"),
+        application_args=stage_arguments(product),  # a template field may be a function
+        name=f"{product.name}.{name}",
+        spark_binary=str(_job_environment() / "bin" / "spark-submit"),
+        env_vars=_variables(),
+        driver_memory=settings.driver_memory,
+        execution_timeout=_minutes(getattr(settings, f"{name}_minutes")),
+        **patience,
+    )
+
+
+def _wait_until_serving(product: Product, dag: DAG) -> WaitUntilServing:
+    return WaitUntilServing(
+        task_id="wait_until_serving",
+        dag=dag,
+        command=wait_command(product),
+        env=_variables(),
+        execution_timeout=_minutes(product.dag.wait_until_serving_minutes),
+    )
+
+
+def _params() -> dict[str, Param]:
+    return {
+        "first": Param(
+            default=False, type="boolean", description="The first run of the product: nothing to compare it with."
+        ),
+        "publish_old": Param(
+            default=False, type="boolean", description="Publish although a run of a later day serves."
+        ),
+        "audience_share": Param(
+            None, type=["null", "number"], minimum=0, maximum=1, description="Fraction of the audience, e.g. 0.25."
+        ),
+        "overrides": Param(
+            {},
+            type="object",
+            additionalProperties={"type": "string", "minLength": 1},
+            description='Expectations that may fail, each with the reason: {"NAME": "REASON"}.',
+        ),
+    }
+
+
+def _job_environment() -> Path:
+    named = os.environ.get("DISCOVERY_JOB_ENV", "")
+    return Path(named).absolute() if named else _REPO / ".venv"
+
+
+def _variables() -> dict[str, str]:
+    """What the job needs beside the worker's environment, from which addresses and secrets are inherited."""
+    python = str(_job_environment() / "bin" / "python")
+    defaults = {"SPARK_CONF_DIR": str(_REPO / "conf"), "DISCOVERY_HOME": str(_REPO / "work")}
+    unset = {name: value for name, value in defaults.items() if not os.environ.get(name)}
+    return {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python, **_FIXED, **unset}
+
+
+def _minutes(number: float) -> dt.timedelta:
+    return dt.timedelta(minutes=number)
+
+
+globals().update({name: build_dag(product) for name, product in read_products(config_folder()).scheduled.items()})

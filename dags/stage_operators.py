@@ -1,0 +1,125 @@
+"""The two kinds of task of a product's DAG, and what they make of the exit codes of the job.
+
+0   done
+2   bad input or configuration       no retry can mend it: fails at once
+75  input has not arrived yet        retried, after `wait_minutes`
+any other                            retried, `retries` times
+3, 4, 5 of `discovery wait`          held, failed, past the deadline: fails at once
+"""
+
+import functools
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.standard.hooks.subprocess import SubprocessHook
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+
+_BAD_INPUT = 2
+_NOT_YET = 75
+_GRACE_SECONDS = 20
+_FINAL = {
+    _BAD_INPUT: "bad input or configuration",
+    3: "the run is held: `discovery status` says by whom",
+    4: "the run has failed: `discovery runs` says why",
+    5: "the run did not serve before its deadline",
+}
+
+
+class SparkStage(SparkSubmitOperator):
+    """One stage of the job; `wait_retries` of its retries are kept for input that has not arrived yet."""
+
+    def __init__(self, *, wait_retries: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.wait_retries = wait_retries
+
+    def execute(self, context: Any) -> None:
+        """Submits and waits for the end; raises AirflowFailException where another try is pointless."""
+        self._need_connection()
+        try:
+            super().execute(context)
+        except AirflowFailException:
+            raise
+        except AirflowException as error:
+            if self._is_final(_exit_code(error), context["ti"]):
+                raise AirflowFailException(f"{self.task_id} is not tried again: {error}") from error
+            raise
+
+    def on_kill(self) -> None:
+        """Ends Java and the driver's Python alike: the provider ends Java only, and Python would go on without it."""
+        process = None if self._hook is None else self._hook._submit_sp
+        if process is not None and process.poll() is None:
+            _end_session(process)
+        super().on_kill()
+
+    def _get_hook(self) -> SparkSubmitHook:
+        hook = super()._get_hook()
+        hook.submit = functools.partial(hook.submit, start_new_session=True)  # type: ignore[method-assign]
+        return hook
+
+    def _need_connection(self) -> None:
+        """The provider would submit to YARN without a word when the connection is missing."""
+        try:
+            SparkSubmitHook.get_connection(self._conn_id)
+        except AirflowNotFoundException as error:
+            raise AirflowFailException(
+                f"connection {self._conn_id!r} is missing: define it, e.g. AIRFLOW_CONN_SPARK_DEFAULT="
+                """'{"conn_type": "spark", "host": "local[2]", "extra": {"deploy-mode": "client"}}'"""
+            ) from error
+
+    def _is_final(self, exit_code: int | None, ti: Any) -> bool:
+        if exit_code == _NOT_YET:
+            return False
+        # `max_tries` grows when a task is cleared, so count from its end
+        return exit_code == _BAD_INPUT or ti.try_number > ti.max_tries - self.wait_retries
+
+
+class WaitUntilServing(BaseOperator):
+    """Runs `discovery wait` in the job environment; `command` is its argument list, `env` is added to the worker's."""
+
+    template_fields: Sequence[str] = ("command",)
+
+    def __init__(self, *, command: Any, env: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.command = command
+        self.env = env
+        self._hook = SubprocessHook()
+
+    def execute(self, context: Any) -> None:
+        """Succeeds when the run serves; raises AirflowFailException when it never will by itself."""
+        code = self._hook.run_command(self.command, env={**os.environ, **self.env}).exit_code
+        if code in _FINAL:
+            raise AirflowFailException(f"exit code {code}: {_FINAL[code]}")
+        if code != 0:
+            raise AirflowException(f"exit code {code}: `discovery wait` could not tell; the log above says why")
+
+    def on_kill(self) -> None:
+        """Ends the command with the task."""
+        self._hook.send_sigterm()  # type: ignore[no-untyped-call]
+
+
+def _end_session(leader: subprocess.Popen[str]) -> None:
+    """Asks every process of the leader's session to end, so that the job gives up its lease; then makes them."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    try:
+        os.killpg(leader.pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            leader.poll()  # a zombie would count as alive
+            os.killpg(leader.pid, 0)
+            time.sleep(0.1)
+        os.killpg(leader.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # all of them have gone
+
+
+def _exit_code(error: AirflowException) -> int | None:
+    """Of spark-submit, which the provider tells in its message only."""
+    found = re.search(r"Error code is: (-?\d+)\.", str(error))
+    return None if found is None else int(found[1])

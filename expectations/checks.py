@@ -1,0 +1,107 @@
+"""The vocabulary of a suite: what is expected of one measured number, and how it is written for people."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+Unit = Literal["count", "number", "percent"]
+FIRST_RUN = "first run: no baseline"
+
+
+@dataclass(frozen=True)
+class Between:
+    """`low <= value <= high` is expected; a value of None never meets it."""
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    unit: Unit = "number"
+    detail: str = ""
+    """Where the value comes from, e.g. "users 1,000 → 380"."""
+
+    @property
+    def allowed(self) -> str:
+        """For people."""
+        if self.low is None:
+            return "0" if self.high == 0 else f"at most {write(self.high, self.unit)}"
+        if self.high is None:
+            return f"at least {write(self.low, self.unit)}"
+        return f"{write(self.low, self.unit)} … {write(self.high, self.unit)}"
+
+    def observed(self, value: float | None) -> str:
+        """For people, of the value that was judged."""
+        return write(value, self.unit) + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class Skip:
+    """An expectation that cannot be judged, and why."""
+
+    name: str
+    reason: str
+
+
+Check = Between | Skip
+
+
+def none_of(name: str, count: int, detail: str = "") -> Between:
+    """Expects that something that must not be was found zero times."""
+    return Between(name, count, high=0, unit="count", detail=detail)
+
+
+def same_columns(columns: Sequence[str], contract: pa.Schema) -> Between:
+    """Expects the columns and types of the contract, in any order; judges how many differ."""
+    expected = describe(contract)
+    wrong = [f"not {text}" for text in columns if text not in expected]
+    wrong += [f"but {text}" for text in expected if text not in columns]
+    return none_of("schema", len(wrong), ", ".join(wrong))
+
+
+def at_least(name: str, value: float | None, low: float, unit: Unit) -> Between:
+    """Expects `value >= low`."""
+    return Between(name, value, low=low, unit=unit)
+
+
+def change(name: str, limit: float, now_and_before: dict[str, tuple[float | None, float | None]]) -> Between:
+    """Expects that no number changed by more than `limit` relative to before; judges the one that changed most."""
+    changes = {label: relative_change(now, before) for label, (now, before) in now_and_before.items()}
+    worst = max(changes, key=lambda label: math.inf if (value := changes[label]) is None else value)
+    now, before = now_and_before[worst]
+    detail = f"{worst} {write(before, 'number')} → {write(now, 'number')}"
+    return Between(name, changes[worst], high=limit, unit="percent", detail=detail)
+
+
+def relative_change(now: float | None, before: float | None) -> float | None:
+    """|now ÷ before − 1|, infinite from 0 to something; None where either is unknown."""
+    if now is None or before is None:
+        return None
+    if before == 0:
+        return 0.0 if now == 0 else math.inf
+    return abs(now / before - 1)
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """part ÷ whole; None of nothing."""
+    return part / whole if whole else None
+
+
+def write(value: float | None, unit: Unit) -> str:
+    """A number for people, e.g. 1,234 or 0.1235 or 38.2 %."""
+    if value is None or not math.isfinite(value):
+        return "nothing measured" if value is None else "infinite"
+    if unit == "percent":
+        return f"{value:,.1%}".replace("%", " %")
+    return f"{value:,.0f}" if unit == "count" or (float(value).is_integer() and abs(value) < 1e15) else f"{value:.4g}"
+
+
+def describe(schema: pa.Schema) -> tuple[str, ...]:
+    """Name and type of each column, e.g. "weight double"; how an array calls its elements is left out."""
+    return tuple(f"{field.name} {_type(field.type)}" for field in schema)
+
+
+def _type(kind: pa.DataType) -> str:
+    return f"list<{_type(kind.value_type)}>" if pa.types.is_list(kind) else str(kind)

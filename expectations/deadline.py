@@ -1,0 +1,33 @@
+"""A time limit for work that may hang."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from expectations.errors import GateTimeout
+
+T = TypeVar("T")
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What `work` returns or raises; raises GateTimeout after `seconds`.
+
+    The work runs in a daemon thread, so that a hanging call does not keep the process alive. It is not stopped, because
+    nothing can stop a thread: the run ends, and what it had started ends with it.
+    """
+    future: Future[T] = Future()
+    threading.Thread(target=_fulfil, args=(future, work), name="gate", daemon=True).start()
+    try:
+        return future.result(timeout=seconds)
+    except TimeoutError:
+        if future.done():
+            raise  # the work's own TimeoutError
+        raise GateTimeout(f"no answer within {seconds:,g} s (gates.time_limit_seconds)") from None
+
+
+def _fulfil(future: "Future[T]", work: Callable[[], T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - not swallowed: `within` raises it in the caller's thread
+        future.set_exception(error)

@@ -1,0 +1,143 @@
+"""The two gates: measure a table, let Great Expectations judge it, and let nothing pass that failed, raised or hung."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from conf.contract import IdKind
+from conf.gates import GateSettings
+from expectations.checks import Between, Check, Skip
+from expectations.deadline import within
+from expectations.errors import GateFailed
+from expectations.interaction_suite import interaction_checks
+from expectations.list_suite import list_checks
+from expectations.overrides import LIFTABLE, check_overrides
+from expectations.profiles import InteractionProfile, ListProfile
+from expectations.report import ExpectationResult, Gate, GateReport
+from expectations.suite import Verdict, judge
+
+P = TypeVar("P", InteractionProfile, ListProfile)
+
+
+def check_interactions(
+    measure: Callable[[], InteractionProfile],
+    settings: GateSettings,
+    baseline: InteractionProfile | None,
+    overrides: Mapping[str, str],
+    *,
+    ids: IdKind,
+    as_of: dt.date,
+    run: str | None = None,
+) -> GateReport:
+    """Gate 1's report, if it passed; raises GateFailed with the report otherwise, OverrideRefused before measuring.
+
+    `baseline` is the profile of the run before (None: the first run); `overrides` maps limits to reasons to lift them.
+    """
+
+    def checks(profile: InteractionProfile) -> list[Check]:
+        return interaction_checks(profile, settings.interactions, baseline, ids, as_of)
+
+    return _pass(_Case("interactions", measure, checks, settings.time_limit_seconds, overrides, run, as_of))
+
+
+def check_lists(
+    measure: Callable[[], ListProfile],
+    settings: GateSettings,
+    baseline: ListProfile | None,
+    overrides: Mapping[str, str],
+    *,
+    ids: IdKind,
+    quality_ratio: float | None,
+    quality_skipped: str = "the recipe was not judged",
+    as_of: dt.date | None = None,
+    run: str | None = None,
+) -> GateReport:
+    """Gate 2's report, if it passed; raises GateFailed with the report otherwise, OverrideRefused before measuring.
+
+    `baseline` is the profile of the run that serves now (None: the first run); `quality_ratio` is NDCG@10 of the judged
+    lists ÷ that of the popularity list, None where there is none and `quality_skipped` says why.
+    """
+
+    def checks(profile: ListProfile) -> list[Check]:
+        return list_checks(profile, settings.lists, baseline, ids, quality_ratio, quality_skipped)
+
+    return _pass(_Case("lists", measure, checks, settings.time_limit_seconds, overrides, run, as_of))
+
+
+@dataclass(frozen=True)
+class _Case(Generic[P]):
+    """One gate about to be run."""
+
+    gate: Gate
+    measure: Callable[[], P]
+    checks: Callable[[P], list[Check]]
+    seconds: int
+    overrides: Mapping[str, str]
+    run: str | None
+    as_of: dt.date | None
+
+
+def _pass(case: _Case[P]) -> GateReport:
+    check_overrides(case.overrides)
+    try:
+        report = within(case.seconds, lambda: _judge(case))
+    except (Exception, SystemExit) as error:  # a library that exits must not look like success
+        raise GateFailed(_report(case, [_broken(error, case.seconds)], None)) from error
+    if not report.passed:
+        raise GateFailed(report)
+    return report
+
+
+def _judge(case: _Case[P]) -> GateReport:
+    profile = case.measure()
+    checks = case.checks(profile)
+    verdicts = judge([check for check in checks if not isinstance(check, Skip)])
+    liftable = LIFTABLE[case.gate]
+    results = [
+        _skipped(check, protected=check.name not in liftable)
+        if isinstance(check, Skip)
+        else _judged(check, verdicts[check.name], case.overrides.get(check.name), protected=check.name not in liftable)
+        for check in checks
+    ]
+    return _report(case, results, profile)
+
+
+def _skipped(check: Skip, *, protected: bool) -> ExpectationResult:
+    return ExpectationResult(
+        name=check.name, observed="-", allowed="-", passed=False, skipped=check.reason, protected=protected
+    )
+
+
+def _judged(check: Between, verdict: Verdict, override: str | None, *, protected: bool) -> ExpectationResult:
+    return ExpectationResult(
+        name=check.name,
+        observed=verdict.observed,
+        allowed=check.allowed,
+        value=verdict.value,
+        passed=verdict.passed,
+        overridden=None if verdict.passed or protected else override,
+        protected=protected,
+    )
+
+
+def _broken(error: BaseException, seconds: int) -> ExpectationResult:
+    text = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    allowed = f"an answer within {seconds:,} s"
+    return ExpectationResult(
+        name="measured_and_judged", observed=text[:300], allowed=allowed, passed=False, protected=True
+    )
+
+
+def _report(case: _Case[P], results: Sequence[ExpectationResult], profile: P | None) -> GateReport:
+    used = {row.name for row in results if row.overridden is not None}
+    unused = {name: case.overrides[name] for name in LIFTABLE[case.gate] - used if name in case.overrides}
+    return GateReport(
+        gate=case.gate,
+        passed=all(row.status != "FAILED" for row in results),
+        run=case.run,
+        as_of=case.as_of,
+        expectations=tuple(results),
+        unused_overrides=dict(sorted(unused.items())),
+        profile=profile,
+    )
