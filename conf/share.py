@@ -14,7 +14,7 @@ class Share:
 
     def __post_init__(self) -> None:
         if not 0 <= self.bp <= 10_000:
-            raise ConfigError(f"share {self.bp / 10_000:g} is outside 0 … 1; give a fraction such as 0.25")
+            raise ConfigError(f"share {self.bp / 100:g} % is outside 0 … 100 % of the audience")
 
     @classmethod
     def fraction(cls, value: float) -> "Share":
@@ -23,7 +23,9 @@ class Share:
             raise ConfigError(f"share {value} is not a number; give a fraction such as 0.25")
         bp = round(value * 10_000)
         if abs(value * 10_000 - bp) > 1e-6:
-            raise ConfigError(f"share {value} is finer than a basis point; the nearest share is {bp / 10_000:g}")
+            raise ConfigError(
+                f"share {value} is finer than a basis point; the nearest is {bp / 10_000:g} ({bp / 100:g} %)"
+            )
         return cls(bp)
 
     @classmethod

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from deploy.demo_tastes import Population
-from deploy.demo_truth import Indices
+from deploy.ranked import Indices, Marks
 
 EVENTS = ("like", "comment", "share", "click", "join", "leave")
 _LIKE, _COMMENT, _SHARE, _CLICK, _JOIN, _LEAVE = range(len(EVENTS))
@@ -18,7 +17,7 @@ _REACTIONS = (0.75, 0.15, 0.10)  # likes, comments, shares
 _PARTS = {"reactions": 0.45, "clicks": 0.50, "joins": 0.042, "leaves": 0.008}  # of all events
 _NOISE = {"reactions": 0.05, "clicks": 0.2}  # share drawn by popularity, whatever the taste
 _HABIT = 0.35  # share of reactions and clicks drawn from what the user follows
-_SUBSCRIPTIONS_PER_USER = 6
+_SUBSCRIPTIONS_PER_USER = 12  # drawn before the first day; about half of them please
 _BLOCKS_PER_USER = 0.03
 
 
@@ -45,7 +44,7 @@ def draw_day(population: Population, subscriptions: Indices, day: int, count: fl
         _visits(population, alive, subscriptions, round(_PARTS[name] * count), _NOISE[name], rng)
         for name in ("reactions", "clicks")
     )
-    joined = draw_joins(population, alive, subscriptions, round(_PARTS["joins"] * count), rng)
+    joined = _joins(population, alive, subscriptions, round(_PARTS["joins"] * count), rng)
     left = _leaves(population, subscriptions, round(_PARTS["leaves"] * count), rng)
     moves, mixed = np.concatenate([joined, left]), rng.permutation(len(joined) + len(left))
     datasets = {
@@ -53,18 +52,19 @@ def draw_day(population: Population, subscriptions: Indices, day: int, count: fl
         "clicks": Happened(clicks, np.full(len(clicks), _CLICK)),
         "joins": Happened(moves[mixed], np.where(mixed < len(joined), _JOIN, _LEAVE)),
     }
-    return Day(datasets, np.setdiff1d(np.append(subscriptions, joined), left))
+    kept = subscriptions[~_contains(np.sort(left), subscriptions)]
+    return Day(datasets, np.sort(np.concatenate([kept, joined])))  # np.setdiff1d would cost more than all the rest
 
 
 def first_subscriptions(population: Population, rng: Generator) -> Indices:
-    """Sorted pairs that follow each other before the first day."""
-    alive, nothing = population.alive_on(0), np.zeros(0, np.int64)
-    return np.sort(draw_joins(population, alive, nothing, _SUBSCRIPTIONS_PER_USER * population.users, rng))
+    """Sorted pairs that follow each other before the first day; users who have been idle since follow, too."""
+    count = _SUBSCRIPTIONS_PER_USER * population.users
+    anybody = rng.integers(0, population.users, count)
+    users = np.where(rng.random(count) < 0.5, anybody, population.draw_users(rng, count))
+    return np.unique(_loved(population, population.alive_on(0), users, rng))
 
 
-def draw_joins(
-    population: Population, alive: NDArray[np.bool_], subscriptions: Indices, count: int, rng: Generator
-) -> Indices:
+def _joins(population: Population, alive: Marks, subscriptions: Indices, count: int, rng: Generator) -> Indices:
     """At most `count` different new pairs that follow taste, in order of drawing."""
     pairs = _loved(population, alive, population.draw_users(rng, 4 * count), rng)
     pairs = pairs[~_contains(subscriptions, pairs)]
@@ -81,9 +81,9 @@ def draw_blocks(population: Population, subscriptions: Indices, rng: Generator) 
 
 
 def _visits(
-    population: Population, alive: NDArray[np.bool_], subscriptions: Indices, count: int, noise: float, rng: Generator
+    population: Population, alive: Marks, subscriptions: Indices, count: int, noise: float, rng: Generator
 ) -> Indices:
-    """`count` pairs of an active user with a source: one that they follow, one of their taste, or just a popular one."""
+    """`count` pairs of an active user with a source: one they follow, one of their taste, or a popular one."""
     starts = np.searchsorted(subscriptions, np.arange(population.users + 1) * population.sources)
     drawn = np.zeros(0, np.int64)
     while len(drawn) < count:
@@ -100,7 +100,7 @@ def _visits(
     return rng.permutation(drawn)[:count]
 
 
-def _loved(population: Population, alive: NDArray[np.bool_], users: Indices, rng: Generator) -> Indices:
+def _loved(population: Population, alive: Marks, users: Indices, rng: Generator) -> Indices:
     """One pair for each of `users`, without those that turn out to be closed or not to please."""
     sources = population.draw_loved(rng, users)
     pleased = alive[sources] & (rng.random(len(users)) < population.truth.appeal(users, sources))
@@ -114,5 +114,6 @@ def _leaves(population: Population, subscriptions: Indices, count: int, rng: Gen
     return pairs[rng.random(len(pairs)) > appeal][:count]
 
 
-def _contains(sorted_pairs: Indices, pairs: Indices) -> NDArray[np.bool_]:
-    return np.isin(pairs, sorted_pairs, assume_unique=False, kind="sort")
+def _contains(sorted_pairs: Indices, pairs: Indices) -> Marks:
+    """Which of `pairs` are there."""
+    return np.asarray(np.append(sorted_pairs, -1)[np.searchsorted(sorted_pairs, pairs)] == pairs)

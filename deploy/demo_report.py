@@ -1,5 +1,6 @@
 """What the demo shows at its end: three users, the gates, the stages, and how good the published lists are."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from conf.load import load_settings
 from deploy.demo_truth import planted_ndcg
 from deploy.demo_world import WorldSummary
 from jobs.manifest import Manifest, load_manifest
+from jobs.precompute_topn import FALLBACK
 from jobs.run import run_folder
 from jobs.storage import Storage
 from publish.clients import redis_client
@@ -52,7 +54,8 @@ def report(demo: Demo) -> None:
     exclusions = folder.table("exclusions").to_table(columns=["user_id", "source_id"])
     truth = demo.home / "data/_truth"
     ours = planted_ndcg(truth, published, exclusions, k=_JUDGED)
-    popular = planted_ndcg(truth, _popularity(reader, published, exclusions), exclusions, k=_JUDGED)
+    fallback = json.loads(folder.read_bytes(FALLBACK))["source_ids"]
+    popular = planted_ndcg(truth, _popularity(fallback, published, exclusions), exclusions, k=_JUDGED)
     console.print(_summary(demo, manifest, client, published.num_rows, ours, popular))
 
 
@@ -66,9 +69,8 @@ def _read_back(reader: Reader, users: pa.ChunkedArray) -> pa.Table:
     return pa.table({"user_id": users, "source_ids": [list(answer.source_ids) for answer in answers]})
 
 
-def _popularity(reader: Reader, published: pa.Table, exclusions: pa.Table) -> pa.Table:
+def _popularity(popular: list[int], published: pa.Table, exclusions: pa.Table) -> pa.Table:
     """The same users with the run's fallback list, the popular sources, minus each user's exclusions."""
-    popular = reader.fallback_list().source_ids
     excluded: dict[object, set[object]] = {}
     for user, source in zip(exclusions["user_id"].to_pylist(), exclusions["source_id"].to_pylist(), strict=True):
         excluded.setdefault(user, set()).add(source)

@@ -9,7 +9,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from conf.contract import IdKind
-from deploy.demo_truth import Floats, Indices, Truth, WorldError
+from deploy.demo_truth import Floats, Truth, WorldError
+from deploy.ranked import Ids, Indices, Marks
 
 CATEGORIES = (
     "music", "football", "cooking", "travel", "games", "cars", "gardening", "films",
@@ -94,7 +95,7 @@ class Population:
         """S."""
         return len(self.truth.source_ids)
 
-    def alive_on(self, day: int) -> NDArray[np.bool_]:
+    def alive_on(self, day: int) -> Marks:
         """(S,) sources that are open the whole `day`-th day."""
         return (self.born < day) & (day < self.closed)
 
@@ -108,7 +109,7 @@ class Population:
         rung = self.communities[users, place] + rng.random(
             len(users), np.float32
         )  # float32: never rounds up to the next
-        return self.members[np.searchsorted(self.ladder, rung, side="right")]
+        return np.asarray(self.members[np.searchsorted(self.ladder, rung, side="right")])
 
     def draw_popular(self, rng: Generator, count: int) -> Indices:
         """(count,) sources, whatever the taste."""
@@ -190,7 +191,7 @@ def _activity(users: int, rng: Generator) -> NDArray[np.float64]:
 
 
 def _ladder(weights: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
-    community, members = weights.T.nonzero()
+    _, members = weights.T.nonzero()
     rungs = np.concatenate([c + _cumulative(column[column > 0]) for c, column in enumerate(weights.T)])
     return members, rungs
 
@@ -200,7 +201,7 @@ def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(steps / steps[-1])
 
 
-def _ids(letter: str, first: int, count: int, kind: IdKind) -> pa.Array:
+def _ids(letter: str, first: int, count: int, kind: IdKind) -> Ids:
     """Ids that are not positions, and of users other than of sources, so that a mix-up shows."""
     numbers = np.arange(first, first + count)
     return pa.array(numbers if kind == "int64" else np.char.add(letter, numbers.astype(str)))

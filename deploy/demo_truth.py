@@ -8,21 +8,19 @@ How much user u would love source s:
     WorldError        a world or its truth cannot be made, found or used
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from conf.errors import DiscoveryError
+from deploy.ranked import Column, Entries, Ids, Indices, Marks, Pairs, blocks, positions, whole, within
 
 Floats = NDArray[np.float32]
-Indices = NDArray[np.int64]
-_USERS_PER_BLOCK = 1024
 
 
 class WorldError(DiscoveryError):
@@ -33,9 +31,9 @@ class WorldError(DiscoveryError):
 class Truth:
     """Planted factors: U users, S sources, C communities, N nuances."""
 
-    user_ids: pa.Array
+    user_ids: Ids
     """(U,) ids."""
-    source_ids: pa.Array
+    source_ids: Ids
     """(S,) ids."""
     tastes: Floats
     """(U, C) share of each community in what a user loves; rows add up to 1."""
@@ -47,7 +45,7 @@ class Truth:
     """(S, N) likewise."""
     popularity: Floats
     """(S,) positive."""
-    eligible: NDArray[np.bool_]
+    eligible: Marks
     """(S,) active at the end of the world."""
 
     def appeal(self, users: Indices, sources: Indices) -> Floats:
@@ -81,8 +79,8 @@ class Truth:
         except FileNotFoundError as error:
             raise WorldError(f"{folder} holds no planted truth: make it with python -m deploy.demo_world") from error
         return cls(
-            user_ids=users["user_id"].combine_chunks(),
-            source_ids=sources["source_id"].combine_chunks(),
+            user_ids=whole(users["user_id"]),
+            source_ids=whole(sources["source_id"]),
             tastes=_matrix(users["tastes"]),
             traits=_matrix(sources["traits"]),
             user_nuances=_matrix(users["nuances"]),
@@ -93,111 +91,44 @@ class Truth:
 
 
 def planted_ndcg(folder: Path, lists: pa.Table, exclusions: pa.Table, *, k: int = 10, relevant: int = 50) -> float:
-    """Mean NDCG@k (Järvelin & Kekäläinen 2002, binary gains) of lists against the truth planted in `folder`.
+    """Mean NDCG@k of lists against the truth planted in `folder`, binary gains.
 
     Relevant to a user are the `relevant` sources of highest true affinity among those that may be recommended: active
-    at the end of the world, of a community of theirs, and not excluded. `lists`: one row per user (user_id,
-    source_ids best first). `exclusions`: (user_id, source_id) rows, those of the run. Users without a row in `lists` are
-    not judged. Raises WorldError on ids that are not of this world or on no lists.
+    at the end of the world, of a community of theirs, and not excluded. `lists` has one row per user (user_id,
+    source_ids best first), `exclusions` the run's (user_id, source_id) rows. Users without a row in `lists` are not
+    judged. Raises ListsError on ids that are not of this world, or when there is nobody to judge.
     """
     truth = Truth.load(folder)
     users = positions(lists["user_id"], truth.user_ids, "user")
-    rows, ranks, sources = _entries(lists, truth.source_ids, k)
-    excluded_rows, excluded = _pairs(exclusions, lists["user_id"], truth.source_ids)
-    gains, ideal = 1 / np.log2(np.arange(2, k + 2)), np.zeros(len(users))
-    found = np.zeros(len(rows), np.bool_)
-    for block in _blocks(len(users)):
-        affinity = truth.affinity(users[block])
-        affinity[:, ~truth.eligible] = 0
-        here = _within(excluded_rows, block)
-        affinity[excluded_rows[here] - block.start, excluded[here]] = 0
+    entries = Entries.of(lists, truth.source_ids, k)
+    excluded = Pairs.of(exclusions, lists["user_id"], truth.source_ids)
+    hits, counts = np.zeros(len(entries.rows), np.bool_), np.zeros(len(users), np.int64)
+    for block in blocks(len(users)):
+        affinity = np.where(truth.eligible, truth.affinity(users[block]), 0)
+        affinity[excluded.within(block)] = 0
         best = _best(affinity, relevant)
-        ideal[block] = np.concatenate([[0], gains.cumsum()])[np.minimum(best.sum(axis=1), k)]
-        here = _within(rows, block)
-        found[here] = best[rows[here] - block.start, sources[here]]
-    scores = np.bincount(rows[found], weights=gains[ranks[found]], minlength=len(users))
-    return float(np.divide(scores, ideal, out=np.zeros_like(scores), where=ideal > 0)[ideal > 0].mean())
+        counts[block] = best.sum(axis=1)
+        here = within(entries.rows, block)
+        hits[here] = best[entries.rows[here] - block.start, entries.sources[here]]
+    return entries.score(hits, counts).ndcg
 
 
-def lists_of_ranking(ranking: pa.Array, users: pa.Array, exclusions: pa.Table, n: int) -> pa.Table:
-    """The first `n` sources of one ranking for each user, without their own exclusions: (user_id, source_ids)."""
-    excluded_rows, excluded = _pairs(exclusions, users, ranking)
-    most = int(np.bincount(excluded_rows, minlength=1).max()) if len(excluded_rows) else 0
-    width = min(len(ranking), n + most)
-    columns, lengths = [], []
-    for block in _blocks(len(users)):
-        allowed = np.ones((block.stop - block.start, width), np.bool_)
-        here = _within(excluded_rows, block)
-        here = here[excluded[here] < width]
-        allowed[excluded_rows[here] - block.start, excluded[here]] = False
-        kept = allowed & (allowed.cumsum(axis=1, dtype=np.int32) <= n)
-        columns.append(kept.nonzero()[1])
-        lengths.append(kept.sum(axis=1))
-    offsets = np.concatenate([[0], *lengths]).cumsum().astype(np.int32)
-    values = ranking.take(pa.array(np.concatenate([np.zeros(0, np.int64), *columns])))
-    return pa.table({"user_id": users, "source_ids": pa.ListArray.from_arrays(pa.array(offsets), values)})
-
-
-def positions(ids: pa.Array | pa.ChunkedArray, known: pa.Array, what: str) -> Indices:
-    """Where each id stands in `known`; raises WorldError on an id that is not there."""
-    found = pc.index_in(ids, known)
-    if found.null_count:
-        stranger = ids.filter(pc.is_null(found))[0]
-        raise WorldError(f"{what} {stranger} is not of this world: judge lists by the truth of the data they come from")
-    return np.asarray(found.to_numpy(), np.int64)
-
-
-def _entries(lists: pa.Table, source_ids: pa.Array, k: int) -> tuple[Indices, Indices, Indices]:
-    """(row, rank, source) of every list entry of rank < k, sorted by row."""
-    if not len(lists):
-        raise WorldError("there are no lists to judge")
-    column = lists["source_ids"].combine_chunks()
-    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-    rows = np.repeat(np.arange(len(lists)), lengths)
-    ranks = np.arange(len(rows)) - np.repeat(lengths.cumsum() - lengths, lengths)
-    top = ranks < k
-    return rows[top], ranks[top], positions(column.flatten().filter(pa.array(top)), source_ids, "source")
-
-
-def _pairs(table: pa.Table, users: pa.Array | pa.ChunkedArray, sources: pa.Array) -> tuple[Indices, Indices]:
-    """(user position, source position) of the pairs of which both sides are known, sorted by user."""
-    rows, columns = (
-        pc.index_in(table["user_id"], pa.chunked_array([users]) if isinstance(users, pa.Array) else users),
-        pc.index_in(table["source_id"], sources),
-    )
-    known = pc.and_(pc.is_valid(rows), pc.is_valid(columns))
-    row, column = (np.asarray(side.filter(known).to_numpy(), np.int64) for side in (rows, columns))
-    order = np.argsort(row, kind="stable")
-    return row[order], column[order]
-
-
-def _best(affinity: Floats, count: int) -> NDArray[np.bool_]:
+def _best(affinity: Floats, count: int) -> Marks:
     """Marks the `count` largest positive entries of each row."""
-    best = np.zeros(affinity.shape, np.bool_)
-    count = min(count, affinity.shape[1])
-    top = np.argpartition(affinity, -count, axis=1)[:, -count:]
+    best, count = np.zeros(affinity.shape, np.bool_), min(count, affinity.shape[1])
+    top = np.argpartition(-affinity, count - 1, axis=1)[:, :count]  # ascending: many zeros on top would be slow
     np.put_along_axis(best, top, np.take_along_axis(affinity, top, axis=1) > 0, axis=1)
     return best
-
-
-def _blocks(rows: int) -> Iterator[slice]:
-    for start in range(0, rows, _USERS_PER_BLOCK):
-        yield slice(start, min(start + _USERS_PER_BLOCK, rows))
-
-
-def _within(sorted_rows: Indices, block: slice) -> Indices:
-    """Indices of the rows of a block."""
-    return np.arange(*np.searchsorted(sorted_rows, [block.start, block.stop]))
 
 
 def _sigmoid(values: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-values)), np.float32)
 
 
-def _rows(matrix: Floats) -> pa.Array:
+def _rows(matrix: Floats) -> "pa.FixedSizeListArray[Any, Any]":
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
 
 
-def _matrix(column: pa.ChunkedArray) -> Floats:
-    rows = column.combine_chunks()
+def _matrix(column: Column) -> Floats:
+    rows: Any = whole(column)
     return np.asarray(rows.flatten().to_numpy(), np.float32).reshape(len(rows), rows.type.list_size)

@@ -24,7 +24,8 @@ from numpy.random import Generator, default_rng
 
 from deploy.demo_events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
 from deploy.demo_tastes import CATEGORIES, Population, World, plant
-from deploy.demo_truth import Indices, WorldError
+from deploy.demo_truth import WorldError
+from deploy.ranked import Ids, Indices
 
 __all__ = ["World", "WorldSummary", "generate", "holds"]
 
@@ -36,6 +37,7 @@ _DAY_US = 86_400_000_000
 _UNKNOWN_CATEGORY = 0.02  # share of the sources without one
 _UTC = pa.timestamp("us", tz="UTC")
 _EPOCH = dt.date(1970, 1, 1)
+_PARSERS: dict[str, Callable[[str], object]] = {"as_of": dt.date.fromisoformat, "ids": str}  # the others are numbers
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,13 @@ def _as_json(world: World) -> str:
 
 
 def _write_world(folder: Path, world: World, progress: Progress) -> int:
-    rng, written = default_rng(world.seed), 0
+    rng, written = default_rng([world.seed, 0]), 0
     population = plant(world, rng)
     population.truth.save(folder / "_truth")
     subscriptions = first_subscriptions(population, rng)
     rhythm = np.array([_WEEK[(world.first_day.weekday() + day) % 7] for day in range(world.days)])
     for day, count in enumerate(world.events * rhythm / rhythm.sum()):
-        date, rng = world.first_day + dt.timedelta(days=day), default_rng([world.seed, day])
+        date, rng = world.first_day + dt.timedelta(days=day), default_rng([world.seed, 1 + day])
         today = draw_day(population, subscriptions, day, count, rng)
         subscriptions = today.subscriptions
         for name, happened in today.datasets.items():
@@ -97,12 +99,12 @@ def _event_table(population: Population, happened: Happened, date: dt.date, rng:
     """One row per event, in order of time; most of them in the evening (UTC)."""
     moments = np.sort(rng.beta(2.5, 1.5, len(happened.pairs)) * _DAY_US).astype(np.int64)
     moments = np.minimum(moments, _DAY_US - 1) + (date - _EPOCH).days * _DAY_US
-    names = pa.array(EVENTS).take(pa.array(happened.events))
+    names = pa.array(EVENTS).take(happened.events)
     return _pair_table(population, happened.pairs).append_column("event", names).append_column("ts", _times(moments))
 
 
 def _write_snapshots(folder: Path, world: World, population: Population, subscriptions: Indices) -> None:
-    rng, last_day = default_rng([world.seed, world.days]), world.as_of - dt.timedelta(days=1)
+    rng, last_day = default_rng([world.seed, 1 + world.days]), world.as_of - dt.timedelta(days=1)
     tables = {
         "subscriptions": _pair_table(population, subscriptions),
         "blocks": _pair_table(population, draw_blocks(population, subscriptions, rng)),
@@ -116,14 +118,13 @@ def _write_snapshots(folder: Path, world: World, population: Population, subscri
 def _source_table(world: World, population: Population, rng: Generator) -> pa.Table:
     truth, count = population.truth, population.sources
     created = (population.born + (world.first_day - _EPOCH).days) * _DAY_US + rng.integers(0, _DAY_US, count)
-    unknown = pa.array(rng.random(count) < _UNKNOWN_CATEGORY)
-    category = pa.array(CATEGORIES).take(pa.array(population.category, mask=unknown.to_numpy(zero_copy_only=False)))
+    category = np.where(rng.random(count) < _UNKNOWN_CATEGORY, len(CATEGORIES), population.category)
     return pa.table(
         {
             "source_id": truth.source_ids,
-            "status": pa.array(["closed", "active"]).take(pa.array(truth.eligible.astype(np.int64))),
-            "category": category,
-            "owner_id": truth.user_ids.take(pa.array(population.owner)),
+            "status": pa.array(["closed", "active"]).take(truth.eligible.astype(np.int64)),
+            "category": pa.array([*CATEGORIES, None]).take(category),
+            "owner_id": truth.user_ids.take(population.owner),
             "created_at": _times(created),
         }
     )
@@ -132,12 +133,10 @@ def _source_table(world: World, population: Population, rng: Generator) -> pa.Ta
 def _pair_table(population: Population, pairs: Indices) -> pa.Table:
     users, sources = np.divmod(pairs, population.sources)
     truth = population.truth
-    return pa.table(
-        {"user_id": truth.user_ids.take(pa.array(users)), "source_id": truth.source_ids.take(pa.array(sources))}
-    )
+    return pa.table({"user_id": truth.user_ids.take(users), "source_id": truth.source_ids.take(sources)})
 
 
-def _times(microseconds: Indices) -> pa.Array:
+def _times(microseconds: Indices) -> Ids:
     return pa.array(microseconds).cast(_UTC)
 
 
@@ -153,9 +152,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.demo_world", description="Generates the demo world.")
     parser.add_argument("out", type=Path, help="folder to make")
     for field in dataclasses.fields(World):
-        kind = {"as_of": dt.date.fromisoformat, "ids": str}.get(field.name, int)
         choices = ["int64", "string"] if field.name == "ids" else None
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, choices=choices, default=field.default)
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_PARSERS.get(field.name, int),
+            choices=choices,
+            default=field.default,
+        )
     arguments = vars(parser.parse_args(argv))
     started, out = time.monotonic(), arguments.pop("out")
     try:
@@ -163,10 +166,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WorldError as error:
         print(f"demo world: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    took = time.monotonic() - started
-    _say(
-        f"{out}: {summary.users:,} users, {summary.sources:,} sources, {summary.events:,} events, {summary.bytes:,} bytes in {took:.1f} s"
-    )
+    counts = f"{summary.users:,} users, {summary.sources:,} sources, {summary.events:,} events, {summary.bytes:,} bytes"
+    _say(f"{out}: {counts} in {time.monotonic() - started:.1f} s")
     return 0
 
 

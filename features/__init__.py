@@ -1,1 +1,1 @@
-"""From datasets to interactions: windows, reading rules, daily partials, splits."""
+"""Datasets → daily partials → interactions, exclusions, sources, and the temporal split: pure DataFrame → DataFrame."""

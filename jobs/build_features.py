@@ -1,11 +1,17 @@
-"""Datasets → interactions, exclusions, sources and the hold-out; then gate 1."""
+"""Datasets → interactions, exclusions, sources and the hold-out; then gate 1 judges the interactions.
+
+spark-submit jobs/build_features.py --config conf/prod_discovery.yml --as-of 2026-11-16
+"""
 
 import sys
 
 from conf import contract
+from expectations.errors import GateFailed
 from expectations.gate import check_interactions
 from expectations.interaction_profile import measure_interactions
-from features.build import Features, build_features as features_of
+from expectations.profiles import InteractionProfile
+from features.build import Features
+from features.build import build_features as features_of
 from jobs.catalog import SparkCatalog
 from jobs.entry import enter
 from jobs.gates import baseline_of, keep_report
@@ -16,14 +22,50 @@ from jobs.stage import Facts, stage
 
 @stage("features")
 def build_features(run: Run) -> Facts:
-    """Writes the tables of features/ into the run's folder and lets gate 1 judge the interactions."""
+    """Writes what features/ makes of the datasets into the run's folder and passes gate 1."""
     features = features_of(run.settings, run.as_of, SparkCatalog(lambda: run.spark, run.data, run.partials))
     rows = _write(run, features)
-    report = check_interactions(
-        lambda: measure_interactions(run.tables.read("interactions")),
-        run.settings.gates,
-        baseline_of(run, "interactions"),
-        run.manifest.request.overrides,
-    )
-    keep_report(run, "interactions", report)
-    return {"rows": rows, "inputs": [record.as_json() for record in features.inputs], "gate": report.summary()}
+    features.release()
+    inputs = [record.model_dump(mode="json") for record in features.inputs]
+    return {"rows": rows, "inputs": inputs, "gate": _pass_gate(run)}
+
+
+def _write(run: Run, features: Features) -> dict[str, int]:
+    tables = {
+        "interactions": (features.interactions, contract.interactions(run.ids)),
+        "exclusions": (features.exclusions, contract.exclusions(run.ids)),
+        "sources": (features.sources, contract.sources(run.ids)),
+        "train_interactions": (features.train_interactions, contract.interactions(run.ids)),
+        "train_exclusions": (features.train_exclusions, contract.exclusions(run.ids)),
+        "holdout": (features.holdout, contract.holdout(run.ids)),
+    }
+    if features.audience is not None:
+        tables["audience"] = (features.audience, contract.audience(run.ids))
+    rows = {}
+    for name, (frame, schema) in tables.items():
+        with timed("features", name) as notes:
+            rows[name] = run.tables.write(name, frame, schema)
+            notes.append(f"{rows[name]:,} rows")
+    return rows
+
+
+def _pass_gate(run: Run) -> Facts:
+    baseline = baseline_of(run, "interactions")
+    try:
+        report = check_interactions(
+            lambda: measure_interactions(run.tables.read("interactions")),
+            run.settings.gates,
+            baseline if isinstance(baseline, InteractionProfile) else None,
+            run.manifest.request.overrides,
+            ids=run.ids,
+            as_of=run.as_of,
+            run=run.run_id,
+        )
+    except GateFailed as failure:
+        keep_report(run, failure.report)
+        raise
+    return keep_report(run, report)
+
+
+if __name__ == "__main__":
+    sys.exit(enter(build_features))

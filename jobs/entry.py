@@ -24,7 +24,7 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
     try:
         arguments = parse_arguments(argv, today=dt.datetime.now(dt.UTC).date())
         if arguments.dry_run:
-            sys.stdout.write(dry_run(arguments))
+            sys.stdout.writelines(dry_run(arguments))
             return 0
         with open_run(arguments) as run:
             work(run)
@@ -37,8 +37,10 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
         return 130
     except Exception as error:
         if _disk_full(error):
-            log.error("error     the disk is full: free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then start "
-                      "again with the same --run-id; nothing was published by the unfinished stage")
+            log.error(
+                "error     the disk is full: free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then start "
+                "again with the same --run-id; nothing was published by the unfinished stage"
+            )
             return 1
         raise
 

@@ -8,6 +8,13 @@ from contextlib import contextmanager
 
 log = logging.getLogger("discovery")
 
+_LIBRARIES = {
+    "mlflow": logging.WARNING,  # tells every step of its first start
+    "great_expectations": logging.WARNING,
+    "publish.kafka": logging.ERROR,  # librdkafka warns while a fresh broker loads its coordinators, and retries
+    "py4j": logging.ERROR,
+}
+
 
 def start_logging() -> None:
     """Sends the product's log to stderr in one plain format."""
@@ -16,6 +23,8 @@ def start_logging() -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name, level in _LIBRARIES.items():
+        logging.getLogger(name).setLevel(level)
     for name in ("discovery", "features", "models", "expectations", "publish", "jobs"):
         logging.getLogger(name).setLevel(logging.INFO)
 

@@ -1,8 +1,8 @@
 """One run: its folder, manifest, lease and edges, opened for a stage and closed whatever happens.
 
-    RunError
-    ├── RunConflict         the run id exists with another request
-    └── FirstRunNeeded      nothing serves yet and nobody said `--first`
+RunError
+├── RunConflict         the run id exists with another request
+└── FirstRunNeeded      nothing serves yet and nobody said `--first`
 """
 
 import datetime as dt
@@ -11,8 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from conf.contract import IdKind
 from conf.environment import Environment
@@ -26,10 +25,13 @@ from jobs.edges import Edges, open_edges
 from jobs.log import tell
 from jobs.manifest import Manifest, Request, load_manifest, save_manifest
 from jobs.run_id import RunId
-from jobs.session import open_session
 from jobs.storage import Storage
-from jobs.tables import Tables
 from publish.lease import Lease
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from jobs.tables import Tables
 
 
 class RunError(DiscoveryError):
@@ -86,14 +88,22 @@ class Run:
         return self.home.child(f"partials/{self.settings.product}")
 
     @cached_property
-    def spark(self) -> SparkSession:
+    def spark(self) -> "SparkSession":
         """The Spark session, started when a stage first needs it."""
+        from jobs.session import open_session  # here, because the operator's commands work without Spark
+
         return open_session(f"{self.settings.product} {self.run_id}", self.settings.spark)
 
     @cached_property
-    def tables(self) -> Tables:
+    def tables(self) -> "Tables":
         """The run's tables as DataFrames."""
+        from jobs.tables import Tables
+
         return Tables(self.spark, self.folder)
+
+    def check_lease(self) -> None:
+        """Raises LeaseLost when another run may be on its way."""
+        self.lease.check()
 
     def keep(self, manifest: Manifest) -> None:
         """Makes `manifest` the run's, in memory and in its folder."""
@@ -149,7 +159,7 @@ def _manifest(settings: Settings, home: Storage, edges: Edges, request: Request)
         created_at=dt.datetime.now(dt.UTC),
         code_version=code_version(),
         libraries=library_versions(),
-        epoch=edges.next_epoch(),
+        epoch=edges.runs.next_epoch(),
         serving_before=serving,
         settings=settings.model_dump(mode="json"),
     )

@@ -32,7 +32,11 @@ def stage(name: str) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]
             seconds = time.monotonic() - start
             run.check_lease()
             now = dt.datetime.now(dt.UTC)
-            run.keep(run.manifest.with_stage(name, StageRecord(finished_at=now, seconds=round(seconds, 2), peak_bytes=memory.peak, facts=facts)))
+            run.keep(
+                run.manifest.with_stage(
+                    name, StageRecord(finished_at=now, seconds=round(seconds, 2), peak_bytes=memory.peak, facts=facts)
+                )
+            )
             tell(name, f"done in {seconds:.1f} s, peak memory {format_bytes(memory.peak['total'])}")
 
         return once

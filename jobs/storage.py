@@ -61,6 +61,16 @@ class Storage:
         filesystem, root = self._at
         return bool(filesystem.get_file_info(_join(root, path)).type != fs.FileType.NotFound)
 
+    def spark_path(self, path: str = "") -> str:
+        """`path` as Spark names it: a local folder with its scheme, S3 by the connector's."""
+        where = self.uri if "://" in self.uri else f"file://{Path(self.uri).absolute()}"
+        return _join(where.replace("s3://", "s3a://", 1).rstrip("/"), path)
+
+    def open(self, path: str) -> pa.NativeFile:
+        """A file for random access; raises FileNotFoundError."""
+        filesystem, root = self._at
+        return filesystem.open_input_file(_join(root, path))
+
     def read_bytes(self, path: str) -> bytes:
         """The content of a file; raises FileNotFoundError."""
         filesystem, root = self._at

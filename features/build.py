@@ -1,0 +1,129 @@
+"""Settings and a catalog → the tables of the features stage."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from conf import contract
+from conf.settings import Settings
+from features.catalog import Catalog
+from features.interactions import interactions_of, weigh_pairs
+from features.partials import DailyPartials, check_partials, daily_partials, sound
+from features.records import InputRecord, event_record, snapshot_record
+from features.rules import exclusions_of, sources_of
+from features.schema import conform
+from features.snapshots import read_snapshot
+from features.split import holdout_of
+from features.survey import EventInput, Survey, check_survey, survey_inputs
+
+Days = Mapping[str, Sequence[dt.date]]
+"""Event dataset → days that are read of it."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The stage's tables, schemas in `conf.contract`; lazy: writing them is what computes them."""
+
+    interactions: DataFrame
+    exclusions: DataFrame
+    sources: DataFrame
+    audience: DataFrame | None
+    train_interactions: DataFrame
+    train_exclusions: DataFrame
+    holdout: DataFrame
+    inputs: tuple[InputRecord, ...]
+    """For the manifest: one record per dataset."""
+    cached: tuple[DataFrame, ...]
+    """Pairs that several tables are made of, kept by Spark until `release`."""
+
+    def release(self) -> None:
+        """Gives Spark's memory and disk back, once every table is written."""
+        for frame in self.cached:
+            frame.unpersist()
+
+
+def build_features(settings: Settings, as_of: dt.date, catalog: Catalog) -> Features:
+    """The features of one run; new daily partials are made and checked at once, tables are lazy.
+
+    Raises ConfigError and FeaturesError (see `features.errors`) before any table can be written.
+    """
+    survey = survey_inputs(settings, as_of, catalog)
+    check_survey(survey, settings, catalog)
+    partials = [_partials(entry, settings, catalog) for entry in survey.events]
+    now, then = _snapshots(survey, settings, catalog)
+
+    pairs = _pairs({entry.plan.name: entry.days for entry in survey.events}, as_of, settings, catalog).persist()
+    train_pairs = _pairs(
+        {entry.plan.name: entry.train_days for entry in survey.events}, survey.cut, settings, catalog
+    ).persist()
+    held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
+    sources = sources_of(pairs, now.get("sources"), as_of, settings.ids)
+    train_exclusions = _exclusions(train_pairs, then, settings)
+    _prune(survey, settings, catalog)
+    return Features(
+        interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
+        exclusions=_exclusions(pairs, now, settings),
+        sources=sources,
+        audience=_audience(now, settings),
+        train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
+        train_exclusions=train_exclusions,
+        holdout=holdout_of(_pairs(held_out, as_of, settings, catalog), train_exclusions, sources, settings.ids),
+        inputs=(
+            *(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
+            *(snapshot_record(entry) for entry in survey.snapshots),
+        ),
+        cached=(pairs, train_pairs),
+    )
+
+
+def _partials(entry: EventInput, settings: Settings, catalog: Catalog) -> DailyPartials:
+    partials = daily_partials(entry.plan.name, entry.dataset, entry.partitions, settings.ids, catalog)
+    days = {*entry.days, *entry.train_days}
+    check_partials(partials, entry.dataset, days, settings.interactions.event_weights.keys())
+    return partials
+
+
+def _snapshots(
+    survey: Survey, settings: Settings, catalog: Catalog
+) -> tuple[Mapping[str, DataFrame], Mapping[str, DataFrame]]:
+    """The snapshots by name as of today, and as of the cut; one partition is read and checked once."""
+    now, then = {}, {}
+    for entry in survey.snapshots:
+        name = entry.plan.name
+        now[name] = read_snapshot(entry.plan, entry.dataset, settings.ids, catalog)
+        same = entry.train.found == entry.plan.found
+        then[name] = now[name] if same else read_snapshot(entry.train, entry.dataset, settings.ids, catalog)
+    return now, then
+
+
+def _pairs(days: Days, as_of: dt.date, settings: Settings, catalog: Catalog) -> DataFrame:
+    frames = [sound(catalog.partials.read(name, some, settings.ids)) for name, some in days.items()]
+    together = frames[0]
+    for frame in frames[1:]:
+        together = together.unionByName(frame)
+    return weigh_pairs(together, settings.interactions, as_of, [day for some in days.values() for day in some])
+
+
+def _exclusions(pairs: DataFrame, snapshots: Mapping[str, DataFrame], settings: Settings) -> DataFrame:
+    return exclusions_of(
+        pairs,
+        exclude_seen=settings.interactions.exclude_seen,
+        subscriptions=snapshots.get("subscriptions"),
+        blocks=snapshots.get("blocks"),
+        catalogue=snapshots.get("sources"),
+        ids=settings.ids,
+    )
+
+
+def _audience(snapshots: Mapping[str, DataFrame], settings: Settings) -> DataFrame | None:
+    audience = snapshots.get("audience")
+    return None if audience is None else conform(audience.distinct(), contract.audience(settings.ids))
+
+
+def _prune(survey: Survey, settings: Settings, catalog: Catalog) -> None:
+    """Deletes partials older than `partials_keep_days`, never those of this run."""
+    keep_from = survey.as_of - dt.timedelta(days=settings.runs.partials_keep_days)
+    for entry in survey.events:
+        catalog.partials.prune(entry.plan.name, min(keep_from, *(part.day for part in entry.partitions)))

@@ -1,0 +1,112 @@
+"""How features reach tables: two small protocols that `jobs/catalog.py` implements and `features/fakes.py` fakes."""
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from conf.base import Strict
+from conf.contract import IdKind
+from conf.datasets import Dataset
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame  # so that a dry run starts without Spark
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file, as its footer describes it; `schema` has plain types (see `features.schema.plain`)."""
+
+    path: str
+    """Relative to the dataset's folder, e.g. dt=2026-11-15/part-0.parquet."""
+    rows: int
+    bytes: int
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One finished day of a dataset."""
+
+    day: dt.date
+    files: tuple[DataFile, ...]
+    fingerprint: str
+    """Changes when a file is added, removed, rewritten or touched."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files, from their footers."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """Those of the days asked for that exist, oldest first."""
+
+    finished: tuple[Partition, ...]
+    unfinished: tuple[dt.date, ...]
+    """Days whose folder is there without its success marker."""
+
+
+class PartialRecord(Strict):
+    """What is known of one finished day of daily partials; kept beside it as its marker."""
+
+    day: dt.date
+    fingerprint: str
+    """Of the partition it was made from."""
+    recipe: str
+    """Of the settings that decide its content."""
+    rows: int
+    """Raw rows of the partition."""
+    ignored: int
+    """Raw rows with an ignored event name."""
+    dropped: Mapping[str, int]
+    """Fault → raw rows left out for it."""
+    events: Mapping[str, int]
+    """Event name → events counted."""
+
+
+class PartialStore(Protocol):
+    """Daily partials between runs. A day without a record does not exist, whatever lies in its folder."""
+
+    def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+        """Records of those of the days that are finished."""
+
+    def stage(self, name: str, days: Collection[dt.date], frame: "DataFrame") -> None:
+        """Replaces the days by the rows of `frame` (contract.daily_partials, fault, dt) without finishing them."""
+
+    def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
+        """Marks staged days as finished."""
+
+    def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> "DataFrame":
+        """Staged or finished rows of exactly these days: contract.daily_partials, fault, dt."""
+
+    def prune(self, name: str, before: dt.date) -> None:
+        """Deletes the days before `before`."""
+
+
+class Catalog(Protocol):
+    """The datasets of one product."""
+
+    @property
+    def partials(self) -> PartialStore:
+        """The product's daily partials."""
+
+    def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
+        """Days that have a folder, oldest first, by their names only; raises MissingDatasetError."""
+
+    def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> Partitions:
+        """The partitions of these days from their footers; raises MissingDatasetError, BrokenPartitionError."""
+
+    def read(self, dataset: Dataset, partitions: Sequence[Partition], columns: Sequence[str]) -> "DataFrame":
+        """These columns under their names in the files, and `dt` (date); a column that a file lacks is null.
+
+        Integers arrive as bigint, times of every unit and zone as timestamp (without a zone: UTC), the rest as it is.
+        """

@@ -1,0 +1,50 @@
+"""What can be wrong with the input of a run.
+
+FeaturesError
+├── MissingDatasetError     the dataset's folder is not there
+├── BrokenPartitionError    a file is truncated or not Parquet, or a partition holds what it must not
+├── MissingDaysError        days of a window are missing, unfinished or empty
+├── NotArrivedError         the same under `on_missing: wait` (also a NotYet: exit code 75)
+├── SnapshotError           a snapshot is missing, too old, has null ids or the same source twice
+├── SchemaError             a column is missing or of a wrong type, before any row is read
+├── BadRowsError            more unusable rows in a day than the dataset's budget allows
+└── UnknownEventsError      event names that are neither weighted nor ignored
+"""
+
+from conf.errors import DiscoveryError, NotYet
+
+
+class FeaturesError(DiscoveryError):
+    """The input cannot be turned into features."""
+
+
+class MissingDatasetError(FeaturesError):
+    """The folder of a dataset does not exist."""
+
+
+class BrokenPartitionError(FeaturesError):
+    """A partition cannot be read as Parquet files."""
+
+
+class MissingDaysError(FeaturesError):
+    """A window has gaps that its dataset's policy does not allow."""
+
+
+class NotArrivedError(NotYet, FeaturesError):
+    """A window has gaps that are worth waiting for."""
+
+
+class SnapshotError(FeaturesError):
+    """A snapshot dataset does not hold what is true now."""
+
+
+class SchemaError(FeaturesError):
+    """A dataset's columns are not those that the settings promise."""
+
+
+class BadRowsError(FeaturesError):
+    """Too many rows of a day are unusable."""
+
+
+class UnknownEventsError(FeaturesError):
+    """Events occur that nobody has decided about."""

@@ -1,0 +1,123 @@
+"""In-memory catalog for tests, held to the same contract as `jobs.catalog.SparkCatalog`."""
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types as t
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
+from pyspark.sql.types import DateType, StringType, StructField, StructType
+
+from conf import contract
+from conf.contract import IdKind
+from conf.datasets import Dataset
+from features.catalog import DataFile, PartialRecord, Partition, Partitions
+from features.errors import MissingDatasetError
+from features.schema import plain_schema, quoted, spark_schema
+
+
+@dataclass
+class FakePartials:
+    """Implements `features.catalog.PartialStore`."""
+
+    spark: SparkSession
+    rows: dict[tuple[str, dt.date], pa.Table] = field(default_factory=dict)
+    records: dict[tuple[str, dt.date], PartialRecord] = field(default_factory=dict)
+
+    def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+        """Records of the days that have one."""
+        return tuple(self.records[name, day] for day in sorted(days) if (name, day) in self.records)
+
+    def stage(self, name: str, days: Collection[dt.date], frame: DataFrame) -> None:
+        """Keeps the rows of each day."""
+        table = frame.toArrow()
+        for day in days:
+            self.records.pop((name, day), None)
+            self.rows[name, day] = table.filter(pc.equal(table["dt"], pa.scalar(day)))
+
+    def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
+        """Keeps the records."""
+        self.records.update({(name, record.day): record for record in records})
+
+    def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
+        """The rows of the days."""
+        fields = [*spark_schema(contract.daily_partials(ids)), StructField("fault", StringType())]
+        schema = StructType([*fields, StructField("dt", DateType())])
+        tables = [table for (of, day), table in self.rows.items() if of == name and day in days]
+        if not tables:
+            return self.spark.createDataFrame([], schema)
+        return self.spark.createDataFrame(pa.concat_tables(tables)).select(*schema.names)
+
+    def prune(self, name: str, before: dt.date) -> None:
+        """Forgets older days."""
+        for key in [key for key in self.rows if key[0] == name and key[1] < before]:
+            del self.rows[key]
+            self.records.pop(key, None)
+
+
+@dataclass
+class FakeCatalog:
+    """Implements `features.catalog.Catalog` over {dataset path: {day: table}}; a day without a table is unfinished."""
+
+    spark: SparkSession
+    tables: Mapping[str, Mapping[dt.date, pa.Table | None]]
+    partials: FakePartials = field(init=False)
+    opened: list[tuple[str, dt.date]] = field(default_factory=list)
+    """What `read` was asked for, for tests of what is read again."""
+
+    def __post_init__(self) -> None:
+        self.partials = FakePartials(self.spark)
+
+    def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
+        """The days of the path."""
+        if dataset.path not in self.tables:
+            raise MissingDatasetError(f"dataset folder {dataset.path!r} does not exist in memory; put a table there")
+        return tuple(sorted(self.tables[dataset.path]))
+
+    def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> Partitions:
+        """One file per day; the fingerprint is of the rows."""
+        finished, unfinished = [], []
+        for day in sorted({*days} & {*self.days(dataset)}):
+            table = self.tables[dataset.path][day]
+            if table is None and dataset.success_marker is not None:
+                unfinished.append(day)
+                continue
+            files = () if table is None else (_file(day, table),)
+            finished.append(Partition(day, files, str(hash(str(table and table.to_pydict())))))
+        return Partitions(tuple(finished), tuple(unfinished))
+
+    def read(self, dataset: Dataset, partitions: Sequence[Partition], columns: Sequence[str]) -> DataFrame:
+        """The rows with the plain types of the protocol."""
+        frames = []
+        for partition in partitions:
+            self.opened.append((dataset.path, partition.day))
+            table = self.tables[dataset.path][partition.day]
+            if table is None:
+                continue
+            there = [column for column in columns if column in table.column_names]
+            frame = self.spark.createDataFrame(_widened(table.select(there)))
+            lacking = {column: sf.lit(None) for column in columns if column not in there}
+            frames.append(
+                frame.withColumns({**lacking, "dt": sf.lit(partition.day)}).select(*map(quoted, columns), "dt")
+            )
+        together = frames[0]
+        for frame in frames[1:]:
+            together = together.unionByName(frame)
+        return together
+
+
+def _file(day: dt.date, table: pa.Table) -> DataFile:
+    return DataFile(f"dt={day}/part-0.parquet", table.num_rows, table.nbytes, plain_schema(table.schema))
+
+
+def _widened(table: pa.Table) -> pa.Table:
+    return table.cast(pa.schema([pa.field(column.name, _wide(column.type)) for column in plain_schema(table.schema)]))
+
+
+def _wide(type_: pa.DataType) -> pa.DataType:
+    if t.is_integer(type_):
+        return pa.int64()
+    return pa.timestamp("us", "UTC") if t.is_timestamp(type_) else type_

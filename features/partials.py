@@ -1,0 +1,152 @@
+"""Daily partials: each day's events per (user, source, event), made once and kept between runs."""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sf
+
+from conf.contract import AMOUNT_ONE, IdKind
+from conf.datasets import EventDataset
+from features.catalog import Catalog, PartialRecord, Partition
+from features.errors import UnknownEventsError
+from features.rows import check_rows, read_rows
+
+MAX_EVENT_NAMES = 1000
+"""Different event names per day on average, at most: beyond it the column is not one of event names."""
+
+
+@dataclass(frozen=True)
+class DailyPartials:
+    """The finished partials of one dataset."""
+
+    name: str
+    records: tuple[PartialRecord, ...]
+    """One per day, oldest first."""
+    reused: tuple[dt.date, ...]
+    """Days that an earlier run had made."""
+
+
+def daily_partials(
+    name: str, dataset: EventDataset, partitions: Sequence[Partition], ids: IdKind, catalog: Catalog
+) -> DailyPartials:
+    """The partials of the partitions; only days that are new or changed are read, all of them in one pass.
+
+    Raises UnknownEventsError where a column of event names holds too many of them.
+    """
+    recipe = recipe_of(dataset, ids)
+    days = [partition.day for partition in partitions]
+    wanted = {partition.day: partition.fingerprint for partition in partitions}
+    kept = [
+        record
+        for record in catalog.partials.finished(name, days)
+        if record.recipe == recipe and record.fingerprint == wanted[record.day]
+    ]
+    reused = tuple(record.day for record in kept)
+    stale = [partition for partition in partitions if partition.day not in reused]
+    made = _make(name, dataset, stale, ids, catalog, recipe) if stale else []
+    return DailyPartials(name, tuple(sorted((*kept, *made), key=lambda record: record.day)), reused)
+
+
+def check_partials(
+    partials: DailyPartials, dataset: EventDataset, days: Collection[dt.date], event_names: Collection[str]
+) -> None:
+    """Checks the days against today's settings; raises BadRowsError, or UnknownEventsError naming every such event."""
+    records = [record for record in partials.records if record.day in days]
+    for record in records:
+        check_rows(partials.name, dataset, record.day, record.rows, record.dropped)
+    unknown: dict[str, int] = {}
+    for record in records:
+        for event in record.events.keys() - set(event_names):
+            unknown[event] = unknown.get(event, 0) + record.events[event]
+    if unknown:
+        told = ", ".join(f"{event!r} ({count:,} events)" for event, count in sorted(unknown.items())[:20])
+        raise UnknownEventsError(
+            f"dataset {partials.name!r} ({dataset.path}) holds {len(unknown)} event names without a weight: {told}. "
+            f"Weigh them in interactions.event_weights or list them in ignore_events of the dataset"
+        )
+
+
+def recipe_of(dataset: EventDataset, ids: IdKind) -> str:
+    """Hash of the settings that decide what a day's partials hold; weights of events do not."""
+    content = {
+        "columns": dataset.columns.model_dump(),
+        "ignore_events": sorted(dataset.ignore_events),
+        "day_of": dataset.day_of,
+        "lateness_days": dataset.lateness_days if dataset.day_of == "ingestion" else 0,
+        "ids": ids,
+        "version": 1,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def sound(partials: DataFrame) -> DataFrame:
+    """The rows of contract.daily_partials and their `dt`."""
+    return partials.where("fault IS NULL").drop("fault")
+
+
+def checked_sum(column: Column, what: str) -> Column:
+    """Σ of int64 that stops Spark with a message instead of overflowing."""
+    message = f"the sum of {what} overflows 63 bits: a robot or a unit error is at work; look at the largest weights"
+    return sf.coalesce(sf.try_sum(column), sf.raise_error(sf.lit(message)).cast("bigint"))
+
+
+def _make(
+    name: str,
+    dataset: EventDataset,
+    partitions: Sequence[Partition],
+    ids: IdKind,
+    catalog: Catalog,
+    recipe: str,
+) -> list[PartialRecord]:
+    store, days = catalog.partials, [partition.day for partition in partitions]
+    store.stage(name, days, _aggregate(read_rows(dataset, partitions, ids, catalog)))
+    counts = _counts(name, store.read(name, days, ids), len(days))
+    records = [_record(partition, recipe, counts) for partition in partitions]
+    store.finish(name, records)
+    return records
+
+
+def _aggregate(rows: DataFrame) -> DataFrame:
+    """Sound rows per (day, user, source, event); unusable ones per (day, fault), so that one pass counts them too."""
+    is_sound = sf.col("fault").isNull()
+    amount = sf.when(is_sound, sf.round(sf.col("weight") * AMOUNT_ONE).cast("bigint")).otherwise(sf.lit(0))
+    keys = [sf.when(is_sound, sf.col(key)).alias(key) for key in ("user_id", "source_id", "event")]
+    narrow = rows.select("dt", "fault", *keys, sf.when(is_sound, sf.col("ts")).alias("ts"), amount.alias("amount"))
+    grouped = narrow.groupBy("dt", "fault", "user_id", "source_id", "event").agg(
+        sf.count("*").alias("events"),
+        checked_sum(sf.col("amount"), "a day's weights of one user, source and event").alias("amount"),
+        sf.max("ts").alias("last_ts"),
+    )
+    return grouped.select("user_id", "source_id", "event", "events", "amount", "last_ts", "fault", "dt")
+
+
+def _counts(name: str, staged: DataFrame, days: int) -> dict[dt.date, dict[tuple[str | None, str | None], int]]:
+    limit = MAX_EVENT_NAMES * days
+    rows = staged.groupBy("dt", "fault", "event").agg(sf.sum("events").alias("events")).limit(limit + 1).collect()
+    if len(rows) > limit:
+        raise UnknownEventsError(
+            f"dataset {name!r} has more than {MAX_EVENT_NAMES:,} different event names a day; is columns.event right?"
+        )
+    counts: dict[dt.date, dict[tuple[str | None, str | None], int]] = {}
+    for row in rows:
+        counts.setdefault(row["dt"], {})[row["fault"], row["event"]] = row["events"]
+    return counts
+
+
+def _record(
+    partition: Partition, recipe: str, counts: dict[dt.date, dict[tuple[str | None, str | None], int]]
+) -> PartialRecord:
+    here = counts.get(partition.day, {})
+    return PartialRecord(
+        day=partition.day,
+        fingerprint=partition.fingerprint,
+        recipe=recipe,
+        rows=partition.rows,
+        ignored=partition.rows - sum(here.values()),
+        dropped={fault: count for (fault, _), count in here.items() if fault is not None},
+        events={event: count for (_, event), count in here.items() if event is not None},
+    )

@@ -1,0 +1,89 @@
+"""What the manifest keeps of a run's inputs."""
+
+import datetime as dt
+from collections.abc import Mapping
+
+from conf.base import Strict
+from features.catalog import Partition
+from features.partials import DailyPartials
+from features.survey import EventInput, SnapshotInput
+
+
+class DayRecord(Strict):
+    """One partition that was read."""
+
+    day: dt.date
+    fingerprint: str
+    rows: int
+    bytes: int
+    ignored: int = 0
+    """Rows with an ignored event name."""
+    dropped: Mapping[str, int] = {}
+    """Fault → rows left out for it, within the dataset's budget."""
+
+
+class InputRecord(Strict):
+    """One dataset of a run."""
+
+    name: str
+    start: dt.date
+    """First day of the window."""
+    end: dt.date
+    """Day after the last of the window."""
+    days: tuple[DayRecord, ...]
+    missing: tuple[dt.date, ...] = ()
+    unfinished: tuple[dt.date, ...] = ()
+    empty: tuple[dt.date, ...] = ()
+    judged_missing: tuple[dt.date, ...] = ()
+    """Days before the window that only the judged recipe would have read, and that are not there."""
+    judged_days: tuple[dt.date, ...] = ()
+    """Partitions that the judged recipe was trained on."""
+    partials_reused: tuple[dt.date, ...] = ()
+    partials_rebuilt: tuple[dt.date, ...] = ()
+
+
+def event_record(entry: EventInput, partials: DailyPartials) -> InputRecord:
+    """The record of an event dataset, the older days of the judged recipe included."""
+    known = {record.day: record for record in partials.records}
+    plan = entry.plan
+    return InputRecord(
+        name=plan.name,
+        start=plan.window.start,
+        end=plan.window.end,
+        days=tuple(
+            _day(part, ignored=known[part.day].ignored, dropped=known[part.day].dropped) for part in entry.partitions
+        ),
+        missing=plan.missing,
+        unfinished=plan.unfinished,
+        empty=plan.empty,
+        judged_missing=entry.older.gaps if entry.older else (),
+        judged_days=entry.train_days,
+        partials_reused=partials.reused,
+        partials_rebuilt=tuple(day for day in known if day not in partials.reused),
+    )
+
+
+def snapshot_record(entry: SnapshotInput) -> InputRecord:
+    """The record of a snapshot dataset."""
+    plan = entry.plan
+    parts = {part.day: part for part in (*entry.train.found, *plan.found)}
+    return InputRecord(
+        name=plan.name,
+        start=plan.window.start,
+        end=plan.window.end,
+        days=tuple(_day(part) for part in parts.values()),
+        unfinished=plan.unfinished,
+        empty=plan.empty,
+        judged_days=tuple(part.day for part in entry.train.found),
+    )
+
+
+def _day(part: Partition, *, ignored: int = 0, dropped: Mapping[str, int] | None = None) -> DayRecord:
+    return DayRecord(
+        day=part.day,
+        fingerprint=part.fingerprint,
+        rows=part.rows,
+        bytes=part.bytes,
+        ignored=ignored,
+        dropped={} if dropped is None else dropped,
+    )

@@ -1,0 +1,90 @@
+"""What a list must not hold, and which sources may be in one."""
+
+import datetime as dt
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sf
+from pyspark.sql.types import DateType
+
+from conf import contract
+from conf.contract import IdKind
+from features.interactions import FIXED_ONE
+from features.schema import conform
+
+ACTIVE = "active"
+"""The one `status` that makes a source eligible."""
+
+
+def exclusions_of(
+    pairs: DataFrame,
+    *,
+    exclude_seen: bool,
+    subscriptions: DataFrame | None,
+    blocks: DataFrame | None,
+    catalogue: DataFrame | None,
+    ids: IdKind,
+) -> DataFrame:
+    """contract.exclusions: seen (any event, whatever its weight), subscribed, blocked, owned; no row twice."""
+    parts = [_reason(pairs if exclude_seen else pairs.limit(0), "seen")]
+    if subscriptions is not None:
+        parts.append(_reason(subscriptions.distinct(), "subscribed"))
+    if blocks is not None:
+        parts.append(_reason(blocks.distinct(), "blocked"))
+    if catalogue is not None and "owner_id" in catalogue.columns:
+        owned = catalogue.where("owner_id IS NOT NULL").withColumnRenamed("owner_id", "user_id")
+        parts.append(_reason(owned, "owned"))  # source_id is unique in the catalogue
+    together = parts[0]
+    for part in parts[1:]:
+        together = together.unionByName(part)
+    return conform(together, contract.exclusions(ids))
+
+
+def sources_of(pairs: DataFrame, catalogue: DataFrame | None, as_of: dt.date, ids: IdKind) -> DataFrame:
+    """contract.sources: every source of the catalogue or of the interactions; without a catalogue all are eligible."""
+    popularity = _popularity(pairs)
+    if catalogue is None:
+        missing = {"category": sf.lit(None), "owner_id": sf.lit(None), "eligible": sf.lit(col=True)}
+        return conform(popularity.withColumns(missing), contract.sources(ids))
+    known = catalogue.select(
+        "source_id",
+        _eligible(catalogue, as_of).alias("eligible"),
+        *(_optional(catalogue, column) for column in ("category", "owner_id")),
+    )
+    joined = known.join(popularity, "source_id", "full").na.fill(0, ["users", "weight"])
+    return conform(joined.na.fill(value=False, subset=["eligible"]), contract.sources(ids))
+
+
+def _reason(frame: DataFrame, reason: str) -> DataFrame:
+    return frame.select("user_id", "source_id", sf.lit(reason).alias("reason"))
+
+
+def _popularity(pairs: DataFrame) -> DataFrame:
+    """One row per source with interactions: users, and Σ weight in two int64 halves, which cannot overflow."""
+    high, low = sf.sum(sf.shiftright("fixed", 32)), sf.sum(sf.col("fixed").bitwiseAND(sf.lit(2**32 - 1)))
+    weight = high.cast("double") * (2**32 / FIXED_ONE) + low.cast("double") / FIXED_ONE
+    return pairs.where("fixed > 0").groupBy("source_id").agg(sf.count("*").alias("users"), weight.alias("weight"))
+
+
+def _eligible(catalogue: DataFrame, as_of: dt.date) -> Column:
+    """Active and created before midnight UTC of `as_of`, where the catalogue tells; a null there is not a yes."""
+    rules = [sf.lit(col=True)]
+    if "status" in catalogue.columns:
+        rules.append(sf.col("status").cast("string") == ACTIVE)
+    if "created_at" in catalogue.columns:
+        rules.append(_before(catalogue, "created_at", as_of))
+    eligible = rules[0]
+    for rule in rules[1:]:
+        eligible = eligible & rule
+    return sf.coalesce(eligible, sf.lit(col=False))
+
+
+def _before(catalogue: DataFrame, column: str, day: dt.date) -> Column:
+    """A time before midnight UTC of the day, whatever the session's zone, or a date before the day."""
+    if isinstance(catalogue.schema[column].dataType, DateType):
+        return sf.col(column) < sf.lit(day)
+    midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+    return sf.unix_micros(column) < int(midnight.timestamp()) * 1_000_000
+
+
+def _optional(catalogue: DataFrame, column: str) -> Column:
+    return sf.col(column) if column in catalogue.columns else sf.lit(None).alias(column)

@@ -1,0 +1,121 @@
+"""Columns that a dataset must have, checked on Parquet footers before any row is read, and table contracts in Spark."""
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyarrow import types as t
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sf
+from pyspark.sql.pandas.types import from_arrow_type
+from pyspark.sql.types import StructField, StructType
+
+from conf.contract import IdKind
+from features.catalog import DataFile, Partition
+from features.errors import SchemaError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Types that a column may have in the files, and their name for people."""
+
+    name: str
+    accepts: Callable[[pa.DataType], bool]
+
+
+def _integer(type_: pa.DataType) -> bool:
+    return bool(t.is_integer(type_)) and type_ != pa.uint64()  # uint64 does not fit an int64
+
+
+def _number(type_: pa.DataType) -> bool:
+    return _integer(type_) or type_ in (pa.float32(), pa.float64()) or bool(t.is_decimal128(type_))
+
+
+INTEGER = Kind("an integer of at most 64 bits, signed", _integer)
+TEXT = Kind("a string", t.is_string)
+LABEL = Kind("a string or an integer", lambda type_: _integer(type_) or bool(t.is_string(type_)))
+TIME = Kind("a timestamp", t.is_timestamp)
+MOMENT = Kind("a timestamp or a date", lambda type_: bool(t.is_timestamp(type_) or t.is_date(type_)))
+NUMBER = Kind("a number", _number)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One of our columns and where it is in the files."""
+
+    name: str
+    column: str
+    kind: Kind
+    required: bool = True
+    is_id: bool = False
+
+
+def id_field(name: str, column: str, ids: IdKind, *, required: bool = True) -> Field:
+    """A column with ids of the product's kind."""
+    return Field(name, column, INTEGER if ids == "int64" else TEXT, required, is_id=True)
+
+
+def plain(type_: pa.DataType) -> pa.DataType:
+    """The type without its encoding: a dictionary is its values, every kind of string is a string."""
+    if t.is_dictionary(type_):
+        return plain(type_.value_type)
+    return pa.string() if t.is_large_string(type_) or t.is_string_view(type_) else type_
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema with plain types and without metadata."""
+    return pa.schema([pa.field(field.name, plain(field.type)) for field in schema])
+
+
+def check_fields(name: str, fields: Sequence[Field], partitions: Iterable[Partition]) -> tuple[Field, ...]:
+    """The fields that every file has; raises SchemaError naming each file kind, column, type and remedy."""
+    examples: dict[pa.Schema, DataFile] = {}
+    for partition in partitions:
+        for file in partition.files:
+            examples.setdefault(file.schema, file)
+    faults = [
+        f"{file.path}: {fault}"
+        for file in examples.values()
+        for field in fields
+        if (fault := _fault(name, field, file.schema))
+    ]
+    if faults:
+        raise SchemaError(f"dataset {name!r} does not have the columns it must have: " + "; ".join(faults))
+    return tuple(field for field in fields if all(field.column in schema.names for schema in examples))
+
+
+def _fault(name: str, field: Field, schema: pa.Schema) -> str | None:
+    count = schema.names.count(field.column)
+    if count > 1:
+        return f"column {field.column!r} is there {count} times; write it once"
+    if count == 0:
+        return _missing(name, field, schema.names) if field.required else None
+    found = schema.field(field.column).type
+    if field.kind.accepts(found):
+        return None
+    hint = "every dataset of a product has the kind of ids that its `ids` says" if field.is_id else "write it as that"
+    return f"column {field.column!r} is {found}, must be {field.kind.name}: {hint}"
+
+
+def _missing(name: str, field: Field, present: Sequence[str]) -> str:
+    folded = {column.lower(): column for column in present}
+    near = [folded[word] for word in difflib.get_close_matches(field.column.lower(), folded, n=3, cutoff=0.5)]
+    there = f"near it: {', '.join(map(repr, near))}" if near else f"there are: {', '.join(map(repr, present))}"
+    remedy = f"if it has another name, set columns.{field.name} of dataset {name!r} to it"
+    return f"no column {field.column!r}, {there}; {remedy}"
+
+
+def quoted(column: str) -> Column:
+    """The Spark column of exactly this name, dots and all."""
+    return sf.col("`" + column.replace("`", "``") + "`")
+
+
+def spark_schema(schema: pa.Schema) -> StructType:
+    """The Spark schema of a contract table, all columns nullable."""
+    return StructType([StructField(field.name, from_arrow_type(field.type)) for field in schema])
+
+
+def conform(frame: DataFrame, schema: pa.Schema) -> DataFrame:
+    """Exactly the columns of the contract, in its order and types; a column that is missing raises in Spark."""
+    return frame.select(*(frame[field.name].cast(field.dataType).alias(field.name) for field in spark_schema(schema)))

@@ -1,0 +1,111 @@
+"""Snapshot datasets: the newest partition before or on a day is what is true then."""
+
+import datetime as dt
+from collections.abc import Collection
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
+
+from conf.contract import IdKind
+from conf.datasets import SnapshotDataset
+from conf.errors import ConfigError
+from conf.windows import Window
+from features.catalog import Catalog
+from features.dataset import DatasetPlan
+from features.errors import SnapshotError
+from features.schema import LABEL, MOMENT, Field, check_fields, id_field, quoted
+
+REQUIRED = {
+    "subscriptions": ("user_id", "source_id"),
+    "sources": ("source_id",),
+    "blocks": ("user_id", "source_id"),
+    "audience": ("user_id",),
+}
+"""Columns that each snapshot must have and that are never null."""
+MAY_BE_EMPTY = ("blocks",)
+"""Of the others an empty table is a failed export, and would let through what lists must not hold."""
+_LABELS = {"status": LABEL, "category": LABEL, "created_at": MOMENT}
+
+
+def snapshot_fields(name: str, dataset: SnapshotDataset, ids: IdKind) -> tuple[Field, ...]:
+    """The columns a snapshot must or may have; one that `columns` names must be there; raises ConfigError."""
+    optional = ("status", "category", "owner_id", "created_at") if name == "sources" else ()
+    known = (*REQUIRED[name], *optional)
+    if unknown := sorted(dataset.columns.keys() - set(known)):
+        raise ConfigError(f"datasets.{name}.columns: {unknown[0]!r} is not one of ours; known: {', '.join(known)}")
+    return tuple(_field(our, dataset, ids, required=our not in optional or our in dataset.columns) for our in known)
+
+
+def plan_snapshot(name: str, dataset: SnapshotDataset, as_of: dt.date, catalog: Catalog) -> DatasetPlan:
+    """The newest finished partition of the last `max_age_days`, if any, as the one found; older ones are not opened."""
+    window = Window(as_of - dt.timedelta(days=dataset.max_age_days), as_of + dt.timedelta(days=1))
+    unfinished: list[dt.date] = []
+    for day in reversed([day for day in catalog.days(dataset) if day in window]):
+        parts = catalog.partitions(dataset, (day,))
+        unfinished += parts.unfinished
+        if parts.finished:
+            empty = tuple(partition.day for partition in parts.finished if partition.rows == 0)
+            return DatasetPlan(name, window, parts.finished, (), tuple(unfinished), empty)
+    return DatasetPlan(name, window, (), (), tuple(unfinished), ())
+
+
+def usable(plan: DatasetPlan) -> bool:
+    """Whether the plan found a partition that can be what is true."""
+    return bool(plan.found) and (plan.rows > 0 or plan.name in MAY_BE_EMPTY)
+
+
+def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catalog) -> None:
+    """Raises SnapshotError when no partition is young enough, or the newest is empty and must not be."""
+    if usable(plan):
+        return
+    if plan.found:
+        raise SnapshotError(
+            f"dataset {plan.name!r} ({dataset.path}), dt={plan.found[0].day} is empty: its export failed; "
+            "let it run again, or leave the dataset out of the settings if there is nothing to tell yet"
+        )
+    there = [str(day) for day in catalog.days(dataset)]
+    raise SnapshotError(
+        f"dataset {plan.name!r} ({dataset.path}) has no finished partition in {plan.window}; there are: "
+        f"{', '.join(there[-5:]) or 'none'}; unfinished: {', '.join(map(str, plan.unfinished)) or 'none'}. "
+        f"Let its export run, or raise max_age_days (now {dataset.max_age_days})"
+    )
+
+
+def read_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, catalog: Catalog) -> DataFrame:
+    """The rows of the partition found, under our names; an optional column that it lacks is not there.
+
+    Counts in one pass; raises SchemaError, and SnapshotError for null ids or a source that occurs twice.
+    """
+    fields = check_fields(plan.name, snapshot_fields(plan.name, dataset, ids), plan.found)
+    raw = catalog.read(dataset, plan.found, tuple(dict.fromkeys(field.column for field in fields)))
+    rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields))
+    _refuse_nulls(plan, rows)
+    if plan.name == "sources":
+        _refuse_duplicates(plan, rows)
+    return rows
+
+
+def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -> Field:
+    column = dataset.columns.get(our, our)
+    if our in _LABELS:
+        return Field(our, column, _LABELS[our], required)
+    return id_field(our, column, ids, required=required)
+
+
+def _refuse_nulls(plan: DatasetPlan, rows: DataFrame) -> None:
+    needed: Collection[str] = REQUIRED[plan.name]
+    counts = rows.agg(*(sf.count_if(sf.col(column).isNull()).alias(column) for column in needed)).collect()[0]
+    if nulls := {column: counts[column] for column in needed if counts[column]}:
+        told = ", ".join(f"{count:,} rows without {column}" for column, count in nulls.items())
+        raise SnapshotError(f"dataset {plan.name!r}, dt={plan.found[0].day}: {told}; correct its export")
+
+
+def _refuse_duplicates(plan: DatasetPlan, rows: DataFrame) -> None:
+    """Which of two rows about a source is right cannot be known, and a guess could recommend a closed one."""
+    twice = rows.groupBy("source_id").count().where("count > 1").orderBy("source_id").limit(5).collect()
+    if twice:
+        examples = ", ".join(f"{row['source_id']!r} ({row['count']} times)" for row in twice)
+        raise SnapshotError(
+            f"dataset {plan.name!r}, dt={plan.found[0].day}: sources occur more than once, e.g. {examples}; "
+            "write one row per source"
+        )

@@ -1,0 +1,107 @@
+"""What a run would read: every dataset's plan, and its checks that need no more than names, markers and footers."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from conf.datasets import EventDataset, SnapshotDataset
+from conf.settings import Settings
+from conf.windows import Window
+from features.catalog import Catalog, Partition
+from features.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
+from features.rows import event_fields
+from features.schema import check_fields
+from features.snapshots import REQUIRED, enforce_snapshot, plan_snapshot, snapshot_fields, usable
+from features.split import cut_of, train_window
+
+
+@dataclass(frozen=True)
+class EventInput:
+    """An event dataset: its window, and the older days that only the judged recipe reads."""
+
+    dataset: EventDataset
+    plan: DatasetPlan
+    older: DatasetPlan | None
+    train: Window | None
+    """Window of the judged recipe, anchored at the cut."""
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        """Everything that is read, oldest first."""
+        return (*(self.older.found if self.older else ()), *self.plan.found)
+
+    @property
+    def days(self) -> tuple[dt.date, ...]:
+        """Days of the window that are read."""
+        return tuple(partition.day for partition in self.plan.found)
+
+    @property
+    def train_days(self) -> tuple[dt.date, ...]:
+        """Days of the judged recipe's window that are read."""
+        return tuple(part.day for part in self.partitions if self.train is not None and part.day in self.train)
+
+
+@dataclass(frozen=True)
+class SnapshotInput:
+    """A snapshot dataset: what is true at `as_of`, and what was at the cut, as far as it is known."""
+
+    dataset: SnapshotDataset
+    plan: DatasetPlan
+    train: DatasetPlan
+    """That of `as_of` where none was usable at the cut."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All inputs of a run; `plans` is what a dry run prints."""
+
+    as_of: dt.date
+    cut: dt.date
+    events: tuple[EventInput, ...]
+    snapshots: tuple[SnapshotInput, ...]
+
+    @property
+    def plans(self) -> tuple[DatasetPlan, ...]:
+        """One plan per dataset, in the order of the settings."""
+        return (*(event.plan for event in self.events), *(snapshot.plan for snapshot in self.snapshots))
+
+
+def survey_inputs(settings: Settings, as_of: dt.date, catalog: Catalog) -> Survey:
+    """Plans every dataset; gaps do not raise; raises ConfigError, MissingDatasetError and BrokenPartitionError."""
+    cut = cut_of(as_of, settings.split.holdout_days)
+    datasets = settings.datasets
+    snapshots = {name: getattr(datasets, name) for name in REQUIRED}
+    return Survey(
+        as_of=as_of,
+        cut=cut,
+        events=tuple(_event(name, dataset, as_of, cut, catalog) for name, dataset in datasets.events.items()),
+        snapshots=tuple(_snapshot(name, set_, as_of, cut, catalog) for name, set_ in snapshots.items() if set_),
+    )
+
+
+def check_survey(survey: Survey, settings: Settings, catalog: Catalog) -> None:
+    """Enforces the policies for gaps, then checks every schema; raises the first FeaturesError."""
+    for event in survey.events:
+        enforce_policy(event.plan, event.dataset)
+    for snapshot in survey.snapshots:
+        enforce_snapshot(snapshot.plan, snapshot.dataset, catalog)
+    for event in survey.events:
+        check_fields(event.plan.name, event_fields(event.dataset, settings.ids), event.partitions)
+    for snapshot in survey.snapshots:
+        for plan in (snapshot.plan, snapshot.train):
+            check_fields(plan.name, snapshot_fields(plan.name, snapshot.dataset, settings.ids), plan.found)
+
+
+def _event(name: str, dataset: EventDataset, as_of: dt.date, cut: dt.date, catalog: Catalog) -> EventInput:
+    window = Window.parse(dataset.window, as_of)
+    check_window(name, window, as_of)
+    train = train_window(dataset.window, cut)
+    plan = plan_dataset(name, dataset, window, catalog)
+    older = None
+    if train is not None and train.start < window.start:
+        older = plan_dataset(name, dataset, Window(train.start, min(window.start, train.end)), catalog)
+    return EventInput(dataset, plan, older, train)
+
+
+def _snapshot(name: str, dataset: SnapshotDataset, as_of: dt.date, cut: dt.date, catalog: Catalog) -> SnapshotInput:
+    plan, train = plan_snapshot(name, dataset, as_of, catalog), plan_snapshot(name, dataset, cut, catalog)
+    return SnapshotInput(dataset, plan, train if usable(train) else plan)

@@ -1,0 +1,15 @@
+"""`conf.contract`'s arm and partition of a user as native Spark columns."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as sf
+
+
+def arm_column(user_id: Column, salt: str) -> Column:
+    """`contract.arm_of` per row: int64, 0 … 9,999."""
+    digest = sf.sha2(sf.concat(sf.lit(f"{salt}|"), user_id.cast("string")), 256)
+    return sf.conv(sf.substring(digest, 1, 8), 16, 10).cast("bigint") % 10_000
+
+
+def partition_column(user_id: Column, partitions: int) -> Column:
+    """`contract.partition_of` per row: int32, 0 … partitions − 1."""
+    return (sf.crc32(user_id.cast("string").cast("binary")) % partitions).cast("int")

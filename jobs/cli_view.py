@@ -1,0 +1,181 @@
+"""How the operator's answers look: text for a person, and the same as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conf.base import format_bytes
+from publish.control import RunReport, ShareReport, StatusReport
+from publish.pointer import Pointer
+from publish.reader import Answer
+from publish.registry import Run
+from publish.wait import Outcome, Waited
+
+_NONE = "nothing"
+
+
+@dataclass(frozen=True)
+class View:
+    """One answer in both forms."""
+
+    text: str
+    data: Any
+
+    def as_json(self) -> str:
+        """The data as one JSON document."""
+        return json.dumps(self.data, default=str, ensure_ascii=False)
+
+
+def status(report: StatusReport) -> View:
+    """The product at a glance."""
+    pointer, limits = report.pointer, report.limits
+    lines = [
+        _serving(pointer, report.serving),
+        f"control arm   {pointer.control if pointer.control is not None else 'nothing (the caller’s own default)'}",
+        f"roll back to  {pointer.previous if pointer.previous is not None else _NONE}",
+        f"hold          {_hold(pointer)}",
+        f"on the way    {', '.join(_progress(run) for run in report.on_the_way) or _NONE}",
+        f"waiting       {', '.join(_waiting(run) for run in report.waiting) or _NONE}",
+        f"memory        {format_bytes(limits.used)} of {format_bytes(limits.maxmemory)} used, "
+        f"{format_bytes(max(0, limits.room))} may still be filled",
+        f"dead letters  {report.dead_letters}",
+    ]
+    data = {
+        "pointer": pointer.model_dump(mode="json"),
+        "serving": None if report.serving is None else _run_data(report.serving),
+        "on_the_way": [_report_data(run) for run in report.on_the_way],
+        "waiting": [_report_data(run) for run in report.waiting],
+        "memory": {"used": limits.used, "maxmemory": limits.maxmemory, "room": limits.room},
+        "dead_letters": report.dead_letters,
+    }
+    return View("\n".join(lines), data)
+
+
+def runs(reports: Sequence[RunReport]) -> View:
+    """One line per run."""
+    rows: list[tuple[str, ...]] = [("run", "as of", "state", "serves as", "lists", "share", "why")]
+    rows += [_run_row(report) for report in reports]
+    text = _table(rows) if reports else "no run was announced yet"
+    return View(text, [_report_data(report) for report in reports])
+
+
+def answer(found: Answer) -> View:
+    """What a user gets."""
+    scores = found.scores if found.scores else (None,) * len(found.source_ids)
+    pairs = [
+        f"{source} ({score:.3f})" if score is not None else str(source)
+        for source, score in zip(found.source_ids, scores, strict=True)
+    ]
+    what = {
+        "list": "a list of their own",
+        "fallback": "the fallback list: nothing personal is known",
+        "control": "nothing: the control arm has the caller’s own default",
+        "none": "nothing: no run serves",
+    }[found.source]
+    lines = [
+        f"user    {found.user_id}, {found.arm} arm ({found.share_bp / 100:g} % are in the treatment)",
+        f"gets    {what}",
+        f"from    {found.run if found.run is not None else _NONE}{_age(found.age_seconds)}",
+        f"sources {len(found.source_ids)}: {', '.join(pairs)}" if pairs else "sources none",
+    ]
+    data = {**found.__dict__, "source_ids": list(found.source_ids), "scores": list(found.scores)}
+    return View("\n".join(lines), data)
+
+
+def waited(run: str, result: Waited) -> View:
+    """How waiting ended."""
+    word = {
+        Outcome.SERVING: "serves",
+        Outcome.HELD: "is complete and held",
+        Outcome.FAILED: "FAILED",
+        Outcome.DEADLINE: "did not serve in time",
+    }[result.outcome]
+    text = f"run {run} {word}{': ' + result.reason if result.reason else ''}"
+    return View(text, {"run": run, "outcome": result.outcome.name, "reason": result.reason})
+
+
+def pointer(now: Pointer) -> View:
+    """The pointer after a change."""
+    text = f"{_serving(now, None)}\nhold          {_hold(now)}"
+    return View(text, now.model_dump(mode="json"))
+
+
+def share(report: ShareReport) -> View:
+    """The share after a change, and why it is not the one asked for."""
+    text = f"{report.served} of the audience are served by {report.pointer.treatment or _NONE}"
+    if report.served != report.asked:
+        text += f"; {report.asked} were asked for, and that run covers {report.covered}"
+    data = {"served_bp": report.served.bp, "asked_bp": report.asked.bp, "covered_bp": report.covered.bp}
+    return View(text, {**data, "pointer": report.pointer.model_dump(mode="json")})
+
+
+def cleared(run: str) -> View:
+    """A run whose lists are gone."""
+    return View(f"the lists of run {run} are deleted", {"run": run, "cleared": True})
+
+
+def _serving(now: Pointer, run: Run | None) -> str:
+    if now.treatment is None:
+        return "serves        nothing yet"
+    since = "" if now.since is None else f", pointer changed {now.since:%Y-%m-%d %H:%M:%S}Z"
+    users = "" if run is None else f", {run.announcement.users:,} lists as of {run.announcement.as_of}"
+    capped = f" (capped at {now.cap_bp / 100:g} %)" if now.cap_bp < 10_000 else ""
+    return f"serves        {now.treatment} to {now.share_bp / 100:g} %{capped}{users}{since}"
+
+
+def _hold(now: Pointer) -> str:
+    return _NONE if now.hold is None else f"since {now.hold.since:%Y-%m-%d %H:%M:%S}Z: {now.hold.reason}"
+
+
+def _progress(report: RunReport) -> str:
+    loaded = sum(part.loaded for part in report.partitions)
+    total = report.run.announcement.users
+    done = sum(part.state == "VERIFIED" for part in report.partitions)
+    return (
+        f"{report.run.name} {report.run.state}: {loaded:,} of {total:,} lists, "
+        f"{done} of {report.run.announcement.partitions} partitions verified"
+    )
+
+
+def _waiting(report: RunReport) -> str:
+    held = report.run.status.held
+    return f"{report.run.name}{'' if held is None else f' ({held})'}"
+
+
+def _age(seconds: float | None) -> str:
+    return "" if seconds is None else f", announced {seconds / 3600:.1f} hours ago"
+
+
+def _run_row(report: RunReport) -> tuple[str, ...]:
+    said, state = report.run.announcement, report.run.status
+    why = next((text for text in (state.reason, state.held) if text is not None), "")
+    role = report.serves_as if report.serves_as is not None else ""
+    covered = f"{said.share_bp / 100:g} %"
+    return (said.run, str(said.as_of), str(state.state), role, f"{said.users:,}", covered, why)
+
+
+def _run_data(run: Run) -> dict[str, Any]:
+    said = run.announcement
+    return {
+        "run": said.run,
+        "as_of": str(said.as_of),
+        "epoch": said.epoch,
+        "lists": said.users,
+        "bytes": said.total_bytes,
+        "share_bp": said.share_bp,
+        "scheduled": said.scheduled,
+        **run.status.model_dump(mode="json"),
+    }
+
+
+def _report_data(report: RunReport) -> dict[str, Any]:
+    parts = [
+        {"partition": p.partition, "state": p.state, "count": p.count, "loaded": p.loaded} for p in report.partitions
+    ]
+    return {**_run_data(report.run), "serves_as": report.serves_as, "partitions": parts}
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return "\n".join("  ".join(map(str.ljust, row, (*widths, 0))).rstrip() for row in rows)

@@ -1,0 +1,113 @@
+"""One product from the operator's side: its settings, connections and the few steps that the commands share."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import redis
+
+from conf.contract import UserId
+from conf.environment import Environment
+from conf.errors import ConfigError, DiscoveryError
+from conf.load import load_settings
+from conf.settings import Settings
+from jobs.log import log, tell
+from jobs.serving import note_serving
+from jobs.storage import Storage
+from models.registry import Registry as ModelRegistry
+from publish.clients import check_broker, redis_client
+from publish.control import Control
+from publish.kafka_out import KafkaPointerLog
+from publish.keys import ProductKeys
+from publish.loader import Loader
+from publish.loader_metrics import LoaderMetrics, serve_metrics
+from publish.pointer import PointerStore
+from publish.reader import Reader
+from publish.topic import ensure_topics
+from publish.wait import Progress, Waited, wait
+
+
+@dataclass(frozen=True, repr=False)
+class Desk:
+    """Checked connections of one product, for a person."""
+
+    settings: Settings
+    environment: Environment
+    client: redis.Redis
+
+    @property
+    def product(self) -> str:
+        """The product's name."""
+        return self.settings.product
+
+    @cached_property
+    def control(self) -> Control:
+        """The operator's questions and orders; keeps pointers in Kafka too where its address is known."""
+        kafka = self.environment.kafka
+        pointer_log = None if kafka is None else KafkaPointerLog(kafka.get_secret_value())
+        return Control.connect(self.client, self.product, log=pointer_log)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Look-ups as an online service does them."""
+        return Reader(self.client, self.product)
+
+    def user_id(self, text: str) -> UserId:
+        """The user that a person typed; raises ConfigError when no user of this product can be called so."""
+        if self.settings.ids == "string":
+            return text
+        try:
+            return int(text)
+        except ValueError:
+            raise ConfigError(f"user {text!r}: {self.product} has int64 user ids; give a whole number") from None
+
+    def wait(self, run: str, deadline: float | None) -> Waited:
+        """Waits until the run serves or certainly will not, telling its progress."""
+        told = Teller()
+        return wait(run, self.control.desk, PointerStore(self.client, self.product), deadline=deadline, progress=told)
+
+    def note_serving(self, run: str) -> None:
+        """Notes in the registry and the work folder that the run serves; what serves does not depend on it."""
+        registry = ModelRegistry(self.environment.mlflow.get_secret_value())
+        try:
+            note_serving(self.settings, Storage(self.environment.home), self.control, registry, run)
+        except DiscoveryError as error:
+            log.warning("warning   run %s serves, but that could not be noted everywhere: %s", run, error)
+
+    def load(self, stop: threading.Event, metrics_port: int | None) -> None:
+        """Runs the loader until `stop`; raises what keeps it from starting."""
+        bootstrap = self.environment.need_kafka()
+        check_broker(bootstrap)
+        ensure_topics(bootstrap, ProductKeys(self.product), self.settings.publish)
+        metrics = LoaderMetrics(self.product)
+        if metrics_port is not None:
+            serve_metrics(metrics, metrics_port)
+        Loader(bootstrap, self.client, self.product, metrics=metrics).run(stop)
+
+
+def open_desk(config: Path, overlays: Sequence[Path]) -> Desk:
+    """The desk of the product in `config`; raises ConfigError and StoreUnreachable."""
+    settings = load_settings(config, overlays)
+    environment = Environment.read()
+    return Desk(settings, environment, redis_client(environment.need_redis()))
+
+
+class Teller:
+    """Tells progress when it has moved, at most every two seconds."""
+
+    _EVERY = 2.0
+
+    def __init__(self) -> None:
+        self._told = (-1, -self._EVERY)
+
+    def __call__(self, progress: Progress) -> None:
+        loaded, at = self._told
+        if progress.loaded == loaded or progress.seconds - at < self._EVERY:
+            return
+        self._told = (progress.loaded, progress.seconds)
+        tell(
+            "load",
+            f"{progress.loaded:,} of {progress.total:,} lists · {progress.rate:,.0f}/s · {progress.seconds:.0f} s",
+        )

@@ -1,0 +1,88 @@
+"""The servers that a run needs, all asked before the hours of work: Kafka, Redis, MLflow, and the work folder."""
+
+import uuid
+from dataclasses import dataclass
+
+import redis
+
+from conf.environment import Environment
+from conf.errors import DiscoveryError
+from conf.settings import Settings
+from jobs.log import tell
+from jobs.manifest import Request
+from jobs.storage import Storage, StorageError
+from models.registry import Registry as ModelRegistry
+from publish.capacity import check_store
+from publish.clients import check_broker, redis_client
+from publish.keys import ProductKeys
+from publish.lease import Lease
+from publish.pointer import PointerStore
+from publish.registry import Registry as RunRegistry
+
+
+class OlderThanServing(DiscoveryError):
+    """The run's day is before that of the run that serves."""
+
+
+@dataclass(frozen=True, repr=False)
+class Edges:
+    """Checked connections of one product."""
+
+    product: str
+    bootstrap: str
+    """Address of the broker; may hold secrets."""
+    client: redis.Redis
+    registry: ModelRegistry
+    runs: RunRegistry
+    pointers: PointerStore
+
+    def lease(self, run_id: str) -> Lease:
+        """The product's lease; raises LeaseHeld when another run is on its way."""
+        return Lease.acquire(self.client, ProductKeys(self.product), run_id, on_wait=lambda text: tell("run", text))
+
+    def serving_run(self) -> str | None:
+        """The run that the treatment arm gets now."""
+        return self.pointers.read().treatment
+
+    def refuse_older(self, request: Request) -> None:
+        """Raises OlderThanServing unless the run's day is that of what serves or later, or `--publish-old` was said."""
+        serving = self.serving_run()
+        if serving is None or request.publish_old:
+            return
+        newest = self.runs.get(serving).announcement.as_of
+        if request.as_of < newest:
+            raise OlderThanServing(
+                f"run {request.run_id} is as of {request.as_of}, and {serving} (as of {newest}) serves already; the "
+                "lists are computed and judged, and stay in the run folder; to publish them all the same, start a "
+                "new run with --publish-old"
+            )
+
+
+def open_edges(settings: Settings, environment: Environment, home: Storage) -> Edges:
+    """Connections that answered; raises the first fault, which names the server, the address and what to do."""
+    bootstrap, redis_url = environment.need_kafka(), environment.need_redis()
+    _check_writable(home)
+    client = redis_client(redis_url)
+    check_store(client)
+    check_broker(bootstrap)
+    registry = ModelRegistry(environment.mlflow.get_secret_value())
+    registry.check()
+    return Edges(
+        product=settings.product,
+        bootstrap=bootstrap,
+        client=client,
+        registry=registry,
+        runs=RunRegistry(client, settings.product),
+        pointers=PointerStore(client, settings.product),
+    )
+
+
+def _check_writable(home: Storage) -> None:
+    probe = f".probe-{uuid.uuid4().hex}"
+    try:
+        home.write_bytes(probe, b"x" * 4096)
+        home.delete(probe)
+    except OSError as error:
+        raise StorageError(
+            f"the work folder {home.uri} cannot be written ({error}); set DISCOVERY_HOME to a place that can"
+        ) from None

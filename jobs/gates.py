@@ -1,0 +1,46 @@
+"""What a gate compares a run with, and where its report is kept."""
+
+from typing import Any
+
+from conf.errors import DiscoveryError
+from expectations.profiles import InteractionProfile, ListProfile
+from expectations.report import Gate, GateReport
+from jobs.log import tell
+from jobs.run import Run, run_folder
+
+
+class BaselineMissing(DiscoveryError):
+    """The folder of the run that serves is gone, and with it what this run must be compared with."""
+
+
+def report_file(gate: Gate) -> str:
+    """Where a run keeps a gate's report."""
+    return f"gate_{gate}.json"
+
+
+def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None:
+    """What the gate measured for the run that served when this one was created; None for a first run."""
+    before = run.manifest.serving_before
+    if before is None:
+        return None
+    folder = run_folder(run.home, run.settings.product, before)
+    if not folder.exists(report_file(gate)):
+        raise BaselineMissing(
+            f"run {before} serves, but {folder.uri}/{report_file(gate)} is not there to compare with; restore that "
+            "folder, or set DISCOVERY_HOME to the work folder that made it"
+        )
+    return GateReport.from_json(folder.read_bytes(report_file(gate)).decode()).profile
+
+
+def keep_report(run: Run, report: GateReport) -> dict[str, Any]:
+    """Writes the report into the run's folder, logs its head, and gives the summary for the manifest."""
+    run.folder.write_bytes(report_file(report.gate), report.to_json().encode())
+    counts = {word: sum(row.status == word for row in report.expectations) for word in ("ok", "skipped", "overridden")}
+    failed = len(report.failed)
+    tell(
+        "gate",
+        f"{report.gate}: {'passed' if report.passed else 'FAILED'} ({counts['ok']} held, {failed} failed, "
+        f"{counts['skipped']} skipped, {counts['overridden']} overridden)",
+    )
+    lifted = {row.name: row.overridden for row in report.expectations if row.overridden is not None}
+    return {"passed": counts["ok"], "failed": failed, "skipped": counts["skipped"], "overridden": lifted}

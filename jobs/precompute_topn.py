@@ -1,0 +1,82 @@
+"""Embeddings → a list for every user of the share, and the fallback list; then gate 2 judges the lists.
+
+spark-submit jobs/precompute_topn.py --config conf/prod_discovery.yml --as-of 2026-11-16 --run-id ID
+"""
+
+import json
+import sys
+
+from pyspark.sql import DataFrame
+
+from conf import contract
+from expectations.errors import GateFailed
+from expectations.gate import check_lists
+from expectations.list_profile import measure_lists
+from expectations.profiles import ListProfile
+from jobs.entry import enter
+from jobs.gates import baseline_of, keep_report
+from jobs.log import timed
+from jobs.rank import lists_of, served_users
+from jobs.run import Run
+from jobs.stage import Facts, stage
+from models.fallback import Fallback, fallback_list
+
+FALLBACK = "fallback.json"
+
+
+@stage("topn")
+def precompute_topn(run: Run) -> Facts:
+    """Writes the lists and the fallback list into the run's folder and passes gate 2."""
+    sources = run.folder.table("sources").to_table()
+    fallback = fallback_list(sources, run.settings.lists.fallback_size)
+    _keep_fallback(run, fallback)
+    users = served_users(run)
+    with timed("topn", "lists") as notes:
+        rows = run.tables.write("lists", lists_of(run, "", sources, fallback, users), contract.lists(run.ids))
+        notes.append(f"{rows:,} rows")
+    return {"rows": {"lists": rows, "fallback": len(fallback)}, "gate": _pass_gate(run, users)}
+
+
+def _keep_fallback(run: Run, fallback: Fallback) -> None:
+    content = {"source_ids": fallback.source_ids.to_pylist(), "scores": fallback.scores.tolist()}
+    run.folder.write_bytes(FALLBACK, json.dumps(content).encode())
+
+
+def _pass_gate(run: Run, users: DataFrame | None) -> Facts:
+    ratio, skipped = _quality(run.manifest.fact("train", "judged"))
+    baseline = baseline_of(run, "lists")
+    try:
+        report = check_lists(
+            lambda: _measure(run, users),
+            run.settings.gates,
+            baseline if isinstance(baseline, ListProfile) else None,
+            run.manifest.request.overrides,
+            ids=run.ids,
+            quality_ratio=ratio,
+            quality_skipped=skipped,
+            as_of=run.as_of,
+            run=run.run_id,
+        )
+    except GateFailed as failure:
+        keep_report(run, failure.report)
+        raise
+    return keep_report(run, report)
+
+
+def _measure(run: Run, users: DataFrame | None) -> ListProfile:
+    modelled = run.tables.read("user_factors").select("user_id")
+    expected = modelled if users is None else modelled.join(users, "user_id", "left_semi")
+    tables = [run.tables.read(name) for name in ("lists", "exclusions", "sources")]
+    return measure_lists(*tables, n=run.settings.lists.n, expected_users=expected.count(), share_bp=run.share.bp)
+
+
+def _quality(judged: Facts) -> tuple[float | None, str]:
+    if "skipped" in judged:
+        return None, f"the recipe was not judged: {judged['skipped']}"
+    if judged["popularity_ndcg"] == 0:
+        return None, "the popularity list hit nothing in the hold-out, so there is no ratio to it"
+    return judged["ndcg"] / judged["popularity_ndcg"], ""
+
+
+if __name__ == "__main__":
+    sys.exit(enter(precompute_topn))

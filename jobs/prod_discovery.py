@@ -1,0 +1,34 @@
+"""The weekly job: which sources would every user love and does not follow yet?
+
+    spark-submit jobs/prod_discovery.py --config conf/prod_discovery.yml --as-of 2026-11-16 --audience-share 0.25
+
+datasets → daily partials → interactions        GATE 1: rows, nulls, values, distributions against the run before
+  → embeddings, judged on a hold-out            registered in MLflow with data, code and parameters
+    → top-N lists − what they must not hold     GATE 2: the lists themselves, and against the run that serves
+      → snapshot → Kafka → loader → Redis       read back, verified, promoted: only now it serves
+
+Each stage is also an entry of its own, because the weekly DAG retries stages, not the world.
+"""
+
+import sys
+
+from jobs.build_features import build_features
+from jobs.entry import enter
+from jobs.precompute_topn import precompute_topn
+from jobs.publish_topn import publish_topn
+from jobs.run import Run
+from jobs.train_embeddings import train_embeddings
+from jobs.wait_until_serving import wait_until_serving
+
+
+def discover(run: Run) -> None:
+    """One run, from datasets to lists that serve; a stage that a former attempt finished is not repeated."""
+    build_features(run)
+    train_embeddings(run)
+    precompute_topn(run)
+    publish_topn(run)
+    wait_until_serving(run)
+
+
+if __name__ == "__main__":
+    sys.exit(enter(discover))

@@ -1,0 +1,124 @@
+"""Lists → snapshot → announced in Redis → Kafka: BEGIN, lists, END. Whether it then serves, the loader decides.
+
+spark-submit jobs/publish_topn.py --config conf/prod_discovery.yml --as-of 2026-11-16 --run-id ID
+"""
+
+import json
+import sys
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+from conf import contract
+from conf.errors import DiscoveryError
+from expectations.report import Gate, GateReport
+from features.users import partition_column
+from jobs.entry import enter
+from jobs.gates import report_file
+from jobs.log import timed
+from jobs.precompute_topn import FALLBACK
+from jobs.run import Run
+from jobs.slices import measure_slices, send_slices
+from jobs.stage import Facts, stage
+from publish.announcement import Announcement, Slice, encode_fallback
+from publish.codec import encode_list
+from publish.keys import Layout
+from publish.producer import send_begin, send_end
+from publish.topic import ensure_topics
+
+
+class NotPublishable(DiscoveryError):
+    """The run is computed and judged, and must not be pushed."""
+
+
+@stage("publish")
+def publish_topn(run: Run) -> Facts:
+    """Pushes the run's lists; returns when the broker has acknowledged every record and every END."""
+    _refuse_unjudged(run)
+    run.edges.refuse_older(run.manifest.request)
+    with timed("publish", "snapshot") as notes:
+        rows = run.tables.write("snapshot", _snapshot(run), contract.snapshot(run.ids))
+        notes.append(f"{rows:,} rows")
+    announcement = _announcement(run, measure_slices(run))
+    settings = run.settings.publish
+    ensure_topics(run.edges.bootstrap, announcement.layout, settings)
+    run.check_lease()
+    run.edges.runs.announce(announcement, run.lease.token)
+    seconds = settings.delivery_timeout_seconds
+    with timed("publish", "sent and acknowledged") as notes:
+        send_begin(announcement, run.edges.bootstrap, delivery_timeout=seconds)
+        sent = send_slices(run, announcement)
+        run.check_lease()
+        send_end(announcement, sent, run.edges.bootstrap, delivery_timeout=seconds)
+        notes.append(f"{announcement.users:,} records, {announcement.total_bytes:,} bytes")
+    produced = sum(piece.count for piece in sent)
+    return {
+        "counts": {"computed": rows, "produced": produced},
+        "bytes": announcement.total_bytes,
+        "announcement": announcement.hash,
+    }
+
+
+def _snapshot(run: Run) -> DataFrame:
+    """The lists with their partition and a dense seq in it; without scores where the settings say so."""
+    lists = run.tables.read("lists").withColumn(
+        "partition", partition_column(F.col("user_id"), run.settings.publish.partitions).cast("int")
+    )
+    if not run.settings.publish.scores:
+        lists = lists.withColumn("scores", F.array().cast("array<float>"))
+    seq = F.row_number().over(Window.partitionBy("partition").orderBy("user_id")).cast("long") - 1
+    return lists.withColumn("seq", seq).sortWithinPartitions("partition", "seq")
+
+
+def _announcement(run: Run, slices: list[Slice]) -> Announcement:
+    settings, request = run.settings, run.manifest.request
+    users = sum(piece.count for piece in slices)
+    layout = Layout.plan(settings.product, settings.publish.partitions, users, settings.publish.users_per_bucket)
+    assert run.manifest.epoch is not None, "a run that may publish took an epoch when it was created"
+    return Announcement(
+        run=run.run_id,
+        epoch=run.manifest.epoch,
+        product=settings.product,
+        as_of=run.as_of,
+        partitions=layout.partitions,
+        buckets=layout.buckets,
+        tags=layout.tags,
+        ids=run.ids,
+        list_size=settings.lists.n,
+        salt=settings.rollout.salt,
+        share_bp=run.share.bp,
+        slices=tuple(slices),
+        fallback=encode_fallback(_fallback_payload(run)),
+        first=request.first,
+        scheduled=request.scheduled,
+        gates_passed=True,
+        max_change_of_users=settings.rollout.max_change_of_users,
+        config_hash=request.config_hash,
+        created_at=run.manifest.created_at,
+        load_deadline_seconds=settings.publish.load_deadline_seconds,
+        stall_seconds=settings.publish.stall_seconds,
+    )
+
+
+def _fallback_payload(run: Run) -> bytes:
+    content = json.loads(run.folder.read_bytes(FALLBACK))
+    source_ids = pa.array(content["source_ids"], pa.int64() if run.ids == "int64" else pa.string())
+    scores = pa.array(np.asarray(content["scores"], np.float32)) if run.settings.publish.scores else None
+    return encode_list(source_ids, scores, run.ids)
+
+
+def _refuse_unjudged(run: Run) -> None:
+    """Both reports must be there, of this run, and passed: what a gate did not see is not published."""
+    gates: tuple[Gate, ...] = ("interactions", "lists")
+    for gate in gates:
+        if not run.folder.exists(report_file(gate)):
+            raise NotPublishable(f"run {run.run_id} has no report of gate {gate}; run the stages before this one first")
+        report = GateReport.from_json(run.folder.read_bytes(report_file(gate)).decode())
+        if not report.passed or report.run != run.run_id:
+            raise NotPublishable(f"run {run.run_id} did not pass gate {gate}; it is not published")
+
+
+if __name__ == "__main__":
+    sys.exit(enter(publish_topn))

@@ -1,0 +1,58 @@
+"""Factors → lists, for the refit and the judged recipe alike, so that what is judged is what is published."""
+
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from features.users import arm_column
+from jobs.run import Run
+from jobs.shared_folder import share_folder
+from models.catalogue import Catalogue
+from models.fallback import Fallback
+from models.topn import precompute_lists
+
+
+def lists_of(run: Run, which: str, sources: pa.Table, fallback: Fallback, users: DataFrame | None) -> DataFrame:
+    """Lists (contract.lists) by the factors `<which>user_factors` for `users`, None meaning everybody.
+
+    `which`: "" for the refit, "train_" for the judged recipe. Raises EmptyCatalogue.
+    """
+    factors = run.folder.table(f"{which}source_factors").to_table()
+    catalogue = Catalogue.build(factors, sources, run.ids)
+    folder = share_folder(run.spark, f"{which}catalogue-{run.run_id}", catalogue.save)
+    return precompute_lists(
+        run.tables.read(f"{which}user_factors"),
+        run.tables.read(f"{which}exclusions"),
+        users,
+        folder,
+        fallback,
+        run.settings.lists,
+        run.settings.spark.user_block,
+        run.ids,
+    )
+
+
+def served_users(run: Run) -> DataFrame | None:
+    """The users (user_id) that the run makes lists for: the audience, where there is one, and the share's arm of it."""
+    everybody = run.tables.read("audience") if run.folder.finished("audience") else None
+    if run.share.bp == 10_000:
+        return everybody
+    if everybody is None:
+        known = [run.tables.read(name).select("user_id") for name in ("user_factors", "exclusions")]
+        everybody = known[0].union(known[1]).distinct()
+    return everybody.where(arm_column(everybody["user_id"], run.settings.rollout.salt) < run.share.bp)
+
+
+def judged_sources(run: Run) -> pa.Table:
+    """contract.sources with the popularity of the judged recipe's windows, which end before the hold-out."""
+    popular = run.folder.table("train_interactions").to_table(columns=["source_id", "weight"])
+    counts = popular.group_by("source_id").aggregate([([], "count_all"), ("weight", "sum")])
+    sources = run.folder.table("sources").to_table().drop_columns(["users", "weight"])
+    joined = sources.join(counts, "source_id", join_type="left outer")
+    joined = joined.rename_columns({"count_all": "users", "weight_sum": "weight"})
+    for name, zero in (("users", pa.scalar(0, pa.int64())), ("weight", pa.scalar(0.0))):
+        filled = cast("pa.ChunkedArray[Any]", pc.fill_null(joined[name], zero))
+        joined = joined.set_column(joined.schema.get_field_index(name), name, filled)
+    return joined.select(run.folder.table("sources").schema.names)

@@ -1,0 +1,38 @@
+"""Brings a folder of arrays to every machine that runs workers, once, through Spark's own file service."""
+
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark import SparkFiles
+from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class WorkerFolder:
+    """Called on a worker: the folder on its machine."""
+
+    name: str
+
+    def __call__(self) -> str:
+        return str(SparkFiles.get(self.name))
+
+
+def share_folder(spark: SparkSession, name: str, save: Callable[[Path], None]) -> WorkerFolder:
+    """Lets `save` fill a folder and gives it to the workers under `name`, which must be new to the session.
+
+    An uncompressed archive, because Spark sends local folders in local mode only; each machine unpacks it once.
+    """
+    place = Path(tempfile.mkdtemp(prefix="discovery-"))
+    folder, archive = place / name, place / f"{name}.tar"
+    folder.mkdir()
+    save(folder)
+    with tarfile.open(archive, "w") as tar:
+        for file in sorted(folder.iterdir()):
+            tar.add(file, arcname=file.name)
+            file.unlink()
+    folder.rmdir()
+    spark.sparkContext.addArchive(f"{archive}#{name}")
+    return WorkerFolder(name)

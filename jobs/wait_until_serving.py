@@ -1,0 +1,33 @@
+"""A push is done when it serves: waits for the loader, and ends with what became of the run."""
+
+from jobs.desk import Teller
+from jobs.log import tell
+from jobs.run import Run
+from jobs.serving import note_serving
+from jobs.stage import Facts, stage
+from publish.control import Control
+from publish.errors import DeadlinePassed, RunFailed, RunHeld
+from publish.wait import Outcome, Waited, wait
+
+_ENDS = {Outcome.HELD: RunHeld, Outcome.FAILED: RunFailed, Outcome.DEADLINE: DeadlinePassed}
+
+
+@stage("serve")
+def wait_until_serving(run: Run) -> Facts:
+    """Returns when the run serves; raises RunHeld (3), RunFailed (4) or DeadlinePassed (5), the exit codes."""
+    control = Control.connect(run.edges.client, run.settings.product)
+    waited = wait(run.run_id, control.desk, control.pointers, progress=Teller())
+    if waited.outcome is not Outcome.SERVING:
+        raise _ENDS[waited.outcome](_explain(run, waited))
+    pointer = control.pointers.read()
+    tell("serve", f"run {run.run_id} serves {pointer.share_bp / 100:g} % of the audience")
+    note_serving(run.settings, run.home, control, run.edges.registry, run.run_id)
+    served = control.registry.get(run.run_id).announcement
+    readable = sum(part.loaded for part in control.desk.store.progress(served))
+    return {"counts": {"readable": readable}, "share_bp": pointer.share_bp, "revision": pointer.rev}
+
+
+def _explain(run: Run, waited: Waited) -> str:
+    before = run.manifest.serving_before
+    serves = f"run {before} serves on" if before is not None else "nothing serves yet"
+    return f"run {run.run_id} does not serve: {waited.reason}; {serves}; see `discovery status` and the loader's log"

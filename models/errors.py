@@ -1,0 +1,60 @@
+"""What goes wrong between interactions and lists.
+
+ModelError
+├── BadIds              ids that no id map can hold, or of the wrong kind
+├── BadInteractions     the interactions break their contract: order, duplicates, weights, types
+├── TrainMemoryError    training would need more memory than `train.max_memory`
+├── TrainError          training gave factors that are no numbers
+├── BadFactors          factors that cannot be ranked: shape, dimensions, NaN, infinite, overflow
+├── EmptyCatalogue      no source may be recommended
+├── NothingToJudge      no user engaged with anything new in the hold-out
+└── RegistryError       MLflow cannot be reached or refuses
+"""
+
+from conf.base import format_bytes
+from conf.errors import DiscoveryError
+
+
+class ModelError(DiscoveryError):
+    """Root of this room's errors."""
+
+
+class BadIds(ModelError):
+    """Ids that an id map cannot represent."""
+
+
+class BadInteractions(ModelError):
+    """The table of interactions is not what `conf.contract.interactions` promises."""
+
+
+class TrainMemoryError(ModelError):
+    """Training is refused before it starts, because it would need more memory than allowed."""
+
+    def __init__(self, needed: int, limit: int, size: str) -> None:
+        super().__init__(
+            f"training on {size} needs about {format_bytes(needed)}, train.max_memory allows {format_bytes(limit)}; "
+            "raise train.max_memory on a larger machine, or lower train.factors, shorten the datasets' windows, "
+            "or ignore frequent, weak events (training on several machines is not available yet)"
+        )
+        self.needed = needed
+        self.limit = limit
+
+
+class TrainError(ModelError):
+    """The trainer failed or its factors are not finite."""
+
+
+class BadFactors(ModelError):
+    """Factors that cannot be ranked exactly."""
+
+
+class EmptyCatalogue(ModelError):
+    """There is no eligible source with factors."""
+
+
+class NothingToJudge(ModelError):
+    """The hold-out holds no user of this run."""
+
+
+class RegistryError(ModelError):
+    """The MLflow store or server cannot be used."""

@@ -1,0 +1,128 @@
+"""A list for every user, in Spark partitions: factors and exclusions stream through Arrow, the catalogue is shared."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from conf import contract
+from conf.contract import IdKind
+from conf.settings import ListSettings
+from models.arrow import Column, ListColumn, column_of, factor_matrix, lengths_of, lists_of
+from models.catalogue import Catalogue
+from models.fallback import Fallback
+from models.ranking import TopN
+from models.rules import best_lists
+
+Folder = Callable[[], str]
+"""Where a worker finds the saved catalogue on its machine."""
+
+
+def precompute_lists(
+    user_factors: DataFrame,
+    exclusions: DataFrame,
+    users: DataFrame | None,
+    folder: Folder,
+    fallback: Fallback,
+    settings: ListSettings,
+    block: int,
+    ids: IdKind,
+) -> DataFrame:
+    """contract.lists of every user with factors or exclusions, restricted to `users` (user_id) when given.
+
+    user_factors and exclusions as in the contract; `folder` is called on the workers and names the folder of
+    `Catalogue.save`; `block` users are ranked at once. Users whose factors are missing or all zero get the fallback
+    list without their exclusions (personal = false). The rows have no order.
+    """
+    served = user_factors if users is None else user_factors.join(users, "user_id", "left_semi")
+    rows = served.join(barred_sources(exclusions, users), "user_id", "full_outer").select(
+        "user_id", "factors", "barred"
+    )
+    return rows.mapInArrow(_ListMaker(folder, fallback, settings, block, ids), list_schema(ids))
+
+
+def barred_sources(exclusions: DataFrame, users: DataFrame | None) -> DataFrame:
+    """One row per user (of `users`) with exclusions: user_id, barred (array of source_id, possibly repeated)."""
+    served = exclusions if users is None else exclusions.join(users, "user_id", "left_semi")
+    return served.groupBy("user_id").agg(F.collect_list("source_id").alias("barred"))
+
+
+def list_schema(ids: IdKind) -> StructType:
+    """Spark's form of contract.lists."""
+    return from_arrow_schema(contract.lists(ids))
+
+
+@lru_cache(maxsize=1)
+def load_catalogue(folder: str) -> Catalogue:
+    """The catalogue of a run, loaded once per worker process."""
+    return Catalogue.load(folder)
+
+
+@dataclass(frozen=True)
+class _ListMaker:
+    """user_id, factors, barred → contract.lists, a block of users at a time."""
+
+    folder: Folder
+    fallback: Fallback
+    settings: ListSettings
+    block: int
+    ids: IdKind
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        catalogue = load_catalogue(self.folder())
+        with threadpool_limits(1, "blas"):  # Spark runs one worker per core
+            for batch in batches:
+                for start in range(0, batch.num_rows, self.block):
+                    yield from self._lists(batch.slice(start, self.block), catalogue)
+
+    def _lists(self, rows: pa.RecordBatch, catalogue: Catalogue) -> Iterator[pa.RecordBatch]:
+        known = rows.filter(rows["factors"].is_valid())
+        factors = factor_matrix(known["factors"], catalogue.index.dimensions)
+        moved = (factors != 0).any(axis=1)
+        personal = known.filter(column_of(moved))
+        if personal.num_rows:
+            yield self._personal(personal, factors[moved], catalogue)
+        for others in (rows.filter(rows["factors"].is_null()), known.filter(column_of(~moved))):
+            if others.num_rows:
+                yield _popular(others, self.fallback, self.settings.n, self.ids)
+
+    def _personal(self, rows: pa.RecordBatch, factors: NDArray[np.float32], catalogue: Catalogue) -> pa.RecordBatch:
+        best = best_lists(catalogue, factors, _exclusions(rows["barred"], catalogue), self.settings)
+        return _batch(rows["user_id"], *_columns(best, catalogue), self.ids, personal=True)
+
+
+def _exclusions(barred: ListColumn, catalogue: Catalogue) -> csr_matrix:
+    """Barred sources as stored entries (users, catalogue); sources that are not in the catalogue need no entry."""
+    rows = catalogue.ids.rows(barred.flatten())
+    users = np.repeat(np.arange(len(barred)), lengths_of(barred))
+    users, rows = users[rows >= 0], rows[rows >= 0]
+    indptr = np.zeros(len(barred) + 1, np.int64)
+    np.cumsum(np.bincount(users, minlength=len(barred)), out=indptr[1:])
+    return csr_matrix((np.ones(len(rows), np.int8), rows, indptr), shape=(len(barred), len(catalogue)))
+
+
+def _columns(best: TopN, catalogue: Catalogue) -> tuple[ListColumn, ListColumn]:
+    filled = best.ids >= 0
+    lengths = filled.sum(axis=1)
+    return (
+        lists_of(lengths, catalogue.ids.to_arrow(best.ids[filled])),
+        lists_of(lengths, column_of(best.scores[filled])),
+    )
+
+
+def _popular(rows: pa.RecordBatch, fallback: Fallback, n: int, ids: IdKind) -> pa.RecordBatch:
+    return _batch(rows["user_id"], *fallback.without(rows["barred"], n, ids), ids, personal=False)
+
+
+def _batch(users: Column, sources: ListColumn, scores: ListColumn, ids: IdKind, *, personal: bool) -> pa.RecordBatch:
+    flags = column_of(np.full(len(users), personal))
+    return pa.RecordBatch.from_arrays([users, sources, scores, flags], schema=contract.lists(ids))

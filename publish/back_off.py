@@ -1,0 +1,32 @@
+"""Waiting longer after each failure in a row, with a random part so that loaders do not come back all at once."""
+
+import random
+import time
+from collections.abc import Callable
+
+_FIRST, _LONGEST = 0.2, 10.0  # seconds
+
+
+class BackOff:
+    """Doubles from 0.2 to 10 seconds until `reset`."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._failures = 0
+        self._until = monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to try again."""
+        return self._monotonic() >= self._until
+
+    def start(self) -> float:
+        """Another failure; gives the seconds to wait."""
+        seconds = min(_LONGEST, _FIRST * 2.0**self._failures) * random.uniform(0.8, 1.2)
+        self._failures = min(self._failures + 1, 10)
+        self._until = self._monotonic() + seconds
+        return seconds
+
+    def reset(self) -> None:
+        """It went well."""
+        self._failures = 0

@@ -1,0 +1,118 @@
+"""Clients of Redis and Kafka: bounded waiting, a check before first use, and no secret in any text."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import redis
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from publish.errors import BrokerUnreachable, StoreUnreachable
+
+KafkaSettings = dict[str, Any]
+"""What librdkafka takes; made here and nowhere else."""
+
+_SCHEMES = {"redis", "rediss", "unix"}
+_OPEN_PARAMETERS = {
+    "db",
+    "protocol",
+    "socket_timeout",
+    "socket_connect_timeout",
+    "ssl_cert_reqs",
+    "health_check_interval",
+}
+
+
+def mask_url(url: str) -> str:
+    """The URL for a message: scheme, host, port and database; user, password and other parameters starred."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "***"
+    if parts.scheme not in _SCHEMES:  # not an address: any part of it may be the secret
+        return "***"
+    at = "***@" if parts.username or parts.password else ""
+    query = [(name, value if name in _OPEN_PARAMETERS else "***") for name, value in parse_qsl(parts.query)]
+    return urlunsplit((parts.scheme, f"{at}{host}{port}", parts.path, urlencode(query, safe="*"), ""))
+
+
+def mask_bootstrap(bootstrap: str) -> str:
+    """A broker list for a message: host and port of each; anything before an @ is starred."""
+    brokers = (broker.strip() for broker in bootstrap.split(","))
+    return ",".join(f"***@{broker.rpartition('@')[2]}" if "@" in broker else broker for broker in brokers)
+
+
+def redis_client(url: str, *, timeout: float = 5.0) -> redis.Redis:
+    """A checked client (bytes in and out) of the store at `url`, `timeout` seconds a reply; raises StoreUnreachable."""
+    try:
+        client = redis.Redis.from_url(
+            url,
+            decode_responses=False,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            health_check_interval=30,
+        )
+    except (ValueError, TypeError):  # their texts may quote the URL
+        raise StoreUnreachable(
+            f"REDIS_URL {mask_url(url)} is not an address of Redis; use redis://[user:password@]host:port/db"
+        ) from None
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        client.close()
+        raise StoreUnreachable(f"Redis at {mask_url(url)}: {explain(error)}") from None
+    return client
+
+
+def explain(error: redis.RedisError) -> str:
+    """What a fault of Redis means and what to do about it; holds no secret, as Redis' own texts may quote arguments."""
+    for kind, text in _REDIS_FAULTS.items():
+        if isinstance(error, kind):
+            return text
+    return f"replied with {type(error).__name__} ({str(error).split(' ', 1)[0]}); look into its log"
+
+
+_REDIS_FAULTS: Mapping[type[redis.RedisError], str] = {
+    redis.AuthenticationError: "refuses the user or password; check the credentials in REDIS_URL",
+    redis.exceptions.NoPermissionError: "does not allow this user the command; check its ACL",
+    redis.exceptions.BusyLoadingError: "is still loading its data from disk; try again when it has finished",
+    redis.exceptions.ReadOnlyError: "is a read-only replica; give the address of the master",
+    redis.exceptions.OutOfMemoryError: "has reached maxmemory; clear runs or give it more memory",
+    redis.TimeoutError: "does not answer in time; check that the server and the way to it are up",
+    redis.ConnectionError: "cannot be reached; start it, or check host, port and TLS in REDIS_URL",
+}
+
+
+def kafka_settings(bootstrap: str, client_id: str) -> KafkaSettings:
+    """What every Kafka client of ours has in common; librdkafka's own log goes to the logger `publish.kafka`."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "client.id": client_id,
+        "socket.connection.setup.timeout.ms": 5_000,
+        "logger": logging.getLogger("publish.kafka"),
+    }
+
+
+def admin_client(bootstrap: str) -> AdminClient:
+    """An administration client; connects when first used."""
+    return AdminClient(kafka_settings(bootstrap, "discovery-admin"))
+
+
+def check_broker(bootstrap: str, *, timeout: float = 10.0) -> None:
+    """Return when a broker answers within `timeout` seconds; raises BrokerUnreachable."""
+    try:
+        admin_client(bootstrap).list_topics(timeout=timeout)
+    except KafkaException as error:
+        raise broker_unreachable(bootstrap, error) from None
+
+
+def broker_unreachable(bootstrap: str, error: KafkaException) -> BrokerUnreachable:
+    """The error for people of a fault while talking to the broker."""
+    return BrokerUnreachable(
+        f"Kafka at {mask_bootstrap(bootstrap)} does not answer as expected ({error.args[0].name()}); "
+        "start it, or check KAFKA_BOOTSTRAP_SERVERS"
+    )

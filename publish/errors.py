@@ -1,0 +1,120 @@
+"""What can go wrong on the way from a snapshot to a reader.
+
+PublishError(DiscoveryError)     exit code 1 unless said otherwise
+├── SnapshotRefused              a row of the snapshot, or the whole of it, must not be sent
+├── MalformedMessage             a record or a stored value is not what it claims to be
+│   └── UnknownMessage           intact, but of a kind or codec this version does not know
+├── BrokerUnreachable            Kafka does not answer, or refuses us
+├── TopicMismatch                the topic exists and is not what the settings say
+├── DeliveryError                not every record was acknowledged
+├── StoreUnreachable             Redis does not answer, or refuses us
+├── StoreRefused                 Redis is set up so that it would lose data, or has no room
+├── UnknownRun                   nobody announced a run of this name
+├── RunRefused                   a run, or what an operator asks for it, would break a promise
+├── PointerMoved                 somebody else changed the pointer meanwhile
+├── NotPromoted                  the run does not serve
+│   ├── RunHeld                  exit code 3: complete, and a person has set a hold
+│   ├── RunFailed                exit code 4: the run is FAILED; the run before is served
+│   └── DeadlinePassed           exit code 5: neither happened in time
+├── LeaseHeld                    another run of the product is on its way
+├── LeaseLost                    this run's lease could not be renewed; it must stop
+└── ReadError                    a look-up has no answer
+    ├── Unavailable              nothing is published, or Redis lost it
+    └── BadUserId                the id cannot be one of this product
+"""
+
+from conf.errors import DiscoveryError
+
+
+class PublishError(DiscoveryError):
+    """A fault between the snapshot and the reader."""
+
+
+class SnapshotRefused(PublishError):
+    """The snapshot breaks a rule that readers rely on; nothing of it may be sent."""
+
+
+class MalformedMessage(PublishError):
+    """A record or stored value that cannot be read; `reason` is short and holds no payload."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnknownMessage(MalformedMessage):
+    """An intact record of a kind or codec that this version does not know: upgrade, do not skip."""
+
+
+class BrokerUnreachable(PublishError):
+    """Kafka cannot be reached or refuses the client."""
+
+
+class TopicMismatch(PublishError):
+    """A topic of the product exists with other properties than the settings ask for."""
+
+
+class DeliveryError(PublishError):
+    """Not every record of a partition was acknowledged by the broker."""
+
+
+class StoreUnreachable(PublishError):
+    """Redis cannot be reached or refuses the client."""
+
+
+class StoreRefused(PublishError):
+    """Redis is configured so that it could lose lists, or what must fit does not."""
+
+
+class UnknownRun(PublishError):
+    """A run that is in nobody's registry."""
+
+
+class RunRefused(PublishError):
+    """A run or an operation on it that would break a promise; the message says which and the way out."""
+
+
+class PointerMoved(PublishError):
+    """The pointer has another revision than the one the change was based on; read it again."""
+
+
+class NotPromoted(PublishError):
+    """The run does not serve."""
+
+
+class RunHeld(NotPromoted):
+    """The run is complete, and a hold keeps it from serving."""
+
+    exit_code = 3
+
+
+class RunFailed(NotPromoted):
+    """The run is FAILED; what served before still does."""
+
+    exit_code = 4
+
+
+class DeadlinePassed(NotPromoted):
+    """The run neither served nor failed within its deadline."""
+
+    exit_code = 5
+
+
+class LeaseHeld(PublishError):
+    """Another run of the product holds its lease."""
+
+
+class LeaseLost(PublishError):
+    """The lease lapsed or was taken over; this run must stop before it changes anything."""
+
+
+class ReadError(PublishError):
+    """A look-up that has no answer."""
+
+
+class Unavailable(ReadError):
+    """Nothing is published for the product, or the store lost it."""
+
+
+class BadUserId(ReadError):
+    """A user id that no user of this product can have."""

@@ -1,0 +1,31 @@
+-- Compare-and-swap of the pointer. KEYS: ptr, runs. ARGV: revision it must have ('0' for none yet), the new pointer,
+-- runs that must be in a state ([[run, state], …]), states that change with it ([[run, JSON], …]), runs that the pointer
+-- named until now ([run, …]), time.
+local pointer = redis.call('GET', KEYS[1])
+local rev = pointer and cjson.decode(pointer).rev or 0
+if rev ~= tonumber(ARGV[1]) then
+  return {'STALE'}
+end
+local function state_of(run)
+  local known = redis.call('HGET', KEYS[2], run .. ':state')
+  return known and cjson.decode(known) or {state = 'UNKNOWN'}
+end
+for _, need in ipairs(cjson.decode(ARGV[3])) do
+  local state = state_of(need[1]).state
+  if state ~= need[2] then
+    return {'STATE', need[1], state}
+  end
+end
+redis.call('HDEL', KEYS[2], '-')  -- a full Redis allows this, and then what follows in the same script
+redis.call('SET', KEYS[1], ARGV[2])
+for _, change in ipairs(cjson.decode(ARGV[4])) do
+  redis.call('HSET', KEYS[2], change[1] .. ':state', change[2])
+end
+for _, run in ipairs(cjson.decode(ARGV[5])) do
+  local state = state_of(run)
+  if state.state ~= 'UNKNOWN' then
+    state.let_go = ARGV[6]
+    redis.call('HSET', KEYS[2], run .. ':state', cjson.encode(state))
+  end
+end
+return {'SWAPPED'}

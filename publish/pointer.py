@@ -1,0 +1,158 @@
+"""The one mutable key of a product: which run serves whom (`{<product>}:ptr`).
+
+Every change is a compare-and-swap on its revision, in one Lua call that also checks and changes the states of the runs
+it is about; all of these keys share a slot.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import redis
+from pydantic import AwareDatetime, Field
+
+from conf.base import Strict
+from conf.share import Share
+from publish.clock import Clock, utc_now
+from publish.errors import PointerMoved, PublishError, RunRefused
+from publish.keys import ProductKeys
+from publish.registry import POINTER_ROLES, RunState, RunStatus
+from publish.store_scripts import store_faults, text_of
+
+_LOG = logging.getLogger(__name__)
+
+
+class Hold(Strict):
+    """Why no run is promoted by itself."""
+
+    reason: str
+    since: AwareDatetime
+
+
+class Pointer(Strict):
+    """What serves; a reader needs nothing else to choose a run."""
+
+    rev: int = Field(default=0, ge=0)
+    """Grows by one with each change; 0 is the pointer of a product that never served."""
+    treatment: str | None = None
+    """Run of the users within the share."""
+    control: str | None = None
+    """Run of all others; None: the caller's own default."""
+    salt: str = ""
+    """Salt of the arm hash."""
+    share_bp: int = Field(default=0, ge=0, le=10_000)
+    """Share that is served the treatment: the run's own, at most `cap_bp`."""
+    cap_bp: int = Field(default=10_000, ge=0, le=10_000)
+    """The operator's word on the share; outlives promotions."""
+    hold: Hold | None = None
+    """Set: no run is promoted by itself."""
+    previous: str | None = None
+    """Run to go back to."""
+    since: AwareDatetime | None = None
+    """When it last changed."""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Role → run, for the roles that are taken."""
+        return {role: run for role in POINTER_ROLES if (run := getattr(self, role)) is not None}
+
+
+class PointerLog(Protocol):
+    """Keeps every pointer outside Redis."""
+
+    def append(self, product: str, topic: str, pointer: bytes) -> None:
+        """Store it durably; raises PublishError."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A new pointer, and what must be true of the runs and becomes true of them in the same moment."""
+
+    pointer: Pointer
+    must_be: Mapping[str, RunState] = field(default_factory=dict)
+    becomes: Mapping[str, RunStatus] = field(default_factory=dict)
+
+
+class PointerStore:
+    """The pointer of one product; raises StoreUnreachable when Redis does not do its part."""
+
+    def __init__(
+        self, client: redis.Redis, product: str, *, log: PointerLog | None = None, clock: Clock = utc_now
+    ) -> None:
+        self.keys = ProductKeys(product)
+        self._client = client
+        self._log = log
+        self._clock = clock
+        self._logged = 0
+        self._swap = client.register_script(text_of("swap"))
+
+    @store_faults()
+    def read(self) -> Pointer:
+        """The pointer now; revision 0 when there is none."""
+        raw = self._client.get(self.keys.pointer)
+        return Pointer() if raw is None else Pointer.model_validate_json(raw)
+
+    def change(self, decide: Callable[[Pointer], Change], *, attempts: int = 10) -> Pointer:
+        """Apply what `decide` makes of the pointer, again when somebody else was faster.
+
+        Raises what `decide` raises, RunRefused when a run is not in the state it must be in, and PointerMoved after
+        `attempts` races.
+        """
+        for _ in range(attempts):
+            before = self.read()
+            change = decide(before)
+            if change.pointer == before:
+                return before
+            after = change.pointer.model_copy(update={"rev": before.rev + 1, "since": self._clock()})
+            if self._try(before, after, change):
+                _LOG.info("%s", _tell(self.keys.product, after))
+                self._write_down(after)
+                return after
+        raise PointerMoved(f"the pointer of {self.keys.product} changed {attempts} times meanwhile; try again")
+
+    def write_down_if_new(self) -> None:
+        """Log a pointer that this process has not logged yet: somebody without a log, or without luck, changed it."""
+        pointer = self.read()
+        if pointer.rev > self._logged:
+            self._write_down(pointer)
+
+    def _write_down(self, pointer: Pointer) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.append(self.keys.product, self.keys.pointer_topic, pointer.model_dump_json().encode())
+        except PublishError as error:  # the swap is done; a running loader writes it down later
+            _LOG.error(
+                "pointer revision %d serves but is not yet in %s: %s", pointer.rev, self.keys.pointer_topic, error
+            )
+        else:
+            self._logged = pointer.rev
+
+    @store_faults()
+    def _try(self, before: Pointer, after: Pointer, change: Change) -> bool:
+        let_go = sorted(set(before.named.values()) - set(after.named.values()))
+        becomes = [[run, status.model_dump_json()] for run, status in change.becomes.items()]
+        answer = self._swap(
+            keys=[self.keys.pointer, self.keys.runs],
+            args=[
+                before.rev,
+                after.model_dump_json(),
+                json.dumps(list(change.must_be.items())),
+                json.dumps(becomes),
+                json.dumps(let_go),
+                self._clock().isoformat(),
+            ],
+        )
+        word, *detail = (part.decode() for part in answer)
+        if word == "STATE":
+            raise RunRefused(f"run {detail[0]} is {detail[1]}, and must be {change.must_be[detail[0]]} for that")
+        return bool(word == "SWAPPED")
+
+
+def _tell(product: str, pointer: Pointer) -> str:
+    """One line about a new pointer."""
+    who = "nothing serves" if pointer.treatment is None else f"run {pointer.treatment} serves {Share(pointer.share_bp)}"
+    held = "" if pointer.hold is None else f"; held: {pointer.hold.reason}"
+    return f"{product}: {who}{held} (pointer revision {pointer.rev})"

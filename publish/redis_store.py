@@ -1,0 +1,206 @@
+"""The lists of a run in Redis: every change to a partition is one atomic call that also moves its position.
+
+Position, state, bitmap and lists of a partition share a hash tag, hence a slot, and change together or not at all. A
+caller says in which position it believes; when Redis knows better (the caller froze and another loader went on, or it
+lost its last writes) the reply is STALE, nothing is written, and the caller starts again from Redis' position.
+
+Whether a run may serve is decided by the registry, in the pointer's slot; the state of a partition (`…:st`) only
+guards its keys. Failing or retiring a run therefore changes the registry first and fences the partitions afterwards:
+whatever a loader still writes in between lies in keys that no pointer can name any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import redis
+
+from publish.announcement import Announcement
+from publish.clock import Clock, utc_now
+from publish.keys import Layout
+from publish.store_scripts import as_bytes, store_faults, text_of
+
+MAX_BATCH = 500
+"""Records of one atomic call: Redis answers nobody else meanwhile, about 3 ms."""
+_DELETE_CHUNK = 500
+
+
+class Record(NamedTuple):
+    """One list on its way into a bucket."""
+
+    seq: int
+    bucket: int
+    user: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Position:
+    """Next offset to read in a partition of the topic with this id."""
+
+    offset: int
+    topic_id: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One move of a partition's position: where the caller believes it to be, and where it will be."""
+
+    partition: int
+    believed: Position | None
+    after: Position
+
+
+class Status(StrEnum):
+    """What a script of a partition answered."""
+
+    STALE = "STALE"
+    """The position is another one; nothing was written."""
+    NO_BEGIN = "NO_BEGIN"
+    """The run never began here; nothing was written, the position stands."""
+    BEGUN = "BEGUN"
+    """The run begins here."""
+    LOADING = "LOADING"
+    """BEGIN again of a run that loads."""
+    LOADED = "LOADED"
+    """Every record is stored."""
+    FENCED = "FENCED"
+    """The run is over here; nothing was written but the position."""
+    CONFLICT = "CONFLICT"
+    """Two records contradict each other; the partition is FAILED."""
+    VERIFIED = "VERIFIED"
+    """The partition is complete."""
+    MOVED = "MOVED"
+    """The position stands where it was asked to."""
+    OVER = "OVER"
+    """BEGIN again of a run that is over here."""
+
+
+class Reply(NamedTuple):
+    """A status, and the reason or the number of new records that belong to it."""
+
+    status: Status
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """How far one partition of a run is; `state` is None before its BEGIN."""
+
+    partition: int
+    state: str | None
+    count: int
+    loaded: int
+    reason: str | None
+
+
+class RedisStore:
+    """The keys of a product's partitions; every method raises StoreUnreachable when Redis does not do its part."""
+
+    def __init__(self, client: redis.Redis, *, clock: Clock = utc_now) -> None:
+        self.client = client
+        self._clock = clock
+        names = ("begin", "load", "skip", "verified")
+        self._scripts = {name: client.register_script(text_of("position", name)) for name in names}
+        self._fence = client.register_script(text_of("fence"))
+
+    @store_faults()
+    def position(self, layout: Layout, partition: int) -> Position | None:
+        """Where loading goes on; None when this partition was never touched."""
+        offset, topic_id = self.client.hmget(layout.position(partition), ["offset", "topic_id"])
+        return None if offset is None or topic_id is None else Position(int(offset), as_bytes(topic_id).decode())
+
+    @store_faults()
+    def begin(self, run: Announcement, step: Step) -> Reply:
+        """Open the partition for the run, once."""
+        layout, piece = run.layout, run.slices[step.partition]
+        keys = [layout.position(step.partition), layout.state(run.run, step.partition)]
+        reply = self._call("begin", step, keys, [run.run, piece.count, piece.digest, piece.bytes])
+        state = reply[0].decode()
+        known = state in (Status.STALE, Status.BEGUN, Status.LOADING)
+        return Reply(Status(state)) if known else Reply(Status.OVER, state)
+
+    @store_faults()
+    def load(self, run: Announcement, step: Step, records: Sequence[Record]) -> Reply:
+        """Store at most MAX_BATCH records; the same records again change nothing."""
+        layout, partition = run.layout, step.partition
+        first = 4  # index in KEYS, counted from 1, of the first bucket
+        places: dict[int, int] = {}
+        words: list[int | bytes] = []
+        for seq, bucket, user, payload in records:
+            words += (places.setdefault(bucket, first + len(places)), seq, user, payload)
+        keys = [layout.position(partition), layout.state(run.run, partition), layout.seen(run.run, partition)]
+        keys += [layout.bucket(run.run, partition, bucket) for bucket in places]
+        return _reply(self._call("load", step, keys, words))
+
+    @store_faults()
+    def skip(self, layout: Layout, step: Step, *, poison: int = 0, dead: int = 0) -> Reply:
+        """Move past messages that are not loaded, counting `poison` against the run in progress and `dead` letters."""
+        return _reply(self._call("skip", step, [layout.position(step.partition)], [poison, dead]))
+
+    @store_faults()
+    def mark_verified(self, run: Announcement, step: Step) -> Reply:
+        """The partition was read back and is whole."""
+        keys = [run.layout.position(step.partition), run.layout.state(run.run, step.partition)]
+        return _reply(self._call("verified", step, keys, []))
+
+    @store_faults()
+    def poison(self, run: Announcement, partition: int) -> int:
+        """Unreadable messages in the partition since the run's BEGIN; 0 when another run began after it."""
+        name, poison = self.client.hmget(run.layout.position(partition), ["run", "poison"])
+        return int(poison) if name == run.run.encode() and poison is not None else 0
+
+    @store_faults()
+    def dead_letters(self, layout: Layout) -> int:
+        """Dead-lettered messages of all partitions, ever."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for partition in range(layout.partitions):
+                pipe.hget(layout.position(partition), "dead")
+            return sum(int(dead) for dead in pipe.execute() if dead is not None)
+
+    @store_faults()
+    def progress(self, run: Announcement) -> tuple[PartitionStatus, ...]:
+        """How far each partition is."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for partition in range(run.partitions):
+                pipe.hmget(run.layout.state(run.run, partition), ["state", "loaded", "reason"])
+            replies = pipe.execute()
+        return tuple(
+            PartitionStatus(
+                piece.partition,
+                state.decode() if state is not None else None,
+                piece.count,
+                int(loaded) if loaded is not None else 0,
+                reason.decode(errors="replace") if reason is not None else None,
+            )
+            for piece, (state, loaded, reason) in zip(run.slices, replies, strict=True)
+        )
+
+    @store_faults()
+    def fence(self, run: Announcement, state: str, reason: str) -> None:
+        """Stop every loader of a run that is over; safe to repeat."""
+        now = self._clock().isoformat()
+        for partition in range(run.partitions):
+            self._fence(keys=[run.layout.state(run.run, partition)], args=[state, reason, now])
+
+    @store_faults()
+    def delete(self, run: Announcement) -> None:
+        """Delete the run's partition keys; their states go last, so that an interrupted call can be repeated."""
+        for partition in range(run.partitions):
+            keys = [*run.layout.bucket_keys(run.run, partition), run.layout.seen(run.run, partition)]
+            for start in range(0, len(keys), _DELETE_CHUNK):
+                self.client.unlink(*keys[start : start + _DELETE_CHUNK])
+            self.client.unlink(run.layout.state(run.run, partition))
+
+    def _call(self, name: str, step: Step, keys: list[str], args: Sequence[str | bytes | int]) -> list[bytes]:
+        believed = ("", "") if step.believed is None else (step.believed.offset, step.believed.topic_id)
+        position = (*believed, step.after.offset, step.after.topic_id, self._clock().isoformat())
+        reply: list[bytes] = self._scripts[name](keys=keys, args=[*position, *args])
+        return reply
+
+
+def _reply(raw: Sequence[bytes | int]) -> Reply:
+    """A script's answer: a status, perhaps with a reason or a number."""
+    words = [word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in raw]
+    return Reply(Status(words[0]), *words[1:])

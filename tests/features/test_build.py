@@ -1,0 +1,221 @@
+"""The whole stage on small worlds: exclusions, eligibility, the judged recipe, and what stops a run."""
+
+import datetime as dt
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from conf import contract
+from conf.errors import ConfigError, DiscoveryError
+from conf.settings import Settings
+from features.build import Features, build_features
+from features.errors import MissingDaysError, SchemaError, SnapshotError
+from features.fakes import FakeCatalog
+from features.schema import spark_schema
+from tests.features.world import AS_OF, PAIR_SCHEMA, ago, at, events, settings, table
+
+SOURCE_SCHEMA = pa.schema(
+    [
+        ("source_id", pa.int64()),
+        ("status", pa.string()),
+        ("category", pa.string()),
+        ("owner_id", pa.int64()),
+        ("created_at", pa.timestamp("ms")),
+    ]
+)
+# A hold-out of one day: the judged recipe trains on days 4, 3 and 2 and is asked about day 1.
+CLICKS = {
+    ago(4): events(ago(4), (1, 14, "like")),  # before the window: for the judged recipe only
+    ago(3): events(ago(3), (1, 11, "like"), (2, 11, "like")),
+    ago(2): events(ago(2), (1, 12, "like"), (1, 12, "leave")),  # seen, weighs less than nothing
+    ago(1): events(ago(1), (1, 11, "like"), (1, 13, "like"), (2, 12, "like"), (2, 15, "like"), (3, 16, "leave")),
+}
+EARLY = dt.datetime(2026, 1, 1)  # noqa: DTZ001 (a catalogue without zones)
+SOURCES = table(
+    SOURCE_SCHEMA,
+    (11, "active", "music", 3, EARLY),  # owned by user 3
+    (12, "active", None, None, EARLY),
+    (13, "active", "games", None, EARLY),
+    (15, "closed", "games", None, EARLY),  # not active
+    (17, None, "games", None, EARLY),  # status unknown: not a yes
+    (18, "active", "games", None, None),  # created who knows when: not a yes
+    (19, "active", "games", None, at(AS_OF, 0).replace(tzinfo=None)),  # created at midnight of as_of
+    (20, "active", "games", None, at(ago(1), 23).replace(tzinfo=None)),  # created just before
+)
+FULL: dict[str, dict[dt.date, pa.Table | None]] = {
+    "clicks": dict(CLICKS),
+    "sources": {ago(5): table(SOURCE_SCHEMA), AS_OF: SOURCES},
+    "subscriptions": {
+        ago(1): table(PAIR_SCHEMA, (2, 13), (2, 13)),  # twice the same row
+        AS_OF: table(PAIR_SCHEMA, (2, 13), (1, 13)),  # user 1 followed 13 in the hold-out
+    },
+    "blocks": {ago(2): table(PAIR_SCHEMA, (1, 20)), ago(1): None},  # the newest is not finished
+    "audience": {ago(3): table(pa.schema([("user_id", pa.int32())]), (1,), (1,), (9,))},
+}
+SNAPSHOTS: dict[str, Any] = {name: {"path": name} for name in FULL if name != "clicks"}
+
+
+def rows(frame: DataFrame, *columns: str) -> list[Any]:
+    """Sorted tuples of the columns (all without any given)."""
+    return sorted(tuple(row) for row in frame.select(*(columns or frame.columns)).collect())
+
+
+def build(spark: SparkSession, tables: Any, wanted: Settings) -> Features:
+    """The features of AS_OF."""
+    return build_features(wanted, AS_OF, FakeCatalog(spark, tables))
+
+
+@pytest.fixture(scope="module")
+def full(spark: SparkSession) -> Features:
+    """Every dataset there is."""
+    return build(spark, FULL, settings(**SNAPSHOTS))
+
+
+def test_every_table_has_its_contract(full: Features) -> None:
+    tables = ("interactions", "exclusions", "sources", "audience", "train_interactions", "train_exclusions", "holdout")
+    for name in tables:
+        schema = getattr(contract, name.removeprefix("train_"))("int64")
+        found = getattr(full, name).schema
+        assert [(field.name, field.dataType) for field in found] == [
+            (field.name, field.dataType) for field in spark_schema(schema)
+        ]
+
+
+def test_interactions_over_the_window(full: Features) -> None:
+    # half-life of one day: 1/2 for day 1, 1/8 for day 3
+    assert rows(full.interactions, "user_id", "source_id", "weight") == [
+        (1, 11, 0.5 + 0.125),
+        (1, 13, 0.5),
+        (2, 11, 0.125),
+        (2, 12, 0.5),
+        (2, 15, 0.5),
+    ]
+
+
+def test_exclusions_know_why(full: Features) -> None:
+    seen = [(1, 11), (1, 12), (1, 13), (2, 11), (2, 12), (2, 15), (3, 16)]
+    expected = [(*pair, "seen") for pair in seen]
+    expected += [(1, 13, "subscribed"), (2, 13, "subscribed"), (1, 20, "blocked"), (3, 11, "owned")]
+    assert rows(full.exclusions) == sorted(expected)
+
+
+def test_sources_and_who_may_be_recommended(full: Features) -> None:
+    found = {row["source_id"]: row for row in full.sources.collect()}
+    assert sorted(found) == [11, 12, 13, 15, 17, 18, 19, 20]
+    assert sorted(source for source, row in found.items() if row["eligible"]) == [11, 12, 13, 20]
+    assert tuple(found[11]) == (11, True, "music", 3, 2, 0.75)
+    assert tuple(found[20]) == (20, True, "games", None, 0, 0.0)
+
+
+def test_audience_once_each(full: Features) -> None:
+    assert full.audience is not None
+    assert rows(full.audience) == [(1,), (9,)]
+
+
+def test_the_judged_recipe_ends_at_the_cut(full: Features) -> None:
+    # ages count from the cut: day 2 is one day old, day 4 is three
+    assert rows(full.train_interactions, "user_id", "source_id", "weight") == [
+        (1, 11, 0.25),
+        (1, 14, 0.125),
+        (2, 11, 0.25),
+    ]
+    # subscriptions as of the cut: that user 1 follows 13 is not known yet
+    assert (1, 13, "subscribed") not in rows(full.train_exclusions)
+    assert (2, 13, "subscribed") in rows(full.train_exclusions)
+    # the catalogue of the cut is empty: that of today stands in
+    assert (3, 11, "owned") in rows(full.train_exclusions)
+
+
+def test_the_holdout_is_new_positive_and_eligible(full: Features) -> None:
+    # not (1, 11): seen before · not (2, 15): closed · not (3, 16): left, and not in the catalogue
+    assert rows(full.holdout) == [(1, 13, 0.5), (2, 12, 0.5)]
+
+
+def test_inputs_for_the_manifest(full: Features) -> None:
+    records = {record.name: record for record in full.inputs}
+    clicks = records["clicks"]
+    assert (clicks.start, clicks.end) == (ago(3), AS_OF)
+    assert [day.day for day in clicks.days] == [ago(4), ago(3), ago(2), ago(1)]
+    assert clicks.judged_days == (ago(4), ago(3), ago(2))
+    assert clicks.partials_rebuilt == (ago(4), ago(3), ago(2), ago(1))
+    assert [day.day for day in records["subscriptions"].days] == [ago(1), AS_OF]
+    assert records["blocks"].unfinished == (ago(1),)
+    assert records["sources"].model_validate_json(records["sources"].model_dump_json()) == records["sources"]
+
+
+def test_one_event_dataset_and_nothing_else(spark: SparkSession) -> None:
+    clicks = {ago(days): events(ago(days), (days, 5, "like")) for days in (1, 2, 3)}
+    built = build(spark, {"clicks": clicks}, settings())
+    assert built.audience is None
+    assert rows(built.sources) == [(5, True, None, None, 3, 0.875)]
+    assert built.inputs[0].judged_missing == (ago(4),)  # skipped, and said
+    assert rows(built.train_interactions, "user_id") == [(2,), (3,)]
+
+
+def test_a_judged_recipe_without_any_day(spark: SparkSession) -> None:
+    wanted = settings(events={"clicks": {"path": "clicks", "window": "yesterday"}})
+    built = build(spark, {"clicks": {ago(1): events(ago(1), (1, 5, "like"))}}, wanted)
+    assert rows(built.train_interactions) == []
+    assert rows(built.holdout, "user_id") == [(1,)]
+    built.release()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({"blocks": {AS_OF: table(PAIR_SCHEMA, (None, 1))}}, SnapshotError, "'blocks'.*1 rows without user_id"),
+        ({"blocks": {ago(30): table(PAIR_SCHEMA)}}, SnapshotError, f"'blocks'.*there are: {ago(30)}.*max_age_days"),
+        ({"subscriptions": {AS_OF: table(PAIR_SCHEMA)}}, SnapshotError, f"'subscriptions'.*dt={AS_OF} is empty"),
+        ({"blocks": {ago(0): None}}, SnapshotError, f"'blocks'.*unfinished: {AS_OF}"),
+        (
+            {"sources": {AS_OF: pa.concat_tables([SOURCES, SOURCES.slice(0, 1)])}},
+            SnapshotError,
+            r"'sources'.*11 \(2 times\)",
+        ),
+        ({"audience": {AS_OF: pa.table({"user_id": ["a"]})}}, SchemaError, "'audience'.*'user_id' is string.*`ids`"),
+        (
+            {"sources": {AS_OF: pa.table({"source_id": [1], "owner_id": ["a"]})}},
+            SchemaError,
+            "'sources'.*'owner_id' is string",
+        ),
+        ({"blocks": {AS_OF: pa.table({"user": [1], "source_id": [1]})}}, SchemaError, "'blocks'.*near it: 'user'"),
+        ({"clicks": {ago(1): CLICKS[ago(1)]}}, MissingDaysError, "'clicks'.*2 missing"),
+    ],
+)
+def test_what_stops_a_run(spark: SparkSession, changes: Any, error: type[DiscoveryError], told: str) -> None:
+    with pytest.raises(error, match=told) as raised:
+        build(spark, FULL | changes, settings(**SNAPSHOTS))
+    assert raised.value.exit_code != 0
+
+
+def test_a_mapped_column_must_be_one_of_ours_and_there(spark: SparkSession) -> None:
+    typo = {"path": "sources", "columns": {"statsu": "state"}}
+    with pytest.raises(ConfigError, match=r"'statsu'.*known: source_id, status"):
+        build(spark, FULL, settings(sources=typo))
+    absent = {"path": "sources", "columns": {"status": "state"}}
+    with pytest.raises(SchemaError, match="no column 'state', near it: 'status'"):
+        build(spark, FULL, settings(sources=absent))
+
+
+def test_a_catalogue_of_nothing_but_sources(spark: SparkSession) -> None:
+    bare = {AS_OF: pa.table({"source_id": [11, 99]})}  # neither status nor created_at: all of it is eligible
+    built = build(spark, FULL | {"sources": bare}, settings(sources={"path": "sources"}))
+    assert rows(built.sources, "source_id", "eligible", "users") == [
+        (11, True, 2),
+        (12, False, 1),
+        (13, False, 1),
+        (15, False, 1),
+        (99, True, 0),
+    ]
+    built.release()
+
+
+def test_a_catalogue_with_other_types(spark: SparkSession) -> None:
+    days = [ago(1), AS_OF]
+    other = pa.table({"source_id": pa.array([11, 12], pa.int32()), "category": [7, 8], "created_at": days})
+    built = build(spark, FULL | {"sources": {AS_OF: other}}, settings(sources={"path": "sources"}))
+    known = built.sources.where("category IS NOT NULL")
+    assert rows(known, "source_id", "category", "eligible") == [(11, "7", True), (12, "8", False)]
+    built.release()

@@ -1,0 +1,133 @@
+"""Daily partials: what they hold, when they are made again, and what they refuse."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from conf.contract import AMOUNT_ONE
+from conf.datasets import EventDataset
+from features import partials as module
+from features.errors import BadRowsError, UnknownEventsError
+from features.fakes import FakeCatalog
+from features.partials import DailyPartials, check_partials, daily_partials, recipe_of, sound
+from tests.features.world import EVENT_SCHEMA, ago, at, dataset, events, table
+
+WEIGHTS = ("like", "leave")
+
+
+def make(catalog: FakeCatalog, clicks: EventDataset) -> DailyPartials:
+    """The partials of every day of the catalog."""
+    parts = catalog.partitions(clicks, catalog.days(clicks)).finished
+    return daily_partials("clicks", clicks, parts, "int64", catalog)
+
+
+def rows(catalog: FakeCatalog, *days: int) -> list[tuple[Any, ...]]:
+    """Sound rows of the days."""
+    found = sound(catalog.partials.read("clicks", [ago(day) for day in days], "int64"))
+    return sorted(tuple(row) for row in found.drop("last_ts").collect())
+
+
+def test_one_row_per_user_source_event_and_day(spark: SparkSession) -> None:
+    schema = EVENT_SCHEMA.append(pa.field("n", pa.float64()))
+    day = table(
+        schema,
+        (1, 9, "like", at(ago(1), 3), 0.5),
+        (1, 9, "like", at(ago(1), 5), 2.0),
+        (1, 9, "leave", at(ago(1), 4), 1.0),
+        (1, 9, "noise", at(ago(1), 4), 1.0),  # ignored
+        (None, 9, "like", at(ago(1), 4), 1.0),  # no user
+        (3, 9, "like", at(ago(1), 4), None),  # no weight
+        (4, 9, "like", at(ago(1), 4), None),  # no weight
+    )
+    catalog = FakeCatalog(spark, {"clicks": {ago(1): day}})
+    made = make(catalog, dataset(ignore_events=("noise",), columns={"weight": "n"}, bad_row_budget=0.5))
+    like, leave = int(2.5 * AMOUNT_ONE), AMOUNT_ONE
+    assert rows(catalog, 1) == [(1, 9, "leave", 1, leave, ago(1)), (1, 9, "like", 2, like, ago(1))]
+    (record,) = made.records
+    assert (record.rows, record.ignored) == (7, 1)
+    assert record.dropped == {"null_user_id": 1, "bad_weight": 2}
+    assert record.events == {"like": 2, "leave": 1}
+    last = catalog.partials.read("clicks", [ago(1)], "int64").where("event = 'like'").toArrow()["last_ts"].to_pylist()
+    assert last == [at(ago(1), 5)]
+
+
+def test_next_week_reads_only_what_is_new_or_changed(spark: SparkSession) -> None:
+    day = events(ago(2), (1, 1, "like"))
+    catalog = FakeCatalog(spark, {"clicks": {ago(3): events(ago(3), (1, 1, "like")), ago(2): day}})
+    assert make(catalog, dataset()).reused == ()
+    before = rows(catalog, 2, 3)
+    catalog.opened.clear()
+    changed = FakeCatalog(
+        spark,
+        {
+            "clicks": {
+                ago(3): events(ago(3), (1, 1, "like"), (2, 1, "like")),  # came late
+                ago(2): day,
+                ago(1): events(ago(1), (1, 2, "leave")),  # new
+            }
+        },
+    )
+    changed.partials = catalog.partials
+    made = make(changed, dataset())
+    assert made.reused == (ago(2),)
+    assert {opened for _, opened in changed.opened} == {ago(3), ago(1)}
+    assert [record.day for record in made.records] == [ago(3), ago(2), ago(1)]
+    assert rows(changed, 1, 2, 3) == sorted(
+        [*before, (2, 1, "like", 1, AMOUNT_ONE, ago(3)), (1, 2, "leave", 1, AMOUNT_ONE, ago(1))]
+    )
+    changed.opened.clear()
+    assert make(changed, dataset()).reused == (ago(3), ago(2), ago(1))
+    assert changed.opened == []
+
+
+def test_a_day_staged_but_not_finished_is_made_again(spark: SparkSession) -> None:
+    catalog = FakeCatalog(spark, {"clicks": {ago(1): events(ago(1), (1, 1, "like"))}})
+    make(catalog, dataset())
+    catalog.partials.records.clear()  # killed between the rows and the marker
+    assert make(catalog, dataset()).reused == ()
+    assert rows(catalog, 1) == [(1, 1, "like", 1, AMOUNT_ONE, ago(1))]
+
+
+def test_the_recipe_holds_what_changes_the_content_and_no_more() -> None:
+    same = [dataset(), dataset(bad_row_budget=0.5, on_missing="wait", window="9 days ago:today"), dataset(path="x")]
+    same.append(dataset(lateness_days=3))  # says nothing where dt is the day of the event
+    different = [
+        dataset(ignore_events=("x",)),
+        dataset(columns={"ts": "t"}),
+        dataset(day_of="ingestion"),
+        dataset(day_of="ingestion", lateness_days=2),
+    ]
+    assert len({recipe_of(one, "int64") for one in same}) == 1
+    recipes = {recipe_of(one, "int64") for one in (*different, dataset())} | {recipe_of(dataset(), "string")}
+    assert len(recipes) == len(different) + 2
+
+
+def test_the_budget_is_asked_of_kept_days_too(spark: SparkSession) -> None:
+    day = table(EVENT_SCHEMA, (1, 1, "like", at(ago(1))), (None, 1, "like", at(ago(1))))
+    catalog = FakeCatalog(spark, {"clicks": {ago(1): day}})
+    for allowed in (0.5, 0.0):
+        clicks = dataset(bad_row_budget=allowed)
+        made = make(catalog, clicks)
+        if allowed:
+            check_partials(made, clicks, [ago(1)], WEIGHTS)
+            continue
+        assert made.reused == (ago(1),)
+        with pytest.raises(BadRowsError, match=f"'clicks'.*{ago(1)}: 1 of 2 rows"):
+            check_partials(made, clicks, [ago(1)], WEIGHTS)
+        check_partials(made, clicks, [], WEIGHTS)  # a day that nobody asks about
+
+
+def test_an_event_without_a_weight_is_named(spark: SparkSession) -> None:
+    day = events(ago(1), (1, 1, "like"), (1, 1, "poke"), (2, 1, "poke"))
+    catalog = FakeCatalog(spark, {"clicks": {ago(1): day}})
+    with pytest.raises(UnknownEventsError, match=r"'clicks'.*'poke' \(2 events\).*ignore_events"):
+        check_partials(make(catalog, dataset()), dataset(), [ago(1)], WEIGHTS)
+
+
+def test_a_column_of_something_else_than_event_names(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_EVENT_NAMES", 2)
+    day = events(ago(1), (1, 1, "a"), (1, 1, "b"), (1, 1, "c"))
+    with pytest.raises(UnknownEventsError, match=r"columns.event"):
+        make(FakeCatalog(spark, {"clicks": {ago(1): day}}), dataset())

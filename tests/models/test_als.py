@@ -1,0 +1,82 @@
+"""The contract of trainers, run against the adapter over `implicit`."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from conf.settings import TrainSettings
+from models.als import ImplicitAls, Trainer
+from models.errors import TrainError
+from models.matrix import to_confidences
+from tests.models.worlds import planted
+
+SETTINGS = TrainSettings(factors=8, iterations=6, threads=1, regularization=1.0, alpha=10.0)
+
+
+class TrainerContract:
+    """What every trainer must do; a subclass names it."""
+
+    trainer: Trainer
+
+    def fit(self, confidences: csr_matrix, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.trainer.fit(confidences, SETTINGS.model_copy(update=changes))
+
+    def test_factors_have_their_shapes_and_are_finite_float32(self) -> None:
+        weights, _ = planted(users=30, sources=20, seed=1)
+        users, sources = self.fit(weights)
+        assert (users.shape, sources.shape) == ((30, 8), (20, 8))
+        assert users.dtype == sources.dtype == np.float32
+        assert np.isfinite(users).all()
+        assert np.isfinite(sources).all()
+
+    def test_the_same_seed_gives_the_same_factors_and_another_seed_others(self) -> None:
+        weights, _ = planted(users=60, sources=30, seed=1)
+        first, again, other = self.fit(weights), self.fit(weights), self.fit(weights, seed=8)
+        assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+        assert not np.array_equal(first[0], other[0])
+
+    def test_the_confidences_are_not_changed(self) -> None:
+        weights, _ = planted(users=20, sources=10, seed=2)
+        before = weights.copy()
+        self.fit(weights)
+        assert (weights != before).nnz == 0
+
+    @pytest.mark.parametrize("shape", [(1, 5), (5, 1), (1, 1)])
+    def test_a_single_user_or_source_is_enough(self, shape: tuple[int, int]) -> None:
+        users, sources = self.fit(csr_matrix(np.full(shape, 11, np.float32)))
+        assert np.all(users @ sources.T > 0.5)
+
+    def test_planted_tastes_are_found_and_beat_popularity(self) -> None:
+        weights, fits = planted(users=300, sources=80, seed=3)
+        users, sources = self.fit(to_confidences(weights.copy(), 10.0))
+        unseen = np.where(weights.toarray() > 0, -np.inf, 0)
+        popularity = np.asarray(weights.sum(axis=0)).ravel()
+
+        def share_that_fits(scores: np.ndarray) -> float:
+            best = np.argsort(-(scores + unseen), axis=1)[:, :5]
+            return float(np.take_along_axis(fits, best, axis=1).mean())
+
+        assert share_that_fits(users @ sources.T) > 0.9
+        assert share_that_fits(np.broadcast_to(popularity, unseen.shape)) < 0.5
+
+
+class TestImplicitAls(TrainerContract):
+    trainer = ImplicitAls()
+
+
+def test_iterations_are_reported_as_they_end() -> None:
+    told: list[tuple[int, float]] = []
+    weights, _ = planted(users=10, sources=10, seed=1)
+    ImplicitAls(lambda number, seconds: told.append((number, seconds))).fit(weights, SETTINGS)
+    assert [number for number, _ in told] == [1, 2, 3, 4, 5, 6]
+    assert all(seconds >= 0 for _, seconds in told)
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf])
+def test_factors_that_are_no_numbers_are_an_error(poison: float) -> None:
+    weights, _ = planted(users=10, sources=10, seed=1)
+    weights.data[3] = poison
+    with pytest.raises(TrainError, match="regularization"):
+        ImplicitAls().fit(weights, SETTINGS)

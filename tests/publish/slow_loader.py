@@ -1,0 +1,17 @@
+"""A loader as a process, slow enough to be ended in the middle: `python -m … BOOTSTRAP REDIS_URL PRODUCT`."""
+
+import sys
+
+from publish import load_partition
+from publish.clients import redis_client
+from publish.loader import Loader, stop_on_signals
+
+
+def main(bootstrap: str, url: str, product: str) -> None:
+    """Load until told to stop, a few records at a time."""
+    load_partition.MAX_BATCH = 3
+    Loader(bootstrap, redis_client(url), product).run(stop_on_signals())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

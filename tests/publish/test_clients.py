@@ -1,0 +1,75 @@
+import traceback
+
+import pytest
+import redis
+
+from publish.clients import check_broker, explain, mask_bootstrap, mask_url, redis_client
+from publish.errors import BrokerUnreachable, StoreUnreachable
+from tests.publish.samples import closed_port
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        (f"redis://eva:{SECRET}@store:6379/0", "redis://***@store:6379/0"),
+        (f"rediss://:{SECRET}@store", "rediss://***@store"),
+        (f"redis://store:6379?password={SECRET}&db=3", "redis://store:6379?password=***&db=3"),
+        (f"redis://eva:{SECRET}@store:notaport/0", "***"),
+        (f"eva:{SECRET}@store", "***"),
+        (SECRET, "***"),
+    ],
+)
+def test_urls_are_masked(url: str, masked: str) -> None:
+    assert mask_url(url) == masked
+
+
+def test_bootstraps_are_masked() -> None:
+    assert mask_bootstrap(f"eva:{SECRET}@a:1, b:2") == "***@a:1,b:2"
+
+
+def test_a_client_speaks_bytes(redis_url: str) -> None:
+    with redis_client(redis_url) as client:
+        client.set("k", b"\xff")
+        assert client.get("k") == b"\xff"
+        client.delete("k")
+
+
+@pytest.mark.parametrize(
+    "text", ["redis://eva:{s}@127.0.0.1:{port}/0", "eva:{s}@127.0.0.1:{port}", "redis://:{s}@127.0.0.1:x"]
+)
+def test_a_store_that_does_not_answer_is_a_clear_error_without_secrets(text: str) -> None:
+    url = text.format(s=SECRET, port=closed_port())
+    with pytest.raises(StoreUnreachable) as caught:
+        redis_client(url, timeout=0.5)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "REDIS_URL" in shown
+    assert SECRET not in shown
+
+
+def test_a_wrong_password_is_a_clear_error_without_secrets(redis_url: str) -> None:
+    with redis_client(redis_url) as client:
+        client.execute_command("ACL", "SETUSER", "tester", "on", ">right", "~*", "+@all")
+        try:
+            with pytest.raises(StoreUnreachable, match="user or password") as caught:
+                redis_client(redis_url.replace("redis://", f"redis://tester:{SECRET}@"))
+        finally:
+            client.execute_command("ACL", "DELUSER", "tester")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_other_faults_show_their_code_and_not_their_arguments() -> None:
+    text = explain(redis.ResponseError(f"WRONGTYPE of {SECRET}"))
+    assert "WRONGTYPE" in text
+    assert SECRET not in text
+
+
+def test_a_broker_that_answers(kafka_bootstrap: str) -> None:
+    check_broker(kafka_bootstrap)
+
+
+def test_a_broker_that_does_not_answer_is_a_clear_error() -> None:
+    with pytest.raises(BrokerUnreachable, match="KAFKA_BOOTSTRAP_SERVERS"):
+        check_broker(f"127.0.0.1:{closed_port()}", timeout=1)

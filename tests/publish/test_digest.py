@@ -1,0 +1,36 @@
+import random
+from hashlib import blake2b
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from publish.digest import Digest
+
+RECORDS = st.lists(st.tuples(st.binary(max_size=8), st.binary(max_size=8)), max_size=8)
+
+
+def digest_of(records: list[tuple[bytes, bytes]]) -> Digest:
+    digest = Digest()
+    digest.update(records)
+    return digest
+
+
+@given(RECORDS)
+def test_it_is_the_sum_of_the_records_hashes_in_any_order(records: list[tuple[bytes, bytes]]) -> None:
+    total = sum(int.from_bytes(blake2b(k + b"\0" + v, digest_size=8).digest(), "big") for k, v in records) % 2**64
+    shuffled = random.Random(1).sample(records, len(records))
+    assert digest_of(records).hex == digest_of(shuffled).hex == format(total, "016x")
+    assert digest_of(records).count == len(records)
+    assert digest_of(records).bytes == sum(len(k) + len(v) for k, v in records)
+
+
+@given(RECORDS.filter(bool))
+def test_a_lost_or_doubled_record_shows(records: list[tuple[bytes, bytes]]) -> None:
+    whole = digest_of(records)
+    assert digest_of(records[1:]).hex != whole.hex
+    assert digest_of([*records, records[0]]).hex != whole.hex
+
+
+def test_one_lost_and_one_doubled_shows() -> None:
+    one, two = (b"1", b"x"), (b"2", b"y")
+    assert digest_of([one, one]).hex != digest_of([one, two]).hex
