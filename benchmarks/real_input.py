@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from conf.contract import IdKind
 from conf.errors import DiscoveryError
+from deploy.ranked import whole
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 """Where the data lie unless said otherwise: `../shared/data`, seen from the repository."""
@@ -55,9 +56,11 @@ def read_events(name: str, data: Path = DATA) -> pa.Table:
         raise RealInputError(f"{path} is missing: say with --data where {name}.parquet lies")
     table = pq.read_table(path).rename_columns({"item_id": "source_id"})
     kind = pa.int64() if KNOWN[name].ids == "int64" else pa.string()
-    columns = {column: table[column].cast(kind) for column in ("user_id", "source_id")}
-    seconds = table["ts"].cast(pa.timestamp("s", tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
-    return pa.table({**columns, "event": table["event"], "ts": seconds, "weight": table["weight"]}).sort_by("ts")
+    users, sources = (whole(table[column].cast(kind)) for column in ("user_id", "source_id"))
+    times = whole(table["ts"].cast(pa.timestamp("s", tz="UTC")).cast(pa.timestamp("us", tz="UTC")))
+    event, weight = whole(table["event"]), whole(table["weight"])
+    events = pa.table({"user_id": users, "source_id": sources, "event": event, "ts": times, "weight": weight})
+    return events.sort_by("ts")
 
 
 def days_of(events: pa.Table) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
@@ -73,9 +76,9 @@ def write_dataset(events: pa.Table, folder: Path) -> int:
     if folder.exists():
         raise RealInputError(f"{folder} exists: delete it or give another folder")
     days = days_of(events)
-    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1)).tolist()
     for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
-        partition = folder / f"dt={np.datetime64(int(days[start]), 'D')}"
+        partition = folder / f"dt={days[start].astype('datetime64[D]')}"
         partition.mkdir(parents=True)
         pq.write_table(events.slice(start, end - start), partition / "part-0.parquet")
         (partition / "_SUCCESS").touch()

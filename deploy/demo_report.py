@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conf.base import format_bytes
+from conf.contract import UserId
 from conf.load import load_settings
 from deploy.demo_truth import planted_ndcg
 from deploy.demo_world import WorldSummary
@@ -46,7 +48,7 @@ def report(demo: Demo) -> None:
     assert manifest is not None, "the job wrote a manifest, or the demo failed before"
     client = redis_client(demo.redis_url)
     reader = Reader(client, settings.product)
-    users = _newest(demo.home / "data/audience")["user_id"]
+    users = cast("list[UserId]", _newest(demo.home / "data/audience")["user_id"].to_pylist())
     console.print(_lookups(reader, users))
     console.print(_stages(manifest))
     console.print(_gates(manifest))
@@ -64,9 +66,8 @@ def _newest(dataset: Path) -> pa.Table:
     return ds.dataset(newest, format="parquet").to_table()
 
 
-def _read_back(reader: Reader, users: pa.ChunkedArray) -> pa.Table:
-    answers = [reader.lookup(user) for user in users.to_pylist()]
-    return pa.table({"user_id": users, "source_ids": [list(answer.source_ids) for answer in answers]})
+def _read_back(reader: Reader, users: list[UserId]) -> pa.Table:
+    return pa.table({"user_id": users, "source_ids": [list(reader.lookup(user).source_ids) for user in users]})
 
 
 def _popularity(popular: list[int], published: pa.Table, exclusions: pa.Table) -> pa.Table:
@@ -76,15 +77,15 @@ def _popularity(popular: list[int], published: pa.Table, exclusions: pa.Table) -
         excluded.setdefault(user, set()).add(source)
     users = published["user_id"].to_pylist()
     lists = [[source for source in popular if source not in excluded.get(user, ())] for user in users]
-    return pa.table({"user_id": published["user_id"], "source_ids": lists})
+    return pa.table({"user_id": users, "source_ids": lists})
 
 
-def _lookups(reader: Reader, users: pa.ChunkedArray) -> Table:
+def _lookups(reader: Reader, users: list[UserId]) -> Table:
     table = Table("user", "from", "run", "sources, best first", title="Three look-ups", title_justify="left")
-    for user in users.to_pylist()[:: max(1, len(users) // _SHOWN)][:_SHOWN]:
+    for user in users[:: max(1, len(users) // _SHOWN)][:_SHOWN]:
         answer = reader.lookup(user)
         best = ", ".join(str(source) for source in answer.source_ids[:8])
-        table.add_row(str(user), answer.source, answer.run, f"{best} … ({len(answer.source_ids)})")
+        table.add_row(str(user), answer.source, str(answer.run), f"{best} … ({len(answer.source_ids)})")
     return table
 
 

@@ -106,9 +106,8 @@ class Population:
     def draw_loved(self, rng: Generator, users: Indices) -> Indices:
         """One source of a community of each user, the popular ones of it more often."""
         place = (rng.random(len(users), np.float32)[:, None] >= self.steps[users]).sum(axis=1)
-        rung = self.communities[users, place] + rng.random(
-            len(users), np.float32
-        )  # float32: never rounds up to the next
+        chance = rng.random(len(users), np.float32)  # float32, so that the sum never rounds up to the next community
+        rung = self.communities[users, place] + chance
         return np.asarray(self.members[np.searchsorted(self.ladder, rung, side="right")])
 
     def draw_popular(self, rng: Generator, count: int) -> Indices:

@@ -2,8 +2,8 @@
 
     python -m deploy.demo_world OUT [--users N] [--sources N] [--days N] [--as-of DAY] [--events N] [--ids KIND]
 
-Below OUT lie the datasets that `conf/prod_discovery.yml` reads, and `_truth/` (see `deploy/demo_truth.py`). One day of
-events is in memory at a time. Errors are `deploy.demo_truth.WorldError`.
+Below OUT lie the datasets that `conf/prod_discovery.yml` reads, and `_truth/` (see `deploy/demo_truth.py`), with the
+world itself as `world.json`. One day of events is in memory at a time. Errors are `deploy.demo_truth.WorldError`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from deploy.demo_tastes import CATEGORIES, Population, World, plant
 from deploy.demo_truth import WorldError
 from deploy.ranked import Ids, Indices
 
-__all__ = ["World", "WorldSummary", "generate", "holds"]
+__all__ = ["World", "WorldSummary", "generate"]
 
 Progress = Callable[[dt.date, int], None]
 """Hears each finished day and the events so far."""
@@ -59,22 +59,12 @@ def generate(out: Path, world: World, progress: Progress = lambda day, events: N
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     events = _write_world(partial, world, progress)
-    (partial / "_truth" / "world.json").write_text(_as_json(world))
+    (partial / "_truth" / "world.json").write_text(json.dumps(dataclasses.asdict(world), default=str))
     size = sum(file.stat().st_size for file in partial.rglob("*.parquet"))
     if out.exists():
         out.rmdir()
     partial.rename(out)
     return WorldSummary(world.users, world.sources, events, size)
-
-
-def holds(out: Path, world: World) -> bool:
-    """Whether `out` holds exactly this world already."""
-    mark = out / "_truth" / "world.json"
-    return mark.is_file() and mark.read_text() == _as_json(world)
-
-
-def _as_json(world: World) -> str:
-    return json.dumps(dataclasses.asdict(world), default=str)
 
 
 def _write_world(folder: Path, world: World, progress: Progress) -> int:

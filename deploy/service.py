@@ -1,4 +1,4 @@
-"""`make up` and `make down`: broker, Redis and loader that stay, a demo world to work on, and what a shell must export."""
+"""`make up` and `make down`: broker, Redis and loader that stay, a demo world, and what a shell must export."""
 
 import argparse
 import os
@@ -48,7 +48,7 @@ def start(home: Path, config: Path) -> None:
     for name, value in variables.items():
         sys.stdout.write(f'export {name}="{value.replace(os.environ["PATH"], "$PATH")}"\n')
     _say("\nthen, for example:")
-    _say(f"  spark-submit jobs/prod_discovery.py --config {config} --as-of {World().as_of} --audience-share 0.25 --first")
+    _say(f"  spark-submit jobs/prod_discovery.py --config {config} --as-of {World().as_of} --first")
     _say("  discovery status")
 
 

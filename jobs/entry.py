@@ -12,6 +12,7 @@ from conf.errors import DiscoveryError
 from jobs.arguments import parse_arguments
 from jobs.dry_run import dry_run
 from jobs.log import log, start_logging
+from jobs.orphan import end_with_spark_submit
 from jobs.run import Run, open_run
 
 _DISK_FULL = "No space left on device"
@@ -21,6 +22,7 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
     """Runs `work` on the run that the command line names; gives the exit code."""
     start_logging()
     signal.signal(signal.SIGTERM, _stop)
+    end_with_spark_submit()
     try:
         arguments = parse_arguments(argv, today=dt.datetime.now(dt.UTC).date())
         if arguments.dry_run:

@@ -1,6 +1,7 @@
 """How a job tells what it does: one line per step on stderr, with the time and the stage."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -8,25 +9,26 @@ from contextlib import contextmanager
 
 log = logging.getLogger("discovery")
 
-_LIBRARIES = {
-    "mlflow": logging.WARNING,  # tells every step of its first start
-    "great_expectations": logging.WARNING,
+_OURS = ("discovery", "features", "models", "expectations", "publish", "jobs")
+_QUIETER = {
     "publish.kafka": logging.ERROR,  # librdkafka warns while a fresh broker loads its coordinators, and retries
-    "py4j": logging.ERROR,
+    "py4j": logging.CRITICAL,  # tells with a traceback what the error that follows says
 }
 
 
 def start_logging() -> None:
-    """Sends the product's log to stderr in one plain format."""
+    """Sends the product's log to stderr in one plain format; of libraries only what is wrong."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # it has a handler of its own
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.addFilter(_worth_telling)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name, level in _LIBRARIES.items():
-        logging.getLogger(name).setLevel(level)
-    for name in ("discovery", "features", "models", "expectations", "publish", "jobs"):
+    for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO)
+    for name, level in _QUIETER.items():
+        logging.getLogger(name).setLevel(level)
 
 
 @contextmanager
@@ -41,3 +43,8 @@ def timed(stage: str, what: str) -> Iterator[list[str]]:
 def tell(stage: str, message: str) -> None:
     """One line about a stage."""
     log.info("%-9s %s", stage, message)
+
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """Some libraries set the level of their loggers themselves when they are imported."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS

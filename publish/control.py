@@ -14,6 +14,7 @@ from publish.promotion import Promoter
 from publish.redis_store import PartitionStatus, RedisStore
 from publish.registry import Registry, Run, RunState
 from publish.run_desk import RunDesk
+from publish.verify import fault_of
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,12 @@ class Control:
         if pointer.treatment is not None:
             covered = self.registry.get(pointer.treatment).announcement.share_bp
         return ShareReport(pointer, Share(pointer.share_bp), asked, Share(covered))
+
+    def verify(self, run: str) -> tuple[str, ...]:
+        """Read a run back from Redis: the fault of each partition that differs; raises UnknownRun."""
+        said = self.registry.get(run).announcement
+        faults = (fault_of(self._store.client, said, partition) for partition in range(said.partitions))
+        return tuple(fault for fault in faults if fault is not None)
 
     def clear(self, run: str) -> None:
         """Delete the lists of a run that nothing needs; raises UnknownRun, RunRefused."""

@@ -58,8 +58,11 @@ class PartitionLoader:
         known = self._believed is not None and self._believed.topic_id == self._topic_id
         return self._believed.offset if known and self._believed is not None else None
 
-    def load(self, messages: Iterable[Message]) -> None:
+    def load(self, messages: Sequence[Message]) -> None:
         """Deal with consecutive records; raises PositionMoved, UnknownMessage, StoreUnreachable, DeliveryError."""
+        offset, stands = messages[0].offset(), self.next_offset
+        if offset is not None and stands is not None and offset < stands:
+            raise PositionMoved(f"partition {self.partition}: offset {offset} came after {stands}")
         for (sort, epoch), group in groupby(map(self._read, messages), key=sort_of):
             arrivals = list(group)
             if sort is None:
@@ -71,9 +74,6 @@ class PartitionLoader:
                     self._mark(arrival)
 
     def _read(self, message: Message) -> Arrival:
-        offset = message.offset()
-        if offset is not None and self.next_offset is not None and offset < self.next_offset:
-            raise PositionMoved(f"partition {self.partition}: offset {offset} came after {self.next_offset}")
         return read_arrival(message, self.partition, self._layout.partitions)
 
     def _unreadable(self, arrivals: list[Arrival]) -> None:
@@ -113,8 +113,7 @@ class PartitionLoader:
 
     def _before_begin(self, run: Run, arrivals: list[Arrival]) -> None:
         """Data of a run that never began here: of a stray producer, unless the run was cleared meanwhile."""
-        self._tools.book.refresh()
-        now = self._tools.book.find(run.announcement.epoch)
+        now = self._tools.book.find_fresh(run.announcement.epoch)
         if now is None or now.state.is_over:
             self._skip(arrivals)
         else:
@@ -123,8 +122,7 @@ class PartitionLoader:
     def _mark(self, arrival: Arrival) -> None:
         """BEGIN or END: bury a forged one, skip one of a run that is over."""
         envelope = envelope_of(arrival)
-        self._tools.book.refresh()
-        run = self._tools.book.find(envelope.epoch)
+        run = self._tools.book.find_fresh(envelope.epoch)
         if run is None:
             self._bury(_letters([arrival], f"nobody announced a run of epoch {envelope.epoch}"))
             return

@@ -18,7 +18,7 @@ from publish.back_off import BackOff
 from publish.capacity import NOTHING_DECLARED, DeclaredLimits, check_store
 from publish.clients import broker_unreachable, kafka_settings
 from publish.dead_letters import DeadLetterQueue
-from publish.errors import BrokerUnreachable, DeliveryError, StoreUnreachable, UnknownMessage
+from publish.errors import PublishError
 from publish.housekeeping import Housekeeping
 from publish.kafka_out import ConfirmedSender, KafkaPointerLog
 from publish.keys import Layout, hash_tags
@@ -31,13 +31,13 @@ from publish.redis_store import RedisStore
 from publish.registry import Registry
 from publish.run_book import RunBook
 from publish.run_desk import RunDesk
-from publish.topic_identity import TopicIdentity, identify_topic
+from publish.topic_identity import TopicIdentity, TopicInspector
 
 _LOG = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
 _POLL_RECORDS = 5_000
-_TOPIC_CHECK_SECONDS = 30.0
+_TOPIC_CHECK_SECONDS = 5.0
 
 
 class _Stopping(Exception):
@@ -74,6 +74,7 @@ class Loader:
         self._consumer = Consumer(_consumer_settings(bootstrap, product))
         self._assigned: frozenset[int] = frozenset()
         self._partitions: dict[int, PartitionLoader] = {}
+        self._inspector = TopicInspector(bootstrap, self._keys.topic)
         self._topic: TopicIdentity | None = None
         self._back_off = BackOff()
         self._stop = threading.Event()
@@ -107,7 +108,7 @@ class Loader:
         except PositionMoved as moved:
             _LOG.info("%s: looking again", moved)
             self._let_go()
-        except (StoreUnreachable, BrokerUnreachable, DeliveryError, UnknownMessage) as fault:
+        except PublishError as fault:  # of Redis, of Kafka, or of a state that changed meanwhile: never of a record
             self._wait_out(str(fault))
         except KafkaException as fault:
             self._wait_out(str(broker_unreachable(self._bootstrap, fault)))
@@ -125,7 +126,7 @@ class Loader:
 
     def _place(self) -> None:
         """Start each assigned partition from Redis' position, or from its beginning."""
-        topic = identify_topic(self._bootstrap, self._keys.topic)
+        topic = self._inspector.identify()
         layout = Layout(self._keys.product, topic.partitions, 1, hash_tags(self._keys.product, topic.partitions))
         self._tools.book.refresh()
         loaders = {
@@ -157,7 +158,7 @@ class Loader:
         """A recreated topic has another id, and its offsets begin anew."""
         if self._topic is None or time.monotonic() - self._topic.seen_at < _TOPIC_CHECK_SECONDS:
             return
-        now = identify_topic(self._bootstrap, self._keys.topic)
+        now = self._inspector.identify()
         if now.id != self._topic.id:
             _LOG.warning("topic %s was recreated; loading it from its beginning", self._keys.topic)
             self._let_go()

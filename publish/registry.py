@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import redis
 from pydantic import AwareDatetime
@@ -235,4 +236,10 @@ def _run(announcement: bytes, status: bytes | None) -> Run | None:
     """A run of its two fields; None for a field that no announcement wrote."""
     if status is None:
         return None
-    return Run(Announcement.from_json(announcement), RunStatus.model_validate_json(status))
+    return Run(_announcement(announcement), RunStatus.model_validate_json(status))
+
+
+@lru_cache(maxsize=128)
+def _announcement(raw: bytes) -> Announcement:
+    """An announcement never changes, and is read every second."""
+    return Announcement.from_json(raw)

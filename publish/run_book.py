@@ -22,6 +22,19 @@ class RunBook:
         self._runs = {run.announcement.epoch: run for run in self._registry.list_runs()}
         self._strangers = set()
 
+    def find_fresh(self, epoch: int) -> Run | None:
+        """As `find`, with the state that the run has this very moment."""
+        known = self.find(epoch)
+        if known is None:
+            return None
+        now = self._registry.find(known.name)
+        if now is None:
+            self._require_registry()
+            self._runs.pop(epoch, None)
+            return None
+        self._runs[epoch] = now
+        return now
+
     def find(self, epoch: int) -> Run | None:
         """The run of an epoch, or None when nobody announced it.
 

@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
 from publish.clients import admin_client, broker_unreachable
 from publish.errors import BrokerUnreachable
@@ -17,14 +17,23 @@ class TopicIdentity(NamedTuple):
     seen_at: float
 
 
-def identify_topic(bootstrap: str, topic: str, *, timeout: float = 10.0) -> TopicIdentity:
-    """The topic of that name; raises BrokerUnreachable, also when there is none."""
-    admin = admin_client(bootstrap)  # kept until the answer is here
-    try:
-        answer = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)
-        found = answer[topic].result(timeout)
-    except KafkaException as error:
-        raise broker_unreachable(bootstrap, error) from None
-    except TimeoutError:
-        raise BrokerUnreachable(f"Kafka did not describe topic {topic} within {timeout:g} s; is it up?") from None
-    return TopicIdentity(str(found.topic_id), len(found.partitions), time.monotonic())
+class TopicInspector:
+    """Asks one broker about one topic."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._admin = admin_client(bootstrap)
+
+    def identify(self, *, timeout: float = 10.0) -> TopicIdentity:
+        """The topic that has the name now; raises BrokerUnreachable, also when there is none."""
+        try:
+            answer = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=timeout)
+            found = answer[self._topic].result(timeout)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise BrokerUnreachable(f"Kafka has no topic {self._topic} yet; the first push makes it") from None
+            raise broker_unreachable(self._bootstrap, error) from None
+        except TimeoutError:
+            raise BrokerUnreachable(f"Kafka did not describe {self._topic} within {timeout:g} s; is it up?") from None
+        return TopicIdentity(str(found.topic_id), len(found.partitions), time.monotonic())

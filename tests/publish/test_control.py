@@ -80,6 +80,14 @@ def test_share_says_what_the_run_covers(control: Control, clean_redis: redis.Red
     assert control.share(Share(0)).served == Share(0)
 
 
+def test_verify_reads_a_run_back(control: Control, clean_redis: redis.Redis) -> None:
+    run = publish_directly(clean_redis, "groups")
+    assert control.verify(run.run) == ()
+    clean_redis.delete(run.layout.bucket(run.run, 1, 0))
+    (fault,) = control.verify(run.run)
+    assert fault.startswith("partition 1:")
+
+
 def test_what_is_needed_is_not_cleared(control: Control, clean_redis: redis.Redis, clock: Clock) -> None:
     first, second, third = serving_runs(control, clean_redis, 3)
     coming = announce(clean_redis, "groups", lists_of(60))
@@ -140,7 +148,7 @@ def test_clearing_that_was_killed_half_way_is_finished(
     assert not keys_of(clean_redis, first)
 
 
-def test_ten_weeks_leave_three_runs_behind(control: Control, clean_redis: redis.Redis, clock: Clock) -> None:
+def test_ten_weeks_reach_a_plateau(control: Control, clean_redis: redis.Redis, clock: Clock) -> None:
     used = []
     for _ in range(10):
         serving_runs(control, clean_redis, 1)

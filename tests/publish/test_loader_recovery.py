@@ -151,16 +151,14 @@ def test_a_recreated_topic_is_loaded_from_its_beginning(kafka_bootstrap: str, cl
     product, lists = new_product(kafka_bootstrap), lists_of(200)
     first = announce(clean_redis, product, lists, first=True)
     send(kafka_bootstrap, first.layout.topic, wire_of(first, lists))
+    topic, admin = first.layout.topic, admin_client(kafka_bootstrap)
     with loading(kafka_bootstrap, clean_redis, product):
         assert outcome_of(clean_redis, first).outcome is Outcome.SERVING
-    topic = first.layout.topic
-    admin = admin_client(kafka_bootstrap)
-    admin.delete_topics([topic])[topic].result(10)
-    eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
-    ensure_topics(kafka_bootstrap, Registry(clean_redis, product).keys, PublishSettings(partitions=PARTITIONS))
-    second = announce(clean_redis, product, lists)
-    send(kafka_bootstrap, topic, wire_of(second, lists))
-    with loading(kafka_bootstrap, clean_redis, product):
+        admin.delete_topics([topic])[topic].result(10)
+        eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
+        ensure_topics(kafka_bootstrap, Registry(clean_redis, product).keys, PublishSettings(partitions=PARTITIONS))
+        second = announce(clean_redis, product, lists)
+        send(kafka_bootstrap, topic, wire_of(second, lists))
         assert outcome_of(clean_redis, second).outcome is Outcome.SERVING
     assert served(clean_redis, product, list(range(200))) == expected(second, lists)
 
