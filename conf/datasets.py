@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from conf.base import Strict
 from conf.windows import WindowText
@@ -64,6 +64,9 @@ class SnapshotDataset(Dataset):
     """Our column name → the name in the files, where they differ."""
 
 
+_SNAPSHOTS = ("subscriptions", "sources", "blocks", "audience")
+
+
 class Datasets(Strict):
     """What the product reads; one event dataset and nothing else is enough."""
 
@@ -77,3 +80,15 @@ class Datasets(Strict):
     """(user_id, source_id) that users blocked: never recommended to them."""
     audience: SnapshotDataset | None = None
     """(user_id) of everybody who must get a list; none: every user with interactions or exclusions."""
+
+    @property
+    def by_name(self) -> dict[str, Dataset]:
+        """Every dataset that the product has, the event datasets first."""
+        snapshots = {name: getattr(self, name) for name in _SNAPSHOTS}
+        return {**self.events, **{name: dataset for name, dataset in snapshots.items() if dataset is not None}}
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Datasets":
+        if taken := sorted(self.events.keys() & set(_SNAPSHOTS)):
+            raise ValueError(f"event dataset {taken[0]!r} has the name of a snapshot dataset; give it another one")
+        return self

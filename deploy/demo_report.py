@@ -14,8 +14,10 @@ from rich.table import Table
 from conf.base import format_bytes
 from conf.contract import UserId
 from conf.load import load_settings
+from deploy.chain import Product
 from deploy.demo_truth import planted_ndcg
 from deploy.demo_world import WorldSummary
+from deploy.ranked import lists_of_ranking
 from jobs.manifest import Manifest, load_manifest
 from jobs.precompute_topn import FALLBACK
 from jobs.run import run_folder
@@ -32,8 +34,7 @@ class Demo:
     """What was done and where."""
 
     home: Path
-    config: Path
-    overlay: Path
+    product: Product
     run: str
     world: WorldSummary
     redis_url: str
@@ -42,7 +43,7 @@ class Demo:
 def report(demo: Demo) -> None:
     """Reads every list back from Redis as a service would, judges them and prints the summary; raises PublishError."""
     console = Console(stderr=False, highlight=False)
-    settings = load_settings(demo.config, [demo.overlay])
+    settings = load_settings(demo.product.config, demo.product.overlays)
     folder = run_folder(Storage(str(demo.home)), settings.product, demo.run)
     manifest = load_manifest(folder)
     assert manifest is not None, "the job wrote a manifest, or the demo failed before"
@@ -56,8 +57,10 @@ def report(demo: Demo) -> None:
     exclusions = folder.table("exclusions").to_table(columns=["user_id", "source_id"])
     truth = demo.home / "data/_truth"
     ours = planted_ndcg(truth, published, exclusions, k=_JUDGED)
-    fallback = json.loads(folder.read_bytes(FALLBACK))["source_ids"]
-    popular = planted_ndcg(truth, _popularity(fallback, published, exclusions), exclusions, k=_JUDGED)
+    fallback = pa.array(json.loads(folder.read_bytes(FALLBACK))["source_ids"])
+    popular = planted_ndcg(
+        truth, lists_of_ranking(fallback, published["user_id"], exclusions, _JUDGED), exclusions, k=_JUDGED
+    )
     console.print(_summary(demo, manifest, client, published.num_rows, ours, popular))
 
 
@@ -68,16 +71,6 @@ def _newest(dataset: Path) -> pa.Table:
 
 def _read_back(reader: Reader, users: list[UserId]) -> pa.Table:
     return pa.table({"user_id": users, "source_ids": [list(reader.lookup(user).source_ids) for user in users]})
-
-
-def _popularity(popular: list[int], published: pa.Table, exclusions: pa.Table) -> pa.Table:
-    """The same users with the run's fallback list, the popular sources, minus each user's exclusions."""
-    excluded: dict[object, set[object]] = {}
-    for user, source in zip(exclusions["user_id"].to_pylist(), exclusions["source_id"].to_pylist(), strict=True):
-        excluded.setdefault(user, set()).add(source)
-    users = published["user_id"].to_pylist()
-    lists = [[source for source in popular if source not in excluded.get(user, ())] for user in users]
-    return pa.table({"user_id": users, "source_ids": lists})
 
 
 def _lookups(reader: Reader, users: list[UserId]) -> Table:

@@ -1,6 +1,6 @@
 """What can go wrong with the local stack.
 
-StackError
+StackError(DiscoveryError)
 ├── JavaNotFound             no Java 17 or newer on this machine
 ├── JarError
 │   ├── JarFetchFailed       a Kafka jar could not be downloaded
@@ -13,8 +13,10 @@ StackError
 └── StackFileError           stack.json cannot be read
 """
 
+from conf.errors import DiscoveryError
 
-class StackError(Exception):
+
+class StackError(DiscoveryError):
     """Anything the local stack refuses or fails to do."""
 
 

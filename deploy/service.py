@@ -6,12 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from conf.errors import DiscoveryError
+from deploy.chain import REPO
 from deploy.demo_world import World, generate
-from deploy.errors import StackError
 from deploy.java import find_java
 from deploy.local_stack import down, running_environment, start_detached, up
-
-REPO = Path(__file__).parent.parent
 
 
 def shell_variables(home: Path, servers: dict[str, str]) -> dict[str, str]:
@@ -70,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             stopped = ", ".join(entry.name for entry in down(home))
             _say(f"stopped {stopped}" if stopped else f"nothing runs in {home}")
-    except StackError as error:
+    except DiscoveryError as error:
         _say(f"{arguments.command}: {error}")
         return 1
     except KeyboardInterrupt:

@@ -46,6 +46,5 @@ def _record(run: Run, facts: dict[str, Any]) -> RunRecord:
 def _input(run: Run, record: dict[str, Any]) -> RunInput:
     """One dataset: its digest is the hash over the fingerprints of the days that were read."""
     days = "".join(f"{day['day']}={day['fingerprint']};" for day in record["days"])
-    datasets = {**run.settings.datasets.events, **dict(run.settings.datasets)}
-    source = run.data.child(datasets[record["name"]].path).uri
-    return RunInput(record["name"], hashlib.sha256(days.encode()).hexdigest()[:32], source)
+    dataset = run.settings.datasets.by_name[record["name"]]
+    return RunInput(record["name"], hashlib.sha256(days.encode()).hexdigest()[:32], run.data.child(dataset.path).uri)

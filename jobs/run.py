@@ -9,7 +9,7 @@ import datetime as dt
 import getpass
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from jobs.log import tell
 from jobs.manifest import Manifest, Request, load_manifest, save_manifest
 from jobs.run_id import RunId
 from jobs.storage import Storage
+from publish.errors import LeaseLost
 from publish.lease import Lease
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Run:
         self.lease = lease
         self.manifest = manifest
         self.folder = run_folder(home, settings.product, manifest.request.run_id)
+        self._owns_session = False
 
     @property
     def run_id(self) -> str:
@@ -90,9 +92,14 @@ class Run:
     @cached_property
     def spark(self) -> "SparkSession":
         """The Spark session, started when a stage first needs it."""
-        from jobs.session import open_session  # here, because the operator's commands work without Spark
+        from pyspark.sql import SparkSession  # here, because the operator's commands work without Spark
 
-        return open_session(f"{self.settings.product} {self.run_id}", self.settings.spark)
+        from jobs.session import open_session
+
+        is_first = SparkSession.getActiveSession() is None
+        session = open_session(f"{self.settings.product} {self.run_id}", self.settings.spark)
+        self._owns_session = is_first
+        return session
 
     @cached_property
     def tables(self) -> "Tables":
@@ -109,6 +116,17 @@ class Run:
         """Makes `manifest` the run's, in memory and in its folder."""
         self.manifest = manifest
         save_manifest(self.folder, manifest)
+
+    def note_failure(self, error: BaseException) -> None:
+        """Keeps why this attempt stops, unless the folder may be another attempt's by now."""
+        with suppress(LeaseLost):
+            self.check_lease()
+            self.keep(self.manifest.model_copy(update={"failure": f"{type(error).__name__}: {error}"}))
+
+    def close(self) -> None:
+        """Stops the Spark session if this run started it."""
+        if self._owns_session:
+            self.spark.stop()
 
 
 def run_folder(home: Storage, product: str, run_id: str) -> Storage:
@@ -132,11 +150,10 @@ def open_run(arguments: Arguments) -> Iterator[Run]:
         try:
             yield run
         except BaseException as error:
-            run.keep(run.manifest.model_copy(update={"failure": f"{type(error).__name__}: {error}"}))
+            run.note_failure(error)
             raise
         finally:
-            if "spark" in run.__dict__:
-                run.spark.stop()
+            run.close()
 
 
 def _manifest(settings: Settings, home: Storage, edges: Edges, request: Request) -> Manifest:

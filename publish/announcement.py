@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 from datetime import date
-from functools import cached_property
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
@@ -98,21 +98,21 @@ class Announcement(Strict):
             where = ".".join(str(part) for part in first["loc"])
             raise MalformedMessage(f"announcement: {where}: {first['msg']}") from None
 
-    @cached_property
+    @property
     def canonical(self) -> bytes:
         """Its JSON with sorted keys and no spaces, UTF-8: the bytes that are stored and hashed."""
         tree = self.model_dump(mode="json")
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
-    @cached_property
+    @property
     def hash(self) -> str:
         """SHA-256 of `canonical` as hex."""
         return hashlib.sha256(self.canonical).hexdigest()
 
-    @cached_property
+    @property
     def layout(self) -> Layout:
         """Where its lists lie in Redis."""
-        return Layout(self.product, self.partitions, self.buckets, self.tags)
+        return _layout(self.product, self.partitions, self.buckets, self.tags)
 
     @property
     def fallback_payload(self) -> bytes:
@@ -133,3 +133,8 @@ class Announcement(Strict):
 def encode_fallback(payload: bytes) -> str:
     """The value of `Announcement.fallback` for an encoded list."""
     return base64.b64encode(payload).decode()
+
+
+@lru_cache(maxsize=64)
+def _layout(product: str, partitions: int, buckets: int, tags: tuple[str, ...]) -> Layout:
+    return Layout(product, partitions, buckets, tags)

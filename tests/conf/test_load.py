@@ -55,6 +55,7 @@ def test_overlays_win_and_change_the_hash(tmp_path: Path) -> None:
         ("product: Bad-Name", "lower-case"),
         ("datasets: {events: {plays: {window: 'ten days ago:today'}}}", "is not a day"),
         ("lists: {n: 500, fallback_size: 10}", "fallback_size"),
+        ("datasets: {events: {sources: {path: x}}}", "name of a snapshot dataset"),
         ("- 1", "must hold keys and values"),
         ("a: [", "is not YAML"),
     ],

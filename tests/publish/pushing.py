@@ -15,6 +15,7 @@ from conf.settings import PublishSettings
 from publish.announcement import Announcement
 from publish.codec import encode_rows
 from publish.control import Control
+from publish.keys import ProductKeys
 from publish.loader import Loader
 from publish.messages import ENVELOPE_BYTES, MARK_KEY, Kind, begin_value, end_value, pack
 from publish.reader import Reader
@@ -33,7 +34,7 @@ Wire = list[tuple[int, bytes | None, bytes | None]]
 def new_product(bootstrap: str) -> str:
     """A product of its own, whose topics exist."""
     product = f"push_{int(time.time())}_{next(_PRODUCTS)}"
-    ensure_topics(bootstrap, Registry(redis.Redis(), product).keys, PublishSettings(partitions=PARTITIONS))
+    ensure_topics(bootstrap, ProductKeys(product), PublishSettings(partitions=PARTITIONS))
     return product
 
 

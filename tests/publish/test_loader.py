@@ -1,6 +1,6 @@
 """Pushes through the real broker and the real Redis, whole and damaged: each one serves exactly, or changes nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -8,10 +8,9 @@ import redis
 
 from publish.announcement import Announcement
 from publish.loader import Loader
-from publish.messages import MARK_KEY, Kind, end_value, pack
 from publish.wait import Outcome
+from tests.publish.damages import FATAL, HARMLESS, Damage, whole
 from tests.publish.pushing import (
-    Wire,
     agrees,
     announce,
     data_of,
@@ -43,7 +42,7 @@ class World:
     serving: Announcement
     lists: Lists
 
-    def push(self, damage: Callable[[Wire, Announcement], Wire], **changes: object) -> tuple[Announcement, Lists]:
+    def push(self, damage: Damage, **changes: object) -> tuple[Announcement, Lists]:
         """Announce next week's run and send it, damaged."""
         lists = lists_of(USERS, shift=self.serving.epoch)
         run = announce(self.client, self.product, lists, **{"stall_seconds": 3, **changes})
@@ -76,163 +75,14 @@ def world(kafka_bootstrap: str, redis_url: str) -> Iterator[World]:
         yield World(kafka_bootstrap, client, product, loader, run, lists)
 
 
-def whole(wire: Wire, _: Announcement) -> Wire:
-    return wire
-
-
-def every_record_twice(wire: Wire, _: Announcement) -> Wire:
-    return [record for record in wire for _ in range(2)]
-
-
-def partition_replayed_before_end(wire: Wire, run: Announcement) -> Wire:
-    replay = [record for record in wire[: -run.partitions] if record[0] == 1]
-    return [*wire[: -run.partitions], *replay, *wire[-run.partitions :]]
-
-
-def records_after_end(wire: Wire, run: Announcement) -> Wire:
-    return [*wire, *wire[run.partitions : run.partitions + 50]]
-
-
-def other_values_after_end(wire: Wire, run: Announcement) -> Wire:
-    late = [(p, key, pack(Kind.DATA, run.epoch, 0, key or b"", b"\x0a\x01\x07")) for p, key, _ in wire[3:6]]
-    return [*wire, *late]
-
-
-def end_twice(wire: Wire, run: Announcement) -> Wire:
-    return [*wire, *wire[-run.partitions :]]
-
-
-def stray_end_first(wire: Wire, run: Announcement) -> Wire:
-    return [(0, MARK_KEY, end_value(run, run.slices[0])), *wire]
-
-
-def strangers_in_between(wire: Wire, run: Announcement) -> Wire:
-    stranger = (1, b"5", pack(Kind.DATA, 10**12, 0, b"5", b""))
-    return [*wire[:10], stranger, *wire[10:]]
-
-
-def one_lost(wire: Wire, run: Announcement) -> Wire:
-    return wire[:100] + wire[101:]
-
-
-def one_lost_one_doubled(wire: Wire, run: Announcement) -> Wire:
-    return wire[:100] + wire[101:102] + wire[101:]
-
-
-def last_lost(wire: Wire, run: Announcement) -> Wire:
-    return wire[: -run.partitions - 1] + wire[-run.partitions :]
-
-
-def partition_empty(wire: Wire, run: Announcement) -> Wire:
-    return [record for record in wire if record[0] != 1 or record[1] == MARK_KEY]
-
-
-def same_seq_other_value(wire: Wire, run: Announcement) -> Wire:
-    partition, key, _ = wire[200]
-    seq = sum(record[0] == partition for record in wire[run.partitions : 200])
-    return [*wire[:300], (partition, key, pack(Kind.DATA, run.epoch, seq, key or b"", b"\x0a\x01\x07")), *wire[300:]]
-
-
-def user_twice(wire: Wire, run: Announcement) -> Wire:
-    """The last record of a partition is of a user that the partition had before."""
-    partition, key, _ = wire[-run.partitions - 2]
-    seq = run.slices[partition].count - 1
-    twice = (partition, key, pack(Kind.DATA, run.epoch, seq, key or b"", b""))
-    return [*wire[: -run.partitions - 1], twice, *wire[-run.partitions :]]
-
-
-def seq_beyond_count(wire: Wire, run: Announcement) -> Wire:
-    return [
-        *wire[:50],
-        (wire[50][0], wire[50][1], pack(Kind.DATA, run.epoch, 2**31, wire[50][1] or b"", b"")),
-        *wire[50:],
-    ]
-
-
-def value_flipped(wire: Wire, run: Announcement) -> Wire:
-    partition, key, value = wire[100]
-    assert value is not None
-    return [*wire[:100], (partition, key, value[:-1] + bytes([value[-1] ^ 1])), *wire[101:]]
-
-
-def key_flipped(wire: Wire, run: Announcement) -> Wire:
-    partition, key, value = wire[100]
-    assert key is not None
-    return [*wire[:100], (partition, bytes([key[0] ^ 1]) + key[1:], value), *wire[101:]]
-
-
-def wrong_partition(wire: Wire, run: Announcement) -> Wire:
-    partition, key, value = wire[100]
-    return [*wire[:100], ((partition + 1) % run.partitions, key, value), *wire[100:]]
-
-
-def tombstone(wire: Wire, run: Announcement) -> Wire:
-    return [*wire[:100], (wire[100][0], wire[100][1], None), *wire[100:]]
-
-
-def null_key(wire: Wire, run: Announcement) -> Wire:
-    return [*wire[:100], (wire[100][0], None, wire[100][2]), *wire[100:]]
-
-
-def end_missing(wire: Wire, run: Announcement) -> Wire:
-    return wire[:-1]
-
-
-def end_before_data(wire: Wire, run: Announcement) -> Wire:
-    return [*wire[: run.partitions], *wire[-run.partitions :], *wire[run.partitions : -run.partitions]]
-
-
-def begin_missing(wire: Wire, run: Announcement) -> Wire:
-    return wire[1:]
-
-
-def end_of_another_count(wire: Wire, run: Announcement) -> Wire:
-    short = run.slices[0].model_copy(update={"count": run.slices[0].count - 1})
-    return [*wire[: -run.partitions], (0, MARK_KEY, end_value(run, short)), *wire[-run.partitions + 1 :]]
-
-
-def nothing_sent(wire: Wire, run: Announcement) -> Wire:
-    return []
-
-
-HARMLESS = [
-    whole,
-    every_record_twice,
-    partition_replayed_before_end,
-    records_after_end,
-    other_values_after_end,
-    end_twice,
-    strangers_in_between,
-]
-FATAL = [
-    one_lost,
-    one_lost_one_doubled,
-    last_lost,
-    partition_empty,
-    same_seq_other_value,
-    user_twice,
-    seq_beyond_count,
-    value_flipped,
-    key_flipped,
-    wrong_partition,
-    tombstone,
-    null_key,
-    end_missing,
-    end_before_data,
-    begin_missing,
-    end_of_another_count,
-    nothing_sent,
-]
-
-
-@pytest.mark.parametrize("damage", [*HARMLESS, stray_end_first], ids=lambda damage: damage.__name__)
-def test_a_push_that_holds_everything_serves(world: World, damage: Callable[[Wire, Announcement], Wire]) -> None:
+@pytest.mark.parametrize("damage", HARMLESS, ids=lambda damage: damage.__name__)
+def test_a_push_that_holds_everything_serves(world: World, damage: Damage) -> None:
     before = stored(world.client, world.serving)
     assert world.survived(*world.push(damage), before) is Outcome.SERVING
 
 
 @pytest.mark.parametrize("damage", FATAL, ids=lambda damage: damage.__name__)
-def test_a_damaged_push_fails_and_changes_nothing(world: World, damage: Callable[[Wire, Announcement], Wire]) -> None:
+def test_a_damaged_push_fails_and_changes_nothing(world: World, damage: Damage) -> None:
     before = stored(world.client, world.serving)
     assert world.survived(*world.push(damage), before) is Outcome.FAILED
 

@@ -7,8 +7,8 @@ import redis
 
 from conf.share import Share
 from publish.announcement import Announcement
-from publish.errors import RunHeld, RunRefused, StoreUnreachable
-from publish.pointer import Pointer, PointerStore
+from publish.errors import PointerMoved, RunHeld, RunRefused, StoreUnreachable
+from publish.pointer import Change, Pointer, PointerStore
 from publish.promotion import Promoter, Promotion, Verdict
 from publish.registry import Registry, RunState
 from tests.publish.pushing import publish_directly
@@ -182,6 +182,33 @@ def test_many_at_once_promote_once(promoter: Promoter, first: Announcement, clea
         verdicts = {promotion.verdict for promotion in pool.map(try_it, range(16))}
     assert verdicts == {Verdict.SERVING}
     assert promoter.pointers.read().rev == 2
+
+
+def test_a_change_in_between_is_not_lost(promoter: Promoter, first: Announcement, clean_redis: redis.Redis) -> None:
+    other = Promoter(promoter.registry, PointerStore(clean_redis, "groups"))
+    seen: list[int] = []
+
+    def decide(pointer: Pointer) -> Change:
+        seen.append(pointer.rev)
+        if len(seen) == 1:
+            other.hold("at the same moment")
+        return Change(pointer.model_copy(update={"cap_bp": 1_234}))
+
+    after = promoter.pointers.change(decide)
+    assert (seen, after.rev) == ([1, 2], 3)
+    assert after.hold is not None
+    assert after.cap_bp == 1_234
+
+
+def test_a_pointer_that_never_stands_still_is_an_error(promoter: Promoter, clean_redis: redis.Redis) -> None:
+    other = Promoter(promoter.registry, PointerStore(clean_redis, "groups"))
+
+    def decide(pointer: Pointer) -> Change:
+        other.cap_share(Share(9_000 if pointer.cap_bp == 8_000 else 8_000))
+        return Change(pointer.model_copy(update={"cap_bp": 1}))
+
+    with pytest.raises(PointerMoved, match="3 times"):
+        promoter.pointers.change(decide, attempts=3)
 
 
 def test_a_full_redis_can_still_be_rolled_back(

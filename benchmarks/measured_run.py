@@ -1,0 +1,72 @@
+"""One whole run in a work folder of its own, on servers of its own, through spark-submit; with what it took."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from conf.load import load_settings
+from deploy.chain import Product, job_command, run_job, running_loader
+from deploy.local_stack import LocalStack
+from deploy.service import shell_variables
+from jobs.manifest import Manifest, load_manifest
+from jobs.run import run_folder
+from jobs.storage import Storage
+from publish.clients import redis_client
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """What a run took, beside what its manifest says."""
+
+    manifest: Manifest
+    folder: str
+    loader_peak_bytes: int
+    redis_bytes_per_list: float
+    """Redis' memory beyond an empty server ÷ lists."""
+
+    @property
+    def lists(self) -> int:
+        """Lists that were sent and acknowledged."""
+        return int(self.manifest.fact("publish", "counts")["produced"])
+
+
+def measure_run(home: Path, product: Product, as_of: str, *, maxmemory: str = "4gb") -> MeasuredRun:
+    """Runs the weekly job on the datasets below `home`; its log is in `home/job.log`; raises ChainFailed."""
+    settings = load_settings(product.config, product.overlays)
+    with LocalStack(home, fast_start=False, maxmemory=maxmemory) as stack:
+        environment = {**os.environ, **shell_variables(home, stack.environment())}
+        with running_loader(product, environment, home / "loader.log") as pid, _peak_of(pid) as peak:
+            command = job_command(product, "--as-of", as_of, "--first", "--trigger-id", "benchmark")
+            run_job(command, environment, home / "job.log")
+        memory = redis_client(stack.environment()["REDIS_URL"]).info("memory")
+    run = sorted(path.parent.name for path in home.glob(f"runs/{settings.product}/*/manifest.json"))[-1]
+    folder = run_folder(Storage(str(home)), settings.product, run)
+    manifest = load_manifest(folder)
+    if manifest is None:
+        raise FileNotFoundError(f"{folder.uri} has no manifest although the job ended well")
+    lists = manifest.fact("publish", "counts")["produced"]
+    used = memory["used_memory"] - memory["used_memory_startup"]
+    return MeasuredRun(manifest, folder.uri, peak[0], used / lists)
+
+
+@contextmanager
+def _peak_of(pid: int) -> Iterator[list[int]]:
+    """One number, the largest resident bytes of a process seen so far."""
+    peak, stop, process = [0], threading.Event(), psutil.Process(pid)
+
+    def watch() -> None:
+        while not stop.wait(0.25) and process.is_running():
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,113 @@
+"""How the weekly job grows: the demo world at ×1, ×4 and ×16 events, seconds and peak memory of every stage.
+
+    python -m benchmarks.pipeline [--scales 1 4 16] [--events 1500000] [--json]
+
+Users grow with the events, sources with their square root, as networks do. Memory is resident bytes, sampled four
+times a second: the JVM, the Python driver (training happens there) and all Python workers together. The JVM keeps what
+it once took, so that a later stage shows the peak of an earlier one.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+from benchmarks.measured_run import MeasuredRun, measure_run
+from conf.base import format_bytes
+from deploy.chain import REPO, Product
+from deploy.demo_world import World, WorldSummary, generate
+
+_PRODUCT = Product(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/benchmark.yml",))
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A run at one size."""
+
+    scale: int
+    world: WorldSummary
+    run: MeasuredRun
+
+
+def measure(scale: int, events: int) -> Sized:
+    """Generates the world at `scale` and runs the job on it, in a temporary folder."""
+    base = World()
+    world = World(
+        users=base.users * scale * events // base.events,
+        sources=int(base.sources * sqrt(scale * events / base.events)),
+        events=events * scale,
+    )
+    with tempfile.TemporaryDirectory(prefix="discovery-pipeline-") as folder:
+        home = Path(folder)
+        summary = generate(home / "data", world)
+        return Sized(scale, summary, measure_run(home, _PRODUCT, world.as_of.isoformat()))
+
+
+def table(sizes: Sequence[Sized]) -> str:
+    """Seconds and peak memory per stage, a block of lines per size."""
+    lines = [f"{'':<10}{'seconds':>9}{'JVM':>12}{'driver':>12}{'workers':>12}{'all':>12}"]
+    for sized in sizes:
+        world, run = sized.world, sized.run
+        lines.append(f"×{sized.scale}: {world.events:,} events, {world.users:,} users, {world.sources:,} sources")
+        lines += [
+            f"  {name:<8}{stage.seconds:>9.1f}"
+            + "".join(f"{format_bytes(stage.peak_bytes[kind]):>12}" for kind in ("jvm", "driver", "workers", "total"))
+            for name, stage in run.manifest.stages.items()
+        ]
+        total = sum(stage.seconds for stage in run.manifest.stages.values())
+        peak = max(stage.peak_bytes["total"] for stage in run.manifest.stages.values())
+        lines.append(f"  {'all':<8}{total:>9.1f}{format_bytes(peak):>48}")
+        lines.append(
+            f"  {run.lists:,} lists; loader's peak {format_bytes(run.loader_peak_bytes)}; "
+            f"Redis {run.redis_bytes_per_list:.0f} bytes per list"
+        )
+    return "\n".join(lines)
+
+
+def as_json(sizes: Sequence[Sized]) -> str:
+    """The same as one JSON object."""
+    return json.dumps(
+        {
+            "sizes": [
+                {
+                    "scale": sized.scale,
+                    "events": sized.world.events,
+                    "users": sized.world.users,
+                    "sources": sized.world.sources,
+                    "lists": sized.run.lists,
+                    "loader_peak_bytes": sized.run.loader_peak_bytes,
+                    "redis_bytes_per_list": sized.run.redis_bytes_per_list,
+                    "stages": {
+                        name: {"seconds": stage.seconds, "peak_bytes": stage.peak_bytes}
+                        for name, stage in sized.run.manifest.stages.items()
+                    },
+                }
+                for sized in sizes
+            ]
+        }
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description="Growth of the weekly job.")
+    parser.add_argument("--scales", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--events", type=int, default=World().events, help="events at ×1")
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    arguments = parser.parse_args(argv)
+    sizes = []
+    for scale in arguments.scales:
+        print(f"×{scale} …", file=sys.stderr)
+        sizes.append(measure(scale, arguments.events))
+    print(table(sizes))
+    if arguments.json:
+        print(as_json(sizes))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
