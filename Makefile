@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help env airflow-env demo test check format up down bench pins proto clean
+.PHONY: help env demo up down test check format bench archive pins proto clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -61,6 +61,9 @@ format: .venv/.ready ## format the code
 
 bench: .venv/.ready ## the pipeline at three sizes
 	$(BIN)/python -m benchmarks.pipeline
+
+archive: .venv/.ready ## the packages as one zip for spark-submit --py-files
+	@$(BIN)/python -m deploy.archive
 
 pins: .venv/.ready ## compile the requirement files anew
 	cd $(REQUIREMENTS) && for name in bootstrap job dev; do \
