@@ -56,7 +56,7 @@ def _table(run: MeasuredRun, verdict: dict[str, dict[str, float]]) -> str:
     events = sum(day["rows"] for record in run.manifest.fact("features", "inputs") for day in record["days"])
     lines = [
         f"{run.manifest.request.product} as of {run.manifest.request.as_of}: {events:,} events, "
-        f"{rows['interactions']:,} interactions, {run.lists:,} lists, {run.redis_bytes_per_list:.0f} B per list in Redis",
+        f"{rows['interactions']:,} interactions, {run.lists:,} lists, {run.redis_bytes_per_list:.0f} B each in Redis",
         f"{'stage':<10}{'seconds':>9}{'JVM':>12}{'driver':>12}{'workers':>12}",
     ]
     for name, stage in run.manifest.stages.items():

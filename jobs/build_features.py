@@ -6,15 +6,15 @@ spark-submit jobs/build_features.py --config conf/prod_discovery.yml --as-of 202
 import sys
 
 from conf import contract
-from expectations.errors import GateFailed
 from expectations.gate import check_interactions
 from expectations.interaction_profile import measure_interactions
 from expectations.profiles import InteractionProfile
+from expectations.report import GateReport
 from features.build import Features
 from features.build import build_features as features_of
 from jobs.catalog import SparkCatalog
 from jobs.entry import enter
-from jobs.gates import baseline_of, keep_report
+from jobs.gates import baseline_of, pass_gate
 from jobs.log import timed
 from jobs.run import Run
 from jobs.stage import Facts, stage
@@ -27,7 +27,7 @@ def build_features(run: Run) -> Facts:
     rows = _write(run, features)
     features.release()
     inputs = [record.model_dump(mode="json") for record in features.inputs]
-    return {"rows": rows, "inputs": inputs, "gate": _pass_gate(run)}
+    return {"rows": rows, "inputs": inputs, "gate": pass_gate(run, lambda: _judge(run))}
 
 
 def _write(run: Run, features: Features) -> dict[str, int]:
@@ -49,22 +49,17 @@ def _write(run: Run, features: Features) -> dict[str, int]:
     return rows
 
 
-def _pass_gate(run: Run) -> Facts:
+def _judge(run: Run) -> GateReport:
     baseline = baseline_of(run, "interactions")
-    try:
-        report = check_interactions(
-            lambda: measure_interactions(run.tables.read("interactions")),
-            run.settings.gates,
-            baseline if isinstance(baseline, InteractionProfile) else None,
-            run.manifest.request.overrides,
-            ids=run.ids,
-            as_of=run.as_of,
-            run=run.run_id,
-        )
-    except GateFailed as failure:
-        keep_report(run, failure.report)
-        raise
-    return keep_report(run, report)
+    return check_interactions(
+        lambda: measure_interactions(run.tables.read("interactions")),
+        run.settings.gates,
+        baseline if isinstance(baseline, InteractionProfile) else None,
+        run.manifest.request.overrides,
+        ids=run.ids,
+        as_of=run.as_of,
+        run=run.run_id,
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from jobs.log import log, start_logging
 from jobs.orphan import end_with_spark_submit
 from jobs.run import Run, open_run
 
-_DISK_FULL = "No space left on device"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The disk, the quota of the user, or the largest file that the system allows."""
 
 
 def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int:
@@ -40,17 +41,22 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
     except Exception as error:
         if _disk_full(error):
             log.error(
-                "error     the disk is full: free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then start "
-                "again with the same --run-id; nothing was published by the unfinished stage"
+                "error     the disk is full (%s): free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then start "
+                "again with the same --run-id; nothing was published by the unfinished stage",
+                _first_line(error),
             )
             return 1
         raise
 
 
 def _disk_full(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return True
-    return _DISK_FULL in str(error) or os.strerror(errno.ENOSPC) in str(error)
+    return any(os.strerror(number) in str(error) for number in _DISK_FULL)  # told by Spark, which has a text only
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

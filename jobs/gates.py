@@ -1,8 +1,10 @@
 """What a gate compares a run with, and where its report is kept."""
 
+from collections.abc import Callable
 from typing import Any
 
 from conf.errors import DiscoveryError
+from expectations.errors import GateFailed
 from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import Gate, GateReport
 from jobs.log import tell
@@ -32,7 +34,16 @@ def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None
     return GateReport.from_json(folder.read_bytes(report_file(gate)).decode()).profile
 
 
-def keep_report(run: Run, report: GateReport) -> dict[str, Any]:
+def pass_gate(run: Run, judge: Callable[[], GateReport]) -> dict[str, Any]:
+    """Lets the gate judge and keeps its report, also when it fails; gives the summary for the manifest."""
+    try:
+        return _keep_report(run, judge())
+    except GateFailed as failure:
+        _keep_report(run, failure.report)
+        raise
+
+
+def _keep_report(run: Run, report: GateReport) -> dict[str, Any]:
     """Writes the report into the run's folder, logs its head, and gives the summary for the manifest."""
     run.folder.write_bytes(report_file(report.gate), report.to_json().encode())
     counts = {word: sum(row.status == word for row in report.expectations) for word in ("ok", "skipped", "overridden")}

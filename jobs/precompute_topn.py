@@ -9,12 +9,12 @@ import sys
 from pyspark.sql import DataFrame
 
 from conf import contract
-from expectations.errors import GateFailed
 from expectations.gate import check_lists
 from expectations.list_profile import measure_lists
 from expectations.profiles import ListProfile
+from expectations.report import GateReport
 from jobs.entry import enter
-from jobs.gates import baseline_of, keep_report
+from jobs.gates import baseline_of, pass_gate
 from jobs.log import timed
 from jobs.rank import lists_of, served_users
 from jobs.run import Run
@@ -34,7 +34,7 @@ def precompute_topn(run: Run) -> Facts:
     with timed("topn", "lists") as notes:
         rows = run.tables.write("lists", lists_of(run, "", sources, fallback, users), contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
-    return {"rows": {"lists": rows, "fallback": len(fallback)}, "gate": _pass_gate(run, users)}
+    return {"rows": {"lists": rows, "fallback": len(fallback)}, "gate": pass_gate(run, lambda: _judge(run, users))}
 
 
 def _keep_fallback(run: Run, fallback: Fallback) -> None:
@@ -42,25 +42,20 @@ def _keep_fallback(run: Run, fallback: Fallback) -> None:
     run.folder.write_bytes(FALLBACK, json.dumps(content).encode())
 
 
-def _pass_gate(run: Run, users: DataFrame | None) -> Facts:
+def _judge(run: Run, users: DataFrame | None) -> GateReport:
     ratio, skipped = _quality(run.manifest.fact("train", "judged"))
     baseline = baseline_of(run, "lists")
-    try:
-        report = check_lists(
-            lambda: _measure(run, users),
-            run.settings.gates,
-            baseline if isinstance(baseline, ListProfile) else None,
-            run.manifest.request.overrides,
-            ids=run.ids,
-            quality_ratio=ratio,
-            quality_skipped=skipped,
-            as_of=run.as_of,
-            run=run.run_id,
-        )
-    except GateFailed as failure:
-        keep_report(run, failure.report)
-        raise
-    return keep_report(run, report)
+    return check_lists(
+        lambda: _measure(run, users),
+        run.settings.gates,
+        baseline if isinstance(baseline, ListProfile) else None,
+        run.manifest.request.overrides,
+        ids=run.ids,
+        quality_ratio=ratio,
+        quality_skipped=skipped,
+        as_of=run.as_of,
+        run=run.run_id,
+    )
 
 
 def _measure(run: Run, users: DataFrame | None) -> ListProfile:

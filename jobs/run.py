@@ -19,6 +19,7 @@ from conf.errors import ConfigError, DiscoveryError
 from conf.load import config_hash, load_settings
 from conf.settings import Settings
 from conf.share import Share
+from expectations.overrides import check_overrides
 from jobs.arguments import Arguments
 from jobs.code_version import code_version, library_versions
 from jobs.edges import Edges, open_edges
@@ -138,6 +139,7 @@ def run_folder(home: Storage, product: str, run_id: str) -> Storage:
 def open_run(arguments: Arguments) -> Iterator[Run]:
     """The run that the command line names, new or resumed, under the product's lease; every edge is checked first."""
     settings = load_settings(arguments.config, arguments.overlays)
+    check_overrides(arguments.overrides)
     share = _allowed_share(settings, arguments)
     environment = Environment.read()
     home = Storage(environment.home)

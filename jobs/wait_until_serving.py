@@ -8,7 +8,7 @@ from jobs.stage import Facts, stage
 from publish.control import Control
 from publish.errors import DeadlinePassed, RunFailed, RunHeld
 from publish.kafka_out import KafkaPointerLog
-from publish.pointer import Hold
+from publish.pointer import Pointer
 from publish.wait import Outcome, Waited, wait
 
 _ENDS = {Outcome.HELD: RunHeld, Outcome.FAILED: RunFailed, Outcome.DEADLINE: DeadlinePassed}
@@ -20,7 +20,7 @@ def wait_until_serving(run: Run) -> Facts:
     control = Control.connect(run.edges.client, run.settings.product, log=KafkaPointerLog(run.edges.bootstrap))
     waited = wait(run.run_id, control.desk, control.pointers, progress=Teller())
     if waited.outcome is not Outcome.SERVING:
-        raise _ENDS[waited.outcome](_explain(run, waited, control.pointers.read().hold))
+        raise _ENDS[waited.outcome](_explain(run.run_id, waited, control.pointers.read()))
     pointer = control.pointers.read()
     tell("serve", f"run {run.run_id} serves {pointer.share_bp / 100:g} % of the audience")
     note_serving(run.settings, run.home, control, run.edges.registry, run.run_id)
@@ -29,11 +29,10 @@ def wait_until_serving(run: Run) -> Facts:
     return {"counts": {"readable": readable}, "share_bp": pointer.share_bp, "revision": pointer.rev}
 
 
-def _explain(run: Run, waited: Waited, hold: Hold | None) -> str:
-    before = run.manifest.serving_before
-    serves = f"run {before} serves on" if before is not None else "nothing serves yet"
+def _explain(run_id: str, waited: Waited, pointer: Pointer) -> str:
+    serves = f"run {pointer.treatment} serves on" if pointer.treatment is not None else "nothing serves yet"
     if waited.outcome is Outcome.HELD:
-        why = "" if hold is None else f" ({hold.reason})"
-        remedy = f"`discovery unhold` and `discovery promote {run.run_id}` let it serve"
-        return f"run {run.run_id} is complete and waits: {waited.reason}{why}; {serves}; {remedy}"
-    return f"run {run.run_id} does not serve: {waited.reason}; {serves}; see `discovery status` and the loader's log"
+        why = "" if pointer.hold is None else f" ({pointer.hold.reason})"
+        remedy = f"`discovery unhold` and `discovery promote {run_id}` let it serve"
+        return f"run {run_id} is complete and waits: {waited.reason}{why}; {serves}; {remedy}"
+    return f"run {run_id} does not serve: {waited.reason}; {serves}; see `discovery status` and the loader's log"

@@ -36,7 +36,12 @@ SMALL: dict[str, Any] = {
     "lists": {"n": 10, "fallback_size": 30},
     "gates": {
         "interactions": {"min_rows": 1, "min_users": 1, "min_sources": 1},
-        "lists": {"min_coverage_of_users": 0, "min_coverage_of_catalogue": 0, "min_quality_ratio": 0},
+        "lists": {
+            "min_length_share": 0,
+            "min_coverage_of_users": 0,
+            "min_coverage_of_catalogue": 0,
+            "min_quality_ratio": 0,
+        },
     },
     "rollout": {"max_manual_share": 1.0},
     "publish": {"partitions": 4, "load_deadline_seconds": 60, "stall_seconds": 30, "delivery_timeout_seconds": 30},
