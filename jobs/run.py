@@ -23,7 +23,7 @@ from expectations.overrides import check_overrides
 from jobs.arguments import Arguments
 from jobs.code_version import code_version, library_versions
 from jobs.edges import Edges, open_edges
-from jobs.log import tell
+from jobs.log import log, tell
 from jobs.manifest import Manifest, Request, load_manifest, save_manifest
 from jobs.run_id import RunId
 from jobs.storage import Storage
@@ -122,7 +122,10 @@ class Run:
         """Keeps why this attempt stops, unless the folder may be another attempt's by now."""
         with suppress(LeaseLost):
             self.check_lease()
-            self.keep(self.manifest.model_copy(update={"failure": f"{type(error).__name__}: {error}"}))
+            try:
+                self.keep(self.manifest.model_copy(update={"failure": f"{type(error).__name__}: {error}"}))
+            except OSError as fault:  # `error` is the one to tell
+                log.warning("warning   the manifest could not be written: %s", fault)
 
     def close(self) -> None:
         """Stops the Spark session if this run started it."""

@@ -6,6 +6,7 @@ StorageError
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +84,13 @@ class Storage:
         target = _join(root, path)
         filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
         part = f"{target}.part" if isinstance(filesystem, fs.LocalFileSystem) else target
-        with filesystem.open_output_stream(part) as stream:
-            stream.write(content)
+        try:
+            with filesystem.open_output_stream(part) as stream:
+                stream.write(content)
+        except OSError:
+            with suppress(OSError):
+                filesystem.delete_file(part)  # half a file helps nobody, least of all on a full disk
+            raise
         if part != target:
             filesystem.move(part, target)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 REFERENCE = yaml.safe_load((REPO / "conf/prod_discovery.yml").read_text())
 WINDOWS = {"reactions": 10, "clicks": 9, "joins": 14}
 """Days of each event dataset in the reference config, said once more so that the check is independent of it."""
+PASSWORD = "hunter2-hunter2"
 Pairs = set[tuple[UserId, UserId]]
 
 
@@ -53,7 +54,8 @@ def product(servers: Servers, int_world: Path, tmp_path_factory: pytest.TempPath
     """The reference product under another name, with an MLflow store of its own."""
     home = tmp_path_factory.mktemp("chain")
     made = Product.create(servers, home, _reference("chain", int_world))
-    return replace(made, variables={"MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db"})
+    guarded = servers.redis.replace("redis://", f"redis://default:{PASSWORD}@")  # a Redis without one takes any
+    return replace(made, variables={"MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db", "REDIS_URL": guarded})
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +156,14 @@ def test_the_manifest_is_complete(product: Product, first: Served) -> None:
     assert set(counts) == {"computed", "produced", "readable"}
     assert set(counts.values()) == {product.folder(first.run).table("lists").count_rows()}
     assert all(stage.peak_bytes["driver"] > 0 and stage.seconds >= 0 for stage in manifest.stages.values())
+
+
+def test_no_secret_is_written_down(product: Product, first: Served, second: Served) -> None:
+    assert PASSWORD in product.environment["REDIS_URL"]
+    files = [file for file in product.home.rglob("*") if file.is_file()]
+    assert {"loader.log", "job.log", "manifest.json", "mlflow.db"} <= {file.name for file in files}
+    assert [file for file in files if PASSWORD.encode() in file.read_bytes()] == []
+    assert PASSWORD not in first.ended.log + second.ended.log + json.dumps(first.commands)
 
 
 def test_the_week_after(product: Product, first: Served, second: Served) -> None:

@@ -1,0 +1,111 @@
+"""A look-up through the reader class against a plain GET by the same client, on the lists that serve now.
+
+    python -m benchmarks.lookup [--config conf/prod_discovery.yml] [--lookups 5000] [--rounds 5] [--json]
+
+Needs REDIS_URL and a run that serves (`make up`, then the job). Both arms take the same users in turns, round by round;
+the plain arm reads string keys with the same payloads, which are written before and deleted afterwards.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import redis
+
+from conf.contract import UserId
+from conf.environment import Environment
+from conf.errors import DiscoveryError
+from conf.load import load_settings
+from publish.clients import redis_client
+from publish.control import Control
+from publish.reader import Reader
+from publish.store_scripts import as_bytes
+
+_PREFIX = "benchmark:lookup:"
+
+
+class NothingServes(DiscoveryError):
+    """There is no run to look anything up in."""
+
+
+def payloads_of(client: redis.Redis, product: str, most: int) -> dict[UserId, bytes]:
+    """Users with a list of the run that serves, and their payloads; raises NothingServes."""
+    serving = Control.connect(client, product).status().serving
+    if serving is None or serving.announcement.users == 0:
+        raise NothingServes(f"no lists of {product} serve; run `make up` and the weekly job first")
+    said, found = serving.announcement, dict[UserId, bytes]()
+    for partition in range(said.partitions):
+        for key in said.layout.bucket_keys(said.run, partition):
+            for user, payload in client.hgetall(key).items():
+                name = as_bytes(user).decode()
+                found[int(name) if said.ids == "int64" else name] = as_bytes(payload)
+        if len(found) >= most:
+            break
+    return dict(list(found.items())[:most])
+
+
+def microseconds(ask: Callable[[UserId], object], users: Sequence[UserId]) -> "np.ndarray":
+    """Time of each call, µs."""
+    times = np.empty(len(users))
+    for index, user in enumerate(users):
+        start = time.perf_counter_ns()
+        ask(user)
+        times[index] = time.perf_counter_ns() - start
+    return times / 1_000
+
+
+def measure(client: redis.Redis, product: str, lookups: int, rounds: int) -> dict[str, float]:
+    """p50 and p99 of both, medians over the rounds, and the ratio of the p99."""
+    payloads = payloads_of(client, product, lookups)
+    users, reader = list(payloads), Reader(client, product)
+    for user, payload in payloads.items():
+        client.set(f"{_PREFIX}{user}", payload)
+    try:
+        arms: dict[str, Callable[[UserId], object]] = {
+            "reader": reader.lookup,
+            "get": lambda user: client.get(f"{_PREFIX}{user}"),
+        }
+        percentiles: dict[str, list[np.ndarray]] = {name: [] for name in arms}
+        for _ in range(rounds):
+            for name, ask in arms.items():
+                percentiles[name].append(np.percentile(microseconds(ask, users), [50, 99]))
+    finally:
+        for user in users:
+            client.delete(f"{_PREFIX}{user}")
+    result: dict[str, float] = {"lookups": len(users), "rounds": rounds}
+    for name, values in percentiles.items():
+        p50, p99 = (statistics.median(column) for column in zip(*values, strict=True))
+        result |= {f"{name}_p50_us": float(p50), f"{name}_p99_us": float(p99)}
+    return result | {"p99_ratio": result["reader_p99_us"] / result["get_p99_us"]}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; 2 when nothing serves."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lookup", description="Reader against plain GET.")
+    parser.add_argument("--config", type=Path, default=Path("conf/prod_discovery.yml"))
+    parser.add_argument("--lookups", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    arguments = parser.parse_args(argv)
+    try:
+        client = redis_client(Environment.read().need_redis())
+        result = measure(client, load_settings(arguments.config).product, arguments.lookups, arguments.rounds)
+    except DiscoveryError as error:
+        print(f"lookup: {error}", file=sys.stderr)
+        return 2
+    print(f"{'':<8}{'p50 µs':>10}{'p99 µs':>10}")
+    for name in ("reader", "get"):
+        print(f"{name:<8}{result[f'{name}_p50_us']:>10.0f}{result[f'{name}_p99_us']:>10.0f}")
+    print(f"p99 of the reader ÷ p99 of GET: {result['p99_ratio']:.2f}")
+    if arguments.json:
+        print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
