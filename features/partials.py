@@ -3,6 +3,8 @@
 import datetime as dt
 import hashlib
 import json
+import logging
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +16,8 @@ from conf.datasets import EventDataset
 from features.catalog import Catalog, PartialRecord, Partition
 from features.errors import UnknownEventsError
 from features.rows import check_rows, read_rows
+
+_LOG = logging.getLogger(__name__)
 
 MAX_EVENT_NAMES = 1000
 """Different event names per day on average, at most: beyond it the column is not one of event names."""
@@ -47,7 +51,10 @@ def daily_partials(
     ]
     reused = tuple(record.day for record in kept)
     stale = [partition for partition in partitions if partition.day not in reused]
+    start = time.monotonic()
     made = _make(name, dataset, stale, ids, catalog, recipe) if stale else []
+    took = time.monotonic() - start
+    _LOG.info("features  partials of %s: %d days made, %d kept · %.1f s", name, len(made), len(reused), took)
     return DailyPartials(name, tuple(sorted((*kept, *made), key=lambda record: record.day)), reused)
 
 

@@ -14,7 +14,7 @@ from features.build import Features
 from features.build import build_features as features_of
 from jobs.catalog import SparkCatalog
 from jobs.entry import enter
-from jobs.gates import baseline_of, pass_gate
+from jobs.gates import baseline_of, need_baselines, pass_gate
 from jobs.log import timed
 from jobs.run import Run
 from jobs.stage import Facts, stage
@@ -23,6 +23,7 @@ from jobs.stage import Facts, stage
 @stage("features")
 def build_features(run: Run) -> Facts:
     """Writes what features/ makes of the datasets into the run's folder and passes gate 1."""
+    need_baselines(run)
     features = features_of(run.settings, run.as_of, SparkCatalog(lambda: run.spark, run.data, run.partials))
     rows = _write(run, features)
     features.release()

@@ -39,24 +39,22 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
         log.error("error     interrupted; start again with the same --run-id to go on at the first unfinished stage")
         return 130
     except Exception as error:
-        if _disk_full(error):
+        if full := _disk_full(error):
             log.error(
                 "error     the disk is full (%s): free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then start "
                 "again with the same --run-id; nothing was published by the unfinished stage",
-                _first_line(error),
+                full,
             )
             return 1
         raise
 
 
-def _disk_full(error: BaseException) -> bool:
+def _disk_full(error: BaseException) -> str | None:
+    """How the system said that there is no room, or None when the error is another one."""
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        return True
-    return any(os.strerror(number) in str(error) for number in _DISK_FULL)  # told by Spark, which has a text only
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+        return os.strerror(error.errno)
+    said = str(error)  # of an error in Spark there is nothing but the text
+    return next((text for number in _DISK_FULL if (text := os.strerror(number)) in said), None)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -34,6 +34,13 @@ def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None
     return GateReport.from_json(folder.read_bytes(report_file(gate)).decode()).profile
 
 
+def need_baselines(run: Run) -> None:
+    """Raises BaselineMissing now, before hours of work, when a gate would have nothing to compare the run with."""
+    gates: tuple[Gate, ...] = ("interactions", "lists")
+    for gate in gates:
+        baseline_of(run, gate)
+
+
 def pass_gate(run: Run, judge: Callable[[], GateReport]) -> dict[str, Any]:
     """Lets the gate judge and keeps its report, also when it fails; gives the summary for the manifest."""
     try:

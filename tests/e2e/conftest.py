@@ -1,6 +1,7 @@
 """Servers and worlds that the end-to-end tests share."""
 
 import datetime as dt
+import itertools
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 
 from conf.contract import IdKind
 from deploy.demo_world import World, generate
-from tests.e2e.product import Servers
+from tests.e2e.product import Make, Product, Servers
 from tests.features.world import ago, events
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_NUMBERS = itertools.count()
 LAST = dt.date(2026, 11, 16)
 WEEK_BEFORE = LAST - dt.timedelta(days=7)
 
@@ -48,6 +50,18 @@ def shared_spark(spark: "SparkSession") -> Iterator["SparkSession"]:
     for name, value in spark.conf.getAll.items():
         if before.get(name) != value and spark.conf.isModifiable(name):
             spark.conf.set(name, before[name]) if name in before else spark.conf.unset(name)
+
+
+@pytest.fixture
+def make(servers: Servers, tmp_path: Path) -> Make:
+    """Makes a product that reads `days` of clicks (a sound crowd unless given), with changes to that dataset."""
+
+    def build(days: Mapping[int, pa.Table] | None = None, **clicks: Any) -> Product:
+        name, data = f"bad_{next(_NUMBERS)}", tmp_path / "data"
+        settings = write_days(data, Literal.crowd() if days is None else days, product=name, **clicks)
+        return Product.create(servers, tmp_path / "home", settings)
+
+    return build
 
 
 class Literal:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,6 +202,10 @@ def messages_in(bootstrap: str, topic: str) -> int:
     finally:
         consumer.close()
     return sum(high - low for low, high in marks)
+
+
+Make = Callable[..., Product]
+"""Makes a product of a test's own: see the fixture `make`."""
 
 
 @contextmanager

@@ -1,40 +1,30 @@
-"""The real thing: spark-submit, a loader process, Kafka and Redis; the week after; back again; and a killed run."""
+"""The real thing: spark-submit, a loader process, Kafka and Redis; the week after; and back again."""
 
-import datetime as dt
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from conf.contract import UserId, bucket_of, partition_of
-from deploy.service import REPO, shell_variables
-from jobs.build_features import build_features
+from deploy.processes import OwnerGuard
+from deploy.service import REPO
 from models.registry import Registry as ModelRegistry
 from publish.control import Control
 from publish.reader import Answer
-from tests.e2e.conftest import LAST, WEEK_BEFORE, Literal, write_days
+from tests.e2e.conftest import LAST, WEEK_BEFORE
 from tests.e2e.product import Ended, Product, Servers
+from tests.e2e.raw import SNAPSHOTS, WINDOWS, check_lists, days_before, newest, reference
+from tests.e2e.submit import submitted, variables_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-REFERENCE = yaml.safe_load((REPO / "conf/prod_discovery.yml").read_text())
-WINDOWS = {"reactions": 10, "clicks": 9, "joins": 14}
-"""Days of each event dataset in the reference config, said once more so that the check is independent of it."""
 PASSWORD = "hunter2-hunter2"
-Pairs = set[tuple[UserId, UserId]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,7 @@ class Served:
 def product(servers: Servers, int_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Product:
     """The reference product under another name, with an MLflow store of its own."""
     home = tmp_path_factory.mktemp("chain")
-    made = Product.create(servers, home, _reference("chain", int_world))
+    made = Product.create(servers, home, reference("chain", int_world))
     guarded = servers.redis.replace("redis://", f"redis://default:{PASSWORD}@")  # a Redis without one takes any
     return replace(made, variables={"MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db", "REDIS_URL": guarded})
 
@@ -63,19 +53,22 @@ def loader(product: Product) -> Iterator[subprocess.Popen[bytes]]:
     """The loader as `make up` starts it; it must end by itself when asked to."""
     argv = [sys.executable, "-m", "jobs.cli", "load", *product.flags()]
     with (product.home / "loader.log").open("wb") as log:
-        process = subprocess.Popen(argv, cwd=REPO, env=_variables(product), stderr=log, start_new_session=True)
+        process = subprocess.Popen(argv, cwd=REPO, env=variables_of(product), stderr=log, start_new_session=True)
+        guard = OwnerGuard(process.pid)
         try:
             yield process
             process.terminate()
             assert process.wait(30) == 0, (product.home / "loader.log").read_text()
         finally:
+            guard.release()
             process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="module")
 def first(product: Product, loader: subprocess.Popen[bytes]) -> Served:
     """The first run, by spark-submit."""
-    with _submitted(product, "--as-of", str(WEEK_BEFORE), "--first") as (job, log):
+    with submitted(product, "--as-of", str(WEEK_BEFORE), "--first") as (job, log):
         code = job.wait(300)
     ended = Ended(code, log.read_text(), "")
     assert ended.code == 0, ended.log
@@ -106,7 +99,7 @@ def test_every_list_is_served_as_it_was_computed(product: Product, first: Served
 
 
 def test_no_list_holds_what_it_must_not(int_world: Path, product: Product, first: Served) -> None:
-    _check_lists(int_world, WEEK_BEFORE, product.folder(first.run).table("snapshot").to_table().to_pylist())
+    check_lists(int_world, WEEK_BEFORE, product.folder(first.run).table("snapshot").to_table().to_pylist())
 
 
 def test_the_commands_agree(first: Served) -> None:
@@ -131,7 +124,7 @@ def test_mlflow_holds_the_run(product: Product, first: Served) -> None:
     assert run.data.params["train.factors"] == "8"
     assert run.data.params["config_hash"] == manifest.request.config_hash
     assert {"judged_ndcg", "judged_popularity_ndcg", "interactions", "users"} <= run.data.metrics.keys()
-    assert {given.dataset.name for given in run.inputs.dataset_inputs} == {*WINDOWS, *_SNAPSHOTS}
+    assert {given.dataset.name for given in run.inputs.dataset_inputs} == {*WINDOWS, *SNAPSHOTS}
     version = client.get_model_version(product.name, model["version"])
     assert version.tags["discovery.run_id"] == first.run
     assert Path(version.source, "user_factors").is_dir()
@@ -142,9 +135,9 @@ def test_the_manifest_is_complete(product: Product, first: Served) -> None:
     manifest = product.manifest(first.run)
     assert list(manifest.stages) == ["features", "train", "topn", "publish", "serve"]
     inputs = {record["name"]: record for record in manifest.fact("features", "inputs")}
-    assert inputs.keys() == {*WINDOWS, *_SNAPSHOTS}
+    assert inputs.keys() == {*WINDOWS, *SNAPSHOTS}
     for name, days in WINDOWS.items():  # and two older days that only the judged recipe reads
-        assert [day["day"] for day in inputs[name]["days"]] == _texts(WEEK_BEFORE, days + 2)
+        assert [day["day"] for day in inputs[name]["days"]] == days_before(WEEK_BEFORE, days + 2)
     fingerprints = [day["fingerprint"] for record in inputs.values() for day in record["days"]]
     assert all(fingerprints)
     assert len(set(fingerprints)) == len(fingerprints)
@@ -170,9 +163,9 @@ def test_the_week_after(product: Product, first: Served, second: Served) -> None
     manifest = product.manifest(second.run)
     inputs = {record["name"]: record for record in manifest.fact("features", "inputs")}
     for name, days in WINDOWS.items():
-        known = [day for day in _texts(LAST, days + 2) if day < str(WEEK_BEFORE)]
+        known = [day for day in days_before(LAST, days + 2) if day < str(WEEK_BEFORE)]
         assert inputs[name]["partials_reused"] == known
-        assert inputs[name]["partials_rebuilt"] == _texts(LAST, 7)
+        assert inputs[name]["partials_rebuilt"] == days_before(LAST, 7)
     assert manifest.serving_before == first.run
     for gate, names in (("interactions", "max_change_of_rows max_divergence"), ("lists", "max_change_of_lists")):
         report = json.loads(product.folder(second.run).read_bytes(f"gate_{gate}.json"))
@@ -205,80 +198,6 @@ def test_back_to_the_first_run_and_held(product: Product, first: Served, second:
     assert {answer.run for answer in _answers(product).values()} == {run}
 
 
-def test_string_ids(servers: Servers, string_world: Path, tmp_path: Path, shared_spark: "SparkSession") -> None:
-    product = Product.create(servers, tmp_path, {**_reference("names", string_world), "ids": "string"})
-    with product.loading():
-        ended = product.run("--as-of", str(LAST), "--first")
-    assert ended.code == 0, ended.log
-    (run,) = product.run_ids
-    rows = product.folder(run).table("snapshot").to_table().to_pylist()
-    assert len(rows) > 500
-    _check_lists(string_world, LAST, rows)
-    for row in rows:
-        assert isinstance(row["user_id"], str)
-        answer = product.reader.lookup(row["user_id"]) if row["seq"] < 3 else None  # a few of each partition
-        assert answer is None or (list(answer.source_ids), answer.run) == (row["source_ids"], run)
-    told = product.discovery("lookup", rows[0]["user_id"], "--json")
-    assert json.loads(told.out)["source_ids"] == rows[0]["source_ids"]
-
-
-def test_a_killed_run_goes_on_where_it_was(servers: Servers, tmp_path: Path, shared_spark: "SparkSession") -> None:
-    product = Product.create(servers, tmp_path, write_days(tmp_path / "data", Literal.crowd(), product="killed"))
-    run = "20261116T030000Z-20261116-1"
-    flags = ["--as-of", str(LAST), "--first", "--run-id", run]
-    with _submitted(product, *flags) as (job, log):
-        while "features" not in _stages(product, run):
-            assert job.poll() is None, log.read_text()
-            time.sleep(0.05)
-        os.killpg(job.pid, signal.SIGKILL)
-        job.wait()
-    before = product.manifest(run)
-    assert "serve" not in before.stages
-    written = {file: file.stat().st_mtime_ns for file in _tables_of_features(product, run)}
-
-    other = product.change({"lists": {"n": 3}}).run(*flags, work=build_features)
-    assert other.code == 1
-    assert "config_hash" in other.log
-    assert "start a new run" in other.log
-
-    with product.loading():
-        ended = product.run(*flags)
-    assert ended.code == 0, ended.log
-    assert "features  finished in a former attempt" in ended.log
-    after = product.manifest(run)
-    assert after.stages["features"] == before.stages["features"]
-    assert {file: file.stat().st_mtime_ns for file in _tables_of_features(product, run)} == written
-    assert product.published().pointer.treatment == run
-
-
-_SNAPSHOTS = ("subscriptions", "sources", "blocks", "audience")
-
-
-def _reference(name: str, world: Path) -> dict[str, Any]:
-    kept = {key: REFERENCE[key] for key in ("datasets", "interactions", "split")}
-    return {"product": name, "data_root": str(world), **kept}
-
-
-def _variables(product: Product) -> dict[str, str]:
-    return {**os.environ, **shell_variables(product.home, product.servers.variables), **product.environment}
-
-
-@contextmanager
-def _submitted(product: Product, *flags: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """spark-submit in a process group of its own, and its log."""
-    path = product.home / "job.log"
-    argv = ["spark-submit", "--master", "local[2]", "jobs/prod_discovery.py", *product.flags(*flags)]
-    variables = _variables(product)
-    with path.open("wb") as log:
-        job = subprocess.Popen(argv, cwd=REPO, env=variables, stdout=log, stderr=log, start_new_session=True)
-        try:
-            yield job, path
-        finally:
-            if job.poll() is None:
-                os.killpg(job.pid, signal.SIGKILL)
-                job.wait()
-
-
 def _look(product: Product, ended: Ended) -> Served:
     run = product.run_ids[-1]
     answers = _answers(product)
@@ -295,7 +214,7 @@ def _look(product: Product, ended: Ended) -> Served:
 
 
 def _answers(product: Product) -> dict[UserId, Answer]:
-    reader, users = product.reader, _newest(Path(product.settings.data_root) / "audience", LAST)
+    reader, users = product.reader, newest(Path(product.settings.data_root) / "audience", LAST)
     return {row["user_id"]: reader.lookup(row["user_id"]) for row in users}
 
 
@@ -309,49 +228,3 @@ def _payloads(product: Product, run: str) -> dict[UserId, bytes | None]:
         key = f"{{{tag}}}:{run}:b:{bucket_of(user, said.partitions, said.buckets)}"
         found[user] = product.client.hget(key, str(user))
     return found
-
-
-def _stages(product: Product, run: str) -> list[str]:
-    return list(product.manifest(run).stages) if product.folder(run).exists("manifest.json") else []
-
-
-def _tables_of_features(product: Product, run: str) -> list[Path]:
-    folder = product.home / "runs" / product.name / run
-    return sorted(
-        path for name in ("interactions", "exclusions", "holdout") for path in (folder / name).glob("*.parquet")
-    )
-
-
-def _check_lists(world: Path, as_of: dt.date, rows: list[dict[str, Any]]) -> None:
-    """No list of `rows` holds a source that is seen, subscribed, blocked, owned or not eligible in the raw datasets."""
-    midnight = dt.datetime.combine(as_of, dt.time(), dt.UTC)
-    barred: Pairs = set()
-    for name, days in WINDOWS.items():
-        for day in _texts(as_of, days):
-            barred |= _pairs(pq.read_table(world / name / f"dt={day}").to_pylist())
-    barred |= _pairs(_newest(world / "subscriptions", as_of)) | _pairs(_newest(world / "blocks", as_of))
-    catalogue = _newest(world / "sources", as_of)
-    barred |= {(row["owner_id"], row["source_id"]) for row in catalogue}
-    active = {r["source_id"] for r in catalogue if r["status"] == "active" and r["created_at"] < midnight}
-    listed = {(row["user_id"], source) for row in rows for source in row["source_ids"]}
-    assert len(barred) > 1_000
-    assert 0 < len(active) < len(catalogue)
-    assert not listed & barred
-    assert {source for _, source in listed} <= active
-    assert all(len(set(row["source_ids"])) == len(row["source_ids"]) <= 10 for row in rows)
-    assert sum(len(row["source_ids"]) == 10 for row in rows) > len(rows) / 2
-
-
-def _pairs(rows: list[dict[str, Any]]) -> Pairs:
-    return {(row["user_id"], row["source_id"]) for row in rows}
-
-
-def _newest(dataset: Path, as_of: dt.date) -> list[dict[str, Any]]:
-    newest = max(path for path in dataset.glob("dt=*") if path.name <= f"dt={as_of}")
-    rows: list[dict[str, Any]] = ds.dataset(newest, format="parquet").to_table().to_pylist()
-    return rows
-
-
-def _texts(end: dt.date, days: int) -> list[str]:
-    """The days before `end`, oldest first."""
-    return [str(end - dt.timedelta(days=ago)) for ago in range(days, 0, -1)]

@@ -1,0 +1,35 @@
+"""spark-submit as a person calls it, in a process group of its own."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.processes import OwnerGuard
+from deploy.service import REPO, shell_variables
+from tests.e2e.product import Product
+
+
+def variables_of(product: Product) -> dict[str, str]:
+    """The environment of a shell that exported what `make up` prints."""
+    return {**os.environ, **shell_variables(product.home, product.servers.variables), **product.environment}
+
+
+@contextmanager
+def submitted(product: Product, *flags: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """spark-submit in a process group of its own, and its log."""
+    path = product.home / "job.log"
+    argv = ["spark-submit", "--master", "local[2]", "jobs/prod_discovery.py", *product.flags(*flags)]
+    variables = variables_of(product)
+    with path.open("wb") as log:
+        job = subprocess.Popen(argv, cwd=REPO, env=variables, stdout=log, stderr=log, start_new_session=True)
+        guard = OwnerGuard(job.pid)
+        try:
+            yield job, path
+        finally:
+            guard.release()
+            if job.poll() is None:
+                os.killpg(job.pid, signal.SIGKILL)
+                job.wait()

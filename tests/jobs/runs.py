@@ -1,0 +1,56 @@
+"""Runs in a folder, without servers: for the tests of what a stage does with its run."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any, cast
+
+from jobs.edges import Edges
+from jobs.manifest import Manifest, Request
+from jobs.run import Run
+from jobs.storage import Storage
+from publish.errors import LeaseLost
+from publish.lease import Lease
+from tests.features.world import AS_OF, settings
+
+RUN_ID = "20261116T030000Z-20261116-1"
+
+
+class FakeLease:
+    """A lease that is held until `lost`."""
+
+    lost = False
+
+    def check(self) -> None:
+        if self.lost:
+            raise LeaseLost("another run may be on its way")
+
+
+def manifest_of(**changes: Any) -> Manifest:
+    """The manifest of a run that has just been created."""
+    request = Request(
+        run_id=RUN_ID,
+        product="test",
+        as_of=AS_OF,
+        config_hash="c0ffee",
+        share_bp=2_500,
+        first=False,
+        publish_old=False,
+        overrides={"max_weight": "new app"},
+        trigger_id=None,
+    )
+    fields: dict[str, Any] = {
+        "request": request,
+        "started_by": "me@here",
+        "created_at": dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC),
+        "code_version": "abc",
+        "libraries": {"numpy": "2"},
+        "settings": settings().model_dump(mode="json"),
+    }
+    return Manifest(**{**fields, **changes})
+
+
+def run_in(home: Path, **changes: Any) -> tuple[Run, FakeLease]:
+    """A run below `home` that has no servers, and its lease."""
+    lease = FakeLease()
+    edges = cast("Edges", None)
+    return Run(settings(), Storage(str(home)), edges, cast("Lease", lease), manifest_of(**changes)), lease

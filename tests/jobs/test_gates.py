@@ -1,0 +1,63 @@
+"""A gate compares a run with the one that served when it was created, and keeps its report for the next."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from expectations.errors import GateFailed
+from expectations.report import ExpectationResult, GateReport
+from jobs.gates import BaselineMissing, baseline_of, pass_gate
+from tests.expectations.profiles import interaction_profile
+from tests.jobs.runs import RUN_ID, run_in
+
+BEFORE = "20261109T030000Z-20261109-1"
+
+
+def result(name: str, **changes: Any) -> ExpectationResult:
+    fields: dict[str, Any] = {"name": name, "observed": "1", "allowed": "0", "passed": True, "protected": False}
+    return ExpectationResult(**{**fields, **changes})
+
+
+REPORT = GateReport(
+    gate="interactions",
+    passed=True,
+    run=RUN_ID,
+    expectations=(
+        result("held"),
+        result("lifted", passed=False, overridden="new app"),
+        result("not asked", passed=False, skipped="first run"),
+    ),
+    profile=interaction_profile(),
+)
+
+
+def test_a_first_run_has_no_baseline(tmp_path: Path) -> None:
+    run, _ = run_in(tmp_path)
+    assert baseline_of(run, "interactions") is None
+
+
+def test_the_report_of_the_run_before_is_the_baseline(tmp_path: Path) -> None:
+    before, _ = run_in(tmp_path)
+    summary = pass_gate(before, lambda: REPORT)
+    assert summary == {"passed": 1, "failed": 0, "skipped": 1, "overridden": {"lifted": "new app"}}
+    now, _ = run_in(tmp_path, serving_before=RUN_ID)
+    assert baseline_of(now, "interactions") == REPORT.profile
+
+
+def test_the_report_of_a_gate_that_failed_is_kept_too(tmp_path: Path) -> None:
+    run, _ = run_in(tmp_path)
+    failed = REPORT.model_copy(update={"passed": False, "expectations": (result("broken", passed=False),)})
+
+    def judge() -> GateReport:
+        raise GateFailed(failed)
+
+    with pytest.raises(GateFailed, match="broken"):
+        pass_gate(run, judge)
+    assert GateReport.from_json(run.folder.read_bytes("gate_interactions.json").decode()) == failed
+
+
+def test_a_baseline_that_is_gone_stops_the_run(tmp_path: Path) -> None:
+    run, _ = run_in(tmp_path, serving_before=BEFORE)
+    with pytest.raises(BaselineMissing, match=rf"{BEFORE} serves.*gate_lists.json is not there.*DISCOVERY_HOME"):
+        baseline_of(run, "lists")

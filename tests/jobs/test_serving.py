@@ -1,0 +1,43 @@
+"""What follows when a run serves: the champion, and room in the work folder."""
+
+import itertools
+from pathlib import Path
+
+import redis
+
+from jobs.manifest import StageRecord, save_manifest
+from jobs.run import run_folder
+from jobs.serving import note_serving
+from jobs.storage import Storage
+from models.registry import Registry as ModelRegistry
+from models.registry import RunRecord
+from publish.control import Control
+from tests.features.world import settings
+from tests.jobs.runs import manifest_of
+from tests.publish.pushing import publish_directly
+
+_NUMBERS = itertools.count()
+
+
+def test_the_champion_is_the_run_and_old_folders_go(tmp_path: Path, redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    product = settings().model_copy(update={"product": f"noted_{next(_NUMBERS)}"})
+    home = Storage(str(tmp_path))
+    days = [f"202611{day:02d}T030000Z-202611{day:02d}-1" for day in range(1, 8)]
+    for run in days:
+        home.write_bytes(f"runs/{product.product}/{run}/x", b"")
+    home.write_bytes(f"runs/{product.product}/not-a-run/x", b"")
+    publish_directly(client, product.product, run=days[1], first=True)  # Redis still holds its lists
+    registry = ModelRegistry(f"sqlite:///{tmp_path}/mlflow.db")
+    logged = registry.log_run(RunRecord(product.product, days[6], "abc", "", {}, {}))
+    version = registry.register(product.product, logged, str(tmp_path), {})
+    record = StageRecord(
+        finished_at=manifest_of().created_at, seconds=1, peak_bytes={}, facts={"model": {"version": version}}
+    )
+    save_manifest(run_folder(home, product.product, days[6]), manifest_of().with_stage("train", record))
+
+    note_serving(product, home, Control.connect(client, product.product), registry, days[6])
+
+    assert registry.champion(product.product) == version
+    kept = sorted(path.name for path in (tmp_path / "runs" / product.product).iterdir())
+    assert kept == [days[1], *days[3:], "not-a-run"]

@@ -1,0 +1,56 @@
+"""A run's tables keep their contract and are written once."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from conf import contract
+from jobs.storage import NotFinished, Storage, StorageError
+from jobs.tables import Tables
+
+SCHEMA = contract.holdout("int64")
+
+
+@pytest.fixture
+def tables(spark: SparkSession, tmp_path: Path) -> Tables:
+    return Tables(spark, Storage(str(tmp_path)))
+
+
+def test_columns_are_those_of_the_contract(tables: Tables, spark: SparkSession, tmp_path: Path) -> None:
+    frame = spark.createDataFrame([("x", 0.5, 7, 1)], "extra string, weight double, source_id bigint, user_id bigint")
+    assert tables.write("holdout", frame, SCHEMA) == 1
+    assert Storage(str(tmp_path)).table("holdout").to_table().to_pylist() == [
+        {"user_id": 1, "source_id": 7, "weight": 0.5}
+    ]
+    assert tables.read("holdout").columns == SCHEMA.names
+
+
+@pytest.mark.parametrize("ddl", ["user_id int, source_id bigint, weight double", "user_id bigint, weight double"])
+def test_another_type_or_no_such_column_is_refused(tables: Tables, spark: SparkSession, ddl: str) -> None:
+    frame = spark.createDataFrame([], ddl)
+    with pytest.raises(StorageError, match=r"'holdout' does not keep its contract.*bigint"):
+        tables.write("holdout", frame, SCHEMA)
+    with pytest.raises(NotFinished):
+        tables.read("holdout")
+
+
+def test_a_finished_table_stays_and_an_unfinished_one_is_replaced(
+    tables: Tables, spark: SparkSession, tmp_path: Path
+) -> None:
+    ddl = "user_id bigint, source_id bigint, weight double"
+    (tmp_path / "holdout").mkdir()
+    (tmp_path / "holdout/part-9.parquet").write_bytes(b"of a killed attempt")
+    one = spark.createDataFrame([(1, 7, 0.5), (2, 7, 0.5)], ddl)
+    assert tables.write("holdout", one, SCHEMA) == 2
+    assert tables.write("holdout", one.limit(1), SCHEMA) == 2
+    assert tables.read("holdout").count() == 2
+
+
+def test_lists_of_a_run_fit_their_contract(tables: Tables, spark: SparkSession) -> None:
+    schema = contract.lists("string")
+    rows = pa.Table.from_pylist(
+        [{"user_id": "u", "source_ids": ["s"], "scores": [1.0], "personal": True}], schema=schema
+    )
+    assert tables.write("lists", spark.createDataFrame(rows), schema) == 1
