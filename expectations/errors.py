@@ -47,10 +47,10 @@ def _where(report: GateReport) -> str:
 def _advice(failed: tuple[ExpectationResult, ...]) -> str:
     liftable = [row.name for row in failed if not row.protected]
     protected = [row.name for row in failed if row.protected]
-    lines = ["Fix the input (or the code that made the table) and run again."]
+    lines = ["Fix the input (or the code that made the table) and start a new run."]
     if protected:
         lines.append(f"No override can lift {', '.join(protected)}.")
     if liftable:
         flags = " ".join(f"--override {name}=REASON" for name in liftable)
-        lines.append(f"If it is right as it is, say so with a reason: {flags}")
+        lines.append(f"If it is right as it is, say so with a reason in a new run (without --run-id): {flags}")
     return "\n".join(lines)

@@ -217,16 +217,21 @@ def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share
 
 
 def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
-    largest = Share.fraction(settings.rollout.max_manual_share)
+    """The share asked for, else the settings'; by hand at most `max_manual_share`, and never nobody."""
+    usual, largest = (Share.fraction(f) for f in (settings.rollout.share, settings.rollout.max_manual_share))
+    by_hand = arguments.trigger_id is None
     asked = arguments.audience_share
-    if arguments.trigger_id is not None:
-        return asked if asked is not None else Share.fraction(settings.rollout.share)
     if asked is None:
-        return min(largest, Share.fraction(settings.rollout.share))
-    if asked > largest:
+        asked = min(largest, usual) if by_hand else usual
+    if by_hand and asked > largest:
         raise ConfigError(
             f"--audience-share {asked} is more than a manual run may serve (rollout.max_manual_share = {largest}); "
             "give a smaller share, or let the scheduler start the run"
+        )
+    if asked == Share(0):
+        raise ConfigError(
+            "a share of 0 makes lists for nobody: see --audience-share, rollout.share and rollout.max_manual_share; "
+            "to stop serving, say `discovery share 0`"
         )
     return asked
 

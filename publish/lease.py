@@ -64,7 +64,8 @@ class Lease:
     ) -> Self:
         """The product's lease for `run`, which lapses `ttl` seconds after the last renewal; raises LeaseHeld.
 
-        Held for the same run, it is left over by a killed attempt and lapses soon: this tells `on_wait` once and waits.
+        Held for the same run, it is left over by a killed attempt: one of this host is taken over when its process is
+        gone; another one lapses soon, which this waits for, telling `on_wait` once.
         """
         deadline = time.monotonic() + ttl + 1
         told = False
@@ -76,6 +77,9 @@ class Lease:
                 lease._thread.start()
                 return lease
             holder, left = _current(client, keys)
+            if holder is not None and holder.run == run and _is_dead(holder):
+                _drop(client, keys, holder)  # a live one that only looks dead from here is fenced by its older token
+                continue
             if holder is not None and (holder.run != run or asked > deadline):
                 raise LeaseHeld(_refusal(keys, holder, left))
             if holder is not None and not told:
@@ -151,6 +155,24 @@ def _current(client: redis.Redis, keys: ProductKeys) -> tuple[Holder | None, flo
         return Holder.model_validate_json(raw), max(0, left) / 1_000
     except ValidationError:
         raise LeaseHeld(f"{keys.lease} holds something that is no lease; delete it if no run is on its way") from None
+
+
+def _is_dead(holder: Holder) -> bool:
+    # Whether the holder was a process of this host that is gone.
+    if holder.host != socket.gethostname():
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _drop(client: redis.Redis, keys: ProductKeys, holder: Holder) -> None:
+    with store_faults():
+        client.eval(_RELEASE, 1, keys.lease, holder.model_dump_json())
 
 
 def _refusal(keys: ProductKeys, holder: Holder, left: float) -> str:

@@ -51,7 +51,6 @@ def serving(product: Product) -> str:
         (0.25, 0.1, ["--audience-share", "0.2"], 2_000),
         (0.25, 1.0, ["--trigger-id", "scheduled__1"], 10_000),  # the scheduler may serve everybody
         (0.25, 1.0, ["--trigger-id", "scheduled__1", "--audience-share", "0.5"], 5_000),
-        (0.0, 1.0, ["--audience-share", "0"], 0),
     ],
 )
 def test_the_share_of_a_run(named: Named, largest: float, usual: float, flags: list[str], share: int) -> None:
@@ -62,6 +61,21 @@ def test_the_share_of_a_run(named: Named, largest: float, usual: float, flags: l
     assert request.share_bp == share
     assert request.scheduled == ("--trigger-id" in flags)
     assert f"{Share(share)} of the audience" in ended.log
+
+
+@pytest.mark.parametrize(
+    ("largest", "flags"),
+    [
+        (0.25, ["--audience-share", "0"]),  # by hand
+        (0.0, []),  # no manual runs at all
+        (0.25, ["--trigger-id", "scheduled__1", "--audience-share", "0"]),
+    ],
+)
+def test_a_share_of_nobody_is_refused(named: Named, largest: float, flags: list[str]) -> None:
+    product = named("nobody").change({"rollout": {"max_manual_share": largest}})
+    ended = product.run(*AS_OF, "--first", *flags, work=nothing)
+    assert ended.code == 2
+    assert "makes lists for nobody" in ended.log
 
 
 def test_the_first_run_must_be_said_and_no_other(named: Named) -> None:

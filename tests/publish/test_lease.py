@@ -1,5 +1,8 @@
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
@@ -48,6 +51,21 @@ def test_it_is_renewed_for_as_long_as_it_is_held(clean_redis: redis.Redis) -> No
         lease.check()
         assert clean_redis.pttl(KEYS.lease) > 0
     assert clean_redis.get(KEYS.lease) is None
+
+
+def test_an_attempt_whose_process_is_gone_is_taken_over_at_once(clean_redis: redis.Redis, redis_url: str) -> None:
+    dies = (
+        "import os, sys; from publish.clients import redis_client; from publish.keys import ProductKeys; "
+        "from publish.lease import Lease; Lease.acquire(redis_client(sys.argv[1]), ProductKeys('groups'), 'r1'); "
+        "os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", dies, redis_url], check=False, cwd=Path(__file__).parents[2])
+    with pytest.raises(LeaseHeld, match="run r1"):
+        Lease.acquire(clean_redis, KEYS, "r2")  # another run waits until it lapses
+    told: list[str] = []
+    with Lease.acquire(clean_redis, KEYS, "r1", on_wait=told.append) as lease:
+        lease.check()
+    assert told == []
 
 
 def test_a_killed_attempt_of_the_same_run_is_waited_for(clean_redis: redis.Redis) -> None:
