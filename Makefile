@@ -1,6 +1,7 @@
 # One command each. `make demo` and `make test` make the environment themselves.
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
+CONFIG ?= conf/prod_discovery.yml
 REQUIREMENTS := deploy/requirements
 PACKAGES := conf features models expectations publish jobs deploy benchmarks
 
@@ -22,7 +23,7 @@ env: .venv/.ready .venv-airflow/.ready ## .venv for the job and .venv-airflow fo
 
 .venv/.ready: $(REQUIREMENTS)/bootstrap.txt $(REQUIREMENTS)/dev.txt setup.cfg pyproject.toml
 	@$(PYTHON) deploy/prerequisites.py
-	@echo "making .venv (a minute, about 1 GB) …"
+	@echo "making .venv (a minute, about 1 GB) …" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/bootstrap.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(REQUIREMENTS)/dev.txt
@@ -30,7 +31,7 @@ env: .venv/.ready .venv-airflow/.ready ## .venv for the job and .venv-airflow fo
 	@touch $@
 
 .venv-airflow/.ready: .venv/.ready $(REQUIREMENTS)/airflow.txt
-	@echo "making .venv-airflow …"
+	@echo "making .venv-airflow …" >&2
 	@test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
 	@$(BIN)/uv pip sync --quiet --python .venv-airflow/bin/python --require-hashes $(REQUIREMENTS)/airflow.txt
 	@touch $@
@@ -38,11 +39,11 @@ env: .venv/.ready .venv-airflow/.ready ## .venv for the job and .venv-airflow fo
 demo: .venv/.ready ## the whole chain on a generated world: real Kafka, Redis and Spark
 	@exec $(BIN)/python -m deploy.demo
 
-up: .venv/.ready ## start broker, Redis and loader, and leave them running
-	@exec $(BIN)/python -m deploy.service up
+up: .venv/.ready ## start broker, Redis and the loader of CONFIG, and leave them running
+	@exec $(BIN)/python -m deploy.service up --config $(CONFIG)
 
 down: ## stop what `make up` started
-	@exec $(BIN)/python -m deploy.service down
+	@test ! -x $(BIN)/python || exec $(BIN)/python -m deploy.service down
 
 test: env ## every test, on the real broker and the real Redis, and the DAG tests in the Airflow environment
 	$(BIN)/python -m pytest
@@ -74,5 +75,5 @@ pins: .venv/.ready ## compile the requirement files anew
 proto: .venv/.ready ## generate the protobuf code anew
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. publish/lists.proto
 
-clean: down ## remove both environments and the work folder
-	rm -rf .venv .venv-airflow work
+clean: down ## stop what runs and remove both environments; the work folder stays
+	rm -rf .venv .venv-airflow dist

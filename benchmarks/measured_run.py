@@ -39,7 +39,7 @@ def measure_run(home: Path, product: Product, as_of: str, *, maxmemory: str = "4
     """Runs the weekly job on the datasets below `home`; its log is in `home/job.log`; raises ChainFailed."""
     settings = load_settings(product.config, product.overlays)
     with LocalStack(home, fast_start=False, maxmemory=maxmemory) as stack:
-        environment = {**os.environ, **shell_variables(home, stack.environment())}
+        environment = {**os.environ, **shell_variables(home, stack.environment(), product.config)}
         with running_loader(product, environment, home / "loader.log") as pid, _peak_of(pid) as peak:
             command = job_command(product, "--as-of", as_of, "--first", "--trigger-id", "benchmark")
             run_job(command, environment, home / "job.log")

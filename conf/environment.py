@@ -19,8 +19,8 @@ class Environment(BaseModel):
     """KAFKA_BOOTSTRAP_SERVERS."""
     redis: SecretStr | None
     """REDIS_URL."""
-    mlflow: SecretStr
-    """MLFLOW_TRACKING_URI; default: SQLite in the work folder."""
+    mlflow: SecretStr | None
+    """MLFLOW_TRACKING_URI; default: SQLite in the work folder, where that is a local one."""
 
     @classmethod
     def read(cls) -> "Environment":
@@ -32,8 +32,17 @@ class Environment(BaseModel):
             home=home,
             kafka=_secret("KAFKA_BOOTSTRAP_SERVERS"),
             redis=_secret("REDIS_URL"),
-            mlflow=_secret("MLFLOW_TRACKING_URI") or SecretStr(f"sqlite:///{home}/mlflow.db"),
+            mlflow=_secret("MLFLOW_TRACKING_URI") or _sqlite(home),
         )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the work folder is a folder of this machine."""
+        return "://" not in self.home or self.home.startswith("file://")
+
+    def need_mlflow(self) -> str:
+        """The tracking store; raises ConfigError when it is not set and the work folder cannot hold one."""
+        return _needed(self.mlflow, "MLFLOW_TRACKING_URI", "the MLflow server, e.g. http://127.0.0.1:5000")
 
     def need_kafka(self) -> str:
         """The broker's address; raises ConfigError when it is not set."""
@@ -42,6 +51,10 @@ class Environment(BaseModel):
     def need_redis(self) -> str:
         """The address of the online store; raises ConfigError when it is not set."""
         return _needed(self.redis, "REDIS_URL", "the online store, e.g. redis://127.0.0.1:6379/0")
+
+
+def _sqlite(home: str) -> SecretStr | None:
+    return None if "://" in home else SecretStr(f"sqlite:///{home}/mlflow.db")
 
 
 def _secret(name: str) -> SecretStr | None:

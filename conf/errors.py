@@ -1,7 +1,8 @@
 """The root of every error this product raises on purpose.
 
-    DiscoveryError            exit code 1: what, where, what to do
-    ├── ConfigError           exit code 2: the YAML, the command line or the environment is wrong
+    DiscoveryError            exit code 1: what, where, what to do; trying again may help
+    ├── Refused               exit code 2: trying again meets the same input and is refused again
+    │   └── ConfigError       the YAML, the command line or the environment is wrong
     └── NotYet                exit code 75: come back later (the scheduler retries)
 
 Each room draws a tree of its own below these.
@@ -14,10 +15,14 @@ class DiscoveryError(Exception):
     exit_code = 1
 
 
-class ConfigError(DiscoveryError):
-    """The configuration, the command line or the environment cannot be used as it is."""
+class Refused(DiscoveryError):
+    """The input, as it is, must not or cannot be used; only a change of it helps."""
 
     exit_code = 2
+
+
+class ConfigError(Refused):
+    """The configuration, the command line or the environment cannot be used as it is."""
 
 
 class NotYet(DiscoveryError):

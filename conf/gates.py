@@ -27,7 +27,7 @@ class InteractionGate(Strict):
 
 
 class ListGate(Strict):
-    """Gate 2: the lists. What a list must never hold is not a limit and cannot be overridden."""
+    """Gate 2: the lists and the fallback list. What a list must never hold is not a limit and cannot be overridden."""
 
     min_length_share: float = Field(default=0.5, ge=0, le=1)
     """Share of the lists that are full (n long), at least; ignored where the catalogue is smaller than n."""

@@ -111,8 +111,8 @@ class PublishSettings(Strict):
     """Hours that the topic keeps its messages; at least four runs, so that Redis can be rebuilt."""
     load_deadline_seconds: int = Field(default=3600, ge=1)
     """Seconds from BEGIN until the run must serve; then it is FAILED."""
-    stall_seconds: int = Field(default=120, ge=1)
-    """Seconds without any progress of a load until it is FAILED."""
+    stall_seconds: int = Field(default=900, ge=1)
+    """Seconds without any progress of a load until it is FAILED; more than a scheduler waits before it retries."""
     delivery_timeout_seconds: int = Field(default=120, ge=1)
     """Seconds within which the broker must acknowledge a record."""
 

@@ -34,7 +34,7 @@ def main() -> int:
         _say("starting Kafka and Redis")
         with LocalStack(home) as stack:
             summary = _world(home)
-            environment = {**os.environ, **shell_variables(home, stack.environment())}
+            environment = {**os.environ, **shell_variables(home, stack.environment(), PRODUCT.config)}
             with running_loader(PRODUCT, environment, home / "loader.log"):
                 run = _run_job(PRODUCT, environment, home)
             report(Demo(home, PRODUCT, run, summary, stack.environment()["REDIS_URL"]))

@@ -3,7 +3,8 @@
     python -m deploy.demo_world OUT [--users N] [--sources N] [--days N] [--as-of DAY] [--events N] [--ids KIND]
 
 Below OUT lie the datasets that `conf/prod_discovery.yml` reads, and `_truth/` (see `deploy/demo_truth.py`), with the
-world itself as `world.json`. One day of events is in memory at a time. Errors are `deploy.demo_truth.WorldError`.
+world itself as `world.json`. Snapshots tell the state in the evening of the last day, and of the last one that a recipe
+judged on two days may know. One day of events is in memory at a time. Errors are `deploy.demo_truth.WorldError`.
 """
 
 import argparse
@@ -34,6 +35,7 @@ Progress = Callable[[dt.date, int], None]
 
 _WEEK = (0.90, 0.88, 0.88, 0.92, 1.05, 1.25, 1.20)  # Monday to Sunday
 _DAY_US = 86_400_000_000
+_STATES = (3, 1)  # days before `as_of` in whose evenings snapshots are taken
 _UNKNOWN_CATEGORY = 0.02  # share of the sources without one
 _UTC = pa.timestamp("us", tz="UTC")
 _EPOCH = dt.date(1970, 1, 1)
@@ -72,16 +74,20 @@ def _write_world(folder: Path, world: World, progress: Progress) -> int:
     population = plant(world, rng)
     population.truth.save(folder / "_truth")
     subscriptions = first_subscriptions(population, rng)
+    evenings = {world.days - ago for ago in _STATES}
+    states: dict[int, Indices] = {}
     rhythm = np.array([_WEEK[(world.first_day.weekday() + day) % 7] for day in range(world.days)])
     for day, count in enumerate(world.events * rhythm / rhythm.sum()):
         date, rng = world.first_day + dt.timedelta(days=day), default_rng([world.seed, 1 + day])
         today = draw_day(population, subscriptions, day, count, rng)
         subscriptions = today.subscriptions
+        if day in evenings:
+            states[day] = subscriptions
         for name, happened in today.datasets.items():
             _write_partition(folder / name, date, _event_table(population, happened, date, rng))
             written += len(happened.pairs)
         progress(date, written)
-    _write_snapshots(folder, world, population, subscriptions)
+    _write_states(folder, world, population, states)
     return written
 
 
@@ -93,19 +99,31 @@ def _event_table(population: Population, happened: Happened, date: dt.date, rng:
     return _pair_table(population, happened.pairs).append_column("event", names).append_column("ts", _times(moments))
 
 
-def _write_snapshots(folder: Path, world: World, population: Population, subscriptions: Indices) -> None:
-    rng, last_day = default_rng([world.seed, 1 + world.days]), world.as_of - dt.timedelta(days=1)
-    tables = {
-        "subscriptions": _pair_table(population, subscriptions),
-        "blocks": _pair_table(population, draw_blocks(population, subscriptions, rng)),
-        "sources": _source_table(world, population, rng),
-        "audience": pa.table({"user_id": population.truth.user_ids}),
-    }
-    for name, table in tables.items():
-        _write_partition(folder / name, last_day, table)
+def _write_states(folder: Path, world: World, population: Population, states: dict[int, Indices]) -> None:
+    """Writes what held in the evening of each day in `states` (day → who followed whom), the last one included."""
+    rng, newest = default_rng([world.seed, 1 + world.days]), states[world.days - 1]
+    blocks, sources = draw_blocks(population, newest, rng), _source_table(world, population, rng)
+    blocked = rng.integers(0, world.days, len(blocks))  # the day on which a user did it
+    for day, subscriptions in states.items():
+        blocks_then = blocks[(blocked <= day) & ~np.isin(blocks, subscriptions)]
+        tables = {
+            "subscriptions": _pair_table(population, subscriptions),
+            "blocks": _pair_table(population, blocks_then),
+            "sources": _sources_in_the_evening(sources, population, day),
+            "audience": pa.table({"user_id": population.truth.user_ids}),
+        }
+        for name, table in tables.items():
+            _write_partition(folder / name, world.first_day + dt.timedelta(days=day), table)
+
+
+def _sources_in_the_evening(sources: pa.Table, population: Population, day: int) -> pa.Table:
+    """The sources that were there on the `day`-th day, as they were in its evening."""
+    status = pa.array(["closed", "active"]).take((population.closed > day).astype(np.int64))
+    return sources.set_column(1, "status", status).filter(pa.array(population.born <= day))
 
 
 def _source_table(world: World, population: Population, rng: Generator) -> pa.Table:
+    """Every source that ever lived, as it was in the end."""
     truth, count = population.truth, population.sources
     created = (population.born + (world.first_day - _EPOCH).days) * _DAY_US + rng.integers(0, _DAY_US, count)
     category = np.where(rng.random(count) < _UNKNOWN_CATEGORY, len(CATEGORIES), population.category)

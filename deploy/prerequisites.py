@@ -1,5 +1,6 @@
 """What must be on the machine before anything is installed: Python 3.11 and Java 17. Standard library only."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,6 +13,12 @@ def main() -> int:
         found = ".".join(str(part) for part in sys.version_info[:2])
         sys.stderr.write(
             f"Python 3.11 or newer is needed, this is {found}; install one and run: make PYTHON=python3.11 …\n"
+        )
+        return 1
+    if sys.version_info >= (3, 13) and not (shutil.which("cc") and shutil.which("make")):
+        sys.stderr.write(
+            "For Python 3.13 and newer there is no ready-made Redis server among the packages: it is built when it is "
+            "installed, which needs a C compiler and make; install them, or run: make PYTHON=python3.12 …\n"
         )
         return 1
     try:

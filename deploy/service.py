@@ -12,8 +12,10 @@ from deploy.demo_world import World, generate
 from deploy.java import find_java
 from deploy.local_stack import down, running_environment, start_detached, up
 
+DEFAULT = Path("conf/prod_discovery.yml")
 
-def shell_variables(home: Path, servers: dict[str, str]) -> dict[str, str]:
+
+def shell_variables(home: Path, servers: dict[str, str], config: Path) -> dict[str, str]:
     """What spark-submit and `discovery` need, with the addresses in `servers`."""
     python = str(Path(sys.executable).absolute())
     java = find_java().program.resolve()
@@ -21,6 +23,7 @@ def shell_variables(home: Path, servers: dict[str, str]) -> dict[str, str]:
         **servers,
         "MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db",
         "DISCOVERY_HOME": str(home),
+        "DISCOVERY_CONFIG": str(config.absolute()),
         "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
         "PYSPARK_PYTHON": python,
         "PYSPARK_DRIVER_PYTHON": python,
@@ -40,9 +43,10 @@ def start(home: Path, config: Path) -> None:
         _say(f"generating the demo world in {home / 'data'} …")
         summary = generate(home / "data", World())
         _say(f"  {summary.users:,} users · {summary.sources:,} sources · {summary.events:,} events")
-    variables = shell_variables(home, running_environment(home))
+    variables = shell_variables(home, running_environment(home), config)
     loader = [sys.executable, "-m", "jobs.cli", "load", "--config", str(config)]
-    entry = start_detached(home, "loader", loader, variables, home / "loader.log")
+    name = "loader" if config.stem == DEFAULT.stem else f"loader-{config.stem}"  # each product has its own
+    entry = start_detached(home, name, loader, variables, home / f"{name}.log")
     _say(f"broker, Redis and loader run (loader's log: {entry.log}); stop them with `make down`\n")
     for name, value in variables.items():
         sys.stdout.write(f'export {name}="{value.replace(os.environ["PATH"], "$PATH")}"\n')
@@ -60,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.service", description="A lasting local stack.")
     parser.add_argument("command", choices=["up", "down"])
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("DISCOVERY_HOME", "work")))
-    parser.add_argument("--config", type=Path, default=Path("conf/prod_discovery.yml"))
+    parser.add_argument("--config", type=Path, default=DEFAULT, help="the product whose loader to start")
     arguments = parser.parse_args(argv)
     home = arguments.home.absolute()
     try:

@@ -1,6 +1,6 @@
 """What goes wrong at a gate.
 
-DiscoveryError
+Refused                         exit code 2
 └── ExpectationsError
     ├── GateFailed              an expectation failed, raised or hung; holds the report
     ├── MeasureError            a table cannot be measured at all; reported as a failed gate
@@ -8,11 +8,11 @@ DiscoveryError
     └── OverrideRefused         also a ConfigError (exit code 2): an override of what does not exist or cannot be lifted
 """
 
-from conf.errors import ConfigError, DiscoveryError
+from conf.errors import ConfigError, Refused
 from expectations.report import ExpectationResult, GateReport, table
 
 
-class ExpectationsError(DiscoveryError):
+class ExpectationsError(Refused):
     """A gate did not let the run pass."""
 
 

@@ -12,28 +12,38 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as fn
 
 from conf.contract import EXCLUSION_REASONS
-from expectations.profiles import ListProfile
+from expectations.fallback_profile import measure_fallback
+from expectations.profiles import FallbackList, ListProfile
 from expectations.schema import columns_of
 
 _COLUMNS = ("user_id", "source_ids", "scores", "personal")
 
 
 def measure_lists(
-    lists: DataFrame, exclusions: DataFrame, sources: DataFrame, *, n: int, expected_users: int, share_bp: int
+    lists: DataFrame,
+    exclusions: DataFrame,
+    sources: DataFrame,
+    *,
+    fallback: FallbackList,
+    n: int,
+    expected_users: int,
+    share_bp: int,
 ) -> ListProfile:
     """The profile of `lists` against `exclusions` and `sources` (contract tables); raises MeasureError if columns lack.
 
-    `expected_users`: users who should have a personal list, i.e. with interactions, in the audience and in the share.
+    `fallback`: the list that will be announced for users without a row. `expected_users`: users who should have a
+    personal list, i.e. with interactions, in the audience and in the share.
     """
     columns = columns_of(lists, _COLUMNS)
     own = _first(lists.join(_per_user(exclusions), "user_id", "left").agg(*_rows(n)))
-    held = _first(_per_source(lists, sources).agg(*_catalogue()))
+    held = _first(_per_source(lists, sources).agg(*_catalogue(fallback)))
     return ListProfile(
         columns=columns,
         n=n,
         share_bp=share_bp,
         expected_users=expected_users,
         nulls={name: own.pop(f"null_{name}") for name in _COLUMNS},
+        fallback=measure_fallback(fallback, set(held.pop("eligible_fallback"))),
         excluded={reason: own.pop(f"excluded_{reason}") for reason in EXCLUSION_REASONS},
         **own,
         **held,
@@ -110,11 +120,13 @@ def _per_source(lists: DataFrame, sources: DataFrame) -> DataFrame:
     return counts.where("source_id is not null").join(known, "source_id", "full")  # null entries are counted elsewhere
 
 
-def _catalogue() -> list[Column]:
+def _catalogue(fallback: FallbackList) -> list[Column]:
     eligible = fn.expr("eligible <=> true")  # a source that is not in the sources is not eligible
+    in_fallback = fn.col("source_id").isin(list(fallback.source_ids))
     return [
         fn.coalesce(fn.sum(fn.when(~eligible, fn.col("entries"))), fn.lit(0)).alias("ineligible"),
         fn.count_if(eligible).alias("eligible_sources"),
         fn.count_if(eligible & (fn.col("entries") > 0)).alias("listed_sources"),
         fn.coalesce(fn.max("personal_entries"), fn.lit(0)).alias("most_frequent"),
+        fn.collect_set(fn.when(eligible & in_fallback, fn.col("source_id"))).alias("eligible_fallback"),
     ]

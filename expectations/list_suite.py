@@ -4,7 +4,7 @@ from conf import contract
 from conf.contract import EXCLUSION_REASONS, IdKind
 from conf.gates import ListGate
 from expectations.checks import FIRST_RUN, Between, Check, Skip, at_least, change, none_of, ratio, same_columns
-from expectations.profiles import ListProfile
+from expectations.profiles import FallbackProfile, ListProfile
 
 _CONCENTRATION_FROM = 100
 """Eligible sources from which on a source that nearly every list holds is suspicious."""
@@ -25,6 +25,7 @@ def list_checks(
     return [
         *_contract(profile, ids),
         *_forbidden(profile),
+        *_fallback(profile.fallback),
         _full(profile, limits),
         *_coverage(profile, limits),
         _concentration(profile, limits),
@@ -55,6 +56,23 @@ def _forbidden(profile: ListProfile) -> list[Check]:
         for reason in EXCLUSION_REASONS
     ]
     return [*excluded, none_of("no_ineligible_source", profile.ineligible)]
+
+
+def _fallback(found: FallbackProfile | None) -> list[Check]:
+    counts: tuple[int | None, ...] = (None,) * 4  # what was not measured fails
+    scores = ""
+    if found is not None:
+        unsound = found.mismatched + found.non_finite + found.ascending
+        counts = (found.sources, found.ineligible, found.duplicates, unsound)
+        scores = (
+            f"{found.mismatched:,} missing or too many, {found.non_finite:,} not finite, {found.ascending:,} ascending"
+        )
+    return [
+        at_least("fallback_not_empty", counts[0], 1, "count"),
+        Between("fallback_eligible", counts[1], high=0, unit="count"),
+        Between("fallback_no_duplicates", counts[2], high=0, unit="count"),
+        Between("fallback_finite_descending_scores", counts[3], high=0, unit="count", detail=scores),
+    ]
 
 
 def _full(profile: ListProfile, limits: ListGate) -> Check:

@@ -1,10 +1,12 @@
 """What the gates look at: the measured numbers of one table, frozen and JSON-able, so that the next run can compare.
 
-Spark-free; `interaction_profile.py` and `list_profile.py` measure them. Numbers that do not exist (the mean of no rows)
-are None, and every expectation on None fails.
+Spark-free; `interaction_profile.py`, `list_profile.py` and `fallback_profile.py` measure them. Numbers that do not
+exist (the mean of no rows) are None, and every expectation on None fails.
 """
 
 import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -56,6 +58,33 @@ class InteractionProfile(Strict):
     """Latest last event of an interaction, UTC."""
 
 
+@dataclass(frozen=True)
+class FallbackList:
+    """What everybody without a list is served, as it will be announced: sources best first, at most a few hundred."""
+
+    source_ids: Sequence[int | str | None]
+    """As in the sources; a null is not eligible."""
+    scores: Sequence[float]
+    """One per source, descending."""
+
+
+class FallbackProfile(Strict):
+    """The fallback list of one run; counts are of its entries."""
+
+    sources: int
+    """Entries."""
+    ineligible: int
+    """Entries whose source is not eligible or not in the sources."""
+    duplicates: int
+    """Entries beyond the first of their source."""
+    mismatched: int
+    """Scores too many or too few."""
+    non_finite: int
+    """Scores that are NaN or infinite."""
+    ascending: int
+    """Finite scores above the finite one before them."""
+
+
 class ListProfile(Strict):
     """The lists of one run, over all rows. Counts are exact; a source that a list holds twice counts once, except in
     lengths."""
@@ -104,3 +133,5 @@ class ListProfile(Strict):
     """Distinct eligible sources in the lists."""
     most_frequent: int
     """Personal lists that hold the source which most of them hold."""
+    fallback: FallbackProfile | None = None
+    """The fallback list; None in reports from before it was measured, and every expectation on None fails."""

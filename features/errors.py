@@ -1,6 +1,6 @@
 """What can be wrong with the input of a run.
 
-FeaturesError
+FeaturesError(Refused)      exit code 2
 ├── MissingDatasetError     the dataset's folder is not there
 ├── BrokenPartitionError    a file is truncated or not Parquet, or a partition holds what it must not
 ├── MissingDaysError        days of a window are missing, unfinished or empty
@@ -11,10 +11,10 @@ FeaturesError
 └── UnknownEventsError      event names that are neither weighted nor ignored
 """
 
-from conf.errors import DiscoveryError, NotYet
+from conf.errors import NotYet, Refused
 
 
-class FeaturesError(DiscoveryError):
+class FeaturesError(Refused):
     """The input cannot be turned into features."""
 
 

@@ -3,6 +3,7 @@
 spark-submit jobs/build_features.py --config conf/prod_discovery.yml --as-of 2026-11-16
 """
 
+import json
 import sys
 
 from conf import contract
@@ -15,9 +16,13 @@ from features.build import build_features as features_of
 from jobs.catalog import SparkCatalog
 from jobs.entry import enter
 from jobs.gates import baseline_of, need_baselines, pass_gate
-from jobs.log import timed
+from jobs.log import tell, timed
 from jobs.run import Run
 from jobs.stage import Facts, stage
+
+INPUTS = "inputs.json"
+"""What the tables of this stage are made of."""
+TABLES = ("interactions", "exclusions", "sources", "train_interactions", "train_exclusions", "holdout", "audience")
 
 
 @stage("features")
@@ -25,10 +30,23 @@ def build_features(run: Run) -> Facts:
     """Writes what features/ makes of the datasets into the run's folder and passes gate 1."""
     need_baselines(run)
     features = features_of(run.settings, run.as_of, SparkCatalog(lambda: run.spark, run.data, run.partials))
+    _begin(run, features)
     rows = _write(run, features)
     features.release()
     inputs = [record.model_dump(mode="json") for record in features.inputs]
     return {"rows": rows, "inputs": inputs, "gate": pass_gate(run, lambda: _judge(run))}
+
+
+def _begin(run: Run, features: Features) -> None:
+    """Notes the inputs before the first table; tables that a former attempt made of other inputs go."""
+    fields = {"partials_reused", "partials_rebuilt"}
+    inputs = [record.model_dump(mode="json", exclude=fields) for record in features.inputs]
+    said = json.dumps(inputs, indent=1).encode()
+    if run.folder.exists(INPUTS) and run.folder.read_bytes(INPUTS) != said:
+        tell("features", "the datasets changed since the former attempt: its tables are made anew")
+        for table in TABLES:
+            run.folder.delete(table)
+    run.folder.write_bytes(INPUTS, said)
 
 
 def _write(run: Run, features: Features) -> dict[str, int]:

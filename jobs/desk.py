@@ -10,10 +10,10 @@ import redis
 
 from conf.contract import UserId
 from conf.environment import Environment
-from conf.errors import ConfigError, DiscoveryError
+from conf.errors import ConfigError
 from conf.load import load_settings
 from conf.settings import Settings
-from jobs.log import log, tell
+from jobs.log import tell
 from jobs.serving import note_serving
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry
@@ -70,11 +70,8 @@ class Desk:
 
     def note_serving(self, run: str) -> None:
         """Notes in the registry and the work folder that the run serves; what serves does not depend on it."""
-        registry = ModelRegistry(self.environment.mlflow.get_secret_value())
-        try:
-            note_serving(self.settings, Storage(self.environment.home), self.control, registry, run)
-        except DiscoveryError as error:
-            log.warning("warning   run %s serves, but that could not be noted everywhere: %s", run, error)
+        registry = ModelRegistry(self.environment.need_mlflow())
+        note_serving(self.settings, Storage(self.environment.home), self.control, registry, run)
 
     def load(self, stop: threading.Event, metrics_port: int | None) -> None:
         """Runs the loader until `stop`; raises what keeps it from starting."""

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 import redis
 
 from conf.environment import Environment
-from conf.errors import DiscoveryError
+from conf.errors import ConfigError, Refused
 from conf.settings import Settings
 from jobs.log import tell
 from jobs.manifest import Request
 from jobs.storage import Storage, StorageError
 from models.registry import Registry as ModelRegistry
 from publish.capacity import check_store
-from publish.clients import check_broker, redis_client
+from publish.clients import check_broker, group_size, redis_client
 from publish.keys import ProductKeys
 from publish.lease import Lease
 from publish.pointer import PointerStore
 from publish.registry import Registry as RunRegistry
 
 
-class OlderThanServing(DiscoveryError):
+class OlderThanServing(Refused):
     """The run's day is before that of the run that serves."""
 
 
@@ -65,8 +65,11 @@ def open_edges(settings: Settings, environment: Environment, home: Storage) -> E
     client = redis_client(redis_url)
     check_store(client)
     check_broker(bootstrap)
-    registry = ModelRegistry(environment.mlflow.get_secret_value())
+    registry = ModelRegistry(environment.need_mlflow())
     registry.check()
+    _check_registrable(environment)
+    if group_size(bootstrap, ProductKeys(settings.product).loader_group) == 0:
+        tell("run", f"no loader of {settings.product} runs yet; start one, or the run cannot serve: discovery load")
     return Edges(
         product=settings.product,
         bootstrap=bootstrap,
@@ -75,6 +78,14 @@ def open_edges(settings: Settings, environment: Environment, home: Storage) -> E
         runs=RunRegistry(client, settings.product),
         pointers=PointerStore(client, settings.product),
     )
+
+
+def _check_registrable(environment: Environment) -> None:
+    if environment.is_local and environment.need_mlflow().startswith(("http://", "https://")):
+        raise ConfigError(
+            "MLFLOW_TRACKING_URI names a server, and a server registers only factors that it can reach itself: set "
+            "DISCOVERY_HOME to a URI (an object store, HDFS), or leave MLFLOW_TRACKING_URI unset"
+        )
 
 
 def _check_writable(home: Storage) -> None:

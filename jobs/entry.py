@@ -12,8 +12,9 @@ from conf.errors import DiscoveryError
 from jobs.arguments import parse_arguments
 from jobs.dry_run import dry_run
 from jobs.log import log, start_logging
+from jobs.opening import open_run
 from jobs.orphan import end_with_spark_submit
-from jobs.run import Run, open_run
+from jobs.run import Run
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk, the quota of the user, or the largest file that the system allows."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from conf.errors import DiscoveryError
+from conf.errors import Refused
 from expectations.errors import GateFailed
 from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import Gate, GateReport
@@ -11,7 +11,7 @@ from jobs.log import tell
 from jobs.run import Run, run_folder
 
 
-class BaselineMissing(DiscoveryError):
+class BaselineMissing(Refused):
     """The folder of the run that serves is gone, and with it what this run must be compared with."""
 
 

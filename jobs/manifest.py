@@ -38,6 +38,7 @@ class StageRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     finished_at: dt.datetime
+    code_version: str
     seconds: float
     peak_bytes: dict[str, int]
     """Peak resident bytes while it ran: `jvm`, `driver` (Python), `workers` (Python, all together)."""

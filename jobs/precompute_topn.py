@@ -3,7 +3,9 @@
 spark-submit jobs/precompute_topn.py --config conf/prod_discovery.yml --as-of 2026-11-16 --run-id ID
 """
 
+import hashlib
 import json
+import math
 import sys
 
 from pyspark.sql import DataFrame
@@ -11,7 +13,7 @@ from pyspark.sql import DataFrame
 from conf import contract
 from expectations.gate import check_lists
 from expectations.list_profile import measure_lists
-from expectations.profiles import ListProfile
+from expectations.profiles import FallbackList, ListProfile
 from expectations.report import GateReport
 from jobs.entry import enter
 from jobs.gates import baseline_of, pass_gate
@@ -29,24 +31,31 @@ def precompute_topn(run: Run) -> Facts:
     """Writes the lists and the fallback list into the run's folder and passes gate 2."""
     sources = run.folder.table("sources").to_table()
     fallback = fallback_list(sources, run.settings.lists.fallback_size)
-    _keep_fallback(run, fallback)
+    sha256 = _keep_fallback(run, fallback)
     users = served_users(run)
     with timed("topn", "lists") as notes:
         rows = run.tables.write("lists", lists_of(run, "", sources, fallback, users), contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
-    return {"rows": {"lists": rows, "fallback": len(fallback)}, "gate": pass_gate(run, lambda: _judge(run, users))}
+    return {
+        "rows": {"lists": rows, "fallback": len(fallback)},
+        "fallback_sha256": sha256,
+        "gate": pass_gate(run, lambda: _judge(run, users, fallback)),
+    }
 
 
-def _keep_fallback(run: Run, fallback: Fallback) -> None:
+def _keep_fallback(run: Run, fallback: Fallback) -> str:
+    """Writes the fallback list and gives its SHA-256, which the push compares: what gate 2 saw is what is published."""
     content = {"source_ids": fallback.source_ids.to_pylist(), "scores": fallback.scores.tolist()}
-    run.folder.write_bytes(FALLBACK, json.dumps(content).encode())
+    written = json.dumps(content).encode()
+    run.folder.write_bytes(FALLBACK, written)
+    return hashlib.sha256(written).hexdigest()
 
 
-def _judge(run: Run, users: DataFrame | None) -> GateReport:
+def _judge(run: Run, users: DataFrame | None, fallback: Fallback) -> GateReport:
     ratio, skipped = _quality(run.manifest.fact("train", "judged"))
     baseline = baseline_of(run, "lists")
     return check_lists(
-        lambda: _measure(run, users),
+        lambda: _measure(run, users, fallback),
         run.settings.gates,
         baseline if isinstance(baseline, ListProfile) else None,
         run.manifest.request.overrides,
@@ -58,18 +67,24 @@ def _judge(run: Run, users: DataFrame | None) -> GateReport:
     )
 
 
-def _measure(run: Run, users: DataFrame | None) -> ListProfile:
+def _measure(run: Run, users: DataFrame | None, fallback: Fallback) -> ListProfile:
     modelled = run.tables.read("user_factors").select("user_id")
     expected = modelled if users is None else modelled.join(users, "user_id", "left_semi")
     tables = [run.tables.read(name) for name in ("lists", "exclusions", "sources")]
-    return measure_lists(*tables, n=run.settings.lists.n, expected_users=expected.count(), share_bp=run.share.bp)
+    return measure_lists(
+        *tables,
+        n=run.settings.lists.n,
+        expected_users=expected.count(),
+        share_bp=run.share.bp,
+        fallback=FallbackList(tuple(fallback.source_ids.to_pylist()), tuple(fallback.scores.tolist())),
+    )
 
 
 def _quality(judged: Facts) -> tuple[float | None, str]:
     if "skipped" in judged:
         return None, f"the recipe was not judged: {judged['skipped']}"
     if judged["popularity_ndcg"] == 0:
-        return None, "the popularity list hit nothing in the hold-out, so there is no ratio to it"
+        return (math.inf if judged["ndcg"] > 0 else 0.0), ""
     return judged["ndcg"] / judged["popularity_ndcg"], ""
 
 

@@ -3,6 +3,7 @@
 spark-submit jobs/publish_topn.py --config conf/prod_discovery.yml --as-of 2026-11-16 --run-id ID
 """
 
+import hashlib
 import json
 import sys
 
@@ -12,11 +13,12 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from conf import contract
-from conf.errors import DiscoveryError
+from conf.errors import Refused
 from expectations.report import Gate, GateReport
 from features.users import partition_column
 from jobs.entry import enter
 from jobs.gates import report_file
+from jobs.lineage import refuse_without_lineage
 from jobs.log import timed
 from jobs.precompute_topn import FALLBACK
 from jobs.run import Run
@@ -29,7 +31,7 @@ from publish.producer import send_begin, send_end
 from publish.topic import ensure_topics
 
 
-class NotPublishable(DiscoveryError):
+class NotPublishable(Refused):
     """The run is computed and judged, and must not be pushed."""
 
 
@@ -37,6 +39,8 @@ class NotPublishable(DiscoveryError):
 def publish_topn(run: Run) -> Facts:
     """Pushes the run's lists; returns when the broker has acknowledged every record and every END."""
     _refuse_unjudged(run)
+    refuse_without_lineage(run)
+    _refuse_over(run)
     run.edges.refuse_older(run.manifest.request)
     with timed("publish", "snapshot") as notes:
         rows = run.tables.write("snapshot", _snapshot(run), contract.snapshot(run.ids))
@@ -103,10 +107,24 @@ def _announcement(run: Run, slices: list[Slice]) -> Announcement:
 
 
 def _fallback_payload(run: Run) -> bytes:
-    content = json.loads(run.folder.read_bytes(FALLBACK))
+    written = run.folder.read_bytes(FALLBACK)
+    if hashlib.sha256(written).hexdigest() != run.manifest.fact("topn", "fallback_sha256"):
+        raise NotPublishable(f"{run.folder.uri}/{FALLBACK} is not what gate 2 judged; start a new run")
+    content = json.loads(written)
     source_ids = pa.array(content["source_ids"], pa.int64() if run.ids == "int64" else pa.string())
     scores = pa.array(np.asarray(content["scores"], np.float32)) if run.settings.publish.scores else None
     return encode_list(source_ids, scores, run.ids)
+
+
+def _refuse_over(run: Run) -> None:
+    """What a loader gave up on in a former attempt can never serve; sending it again would be for nothing."""
+    known = run.edges.runs.find(run.run_id)
+    if known is not None and known.state.is_over:
+        why = f" ({known.status.reason})" if known.status.reason is not None else ""
+        raise NotPublishable(
+            f"run {run.run_id} was pushed before and is {known.state}{why}; it cannot serve any more; see that a "
+            "loader runs (`discovery load`), then start a new run"
+        )
 
 
 def _refuse_unjudged(run: Run) -> None:

@@ -5,6 +5,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
 
 from features.users import arm_column
 from jobs.run import Run
@@ -21,7 +22,7 @@ def lists_of(run: Run, which: str, sources: pa.Table, fallback: Fallback, users:
     """
     factors = run.folder.table(f"{which}source_factors").to_table()
     catalogue = Catalogue.build(factors, sources, run.ids)
-    folder = share_folder(run.spark, f"{which}catalogue-{run.run_id}", catalogue.save)
+    folder = share_folder(run.spark, run.scratch, f"{which}catalogue-{run.run_id}", catalogue.save)
     return precompute_lists(
         run.tables.read(f"{which}user_factors"),
         run.tables.read(f"{which}exclusions"),
@@ -47,11 +48,10 @@ def served_users(run: Run) -> DataFrame | None:
 
 def judged_sources(run: Run) -> pa.Table:
     """contract.sources with the popularity of the judged recipe's windows, which end before the hold-out."""
-    popular = run.folder.table("train_interactions").to_table(columns=["source_id", "weight"])
-    counts = popular.group_by("source_id").aggregate([([], "count_all"), ("weight", "sum")])
+    interactions = run.tables.read("train_interactions")
+    popular = interactions.groupBy("source_id").agg(F.count("*").alias("users"), F.sum("weight").alias("weight"))
     sources = run.folder.table("sources").to_table().drop_columns(["users", "weight"])
-    joined = sources.join(counts, "source_id", join_type="left outer")
-    joined = joined.rename_columns({"count_all": "users", "weight_sum": "weight"})
+    joined = sources.join(popular.toArrow(), "source_id", join_type="left outer")
     for name, zero in (("users", pa.scalar(0, pa.int64())), ("weight", pa.scalar(0.0))):
         filled = cast("pa.ChunkedArray[Any]", pc.fill_null(joined[name], zero))
         joined = joined.set_column(joined.schema.get_field_index(name), name, filled)

@@ -1,31 +1,19 @@
-"""One run: its folder, manifest, lease and edges, opened for a stage and closed whatever happens.
-
-RunError
-├── RunConflict         the run id exists with another request
-└── FirstRunNeeded      nothing serves yet and nobody said `--first`
-"""
+"""One run while a stage works on it: its folder, manifest, lease and edges."""
 
 import datetime as dt
-import getpass
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import shutil
+import tempfile
+from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conf.contract import IdKind
-from conf.environment import Environment
-from conf.errors import ConfigError, DiscoveryError
-from conf.load import config_hash, load_settings
 from conf.settings import Settings
 from conf.share import Share
-from expectations.overrides import check_overrides
-from jobs.arguments import Arguments
-from jobs.code_version import code_version, library_versions
-from jobs.edges import Edges, open_edges
-from jobs.log import log, tell
-from jobs.manifest import Manifest, Request, load_manifest, save_manifest
-from jobs.run_id import RunId
+from jobs.edges import Edges
+from jobs.log import log
+from jobs.manifest import Manifest, save_manifest
 from jobs.storage import Storage
 from publish.errors import LeaseLost
 from publish.lease import Lease
@@ -34,18 +22,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from jobs.tables import Tables
-
-
-class RunError(DiscoveryError):
-    """The run cannot be opened as asked."""
-
-
-class RunConflict(RunError):
-    """The run id belongs to a run that was asked for something else."""
-
-
-class FirstRunNeeded(RunError):
-    """There is no run to compare with, and nobody said that this is right."""
 
 
 class Run:
@@ -127,8 +103,15 @@ class Run:
             except OSError as fault:  # `error` is the one to tell
                 log.warning("warning   the manifest could not be written: %s", fault)
 
+    @cached_property
+    def scratch(self) -> Path:
+        """A local folder that lives as long as this attempt."""
+        return Path(tempfile.mkdtemp(prefix="discovery-"))
+
     def close(self) -> None:
-        """Stops the Spark session if this run started it."""
+        """Stops the Spark session if this run started it, and deletes what it left on this machine."""
+        if "scratch" in self.__dict__:
+            shutil.rmtree(self.scratch, ignore_errors=True)
         if self._owns_session:
             self.spark.stop()
 
@@ -136,107 +119,3 @@ class Run:
 def run_folder(home: Storage, product: str, run_id: str) -> Storage:
     """The folder that a run owns."""
     return home.child(f"runs/{product}/{run_id}")
-
-
-@contextmanager
-def open_run(arguments: Arguments) -> Iterator[Run]:
-    """The run that the command line names, new or resumed, under the product's lease; every edge is checked first."""
-    settings = load_settings(arguments.config, arguments.overlays)
-    check_overrides(arguments.overrides)
-    share = _allowed_share(settings, arguments)
-    environment = Environment.read()
-    home = Storage(environment.home)
-    run_id = str(arguments.run_id or _new_run_id(home, settings.product, arguments.as_of))
-    edges = open_edges(settings, environment, home)
-    with edges.lease(run_id) as lease:
-        request = _request(settings, arguments, run_id, share)
-        run = Run(settings, home, edges, lease, _manifest(settings, home, edges, request))
-        tell("run", f"{run_id}, as of {run.as_of}, {share} of the audience; to go on after a stop: --run-id {run_id}")
-        try:
-            yield run
-        except BaseException as error:
-            run.note_failure(error)
-            raise
-        finally:
-            run.close()
-
-
-def _manifest(settings: Settings, home: Storage, edges: Edges, request: Request) -> Manifest:
-    folder = run_folder(home, settings.product, request.run_id)
-    known = load_manifest(folder)
-    if known is not None:
-        _refuse_other_request(known.request, request)
-        return known
-    serving = edges.serving_run()
-    if serving is None and not request.first:
-        raise FirstRunNeeded(
-            f"nothing serves for {settings.product} yet, so there is no run to compare this one with; "
-            "look at your data once, then start the first run with --first"
-        )
-    if serving is not None and request.first:
-        raise FirstRunNeeded(f"--first was given, but run {serving} serves already; start without it")
-    manifest = Manifest(
-        request=request,
-        started_by=request.trigger_id or f"{getpass.getuser()}@{socket.gethostname()}",
-        created_at=dt.datetime.now(dt.UTC),
-        code_version=code_version(),
-        libraries=library_versions(),
-        epoch=edges.runs.next_epoch(),
-        serving_before=serving,
-        settings=settings.model_dump(mode="json"),
-    )
-    save_manifest(folder, manifest)
-    return manifest
-
-
-def _refuse_other_request(known: Request, asked: Request) -> None:
-    differences = [
-        f"{name} is {getattr(known, name)!r} there and {getattr(asked, name)!r} here"
-        for name in Request.model_fields
-        if getattr(known, name) != getattr(asked, name)
-    ]
-    if differences:
-        raise RunConflict(
-            f"run {known.run_id} exists and was asked for something else: {'; '.join(differences)}; "
-            "repeat its flags and settings to resume it, or start a new run without --run-id"
-        )
-
-
-def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share) -> Request:
-    return Request(
-        run_id=run_id,
-        product=settings.product,
-        as_of=arguments.as_of,
-        config_hash=config_hash(settings),
-        share_bp=share.bp,
-        first=arguments.first,
-        publish_old=arguments.publish_old,
-        overrides=arguments.overrides,
-        trigger_id=arguments.trigger_id,
-    )
-
-
-def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
-    """The share asked for, else the settings'; by hand at most `max_manual_share`, and never nobody."""
-    usual, largest = (Share.fraction(f) for f in (settings.rollout.share, settings.rollout.max_manual_share))
-    by_hand = arguments.trigger_id is None
-    asked = arguments.audience_share
-    if asked is None:
-        asked = min(largest, usual) if by_hand else usual
-    if by_hand and asked > largest:
-        raise ConfigError(
-            f"--audience-share {asked} is more than a manual run may serve (rollout.max_manual_share = {largest}); "
-            "give a smaller share, or let the scheduler start the run"
-        )
-    if asked == Share(0):
-        raise ConfigError(
-            "a share of 0 makes lists for nobody: see --audience-share, rollout.share and rollout.max_manual_share; "
-            "to stop serving, say `discovery share 0`"
-        )
-    return asked
-
-
-def _new_run_id(home: Storage, product: str, as_of: dt.date) -> RunId:
-    names = [info.base_name for info in home.files(f"runs/{product}")]
-    attempts = [RunId.parse(name).attempt for name in names if f"-{as_of:%Y%m%d}-" in name]
-    return RunId(dt.datetime.now(dt.UTC).replace(microsecond=0), as_of, max(attempts, default=0) + 1)

@@ -31,5 +31,10 @@ class RunId:
                 f"run id {text!r} is malformed; it must be <start>-<as_of>-<attempt>, e.g. 20261116T030000Z-20261116-1"
             ) from None
 
+    @classmethod
+    def find(cls, name: str) -> "RunId | None":
+        """The run id of a folder's name, or None when it is not the name of a run."""
+        return cls.parse(name) if _FORM.fullmatch(name) else None
+
     def __str__(self) -> str:
         return f"{self.started:%Y%m%dT%H%M%SZ}-{self.as_of:%Y%m%d}-{self.attempt}"

@@ -1,7 +1,6 @@
 """Brings a folder of arrays to every machine that runs workers, once, through Spark's own file service."""
 
 import tarfile
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,14 @@ class WorkerFolder:
         return str(SparkFiles.get(self.name))
 
 
-def share_folder(spark: SparkSession, name: str, save: Callable[[Path], None]) -> WorkerFolder:
+def share_folder(spark: SparkSession, scratch: Path, name: str, save: Callable[[Path], None]) -> WorkerFolder:
     """Lets `save` fill a folder and gives it to the workers under `name`, which must be new to the session.
+
+    The archive stays in `scratch`, which must live as long as the session.
 
     An uncompressed archive, because Spark sends local folders in local mode only; each machine unpacks it once.
     """
-    place = Path(tempfile.mkdtemp(prefix="discovery-"))
-    folder, archive = place / name, place / f"{name}.tar"
+    folder, archive = scratch / name, scratch / f"{name}.tar"
     folder.mkdir()
     save(folder)
     with tarfile.open(archive, "w") as tar:

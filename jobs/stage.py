@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conf.base import format_bytes
+from jobs.code_version import code_version
 from jobs.log import tell
 from jobs.manifest import StageRecord
 from jobs.memory import PeakMemory
@@ -32,11 +33,14 @@ def stage(name: str) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]
             seconds = time.monotonic() - start
             run.check_lease()
             now = dt.datetime.now(dt.UTC)
-            run.keep(
-                run.manifest.with_stage(
-                    name, StageRecord(finished_at=now, seconds=round(seconds, 2), peak_bytes=memory.peak, facts=facts)
-                )
+            record = StageRecord(
+                finished_at=now,
+                code_version=code_version(),
+                seconds=round(seconds, 2),
+                peak_bytes=memory.peak,
+                facts=facts,
             )
+            run.keep(run.manifest.with_stage(name, record))
             tell(name, f"done in {seconds:.1f} s, peak memory {format_bytes(memory.peak['total'])}")
 
         return once

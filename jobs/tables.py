@@ -18,13 +18,13 @@ class Tables:
         """Writes a table and its marker, unless a former attempt finished it; gives its rows; raises StorageError."""
         if not self._folder.finished(name):
             self._folder.delete(name)
-            _checked(name, frame, schema).write.mode("overwrite").parquet(self._folder.child(name).uri)
+            _checked(name, frame, schema).write.mode("overwrite").parquet(self._folder.spark_path(name))
         return int(self._folder.table(name).count_rows())
 
     def read(self, name: str) -> DataFrame:
         """A finished table; raises NotFinished."""
         self._folder.table(name)
-        return self._spark.read.parquet(self._folder.child(name).uri)
+        return self._spark.read.parquet(self._folder.spark_path(name))
 
 
 def _checked(name: str, frame: DataFrame, schema: pa.Schema) -> DataFrame:

@@ -5,7 +5,9 @@
 Training reads Parquet itself; Spark ranks and judges the lists of the recipe.
 """
 
+import json
 import sys
+from typing import cast
 
 from conf import contract
 from jobs.entry import enter
@@ -33,19 +35,19 @@ def train_embeddings(run: Run) -> Facts:
 
 def _fit(run: Run, which: str) -> Facts:
     """Trains on `<which>interactions` unless a former attempt did, and gives what is known of the training."""
-    tables = [f"{which}user_factors", f"{which}source_factors"]
+    tables, stats = [f"{which}user_factors", f"{which}source_factors"], f"{which}training.json"
     if all(run.folder.finished(table) for table in tables):
-        return {"rows": {table: run.folder.table(table).count_rows() for table in tables}}
+        return cast(Facts, json.loads(run.folder.read_bytes(stats)))
+    for table in tables:  # both or neither: they must be of one training
+        run.folder.delete(table)
     with timed("train", f"{which or 'refit '}factors".replace("_", " ")) as notes:
         embeddings = train(run.folder.table(f"{which}interactions"), run.settings.train, run.ids)
-        batches = [embeddings.user_batches(), embeddings.source_batches()]
-        schemas = [contract.user_factors(run.ids), contract.source_factors(run.ids)]
-        for table, rows, schema in zip(tables, batches, schemas, strict=True):
-            if not run.folder.finished(table):
-                run.folder.write_table(table, rows, schema)
-        stats = embeddings.stats
-        notes.append(f"{stats.interactions:,} interactions, {stats.users:,} users, {stats.sources:,} sources")
-    return dict(stats.to_json())
+        facts = dict(embeddings.stats.to_json())
+        run.folder.write_bytes(stats, json.dumps(facts).encode())
+        run.folder.write_table(tables[0], embeddings.user_batches(), contract.user_factors(run.ids))
+        run.folder.write_table(tables[1], embeddings.source_batches(), contract.source_factors(run.ids))
+        notes.append("{interactions:,} interactions, {users:,} users, {sources:,} sources".format(**facts))
+    return facts
 
 
 def _judge(run: Run) -> Facts:

@@ -3,7 +3,7 @@
 from jobs.desk import Teller
 from jobs.log import tell
 from jobs.run import Run
-from jobs.serving import note_serving
+from jobs.serving import SERVE, note_serving, serve_facts
 from jobs.stage import Facts, stage
 from publish.control import Control
 from publish.errors import DeadlinePassed, RunFailed, RunHeld
@@ -14,7 +14,7 @@ from publish.wait import Outcome, Waited, wait
 _ENDS = {Outcome.HELD: RunHeld, Outcome.FAILED: RunFailed, Outcome.DEADLINE: DeadlinePassed}
 
 
-@stage("serve")
+@stage(SERVE)
 def wait_until_serving(run: Run) -> Facts:
     """Returns when the run serves; raises RunHeld (3), RunFailed (4) or DeadlinePassed (5), the exit codes."""
     control = Control.connect(run.edges.client, run.settings.product, log=KafkaPointerLog(run.edges.bootstrap))
@@ -23,10 +23,9 @@ def wait_until_serving(run: Run) -> Facts:
         raise _ENDS[waited.outcome](_explain(run.run_id, waited, control.pointers.read()))
     pointer = control.pointers.read()
     tell("serve", f"run {run.run_id} serves {pointer.share_bp / 100:g} % of the audience")
+    facts = serve_facts(control, run.run_id)
     note_serving(run.settings, run.home, control, run.edges.registry, run.run_id)
-    served = control.registry.get(run.run_id).announcement
-    readable = sum(part.loaded for part in control.desk.store.progress(served))
-    return {"counts": {"readable": readable}, "share_bp": pointer.share_bp, "revision": pointer.rev}
+    return facts
 
 
 def _explain(run_id: str, waited: Waited, pointer: Pointer) -> str:

@@ -12,22 +12,22 @@ ModelError
 """
 
 from conf.base import format_bytes
-from conf.errors import DiscoveryError
+from conf.errors import DiscoveryError, Refused
 
 
 class ModelError(DiscoveryError):
     """Root of this room's errors."""
 
 
-class BadIds(ModelError):
+class BadIds(ModelError, Refused):
     """Ids that an id map cannot represent."""
 
 
-class BadInteractions(ModelError):
+class BadInteractions(ModelError, Refused):
     """The table of interactions is not what `conf.contract.interactions` promises."""
 
 
-class TrainMemoryError(ModelError):
+class TrainMemoryError(ModelError, Refused):
     """Training is refused before it starts, because it would need more memory than allowed."""
 
     def __init__(self, needed: int, limit: int, size: str) -> None:
@@ -48,7 +48,7 @@ class BadFactors(ModelError):
     """Factors that cannot be ranked exactly."""
 
 
-class EmptyCatalogue(ModelError):
+class EmptyCatalogue(ModelError, Refused):
     """There is no eligible source with factors."""
 
 

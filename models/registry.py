@@ -105,6 +105,11 @@ class Registry:
             version = self._client.create_model_version(product, factors_uri, mlflow_run, tags=dict(tags))
             return str(version.version)
 
+    def tags_of(self, product: str, version: str) -> Mapping[str, str]:
+        """The tags of a registered version; raises RegistryError when there is none."""
+        with self._mapped(f"look up version {version} of {product}"):
+            return dict(self._client.get_model_version(product, version).tags)
+
     def promote_alias(self, product: str, version: str, alias: str = CHAMPION) -> None:
         """Points `alias` at a version; the champion that it replaces stays reachable as `previous`."""
         with self._mapped(f"promote version {version} of {product}"):

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from publish.errors import BrokerUnreachable, StoreUnreachable
@@ -108,6 +108,18 @@ def check_broker(bootstrap: str, *, timeout: float = 10.0) -> None:
         admin_client(bootstrap).list_topics(timeout=timeout)
     except KafkaException as error:
         raise broker_unreachable(bootstrap, error) from None
+
+
+def group_size(bootstrap: str, group: str, *, timeout: float = 10.0) -> int:
+    """Members of a consumer group now; raises BrokerUnreachable."""
+    admin = admin_client(bootstrap)
+    try:
+        described = admin.describe_consumer_groups([group], request_timeout=timeout)[group].result(timeout=timeout + 1)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return 0
+        raise broker_unreachable(bootstrap, error) from None
+    return len(described.members)
 
 
 def broker_unreachable(bootstrap: str, error: KafkaException) -> BrokerUnreachable:

@@ -65,6 +65,11 @@ class ProductKeys:
         return f"{self.product}.topn.v1.dead"
 
     @property
+    def loader_group(self) -> str:
+        """Consumer group of the product's loaders."""
+        return f"{self.product}.loader"
+
+    @property
     def pointer_topic(self) -> str:
         """Compacted topic of every pointer, keyed by the product, so that it survives Redis."""
         return f"{self.product}.pointer.v1"

@@ -21,7 +21,7 @@ from publish.dead_letters import DeadLetterQueue
 from publish.errors import PublishError
 from publish.housekeeping import Housekeeping
 from publish.kafka_out import ConfirmedSender, KafkaPointerLog
-from publish.keys import Layout, hash_tags
+from publish.keys import Layout, ProductKeys, hash_tags
 from publish.load_partition import PartitionLoader, PositionMoved, Tools
 from publish.loader_metrics import LoaderMetrics
 from publish.loader_rounds import Rounds
@@ -203,7 +203,7 @@ def _consumer_settings(bootstrap: str, product: str) -> dict[str, object]:
     """Fast fetching (measured in stack.md), quick notice of a dead loader, and no offsets but ours."""
     return {
         **kafka_settings(bootstrap, f"discovery-loader-{product}"),
-        "group.id": f"{product}.loader",
+        "group.id": ProductKeys(product).loader_group,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",

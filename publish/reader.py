@@ -102,7 +102,7 @@ class Reader:
             self._cached = None
             raise Unavailable(
                 f"{self._keys.product}: nothing is published, or Redis lost it; serve your own default; "
-                "`discovery runs` tells which, `discovery rebuild` restores what was lost"
+                "`discovery runs` tells which; what was lost comes back with a new run (--first)"
             )
         try:
             pointer = Pointer.model_validate_json(raw)
@@ -122,7 +122,7 @@ class Reader:
         if raw is None:
             raise Unavailable(
                 f"{self._keys.product}: run {run} serves but Redis does not know it, so it lost data; "
-                "serve your own default; `discovery rebuild` restores it"
+                "serve your own default; a new run restores it"
             )
         announcement = Announcement.from_json(raw)
         served = _Served(announcement, decode(announcement.fallback_payload, announcement.ids))

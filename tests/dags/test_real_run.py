@@ -103,6 +103,11 @@ def test_a_weekly_run_serves(home: Path, config: Path, environment: dict[str, st
 
     [run] = (home / "runs" / "prod_discovery").iterdir()
     assert run.name.endswith("-20261116-1")
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["stages"].keys() == {"features", "train", "topn", "publish", "serve"}
+    counts = {**manifest["stages"]["publish"]["facts"]["counts"], **manifest["stages"]["serve"]["facts"]["counts"]}
+    assert counts.keys() == {"computed", "produced", "loaded", "readable"}
+    assert len(set(counts.values())) == 1
     user = finished(
         [str(PYTHON), "-c", ONE_USER, str(home / "data" / "audience")], environment, tmp_path / "user.log", seconds=60
     )

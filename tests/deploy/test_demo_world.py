@@ -20,7 +20,7 @@ from deploy.ranked import ListsError, Pairs, lists_of_ranking, whole
 
 _WORLD = World(users=600, sources=200, days=21, events=20_000, seed=3)
 _EVENT_SETS = {"reactions": {"like", "comment", "share"}, "clicks": {"click"}, "joins": {"join", "leave"}}
-_LAST_DAY = "dt=2026-11-15"
+_LAST_DAY, _BEFORE = "dt=2026-11-15", "dt=2026-11-13"
 _REFERENCE = Path(__file__).parents[2] / "conf" / "prod_discovery.yml"
 
 
@@ -36,8 +36,8 @@ def _events(world: Path, name: str) -> pa.Table:
     return pa.concat_tables(pq.ParquetFile(path).read() for path in sorted(world.glob(f"{name}/dt=*/*.parquet")))
 
 
-def _snapshot(world: Path, name: str) -> pa.Table:
-    return pq.ParquetFile(world / name / _LAST_DAY / "part-0.parquet").read()
+def _snapshot(world: Path, name: str, day: str = _LAST_DAY) -> pa.Table:
+    return pq.ParquetFile(world / name / day / "part-0.parquet").read()
 
 
 def _pairs(table: pa.Table) -> set[tuple[int, int]]:
@@ -71,7 +71,7 @@ def test_event_names_are_those_with_a_weight_in_the_reference_config(world: Path
     assert set.union(*_EVENT_SETS.values()) == set(settings.interactions.event_weights)
 
 
-def test_snapshots_have_the_columns_of_the_contract_in_the_newest_partition(world: Path) -> None:
+def test_snapshots_have_the_columns_of_the_contract_on_two_days(world: Path) -> None:
     columns = {
         "subscriptions": ["user_id", "source_id"],
         "blocks": ["user_id", "source_id"],
@@ -79,20 +79,38 @@ def test_snapshots_have_the_columns_of_the_contract_in_the_newest_partition(worl
         "audience": ["user_id"],
     }
     for name, expected in columns.items():
-        assert [path.name for path in (world / name).iterdir()] == [_LAST_DAY]
-        assert (world / name / _LAST_DAY / "_SUCCESS").exists()
-        assert _snapshot(world, name).column_names == expected
-        assert len(_snapshot(world, name)) > 0
+        assert {path.parent.name for path in (world / name).glob("dt=*/_SUCCESS")} == {_BEFORE, _LAST_DAY}
+        for day in (_BEFORE, _LAST_DAY):
+            assert _snapshot(world, name, day).column_names == expected
+            assert len(_snapshot(world, name, day)) > 0
 
 
-def test_subscriptions_are_what_joins_and_leaves_lead_to(world: Path) -> None:
-    moves, subscribed = _events(world, "joins").sort_by("ts"), _pairs(_snapshot(world, "subscriptions"))
+@pytest.mark.parametrize("day", [_BEFORE, _LAST_DAY])
+def test_subscriptions_are_what_joins_and_leaves_lead_to(world: Path, day: str) -> None:
+    evening = dt.datetime.fromisoformat(f"{day.removeprefix('dt=')}T00:00Z") + dt.timedelta(days=1)
+    moves = _events(world, "joins").sort_by("ts").filter(pc.field("ts") < evening)
+    subscribed = _pairs(_snapshot(world, "subscriptions", day))
     last = {
         (user, source): event
         for user, source, event in zip(*(moves[c].to_pylist() for c in ("user_id", "source_id", "event")), strict=True)
     }
     assert all((pair in subscribed) == (event == "join") for pair, event in last.items())
-    assert not subscribed & _pairs(_snapshot(world, "blocks"))
+    assert not subscribed & _pairs(_snapshot(world, "blocks", day))
+
+
+def test_the_earlier_state_leads_to_the_newest_one(world: Path) -> None:
+    assert _pairs(_snapshot(world, "blocks", _BEFORE)) < _pairs(_snapshot(world, "blocks"))
+    states = (_snapshot(world, "sources", day).to_pylist() for day in (_BEFORE, _LAST_DAY))
+    old, new = ({row.pop("source_id"): row for row in state} for state in states)
+    assert set(old) == {source for source in new if new[source]["created_at"].date() <= dt.date(2026, 11, 13)}
+    closed = {source for source in old if old[source] != new[source]}
+    assert closed
+    assert all({**old[source], "status": "closed"} == new[source] for source in closed)
+
+
+def test_a_world_of_one_day_has_one_state(tmp_path: Path) -> None:
+    generate(tmp_path / "data", replace(_WORLD, days=1, events=1_000))
+    assert [path.name for path in (tmp_path / "data" / "subscriptions").iterdir()] == [_LAST_DAY]
 
 
 def test_sources_have_events_only_between_birth_and_close(world: Path) -> None:
@@ -106,8 +124,7 @@ def test_sources_have_events_only_between_birth_and_close(world: Path) -> None:
     recent = pq.ParquetFile(world / "clicks" / _LAST_DAY / "part-0.parquet").read()
     assert all(status[source] == "active" for source in recent["source_id"].to_pylist())
     assert set(status.values()) == {"active", "closed"}
-    assert max(created.values()) < dt.datetime(2026, 11, 16, tzinfo=dt.UTC)
-    assert max(created.values()) > dt.datetime.combine(_WORLD.first_day, dt.time(), dt.UTC)
+    assert _WORLD.first_day <= max(created.values()).date() < dt.date(2026, 11, 16)
 
 
 def test_the_audience_is_everybody_and_some_have_no_events(world: Path) -> None:
@@ -178,8 +195,7 @@ def test_a_world_too_small_is_refused(tmp_path: Path, flags: list[str], capsys: 
 def test_the_truth_survives_saving(tmp_path: Path, world: Path) -> None:
     truth = Truth.load(world / "_truth")
     truth.save(tmp_path / "copy")
-    users, sources = np.array([0, 5, 599]), np.array([7, 7, 199])
-    again = Truth.load(tmp_path / "copy")
+    users, sources, again = np.array([0, 5, 599]), np.array([7, 7, 199]), Truth.load(tmp_path / "copy")
     assert np.array_equal(truth.affinity(users), again.affinity(users))
     community = np.einsum("ij,ij->i", truth.tastes[users], truth.traits[sources])
     by_hand = community * truth.popularity[sources] * truth.appeal(users, sources)
@@ -205,8 +221,7 @@ def _lists_by(world: Path, score: Callable[[Truth], np.ndarray]) -> pa.Table:
 
 
 def test_perfect_taste_beats_popularity_beats_the_reverse(world: Path) -> None:
-    exclusions, truth = _exclusions(world), Truth.load(world / "_truth")
-    everybody = np.arange(600)
+    exclusions, truth, everybody = _exclusions(world), Truth.load(world / "_truth"), np.arange(600)
 
     def judged(score: Callable[[Truth], np.ndarray]) -> float:
         return planted_ndcg(world / "_truth", _lists_by(world, score), exclusions)
@@ -228,8 +243,7 @@ def test_excluded_closed_and_strange_sources_earn_nothing(world: Path) -> None:
     lists = pa.table({"user_id": truth.user_ids, "source_ids": [closed] * 600})
     assert planted_ndcg(world / "_truth", lists, exclusions) == 0.0
     user, seen = exclusions["user_id"][0].as_py(), exclusions["source_id"][0].as_py()
-    only_seen = pa.table({"user_id": [user], "source_ids": [[seen]]})
-    assert planted_ndcg(world / "_truth", only_seen, exclusions) == 0.0
+    assert planted_ndcg(world / "_truth", pa.table({"user_id": [user], "source_ids": [[seen]]}), exclusions) == 0.0
     for stranger in ({"user_id": [1], "source_ids": [[seen]]}, {"user_id": [user], "source_ids": [[1]]}):
         with pytest.raises(ListsError, match="unknown here"):
             planted_ndcg(world / "_truth", pa.table(stranger), exclusions)

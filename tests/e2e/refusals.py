@@ -10,7 +10,7 @@ from tests.e2e.product import Ended, Product
 FIRST = ("--as-of", str(LAST), "--first")
 
 
-def refused(product: Product, *flags: str, code: int = 1, said: tuple[str, ...], work: Any = discover) -> Ended:
+def refused(product: Product, *flags: str, code: int = 2, said: tuple[str, ...], work: Any = discover) -> Ended:
     """Runs the product, which must end with `code`, say all of it, and change nothing that others can see."""
     before = product.published()
     ended = product.run(*(flags or FIRST), work=work)

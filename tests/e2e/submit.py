@@ -14,7 +14,8 @@ from tests.e2e.product import Product
 
 def variables_of(product: Product) -> dict[str, str]:
     """The environment of a shell that exported what `make up` prints."""
-    return {**os.environ, **shell_variables(product.home, product.servers.variables), **product.environment}
+    variables = shell_variables(product.home, product.servers.variables, product.config)
+    return {**os.environ, **variables, **product.environment}
 
 
 @contextmanager

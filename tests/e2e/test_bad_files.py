@@ -99,7 +99,7 @@ def test_files_that_names_and_footers_give_away(make: Make, fault: str) -> None:
     assert run in ended.log  # to go on with, once the input is right
     assert not (product.home / "partials").exists()
     dry = product.run("--as-of", str(LAST), "--dry-run")
-    assert dry.code == 1
+    assert dry.code == 2
     assert [words for words in said if words not in dry.log] == []
 
 
@@ -137,4 +137,4 @@ def test_int_ids_in_one_dataset_and_strings_in_another(make: Make) -> None:
 
 
 def test_an_empty_window(make: Make) -> None:
-    refused(make(window="today:today"), code=2, said=("window", "is empty: its start must be before its end"))
+    refused(make(window="today:today"), said=("window", "is empty: its start must be before its end"))

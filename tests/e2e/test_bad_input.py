@@ -58,7 +58,7 @@ FLAGS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def test_flags(make: Make, fault: str) -> None:
     product = make().change({"rollout": {"max_manual_share": 0.25}})
     flags, said = FLAGS[fault]
-    refused(product, *flags, code=2, said=said)
+    refused(product, *flags, said=said)
     assert product.run_ids == []
 
 
@@ -66,7 +66,7 @@ def test_an_unknown_key(make: Make) -> None:
     product = make()
     (product.home / "typo.yml").write_text("lists: {sise: 3, n: 5}")
     said = ("typo.yml", "unknown key 'lists.sise'", "fallback_size")
-    refused(product, *FIRST, "--overlay", str(product.home / "typo.yml"), code=2, said=said)
+    refused(product, *FIRST, "--overlay", str(product.home / "typo.yml"), said=said)
     assert product.run_ids == []
 
 

@@ -146,7 +146,7 @@ def test_the_manifest_is_complete(product: Product, first: Served) -> None:
     assert manifest.code_version
     assert manifest.libraries["implicit"]
     counts = {**manifest.fact("publish", "counts"), **manifest.fact("serve", "counts")}
-    assert set(counts) == {"computed", "produced", "readable"}
+    assert set(counts) == {"computed", "produced", "loaded", "readable"}
     assert set(counts.values()) == {product.folder(first.run).table("lists").count_rows()}
     assert all(stage.peak_bytes["driver"] > 0 and stage.seconds >= 0 for stage in manifest.stages.values())
 

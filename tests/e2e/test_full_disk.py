@@ -22,7 +22,7 @@ def test_a_full_disk_and_on_with_it(make: Make, shared_spark: "SparkSession") ->
     full = folder / "gate_interactions.json.part"
     full.symlink_to("/dev/full")  # the system answers each write to it with ENOSPC
     said = ("the disk is full", "free space where DISCOVERY_HOME", "again with the same --run-id")
-    refused(product, *FIRST, "--run-id", run, said=said)
+    refused(product, *FIRST, "--run-id", run, code=1, said=said)
     assert product.manifest(run).stages == {}
     full.unlink(missing_ok=True)
     ended = product.run(*FIRST, "--run-id", run, work=build_features)
@@ -43,4 +43,4 @@ def by_a_worker(run: Run) -> None:
 @pytest.mark.parametrize("work", [by_the_jvm, by_a_worker])
 def test_a_disk_that_spark_finds_full(make: Make, work: Callable[[Run], None], shared_spark: "SparkSession") -> None:
     said = ("the disk is full (No space left on device)", "free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie")
-    refused(make(), said=said, work=work)
+    refused(make(), code=1, said=said, work=work)

@@ -30,7 +30,7 @@ def test_a_killed_run_goes_on_where_it_was(servers: Servers, tmp_path: Path, sha
     written = {file: file.stat().st_mtime_ns for file in _tables_of_features(product, run)}
 
     other = product.change({"lists": {"n": 3}}).run(*flags, work=build_features)
-    assert other.code == 1
+    assert other.code == 2
     assert "config_hash" in other.log
     assert "start a new run" in other.log
 

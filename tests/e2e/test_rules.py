@@ -81,13 +81,13 @@ def test_a_share_of_nobody_is_refused(named: Named, largest: float, flags: list[
 def test_the_first_run_must_be_said_and_no_other(named: Named) -> None:
     product = named("first_or_not")
     ended = product.run(*AS_OF, work=nothing)
-    assert ended.code == 1
+    assert ended.code == 2
     assert "nothing serves for first_or_not yet" in ended.log
     assert "--first" in ended.log
     assert product.run_ids == []
     run = serving(product)
     ended = product.run(*AS_OF, "--first", work=nothing)
-    assert ended.code == 1
+    assert ended.code == 2
     assert f"run {run} serves already; start without it" in ended.log
     assert product.run(*AS_OF, work=nothing).code == 0
 
@@ -96,7 +96,7 @@ def test_a_baseline_that_is_gone_is_told_before_any_work(named: Named) -> None:
     product = named("no_baseline")
     run = serving(product)
     ended = product.run(*AS_OF)
-    assert ended.code == 1
+    assert ended.code == 2
     assert f"run {run} serves, but" in ended.log
     assert "restore that folder, or set DISCOVERY_HOME" in ended.log
     assert not (product.home / "partials").exists()
@@ -111,7 +111,7 @@ def test_an_older_day_is_not_published(named: Named) -> None:
 
     older = ["--as-of", str(ago(7))]
     ended = product.run(*older, work=refuse)
-    assert ended.code == 1
+    assert ended.code == 2
     assert f"is as of {ago(7)}" in ended.log
     assert "--publish-old" in ended.log
     assert product.run(*older, "--publish-old", work=refuse).code == 0
@@ -122,7 +122,7 @@ def test_what_no_gate_has_seen_is_not_published(named: Named) -> None:
     product = named("unjudged")
     before = product.published()
     ended = product.run(*AS_OF, "--first", work=publish_topn)
-    assert ended.code == 1
+    assert ended.code == 2
     assert "has no report of gate interactions; run the stages before this one first" in ended.log
     assert product.published() == before
 
@@ -146,7 +146,7 @@ def test_a_run_id_belongs_to_one_request(named: Named) -> None:
         (["--trigger-id", "scheduled__1"], "trigger_id is None there and 'scheduled__1' here"),
     ):
         ended = product.run(*flags, *more, work=nothing)
-        assert ended.code == 1
+        assert ended.code == 2
         assert words in ended.log
         assert "start a new run without --run-id" in ended.log
     assert product.manifest(run) == before

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from conf import contract
 from expectations.checks import describe
-from expectations.profiles import BINS, FIRST_BIN, QUANTILES, InteractionProfile, ListProfile
+from expectations.profiles import BINS, FIRST_BIN, QUANTILES, FallbackProfile, InteractionProfile, ListProfile
 
 AS_OF = dt.date(2026, 11, 16)
 LAST = dt.datetime(2026, 11, 15, 23, 59, tzinfo=dt.UTC)
@@ -62,5 +62,12 @@ def list_profile(**changes: Any) -> ListProfile:
         "eligible_sources": 300,
         "listed_sources": 250,
         "most_frequent": 300,
+        "fallback": fallback_profile(),
     }
     return ListProfile(**{**fields, **changes})
+
+
+def fallback_profile(**changes: int) -> FallbackProfile:
+    """A sound profile of a fallback list of 200 sources, with fields replaced."""
+    sound = {"sources": 200, "ineligible": 0, "duplicates": 0, "mismatched": 0, "non_finite": 0, "ascending": 0}
+    return FallbackProfile(**{**sound, **changes})

@@ -7,29 +7,12 @@ from typing import Any
 
 import pytest
 
-from conf.gates import GateSettings, InteractionGate, ListGate
+from conf.gates import InteractionGate, ListGate
 from expectations.errors import GateFailed, OverrideRefused
 from expectations.gate import check_interactions, check_lists
 from expectations.profiles import InteractionProfile, ListProfile
-from expectations.report import GateReport
-from tests.expectations.profiles import AS_OF, interaction_profile, list_profile
-
-SETTINGS = GateSettings(interactions=InteractionGate(min_rows=1000, min_users=50, min_sources=10, max_weight=100))
-
-
-def gate_1(profile: InteractionProfile, baseline: InteractionProfile | None = None, **overrides: str) -> GateReport:
-    return check_interactions(lambda: profile, SETTINGS, baseline, overrides, ids="int64", as_of=AS_OF, run="r1")
-
-
-def gate_2(
-    profile: ListProfile, baseline: ListProfile | None = None, quality_ratio: float | None = 1.4, **overrides: str
-) -> GateReport:
-    return check_lists(lambda: profile, SETTINGS, baseline, overrides, ids="int64", quality_ratio=quality_ratio)
-
-
-def failed(caught: pytest.ExceptionInfo[GateFailed]) -> list[str]:
-    return [row.name for row in caught.value.report.failed]
-
+from tests.expectations.gates import SETTINGS, failed, gate_1, gate_2
+from tests.expectations.profiles import AS_OF, fallback_profile, interaction_profile, list_profile
 
 INTERACTIONS_FAIL: list[tuple[str, dict[str, Any]]] = [
     ("schema", {"columns": ("user_id string", "source_id int64", "weight double", "last_ts timestamp[us, tz=UTC]")}),
@@ -79,6 +62,12 @@ LISTS_FAIL: list[tuple[str, dict[str, Any]]] = [
     ("no_owned_source", {"excluded": {"seen": 0, "subscribed": 0, "blocked": 0, "owned": 1}}),
     ("no_owned_source", {"excluded": {"seen": 0, "subscribed": 0, "blocked": 0}}),  # not measured is not zero
     ("no_ineligible_source", {"ineligible": 1}),
+    ("fallback_not_empty", {"fallback": fallback_profile(sources=0)}),
+    ("fallback_eligible", {"fallback": fallback_profile(ineligible=1)}),
+    ("fallback_no_duplicates", {"fallback": fallback_profile(duplicates=1)}),
+    ("fallback_finite_descending_scores", {"fallback": fallback_profile(mismatched=1)}),
+    ("fallback_finite_descending_scores", {"fallback": fallback_profile(non_finite=1)}),
+    ("fallback_finite_descending_scores", {"fallback": fallback_profile(ascending=1)}),
     ("min_length_share", {"full": 499}),
     ("min_coverage_of_users", {"expected_users": 1056}),
     ("min_coverage_of_users", {"expected_users": 0}),
@@ -96,7 +85,23 @@ def test_each_expectation_of_the_lists_fails_alone(name: str, change: dict[str, 
     assert failed(caught) == [name]
 
 
-@pytest.mark.parametrize("ratio", [0.99, float("nan")])
+FALLBACK = ["fallback_not_empty", "fallback_eligible", "fallback_no_duplicates", "fallback_finite_descending_scores"]
+
+
+def test_a_fallback_list_that_was_not_measured_fails_but_may_be_missing_in_the_baseline() -> None:
+    with pytest.raises(GateFailed) as caught:
+        gate_2(list_profile(fallback=None), list_profile())
+    assert failed(caught) == FALLBACK
+    assert gate_2(list_profile(), list_profile(fallback=None)).passed
+
+
+@pytest.mark.parametrize("name", FALLBACK)
+def test_no_override_lifts_what_a_fallback_list_must_be(name: str) -> None:
+    with pytest.raises(OverrideRefused, match="cannot be lifted"):
+        gate_2(list_profile(), None, 1.4, **{name: "please"})
+
+
+@pytest.mark.parametrize("ratio", [0.99, 0.0, float("nan")])
 def test_lists_worse_than_the_popular_ones_fail(ratio: float) -> None:
     with pytest.raises(GateFailed) as caught:
         gate_2(list_profile(), list_profile(), quality_ratio=ratio)
@@ -209,33 +214,3 @@ def test_a_measure_that_hangs_fails_the_gate_in_time() -> None:
     assert time.monotonic() - begin < 10
     assert not caught.value.report.passed
     release.set()
-
-
-def test_the_error_says_what_failed_and_what_to_do() -> None:
-    with pytest.raises(GateFailed) as caught:
-        gate_1(interaction_profile(max=500.0, duplicates=3))
-    text = str(caught.value)
-    assert "2 of 13 expectations failed (run r1, as of 2026-11-16); nothing is published" in text
-    assert "FAILED  max_weight     500       at most 100" in text
-    assert "No override can lift no_duplicates." in text
-    assert "--override max_weight=REASON" in text
-    assert "min_rows" not in text
-
-
-def test_the_table_is_aligned_with_failures_first() -> None:
-    with pytest.raises(GateFailed) as caught:
-        gate_1(interaction_profile(max=500.0), interaction_profile(users=150))
-    head, columns, first, *rest = caught.value.report.table().splitlines()
-    assert head == "gate interactions: FAILED (1 FAILED, 0 overridden, 0 skipped, 12 ok)"
-    assert first.split() == ["FAILED", "max_weight", "500", "at", "most", "100"]
-    assert {line.index("at ") for line in (first, *rest) if " at " in line} == {columns.index("allowed")}
-    assert any("33.3 % (users 150 → 100)" in line for line in rest)
-
-
-def test_a_report_survives_json() -> None:
-    passed = gate_1(interaction_profile(users=90), interaction_profile(), max_weight="unused")
-    with pytest.raises(GateFailed) as caught:  # 0 → 20 sources is an infinite change, which JSON has no number for
-        gate_1(interaction_profile(), interaction_profile(sources=0))
-    for report in (passed, caught.value.report):
-        assert GateReport.from_json(report.to_json()) == report
-    assert isinstance(passed.profile, InteractionProfile)

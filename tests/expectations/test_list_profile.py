@@ -9,7 +9,8 @@ from conf.gates import GateSettings, ListGate
 from expectations.errors import GateFailed, MeasureError
 from expectations.gate import check_lists
 from expectations.list_profile import measure_lists
-from expectations.profiles import ListProfile
+from expectations.profiles import FallbackList, FallbackProfile, ListProfile
+from tests.expectations.profiles import fallback_profile
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,15 +43,17 @@ CATALOGUE: tuple[Row, ...] = (
     (30, False),
     (31, None),  # unknown is not eligible
 )
+POPULAR = FallbackList([11, 10, 20, 23], [7.0, 5.0, 5.0, 0.0])  # 20 and 23 are in no list
 
 
 def measured(
-    spark: "SparkSession", *planted: Row, clean: tuple[Row, ...] = CLEAN, expected_users: int = 3
+    spark: "SparkSession", *planted: Row, clean: tuple[Row, ...] = CLEAN, fallback: FallbackList = POPULAR
 ) -> ListProfile:
     return measure_lists(
         spark.createDataFrame([*clean, *planted], LISTS),
         spark.createDataFrame(FORBIDDEN, EXCLUSIONS),
         spark.createDataFrame(CATALOGUE, SOURCES),
+        fallback=fallback,
         n=N,
         expected_users=3,
         share_bp=10_000,
@@ -71,6 +74,7 @@ def test_clean_lists_are_measured_and_pass(spark: "SparkSession") -> None:
     assert (profile.lists, profile.personal, profile.users, profile.full, profile.too_long) == (4, 3, 4, 2, 0)
     assert (profile.min_length, profile.mean_length) == (0, 2.0)
     assert (profile.eligible_sources, profile.listed_sources, profile.most_frequent) == (9, 5, 2)
+    assert profile.fallback == fallback_profile(sources=4)
     assert ListProfile.model_validate_json(profile.model_dump_json()) == profile
     assert failed(profile) == []
 
@@ -130,6 +134,32 @@ def test_sources_that_their_users_must_not_get_fail_by_reason(spark: "SparkSessi
     assert failed(profile) == ["no_seen_source", "no_subscribed_source", "no_blocked_source", "no_owned_source"]
 
 
+FALLBACKS: list[tuple[str, FallbackList, FallbackProfile]] = [
+    ("fallback_not_empty", FallbackList([], []), fallback_profile(sources=0)),
+    (  # 30 is not eligible, of 31 it is unknown, 99 is in no table, and a null
+        "fallback_eligible",
+        FallbackList([10, 30, 31, 99, None], [4.0, 3.0, 2.0, 1.0, 0.0]),
+        fallback_profile(sources=5, ineligible=4),
+    ),
+    ("fallback_no_duplicates", FallbackList([10, 11, 10], [3.0, 2.0, 1.0]), fallback_profile(sources=3, duplicates=1)),
+    (
+        "fallback_finite_descending_scores",
+        FallbackList([10, 11, 12, 13], [math.inf, 1.0, math.nan, 2.0, 1.0, 1.0]),
+        fallback_profile(sources=4, mismatched=2, non_finite=2, ascending=1),
+    ),
+    ("fallback_finite_descending_scores", FallbackList([10, 11], [1.0]), fallback_profile(sources=2, mismatched=1)),
+]
+
+
+@pytest.mark.parametrize(("name", "fallback", "found"), FALLBACKS)
+def test_bad_fallback_lists_fail_their_expectation_alone(
+    spark: "SparkSession", name: str, fallback: FallbackList, found: FallbackProfile
+) -> None:
+    profile = measured(spark, fallback=fallback)
+    assert profile.fallback == found
+    assert failed(profile) == [name]
+
+
 def test_no_lists_at_all_fail(spark: "SparkSession") -> None:
     profile = measured(spark, clean=())
     assert (profile.lists, profile.min_length, profile.ineligible, profile.most_frequent) == (0, None, 0, 0)
@@ -141,15 +171,17 @@ def test_string_ids_are_measured_alike(spark: "SparkSession") -> None:
         spark.createDataFrame([("a", ["x", "y"], [1.0, 0.5], True)], LISTS.replace("bigint", "string")),
         spark.createDataFrame([("a", "y", "seen")], EXCLUSIONS.replace("bigint", "string")),
         spark.createDataFrame([("x", True), ("y", False)], SOURCES.replace("bigint", "string")),
+        fallback=FallbackList(["x", "y"], [2.0, 1.0]),
         n=N,
         expected_users=1,
         share_bp=2500,
     )
     assert profile.columns[:2] == ("user_id string", "source_ids list<string>")
     assert (profile.excluded["seen"], profile.ineligible) == (1, 1)
+    assert profile.fallback == fallback_profile(sources=2, ineligible=1)
 
 
 def test_a_missing_column_cannot_be_measured(spark: "SparkSession") -> None:
     lists = spark.createDataFrame([(1, [10], True)], "user_id bigint, source_ids array<bigint>, personal boolean")
     with pytest.raises(MeasureError, match="scores missing"):
-        measure_lists(lists, lists, lists, n=N, expected_users=1, share_bp=10_000)
+        measure_lists(lists, lists, lists, fallback=POPULAR, n=N, expected_users=1, share_bp=10_000)

@@ -27,7 +27,7 @@ def never(run: object) -> None:
 def test_the_plan_is_told_before_its_gaps_stop_it(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert enter(never, flags) == 1
+    assert enter(never, flags) == 2
     shown = capsys.readouterr()
     size = sum(file.stat().st_size for file in (tmp_path / "data").rglob("*.parquet"))
     assert f"clicks         [{ago(5)}, {AS_OF})  3 partitions, 120 rows, {size / 1024:.4g} KiB" in shown.out

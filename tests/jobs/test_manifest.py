@@ -11,7 +11,11 @@ from jobs.storage import Storage
 from tests.jobs.runs import manifest_of
 
 RECORD = StageRecord(
-    finished_at=dt.datetime(2026, 11, 16, 4, tzinfo=dt.UTC), seconds=1.5, peak_bytes={"jvm": 1}, facts={"a": [1, None]}
+    finished_at=dt.datetime(2026, 11, 16, 4, tzinfo=dt.UTC),
+    code_version="abc",
+    seconds=1.5,
+    peak_bytes={"jvm": 1},
+    facts={"a": [1, None]},
 )
 
 

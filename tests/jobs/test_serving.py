@@ -2,10 +2,11 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import redis
 
-from jobs.manifest import StageRecord, save_manifest
+from jobs.manifest import StageRecord, load_manifest, save_manifest
 from jobs.run import run_folder
 from jobs.serving import note_serving
 from jobs.storage import Storage
@@ -17,6 +18,10 @@ from tests.jobs.runs import manifest_of
 from tests.publish.pushing import publish_directly
 
 _NUMBERS = itertools.count()
+
+
+def record(facts: dict[str, Any]) -> StageRecord:
+    return StageRecord(finished_at=manifest_of().created_at, code_version="abc", seconds=1, peak_bytes={}, facts=facts)
 
 
 def test_the_champion_is_the_run_and_old_folders_go(tmp_path: Path, redis_url: str) -> None:
@@ -31,13 +36,47 @@ def test_the_champion_is_the_run_and_old_folders_go(tmp_path: Path, redis_url: s
     registry = ModelRegistry(f"sqlite:///{tmp_path}/mlflow.db")
     logged = registry.log_run(RunRecord(product.product, days[6], "abc", "", {}, {}))
     version = registry.register(product.product, logged, str(tmp_path), {})
-    record = StageRecord(
-        finished_at=manifest_of().created_at, seconds=1, peak_bytes={}, facts={"model": {"version": version}}
-    )
-    save_manifest(run_folder(home, product.product, days[6]), manifest_of().with_stage("train", record))
+    folder = run_folder(home, product.product, days[6])
+    manifest = manifest_of().with_stage("train", record({"model": {"version": version}}))
+    save_manifest(folder, manifest)
 
     note_serving(product, home, Control.connect(client, product.product), registry, days[6])
 
     assert registry.champion(product.product) == version
     kept = sorted(path.name for path in (tmp_path / "runs" / product.product).iterdir())
     assert kept == [days[1], *days[3:], "not-a-run"]
+
+
+def test_the_manifest_says_what_is_loaded_and_readable(tmp_path: Path, redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    product = settings().model_copy(update={"product": f"noted_{next(_NUMBERS)}"})
+    home, run = Storage(str(tmp_path)), "20261116T030000Z-20261116-1"
+    publish_directly(client, product.product, run=run, first=True)
+    control = Control.connect(client, product.product)
+    control.promote(run)
+    folder = run_folder(home, product.product, run)
+    save_manifest(folder, manifest_of().with_stage("publish", record({})))
+
+    note_serving(product, home, control, ModelRegistry(f"sqlite:///{tmp_path}/mlflow.db"), run)
+
+    manifest = load_manifest(folder)
+    assert manifest is not None
+    lists = control.registry.get(run).announcement.users
+    assert manifest.fact("serve", "counts") == {"loaded": lists, "readable": lists}
+    assert manifest.fact("serve", "share_bp") == control.pointers.read().share_bp
+
+
+def test_a_fault_in_noting_changes_nothing_about_serving(tmp_path: Path, redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    product = settings().model_copy(update={"product": f"noted_{next(_NUMBERS)}"})
+    home, run = Storage(str(tmp_path)), "20261116T030000Z-20261116-1"
+    publish_directly(client, product.product, run=run, first=True)
+    control = Control.connect(client, product.product)
+    control.promote(run)
+    manifest = manifest_of().with_stage("train", record({"model": {"version": "1"}}))
+    save_manifest(run_folder(home, product.product, run), manifest)
+    nowhere = ModelRegistry("sqlite:////proc/nowhere/mlflow.db")
+
+    note_serving(product, home, control, nowhere, run)
+
+    assert control.pointers.read().treatment == run

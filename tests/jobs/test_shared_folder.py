@@ -10,12 +10,12 @@ from pyspark.sql import SparkSession
 from jobs.shared_folder import share_folder
 
 
-def test_workers_find_what_was_saved(spark: SparkSession) -> None:
+def test_workers_find_what_was_saved(spark: SparkSession, tmp_path: Path) -> None:
     def save(folder: Path) -> None:
         np.save(folder / "a.npy", np.arange(5))
         (folder / "b.txt").write_text("b")
 
-    folder = share_folder(spark, "shared-folder-test", save)
+    folder = share_folder(spark, tmp_path, "shared-folder-test", save)
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

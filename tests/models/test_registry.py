@@ -128,3 +128,11 @@ def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RegistryError, match="could not answer"):
         Registry(f"sqlite:///{tmp_path}/file/mlflow.db").check()
+
+
+def test_the_tags_of_a_version_are_its_lineage(registry: Registry) -> None:
+    run = registry.log_run(RunRecord("groups", "lineage", "abc", "", {}, {}))
+    version = registry.register("groups", run, "file:///factors", {"discovery.run_id": "lineage"})
+    assert registry.tags_of("groups", version)["discovery.run_id"] == "lineage"
+    with pytest.raises(RegistryError, match="look up version 999"):
+        registry.tags_of("groups", "999")

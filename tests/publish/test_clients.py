@@ -1,10 +1,14 @@
+import time
 import traceback
 
 import pytest
 import redis
+from confluent_kafka import Consumer
 
-from publish.clients import check_broker, explain, mask_bootstrap, mask_url, redis_client
+from publish.clients import check_broker, explain, group_size, mask_bootstrap, mask_url, redis_client
 from publish.errors import BrokerUnreachable, StoreUnreachable
+from publish.keys import ProductKeys
+from tests.publish.pushing import new_product
 from tests.publish.samples import closed_port
 
 SECRET = "s3cr3t"
@@ -73,3 +77,18 @@ def test_a_broker_that_answers(kafka_bootstrap: str) -> None:
 def test_a_broker_that_does_not_answer_is_a_clear_error() -> None:
     with pytest.raises(BrokerUnreachable, match="KAFKA_BOOTSTRAP_SERVERS"):
         check_broker(f"127.0.0.1:{closed_port()}", timeout=1)
+
+
+def test_a_group_without_members_is_told_from_one_with(kafka_bootstrap: str) -> None:
+    group = f"group_size_{time.monotonic_ns()}"
+    assert group_size(kafka_bootstrap, group) == 0
+    consumer = Consumer({"bootstrap.servers": kafka_bootstrap, "group.id": group})
+    try:
+        consumer.subscribe([ProductKeys(new_product(kafka_bootstrap)).topic])
+        deadline = time.monotonic() + 20
+        while group_size(kafka_bootstrap, group) == 0:
+            consumer.poll(0.1)
+            assert time.monotonic() < deadline
+        assert group_size(kafka_bootstrap, group) == 1
+    finally:
+        consumer.close()

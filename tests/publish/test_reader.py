@@ -187,7 +187,7 @@ def test_every_int64_may_be_asked_for(reader: Reader, user: int | str) -> None:
 
 
 def test_without_a_pointer_it_is_unavailable(clean_redis: redis.Redis) -> None:
-    with pytest.raises(Unavailable, match=r"nothing is published.*discovery rebuild"):
+    with pytest.raises(Unavailable, match=r"nothing is published.*discovery runs"):
         Reader(clean_redis, PRODUCT).lookup(1)
 
 

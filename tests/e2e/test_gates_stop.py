@@ -1,0 +1,91 @@
+"""What a gate does not let pass ends the run: everybody can read why, and nobody outside sees anything of it."""
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import jobs.build_features
+from publish.pointer import Pointer
+from tests.e2e.product import Make, Product, Published
+from tests.e2e.refusals import FIRST, refused
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+LIMITS: dict[str, tuple[str, Any]] = {  # expectation → its gate, a limit that the crowd misses
+    "min_rows": ("interactions", 10_000),
+    "min_quality_ratio": ("lists", 1_000),
+}
+SAID = {  # expectation → of the table of what was observed and what is allowed
+    "min_rows": ("expectation", "observed", "allowed", "FAILED  min_rows", "120 ", "10,000"),
+    "min_quality_ratio": ("expectation", "observed", "allowed", "FAILED  min_quality_ratio", "1,000"),
+}
+REASON = "the app is new"
+
+
+def limited(product: Product, *names: str) -> Product:
+    product = product.change({"split": {"min_users": 1}})  # so that the crowd is judged
+    for name in names:
+        gate, limit = LIMITS[name]
+        product = product.change({"gates": {gate: {name: limit}}})
+    return product
+
+
+def report(product: Product, run: str, gate: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(product.folder(run).read_bytes(f"gate_{gate}.json"))
+    return read
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_gate_that_fails(make: Make, name: str, shared_spark: "SparkSession") -> None:
+    product, (gate, _) = limited(make(), name), LIMITS[name]
+    ended = refused(product, said=(*SAID[name], f"gate {gate}: 1 of", "nothing is published", f"--override {name}="))
+    (run,) = product.run_ids
+    assert f"{run}, as of" in ended.log
+    told = report(product, run, gate)
+    assert (told["passed"], told["run"]) == (False, run)
+    (row,) = (row for row in told["expectations"] if row["name"] == name)
+    assert not row["passed"]
+    assert row["observed"] != row["allowed"]
+    assert product.published() == Published((), Pointer(), 0)
+    assert {"interactions": "features", "lists": "topn"}[gate] not in product.manifest(run).stages
+    assert "GateFailed" in str(product.manifest(run).failure)
+
+
+def test_overrides_with_a_reason_lift_both(make: Make, shared_spark: "SparkSession") -> None:
+    product = limited(make(), *LIMITS)
+    flags = [flag for name in LIMITS for flag in ("--override", f"{name}={REASON}")]
+    with product.loading():
+        ended = product.run(*FIRST, *flags)
+    assert ended.code == 0, ended.log
+    run = product.run_ids[-1]
+    manifest = product.manifest(run)
+    assert product.published().pointer.treatment == run
+    assert manifest.request.overrides == dict.fromkeys(LIMITS, REASON)
+    assert manifest.fact("features", "gate")["overridden"] == {"min_rows": REASON}
+    assert manifest.fact("topn", "gate")["overridden"] == {"min_quality_ratio": REASON}
+    for name, (gate, _) in LIMITS.items():
+        told = report(product, run, gate)
+        assert told["passed"]
+        lifted = {row["name"]: row["overridden"] for row in told["expectations"] if not row["passed"]}
+        assert lifted[name] == REASON
+
+
+def test_a_gate_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch, shared_spark: "SparkSession") -> None:
+    product, enough = make().change({"gates": {"time_limit_seconds": 1}}), threading.Event()
+
+    def hang(interactions: object) -> None:
+        enough.wait(60)
+
+    monkeypatch.setattr(jobs.build_features, "measure_interactions", hang)
+    try:
+        refused(product, said=("FAILED  measured_and_judged", "no answer within 1 s", "gates.time_limit_seconds"))
+    finally:
+        enough.set()
+    (run,) = product.run_ids
+    told = report(product, run, "interactions")
+    assert (told["passed"], told["profile"]) == (False, None)
+    assert product.published() == Published((), Pointer(), 0)
+    assert product.manifest(run).stages == {}

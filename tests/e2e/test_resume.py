@@ -1,0 +1,155 @@
+"""A run that dies anywhere goes on with the same --run-id: nothing is done twice, nothing is lost, nothing is mixed."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+import jobs.publish_topn
+from jobs.build_features import build_features
+from jobs.run import Run
+from jobs.tables import Tables
+from jobs.train_embeddings import train_embeddings
+from models.registry import Registry as ModelRegistry
+from tests.e2e.deaths import RUN, before_the_record, death, tables_of
+from tests.e2e.product import Make, Product
+from tests.e2e.refusals import FIRST, clicks_of
+from tests.features.world import ago, events
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+    from pyspark.sql import SparkSession
+
+JUDGED = {"split": {"min_users": 1}}  # the crowd is less than the default
+FLAGS = (*FIRST, "--run-id", RUN)
+WRITTEN = {  # stage → some of the tables that it has finished when it dies
+    "features": {"interactions", "exclusions", "sources", "train_interactions", "train_exclusions", "holdout"},
+    "train": {"user_factors", "source_factors", "train_user_factors", "train_source_factors", "train_lists"},
+    "topn": {"lists"},
+    "publish": {"snapshot"},
+}
+
+
+def test_a_run_that_dies_before_each_record(make: Make, shared_spark: "SparkSession") -> None:
+    product, kept = make().change(JUDGED), dict[Any, Any]()
+    with product.loading():
+        for stage, written in WRITTEN.items():
+            with death(Run, "keep", before_the_record(stage)):
+                die(product)
+            assert stage not in product.manifest(RUN).stages
+            found = tables_of(product)
+            assert {file.parent.name for file in found} >= written
+            assert {file: found[file] for file in kept} == kept, f"rewritten before {stage}"
+            kept = found
+        finish(product)
+    found = tables_of(product)
+    assert {file: found[file] for file in kept} == kept
+    serves_all(product)
+    tells_of_the_training(product)
+    version = product.manifest(RUN).fact("train", "model")["version"]
+    assert ModelRegistry(product.servers.mlflow).champion(product.name) == version
+
+
+def test_a_training_that_dies_on_its_way_to_mlflow(make: Make, shared_spark: "SparkSession") -> None:
+    product, kept = make().change(JUDGED), dict[Any, Any]()
+    for call in ("log_run", "register"):
+        with death(ModelRegistry, call):
+            die(product)
+        kept = kept or tables_of(product)
+    finish(product, work=features_and_training)
+    assert tables_of(product) == kept
+    tells_of_the_training(product)
+
+
+def test_a_push_that_dies_before_its_end_and_before_its_record(make: Make, shared_spark: "SparkSession") -> None:
+    product = make()
+    with product.loading(), death(jobs.publish_topn, "send_end"):
+        die(product)
+    kept = tables_of(product)
+    with death(Run, "keep", before_the_record("publish")):  # nobody loads meanwhile
+        die(product)
+    with product.loading():
+        finish(product)
+    assert tables_of(product) == kept
+    serves_all(product)
+    assert product.published().messages >= 3 * 40  # what the loader had to sort out
+
+
+def test_a_day_that_is_written_again_between_two_attempts(make: Make, shared_spark: "SparkSession") -> None:
+    product = make()
+    with death(Tables, "write", lambda tables, name, *more: name == "train_interactions"):
+        die(product, work=build_features)
+    assert {file.parent.name for file in tables_of(product)} == {"interactions", "exclusions", "sources"}
+    changed = events(ago(2), (1, 101, "click"), (1, 101, "click"), (50, 112, "click"))  # nobody but 1 and a new user
+    pq.write_table(changed, clicks_of(product) / f"dt={ago(2)}" / "part-0.parquet")
+    shared_spark.catalog.clearCache()  # a new process has none
+    finish(product, work=build_features)
+    fresh = replace(product, home=product.home.with_name("fresh"))
+    finish(fresh, work=build_features)
+    for table in WRITTEN["features"]:
+        assert rows_of(product, table) == rows_of(fresh, table), table
+    assert 50 in {row["user_id"] for row in product.folder(RUN).table("interactions").to_table().to_pylist()}
+    assert product.manifest(RUN).fact("features", "rows") == fresh.manifest(RUN).fact("features", "rows")
+
+
+def features_and_training(run: Run) -> None:
+    build_features(run)
+    train_embeddings(run)
+
+
+def die(product: Product, **more: Any) -> None:
+    ended = product.run(*FLAGS, **more)
+    assert ended.code == 130, ended.log
+
+
+def finish(product: Product, **more: Any) -> None:
+    ended = product.run(*FLAGS, **more)
+    assert ended.code == 0, ended.log
+    assert product.manifest(RUN).failure is None
+
+
+def rows_of(product: Product, table: str) -> list[str]:
+    return sorted(map(repr, product.folder(RUN).table(table).to_table().to_pylist()))
+
+
+def serves_all(product: Product) -> None:
+    """The run serves, complete: readers find exactly its snapshot, and Redis holds no list more."""
+    snapshot = product.folder(RUN).table("snapshot").to_table().to_pylist()
+    assert len(snapshot) == 40
+    published = product.published()
+    assert published.pointer.treatment == RUN
+    assert [run.name for run in published.runs] == [RUN]
+    for row in snapshot:
+        answer = product.reader.lookup(row["user_id"])
+        found = (answer.run, answer.source, list(answer.source_ids), list(answer.scores))
+        assert found == (RUN, "list", row["source_ids"], row["scores"])
+    client = product.client
+    assert sum(client.hlen(key) for key in client.scan_iter(f"*:{RUN}:b:*") if product.name.encode() in key) == 40
+    manifest = product.manifest(RUN)
+    assert list(manifest.stages) == ["features", "train", "topn", "publish", "serve"]
+    counts = {**manifest.fact("publish", "counts"), **manifest.fact("serve", "counts")}
+    assert counts == {"computed": 40, "produced": 40, "loaded": 40, "readable": 40}
+
+
+def tells_of_the_training(product: Product) -> None:
+    """The manifest and MLflow know how the factors were trained, once."""
+    model, training = (product.manifest(RUN).fact("train", name) for name in ("model", "training"))
+    interactions = product.folder(RUN).table("interactions").count_rows()
+    assert (training["interactions"], training["users"], training["sources"]) == (interactions, 40, 12)
+    assert training["fit_seconds"] > 0
+    logged, versions = mlflow_of(product)
+    assert [run.info.run_id for run in logged] == [model["mlflow_run"]]
+    assert logged[0].info.status == "FINISHED"
+    assert {name: logged[0].data.metrics[name] for name in training} == training
+    assert versions == [model["version"]]
+
+
+def mlflow_of(product: Product) -> tuple[list["MlflowRun"], list[str]]:
+    """The product's runs and model versions in MLflow."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(product.servers.mlflow)
+    experiment = client.get_experiment_by_name(product.name)
+    assert experiment is not None
+    versions = client.search_model_versions(f"name = '{product.name}'")
+    return list(client.search_runs([experiment.experiment_id])), [str(version.version) for version in versions]
