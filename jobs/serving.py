@@ -1,6 +1,8 @@
 """What follows when a run serves: its manifest says so, its model version is the champion, old run folders go."""
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from conf.errors import DiscoveryError
 from conf.settings import Settings
@@ -31,21 +33,21 @@ def serve_facts(control: Control, run: str) -> dict[str, object]:
 
 
 def note_serving(settings: Settings, home: Storage, control: Control, registry: Registry, run: str) -> None:
-    """Notes that a run serves wherever that is known; a fault in it is told and changes nothing about serving."""
-    folder = run_folder(home, settings.product, run)
-    try:
-        manifest = load_manifest(folder)
+    """Makes the run's model version the champion and deletes old run folders; a fault in it is told, no more."""
+    with _told(run):
+        manifest = load_manifest(run_folder(home, settings.product, run))
         if manifest is not None:
-            _note_in_manifest(folder, manifest, control, run)
             _make_champion(settings, manifest, registry)
         _delete_old_runs(settings, home, control)
-    except (DiscoveryError, OSError) as error:
-        log.warning("warning   run %s serves, but that could not be noted everywhere: %s", run, error)
 
 
-def _note_in_manifest(folder: Storage, manifest: Manifest, control: Control, run: str) -> None:
-    """For a run whose last stage is `discovery wait`; the job writes the record itself."""
-    if "publish" in manifest.stages and SERVE not in manifest.stages:
+def note_in_manifest(settings: Settings, home: Storage, control: Control, run: str) -> None:
+    """Adds the last stage where `discovery wait` was it; the job writes the record itself."""
+    folder = run_folder(home, settings.product, run)
+    with _told(run):
+        manifest = load_manifest(folder)
+        if manifest is None or "publish" not in manifest.stages or SERVE in manifest.stages:
+            return
         record = StageRecord(
             finished_at=dt.datetime.now(dt.UTC),
             code_version=code_version(),
@@ -54,6 +56,15 @@ def _note_in_manifest(folder: Storage, manifest: Manifest, control: Control, run
             facts=serve_facts(control, run),
         )
         save_manifest(folder, manifest.with_stage(SERVE, record))
+
+
+@contextmanager
+def _told(run: str) -> Iterator[None]:
+    """What serves does not depend on what is noted about it."""
+    try:
+        yield
+    except (DiscoveryError, OSError) as error:
+        log.warning("warning   run %s serves, but that could not be noted everywhere: %s", run, error)
 
 
 def _make_champion(settings: Settings, manifest: Manifest, registry: Registry) -> None:

@@ -110,13 +110,22 @@ def check_broker(bootstrap: str, *, timeout: float = 10.0) -> None:
         raise broker_unreachable(bootstrap, error) from None
 
 
+_NO_GROUP_YET = {
+    KafkaError.GROUP_ID_NOT_FOUND,
+    # a broker on which nobody ever joined a group has no coordinator for them
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+
+
 def group_size(bootstrap: str, group: str, *, timeout: float = 10.0) -> int:
     """Members of a consumer group now; raises BrokerUnreachable."""
     admin = admin_client(bootstrap)
     try:
         described = admin.describe_consumer_groups([group], request_timeout=timeout)[group].result(timeout=timeout + 1)
     except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+        if error.args[0].code() in _NO_GROUP_YET:
             return 0
         raise broker_unreachable(bootstrap, error) from None
     return len(described.members)

@@ -8,7 +8,7 @@ import redis
 
 from jobs.manifest import StageRecord, load_manifest, save_manifest
 from jobs.run import run_folder
-from jobs.serving import note_serving
+from jobs.serving import note_in_manifest, note_serving
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry
 from models.registry import RunRecord
@@ -57,7 +57,7 @@ def test_the_manifest_says_what_is_loaded_and_readable(tmp_path: Path, redis_url
     folder = run_folder(home, product.product, run)
     save_manifest(folder, manifest_of().with_stage("publish", record({})))
 
-    note_serving(product, home, control, ModelRegistry(f"sqlite:///{tmp_path}/mlflow.db"), run)
+    note_in_manifest(product, home, control, run)
 
     manifest = load_manifest(folder)
     assert manifest is not None
