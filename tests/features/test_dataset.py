@@ -57,7 +57,7 @@ def test_one_day_missing_under_each_policy(spark: SparkSession, policy: str, gap
         return
     with pytest.raises(FeaturesError, match=rf"'clicks'.*{gap}.*{ago(2)}\.") as error:
         enforce_policy(found, clicks)
-    assert error.value.exit_code == {"fail": 1, "wait": 75}[policy]
+    assert error.value.exit_code == {"fail": 2, "wait": 75}[policy]
 
 
 def test_shrink_has_a_limit(spark: SparkSession) -> None:
@@ -68,7 +68,7 @@ def test_shrink_has_a_limit(spark: SparkSession) -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {1: EMPTY, 2: EMPTY, 3: EMPTY}, {9: FULL}])
-@pytest.mark.parametrize(("policy", "code"), [("fail", 1), ("shrink", 1), ("wait", 75)])
+@pytest.mark.parametrize(("policy", "code"), [("fail", 2), ("shrink", 2), ("wait", 75)])
 def test_a_window_with_nothing_to_read_never_passes(
     spark: SparkSession, content: dict[int, pa.Table], policy: str, code: int
 ) -> None:
