@@ -1,8 +1,6 @@
 """`discovery`: the operator's commands. They need Redis (and Kafka to keep what they change); never Spark."""
 
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ from conf.share import Share
 from jobs import cli_view as view
 from jobs.desk import Desk, open_desk
 from jobs.log import log, start_logging
+from publish.loader import stop_on_signals
 from publish.wait import Outcome
 
 app = typer.Typer(
@@ -125,10 +124,7 @@ def load(
 ) -> None:
     """Load the product's topic into Redis until stopped; several may run side by side."""
     desk = _desk(config, overlay)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    desk.load(stop, metrics_port)
+    desk.load(stop_on_signals(), metrics_port)
 
 
 def _desk(config: Path, overlay: list[Path] | None) -> Desk:

@@ -14,7 +14,7 @@ from conf.errors import ConfigError
 from conf.load import load_settings
 from conf.settings import Settings
 from jobs.log import tell
-from jobs.serving import note_in_manifest, note_serving
+from jobs.serving import note_in_manifest, note_serving, noting
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry
 from publish.clients import check_broker, redis_client
@@ -70,10 +70,11 @@ class Desk:
 
     def note_serving(self, run: str) -> None:
         """Notes in the registry and the work folder that the run serves; what serves does not depend on it."""
-        registry = ModelRegistry(self.environment.need_mlflow())
         home = Storage(self.environment.home)
         note_in_manifest(self.settings, home, self.control, run)
-        note_serving(self.settings, home, self.control, registry, run)
+        with noting(run):  # a registry whose address is not known is a fault in noting, too
+            registry = ModelRegistry(self.environment.need_mlflow())
+            note_serving(self.settings, home, self.control, registry, run)
 
     def load(self, stop: threading.Event, metrics_port: int | None) -> None:
         """Runs the loader until `stop`; raises what keeps it from starting."""

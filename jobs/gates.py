@@ -9,15 +9,26 @@ from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import Gate, GateReport
 from jobs.log import tell
 from jobs.run import Run, run_folder
+from jobs.storage import Storage
 
 
 class BaselineMissing(Refused):
     """The folder of the run that serves is gone, and with it what this run must be compared with."""
 
 
+GATES: tuple[Gate, ...] = ("interactions", "lists")
+
+
 def report_file(gate: Gate) -> str:
     """Where a run keeps a gate's report."""
     return f"gate_{gate}.json"
+
+
+def read_report(folder: Storage, gate: Gate) -> GateReport | None:
+    """A gate's report in a run's folder, or None when the gate has not judged that run."""
+    if not folder.exists(report_file(gate)):
+        return None
+    return GateReport.from_json(folder.read_bytes(report_file(gate)).decode())
 
 
 def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None:
@@ -26,18 +37,18 @@ def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None
     if before is None:
         return None
     folder = run_folder(run.home, run.settings.product, before)
-    if not folder.exists(report_file(gate)):
+    report = read_report(folder, gate)
+    if report is None:
         raise BaselineMissing(
             f"run {before} serves, but {folder.uri}/{report_file(gate)} is not there to compare with; restore that "
             "folder, or set DISCOVERY_HOME to the work folder that made it"
         )
-    return GateReport.from_json(folder.read_bytes(report_file(gate)).decode()).profile
+    return report.profile
 
 
 def need_baselines(run: Run) -> None:
     """Raises BaselineMissing now, before hours of work, when a gate would have nothing to compare the run with."""
-    gates: tuple[Gate, ...] = ("interactions", "lists")
-    for gate in gates:
+    for gate in GATES:
         baseline_of(run, gate)
 
 

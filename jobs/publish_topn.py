@@ -14,10 +14,9 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from conf import contract
 from conf.errors import Refused
-from expectations.report import Gate, GateReport
 from features.users import partition_column
 from jobs.entry import enter
-from jobs.gates import report_file
+from jobs.gates import GATES, read_report
 from jobs.lineage import refuse_without_lineage
 from jobs.log import timed
 from jobs.precompute_topn import FALLBACK
@@ -129,11 +128,10 @@ def _refuse_over(run: Run) -> None:
 
 def _refuse_unjudged(run: Run) -> None:
     """Both reports must be there, of this run, and passed: what a gate did not see is not published."""
-    gates: tuple[Gate, ...] = ("interactions", "lists")
-    for gate in gates:
-        if not run.folder.exists(report_file(gate)):
+    for gate in GATES:
+        report = read_report(run.folder, gate)
+        if report is None:
             raise NotPublishable(f"run {run.run_id} has no report of gate {gate}; run the stages before this one first")
-        report = GateReport.from_json(run.folder.read_bytes(report_file(gate)).decode())
         if not report.passed or report.run != run.run_id:
             raise NotPublishable(f"run {run.run_id} did not pass gate {gate}; it is not published")
 

@@ -34,7 +34,7 @@ def serve_facts(control: Control, run: str) -> dict[str, object]:
 
 def note_serving(settings: Settings, home: Storage, control: Control, registry: Registry, run: str) -> None:
     """Makes the run's model version the champion and deletes old run folders; a fault in it is told, no more."""
-    with _told(run):
+    with noting(run):
         manifest = load_manifest(run_folder(home, settings.product, run))
         if manifest is not None:
             _make_champion(settings, manifest, registry)
@@ -44,7 +44,7 @@ def note_serving(settings: Settings, home: Storage, control: Control, registry: 
 def note_in_manifest(settings: Settings, home: Storage, control: Control, run: str) -> None:
     """Adds the last stage where `discovery wait` was it; the job writes the record itself."""
     folder = run_folder(home, settings.product, run)
-    with _told(run):
+    with noting(run):
         manifest = load_manifest(folder)
         if manifest is None or "publish" not in manifest.stages or SERVE in manifest.stages:
             return
@@ -59,7 +59,7 @@ def note_in_manifest(settings: Settings, home: Storage, control: Control, run: s
 
 
 @contextmanager
-def _told(run: str) -> Iterator[None]:
+def noting(run: str) -> Iterator[None]:
     """What serves does not depend on what is noted about it."""
     try:
         yield

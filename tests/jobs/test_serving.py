@@ -6,6 +6,9 @@ from typing import Any
 
 import redis
 
+from conf.environment import Environment
+from conf.settings import Settings
+from jobs.desk import Desk
 from jobs.manifest import StageRecord, load_manifest, save_manifest
 from jobs.run import run_folder
 from jobs.serving import note_in_manifest, note_serving
@@ -18,10 +21,21 @@ from tests.jobs.runs import manifest_of
 from tests.publish.pushing import publish_directly
 
 _NUMBERS = itertools.count()
+RUN = "20261116T030000Z-20261116-1"
 
 
 def record(facts: dict[str, Any]) -> StageRecord:
     return StageRecord(finished_at=manifest_of().created_at, code_version="abc", seconds=1, peak_bytes={}, facts=facts)
+
+
+def serving(redis_url: str) -> tuple[Settings, Control]:
+    """A product of its own whose run RUN serves."""
+    client = redis.Redis.from_url(redis_url)
+    product = settings().model_copy(update={"product": f"noted_{next(_NUMBERS)}"})
+    publish_directly(client, product.product, run=RUN, first=True)
+    control = Control.connect(client, product.product)
+    control.promote(RUN)
+    return product, control
 
 
 def test_the_champion_is_the_run_and_old_folders_go(tmp_path: Path, redis_url: str) -> None:
@@ -48,12 +62,8 @@ def test_the_champion_is_the_run_and_old_folders_go(tmp_path: Path, redis_url: s
 
 
 def test_the_manifest_says_what_is_loaded_and_readable(tmp_path: Path, redis_url: str) -> None:
-    client = redis.Redis.from_url(redis_url)
-    product = settings().model_copy(update={"product": f"noted_{next(_NUMBERS)}"})
-    home, run = Storage(str(tmp_path)), "20261116T030000Z-20261116-1"
-    publish_directly(client, product.product, run=run, first=True)
-    control = Control.connect(client, product.product)
-    control.promote(run)
+    product, control = serving(redis_url)
+    home, run = Storage(str(tmp_path)), RUN
     folder = run_folder(home, product.product, run)
     save_manifest(folder, manifest_of().with_stage("publish", record({})))
 
@@ -67,12 +77,8 @@ def test_the_manifest_says_what_is_loaded_and_readable(tmp_path: Path, redis_url
 
 
 def test_a_fault_in_noting_changes_nothing_about_serving(tmp_path: Path, redis_url: str) -> None:
-    client = redis.Redis.from_url(redis_url)
-    product = settings().model_copy(update={"product": f"noted_{next(_NUMBERS)}"})
-    home, run = Storage(str(tmp_path)), "20261116T030000Z-20261116-1"
-    publish_directly(client, product.product, run=run, first=True)
-    control = Control.connect(client, product.product)
-    control.promote(run)
+    product, control = serving(redis_url)
+    home, run = Storage(str(tmp_path)), RUN
     manifest = manifest_of().with_stage("train", record({"model": {"version": "1"}}))
     save_manifest(run_folder(home, product.product, run), manifest)
     nowhere = ModelRegistry("sqlite:////proc/nowhere/mlflow.db")
@@ -80,3 +86,10 @@ def test_a_fault_in_noting_changes_nothing_about_serving(tmp_path: Path, redis_u
     note_serving(product, home, control, nowhere, run)
 
     assert control.pointers.read().treatment == run
+
+
+def test_an_operator_without_a_registry_may_still_promote(tmp_path: Path, redis_url: str) -> None:
+    product, control = serving(redis_url)
+    environment = Environment(home=f"file://{tmp_path}", kafka=None, redis=None, mlflow=None)
+    Desk(product, environment, redis.Redis.from_url(redis_url)).note_serving(RUN)
+    assert control.pointers.read().treatment == RUN
