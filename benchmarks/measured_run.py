@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from conf.connections import RedisConnection
 from conf.load import load_settings
 from deploy.chain import Product, job_command, run_job, running_loader
 from deploy.local_stack import LocalStack
@@ -43,7 +44,7 @@ def measure_run(home: Path, product: Product, as_of: str, *, maxmemory: str = "4
         with running_loader(product, environment, home / "loader.log") as pid, _peak_of(pid) as peak:
             command = job_command(product, "--as-of", as_of, "--first", "--trigger-id", "benchmark")
             run_job(command, environment, home / "job.log")
-        memory = redis_client(stack.environment()["REDIS_URL"]).info("memory")
+        memory = redis_client(RedisConnection.of(stack.environment()["REDIS_URL"])).info("memory")
     run = sorted(path.parent.name for path in home.glob(f"runs/{settings.product}/*/manifest.json"))[-1]
     folder = run_folder(Storage(str(home)), settings.product, run)
     manifest = load_manifest(folder)

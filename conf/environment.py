@@ -1,11 +1,16 @@
 """What the environment says: addresses, secrets and the work folder; never parameters."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from conf.connections import KafkaConnection, RedisConnection
 from conf.errors import ConfigError
+
+_Connection = TypeVar("_Connection", KafkaConnection, RedisConnection)
 
 
 class Environment(BaseModel):
@@ -15,10 +20,10 @@ class Environment(BaseModel):
 
     home: str
     """DISCOVERY_HOME: URI or folder with runs, partials and the default MLflow store; default ./work."""
-    kafka: SecretStr | None
-    """KAFKA_BOOTSTRAP_SERVERS."""
-    redis: SecretStr | None
-    """REDIS_URL."""
+    kafka: KafkaConnection | None
+    """KAFKA_…; None where no address is set."""
+    redis: RedisConnection | None
+    """REDIS_…; None where no address is set."""
     mlflow: SecretStr | None
     """MLFLOW_TRACKING_URI; default: SQLite in the work folder, where that is a local one."""
 
@@ -30,8 +35,8 @@ class Environment(BaseModel):
             home = str(Path(home).absolute())
         return cls(
             home=home,
-            kafka=_secret("KAFKA_BOOTSTRAP_SERVERS"),
-            redis=_secret("REDIS_URL"),
+            kafka=_kafka(),
+            redis=_redis(),
             mlflow=_secret("MLFLOW_TRACKING_URI") or _sqlite(home),
         )
 
@@ -42,15 +47,21 @@ class Environment(BaseModel):
 
     def need_mlflow(self) -> str:
         """The tracking store; raises ConfigError when it is not set and the work folder cannot hold one."""
-        return _needed(self.mlflow, "MLFLOW_TRACKING_URI", "the MLflow server, e.g. http://127.0.0.1:5000")
+        if self.mlflow is None:
+            raise _unset("MLFLOW_TRACKING_URI", "the MLflow server, e.g. http://127.0.0.1:5000")
+        return self.mlflow.get_secret_value()
 
-    def need_kafka(self) -> str:
-        """The broker's address; raises ConfigError when it is not set."""
-        return _needed(self.kafka, "KAFKA_BOOTSTRAP_SERVERS", "the Kafka broker, e.g. 127.0.0.1:9092")
+    def need_kafka(self) -> KafkaConnection:
+        """The way to the broker; raises ConfigError when its address is not set."""
+        if self.kafka is None:
+            raise _unset("KAFKA_BOOTSTRAP_SERVERS", "the Kafka broker, e.g. 127.0.0.1:9092")
+        return self.kafka
 
-    def need_redis(self) -> str:
-        """The address of the online store; raises ConfigError when it is not set."""
-        return _needed(self.redis, "REDIS_URL", "the online store, e.g. redis://127.0.0.1:6379/0")
+    def need_redis(self) -> RedisConnection:
+        """The way to the online store; raises ConfigError when its address is not set."""
+        if self.redis is None:
+            raise _unset("REDIS_URL", "the online store, e.g. redis://127.0.0.1:6379/0")
+        return self.redis
 
 
 def _sqlite(home: str) -> SecretStr | None:
@@ -62,7 +73,50 @@ def _secret(name: str) -> SecretStr | None:
     return SecretStr(value) if value else None
 
 
-def _needed(value: SecretStr | None, name: str, what: str) -> str:
-    if value is None:
-        raise ConfigError(f"{name} is not set: export it with the address of {what}; `make up` prints one that works")
-    return value.get_secret_value()
+def _unset(name: str, what: str) -> ConfigError:
+    return ConfigError(f"{name} is not set: export it with the address of {what}; `make up` prints one that works")
+
+
+def _kafka() -> KafkaConnection | None:
+    return _connection(
+        KafkaConnection,
+        "servers",
+        {
+            "servers": "KAFKA_BOOTSTRAP_SERVERS",
+            "protocol": "KAFKA_SECURITY_PROTOCOL",
+            "mechanism": "KAFKA_SASL_MECHANISM",
+            "username": "KAFKA_SASL_USERNAME",
+            "password": "KAFKA_SASL_PASSWORD",
+            "ca_file": "KAFKA_SSL_CA_LOCATION",
+            "certificate_file": "KAFKA_SSL_CERTIFICATE_LOCATION",
+            "key_file": "KAFKA_SSL_KEY_LOCATION",
+            "key_password": "KAFKA_SSL_KEY_PASSWORD",
+        },
+    )
+
+
+def _redis() -> RedisConnection | None:
+    return _connection(
+        RedisConnection,
+        "url",
+        {
+            "url": "REDIS_URL",
+            "username": "REDIS_USERNAME",
+            "password": "REDIS_PASSWORD",
+            "ca_file": "REDIS_SSL_CA",
+            "certificate_file": "REDIS_SSL_CERTIFICATE",
+            "key_file": "REDIS_SSL_KEY",
+        },
+    )
+
+
+def _connection(kind: type[_Connection], address: str, names: Mapping[str, str]) -> _Connection | None:
+    said = {field: value for field, name in names.items() if (value := os.environ.get(name, ""))}
+    if address not in said:
+        return None
+    try:
+        return kind.model_validate(said)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = names[str(first["loc"][0])] if first["loc"] else names[address]
+        raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None

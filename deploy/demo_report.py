@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from conf.base import format_bytes
+from conf.connections import RedisConnection
 from conf.contract import UserId
 from conf.load import load_settings
 from deploy.chain import Product
@@ -47,7 +48,7 @@ def report(demo: Demo) -> None:
     folder = run_folder(Storage(str(demo.home)), settings.product, demo.run)
     manifest = load_manifest(folder)
     assert manifest is not None, "the job wrote a manifest, or the demo failed before"
-    client = redis_client(demo.redis_url)
+    client = redis_client(RedisConnection.of(demo.redis_url))
     reader = Reader(client, settings.product)
     users = cast("list[UserId]", _newest(demo.home / "data/audience")["user_id"].to_pylist())
     console.print(_lookups(reader, users))

@@ -46,7 +46,7 @@ class Desk:
     def control(self) -> Control:
         """The operator's questions and orders; keeps pointers in Kafka too where its address is known."""
         kafka = self.environment.kafka
-        pointer_log = None if kafka is None else KafkaPointerLog(kafka.get_secret_value())
+        pointer_log = None if kafka is None else KafkaPointerLog(kafka)
         return Control.connect(self.client, self.product, log=pointer_log)
 
     @cached_property
@@ -78,13 +78,13 @@ class Desk:
 
     def load(self, stop: threading.Event, metrics_port: int | None) -> None:
         """Runs the loader until `stop`; raises what keeps it from starting."""
-        bootstrap = self.environment.need_kafka()
-        check_broker(bootstrap)
-        ensure_topics(bootstrap, ProductKeys(self.product), self.settings.publish)
+        kafka = self.environment.need_kafka()
+        check_broker(kafka)
+        ensure_topics(kafka, ProductKeys(self.product), self.settings.publish)
         metrics = LoaderMetrics(self.product)
         if metrics_port is not None:
             serve_metrics(metrics, metrics_port)
-        Loader(bootstrap, self.client, self.product, metrics=metrics).run(stop)
+        Loader(kafka, self.client, self.product, metrics=metrics).run(stop)
 
 
 def open_desk(config: Path, overlays: Sequence[Path]) -> Desk:

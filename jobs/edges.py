@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import redis
 
+from conf.connections import KafkaConnection
 from conf.environment import Environment
 from conf.errors import ConfigError, Refused
 from conf.settings import Settings
@@ -29,8 +30,8 @@ class Edges:
     """Checked connections of one product."""
 
     product: str
-    bootstrap: str
-    """Address of the broker; may hold secrets."""
+    kafka: KafkaConnection
+    """The way to the broker."""
     client: redis.Redis
     registry: ModelRegistry
     runs: RunRegistry
@@ -60,19 +61,19 @@ class Edges:
 
 def open_edges(settings: Settings, environment: Environment, home: Storage) -> Edges:
     """Connections that answered; raises the first fault, which names the server, the address and what to do."""
-    bootstrap, redis_url = environment.need_kafka(), environment.need_redis()
+    kafka, store = environment.need_kafka(), environment.need_redis()
     _check_writable(home)
-    client = redis_client(redis_url)
+    client = redis_client(store)
     check_store(client)
-    check_broker(bootstrap)
+    check_broker(kafka)
     registry = ModelRegistry(environment.need_mlflow())
     registry.check()
     _check_registrable(environment)
-    if group_size(bootstrap, ProductKeys(settings.product).loader_group) == 0:
+    if group_size(kafka, ProductKeys(settings.product).loader_group) == 0:
         tell("run", f"no loader of {settings.product} runs yet; start one, or the run cannot serve: discovery load")
     return Edges(
         product=settings.product,
-        bootstrap=bootstrap,
+        kafka=kafka,
         client=client,
         registry=registry,
         runs=RunRegistry(client, settings.product),

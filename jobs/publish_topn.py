@@ -46,15 +46,15 @@ def publish_topn(run: Run) -> Facts:
         notes.append(f"{rows:,} rows")
     announcement = _announcement(run, measure_slices(run))
     settings = run.settings.publish
-    ensure_topics(run.edges.bootstrap, announcement.layout, settings)
+    ensure_topics(run.edges.kafka, announcement.layout, settings)
     run.check_lease()
     run.edges.runs.announce(announcement, run.lease.token)
     seconds = settings.delivery_timeout_seconds
     with timed("publish", "sent and acknowledged") as notes:
-        send_begin(announcement, run.edges.bootstrap, delivery_timeout=seconds)
+        send_begin(announcement, run.edges.kafka, delivery_timeout=seconds)
         sent = send_slices(run, announcement)
         run.check_lease()
-        send_end(announcement, sent, run.edges.bootstrap, delivery_timeout=seconds)
+        send_end(announcement, sent, run.edges.kafka, delivery_timeout=seconds)
         notes.append(f"{announcement.users:,} records, {announcement.total_bytes:,} bytes")
     produced = sum(piece.count for piece in sent)
     return {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from conf.connections import KafkaConnection
 from conf.contract import IdKind
 from jobs.run import Run
 from publish.announcement import Announcement, Slice
@@ -23,7 +24,7 @@ def measure_slices(run: Run) -> list[Slice]:
 def send_slices(run: Run, announcement: Announcement) -> list[Slice]:
     """Sends every partition from the task that reads it; gives what was acknowledged; raises DeliveryError."""
     seconds = run.settings.publish.delivery_timeout_seconds
-    return _for_each_partition(run, _Send(announcement, run.edges.bootstrap, seconds))
+    return _for_each_partition(run, _Send(announcement, run.edges.kafka, seconds))
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class _Measure:
 @dataclass(frozen=True)
 class _Send:
     announcement: Announcement
-    bootstrap: str
+    kafka: KafkaConnection
     seconds: int
 
     def __repr__(self) -> str:
         return f"_Send({self.announcement.run})"  # the address may hold a password
 
     def __call__(self, partition: int, batches: Batches) -> Slice:
-        return send_partition(batches, self.announcement, partition, self.bootstrap, delivery_timeout=self.seconds)
+        return send_partition(batches, self.announcement, partition, self.kafka, delivery_timeout=self.seconds)
 
 
 @dataclass(frozen=True)

@@ -3,54 +3,23 @@
 import logging
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from conf.connections import KafkaConnection, RedisConnection
 from publish.errors import BrokerUnreachable, StoreUnreachable
 
 KafkaSettings = dict[str, Any]
 """What librdkafka takes; made here and nowhere else."""
 
-_SCHEMES = {"redis", "rediss", "unix"}
-_OPEN_PARAMETERS = {
-    "db",
-    "protocol",
-    "socket_timeout",
-    "socket_connect_timeout",
-    "ssl_cert_reqs",
-    "health_check_interval",
-}
 
-
-def mask_url(url: str) -> str:
-    """The URL for a message: scheme, host, port and database; user, password and other parameters starred."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "***"
-    if parts.scheme not in _SCHEMES:  # not an address: any part of it may be the secret
-        return "***"
-    at = "***@" if parts.username or parts.password else ""
-    query = [(name, value if name in _OPEN_PARAMETERS else "***") for name, value in parse_qsl(parts.query)]
-    return urlunsplit((parts.scheme, f"{at}{host}{port}", parts.path, urlencode(query, safe="*"), ""))
-
-
-def mask_bootstrap(bootstrap: str) -> str:
-    """A broker list for a message: host and port of each; anything before an @ is starred."""
-    brokers = (broker.strip() for broker in bootstrap.split(","))
-    return ",".join(f"***@{broker.rpartition('@')[2]}" if "@" in broker else broker for broker in brokers)
-
-
-def redis_client(url: str, *, timeout: float = 5.0) -> redis.Redis:
-    """A checked client (bytes in and out) of the store at `url`, `timeout` seconds a reply; raises StoreUnreachable."""
+def redis_client(store: RedisConnection, *, timeout: float = 5.0) -> redis.Redis:
+    """A checked client (bytes in and out) of the store, `timeout` seconds a reply; raises StoreUnreachable."""
     try:
         client = redis.Redis.from_url(
-            url,
+            store.url.get_secret_value(),
             decode_responses=False,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
@@ -58,13 +27,13 @@ def redis_client(url: str, *, timeout: float = 5.0) -> redis.Redis:
         )
     except (ValueError, TypeError):  # their texts may quote the URL
         raise StoreUnreachable(
-            f"REDIS_URL {mask_url(url)} is not an address of Redis; use redis://[user:password@]host:port/db"
+            f"REDIS_URL {store.address} is not an address of Redis; use redis://[user:password@]host:port/db"
         ) from None
     try:
         client.ping()
     except redis.RedisError as error:
         client.close()
-        raise StoreUnreachable(f"Redis at {mask_url(url)}: {explain(error)}") from None
+        raise StoreUnreachable(f"Redis at {store.address}: {explain(error)}") from None
     return client
 
 
@@ -87,27 +56,27 @@ _REDIS_FAULTS: Mapping[type[redis.RedisError], str] = {
 }
 
 
-def kafka_settings(bootstrap: str, client_id: str) -> KafkaSettings:
+def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
     """What every Kafka client of ours has in common; librdkafka's own log goes to the logger `publish.kafka`."""
     return {
-        "bootstrap.servers": bootstrap,
+        "bootstrap.servers": kafka.servers,
         "client.id": client_id,
         "socket.connection.setup.timeout.ms": 5_000,
         "logger": logging.getLogger("publish.kafka"),
     }
 
 
-def admin_client(bootstrap: str) -> AdminClient:
+def admin_client(kafka: KafkaConnection) -> AdminClient:
     """An administration client; connects when first used."""
-    return AdminClient(kafka_settings(bootstrap, "discovery-admin"))
+    return AdminClient(kafka_settings(kafka, "discovery-admin"))
 
 
-def check_broker(bootstrap: str, *, timeout: float = 10.0) -> None:
+def check_broker(kafka: KafkaConnection, *, timeout: float = 10.0) -> None:
     """Return when a broker answers within `timeout` seconds; raises BrokerUnreachable."""
     try:
-        admin_client(bootstrap).list_topics(timeout=timeout)
+        admin_client(kafka).list_topics(timeout=timeout)
     except KafkaException as error:
-        raise broker_unreachable(bootstrap, error) from None
+        raise broker_unreachable(kafka, error) from None
 
 
 _NO_GROUP_YET = {
@@ -119,21 +88,21 @@ _NO_GROUP_YET = {
 }
 
 
-def group_size(bootstrap: str, group: str, *, timeout: float = 10.0) -> int:
+def group_size(kafka: KafkaConnection, group: str, *, timeout: float = 10.0) -> int:
     """Members of a consumer group now; raises BrokerUnreachable."""
-    admin = admin_client(bootstrap)
+    admin = admin_client(kafka)
     try:
         described = admin.describe_consumer_groups([group], request_timeout=timeout)[group].result(timeout=timeout + 1)
     except KafkaException as error:
         if error.args[0].code() in _NO_GROUP_YET:
             return 0
-        raise broker_unreachable(bootstrap, error) from None
+        raise broker_unreachable(kafka, error) from None
     return len(described.members)
 
 
-def broker_unreachable(bootstrap: str, error: KafkaException) -> BrokerUnreachable:
+def broker_unreachable(kafka: KafkaConnection, error: KafkaException) -> BrokerUnreachable:
     """The error for people of a fault while talking to the broker."""
     return BrokerUnreachable(
-        f"Kafka at {mask_bootstrap(bootstrap)} does not answer as expected ({error.args[0].name()}); "
+        f"Kafka at {kafka.address} does not answer as expected ({error.args[0].name()}); "
         "start it, or check KAFKA_BOOTSTRAP_SERVERS"
     )

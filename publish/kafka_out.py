@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from conf.connections import KafkaConnection
 from publish.clients import kafka_settings
 from publish.errors import DeliveryError
 
@@ -22,11 +23,11 @@ class Outgoing(NamedTuple):
 class ConfirmedSender:
     """Sends to one broker, idempotently, and answers for each message; close it when done."""
 
-    def __init__(self, bootstrap: str, client_id: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, kafka: KafkaConnection, client_id: str, *, timeout: float = 30.0) -> None:
         self._timeout = timeout
         self._producer = Producer(
             {
-                **kafka_settings(bootstrap, client_id),
+                **kafka_settings(kafka, client_id),
                 "acks": "all",
                 "enable.idempotence": True,
                 "message.max.bytes": MAX_MESSAGE_BYTES,
@@ -76,12 +77,12 @@ class ConfirmedSender:
 class KafkaPointerLog:
     """Every pointer, in the compacted topic `<product>.pointer.v1` (publish.pointer.PointerLog)."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaConnection) -> None:
+        self._kafka = kafka
 
     def append(self, product: str, topic: str, pointer: bytes) -> None:
         """Return when the broker has it; raises DeliveryError."""
-        sender = ConfirmedSender(self._bootstrap, f"discovery-pointer-{product}", timeout=10)
+        sender = ConfirmedSender(self._kafka, f"discovery-pointer-{product}", timeout=10)
         try:
             sender.send(topic, [Outgoing(product.encode(), pointer)])
         finally:

@@ -74,6 +74,16 @@ class ProductKeys:
         """Compacted topic of every pointer, keyed by the product, so that it survives Redis."""
         return f"{self.product}.pointer.v1"
 
+    @property
+    def runs_topic(self) -> str:
+        """Compacted topic of every announcement, keyed by the run, so that it survives Redis."""
+        return f"{self.product}.runs.v1"
+
+    @property
+    def erasures_topic(self) -> str:
+        """Compacted topic of the users who must be forgotten, keyed by the user id as UTF-8."""
+        return f"{self.product}.erasures.v1"
+
 
 @dataclass(frozen=True)
 class Layout(ProductKeys):
@@ -129,6 +139,14 @@ class Layout(ProductKeys):
     def state(self, run: str, partition: int) -> str:
         """Hash: state and manifest slice of the partition."""
         return f"{{{self.tags[partition]}}}:{run}:st"
+
+    def erased(self, partition: int) -> str:
+        """Set: users of the partition who must be forgotten, in every run."""
+        return f"{{{self.tags[partition]}}}:erased"
+
+    def erased_in(self, run: str, partition: int) -> str:
+        """Hash: erased user → publish.digest.record_hash of the record that the run had for them, as 16 hex digits."""
+        return f"{{{self.tags[partition]}}}:{run}:erased"
 
     def position(self, partition: int) -> str:
         """Hash: next offset of the topic's partition, and the topic's id."""

@@ -14,6 +14,7 @@ from collections import defaultdict
 import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
+from conf.connections import KafkaConnection
 from publish.back_off import BackOff
 from publish.capacity import NOTHING_DECLARED, DeclaredLimits, check_store
 from publish.clients import broker_unreachable, kafka_settings
@@ -49,7 +50,7 @@ class Loader:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaConnection,
         client: redis.Redis,
         product: str,
         *,
@@ -59,22 +60,22 @@ class Loader:
         """Raises StoreRefused for a Redis that could lose lists, and StoreUnreachable."""
         check_store(client, declared)
         self.metrics = metrics if metrics is not None else LoaderMetrics(product)
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         registry = Registry(client, product)
         self._keys = registry.keys
-        pointers = PointerStore(client, product, log=KafkaPointerLog(bootstrap))
+        pointers = PointerStore(client, product, log=KafkaPointerLog(kafka))
         store = RedisStore(client)
         housekeeping = Housekeeping(registry, pointers, store)
         desk = RunDesk(store, Promoter(registry, pointers), housekeeping, declared=declared)
         book = RunBook(registry)
-        self._sender = ConfirmedSender(bootstrap, f"discovery-dead-letters-{product}")
+        self._sender = ConfirmedSender(kafka, f"discovery-dead-letters-{product}")
         letters = DeadLetterQueue(self._sender, self._keys.dead_letter_topic)
         self._tools = Tools(store, book, desk, letters, self.metrics, self._pause)
         self._rounds = Rounds(book, desk, pointers, housekeeping)
-        self._consumer = Consumer(_consumer_settings(bootstrap, product))
+        self._consumer = Consumer(_consumer_settings(kafka, product))
         self._assigned: frozenset[int] = frozenset()
         self._partitions: dict[int, PartitionLoader] = {}
-        self._inspector = TopicInspector(bootstrap, self._keys.topic)
+        self._inspector = TopicInspector(kafka, self._keys.topic)
         self._topic: TopicIdentity | None = None
         self._back_off = BackOff()
         self._stop = threading.Event()
@@ -111,7 +112,7 @@ class Loader:
         except PublishError as fault:  # of Redis, of Kafka, or of a state that changed meanwhile: never of a record
             self._wait_out(str(fault))
         except KafkaException as fault:
-            self._wait_out(str(broker_unreachable(self._bootstrap, fault)))
+            self._wait_out(str(broker_unreachable(self._kafka, fault)))
 
     def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Assigned by the group; nothing is read before Redis said from where."""
@@ -199,10 +200,10 @@ def _partition_of(message: Message) -> int:
     return -1 if partition is None else partition
 
 
-def _consumer_settings(bootstrap: str, product: str) -> dict[str, object]:
+def _consumer_settings(kafka: KafkaConnection, product: str) -> dict[str, object]:
     """Fast fetching (measured in stack.md), quick notice of a dead loader, and no offsets but ours."""
     return {
-        **kafka_settings(bootstrap, f"discovery-loader-{product}"),
+        **kafka_settings(kafka, f"discovery-loader-{product}"),
         "group.id": ProductKeys(product).loader_group,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",

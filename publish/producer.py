@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
+from conf.connections import KafkaConnection
 from publish.announcement import Announcement, Slice
 from publish.digest import Digest
 from publish.errors import SnapshotRefused
@@ -16,16 +17,16 @@ from publish.sender import Outgoing, Sender
 from publish.snapshot import Records, read_partition, slice_of
 
 
-def send_begin(announcement: Announcement, bootstrap: str, *, delivery_timeout: float) -> None:
+def send_begin(announcement: Announcement, kafka: KafkaConnection, *, delivery_timeout: float) -> None:
     """Tell every partition that the run comes; returns when all have been told; raises DeliveryError."""
-    _send_marks(announcement, bootstrap, delivery_timeout, lambda piece: begin_value(announcement, piece.partition))
+    _send_marks(announcement, kafka, delivery_timeout, lambda piece: begin_value(announcement, piece.partition))
 
 
 def send_partition(
     batches: Iterable[pa.RecordBatch],
     announcement: Announcement,
     partition: int,
-    bootstrap: str,
+    kafka: KafkaConnection,
     *,
     delivery_timeout: float,
 ) -> Slice:
@@ -34,17 +35,19 @@ def send_partition(
     `delivery_timeout`: seconds within which a record must be acknowledged. Raises SnapshotRefused, DeliveryError.
     """
     digest = Digest()
-    with Sender(announcement.layout.topic, bootstrap, delivery_timeout=delivery_timeout) as sender:
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=delivery_timeout) as sender:
         for records in read_partition(batches, partition, announcement.partitions, announcement.ids):
             sender.send(_outgoing(records, announcement.epoch), partition)
-            digest.update(zip(records.keys, records.payloads, strict=True))
+            digest.update(records.keys, records.payloads)
         sender.finish()
     sent = slice_of(partition, digest)
     check_sent(announcement, [sent])
     return sent
 
 
-def send_end(announcement: Announcement, sent: Sequence[Slice], bootstrap: str, *, delivery_timeout: float) -> None:
+def send_end(
+    announcement: Announcement, sent: Sequence[Slice], kafka: KafkaConnection, *, delivery_timeout: float
+) -> None:
     """Tell every partition that it has all: `sent` is what send_partition gave for each.
 
     Raises SnapshotRefused, with nothing sent, unless that is all that was announced; and DeliveryError.
@@ -56,7 +59,7 @@ def send_end(announcement: Announcement, sent: Sequence[Slice], bootstrap: str, 
             f"{announcement.partitions} once; no END goes out and the run cannot serve; send it again"
         )
     check_sent(announcement, sent)
-    _send_marks(announcement, bootstrap, delivery_timeout, lambda piece: end_value(announcement, piece))
+    _send_marks(announcement, kafka, delivery_timeout, lambda piece: end_value(announcement, piece))
 
 
 def check_sent(announcement: Announcement, sent: Iterable[Slice]) -> None:
@@ -80,9 +83,9 @@ def _outgoing(records: Records, epoch: int) -> list[Outgoing]:
 
 
 def _send_marks(
-    announcement: Announcement, bootstrap: str, delivery_timeout: float, value: Callable[[Slice], bytes]
+    announcement: Announcement, kafka: KafkaConnection, delivery_timeout: float, value: Callable[[Slice], bytes]
 ) -> None:
-    with Sender(announcement.layout.topic, bootstrap, delivery_timeout=delivery_timeout) as sender:
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=delivery_timeout) as sender:
         for piece in announcement.slices:
             sender.send([{"key": MARK_KEY, "value": value(piece)}], piece.partition)
         sender.finish()

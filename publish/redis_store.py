@@ -188,7 +188,12 @@ class RedisStore:
     def delete(self, run: Announcement) -> None:
         """Delete the run's partition keys; their states go last, so that an interrupted call can be repeated."""
         for partition in range(run.partitions):
-            keys = [*run.layout.bucket_keys(run.run, partition), run.layout.seen(run.run, partition)]
+            layout = run.layout
+            keys = [
+                *layout.bucket_keys(run.run, partition),
+                layout.seen(run.run, partition),
+                layout.erased_in(run.run, partition),
+            ]
             for start in range(0, len(keys), _DELETE_CHUNK):
                 self.client.unlink(*keys[start : start + _DELETE_CHUNK])
             self.client.unlink(run.layout.state(run.run, partition))

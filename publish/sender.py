@@ -7,7 +7,8 @@ from typing import Any, Self, TypedDict
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from publish.clients import kafka_settings, mask_bootstrap
+from conf.connections import KafkaConnection
+from publish.clients import kafka_settings
 from publish.errors import DeliveryError
 
 MAX_RECORD_BYTES = 1_000_000
@@ -32,13 +33,13 @@ class Sender:
     Leaving by an exception drops what was not sent yet.
     """
 
-    def __init__(self, topic: str, bootstrap: str, *, delivery_timeout: float) -> None:
-        self._topic, self._bootstrap, self._timeout = topic, bootstrap, delivery_timeout
+    def __init__(self, topic: str, kafka: KafkaConnection, *, delivery_timeout: float) -> None:
+        self._topic, self._kafka, self._timeout = topic, kafka, delivery_timeout
         self._asked = self._acknowledged = 0
         self._failed: str | None = None
         self._broker_fault: str | None = None
         self._producer = Producer(
-            kafka_settings(bootstrap, "discovery-publisher")
+            kafka_settings(kafka, "discovery-publisher")
             | {
                 "enable.idempotence": True,  # implies acks=all and order
                 "acks": "all",
@@ -126,6 +127,6 @@ class Sender:
     def _error(self, reason: str) -> DeliveryError:
         fault = f"; the connection's last fault was {self._broker_fault}" if self._broker_fault else ""
         return DeliveryError(
-            f"{self._topic} at {mask_bootstrap(self._bootstrap)}: {self._acknowledged} of {self._asked} records "
+            f"{self._topic} at {self._kafka.address}: {self._acknowledged} of {self._asked} records "
             f"acknowledged, then {reason}{fault}; nothing of the run serves; check the broker and start the stage again"
         )

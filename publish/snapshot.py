@@ -56,7 +56,7 @@ def measure_partition(batches: Iterable[pa.RecordBatch], partition: int, partiti
     """What one partition of a snapshot holds; reads each row once; raises SnapshotRefused."""
     digest = Digest()
     for records in read_partition(batches, partition, partitions, ids):
-        digest.update(zip(records.keys, records.payloads, strict=True))
+        digest.update(records.keys, records.payloads)
     return slice_of(partition, digest)
 
 

@@ -11,8 +11,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     ResourceType,
 )
 
+from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from publish.clients import admin_client, broker_unreachable, mask_bootstrap
+from publish.clients import admin_client, broker_unreachable
 from publish.errors import BrokerUnreachable, TopicMismatch
 from publish.keys import ProductKeys
 
@@ -24,19 +25,20 @@ class _Topic(NamedTuple):
     config: dict[str, str]
 
 
-def ensure_topics(bootstrap: str, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0) -> None:
+def ensure_topics(
+    kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
+) -> None:
     """Make the product's topics where they are missing; raises TopicMismatch, BrokerUnreachable (after `timeout` s)."""
     deadline = time.monotonic() + timeout
-    admin = admin_client(bootstrap)
+    admin = admin_client(kafka)
     try:
         for wanted in _topics(keys, settings):
             _ensure(admin, wanted, deadline)
     except KafkaException as error:
-        raise broker_unreachable(bootstrap, error) from None
+        raise broker_unreachable(kafka, error) from None
     except TimeoutError as error:
         raise BrokerUnreachable(
-            f"Kafka at {mask_bootstrap(bootstrap)}: {error} within {timeout:g} s; "
-            "look into the broker's log, then try again"
+            f"Kafka at {kafka.address}: {error} within {timeout:g} s; look into the broker's log, then try again"
         ) from None
 
 
@@ -47,6 +49,8 @@ def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
         _Topic(keys.topic, settings.partitions, settings.replication, kept),
         _Topic(keys.dead_letter_topic, 1, settings.replication, kept),
         _Topic(keys.pointer_topic, 1, settings.replication, compacted),
+        _Topic(keys.runs_topic, 1, settings.replication, compacted),
+        _Topic(keys.erasures_topic, 1, settings.replication, compacted),
     )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
+from conf.connections import KafkaConnection
 from publish.clients import admin_client, broker_unreachable
 from publish.errors import BrokerUnreachable
 
@@ -20,10 +21,10 @@ class TopicIdentity(NamedTuple):
 class TopicInspector:
     """Asks one broker about one topic."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaConnection, topic: str) -> None:
+        self._kafka = kafka
         self._topic = topic
-        self._admin = admin_client(bootstrap)
+        self._admin = admin_client(kafka)
 
     def identify(self, *, timeout: float = 10.0) -> TopicIdentity:
         """The topic that has the name now; raises BrokerUnreachable, also when there is none."""
@@ -33,7 +34,7 @@ class TopicInspector:
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise BrokerUnreachable(f"Kafka has no topic {self._topic} yet; the first push makes it") from None
-            raise broker_unreachable(self._bootstrap, error) from None
+            raise broker_unreachable(self._kafka, error) from None
         except TimeoutError:
             raise BrokerUnreachable(f"Kafka did not describe {self._topic} within {timeout:g} s; is it up?") from None
         return TopicIdentity(str(found.topic_id), len(found.partitions), time.monotonic())

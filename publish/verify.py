@@ -53,7 +53,7 @@ def _fault_of_lists(client: redis.Redis, run: Announcement, partition: int, paus
                 return f"partition {partition}: a user lies in bucket {bucket}, where no reader looks for them"
             if fault := _fault_of_payload(run, payload):
                 return f"partition {partition}: {fault}"
-            found.add(key, payload)
+            found.update([key], [payload])
         if bucket % _BUCKETS_AT_ONCE == 0:
             pause()
     if users != piece.count:

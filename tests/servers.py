@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from conf.connections import KafkaConnection
 from deploy.kafka_broker import KafkaBroker
 from deploy.redis_server import RedisServer
 
@@ -24,9 +25,9 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(kafka_broker: KafkaBroker) -> str:
-    """The broker's address; topics stay for the session, so tests name their own."""
-    return kafka_broker.bootstrap
+def kafka(kafka_broker: KafkaBroker) -> KafkaConnection:
+    """The way to the broker; topics stay for the session, so tests name their own."""
+    return KafkaConnection(servers=kafka_broker.bootstrap)
 
 
 @pytest.fixture(scope="session")

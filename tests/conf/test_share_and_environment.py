@@ -24,7 +24,7 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:planted-secret@127.0.0.1:1/0")
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     environment = Environment.read()
-    assert "planted-secret" not in repr(environment) + environment.model_dump_json()
-    assert environment.need_redis().startswith("redis://")
+    assert "planted-secret" not in repr(environment) + environment.model_dump_json() + str(environment.need_redis())
+    assert environment.need_redis().address == "redis://***@127.0.0.1:1/0"
     with pytest.raises(ConfigError, match="KAFKA_BOOTSTRAP_SERVERS"):
         environment.need_kafka()

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from conf.connections import KafkaConnection
 from conf.contract import IdKind
 from deploy.demo_world import World, generate
 from tests.e2e.product import Make, Product, Servers
@@ -25,9 +26,9 @@ WEEK_BEFORE = LAST - dt.timedelta(days=7)
 
 
 @pytest.fixture(scope="session")
-def servers(kafka_bootstrap: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Servers:
+def servers(kafka: KafkaConnection, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Servers:
     """Real Kafka, real Redis, and an MLflow store that is made once."""
-    return Servers(kafka_bootstrap, redis_url, f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db")
+    return Servers(kafka.servers, redis_url, f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db")
 
 
 @pytest.fixture(scope="session")

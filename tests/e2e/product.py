@@ -16,6 +16,7 @@ import redis
 import yaml
 from confluent_kafka import Consumer, TopicPartition
 
+from conf.connections import KafkaConnection
 from conf.load import load_settings
 from conf.settings import Settings
 from jobs import cli
@@ -158,7 +159,9 @@ class Product:
         """Announced runs, pointer, and messages in the topic."""
         client = self.client
         runs, pointer = Registry(client, self.name).list_runs(), PointerStore(client, self.name).read()
-        return Published(runs, pointer, messages_in(self.servers.kafka, ProductKeys(self.name).topic))
+        return Published(
+            runs, pointer, messages_in(KafkaConnection(servers=self.servers.kafka), ProductKeys(self.name).topic)
+        )
 
     @property
     def run_ids(self) -> list[str]:
@@ -188,12 +191,12 @@ class Product:
             assert not thread.is_alive()
 
 
-def messages_in(bootstrap: str, topic: str) -> int:
+def messages_in(kafka: KafkaConnection, topic: str) -> int:
     """Messages in a topic; 0 where there is no such topic."""
-    known = admin_client(bootstrap).list_topics(timeout=10).topics
+    known = admin_client(kafka).list_topics(timeout=10).topics
     if topic not in known:
         return 0
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "count", "enable.auto.commit": False})
+    consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "count", "enable.auto.commit": False})
     try:
         marks = [
             consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)

@@ -11,6 +11,7 @@ from typing import Any
 import redis
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from publish.announcement import Announcement
 from publish.codec import encode_rows
@@ -31,10 +32,10 @@ Wire = list[tuple[int, bytes | None, bytes | None]]
 """Records to send: partition, key, value."""
 
 
-def new_product(bootstrap: str) -> str:
+def new_product(kafka: KafkaConnection) -> str:
     """A product of its own, whose topics exist."""
     product = f"push_{int(time.time())}_{next(_PRODUCTS)}"
-    ensure_topics(bootstrap, ProductKeys(product), PublishSettings(partitions=PARTITIONS))
+    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS))
     return product
 
 
@@ -72,18 +73,18 @@ def data_of(run: Announcement, lists: Lists) -> Wire:
     return data
 
 
-def send(bootstrap: str, topic: str, wire: Wire) -> None:
+def send(kafka: KafkaConnection, topic: str, wire: Wire) -> None:
     """Send records as they are."""
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+    producer = Producer({"bootstrap.servers": kafka.servers, "linger.ms": 5})
     for partition, key, value in wire:
         producer.produce(topic, key=key, value=value, partition=partition)
     assert producer.flush(30) == 0
 
 
 @contextmanager
-def loading(bootstrap: str, client: redis.Redis, product: str) -> Iterator[Loader]:
+def loading(kafka: KafkaConnection, client: redis.Redis, product: str) -> Iterator[Loader]:
     """A loader that runs on a thread for the length of the block."""
-    loader, stop = Loader(bootstrap, client, product), threading.Event()
+    loader, stop = Loader(kafka, client, product), threading.Event()
     thread = threading.Thread(target=loader.run, args=(stop,))
     thread.start()
     try:
@@ -123,9 +124,9 @@ def stored(client: redis.Redis, run: Announcement) -> dict[bytes, bytes]:
     return found
 
 
-def messages_of(bootstrap: str, topic: str, partition: int = 0) -> list[Message]:
+def messages_of(kafka: KafkaConnection, topic: str, partition: int = 0) -> list[Message]:
     """Everything that is in a partition now."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test", "enable.auto.commit": False})
+    consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "test", "enable.auto.commit": False})
     try:
         where = TopicPartition(topic, partition, 0)
         _, end = consumer.get_watermark_offsets(where, timeout=10)

@@ -2,15 +2,16 @@
 
 import sys
 
+from conf.connections import KafkaConnection, RedisConnection
 from publish import load_partition
 from publish.clients import redis_client
 from publish.loader import Loader, stop_on_signals
 
 
-def main(bootstrap: str, url: str, product: str) -> None:
+def main(servers: str, url: str, product: str) -> None:
     """Load until told to stop, a few records at a time."""
     load_partition.MAX_BATCH = 3
-    Loader(bootstrap, redis_client(url), product).run(stop_on_signals())
+    Loader(KafkaConnection(servers=servers), redis_client(RedisConnection.of(url)), product).run(stop_on_signals())
 
 
 if __name__ == "__main__":

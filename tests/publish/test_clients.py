@@ -5,7 +5,8 @@ import pytest
 import redis
 from confluent_kafka import Consumer
 
-from publish.clients import check_broker, explain, group_size, mask_bootstrap, mask_url, redis_client
+from conf.connections import KafkaConnection, RedisConnection, mask_url
+from publish.clients import check_broker, explain, group_size, redis_client
 from publish.errors import BrokerUnreachable, StoreUnreachable
 from publish.keys import ProductKeys
 from tests.publish.pushing import new_product
@@ -31,11 +32,11 @@ def test_urls_are_masked(url: str, masked: str) -> None:
 
 
 def test_bootstraps_are_masked() -> None:
-    assert mask_bootstrap(f"eva:{SECRET}@a:1, b:2") == "***@a:1,b:2"
+    assert KafkaConnection(servers=f"eva:{SECRET}@a:1, b:2").address == "***@a:1,b:2"
 
 
 def test_a_client_speaks_bytes(redis_url: str) -> None:
-    with redis_client(redis_url) as client:
+    with redis_client(RedisConnection.of(redis_url)) as client:
         client.set("k", b"\xff")
         assert client.get("k") == b"\xff"
         client.delete("k")
@@ -47,18 +48,18 @@ def test_a_client_speaks_bytes(redis_url: str) -> None:
 def test_a_store_that_does_not_answer_is_a_clear_error_without_secrets(text: str) -> None:
     url = text.format(s=SECRET, port=closed_port())
     with pytest.raises(StoreUnreachable) as caught:
-        redis_client(url, timeout=0.5)
+        redis_client(RedisConnection.of(url), timeout=0.5)
     shown = "".join(traceback.format_exception(caught.value))
     assert "REDIS_URL" in shown
     assert SECRET not in shown
 
 
 def test_a_wrong_password_is_a_clear_error_without_secrets(redis_url: str) -> None:
-    with redis_client(redis_url) as client:
+    with redis_client(RedisConnection.of(redis_url)) as client:
         client.execute_command("ACL", "SETUSER", "tester", "on", ">right", "~*", "+@all")
         try:
             with pytest.raises(StoreUnreachable, match="user or password") as caught:
-                redis_client(redis_url.replace("redis://", f"redis://tester:{SECRET}@"))
+                redis_client(RedisConnection.of(redis_url.replace("redis://", f"redis://tester:{SECRET}@")))
         finally:
             client.execute_command("ACL", "DELUSER", "tester")
     assert SECRET not in "".join(traceback.format_exception(caught.value))
@@ -70,25 +71,25 @@ def test_other_faults_show_their_code_and_not_their_arguments() -> None:
     assert SECRET not in text
 
 
-def test_a_broker_that_answers(kafka_bootstrap: str) -> None:
-    check_broker(kafka_bootstrap)
+def test_a_broker_that_answers(kafka: KafkaConnection) -> None:
+    check_broker(kafka)
 
 
 def test_a_broker_that_does_not_answer_is_a_clear_error() -> None:
     with pytest.raises(BrokerUnreachable, match="KAFKA_BOOTSTRAP_SERVERS"):
-        check_broker(f"127.0.0.1:{closed_port()}", timeout=1)
+        check_broker(KafkaConnection(servers=f"127.0.0.1:{closed_port()}"), timeout=1)
 
 
-def test_a_group_without_members_is_told_from_one_with(kafka_bootstrap: str) -> None:
+def test_a_group_without_members_is_told_from_one_with(kafka: KafkaConnection) -> None:
     group = f"group_size_{time.monotonic_ns()}"
-    assert group_size(kafka_bootstrap, group) == 0
-    consumer = Consumer({"bootstrap.servers": kafka_bootstrap, "group.id": group})
+    assert group_size(kafka, group) == 0
+    consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": group})
     try:
-        consumer.subscribe([ProductKeys(new_product(kafka_bootstrap)).topic])
+        consumer.subscribe([ProductKeys(new_product(kafka)).topic])
         deadline = time.monotonic() + 20
-        while group_size(kafka_bootstrap, group) == 0:
+        while group_size(kafka, group) == 0:
             consumer.poll(0.1)
             assert time.monotonic() < deadline
-        assert group_size(kafka_bootstrap, group) == 1
+        assert group_size(kafka, group) == 1
     finally:
         consumer.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from conf.connections import RedisConnection
 from publish.clients import redis_client
 from publish.errors import LeaseHeld, LeaseLost, StoreUnreachable
 from publish.keys import ProductKeys
@@ -55,8 +56,10 @@ def test_it_is_renewed_for_as_long_as_it_is_held(clean_redis: redis.Redis) -> No
 
 def test_an_attempt_whose_process_is_gone_is_taken_over_at_once(clean_redis: redis.Redis, redis_url: str) -> None:
     dies = (
-        "import os, sys; from publish.clients import redis_client; from publish.keys import ProductKeys; "
-        "from publish.lease import Lease; Lease.acquire(redis_client(sys.argv[1]), ProductKeys('groups'), 'r1'); "
+        "import os, sys; from conf.connections import RedisConnection; "
+        "from publish.clients import redis_client; from publish.keys import ProductKeys; "
+        "from publish.lease import Lease; "
+        "Lease.acquire(redis_client(RedisConnection.of(sys.argv[1])), ProductKeys('groups'), 'r1'); "
         "os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", dies, redis_url], check=False, cwd=Path(__file__).parents[2])
@@ -100,7 +103,7 @@ def test_a_lease_taken_over_is_noticed_and_not_given_back(clean_redis: redis.Red
 def test_a_lease_that_cannot_be_renewed_is_lost_when_it_may_have_lapsed(
     clean_redis: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with redis_client(redis_url) as client:
+    with redis_client(RedisConnection.of(redis_url)) as client:
         lease = Lease.acquire(client, KEYS, "r1", ttl=0.3)
 
         def cut(*args: object, **options: object) -> None:

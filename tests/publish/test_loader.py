@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 import redis
 
+from conf.connections import KafkaConnection
 from publish.announcement import Announcement
 from publish.loader import Loader
 from publish.wait import Outcome
@@ -35,7 +36,7 @@ USERS = 1_200
 class World:
     """A product with a loader at work and a run that serves."""
 
-    bootstrap: str
+    kafka: KafkaConnection
     client: redis.Redis
     product: str
     loader: Loader
@@ -46,7 +47,7 @@ class World:
         """Announce next week's run and send it, damaged."""
         lists = lists_of(USERS, shift=self.serving.epoch)
         run = announce(self.client, self.product, lists, **{"stall_seconds": 3, **changes})
-        send(self.bootstrap, run.layout.topic, damage(wire_of(run, lists), run))
+        send(self.kafka, run.layout.topic, damage(wire_of(run, lists), run))
         return run, lists
 
     def survived(self, run: Announcement, lists: Lists, before: dict[bytes, bytes]) -> Outcome:
@@ -65,14 +66,14 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(kafka_bootstrap: str, redis_url: str) -> Iterator[World]:
+def world(kafka: KafkaConnection, redis_url: str) -> Iterator[World]:
     """The first run of a product, served by a running loader."""
-    product, lists = new_product(kafka_bootstrap), lists_of(USERS)
-    with redis.Redis.from_url(redis_url) as client, loading(kafka_bootstrap, client, product) as loader:
+    product, lists = new_product(kafka), lists_of(USERS)
+    with redis.Redis.from_url(redis_url) as client, loading(kafka, client, product) as loader:
         run = announce(client, product, lists, first=True)
-        send(kafka_bootstrap, run.layout.topic, wire_of(run, lists))
+        send(kafka, run.layout.topic, wire_of(run, lists))
         assert outcome_of(client, run).outcome is Outcome.SERVING
-        yield World(kafka_bootstrap, client, product, loader, run, lists)
+        yield World(kafka, client, product, loader, run, lists)
 
 
 @pytest.mark.parametrize("damage", HARMLESS, ids=lambda damage: damage.__name__)
@@ -95,7 +96,7 @@ def test_a_push_with_a_wrong_count_is_never_promoted(world: World, error: int) -
     slices = (first.model_copy(update={"count": first.count + error}), *others)
     run = announce(world.client, world.product, lists, slices=slices)
     before = stored(world.client, world.serving)
-    send(world.bootstrap, run.layout.topic, wire_of(run, lists))
+    send(world.kafka, run.layout.topic, wire_of(run, lists))
     assert world.survived(run, lists, before) is Outcome.FAILED
 
 
@@ -109,7 +110,7 @@ def test_half_the_users_are_refused(world: World) -> None:
     lists = lists_of(USERS // 3)
     run = announce(world.client, world.product, lists)
     before = stored(world.client, world.serving)
-    send(world.bootstrap, run.layout.topic, wire_of(run, lists))
+    send(world.kafka, run.layout.topic, wire_of(run, lists))
     assert world.survived(run, lists, before) is Outcome.FAILED
 
 
@@ -118,11 +119,11 @@ def test_a_run_that_nobody_announced_goes_to_the_dead_letters(world: World) -> N
     run = announce(world.client, world.product, lists)
     forged = run.model_copy(update={"epoch": 10**9 + 7, "run": "forged"})
     dead_topic = run.layout.dead_letter_topic
-    before = len(messages_of(world.bootstrap, dead_topic))
-    send(world.bootstrap, run.layout.topic, wire_of(Announcement.model_validate(forged.model_dump()), lists))
-    send(world.bootstrap, run.layout.topic, wire_of(run, lists))
+    before = len(messages_of(world.kafka, dead_topic))
+    send(world.kafka, run.layout.topic, wire_of(Announcement.model_validate(forged.model_dump()), lists))
+    send(world.kafka, run.layout.topic, wire_of(run, lists))
     assert outcome_of(world.client, run).outcome is Outcome.FAILED  # 40 users instead of 1,200
-    letters = messages_of(world.bootstrap, dead_topic)[before:]
+    letters = messages_of(world.kafka, dead_topic)[before:]
     assert len(letters) == 40 + 2 * run.partitions
     headers = dict(letters[0].headers() or [])
     assert headers["reason"] == b"nobody announced a run of epoch 1000000007"
@@ -133,16 +134,16 @@ def test_an_announced_epoch_with_a_forged_begin_is_not_loaded(world: World) -> N
     lists = lists_of(USERS, shift=7)
     run = announce(world.client, world.product, lists)
     forged = Announcement.model_validate({**run.model_dump(), "config_hash": "forged"})
-    send(world.bootstrap, run.layout.topic, wire_of(forged, lists)[:-3])
-    send(world.bootstrap, run.layout.topic, [*wire_of(run, lists)[:3], *data_of(run, lists), *wire_of(run, lists)[-3:]])
+    send(world.kafka, run.layout.topic, wire_of(forged, lists)[:-3])
+    send(world.kafka, run.layout.topic, [*wire_of(run, lists)[:3], *data_of(run, lists), *wire_of(run, lists)[-3:]])
     # The forged BEGIN opened nothing, and the records behind it were buried; the genuine run starts afresh.
     assert world.survived(run, lists, stored(world.client, world.serving)) is Outcome.SERVING
-    reasons = {dict(m.headers() or [])["reason"] for m in messages_of(world.bootstrap, run.layout.dead_letter_topic)}
+    reasons = {dict(m.headers() or [])["reason"] for m in messages_of(world.kafka, run.layout.dead_letter_topic)}
     assert f"BEGIN of run {run.run} with another hash than announced".encode() in reasons
 
 
 def test_every_pointer_is_also_kept_in_kafka(world: World) -> None:
     topic, key = world.serving.layout.pointer_topic, world.serving.layout.pointer
     # Whoever swapped it without a log, here `wait`, has it written down by the loader within seconds.
-    eventually(lambda: messages_of(world.bootstrap, topic)[-1].value() == world.client.get(key))
-    assert messages_of(world.bootstrap, topic)[-1].key() == world.product.encode()
+    eventually(lambda: messages_of(world.kafka, topic)[-1].value() == world.client.get(key))
+    assert messages_of(world.kafka, topic)[-1].key() == world.product.encode()

@@ -4,6 +4,7 @@ import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from publish import sender as sender_module
 from publish.announcement import Announcement
@@ -20,16 +21,16 @@ _NUMBERS = count()
 
 
 @pytest.fixture
-def announcement(kafka_bootstrap: str) -> Announcement:
+def announcement(kafka: KafkaConnection) -> Announcement:
     """A run of a product of its own, whose topics exist."""
     run = announcement_of(LISTS, product=f"sends_{next(_NUMBERS)}", partitions=PARTITIONS)
-    ensure_topics(kafka_bootstrap, run.layout, PublishSettings(partitions=PARTITIONS))
+    ensure_topics(kafka, run.layout, PublishSettings(partitions=PARTITIONS))
     return run
 
 
-def records_of(bootstrap: str, topic: str, partition: int) -> list[Message]:
+def records_of(kafka: KafkaConnection, topic: str, partition: int) -> list[Message]:
     """Everything that is in a partition now."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test", "enable.auto.commit": False})
+    consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "test", "enable.auto.commit": False})
     try:
         where = TopicPartition(topic, partition, 0)
         _, end = consumer.get_watermark_offsets(where, timeout=10)
@@ -42,16 +43,16 @@ def records_of(bootstrap: str, topic: str, partition: int) -> list[Message]:
         consumer.close()
 
 
-def test_a_run_is_begin_every_record_once_in_order_and_end(kafka_bootstrap: str, announcement: Announcement) -> None:
-    send_begin(announcement, kafka_bootstrap, delivery_timeout=20)
+def test_a_run_is_begin_every_record_once_in_order_and_end(kafka: KafkaConnection, announcement: Announcement) -> None:
+    send_begin(announcement, kafka, delivery_timeout=20)
     sent = [
-        send_partition([batch], announcement, partition, kafka_bootstrap, delivery_timeout=20)
+        send_partition([batch], announcement, partition, kafka, delivery_timeout=20)
         for partition, batch in enumerate(batches_of(LISTS, PARTITIONS))
     ]
-    send_end(announcement, sent, kafka_bootstrap, delivery_timeout=20)
+    send_end(announcement, sent, kafka, delivery_timeout=20)
     assert tuple(sent) == announcement.slices
     for partition, batch in enumerate(batches_of(LISTS, PARTITIONS)):
-        found = [unpack(m.key(), m.value()) for m in records_of(kafka_bootstrap, announcement.layout.topic, partition)]
+        found = [unpack(m.key(), m.value()) for m in records_of(kafka, announcement.layout.topic, partition)]
         begin, *data, end = found
         assert begin_of(begin).slice == announcement.slices[partition]
         assert [record.seq for record in data] == list(range(batch.num_rows))
@@ -60,45 +61,45 @@ def test_a_run_is_begin_every_record_once_in_order_and_end(kafka_bootstrap: str,
 
 
 def test_a_full_queue_is_waited_for_and_nothing_is_lost(
-    kafka_bootstrap: str, announcement: Announcement, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaConnection, announcement: Announcement, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender_module, "_QUEUED_RECORDS", 10)  # far below the 1,000 that are queued at once
     batch = batches_of(LISTS, PARTITIONS)[0]
-    sent = send_partition([batch], announcement, 0, kafka_bootstrap, delivery_timeout=20)
+    sent = send_partition([batch], announcement, 0, kafka, delivery_timeout=20)
     assert sent == announcement.slices[0]
-    found = records_of(kafka_bootstrap, announcement.layout.topic, 0)
+    found = records_of(kafka, announcement.layout.topic, 0)
     assert [unpack(m.key(), m.value()).seq for m in found] == list(range(batch.num_rows))
 
 
-def test_an_empty_partition_is_sent_too(kafka_bootstrap: str) -> None:
+def test_an_empty_partition_is_sent_too(kafka: KafkaConnection) -> None:
     run = announcement_of({}, product="sends_empty", partitions=1)
-    assert send_partition([], run, 0, kafka_bootstrap, delivery_timeout=20) == run.slices[0]
+    assert send_partition([], run, 0, kafka, delivery_timeout=20) == run.slices[0]
 
 
-def test_a_snapshot_that_is_not_the_announced_one_is_refused(kafka_bootstrap: str, announcement: Announcement) -> None:
+def test_another_snapshot_than_the_announced_one_is_refused(kafka: KafkaConnection, announcement: Announcement) -> None:
     other = batches_of(LISTS | {0: [77]}, PARTITIONS)
     place = next(p for p, batch in enumerate(other) if 0 in batch.column("user_id").to_pylist())
     with pytest.raises(SnapshotRefused, match="not the one that was announced"):
-        send_partition([other[place]], announcement, place, kafka_bootstrap, delivery_timeout=20)
+        send_partition([other[place]], announcement, place, kafka, delivery_timeout=20)
 
 
 @pytest.mark.parametrize("change", ["missing", "twice", "other"])
 def test_no_end_goes_out_before_all_is_acknowledged(
-    kafka_bootstrap: str, announcement: Announcement, change: str
+    kafka: KafkaConnection, announcement: Announcement, change: str
 ) -> None:
     first, second, third = announcement.slices
     fewer = third.model_copy(update={"count": third.count - 1})
     sent = {"missing": [first, second], "twice": [first, second, second], "other": [first, second, fewer]}[change]
     with pytest.raises(SnapshotRefused):
-        send_end(announcement, sent, kafka_bootstrap, delivery_timeout=20)
-    assert [records_of(kafka_bootstrap, announcement.layout.topic, place) for place in range(PARTITIONS)] == [[]] * 3
+        send_end(announcement, sent, kafka, delivery_timeout=20)
+    assert [records_of(kafka, announcement.layout.topic, place) for place in range(PARTITIONS)] == [[]] * 3
 
 
-def test_an_unknown_partition_is_a_clear_error(kafka_bootstrap: str, announcement: Announcement) -> None:
+def test_an_unknown_partition_is_a_clear_error(kafka: KafkaConnection, announcement: Announcement) -> None:
     topic = announcement.layout.topic
 
     def send_one() -> None:
-        with Sender(topic, kafka_bootstrap, delivery_timeout=5) as sender:
+        with Sender(topic, kafka, delivery_timeout=5) as sender:
             sender.send([{"key": b"1", "value": b"x"}], PARTITIONS)
             sender.finish()
 
@@ -107,8 +108,8 @@ def test_an_unknown_partition_is_a_clear_error(kafka_bootstrap: str, announcemen
 
 
 def test_no_broker_is_a_clear_error_in_time_and_without_secrets() -> None:
-    bootstrap = f"eva:s3cr3t@127.0.0.1:{closed_port()}"
-    with Sender("gone.topn.v1", bootstrap, delivery_timeout=1) as sender:
+    kafka = KafkaConnection(servers=f"eva:s3cr3t@127.0.0.1:{closed_port()}")
+    with Sender("gone.topn.v1", kafka, delivery_timeout=1) as sender:
         sender.send([{"key": b"1", "value": b"x"}], 0)
         with pytest.raises(
             DeliveryError, match=r"0 of 1 records acknowledged, then partition 0: _MSG_TIMED_OUT"
@@ -118,21 +119,21 @@ def test_no_broker_is_a_clear_error_in_time_and_without_secrets() -> None:
 
 
 def test_a_record_that_no_broker_takes_is_refused_before_sending(
-    kafka_bootstrap: str, announcement: Announcement
+    kafka: KafkaConnection, announcement: Announcement
 ) -> None:
     topic = announcement.layout.topic
-    with Sender(topic, kafka_bootstrap, delivery_timeout=20) as sender:
+    with Sender(topic, kafka, delivery_timeout=20) as sender:
         with pytest.raises(DeliveryError, match=rf"{topic}, partition 0.*key b'eva'.*more than {MAX_RECORD_BYTES}"):
             sender.send([{"key": b"eva", "value": bytes(MAX_RECORD_BYTES)}], 0)
         sender.send([{"key": b"eva", "value": bytes(MAX_RECORD_BYTES - 3)}], 0)  # the largest that may be sent
         assert sender.finish() == 1
 
 
-def test_the_first_record_that_the_broker_refuses_stops_the_run(kafka_bootstrap: str) -> None:
+def test_the_first_record_that_the_broker_refuses_stops_the_run(kafka: KafkaConnection) -> None:
     topic = "sends_refused.topn.v1"
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka.servers})
     admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "2000"})])[topic].result()
-    with Sender(topic, kafka_bootstrap, delivery_timeout=20) as sender:
+    with Sender(topic, kafka, delivery_timeout=20) as sender:
         sender.send([{"key": b"1", "value": b"x"}], 0)
         assert sender.finish() == 1
         sender.send([{"key": b"2", "value": bytes(3_000)}], 0)

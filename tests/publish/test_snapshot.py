@@ -33,7 +33,7 @@ def test_a_slice_counts_and_digests_the_encoded_rows() -> None:
     digest = Digest()
     for user, sources in LISTS.items():
         scores = [float(score) for score in range(len(sources), 0, -1)]
-        digest.add(str(user).encode(), List(source_ids=sources, scores=scores).SerializeToString())
+        digest.update([str(user).encode()], [List(source_ids=sources, scores=scores).SerializeToString()])
     whole = slices_of(LISTS, 1)[0]
     assert (whole.count, whole.digest, whole.bytes) == (30, digest.hex, digest.bytes)
 

@@ -3,6 +3,7 @@ from threading import Thread
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from publish.errors import BrokerUnreachable, TopicMismatch
 from publish.keys import ProductKeys
@@ -12,37 +13,37 @@ from tests.publish.samples import closed_port
 SETTINGS = PublishSettings(partitions=3, retention_hours=24 * 28)
 
 
-def config_of(bootstrap: str, topic: str) -> dict[str, str]:
+def config_of(kafka: KafkaConnection, topic: str) -> dict[str, str]:
     resource = ConfigResource(ResourceType.TOPIC, topic)
-    admin = AdminClient({"bootstrap.servers": bootstrap})  # kept, or it would not answer
+    admin = AdminClient({"bootstrap.servers": kafka.servers})  # kept, or it would not answer
     entries = admin.describe_configs([resource])[resource].result()
     return {name: entry.value for name, entry in entries.items()}
 
 
-def make(bootstrap: str, topic: str, partitions: int, config: dict[str, str]) -> None:
+def make(kafka: KafkaConnection, topic: str, partitions: int, config: dict[str, str]) -> None:
     new = NewTopic(topic, partitions, 1, config=config)
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": kafka.servers})
     admin.create_topics([new])[topic].result()
 
 
-def test_topics_are_made_as_the_settings_say_and_found_the_next_time(kafka_bootstrap: str) -> None:
+def test_topics_are_made_as_the_settings_say_and_found_the_next_time(kafka: KafkaConnection) -> None:
     keys = ProductKeys("topics_new")
-    ensure_topics(kafka_bootstrap, keys, SETTINGS)
-    ensure_topics(kafka_bootstrap, keys, SETTINGS)
-    found = AdminClient({"bootstrap.servers": kafka_bootstrap}).list_topics().topics
-    names = (keys.topic, keys.dead_letter_topic, keys.pointer_topic)
-    assert [len(found[name].partitions) for name in names] == [3, 1, 1]
-    policies = [config_of(kafka_bootstrap, name)["cleanup.policy"] for name in names]
-    assert policies == ["delete", "delete", "compact"]
-    assert config_of(kafka_bootstrap, keys.topic)["retention.ms"] == str(28 * 24 * 3_600_000)
+    ensure_topics(kafka, keys, SETTINGS)
+    ensure_topics(kafka, keys, SETTINGS)
+    found = AdminClient({"bootstrap.servers": kafka.servers}).list_topics().topics
+    names = (keys.topic, keys.dead_letter_topic, keys.pointer_topic, keys.runs_topic, keys.erasures_topic)
+    assert [len(found[name].partitions) for name in names] == [3, 1, 1, 1, 1]
+    policies = [config_of(kafka, name)["cleanup.policy"] for name in names]
+    assert policies == ["delete", "delete", "compact", "compact", "compact"]
+    assert config_of(kafka, keys.topic)["retention.ms"] == str(28 * 24 * 3_600_000)
 
 
-def test_two_publishers_may_make_them_at_once(kafka_bootstrap: str) -> None:
+def test_two_publishers_may_make_them_at_once(kafka: KafkaConnection) -> None:
     failures: list[Exception] = []
 
     def ensure() -> None:
         try:
-            ensure_topics(kafka_bootstrap, ProductKeys("topics_race"), SETTINGS)
+            ensure_topics(kafka, ProductKeys("topics_race"), SETTINGS)
         except (BrokerUnreachable, TopicMismatch) as error:
             failures.append(error)
 
@@ -54,24 +55,26 @@ def test_two_publishers_may_make_them_at_once(kafka_bootstrap: str) -> None:
     assert failures == []
 
 
-def test_another_number_of_partitions_is_refused(kafka_bootstrap: str) -> None:
-    make(kafka_bootstrap, "topics_count.topn.v1", 2, {})
+def test_another_number_of_partitions_is_refused(kafka: KafkaConnection) -> None:
+    make(kafka, "topics_count.topn.v1", 2, {})
     with pytest.raises(TopicMismatch, match=r"has 2 partitions, the settings say 3.*publish.partitions to 2"):
-        ensure_topics(kafka_bootstrap, ProductKeys("topics_count"), SETTINGS)
+        ensure_topics(kafka, ProductKeys("topics_count"), SETTINGS)
 
 
-def test_a_compacted_topic_of_lists_is_refused(kafka_bootstrap: str) -> None:
-    make(kafka_bootstrap, "topics_compact.topn.v1", 3, {"cleanup.policy": "compact"})
+def test_a_compacted_topic_of_lists_is_refused(kafka: KafkaConnection) -> None:
+    make(kafka, "topics_compact.topn.v1", 3, {"cleanup.policy": "compact"})
     with pytest.raises(TopicMismatch, match=r"cleanup\.policy=compact"):
-        ensure_topics(kafka_bootstrap, ProductKeys("topics_compact"), SETTINGS)
+        ensure_topics(kafka, ProductKeys("topics_compact"), SETTINGS)
 
 
-def test_more_replicas_than_brokers_is_refused(kafka_bootstrap: str) -> None:
+def test_more_replicas_than_brokers_is_refused(kafka: KafkaConnection) -> None:
     settings = PublishSettings(partitions=1, replication=3)
     with pytest.raises(TopicMismatch, match="fewer than 3 brokers"):
-        ensure_topics(kafka_bootstrap, ProductKeys("topics_replicas"), settings)
+        ensure_topics(kafka, ProductKeys("topics_replicas"), settings)
 
 
 def test_no_broker_is_a_clear_error_in_time() -> None:
     with pytest.raises(BrokerUnreachable, match="KAFKA_BOOTSTRAP_SERVERS"):
-        ensure_topics(f"127.0.0.1:{closed_port()}", ProductKeys("topics_none"), SETTINGS, timeout=1)
+        ensure_topics(
+            KafkaConnection(servers=f"127.0.0.1:{closed_port()}"), ProductKeys("topics_none"), SETTINGS, timeout=1
+        )
