@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conf.base import format_bytes
-from publish.control import RunReport, ShareReport, StatusReport
+from publish.control import RunReport, ShareReport
 from publish.pointer import Pointer
 from publish.reader import Answer
 from publish.registry import Run
 from publish.wait import Outcome, Waited
 
-_NONE = "nothing"
+NOTHING = "nothing"
+"""What stands where there is none."""
 
 
 @dataclass(frozen=True)
@@ -27,37 +27,12 @@ class View:
         return json.dumps(self.data, default=str, ensure_ascii=False)
 
 
-def status(report: StatusReport) -> View:
-    """The product at a glance."""
-    pointer, limits = report.pointer, report.limits
-    lines = [
-        _serving(pointer, report.serving),
-        f"control arm   {pointer.control if pointer.control is not None else 'nothing (the caller’s own default)'}",
-        f"roll back to  {pointer.previous if pointer.previous is not None else _NONE}",
-        f"hold          {_hold(pointer)}",
-        f"on the way    {', '.join(_progress(run) for run in report.on_the_way) or _NONE}",
-        f"waiting       {', '.join(_waiting(run) for run in report.waiting) or _NONE}",
-        f"memory        {format_bytes(limits.used)} of {format_bytes(limits.maxmemory)} used, "
-        f"{format_bytes(max(0, limits.room))} may still be filled",
-        f"dead letters  {report.dead_letters}",
-    ]
-    data = {
-        "pointer": pointer.model_dump(mode="json"),
-        "serving": None if report.serving is None else _run_data(report.serving),
-        "on_the_way": [_report_data(run) for run in report.on_the_way],
-        "waiting": [_report_data(run) for run in report.waiting],
-        "memory": {"used": limits.used, "maxmemory": limits.maxmemory, "room": limits.room},
-        "dead_letters": report.dead_letters,
-    }
-    return View("\n".join(lines), data)
-
-
 def runs(reports: Sequence[RunReport]) -> View:
     """One line per run."""
     rows: list[tuple[str, ...]] = [("run", "as of", "state", "serves as", "lists", "share", "why")]
     rows += [_run_row(report) for report in reports]
-    text = _table(rows) if reports else "no run was announced yet"
-    return View(text, [_report_data(report) for report in reports])
+    text = table(rows) if reports else "no run was announced yet"
+    return View(text, [report_data(report) for report in reports])
 
 
 def answer(found: Answer) -> View:
@@ -76,7 +51,7 @@ def answer(found: Answer) -> View:
     lines = [
         f"user    {found.user_id}, {found.arm} arm ({found.share_bp / 100:g} % are in the treatment)",
         f"gets    {what}",
-        f"from    {found.run if found.run is not None else _NONE}{_age(found.age_seconds)}",
+        f"from    {found.run if found.run is not None else NOTHING}{_age(found.age_seconds)}",
         f"sources {len(found.source_ids)}: {', '.join(pairs)}" if pairs else "sources none",
     ]
     data = {**found.__dict__, "source_ids": list(found.source_ids), "scores": list(found.scores)}
@@ -97,17 +72,26 @@ def waited(run: str, result: Waited) -> View:
 
 def pointer(now: Pointer) -> View:
     """The pointer after a change."""
-    text = f"{_serving(now, None)}\nhold          {_hold(now)}"
+    text = f"{serving_line(now, None)}\nhold          {hold_text(now)}"
     return View(text, now.model_dump(mode="json"))
 
 
 def share(report: ShareReport) -> View:
     """The share after a change, and why it is not the one asked for."""
-    text = f"{report.served} of the audience are served by {report.pointer.treatment or _NONE}"
+    text = f"{report.served} of the audience are served by {report.pointer.treatment or NOTHING}"
     if report.served != report.asked:
         text += f"; {report.asked} were asked for, and that run covers {report.covered}"
     data = {"served_bp": report.served.bp, "asked_bp": report.asked.bp, "covered_bp": report.covered.bp}
     return View(text, {**data, "pointer": report.pointer.model_dump(mode="json")})
+
+
+def verified(run: Run, faults: Sequence[str]) -> View:
+    """What reading a run back found."""
+    said = run.announcement
+    text = f"run {run.name} is whole: {said.users:,} lists in {said.partitions} partitions, as announced"
+    if faults:
+        text = f"run {run.name} ({run.state}) differs from what was announced:\n" + "\n".join(faults)
+    return View(text, {"run": run.name, "state": run.state, "whole": not faults, "faults": list(faults)})
 
 
 def cleared(run: str) -> View:
@@ -115,7 +99,8 @@ def cleared(run: str) -> View:
     return View(f"the lists of run {run} are deleted", {"run": run, "cleared": True})
 
 
-def _serving(now: Pointer, run: Run | None) -> str:
+def serving_line(now: Pointer, run: Run | None) -> str:
+    """What serves to whom since when."""
     if now.treatment is None:
         return "serves        nothing yet"
     since = "" if now.since is None else f", pointer changed {now.since:%Y-%m-%d %H:%M:%S}Z"
@@ -124,23 +109,9 @@ def _serving(now: Pointer, run: Run | None) -> str:
     return f"serves        {now.treatment} to {now.share_bp / 100:g} %{capped}{users}{since}"
 
 
-def _hold(now: Pointer) -> str:
-    return _NONE if now.hold is None else f"since {now.hold.since:%Y-%m-%d %H:%M:%S}Z: {now.hold.reason}"
-
-
-def _progress(report: RunReport) -> str:
-    loaded = sum(part.loaded for part in report.partitions)
-    total = report.run.announcement.users
-    done = sum(part.state == "VERIFIED" for part in report.partitions)
-    return (
-        f"{report.run.name} {report.run.state}: {loaded:,} of {total:,} lists, "
-        f"{done} of {report.run.announcement.partitions} partitions verified"
-    )
-
-
-def _waiting(report: RunReport) -> str:
-    held = report.run.status.held
-    return f"{report.run.name}{'' if held is None else f' ({held})'}"
+def hold_text(now: Pointer) -> str:
+    """The hold and its reason."""
+    return NOTHING if now.hold is None else f"since {now.hold.since:%Y-%m-%d %H:%M:%S}Z: {now.hold.reason}"
 
 
 def _age(seconds: float | None) -> str:
@@ -155,7 +126,8 @@ def _run_row(report: RunReport) -> tuple[str, ...]:
     return (said.run, str(said.as_of), str(state.state), role, f"{said.users:,}", covered, why)
 
 
-def _run_data(run: Run) -> dict[str, Any]:
+def run_data(run: Run) -> dict[str, Any]:
+    """One run as data."""
     said = run.announcement
     return {
         "run": said.run,
@@ -169,13 +141,22 @@ def _run_data(run: Run) -> dict[str, Any]:
     }
 
 
-def _report_data(report: RunReport) -> dict[str, Any]:
+def report_data(report: RunReport) -> dict[str, Any]:
+    """One run with its partitions as data."""
     parts = [
         {"partition": p.partition, "state": p.state, "count": p.count, "loaded": p.loaded} for p in report.partitions
     ]
-    return {**_run_data(report.run), "serves_as": report.serves_as, "partitions": parts}
+    return {**run_data(report.run), "serves_as": report.serves_as, "partitions": parts}
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows with aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     return "\n".join("  ".join(map(str.ljust, row, (*widths, 0))).rstrip() for row in rows)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: 45 s, 7 min, 2.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

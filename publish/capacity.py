@@ -8,6 +8,7 @@ import redis
 from conf.base import format_bytes
 from publish.announcement import Announcement
 from publish.errors import StoreRefused
+from publish.keys import Layout
 from publish.store_scripts import store_faults
 
 _LOG = logging.getLogger(__name__)
@@ -77,9 +78,13 @@ def check_store(client: redis.Redis, declared: DeclaredLimits = NOTHING_DECLARED
 
 def estimate_bytes(run: Announcement) -> int:
     """Bytes that a run needs in Redis, from its announcement."""
-    fields = run.total_bytes + run.users * _FIELD_OVERHEAD
-    buckets = run.partitions * min(run.buckets, max(1, run.users))
-    return fields + run.users // 8 + buckets * _BUCKET_OVERHEAD + run.partitions * _RUN_OVERHEAD
+    return estimate_lists(run.users, run.total_bytes, run.layout)
+
+
+def estimate_lists(users: int, size: int, layout: Layout) -> int:
+    """Bytes that so many lists need in Redis; `size`: bytes of their keys and payloads."""
+    buckets = layout.partitions * min(layout.buckets, max(1, users))
+    return size + users * _FIELD_OVERHEAD + users // 8 + buckets * _BUCKET_OVERHEAD + layout.partitions * _RUN_OVERHEAD
 
 
 def shortage(run: Announcement, limits: StoreLimits) -> str | None:

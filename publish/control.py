@@ -8,6 +8,7 @@ import redis
 from conf.share import Share
 from publish.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
 from publish.clock import Clock, utc_now
+from publish.errors import RunRefused
 from publish.housekeeping import Housekeeping
 from publish.pointer import Pointer, PointerLog, PointerStore
 from publish.promotion import Promoter
@@ -39,6 +40,8 @@ class StatusReport:
     on_the_way: tuple[RunReport, ...]
     waiting: tuple[RunReport, ...]
     """READY runs, newer than what serves, that wait for a person."""
+    damaged: tuple[int, ...]
+    """Partitions of the runs that serve which are not VERIFIED any more: Redis lost writes of theirs."""
     limits: StoreLimits
     dead_letters: int
     """Records in the dead-letter topic, ever."""
@@ -108,6 +111,9 @@ class Control:
             serving=serving,
             on_the_way=tuple(r for r in reports if r.run.state in (RunState.ANNOUNCED, RunState.LOADING)),
             waiting=tuple(r for r in ready if r.run.announcement.epoch > epoch),
+            damaged=tuple(
+                sorted({p.partition for r in reports for p in r.partitions if _serves(r) and not p.is_verified})
+            ),
             limits=read_limits(self._store.client, self._declared),
             dead_letters=0 if layout is None else self._store.dead_letters(layout),
         )
@@ -137,8 +143,13 @@ class Control:
         return ShareReport(pointer, Share(pointer.share_bp), asked, Share(covered))
 
     def verify(self, run: str) -> tuple[str, ...]:
-        """Read a run back from Redis: the fault of each partition that differs; raises UnknownRun."""
-        said = self.registry.get(run).announcement
+        """Read a run back from Redis: the fault of each partition that differs; raises UnknownRun, RunRefused."""
+        found = self.registry.get(run)
+        if found.status.cleared is not None:
+            raise RunRefused(f"run {run} was cleared at {found.status.cleared:%F %T}Z: there is nothing to verify")
+        if found.state in (RunState.ANNOUNCED, RunState.LOADING):
+            raise RunRefused(f"run {run} is still on its way ({found.state}); `discovery wait {run}`, then verify it")
+        said = found.announcement
         faults = (fault_of(self._store.client, said, partition) for partition in range(said.partitions))
         return tuple(fault for fault in faults if fault is not None)
 
@@ -154,3 +165,7 @@ class Control:
         role = next((role for role, name in pointer.named.items() if name == run.name), None)
         partitions = () if run.state.is_over else self._store.progress(run.announcement)
         return RunReport(run, role, partitions, estimate_bytes(run.announcement))
+
+
+def _serves(report: RunReport) -> bool:
+    return report.serves_as in ("treatment", "control")

@@ -10,7 +10,8 @@ whatever a loader still writes in between lies in keys that no pointer can name 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -93,6 +94,15 @@ class PartitionStatus:
     count: int
     loaded: int
     reason: str | None
+    since: datetime | None = field(default=None, compare=False)
+    """When it began."""
+    touched: datetime | None = field(default=None, compare=False)
+    """When it last changed."""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether it was read back and found whole."""
+        return self.state == Status.VERIFIED
 
 
 class RedisStore:
@@ -164,7 +174,7 @@ class RedisStore:
         """How far each partition is."""
         with self.client.pipeline(transaction=False) as pipe:
             for partition in range(run.partitions):
-                pipe.hmget(run.layout.state(run.run, partition), ["state", "loaded", "reason"])
+                pipe.hmget(run.layout.state(run.run, partition), ["state", "loaded", "reason", "since", "touched"])
             replies = pipe.execute()
         return tuple(
             PartitionStatus(
@@ -173,8 +183,10 @@ class RedisStore:
                 piece.count,
                 int(loaded) if loaded is not None else 0,
                 reason.decode(errors="replace") if reason is not None else None,
+                _time(since),
+                _time(touched),
             )
-            for piece, (state, loaded, reason) in zip(run.slices, replies, strict=True)
+            for piece, (state, loaded, reason, since, touched) in zip(run.slices, replies, strict=True)
         )
 
     @store_faults()
@@ -203,6 +215,10 @@ class RedisStore:
         position = (*believed, step.after.offset, step.after.topic_id, self._clock().isoformat())
         reply: list[bytes] = self._scripts[name](keys=keys, args=[*position, *args])
         return reply
+
+
+def _time(raw: bytes | None) -> datetime | None:
+    return None if raw is None else datetime.fromisoformat(raw.decode())
 
 
 def _reply(raw: Sequence[bytes | int]) -> Reply:

@@ -1,103 +1,23 @@
 """The operator's commands: text for a person, the same as JSON, an exit code for a script; and no Spark."""
 
-import itertools
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
-import yaml
 
-from jobs import cli
 from publish.announcement import Announcement
-from tests.features.world import settings
+from publish.registry import Registry
+from tests.jobs.said import NOBODY, PASSWORD, Discovery
 from tests.publish.pushing import announce, lists_of, publish_directly, stored
-
-_NUMBERS = itertools.count()
-PASSWORD = "hunter2-hunter2"
-NOBODY = "20261116T030000Z-20261116-9"
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended."""
-
-    code: int
-    out: str
-    log: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
-
-
-Discovery = Callable[..., Said]
-
-
-@pytest.fixture
-def client(redis_url: str) -> redis.Redis:
-    return redis.Redis.from_url(redis_url)
-
-
-@pytest.fixture
-def product(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A product of this test alone, named by the environment; there is no Kafka, so pointers are kept in Redis only."""
-    name = f"operated_{os.getpid()}_{next(_NUMBERS)}"
-    tree = settings().model_dump(mode="json") | {"product": name}
-    (tmp_path / "product.yml").write_text(yaml.safe_dump(tree))
-    monkeypatch.setenv("DISCOVERY_CONFIG", str(tmp_path / "product.yml"))
-    monkeypatch.setenv("DISCOVERY_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("REDIS_URL", redis_url.replace("redis://", f"redis://default:{PASSWORD}@"))
-    for variable in ("KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(variable, raising=False)
-    return name
-
-
-@pytest.fixture
-def discovery(product: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Discovery:
-    """Runs a command as the console script does."""
-
-    def run(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["discovery", *words])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        shown = capsys.readouterr()
-        assert PASSWORD not in shown.out + shown.err
-        return Said(int(end.value.code or 0), shown.out, shown.err)
-
-    return run
-
-
-@pytest.fixture
-def serving(client: redis.Redis, product: str, discovery: Discovery) -> Announcement:
-    """A run that was promoted by hand."""
-    run = publish_directly(client, product, first=True)
-    assert discovery("promote", run.run).code == 0
-    return run
-
-
-def test_nothing_is_there_yet(discovery: Discovery) -> None:
-    assert "serves        nothing yet" in discovery("status").out
-    assert discovery("status", "--json").data["pointer"]["treatment"] is None
-    assert discovery("runs").out == "no run was announced yet\n"
-    assert discovery("runs", "--json").data == []
-    lookup = discovery("lookup", "42")
-    assert lookup.code == 1
-    assert "nothing is published" in lookup.log
-    assert lookup.out == ""
 
 
 def test_status_and_runs(discovery: Discovery, serving: Announcement, client: redis.Redis) -> None:
     late = announce(client, serving.product, lists_of(60))
     text, data = discovery("status").out, discovery("status", "--json").data
     assert f"serves        {serving.run} to 100 %, 60 lists as of 2026-11-16" in text
-    assert f"on the way    {late.run} ANNOUNCED: 0 of 60 lists, 0 of 3 partitions verified" in text
+    assert f"on the way    {late.run} ANNOUNCED: 0 of 60 lists (0 %), 0 of 3 partitions verified" in text
     assert data["serving"]["run"] == serving.run
     assert [run["run"] for run in data["on_the_way"]] == [late.run]
     assert data["memory"]["used"] > 0
@@ -219,3 +139,39 @@ def test_spark_need_not_be_installed(product: str) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["serving"] is None
+
+
+def test_verify_reads_a_run_back(discovery: Discovery, serving: Announcement, client: redis.Redis) -> None:
+    assert discovery("verify", serving.run, "--json").data["whole"] is True
+    place = serving.layout.bucket_of(serving.run, 5)
+    client.hdel(place, "5")
+    said = discovery("verify", serving.run)
+    assert said.code == 4
+    assert f"partition {serving.layout.partition_of(5)}: " in said.out
+    assert discovery("verify", NOBODY).code == 1
+
+
+def test_what_is_on_its_way_or_cleared_is_not_verified(
+    discovery: Discovery, serving: Announcement, client: redis.Redis
+) -> None:
+    late = announce(client, serving.product, lists_of(60))
+    assert f"discovery wait {late.run}" in discovery("verify", late.run).log
+
+
+def test_status_warns_of_a_serving_run_that_lost_writes(
+    discovery: Discovery, serving: Announcement, client: redis.Redis
+) -> None:
+    client.hset(serving.layout.state(serving.run, 1), "state", "LOADING")
+    assert discovery("status", "--json").data["damaged_partitions"] == [1]
+    assert "ALARM         partitions 1 of the run that serves are not whole" in discovery("status").out
+
+
+def test_status_tells_pace_and_time_left(discovery: Discovery, serving: Announcement, client: redis.Redis) -> None:
+    late = announce(client, serving.product, lists_of(60))
+    Registry(client, serving.product).start_loading(late.run)
+    for partition, loaded in enumerate((5, 10, 0)):
+        times = {"since": "2026-11-16T03:00:00+00:00", "touched": f"2026-11-16T03:00:{loaded:02}+00:00"}
+        client.hset(late.layout.state(late.run, partition), mapping={"state": "LOADING", "loaded": loaded, **times})
+    (run,) = discovery("status", "--json").data["on_the_way"]
+    assert run["lists_per_second"] == 1.5  # 15 lists in 10 seconds
+    assert "2/s, 30 s left" in discovery("status").out

@@ -1,0 +1,75 @@
+"""`discovery plan`: what the next push will cost, before anything runs."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from conf.base import format_bytes
+from conf.environment import Environment
+from conf.load import load_settings
+from conf.share import Share
+from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, overlays_of, show
+from jobs.cli_view import View, duration
+from jobs.planning import plan_push
+from jobs.storage import Storage
+from publish.capacity import DeclaredLimits
+from publish.clients import redis_client
+from publish.plan import Plan
+
+_DOES_NOT_FIT = 2
+
+
+def plan(
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Lists to publish; default: as the newest run.")] = None,
+    percent: Annotated[float | None, typer.Option("--share", help="Percent of the audience.")] = None,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """What the next push needs of Kafka, Redis and time; exits 2 when it would not fit."""
+    settings = load_settings(config, overlays_of(overlay))
+    environment = Environment.read()
+    client = None if environment.redis is None else redis_client(environment.redis)
+    share = None if percent is None else Share.percent(percent)
+    declared = DeclaredLimits()
+    planned = plan_push(settings, Storage(environment.home), client, users=users, share=share, declared=declared)
+    show(view(planned), as_json=json)
+    if planned.misfit is not None:
+        raise typer.Exit(_DOES_NOT_FIT)
+
+
+def view(planned: Plan) -> View:
+    """A plan as text and data."""
+    lists, limits = planned.lists, planned.limits
+    store = "not asked: REDIS_URL is not set"
+    if limits is not None:
+        store = (
+            f"{format_bytes(limits.used)} of {format_bytes(limits.maxmemory)} used; "
+            f"{format_bytes(max(0, limits.room))} may be filled, "
+            f"{format_bytes(planned.clearable)} more when what nothing needs is cleared"
+        )
+    lines = [
+        f"lists    {lists.records:,} of {lists.record_bytes:.0f} bytes ({lists.basis})",
+        f"topic    {format_bytes(planned.topic_bytes)} with all replicas, "
+        f"{format_bytes(planned.topic_bytes_with_retry)} with a retry, "
+        f"{format_bytes(planned.topic_bytes_kept)} over the retention",
+        f"memory   {format_bytes(planned.run_bytes)} for this run, {format_bytes(planned.needed_now)} must be free at "
+        f"BEGIN, {format_bytes(planned.steady_peak)} at the weekly peak (serving, to roll back to, loading)",
+        f"redis    {store}",
+        f"loading  {duration(planned.seconds_to_load)} at {planned.rate.lists_per_second:,.0f} lists/s "
+        f"({planned.rate.basis})",
+        f"verdict  {'it fits' if planned.misfit is None else f'does not fit: {planned.misfit}'}"
+        if limits is not None
+        else "verdict  unknown without Redis",
+    ]
+    return View("\n".join(lines), _data(planned))
+
+
+def _data(planned: Plan) -> dict[str, Any]:
+    return {
+        **asdict(planned),
+        "seconds_to_load": planned.seconds_to_load,
+        "fits": None if planned.limits is None else planned.misfit is None,
+        "misfit": planned.misfit,
+    }

@@ -1,0 +1,98 @@
+"""Where the numbers of `discovery plan` come from: the newest run, or the audience's Parquet footers; no Spark."""
+
+import math
+from collections.abc import Sequence
+
+import pyarrow.parquet as pq
+import redis
+
+from conf.errors import ConfigError
+from conf.settings import Settings
+from conf.share import Share
+from jobs.storage import Storage
+from publish.capacity import DeclaredLimits, read_limits
+from publish.control import Control
+from publish.plan import TYPICAL_RATE, Lists, Plan, Rate, clearable_bytes, lists_like, loading_rate, plan
+from publish.registry import Run
+
+_VARINT_BYTES = {"int64": 5, "string": 14}
+"""Bytes of an encoded source id where no run tells: an id below 2³⁵, or a name of 12 letters with tag and length."""
+_SCORE_BYTES = 4
+
+
+def plan_push(
+    settings: Settings,
+    home: Storage,
+    client: redis.Redis | None,
+    *,
+    users: int | None = None,
+    share: Share | None = None,
+    declared: DeclaredLimits,
+) -> Plan:
+    """Price the next push: of `users` lists, else as the newest run, else for the audience; raises ConfigError."""
+    covered = share if share is not None else Share.fraction(settings.rollout.share)
+    control = None if client is None else Control.connect(client, settings.product)
+    runs = () if control is None else control.registry.list_runs()
+    return plan(
+        settings.product,
+        _lists(settings, home, runs, users, covered),
+        settings.publish,
+        _rate(control, runs),
+        limits=None if client is None else read_limits(client, declared),
+        clearable=clearable_bytes(runs),
+    )
+
+
+def _lists(settings: Settings, home: Storage, runs: Sequence[Run], users: int | None, share: Share) -> Lists:
+    newest = runs[-1] if runs else None
+    if newest is not None:
+        like = lists_like(newest, share.bp)
+        return like if users is None else Lists(users, like.record_bytes, f"--users, and lists {like.basis}")
+    mean = _mean_bytes(settings)
+    if users is not None:
+        return Lists(users, mean, f"--users, and full lists of {settings.lists.n}")
+    audience = _audience(settings, home)
+    if audience is None:
+        raise ConfigError(
+            f"{settings.product} has no run yet and no audience dataset that could be counted: say --users N"
+        )
+    day, rows = audience
+    return Lists(rows * share.bp // 10_000, mean, f"the audience of {day}, and full lists of {settings.lists.n}")
+
+
+def _mean_bytes(settings: Settings) -> float:
+    """Key and payload of a full list, as far as the settings tell."""
+    key = 10 if settings.ids == "int64" else 16
+    scores = _SCORE_BYTES if settings.publish.scores else 0
+    return key + settings.lists.n * (_VARINT_BYTES[settings.ids] + scores) + 6
+
+
+def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
+    """The newest finished partition of the audience, and its rows from the footers."""
+    dataset = settings.datasets.audience
+    if dataset is None:
+        return None
+    at = home.child(settings.data_root).child(dataset.path)
+    names = [info.base_name for info in at.files() if info.base_name.startswith("dt=")]
+    for name in sorted(names, reverse=True):
+        files = [info for info in at.files(name) if info.base_name.endswith(".parquet")]
+        rows = sum(_rows(at, f"{name}/{info.base_name}") for info in files)
+        if rows:
+            return name.removeprefix("dt="), rows
+    return None
+
+
+def _rows(at: Storage, path: str) -> int:
+    with at.open(path) as file:
+        return int(pq.read_metadata(file).num_rows)
+
+
+def _rate(control: Control | None, runs: Sequence[Run]) -> Rate:
+    """The rate of the newest run that was loaded whole."""
+    for run in reversed(runs):
+        if control is None or run.status.cleared is not None:
+            continue
+        rate = loading_rate(control.desk.store.progress(run.announcement))
+        if rate is not None and math.isfinite(rate):
+            return Rate(rate, f"as run {run.name} was loaded")
+    return Rate(TYPICAL_RATE, "assumed; no run of this product was measured yet")
