@@ -117,7 +117,7 @@ class Announcement(Strict):
     @property
     def fallback_payload(self) -> bytes:
         """The encoded fallback list."""
-        return base64.b64decode(self.fallback)
+        return decode_fallback(self.fallback)
 
     @property
     def users(self) -> int:
@@ -133,6 +133,11 @@ class Announcement(Strict):
 def encode_fallback(payload: bytes) -> str:
     """The value of `Announcement.fallback` for an encoded list."""
     return base64.b64encode(payload).decode()
+
+
+def decode_fallback(fallback: str) -> bytes:
+    """The encoded list of `Announcement.fallback`."""
+    return base64.b64decode(fallback)
 
 
 @lru_cache(maxsize=64)

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import redis
-from pydantic import ValidationError
 
 from conf.contract import UserId, arm_of
-from publish.announcement import Announcement
 from publish.clock import Clock, utc_now
 from publish.codec import TopList, decode
-from publish.errors import BadUserId, MalformedMessage, Unavailable
+from publish.errors import BadUserId, Unavailable
 from publish.keys import ProductKeys
-from publish.pointer import Pointer
+from publish.served import ServedPointer, ServedRun
 from publish.store_scripts import store_faults
 
 Arm = Literal["treatment", "control"]
@@ -47,13 +45,8 @@ class Answer:
     """Since the run was announced."""
 
 
-class _Served(NamedTuple):
-    announcement: Announcement
-    fallback: TopList
-
-
 class _Cached(NamedTuple):
-    pointer: Pointer
+    pointer: ServedPointer
     read_at: float
 
 
@@ -72,7 +65,7 @@ class Reader:
         self._client, self._keys = client, ProductKeys(product)
         self._clock, self._now, self._cache_seconds = clock, now, cache_seconds
         self._cached: _Cached | None = None
-        self._runs: dict[str, _Served] = {}
+        self._runs: dict[str, ServedRun] = {}
 
     def lookup(self, user_id: UserId, exclude: Collection[UserId] = ()) -> Answer:
         """The user's answer without the sources in `exclude`; at most the run's `list_size`, best first.
@@ -88,13 +81,13 @@ class Reader:
             payload = None if run is None or run == before else self._payload(run, user_id)
         return self._answer(pointer, user_id, run, payload, exclude)
 
-    def _pointer(self) -> Pointer:
+    def _pointer(self) -> ServedPointer:
         cached = self._cached
         if cached is None or self._clock() - cached.read_at > self._cache_seconds:
             return self._refresh()
         return cached.pointer
 
-    def _refresh(self) -> Pointer:
+    def _refresh(self) -> ServedPointer:
         read_at = self._clock()  # before the reply, so that the cache is never older than it says
         with store_faults():
             raw = self._client.get(self._keys.pointer)
@@ -102,18 +95,15 @@ class Reader:
             self._cached = None
             raise Unavailable(
                 f"{self._keys.product}: nothing is published, or Redis lost it; serve your own default; "
-                "`discovery runs` tells which; what was lost comes back with a new run (--first)"
+                "`discovery runs` tells which; `discovery rebuild` restores what was lost"
             )
-        try:
-            pointer = Pointer.model_validate_json(raw)
-        except ValidationError:
-            raise MalformedMessage(f"{self._keys.pointer} is no pointer of a version known here; upgrade") from None
+        pointer = ServedPointer.from_json(raw, self._keys.pointer)
         self._cached = _Cached(pointer, read_at)
-        named = set(pointer.named.values())
+        named = {pointer.treatment, pointer.control}
         self._runs = {run: served for run, served in self._runs.items() if run in named}
         return pointer
 
-    def _served(self, run: str) -> _Served:
+    def _served(self, run: str) -> ServedRun:
         known = self._runs.get(run)
         if known is not None:
             return known
@@ -122,28 +112,32 @@ class Reader:
         if raw is None:
             raise Unavailable(
                 f"{self._keys.product}: run {run} serves but Redis does not know it, so it lost data; "
-                "serve your own default; a new run restores it"
+                "serve your own default; `discovery rebuild` restores it"
             )
-        announcement = Announcement.from_json(raw)
-        served = _Served(announcement, decode(announcement.fallback_payload, announcement.ids))
+        served = ServedRun.from_json(raw, f"{self._keys.runs} {run}")
         self._runs = self._runs | {run: served}
         return served
 
     def _payload(self, run: str, user_id: UserId) -> bytes | None:
-        announcement = self._served(run).announcement
-        _check_id(user_id, announcement)
+        served = self._served(run)
+        _check_id(user_id, served)
         with store_faults():
-            payload = self._client.hget(announcement.layout.bucket_of(run, user_id), str(user_id))
+            payload = self._client.hget(served.layout.bucket_of(run, user_id), str(user_id))
         return payload if payload is None or isinstance(payload, bytes) else payload.encode()
 
     def _answer(
-        self, pointer: Pointer, user_id: UserId, run: str | None, payload: bytes | None, exclude: Collection[UserId]
+        self,
+        pointer: ServedPointer,
+        user_id: UserId,
+        run: str | None,
+        payload: bytes | None,
+        exclude: Collection[UserId],
     ) -> Answer:
         arm = _arm(pointer, user_id)
         if run is None:
             return Answer(user_id, arm, pointer.share_bp, None, "none" if arm == "treatment" else "control")
-        announcement, fallback = self._served(run)
-        found = fallback if payload is None else decode(payload, announcement.ids)
+        served = self._served(run)
+        found = served.fallback_list if payload is None else decode(payload, served.ids)
         kept, excluded = _without(found, exclude)
         return Answer(
             user_id=user_id,
@@ -151,33 +145,31 @@ class Reader:
             share_bp=pointer.share_bp,
             run=run,
             source="fallback" if payload is None else "list",
-            source_ids=kept.source_ids[: announcement.list_size],
-            scores=kept.scores[: announcement.list_size],
+            source_ids=kept.source_ids[: served.list_size],
+            scores=kept.scores[: served.list_size],
             excluded=excluded,
-            age_seconds=(self._now() - announcement.created_at).total_seconds(),
+            age_seconds=(self._now() - served.created_at).total_seconds(),
         )
 
 
-def _arm(pointer: Pointer, user_id: UserId) -> Arm:
+def _arm(pointer: ServedPointer, user_id: UserId) -> Arm:
     return "treatment" if arm_of(user_id, pointer.salt) < pointer.share_bp else "control"
 
 
-def _run_of(pointer: Pointer, user_id: UserId) -> str | None:
+def _run_of(pointer: ServedPointer, user_id: UserId) -> str | None:
     return pointer.treatment if _arm(pointer, user_id) == "treatment" else pointer.control
 
 
-def _check_id(user_id: UserId, announcement: Announcement) -> None:
+def _check_id(user_id: UserId, served: ServedRun) -> None:
     # Another spelling of the same number would hash to another place and find nothing, quietly.
-    if announcement.ids == "string":
+    if served.ids == "string":
         fits = isinstance(user_id, str) and user_id != ""
     else:
         text = str(user_id)
         digits = text.removeprefix("-")
         fits = digits.isascii() and digits.isdigit() and str(int(text)) == text and -(2**63) <= int(text) < 2**63
     if not fits:
-        raise BadUserId(
-            f"user {user_id!r}: users of {announcement.product} have {announcement.ids} ids; pass one as it is"
-        )
+        raise BadUserId(f"user {user_id!r}: users of {served.product} have {served.ids} ids; pass one as it is")
 
 
 def _without(found: TopList, exclude: Iterable[UserId]) -> tuple[TopList, int]:

@@ -213,7 +213,25 @@ def test_what_cannot_be_read_is_an_error_not_an_answer(store: redis.Redis, reade
     with pytest.raises(MalformedMessage):
         reader.lookup(1)
     store.set(ProductKeys(PRODUCT).pointer, b"{")
-    with pytest.raises(MalformedMessage, match="no pointer"):
+    with pytest.raises(MalformedMessage, match="ptr cannot be read"):
+        Reader(store, PRODUCT).lookup(1)
+
+
+def test_fields_that_a_newer_writer_adds_are_ignored(store: redis.Redis, reader: Reader) -> None:
+    keys, before = ProductKeys(PRODUCT), reader.lookup(1)
+    pointer = json.loads(store.get(keys.pointer)) | {"new": {"in": "version 2"}}
+    run = json.loads(store.hget(keys.runs, "old")) | {"new": [1]}
+    store.set(keys.pointer, json.dumps(pointer))
+    store.hset(keys.runs, "old", json.dumps(run))
+    again = Reader(store, PRODUCT).lookup(1)
+    assert (again.run, again.source_ids, again.source) == (before.run, before.source_ids, before.source)
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"codec": 2}])
+def test_a_format_or_codec_of_the_future_is_refused(store: redis.Redis, change: dict[str, int]) -> None:
+    keys = ProductKeys(PRODUCT)
+    store.hset(keys.runs, "old", json.dumps(json.loads(store.hget(keys.runs, "old")) | change))
+    with pytest.raises(MalformedMessage, match="upgrade"):
         Reader(store, PRODUCT).lookup(1)
 
 
