@@ -15,15 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import redis
 
 from conf.contract import UserId
 from conf.environment import Environment
 from conf.errors import DiscoveryError
 from conf.load import load_settings
-from publish.clients import redis_client
 from publish.control import Control
 from publish.reader import Reader
+from publish.redis_clients import StoreClient, redis_client
 from publish.store_scripts import as_bytes
 
 _PREFIX = "benchmark:lookup:"
@@ -33,7 +32,7 @@ class NothingServes(DiscoveryError):
     """There is no run to look anything up in."""
 
 
-def payloads_of(client: redis.Redis, product: str, most: int) -> dict[UserId, bytes]:
+def payloads_of(client: StoreClient, product: str, most: int) -> dict[UserId, bytes]:
     """Users with a list of the run that serves, and their payloads; raises NothingServes."""
     serving = Control.connect(client, product).status().serving
     if serving is None or serving.announcement.users == 0:
@@ -59,7 +58,7 @@ def microseconds(ask: Callable[[UserId], object], users: Sequence[UserId]) -> "n
     return times / 1_000
 
 
-def measure(client: redis.Redis, product: str, lookups: int, rounds: int) -> dict[str, float]:
+def measure(client: StoreClient, product: str, lookups: int, rounds: int) -> dict[str, float]:
     """p50 and p99 of both, medians over the rounds, and the ratio of the p99."""
     payloads = payloads_of(client, product, lookups)
     users, reader = list(payloads), Reader(client, product)

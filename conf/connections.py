@@ -42,6 +42,12 @@ class KafkaConnection(_Connection):
             )
         if not self.protocol.startswith("SASL") and (self.mechanism or self.username or self.password):
             raise ValueError(f"KAFKA_SASL_… is set, but KAFKA_SECURITY_PROTOCOL is {self.protocol}: set it to SASL_SSL")
+        files = self.ca_file or self.certificate_file or self.key_file or self.key_password
+        if files and not self.protocol.endswith("SSL"):
+            raise ValueError(
+                f"KAFKA_SSL_… is set, but KAFKA_SECURITY_PROTOCOL is {self.protocol}, so nothing would be encrypted: "
+                "set it to SSL or SASL_SSL"
+            )
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION go together")
         return self
@@ -69,6 +75,15 @@ class RedisConnection(_Connection):
     """REDIS_SSL_CERTIFICATE: PEM of the client's own certificate."""
     key_file: str | None = None
     """REDIS_SSL_KEY: PEM of its key."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        files = self.ca_file or self.certificate_file or self.key_file
+        if files and not self.url.get_secret_value().startswith("rediss"):
+            raise ValueError("REDIS_SSL_… is set, but REDIS_URL is not rediss://…, so nothing would be encrypted")
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("REDIS_SSL_CERTIFICATE and REDIS_SSL_KEY go together")
+        return self
 
     @classmethod
     def of(cls, url: str) -> Self:
@@ -100,6 +115,8 @@ def mask_url(url: str) -> str:
     except ValueError:
         return "***"
     if parts.scheme not in _SCHEMES:  # not an address: any part of it may be the secret
+        return "***"
+    if "@" in parts.path + parts.query or parts.fragment:  # a password with /, ? or # in it ends up there
         return "***"
     hosts = parts.netloc.rpartition("@")[2]
     if not all(_HOST.fullmatch(host) for host in hosts.split(",")):

@@ -100,7 +100,7 @@ def snapshot(kind: IdKind) -> pa.Schema:
     return pa.schema(
         [
             ("partition", pa.int32()),  # partition_of(user_id, P)
-            ("seq", pa.int64()),  # dense from 0 within the partition, in order of user_id
+            ("seq", pa.int64()),  # dense from 0 within the partition, in order of bucket_of(user_id, P, B), user_id
             ("user_id", _id(kind)),
             ("source_ids", pa.list_(_id(kind))),
             ("scores", pa.list_(pa.float32())),

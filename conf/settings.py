@@ -115,6 +115,12 @@ class PublishSettings(Strict):
     """Seconds without any progress of a load until it is FAILED; more than a scheduler waits before it retries."""
     delivery_timeout_seconds: int = Field(default=120, ge=1)
     """Seconds within which the broker must acknowledge a record."""
+    redis_replicas: int = Field(default=0, ge=0)
+    """Replicas of each Redis master that must have acknowledged a run before it may serve; all that a master has."""
+    redis_maxmemory: Bytes | None = Field(default=None, gt=0)
+    """Bytes that Redis may fill, where its INFO does not tell; null: Redis tells."""
+    redis_policy: Literal["noeviction"] | None = None
+    """What Redis does when full, where its INFO does not tell; null: Redis tells."""
 
 
 class SparkSettings(Strict):

@@ -7,7 +7,6 @@ from typing import cast
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import redis
 from rich.console import Console
 from rich.table import Table
 
@@ -23,8 +22,8 @@ from jobs.manifest import Manifest, load_manifest
 from jobs.precompute_topn import FALLBACK
 from jobs.run import run_folder
 from jobs.storage import Storage
-from publish.clients import redis_client
 from publish.reader import Reader
+from publish.redis_clients import StoreClient, redis_client
 
 _JUDGED = 10  # NDCG@10
 _SHOWN = 3
@@ -98,7 +97,7 @@ def _gates(manifest: Manifest) -> Table:
     return table
 
 
-def _summary(demo: Demo, manifest: Manifest, client: redis.Redis, users: int, ours: float, popular: float) -> Table:
+def _summary(demo: Demo, manifest: Manifest, client: StoreClient, users: int, ours: float, popular: float) -> Table:
     memory = client.info("memory")
     per_user = (memory["used_memory"] - memory["used_memory_startup"]) / users
     table = Table("what", "how much", title="Summary", title_justify="left")

@@ -101,13 +101,15 @@ class KafkaBroker(EmbeddedServer):
     def _prepare(self) -> None:
         self._find_kafka()
         self._new_archive.unlink(missing_ok=True)
-        broker, controller = self.ports
-        properties = _PROPERTIES.format(host=LOOPBACK, broker=broker, controller=controller)
-        (self.folder / "server.properties").write_text(properties)
+        (self.folder / "server.properties").write_text(self._properties())
         formatted = self.folder / "formatted"
         if not formatted.exists():
             self._format()
             formatted.touch()
+
+    def _properties(self) -> str:
+        """The broker's settings; of a property that is there twice, the last counts."""
+        return _PROPERTIES.format(host=LOOPBACK, broker=self.ports[0], controller=self.ports[1])
 
     def _command(self) -> list[str | Path]:
         heap = f"-Xmx{self._heap_mb}m"

@@ -1,6 +1,7 @@
 """A real Redis server on a loopback port."""
 
 import shutil
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,10 +24,14 @@ class RedisServer(EmbeddedServer):
         maxmemory: str = "512mb",
         ziplist_value: int = 4096,
         ziplist_entries: int = 512,
+        settings: Mapping[str, str] | None = None,
         detached: bool = False,
         start_seconds: float = 60,
     ) -> None:
-        """`ziplist_value` (bytes) and `ziplist_entries` bound the hashes that Redis keeps in its compact form."""
+        """`ziplist_value` (bytes) and `ziplist_entries` bound the hashes that Redis keeps in its compact form.
+
+        `settings`: more lines of redis.conf, which win.
+        """
         super().__init__(folder, detached=detached, start_seconds=start_seconds)
         self._settings = {
             "bind": LOOPBACK,
@@ -39,6 +44,7 @@ class RedisServer(EmbeddedServer):
             "appendfsync": "everysec",
             "hash-max-ziplist-value": str(ziplist_value),
             "hash-max-ziplist-entries": str(ziplist_entries),
+            **(settings or {}),
         }
 
     @property
@@ -56,7 +62,7 @@ class RedisServer(EmbeddedServer):
 
     def _command(self) -> list[str | Path]:
         settings = {"port": str(self.ports[0]), **self._settings}
-        return [find_redis(), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+        return [find_redis(), *(word for name, value in settings.items() for word in (f"--{name}", *value.split(" ")))]
 
     def _is_ready(self) -> bool:
         with redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2) as client:

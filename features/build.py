@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from conf import contract
 from conf.settings import Settings
 from features.catalog import Catalog
+from features.erasures import without_users
 from features.interactions import interactions_of, weigh_pairs
 from features.partials import DailyPartials, check_partials, daily_partials, sound
 from features.records import InputRecord, event_record, snapshot_record
@@ -99,7 +100,8 @@ def _snapshots(
 
 
 def _pairs(days: Days, as_of: dt.date, settings: Settings, catalog: Catalog) -> DataFrame:
-    frames = [sound(catalog.partials.read(name, some, settings.ids)) for name, some in days.items()]
+    kept = [sound(catalog.partials.read(name, some, settings.ids)) for name, some in days.items()]
+    frames = [without_users(frame, catalog.erased) for frame in kept]  # they may be older than an erasure
     together = frames[0]
     for frame in frames[1:]:
         together = together.unionByName(frame)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 
 from conf.base import Strict
-from conf.contract import IdKind
+from conf.contract import IdKind, UserId
 from conf.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class PartialRecord(Strict):
     rows: int
     """Raw rows of the partition."""
     ignored: int
-    """Raw rows with an ignored event name."""
+    """Raw rows with an ignored event name, or of an erased user."""
     dropped: Mapping[str, int]
     """Fault → raw rows left out for it."""
     events: Mapping[str, int]
@@ -98,6 +98,10 @@ class Catalog(Protocol):
     @property
     def partials(self) -> PartialStore:
         """The product's daily partials."""
+
+    @property
+    def erased(self) -> Collection[UserId]:
+        """Users who must be forgotten: features leave their rows out of all they read here."""
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
         """Days that have a folder, oldest first, by their names only; raises MissingDatasetError."""

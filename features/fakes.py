@@ -12,7 +12,7 @@ from pyspark.sql import functions as sf
 from pyspark.sql.types import DateType, StringType, StructField, StructType
 
 from conf import contract
-from conf.contract import IdKind
+from conf.contract import IdKind, UserId
 from conf.datasets import Dataset
 from features.catalog import DataFile, PartialRecord, Partition, Partitions
 from features.errors import MissingDatasetError
@@ -64,6 +64,7 @@ class FakeCatalog:
 
     spark: SparkSession
     tables: Mapping[str, Mapping[dt.date, pa.Table | None]]
+    erased: Collection[UserId] = ()
     partials: FakePartials = field(init=False)
     opened: list[tuple[str, dt.date]] = field(default_factory=list)
     """What `read` was asked for, for tests of what is read again."""

@@ -17,7 +17,7 @@ class DayRecord(Strict):
     rows: int
     bytes: int
     ignored: int = 0
-    """Rows with an ignored event name."""
+    """Rows with an ignored event name, or of an erased user."""
     dropped: Mapping[str, int] = {}
     """Fault → rows left out for it, within the dataset's budget."""
 

@@ -9,6 +9,7 @@ from pyspark.sql import functions as sf
 from conf.contract import IdKind
 from conf.datasets import EventDataset
 from features.catalog import Catalog, Partition
+from features.erasures import without_users
 from features.errors import BadRowsError
 from features.schema import NUMBER, TEXT, TIME, Field, id_field, quoted
 
@@ -40,10 +41,11 @@ def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
 
 
 def read_rows(dataset: EventDataset, partitions: Sequence[Partition], ids: IdKind, catalog: Catalog) -> DataFrame:
-    """Rows of the partitions without ignored events: user_id, source_id, event, ts, weight, dt, fault (null: sound)."""
+    """Rows but ignored events and erased users: user_id, source_id, event, ts, weight, dt, fault (null: sound)."""
     fields = event_fields(dataset, ids)
     raw = catalog.read(dataset, partitions, tuple(dict.fromkeys(field.column for field in fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields), "dt")
+    rows = without_users(rows, catalog.erased)
     weight = sf.col("weight").cast("double") if dataset.columns.weight is not None else sf.lit(1.0)
     rows = rows.withColumn("weight", weight)
     if dataset.ignore_events:

@@ -12,6 +12,7 @@ from conf.errors import ConfigError
 from conf.windows import Window
 from features.catalog import Catalog
 from features.dataset import DatasetPlan
+from features.erasures import without_owners, without_users
 from features.errors import SnapshotError
 from features.schema import LABEL, MOMENT, Field, check_fields, id_field, quoted
 
@@ -72,7 +73,7 @@ def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catal
 
 
 def read_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, catalog: Catalog) -> DataFrame:
-    """The rows of the partition found, under our names; an optional column that it lacks is not there.
+    """The partition found, under our names, without erased users; an optional column that it lacks is not there.
 
     Counts in one pass; raises SchemaError, and SnapshotError for null ids or a source that occurs twice.
     """
@@ -82,7 +83,8 @@ def read_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, cata
     _refuse_nulls(plan, rows)
     if plan.name == "sources":
         _refuse_duplicates(plan, rows)
-    return rows
+        return without_owners(rows, catalog.erased)
+    return without_users(rows, catalog.erased)
 
 
 def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -> Field:

@@ -1,4 +1,4 @@
-"""`conf.contract`'s arm and partition of a user as native Spark columns."""
+"""`conf.contract`'s arm, partition and bucket of a user as native Spark columns."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as sf
@@ -12,4 +12,14 @@ def arm_column(user_id: Column, salt: str) -> Column:
 
 def partition_column(user_id: Column, partitions: int) -> Column:
     """`contract.partition_of` per row: int32, 0 … partitions − 1."""
-    return (sf.crc32(user_id.cast("string").cast("binary")) % partitions).cast("int")
+    return (_crc32(user_id) % partitions).cast("int")
+
+
+def bucket_column(user_id: Column, partitions: int, buckets: int) -> Column:
+    """`contract.bucket_of` per row: int64, 0 … buckets − 1."""
+    crc = _crc32(user_id)
+    return ((crc - crc % partitions) / partitions).cast("bigint") % buckets
+
+
+def _crc32(user_id: Column) -> Column:
+    return sf.crc32(user_id.cast("string").cast("binary"))

@@ -29,7 +29,8 @@ TABLES = ("interactions", "exclusions", "sources", "train_interactions", "train_
 def build_features(run: Run) -> Facts:
     """Writes what features/ makes of the datasets into the run's folder and passes gate 1."""
     need_baselines(run)
-    features = features_of(run.settings, run.as_of, SparkCatalog(lambda: run.spark, run.data, run.partials))
+    catalog = SparkCatalog(lambda: run.spark, run.data, run.partials, run.erased.users)
+    features = features_of(run.settings, run.as_of, catalog)
     _begin(run, features)
     rows = _write(run, features)
     features.release()
@@ -38,12 +39,12 @@ def build_features(run: Run) -> Facts:
 
 
 def _begin(run: Run, features: Features) -> None:
-    """Notes the inputs before the first table; tables that a former attempt made of other inputs go."""
+    """Notes what the tables are made of before the first one; those that a former attempt made of other inputs go."""
     fields = {"partials_reused", "partials_rebuilt"}
     inputs = [record.model_dump(mode="json", exclude=fields) for record in features.inputs]
-    said = json.dumps(inputs, indent=1).encode()
+    said = json.dumps({"inputs": inputs, **run.left_out}, indent=1).encode()
     if run.folder.exists(INPUTS) and run.folder.read_bytes(INPUTS) != said:
-        tell("features", "the datasets changed since the former attempt: its tables are made anew")
+        tell("features", "datasets or erased users changed since the former attempt: its tables are made anew")
         for table in TABLES:
             run.folder.delete(table)
     run.folder.write_bytes(INPUTS, said)

@@ -19,7 +19,7 @@ from pyspark.sql.pandas.types import from_arrow_type
 from pyspark.sql.types import DataType, DateType, LongType, StringType, StructField, StructType, TimestampType
 
 from conf import contract
-from conf.contract import IdKind
+from conf.contract import IdKind, UserId
 from conf.datasets import Dataset
 from features.catalog import DataFile, PartialRecord, PartialStore, Partition, Partitions
 from features.errors import BrokenPartitionError, MissingDatasetError
@@ -40,6 +40,7 @@ class SparkCatalog:
     spark: Callable[[], SparkSession]
     data: Storage
     partials_at: Storage
+    erased: Collection[UserId] = ()
 
     @property
     def partials(self) -> PartialStore:

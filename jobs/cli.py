@@ -8,8 +8,11 @@ import typer
 from conf.errors import DiscoveryError
 from conf.share import Share
 from jobs import cli_view as view
+from jobs.cli_dlq import dlq
+from jobs.cli_forget import forget
 from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, desk_of, show
 from jobs.cli_plan import plan
+from jobs.cli_rebuild import rebuild
 from jobs.log import log, start_logging
 from jobs.status_view import status as status_view
 from publish.errors import RunFailed
@@ -21,6 +24,9 @@ app = typer.Typer(
 )
 
 app.command()(plan)
+app.command()(forget)
+app.command()(rebuild)
+app.add_typer(dlq, name="dlq")
 
 
 @app.command()

@@ -14,8 +14,8 @@ from jobs.cli_view import View, duration
 from jobs.planning import plan_push
 from jobs.storage import Storage
 from publish.capacity import DeclaredLimits
-from publish.clients import redis_client
 from publish.plan import Plan
+from publish.redis_clients import redis_client
 
 _DOES_NOT_FIT = 2
 
@@ -32,7 +32,7 @@ def plan(
     environment = Environment.read()
     client = None if environment.redis is None else redis_client(environment.redis)
     share = None if percent is None else Share.percent(percent)
-    declared = DeclaredLimits()
+    declared = DeclaredLimits.of(settings.publish)
     planned = plan_push(settings, Storage(environment.home), client, users=users, share=share, declared=declared)
     show(view(planned), as_json=json)
     if planned.misfit is not None:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import redis
-
 from conf.contract import UserId
 from conf.environment import Environment
 from conf.errors import ConfigError
@@ -17,7 +15,8 @@ from jobs.log import tell
 from jobs.serving import note_in_manifest, note_serving, noting
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry
-from publish.clients import check_broker, redis_client
+from publish.capacity import DeclaredLimits
+from publish.clients import check_broker
 from publish.control import Control
 from publish.kafka_out import KafkaPointerLog
 from publish.keys import ProductKeys
@@ -25,6 +24,8 @@ from publish.loader import Loader
 from publish.loader_metrics import LoaderMetrics, serve_metrics
 from publish.pointer import PointerStore
 from publish.reader import Reader
+from publish.redis_clients import StoreClient, redis_client
+from publish.rights import Role, check_rights
 from publish.topic import ensure_topics
 from publish.wait import Progress, Waited, wait
 
@@ -35,19 +36,24 @@ class Desk:
 
     settings: Settings
     environment: Environment
-    client: redis.Redis
+    client: StoreClient
 
     @property
     def product(self) -> str:
         """The product's name."""
         return self.settings.product
 
+    @property
+    def declared(self) -> DeclaredLimits:
+        """What the settings say of a Redis that does not tell its limits."""
+        return DeclaredLimits.of(self.settings.publish)
+
     @cached_property
     def control(self) -> Control:
         """The operator's questions and orders; keeps pointers in Kafka too where its address is known."""
         kafka = self.environment.kafka
         pointer_log = None if kafka is None else KafkaPointerLog(kafka)
-        return Control.connect(self.client, self.product, log=pointer_log)
+        return Control.connect(self.client, self.product, log=pointer_log, declared=self.declared)
 
     @cached_property
     def reader(self) -> Reader:
@@ -79,12 +85,13 @@ class Desk:
     def load(self, stop: threading.Event, metrics_port: int | None) -> None:
         """Runs the loader until `stop`; raises what keeps it from starting."""
         kafka = self.environment.need_kafka()
+        check_rights(self.client, Role.LOADER, ProductKeys(self.product))
         check_broker(kafka)
         ensure_topics(kafka, ProductKeys(self.product), self.settings.publish)
         metrics = LoaderMetrics(self.product)
         if metrics_port is not None:
             serve_metrics(metrics, metrics_port)
-        Loader(kafka, self.client, self.product, metrics=metrics).run(stop)
+        Loader(kafka, self.client, self.product, declared=self.declared, metrics=metrics).run(stop)
 
 
 def open_desk(config: Path, overlays: Sequence[Path]) -> Desk:

@@ -3,8 +3,6 @@
 import uuid
 from dataclasses import dataclass
 
-import redis
-
 from conf.connections import KafkaConnection
 from conf.environment import Environment
 from conf.errors import ConfigError, Refused
@@ -13,12 +11,15 @@ from jobs.log import tell
 from jobs.manifest import Request
 from jobs.storage import Storage, StorageError
 from models.registry import Registry as ModelRegistry
-from publish.capacity import check_store
-from publish.clients import check_broker, group_size, redis_client
+from publish.capacity import DeclaredLimits, check_store
+from publish.clients import check_broker, group_size
 from publish.keys import ProductKeys
 from publish.lease import Lease
 from publish.pointer import PointerStore
+from publish.redis_clients import StoreClient, redis_client
 from publish.registry import Registry as RunRegistry
+from publish.rights import Role, check_rights
+from publish.run_log import refuse_if_lost
 
 
 class OlderThanServing(Refused):
@@ -32,7 +33,7 @@ class Edges:
     product: str
     kafka: KafkaConnection
     """The way to the broker."""
-    client: redis.Redis
+    client: StoreClient
     registry: ModelRegistry
     runs: RunRegistry
     pointers: PointerStore
@@ -64,8 +65,11 @@ def open_edges(settings: Settings, environment: Environment, home: Storage) -> E
     kafka, store = environment.need_kafka(), environment.need_redis()
     _check_writable(home)
     client = redis_client(store)
-    check_store(client)
+    check_store(client, DeclaredLimits.of(settings.publish))
+    check_rights(client, Role.PUBLISHER, ProductKeys(settings.product))
     check_broker(kafka)
+    runs = RunRegistry(client, settings.product)
+    refuse_if_lost(runs, kafka)
     registry = ModelRegistry(environment.need_mlflow())
     registry.check()
     _check_registrable(environment)
@@ -76,7 +80,7 @@ def open_edges(settings: Settings, environment: Environment, home: Storage) -> E
         kafka=kafka,
         client=client,
         registry=registry,
-        runs=RunRegistry(client, settings.product),
+        runs=runs,
         pointers=PointerStore(client, settings.product),
     )
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import pyarrow.parquet as pq
-import redis
 
 from conf.errors import ConfigError
 from conf.settings import Settings
@@ -13,6 +12,7 @@ from jobs.storage import Storage
 from publish.capacity import DeclaredLimits, read_limits
 from publish.control import Control
 from publish.plan import TYPICAL_RATE, Lists, Plan, Rate, clearable_bytes, lists_like, loading_rate, plan
+from publish.redis_clients import StoreClient
 from publish.registry import Run
 
 _VARINT_BYTES = {"int64": 5, "string": 14}
@@ -23,7 +23,7 @@ _SCORE_BYTES = 4
 def plan_push(
     settings: Settings,
     home: Storage,
-    client: redis.Redis | None,
+    client: StoreClient | None,
     *,
     users: int | None = None,
     share: Share | None = None,

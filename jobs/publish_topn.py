@@ -14,7 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from conf import contract
 from conf.errors import Refused
-from features.users import partition_column
+from features.users import bucket_column, partition_column
 from jobs.entry import enter
 from jobs.gates import GATES, read_report
 from jobs.lineage import refuse_without_lineage
@@ -25,8 +25,10 @@ from jobs.slices import measure_slices, send_slices
 from jobs.stage import Facts, stage
 from publish.announcement import Announcement, Slice, encode_fallback
 from publish.codec import encode_list
+from publish.durability import require_copies
 from publish.keys import Layout
 from publish.producer import send_begin, send_end
+from publish.run_log import KafkaRunLog
 from publish.topic import ensure_topics
 
 
@@ -41,14 +43,18 @@ def publish_topn(run: Run) -> Facts:
     refuse_without_lineage(run)
     _refuse_over(run)
     run.edges.refuse_older(run.manifest.request)
-    with timed("publish", "snapshot") as notes:
-        rows = run.tables.write("snapshot", _snapshot(run), contract.snapshot(run.ids))
-        notes.append(f"{rows:,} rows")
-    announcement = _announcement(run, measure_slices(run))
     settings = run.settings.publish
+    users = run.folder.table("lists").count_rows()  # erased ones too: a resumed push must come to the same layout
+    layout = Layout.plan(run.settings.product, settings.partitions, users, settings.users_per_bucket)
+    with timed("publish", "snapshot") as notes:
+        rows = run.tables.write("snapshot", _snapshot(run, layout), contract.snapshot(run.ids))
+        notes.append(f"{rows:,} rows")
+    announcement = _announcement(run, layout, measure_slices(run, layout))
     ensure_topics(run.edges.kafka, announcement.layout, settings)
     run.check_lease()
     run.edges.runs.announce(announcement, run.lease.token)
+    require_copies(run.edges.client, announcement)
+    KafkaRunLog(run.edges.kafka).append(announcement)
     seconds = settings.delivery_timeout_seconds
     with timed("publish", "sent and acknowledged") as notes:
         send_begin(announcement, run.edges.kafka, delivery_timeout=seconds)
@@ -64,21 +70,19 @@ def publish_topn(run: Run) -> Facts:
     }
 
 
-def _snapshot(run: Run) -> DataFrame:
-    """The lists with their partition and a dense seq in it; without scores where the settings say so."""
-    lists = run.tables.read("lists").withColumn(
-        "partition", partition_column(F.col("user_id"), run.settings.publish.partitions).cast("int")
-    )
+def _snapshot(run: Run, layout: Layout) -> DataFrame:
+    """The lists by partition, bucket and user, with a dense seq; without scores where the settings say so."""
+    user = F.col("user_id")
+    lists = run.tables.read("lists").withColumn("partition", partition_column(user, layout.partitions))
     if not run.settings.publish.scores:
         lists = lists.withColumn("scores", F.array().cast("array<float>"))
-    seq = F.row_number().over(Window.partitionBy("partition").orderBy("user_id")).cast("long") - 1
+    bucket = bucket_column(user, layout.partitions, layout.buckets)
+    seq = F.row_number().over(Window.partitionBy("partition").orderBy(bucket, user)).cast("long") - 1
     return lists.withColumn("seq", seq).sortWithinPartitions("partition", "seq")
 
 
-def _announcement(run: Run, slices: list[Slice]) -> Announcement:
+def _announcement(run: Run, layout: Layout, slices: list[Slice]) -> Announcement:
     settings, request = run.settings, run.manifest.request
-    users = sum(piece.count for piece in slices)
-    layout = Layout.plan(settings.product, settings.publish.partitions, users, settings.publish.users_per_bucket)
     assert run.manifest.epoch is not None, "a run that may publish took an epoch when it was created"
     return Announcement(
         run=run.run_id,
@@ -102,6 +106,7 @@ def _announcement(run: Run, slices: list[Slice]) -> Announcement:
         created_at=run.manifest.created_at,
         load_deadline_seconds=settings.publish.load_deadline_seconds,
         stall_seconds=settings.publish.stall_seconds,
+        replicas=settings.publish.redis_replicas,
     )
 
 

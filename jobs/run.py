@@ -6,12 +6,13 @@ import tempfile
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from conf.contract import IdKind
 from conf.settings import Settings
 from conf.share import Share
 from jobs.edges import Edges
+from jobs.erased import Erased
 from jobs.log import log
 from jobs.manifest import Manifest, save_manifest
 from jobs.storage import Storage
@@ -35,6 +36,7 @@ class Run:
         self.manifest = manifest
         self.folder = run_folder(home, settings.product, manifest.request.run_id)
         self._owns_session = False
+        self._erased: Erased | None = None
 
     @property
     def run_id(self) -> str:
@@ -78,12 +80,28 @@ class Run:
         self._owns_session = is_first
         return session
 
-    @cached_property
+    @property
     def tables(self) -> "Tables":
-        """The run's tables as DataFrames."""
+        """The run's tables as DataFrames, without erased users."""
         from jobs.tables import Tables
 
-        return Tables(self.spark, self.folder)
+        return Tables(self.spark, self.folder, self.erased.users)
+
+    @property
+    def erased(self) -> Erased:
+        """Users who were forgotten, as of when the stage first asked; raises BrokerUnreachable, MalformedMessage."""
+        if self._erased is None:
+            self._erased = Erased.read(self.edges.kafka, self.settings.product, self.ids)
+        return self._erased
+
+    def begin_stage(self) -> None:
+        """Lets the stage look anew for who was forgotten: the one before may have taken hours."""
+        self._erased = None
+
+    @property
+    def left_out(self) -> dict[str, Any]:
+        """For the manifest: who the stage left out; nothing for a stage that read nothing of users."""
+        return {} if self._erased is None else {"erased": self._erased.fact}
 
     def check_lease(self) -> None:
         """Raises LeaseLost when another run may be on its way."""

@@ -14,7 +14,7 @@ from jobs.run_id import RunId
 from jobs.storage import Storage
 from models.registry import Registry
 from publish.control import Control
-from publish.redis_store import Status
+from publish.replies import Status
 
 SERVE = "serve"
 """Name of the last stage in the manifest."""

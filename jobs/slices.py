@@ -10,15 +10,16 @@ from conf.connections import KafkaConnection
 from conf.contract import IdKind
 from jobs.run import Run
 from publish.announcement import Announcement, Slice
+from publish.keys import Layout
 from publish.producer import send_partition
 from publish.snapshot import by_partition, measure_partition
 
 Batches = Iterator[pa.RecordBatch]
 
 
-def measure_slices(run: Run) -> list[Slice]:
+def measure_slices(run: Run, layout: Layout) -> list[Slice]:
     """Count, digest and bytes of every partition, empty ones included; raises SnapshotRefused."""
-    return _for_each_partition(run, _Measure(run.settings.publish.partitions, run.ids))
+    return _for_each_partition(run, _Measure(layout, run.ids))
 
 
 def send_slices(run: Run, announcement: Announcement) -> list[Slice]:
@@ -29,11 +30,11 @@ def send_slices(run: Run, announcement: Announcement) -> list[Slice]:
 
 @dataclass(frozen=True)
 class _Measure:
-    partitions: int
+    layout: Layout
     ids: IdKind
 
     def __call__(self, partition: int, batches: Batches) -> Slice:
-        return measure_partition(batches, partition, self.partitions, self.ids)
+        return measure_partition(batches, partition, self.layout, self.ids)
 
 
 @dataclass(frozen=True)

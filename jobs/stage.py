@@ -27,6 +27,7 @@ def stage(name: str) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]
                 tell(name, "finished in a former attempt")
                 return
             tell(name, f"starts ({run.run_id})")
+            run.begin_stage()
             start = time.monotonic()
             with PeakMemory() as memory:
                 facts = work(run)
@@ -38,7 +39,7 @@ def stage(name: str) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]
                 code_version=code_version(),
                 seconds=round(seconds, 2),
                 peak_bytes=memory.peak,
-                facts=facts,
+                facts=facts | run.left_out,
             )
             run.keep(run.manifest.with_stage(name, record))
             tell(name, f"done in {seconds:.1f} s, peak memory {format_bytes(memory.peak['total'])}")

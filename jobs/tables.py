@@ -1,18 +1,26 @@
 """Spark's side of a run's tables: written once, whole, in their contract's columns, types and order."""
 
+from collections.abc import Collection
+
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from conf.contract import UserId
+from features.erasures import without_users
 from jobs.storage import Storage, StorageError
+
+_AS_ANNOUNCED = "snapshot"
+"""The one table that is read as it was written: what was announced is sent, and loaders leave erased users out."""
 
 
 class Tables:
     """The tables of one run's folder as DataFrames."""
 
-    def __init__(self, spark: SparkSession, folder: Storage) -> None:
+    def __init__(self, spark: SparkSession, folder: Storage, erased: Collection[UserId] = ()) -> None:
         self._spark = spark
         self._folder = folder
+        self._erased = erased
 
     def write(self, name: str, frame: DataFrame, schema: pa.Schema) -> int:
         """Writes a table and its marker, unless a former attempt finished it; gives its rows; raises StorageError."""
@@ -22,9 +30,12 @@ class Tables:
         return int(self._folder.table(name).count_rows())
 
     def read(self, name: str) -> DataFrame:
-        """A finished table; raises NotFinished."""
+        """A finished table without users who were erased since; raises NotFinished."""
         self._folder.table(name)
-        return self._spark.read.parquet(self._folder.spark_path(name))
+        frame = self._spark.read.parquet(self._folder.spark_path(name))
+        if name == _AS_ANNOUNCED or "user_id" not in frame.columns:
+            return frame
+        return without_users(frame, self._erased)
 
 
 def _checked(name: str, frame: DataFrame, schema: pa.Schema) -> DataFrame:

@@ -11,6 +11,7 @@ from typing import cast
 
 from conf import contract
 from jobs.entry import enter
+from jobs.erased import without_rows_of
 from jobs.lineage import register_factors
 from jobs.log import tell, timed
 from jobs.rank import judged_sources, lists_of
@@ -41,7 +42,9 @@ def _fit(run: Run, which: str) -> Facts:
     for table in tables:  # both or neither: they must be of one training
         run.folder.delete(table)
     with timed("train", f"{which or 'refit '}factors".replace("_", " ")) as notes:
-        embeddings = train(run.folder.table(f"{which}interactions"), run.settings.train, run.ids)
+        interactions = run.folder.table(f"{which}interactions")
+        interactions = without_rows_of(run.erased.users, interactions, run.scratch / f"{which}interactions.parquet")
+        embeddings = train(interactions, run.settings.train, run.ids)
         facts = dict(embeddings.stats.to_json())
         run.folder.write_bytes(stats, json.dumps(facts).encode())
         run.folder.write_table(tables[0], embeddings.user_batches(), contract.user_factors(run.ids))

@@ -78,6 +78,8 @@ class Announcement(Strict):
     """Seconds from BEGIN until the run must serve."""
     stall_seconds: int = Field(ge=1)
     """Seconds without progress until the load is FAILED."""
+    replicas: int = Field(default=0, ge=0)
+    """Replicas of each Redis master that must have acknowledged its lists before the run may serve."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Announcement":
@@ -102,6 +104,8 @@ class Announcement(Strict):
     def canonical(self) -> bytes:
         """Its JSON with sorted keys and no spaces, UTF-8: the bytes that are stored and hashed."""
         tree = self.model_dump(mode="json")
+        if self.replicas == 0:  # what was announced before there was this field keeps its bytes and its hash
+            del tree["replicas"]
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property

@@ -1,68 +1,38 @@
-"""Clients of Redis and Kafka: bounded waiting, a check before first use, and no secret in any text."""
+"""Clients of Kafka: bounded waiting, a check before first use, and no secret in any text."""
 
 import logging
-from collections.abc import Mapping
+import time
 from typing import Any
 
-import redis
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from pydantic import SecretStr
 
-from conf.connections import KafkaConnection, RedisConnection
-from publish.errors import BrokerUnreachable, StoreUnreachable
+from conf.connections import KafkaConnection
+from publish.errors import BrokerUnreachable
 
 KafkaSettings = dict[str, Any]
 """What librdkafka takes; made here and nowhere else."""
 
 
-def redis_client(store: RedisConnection, *, timeout: float = 5.0) -> redis.Redis:
-    """A checked client (bytes in and out) of the store, `timeout` seconds a reply; raises StoreUnreachable."""
-    try:
-        client = redis.Redis.from_url(
-            store.url.get_secret_value(),
-            decode_responses=False,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            health_check_interval=30,
-        )
-    except (ValueError, TypeError):  # their texts may quote the URL
-        raise StoreUnreachable(
-            f"REDIS_URL {store.address} is not an address of Redis; use redis://[user:password@]host:port/db"
-        ) from None
-    try:
-        client.ping()
-    except redis.RedisError as error:
-        client.close()
-        raise StoreUnreachable(f"Redis at {store.address}: {explain(error)}") from None
-    return client
-
-
-def explain(error: redis.RedisError) -> str:
-    """What a fault of Redis means and what to do about it; holds no secret, as Redis' own texts may quote arguments."""
-    for kind, text in _REDIS_FAULTS.items():
-        if isinstance(error, kind):
-            return text
-    return f"replied with {type(error).__name__} ({str(error).split(' ', 1)[0]}); look into its log"
-
-
-_REDIS_FAULTS: Mapping[type[redis.RedisError], str] = {
-    redis.AuthenticationError: "refuses the user or password; check the credentials in REDIS_URL",
-    redis.exceptions.NoPermissionError: "does not allow this user the command; check its ACL",
-    redis.exceptions.BusyLoadingError: "is still loading its data from disk; try again when it has finished",
-    redis.exceptions.ReadOnlyError: "is a read-only replica; give the address of the master",
-    redis.exceptions.OutOfMemoryError: "has reached maxmemory; clear runs or give it more memory",
-    redis.TimeoutError: "does not answer in time; check that the server and the way to it are up",
-    redis.ConnectionError: "cannot be reached; start it, or check host, port and TLS in REDIS_URL",
-}
-
-
 def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
     """What every Kafka client of ours has in common; librdkafka's own log goes to the logger `publish.kafka`."""
+    said = {
+        "security.protocol": kafka.protocol,
+        "sasl.mechanisms": kafka.mechanism,
+        "sasl.username": kafka.username,
+        "sasl.password": _plain(kafka.password),
+        "ssl.ca.location": kafka.ca_file,
+        "ssl.certificate.location": kafka.certificate_file,
+        "ssl.key.location": kafka.key_file,
+        "ssl.key.password": _plain(kafka.key_password),
+    }
     return {
         "bootstrap.servers": kafka.servers,
         "client.id": client_id,
         "socket.connection.setup.timeout.ms": 5_000,
         "logger": logging.getLogger("publish.kafka"),
+        **{name: value for name, value in said.items() if value is not None},
     }
 
 
@@ -73,10 +43,26 @@ def admin_client(kafka: KafkaConnection) -> AdminClient:
 
 def check_broker(kafka: KafkaConnection, *, timeout: float = 10.0) -> None:
     """Return when a broker answers within `timeout` seconds; raises BrokerUnreachable."""
+    faults: list[KafkaError] = []
     try:
-        admin_client(kafka).list_topics(timeout=timeout)
-    except KafkaException as error:
-        raise broker_unreachable(kafka, error) from None
+        admin = AdminClient(kafka_settings(kafka, "discovery-admin") | {"error_cb": faults.append})
+    except KafkaException:  # librdkafka reads certificates and keys when a client is made; its text quotes settings
+        raise BrokerUnreachable(
+            f"Kafka at {kafka.address}: librdkafka refuses the settings; check KAFKA_BOOTSTRAP_SERVERS, that the files "
+            "of KAFKA_SSL_… are PEM and can be read, and KAFKA_SSL_KEY_PASSWORD"
+        ) from None
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            admin.list_topics(timeout=min(1.0, timeout))
+        except KafkaException as error:
+            admin.poll(0)  # why a connection fails is told to the callback, and to the call only that it took long
+            if told := next((fault for fault in faults if fault.code() in _KAFKA_REFUSALS), None):
+                raise broker_unreachable(kafka, KafkaException(told)) from None
+            if time.monotonic() > deadline:
+                raise broker_unreachable(kafka, error) from None
+        else:
+            return
 
 
 _NO_GROUP_YET = {
@@ -102,7 +88,30 @@ def group_size(kafka: KafkaConnection, group: str, *, timeout: float = 10.0) -> 
 
 def broker_unreachable(kafka: KafkaConnection, error: KafkaException) -> BrokerUnreachable:
     """The error for people of a fault while talking to the broker."""
+    fault: KafkaError = error.args[0]
+    if advice := _KAFKA_REFUSALS.get(fault.code()):
+        return BrokerUnreachable(f"Kafka at {kafka.address} {advice} ({fault.name()})")
     return BrokerUnreachable(
-        f"Kafka at {kafka.address} does not answer as expected ({error.args[0].name()}); "
-        "start it, or check KAFKA_BOOTSTRAP_SERVERS"
+        f"Kafka at {kafka.address} does not answer as expected ({fault.name()}); "
+        "start it, or check KAFKA_BOOTSTRAP_SERVERS, and KAFKA_SECURITY_PROTOCOL against the listener of that port"
     )
+
+
+_BAD_LOGIN = "refuses the user or password; check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+_NO_RIGHT = "does not allow this user {}; give it the rights of its role in docs/security.md"
+_KAFKA_REFUSALS = {
+    KafkaError._AUTHENTICATION: _BAD_LOGIN,
+    KafkaError.SASL_AUTHENTICATION_FAILED: _BAD_LOGIN,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM: "does not offer this KAFKA_SASL_MECHANISM; check what its listener has",
+    KafkaError._SSL: (
+        "and this client found no way to speak TLS; check KAFKA_SECURITY_PROTOCOL, KAFKA_SSL_CA_LOCATION and that the "
+        "broker's certificate is for this host"
+    ),
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: _NO_RIGHT.format("a topic of the product"),
+    KafkaError.GROUP_AUTHORIZATION_FAILED: _NO_RIGHT.format("the product's consumer group"),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: _NO_RIGHT.format("to make topics or to send idempotently"),
+}
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

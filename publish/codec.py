@@ -5,6 +5,7 @@ field is its tag, its length in bytes and its values back to back; an empty fiel
 (https://protobuf.dev/programming-guides/encoding/).
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +54,8 @@ def encode_rows(batch: pa.RecordBatch, ids: IdKind) -> list[bytes]:
     score_counts = _counts(scores)
     _check(sources, counts, scores, score_counts)
     bodies = _packed_ids(sources.flatten(), counts) if ids == "int64" else _names(sources.flatten(), counts)
+    if not score_counts.any():
+        return bodies
     packed = _packed(
         _SCORES_TAG, scores.flatten().to_numpy().astype("<f4", copy=False).view(np.uint8), score_counts * 4
     )
@@ -105,11 +108,14 @@ def _check(sources: "pa.ListArray[Any]", counts: _Ints, scores: "pa.ListArray[An
 
 
 def _has_duplicates(flat_ids: "pa.Array[Any]", counts: _Ints) -> bool:
-    distinct = flat_ids.dictionary_encode()
-    codes = distinct.indices.to_numpy().astype(np.int64)
-    rows = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-    pairs = np.sort(rows * len(distinct.dictionary) + codes)
-    return bool((pairs[1:] == pairs[:-1]).any())
+    # Sorts all lists of one length at once, each in itself.
+    ids = flat_ids.to_numpy() if pa.types.is_int64(flat_ids.type) else flat_ids.dictionary_encode().indices.to_numpy()
+    starts = np.cumsum(counts) - counts
+    for size in np.unique(counts).tolist():
+        lists = np.sort(ids[starts[counts == size, None] + np.arange(size)], axis=1)
+        if (lists[:, 1:] == lists[:, :-1]).any():
+            return True
+    return False
 
 
 def _packed_ids(flat: "pa.Array[Any]", counts: _Ints) -> list[bytes]:
@@ -120,9 +126,13 @@ def _packed_ids(flat: "pa.Array[Any]", counts: _Ints) -> list[bytes]:
 def _packed(tag: int, data: _Bytes, sizes: _Ints) -> list[bytes]:
     # Cuts `data` into rows of so many bytes, each behind its tag and length; a row of none has neither.
     raw, ends = data.tobytes(), np.cumsum(sizes).tolist()
-    heads = {size: bytes([tag]) + _varint(size) for size in np.unique(sizes).tolist()}
     rows = zip(sizes.tolist(), ends, strict=True)
-    return [heads[size] + raw[end - size : end] if size else b"" for size, end in rows]
+    return [_head(tag, size) + raw[end - size : end] if size else b"" for size, end in rows]
+
+
+@lru_cache(maxsize=10_000)
+def _head(tag: int, size: int) -> bytes:
+    return bytes([tag]) + _varints(np.array([size], np.uint64))[0].tobytes()
 
 
 def _names(flat: "pa.Array[Any]", counts: _Ints) -> list[bytes]:
@@ -161,19 +171,23 @@ def _sums(values: _Ints, counts: _Ints) -> _Ints:
     return sums
 
 
+_SIZES, _PLACES = np.arange(11)[:, None], np.arange(10)
+_IS_THERE = _PLACES < _SIZES
+"""Which bytes a varint of so many has, and below: the bit in each that says that another one follows."""
+_MORE = np.where(_PLACES < _SIZES - 1, 0x80, 0).astype(np.uint8)
+
+
 def _varints(values: npt.NDArray[np.uint64]) -> tuple[_Bytes, _Ints]:
     # Base-128 varints of the values back to back, and how many bytes each has (1 … 10).
-    lengths = np.ones(len(values), np.int64)
-    for bits in range(7, 64, 7):
-        lengths += values >= np.uint64(1 << bits)
-    starts = np.cumsum(lengths) - lengths
-    out = np.empty(int(lengths.sum()), np.uint8)
-    for place in range(int(lengths.max(initial=0))):
-        has = lengths > place
-        more = np.where(lengths[has] > place + 1, 0x80, 0).astype(np.uint8)
-        out[starts[has] + place] = (values[has] >> np.uint64(7 * place)).astype(np.uint8) & 0x7F | more
-    return out, lengths
-
-
-def _varint(value: int) -> bytes:
-    return _varints(np.array([value], np.uint64))[0].tobytes()
+    lengths = np.ones(len(values), np.uint8)
+    for bits in range(7, int(values.max(initial=0)).bit_length(), 7):
+        lengths += (values >= np.uint64(1 << bits)).view(np.uint8)
+    widest, sizes = int(lengths.max(initial=0)), lengths.astype(np.int64)
+    out = np.empty((len(values), widest), np.uint8)
+    for place in range(widest):
+        out[:, place] = values >> np.uint64(7 * place)  # the last byte's highest bit is 0, as the value ends there
+    if (lengths == widest).all():  # as snowflake ids have it
+        out |= _MORE[widest, :widest]
+        return out.reshape(-1), sizes
+    out |= _MORE[:, :widest].take(sizes, axis=0)
+    return out.reshape(-1)[np.flatnonzero(_IS_THERE[:, :widest].take(sizes, axis=0))], sizes

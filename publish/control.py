@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Self
 
-import redis
-
 from conf.share import Share
 from publish.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
 from publish.clock import Clock, utc_now
@@ -12,6 +10,7 @@ from publish.errors import RunRefused
 from publish.housekeeping import Housekeeping
 from publish.pointer import Pointer, PointerLog, PointerStore
 from publish.promotion import Promoter
+from publish.redis_clients import StoreClient
 from publish.redis_store import PartitionStatus, RedisStore
 from publish.registry import Registry, Run, RunState
 from publish.run_desk import RunDesk
@@ -81,7 +80,7 @@ class Control:
     @classmethod
     def connect(
         cls,
-        client: redis.Redis,
+        client: StoreClient,
         product: str,
         *,
         log: PointerLog | None = None,

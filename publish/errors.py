@@ -11,10 +11,12 @@ PublishError(DiscoveryError)     exit code 1 unless said otherwise
 ├── StoreRefused                 Redis is set up so that it would lose data, or has no room
 ├── UnknownRun                   nobody announced a run of this name
 ├── RunRefused                   a run, or what an operator asks for it, would break a promise
+├── LetterRefused                exit code 2: a dead letter is not there, or sending it again cannot help
 ├── PointerMoved                 somebody else changed the pointer meanwhile
 ├── NotPromoted                  the run does not serve
 │   ├── RunHeld                  exit code 3: complete, and a person has set a hold
 │   ├── RunFailed                exit code 4: the run is FAILED; the run before is served
+│   ├── NotRestored              exit code 4: a lost Redis could not be rebuilt; nothing serves
 │   └── DeadlinePassed           exit code 5: neither happened in time
 ├── LeaseHeld                    another run of the product is on its way
 ├── LeaseLost                    this run's lease could not be renewed; it must stop
@@ -74,6 +76,12 @@ class RunRefused(PublishError):
     """A run or an operation on it that would break a promise; the message says which and the way out."""
 
 
+class LetterRefused(PublishError):
+    """A dead letter that is not there, or that nothing can be done about; the message says what to do."""
+
+    exit_code = 2
+
+
 class PointerMoved(PublishError):
     """The pointer has another revision than the one the change was based on; read it again."""
 
@@ -90,6 +98,12 @@ class RunHeld(NotPromoted):
 
 class RunFailed(NotPromoted):
     """The run is FAILED; what served before still does."""
+
+    exit_code = 4
+
+
+class NotRestored(NotPromoted):
+    """What served before Redis was lost cannot be loaded again; nothing serves."""
 
     exit_code = 4
 

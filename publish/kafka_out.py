@@ -18,6 +18,8 @@ class Outgoing(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
+    partition: int = -1
+    """Where to; −1: the key decides."""
 
 
 class ConfirmedSender:
@@ -65,6 +67,7 @@ class ConfirmedSender:
                 key=message.key,
                 value=message.value,
                 headers=list(message.headers),
+                partition=message.partition,
                 on_delivery=lambda error, _: answered(error),
             )
         except KafkaException as error:

@@ -40,6 +40,11 @@ class ProductKeys:
         return f"{{{self.product}}}:epoch"
 
     @property
+    def restoring(self) -> str:
+        """JSON: the pointer that a rebuild under way will restore."""
+        return f"{{{self.product}}}:restoring"
+
+    @property
     def lease(self) -> str:
         """JSON with a time to live: the one run that may be on its way."""
         return f"{{{self.product}}}:lease"
@@ -156,6 +161,11 @@ class Layout(ProductKeys):
 def bucket_count(users: int, partitions: int, users_per_bucket: int) -> int:
     """Buckets per partition for about `users_per_bucket` users in each; at least 1."""
     return max(1, -(-users // (partitions * users_per_bucket)))
+
+
+def synced_key(tag: str) -> str:
+    """Counter: how often anybody asked whether replicas have what lies under this hash tag (publish.durability)."""
+    return f"{{{tag}}}:synced"
 
 
 def slot_of(tag: str) -> int:

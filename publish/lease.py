@@ -13,13 +13,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import redis
 from pydantic import AwareDatetime, ValidationError
 
 from conf.base import Strict
 from publish.clock import Clock, utc_now
 from publish.errors import LeaseHeld, LeaseLost, StoreUnreachable
 from publish.keys import ProductKeys
+from publish.redis_clients import STORE_FAULTS, StoreClient
 from publish.store_scripts import store_faults
 
 _RENEW = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0"
@@ -42,7 +42,7 @@ class Holder(Strict):
 class Lease:
     """A held lease, renewed until `release`; made by `acquire`; as a context manager it releases at the end."""
 
-    def __init__(self, client: redis.Redis, keys: ProductKeys, holder: Holder, ttl: float) -> None:
+    def __init__(self, client: StoreClient, keys: ProductKeys, holder: Holder, ttl: float) -> None:
         self.holder = holder
         self._client, self._keys, self._ttl = client, keys, ttl
         self._value = holder.model_dump_json()
@@ -54,7 +54,7 @@ class Lease:
     @classmethod
     def acquire(
         cls,
-        client: redis.Redis,
+        client: StoreClient,
         keys: ProductKeys,
         run: str,
         *,
@@ -131,7 +131,7 @@ class Lease:
             asked = time.monotonic()
             try:
                 kept = self._client.eval(_RENEW, 1, self._keys.lease, self._value, str(_milliseconds(self._ttl)))
-            except redis.RedisError:
+            except STORE_FAULTS:
                 continue  # tried again; `check` refuses once the lease may have lapsed
             if kept:
                 self._good_until = asked + self._ttl
@@ -139,13 +139,13 @@ class Lease:
                 self._lost = "it lapsed, or another run took it over"
 
 
-def _new_holder(client: redis.Redis, keys: ProductKeys, run: str, now: Clock) -> Holder:
+def _new_holder(client: StoreClient, keys: ProductKeys, run: str, now: Clock) -> Holder:
     with store_faults():
         token = int(client.incr(keys.lease_token))
     return Holder(run=run, token=token, host=socket.gethostname(), pid=os.getpid(), since=now())
 
 
-def _current(client: redis.Redis, keys: ProductKeys) -> tuple[Holder | None, float]:
+def _current(client: StoreClient, keys: ProductKeys) -> tuple[Holder | None, float]:
     # Who holds it, and the seconds until it lapses unless renewed.
     with store_faults():
         raw, left = client.get(keys.lease), int(client.pttl(keys.lease))
@@ -170,7 +170,7 @@ def _is_dead(holder: Holder) -> bool:
     return False
 
 
-def _drop(client: redis.Redis, keys: ProductKeys, holder: Holder) -> None:
+def _drop(client: StoreClient, keys: ProductKeys, holder: Holder) -> None:
     with store_faults():
         client.eval(_RELEASE, 1, keys.lease, holder.model_dump_json())
 

@@ -6,40 +6,32 @@ was acknowledged. Nothing here retries: whatever fails is raised, and loading st
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
 from itertools import groupby
 
 from confluent_kafka import Message
 
-from publish.arrivals import Arrival, envelope_of, genuine_mark, read_arrival, record_of, sort_of
-from publish.dead_letters import DeadLetter, DeadLetterQueue
+from publish.arrivals import Arrival, Stretch, envelope_of, genuine_mark, read_messages, sort_of
+from publish.courier import Call, Flight
+from publish.dead_letters import DeadLetter
 from publish.errors import MalformedMessage, PublishError, UnknownMessage
 from publish.keys import Layout
-from publish.loader_metrics import LoaderMetrics
-from publish.messages import Codec, End, Kind
-from publish.redis_store import MAX_BATCH, Position, RedisStore, Reply, Status, Step
+from publish.loader_tools import Tools
+from publish.messages import Codec, End
+from publish.redis_store import MAX_BATCH, Position, Step
 from publish.registry import Run
-from publish.run_book import RunBook
-from publish.run_desk import RunDesk
+from publish.replies import Reply, Status
 
 _LOG = logging.getLogger(__name__)
+_MAX_BYTES = 262_144
+"""About the payloads of one atomic call: large lists take Redis longer."""
+_AHEAD = 1
+"""Flights of a partition on their way while the next one is made ready."""
 
 
 class PositionMoved(PublishError):
     """Redis has another position than this loader; it never leaves the loader, which starts again from there."""
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the partitions of one loader share."""
-
-    store: RedisStore
-    book: RunBook
-    desk: RunDesk
-    dead_letters: DeadLetterQueue
-    metrics: LoaderMetrics
-    pause: Callable[[], None]
 
 
 class PartitionLoader:
@@ -51,6 +43,7 @@ class PartitionLoader:
         self._layout = layout
         self._topic_id = topic_id
         self._believed = believed
+        self._flights: deque[Flight] = deque()
 
     @property
     def next_offset(self) -> int | None:
@@ -58,23 +51,45 @@ class PartitionLoader:
         known = self._believed is not None and self._believed.topic_id == self._topic_id
         return self._believed.offset if known and self._believed is not None else None
 
+    def check_position(self) -> None:
+        """Raise PositionMoved when Redis stands elsewhere: it lost writes, and no record may come to show it."""
+        self.land()
+        if self._tools.store.position(self._layout, self.partition) != self._believed:
+            raise PositionMoved(f"partition {self.partition}: Redis has another position than this loader")
+
     def load(self, messages: Sequence[Message]) -> None:
         """Deal with consecutive records; raises PositionMoved, UnknownMessage, StoreUnreachable, DeliveryError."""
-        offset, stands = messages[0].offset(), self.next_offset
-        if offset is not None and stands is not None and offset < stands:
-            raise PositionMoved(f"partition {self.partition}: offset {offset} came after {stands}")
-        for (sort, epoch), group in groupby(map(self._read, messages), key=sort_of):
-            arrivals = list(group)
-            if sort is None:
-                self._unreadable(arrivals)
-            elif sort is Kind.DATA:
-                self._data(epoch, arrivals)
+        offset, stands = messages[0].offset(), self._sent_to
+        if offset is not None and stands is not None and stands.topic_id == self._topic_id and offset < stands.offset:
+            raise PositionMoved(f"partition {self.partition}: offset {offset} came after {stands.offset}")
+        for piece in read_messages(messages, self.partition, self._layout.partitions):
+            if isinstance(piece, Stretch):
+                self._data(piece)
             else:
-                for arrival in arrivals:
-                    self._mark(arrival)
+                self.land()
+                self._no_lists(piece)
 
-    def _read(self, message: Message) -> Arrival:
-        return read_arrival(message, self.partition, self._layout.partitions)
+    def land(self, leave: int = 0) -> None:
+        """Wait for what is on its way, but for so many flights, and do what the answers ask for; raises as `load`."""
+        again = False
+        while len(self._flights) > leave or (again and self._flights):
+            run, calls, answer = self._flights.popleft()
+            for call, reply in zip(calls, answer.result(), strict=True):
+                # A call that moved nothing makes those behind it come from a wrong position: all are made again.
+                again = again or reply.status is Status.ERASED
+                if again:
+                    step = Step(self.partition, self._believed, call.step.after)
+                    reply = self._tools.store.load_batch(run.announcement, step, call.batch)
+                again = again or reply.status is Status.NO_BEGIN
+                self._landed(run, call, reply)
+
+    def _no_lists(self, arrivals: list[Arrival]) -> None:
+        for sort, group in groupby(arrivals, key=sort_of):
+            if sort is None:
+                self._unreadable(list(group))
+            else:
+                for arrival in group:
+                    self._mark(arrival)
 
     def _unreadable(self, arrivals: list[Arrival]) -> None:
         """Bury them; those that may be of the run in progress count against it."""
@@ -87,44 +102,57 @@ class PartitionLoader:
             poison += ours or arrival.epoch is None
         self._bury([DeadLetter(arrival.message, arrival.fault) for arrival in arrivals], poison=poison)
 
-    def _data(self, epoch: int, arrivals: list[Arrival]) -> None:
-        run = self._tools.book.find(epoch)
-        if run is None:
-            self._bury(_letters(arrivals, f"nobody announced a run of epoch {epoch}"))
-        elif run.state.is_over:
-            self._skip(arrivals)
-        else:
-            for start in range(0, len(arrivals), MAX_BATCH):
-                self._batch(run, arrivals[start : start + MAX_BATCH])
-
-    def _batch(self, run: Run, arrivals: list[Arrival]) -> None:
-        records = [record_of(run, arrival) for arrival in arrivals]
-        reply = self._tools.store.load(run.announcement, self._step(arrivals), records)
-        if reply.status is Status.NO_BEGIN:
-            self._before_begin(run, arrivals)
+    def _data(self, stretch: Stretch) -> None:
+        run = self._tools.book.find(stretch.epoch)
+        if run is not None and not run.state.is_over:
+            self._send(run, stretch)
             return
-        self._moved(reply, arrivals)
+        self.land()
+        if run is None:
+            self._bury(_letters(stretch.messages, f"nobody announced a run of epoch {stretch.epoch}"))
+        else:
+            self._skip(stretch.messages)
+
+    def _send(self, run: Run, stretch: Stretch) -> None:
+        calls, believed, start = list[Call](), self._sent_to, 0
+        room = _MAX_BYTES * len(stretch.payloads) // max(1, sum(map(len, stretch.payloads)))
+        for batch in stretch.batch(run.announcement.layout).cut(max(1, min(MAX_BATCH, room))):
+            messages = stretch.messages[start : start + len(batch.users)]
+            step = Step(self.partition, believed, self._after(messages))
+            calls.append(Call(step, batch, messages))
+            believed, start = step.after, start + len(messages)
+        self._flights.append(self._tools.courier.send(run, calls))
+        self.land(leave=_AHEAD)
+
+    def _landed(self, run: Run, call: Call, reply: Reply) -> None:
+        if reply.status is Status.NO_BEGIN:
+            self._before_begin(run, call.messages)
+            return
+        self._moved(reply, call.messages)
         if reply.status is Status.CONFLICT:
             self._tools.desk.fail(run.name, f"partition {self.partition}: {reply.detail}")
         elif reply.status is Status.LOADED:
-            self._tools.metrics.loaded.inc(len(records))
+            self._tools.metrics.loaded.inc(len(call.messages))
         else:
-            self._tools.metrics.fenced.inc(len(records))
+            self._tools.metrics.fenced.inc(len(call.messages))
 
-    def _before_begin(self, run: Run, arrivals: list[Arrival]) -> None:
-        """Data of a run that never began here: of a stray producer, unless the run was cleared meanwhile."""
+    def _before_begin(self, run: Run, messages: Sequence[Message]) -> None:
+        """Data of a run that never began here: of a stray producer, unless the run was cleared meanwhile.
+
+        In a rebuild it may also be what the topic's retention left of a run.
+        """
         now = self._tools.book.find_fresh(run.announcement.epoch)
-        if now is None or now.state.is_over:
-            self._skip(arrivals)
+        if now is None or now.state.is_over or now.status.restoring:
+            self._skip(messages)
         else:
-            self._bury(_letters(arrivals, f"data of run {run.name} before its BEGIN"), poison=len(arrivals))
+            self._bury(_letters(messages, f"data of run {run.name} before its BEGIN"), poison=len(messages))
 
     def _mark(self, arrival: Arrival) -> None:
         """BEGIN or END: bury a forged one, skip one of a run that is over."""
         envelope = envelope_of(arrival)
         run = self._tools.book.find_fresh(envelope.epoch)
         if run is None:
-            self._bury(_letters([arrival], f"nobody announced a run of epoch {envelope.epoch}"))
+            self._bury(_letters([arrival.message], f"nobody announced a run of epoch {envelope.epoch}"))
             return
         try:
             mark = genuine_mark(envelope, run, self.partition)
@@ -132,7 +160,7 @@ class PartitionLoader:
             self._bury([DeadLetter(arrival.message, forged.reason)])
             return
         if run.state.is_over:
-            self._skip([arrival])
+            self._skip([arrival.message])
         elif isinstance(mark, End):
             self._end(run, arrival, mark)
         else:
@@ -142,17 +170,20 @@ class PartitionLoader:
         if run.announcement.codec != Codec.LIST:
             raise UnknownMessage(f"run {run.name} has codec {run.announcement.codec}: upgrade this loader")
         if not self._tools.desk.admit(run, self._layout.partitions):
-            self._skip([arrival])
+            self._skip([arrival.message])
             return
-        reply = self._tools.store.begin(run.announcement, self._step([arrival]))
-        self._moved(reply, [arrival])
-        self._tools.desk.check_still_wanted(run.name)
+        reply = self._tools.store.begin(run.announcement, self._step([arrival.message]))
+        self._tools.desk.check_still_wanted(run.name)  # first: a BEGIN that was done and not answered is STALE now
+        self._moved(reply, [arrival.message])
         if reply.status is Status.BEGUN:
             count = run.announcement.slices[self.partition].count
             _LOG.info("run %s partition %d: BEGIN, %d lists", run.name, self.partition, count)
 
     def _end(self, run: Run, arrival: Arrival, end: End) -> None:
         status = self._tools.store.progress(run.announcement)[self.partition]
+        if status.state is None and run.status.restoring:
+            self._skip([arrival.message])
+            return
         if status.state is None:
             self._bury([DeadLetter(arrival.message, f"END of run {run.name} before its BEGIN")], poison=1)
             return
@@ -163,9 +194,9 @@ class PartitionLoader:
         if fault is not None:
             self._tools.desk.fail(run.name, fault)
         if fault is not None or status.state != Status.LOADING:
-            self._skip([arrival])
+            self._skip([arrival.message])
             return
-        self._moved(self._tools.store.mark_verified(run.announcement, self._step([arrival])), [arrival])
+        self._moved(self._tools.store.mark_verified(run.announcement, self._step([arrival.message])), [arrival.message])
         _LOG.info("run %s partition %d: VERIFIED, %d lists", run.name, self.partition, status.loaded)
         self._tools.desk.settle(run.name)
 
@@ -174,29 +205,38 @@ class PartitionLoader:
             some = letters[start : start + MAX_BATCH]
             self._tools.dead_letters.bury(some)
             share = min(poison, len(some))  # all of a group's letters count, or which ones do not matters to nobody
-            step = self._step(some)
-            self._moved(self._tools.store.skip(self._layout, step, poison=share, dead=len(some)), some)
+            messages = [letter.message for letter in some]
+            step = self._step(messages)
+            self._moved(self._tools.store.skip(self._layout, step, poison=share, dead=len(some)), messages)
             self._tools.metrics.dead_letters.inc(len(some))
             poison -= share
         _LOG.warning("partition %d: %d dead letters: %s", self.partition, len(letters), letters[0].reason)
 
-    def _skip(self, arrivals: Sequence[Arrival]) -> None:
-        self._moved(self._tools.store.skip(self._layout, self._step(arrivals)), arrivals)
-        self._tools.metrics.fenced.inc(len(arrivals))
+    def _skip(self, messages: Sequence[Message]) -> None:
+        self._moved(self._tools.store.skip(self._layout, self._step(messages)), messages)
+        self._tools.metrics.fenced.inc(len(messages))
 
-    def _step(self, those: Sequence[Arrival | DeadLetter]) -> Step:
-        """The move past these records."""
-        last = those[-1].message.offset()
+    @property
+    def _sent_to(self) -> Position | None:
+        """Where Redis will stand when what is on its way has landed."""
+        return self._flights[-1].calls[-1].step.after if self._flights else self._believed
+
+    def _step(self, messages: Sequence[Message]) -> Step:
+        """The move past these messages."""
+        return Step(self.partition, self._believed, self._after(messages))
+
+    def _after(self, messages: Sequence[Message]) -> Position:
+        last = messages[-1].offset()
         if last is None:
             raise PositionMoved(f"partition {self.partition}: a record without an offset")
-        return Step(self.partition, self._believed, Position(last + 1, self._topic_id))
+        return Position(last + 1, self._topic_id)
 
-    def _moved(self, reply: Reply, those: Sequence[Arrival | DeadLetter]) -> None:
+    def _moved(self, reply: Reply, messages: Sequence[Message]) -> None:
         """Believe in the new position once Redis does; raises PositionMoved when it has another one."""
         if reply.status is Status.STALE:
             raise PositionMoved(f"partition {self.partition}: Redis has another position than this loader")
-        self._believed = self._step(those).after
+        self._believed = self._after(messages)
 
 
-def _letters(arrivals: Iterable[Arrival], reason: str) -> list[DeadLetter]:
-    return [DeadLetter(arrival.message, reason) for arrival in arrivals]
+def _letters(messages: Sequence[Message], reason: str) -> list[DeadLetter]:
+    return [DeadLetter(message, reason) for message in messages]

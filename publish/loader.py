@@ -9,25 +9,29 @@ import logging
 import signal
 import threading
 import time
-from collections import defaultdict
+from itertools import groupby
 
-import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from conf.connections import KafkaConnection
 from publish.back_off import BackOff
 from publish.capacity import NOTHING_DECLARED, DeclaredLimits, check_store
 from publish.clients import broker_unreachable, kafka_settings
+from publish.courier import Courier
 from publish.dead_letters import DeadLetterQueue
+from publish.erasures import ErasureLog, enforce_erasures
 from publish.errors import PublishError
 from publish.housekeeping import Housekeeping
 from publish.kafka_out import ConfirmedSender, KafkaPointerLog
 from publish.keys import Layout, ProductKeys, hash_tags
-from publish.load_partition import PartitionLoader, PositionMoved, Tools
+from publish.load_partition import PartitionLoader, PositionMoved
 from publish.loader_metrics import LoaderMetrics
 from publish.loader_rounds import Rounds
+from publish.loader_tools import Tools
+from publish.payloads import make_ready
 from publish.pointer import PointerStore
 from publish.promotion import Promoter
+from publish.redis_clients import StoreClient
 from publish.redis_store import RedisStore
 from publish.registry import Registry
 from publish.run_book import RunBook
@@ -51,7 +55,7 @@ class Loader:
     def __init__(
         self,
         kafka: KafkaConnection,
-        client: redis.Redis,
+        client: StoreClient,
         product: str,
         *,
         declared: DeclaredLimits = NOTHING_DECLARED,
@@ -70,11 +74,13 @@ class Loader:
         book = RunBook(registry)
         self._sender = ConfirmedSender(kafka, f"discovery-dead-letters-{product}")
         letters = DeadLetterQueue(self._sender, self._keys.dead_letter_topic)
-        self._tools = Tools(store, book, desk, letters, self.metrics, self._pause)
+        self._courier = Courier(store)
+        self._tools = Tools(store, self._courier, book, desk, letters, self.metrics, self._pause)
         self._rounds = Rounds(book, desk, pointers, housekeeping)
         self._consumer = Consumer(_consumer_settings(kafka, product))
         self._assigned: frozenset[int] = frozenset()
         self._partitions: dict[int, PartitionLoader] = {}
+        self._erasures = ErasureLog(kafka, product)
         self._inspector = TopicInspector(kafka, self._keys.topic)
         self._topic: TopicIdentity | None = None
         self._back_off = BackOff()
@@ -84,6 +90,7 @@ class Loader:
         """Load until `stop` is set; then leave the group at once."""
         self._stop = stop
         try:
+            make_ready()
             self._consumer.subscribe([self._keys.topic], on_assign=self._take, on_revoke=self._drop, on_lost=self._drop)
             _LOG.info("loading %s", self._keys.topic)
             while not stop.is_set():
@@ -92,6 +99,7 @@ class Loader:
             _LOG.info("stopped while verifying; the next loader verifies again")
         finally:
             self._consumer.close()
+            self._courier.close()
             self._sender.close()
             _LOG.info("loader of %s stopped", self._keys.topic)
 
@@ -127,9 +135,12 @@ class Loader:
 
     def _place(self) -> None:
         """Start each assigned partition from Redis' position, or from its beginning."""
+        self._courier.wait()
+        self._tools.desk.check_store()
         topic = self._inspector.identify()
         layout = Layout(self._keys.product, topic.partitions, 1, hash_tags(self._keys.product, topic.partitions))
         self._tools.book.refresh()
+        enforce_erasures(self._tools.store, self._tools.book.runs, layout, self._assigned, self._erasures.read())
         loaders = {
             partition: PartitionLoader(
                 self._tools, layout, partition, topic.id, self._tools.store.position(layout, partition)
@@ -146,14 +157,17 @@ class Loader:
         self._topic, self._partitions = topic, loaders
 
     def _load(self, messages: list[Message]) -> None:
-        by_partition: dict[int, list[Message]] = defaultdict(list)
-        for message in messages:
-            if (error := message.error()) is not None:
-                raise KafkaException(error)
-            by_partition[_partition_of(message)].append(message)
+        for error in filter(None, map(Message.error, messages)):
+            raise KafkaException(error)
+        by_partition: dict[int | None, list[Message]] = {}
+        for partition, block in groupby(messages, key=Message.partition):
+            by_partition.setdefault(partition, []).extend(block)
         for partition, some in by_partition.items():
-            if loader := self._partitions.get(partition):
+            if partition is not None and (loader := self._partitions.get(partition)):
                 loader.load(some)
+        for partition, loader in self._partitions.items():
+            if partition not in by_partition:
+                loader.land()
 
     def _check_topic(self) -> None:
         """A recreated topic has another id, and its offsets begin anew."""
@@ -193,11 +207,6 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
-
-
-def _partition_of(message: Message) -> int:
-    partition = message.partition()
-    return -1 if partition is None else partition
 
 
 def _consumer_settings(kafka: KafkaConnection, product: str) -> dict[str, object]:

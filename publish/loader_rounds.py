@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, TopicPartition
 
+from publish.durability import damaged
 from publish.housekeeping import Housekeeping
 from publish.load_partition import PartitionLoader
 from publish.loader_metrics import LoaderMetrics
@@ -49,28 +50,44 @@ class Rounds:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._book = book
+        self._desk = desk
         self._watch = RunWatch(desk, monotonic=monotonic)
         self._pointers = pointers
         self._housekeeping = housekeeping
+        self._lost: dict[str, frozenset[int]] = {}
         self._watching = _Every(_WATCH_SECONDS, monotonic)
         self._telling = _Every(_TELL_SECONDS, monotonic)
         self._tidying = _Every(_TIDY_SECONDS, monotonic)
 
     def walk(self, consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
-        """Do what is due; raises StoreUnreachable."""
+        """Do what is due; raises StoreUnreachable and StoreRefused."""
         telling = self._telling.is_due()
         if self._watching.is_due():
             self._book.refresh()
+            for loader in partitions.values():
+                loader.check_position()
             for run in self._book.runs:
                 if not run.state.is_over:
                     progress = self._watch.look(run)
                     if telling and run.state is RunState.LOADING:
                         _LOG.info("run %s: %s", run.name, tell(run, progress))
+                    if run.state is RunState.READY:
+                        self._tell_of_damage(run, damaged(progress))
         if telling:
+            self._desk.check_store()
             self._pointers.write_down_if_new()
             report_lag(consumer, partitions, metrics)
         if self._tidying.is_due():
             self._housekeeping.retire_unneeded()
+
+    def _tell_of_damage(self, run: Run, lost: tuple[int, ...]) -> None:
+        """An error when partitions that were verified are not any more, a word when all are again."""
+        known = self._lost.get(run.name, frozenset())
+        if new := sorted(set(lost) - known):
+            _LOG.error("run %s was READY, and Redis lost lists of partitions %s; loading them again", run.name, new)
+        if known and not lost:
+            _LOG.info("run %s is whole again", run.name)
+        self._lost[run.name] = frozenset(lost)
 
     def forget(self) -> None:
         """Time that passed during an outage is no run's fault."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import redis
 from pydantic import AwareDatetime, Field
 
 from conf.base import Strict
@@ -18,10 +17,16 @@ from conf.share import Share
 from publish.clock import Clock, utc_now
 from publish.errors import PointerMoved, PublishError, RunRefused
 from publish.keys import ProductKeys
+from publish.redis_clients import StoreClient
 from publish.registry import POINTER_ROLES, RunState, RunStatus
 from publish.store_scripts import store_faults, text_of
 
 _LOG = logging.getLogger(__name__)
+
+_UNDER_WAY = (
+    "Redis was lost and is being rebuilt; until then nobody can be promoted, held or given another share: wait for "
+    "`discovery rebuild`, or start it again if it was interrupted"
+)
 
 
 class Hold(Strict):
@@ -79,7 +84,7 @@ class PointerStore:
     """The pointer of one product; raises StoreUnreachable when Redis does not do its part."""
 
     def __init__(
-        self, client: redis.Redis, product: str, *, log: PointerLog | None = None, clock: Clock = utc_now
+        self, client: StoreClient, product: str, *, log: PointerLog | None = None, clock: Clock = utc_now
     ) -> None:
         self.keys = ProductKeys(product)
         self._client = client
@@ -102,20 +107,34 @@ class PointerStore:
         """
         for _ in range(attempts):
             before = self.read()
+            if before.rev == 0 and self.restoring() is not None:
+                raise RunRefused(_UNDER_WAY)
             change = decide(before)
             if change.pointer == before:
                 return before
             after = change.pointer.model_copy(update={"rev": before.rev + 1, "since": self._clock()})
             if self._try(before, after, change):
-                _LOG.info("%s", _tell(self.keys.product, after))
-                self._write_down(after)
                 return after
         raise PointerMoved(f"the pointer of {self.keys.product} changed {attempts} times meanwhile; try again")
+
+    @store_faults()
+    def restoring(self) -> Pointer | None:
+        """The pointer that a rebuild under way will restore; None when there is no such rebuild."""
+        raw = self._client.get(self.keys.restoring)
+        return None if raw is None else Pointer.model_validate_json(raw)
+
+    def end_rebuild(self, change: Change) -> Pointer | None:
+        """Write the pointer of `change` with its own revision, and end the rebuild; None when another one was faster.
+
+        Raises RunRefused when a run is not in the state it must be in.
+        """
+        after = change.pointer.model_copy(update={"since": self._clock()})
+        return after if self._try(Pointer(), after, change, ends_rebuild=True) else None
 
     def write_down_if_new(self) -> None:
         """Log a pointer that this process has not logged yet: somebody without a log, or without luck, changed it."""
         pointer = self.read()
-        if pointer.rev > self._logged:
+        if pointer.rev > self._logged and (pointer.named or self._knows_runs()):
             self._write_down(pointer)
 
     def _write_down(self, pointer: Pointer) -> None:
@@ -131,11 +150,24 @@ class PointerStore:
             self._logged = pointer.rev
 
     @store_faults()
-    def _try(self, before: Pointer, after: Pointer, change: Change) -> bool:
+    def _knows_runs(self) -> bool:
+        """A pointer without runs is that of a Redis that lost them: it must not take the place of the one kept."""
+        return bool(self._client.exists(self.keys.runs))
+
+    def _try(self, before: Pointer, after: Pointer, change: Change, *, ends_rebuild: bool = False) -> bool:
+        swapped = self._swapped(before, after, change, ends_rebuild=ends_rebuild)
+        if swapped:
+            _LOG.info("%s", _tell(self.keys.product, after))
+            if after.named or self._knows_runs():
+                self._write_down(after)
+        return swapped
+
+    @store_faults()
+    def _swapped(self, before: Pointer, after: Pointer, change: Change, *, ends_rebuild: bool) -> bool:
         let_go = sorted(set(before.named.values()) - set(after.named.values()))
         becomes = [[run, status.model_dump_json()] for run, status in change.becomes.items()]
         answer = self._swap(
-            keys=[self.keys.pointer, self.keys.runs],
+            keys=[self.keys.pointer, self.keys.runs, self.keys.restoring],
             args=[
                 before.rev,
                 after.model_dump_json(),
@@ -143,11 +175,14 @@ class PointerStore:
                 json.dumps(becomes),
                 json.dumps(let_go),
                 self._clock().isoformat(),
+                int(ends_rebuild),
             ],
         )
         word, *detail = (part.decode() for part in answer)
         if word == "STATE":
             raise RunRefused(f"run {detail[0]} is {detail[1]}, and must be {change.must_be[detail[0]]} for that")
+        if word == "RESTORING":
+            raise RunRefused(_UNDER_WAY)
         return bool(word == "SWAPPED")
 
 

@@ -12,9 +12,9 @@ from conf.connections import KafkaConnection
 from publish.announcement import Announcement, Slice
 from publish.digest import Digest
 from publish.errors import SnapshotRefused
-from publish.messages import MARK_KEY, Kind, begin_value, end_value, pack
-from publish.sender import Outgoing, Sender
-from publish.snapshot import Records, read_partition, slice_of
+from publish.messages import MARK_KEY, begin_value, end_value, pack_rows
+from publish.sender import Sender
+from publish.snapshot import read_partition, slice_of
 
 
 def send_begin(announcement: Announcement, kafka: KafkaConnection, *, delivery_timeout: float) -> None:
@@ -36,8 +36,9 @@ def send_partition(
     """
     digest = Digest()
     with Sender(announcement.layout.topic, kafka, delivery_timeout=delivery_timeout) as sender:
-        for records in read_partition(batches, partition, announcement.partitions, announcement.ids):
-            sender.send(_outgoing(records, announcement.epoch), partition)
+        for records in read_partition(batches, partition, announcement.layout, announcement.ids):
+            values = pack_rows(announcement.epoch, records.first_seq, records.keys, records.payloads)
+            sender.send(partition, records.keys, values)
             digest.update(records.keys, records.payloads)
         sender.finish()
     sent = slice_of(partition, digest)
@@ -74,18 +75,10 @@ def check_sent(announcement: Announcement, sent: Iterable[Slice]) -> None:
             )
 
 
-def _outgoing(records: Records, epoch: int) -> list[Outgoing]:
-    rows = zip(records.keys, records.payloads, strict=True)
-    return [
-        {"key": key, "value": pack(Kind.DATA, epoch, seq, key, payload)}
-        for seq, (key, payload) in enumerate(rows, start=records.first_seq)
-    ]
-
-
 def _send_marks(
     announcement: Announcement, kafka: KafkaConnection, delivery_timeout: float, value: Callable[[Slice], bytes]
 ) -> None:
     with Sender(announcement.layout.topic, kafka, delivery_timeout=delivery_timeout) as sender:
         for piece in announcement.slices:
-            sender.send([{"key": MARK_KEY, "value": value(piece)}], piece.partition)
+            sender.send(piece.partition, [MARK_KEY], [value(piece)])
         sender.finish()

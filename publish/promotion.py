@@ -19,6 +19,8 @@ class Verdict(StrEnum):
     FAILED = "FAILED"
     REPLACED = "REPLACED"
     """It served before; another run does now."""
+    WAITING = "WAITING"
+    """For the end of a rebuild."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Promoter:
     def promote_if_ready(self, run: str) -> Promotion:
         """Promote a READY run without a person: a hold leaves it READY, a broken rule makes it FAILED."""
         status, pointer = self.registry.get(run).status, self.pointers.read()
+        if status.restoring or (pointer.rev == 0 and self.pointers.restoring() is not None):
+            return Promotion(Verdict.WAITING, "Redis was lost and is being rebuilt")
         if status.let_go is not None or run in (pointer.control, pointer.previous):
             return Promotion(Verdict.REPLACED, f"it served before; now {pointer.treatment} does")
         if status.held is not None and pointer.treatment != run:

@@ -9,15 +9,15 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import redis
-
 from conf.contract import UserId, arm_of
 from publish.clock import Clock, utc_now
 from publish.codec import TopList, decode
-from publish.errors import BadUserId, Unavailable
+from publish.errors import Unavailable
 from publish.keys import ProductKeys
+from publish.redis_clients import StoreClient
 from publish.served import ServedPointer, ServedRun
 from publish.store_scripts import store_faults
+from publish.user_ids import user_key
 
 Arm = Literal["treatment", "control"]
 Source = Literal["list", "fallback", "control", "none"]
@@ -55,7 +55,7 @@ class Reader:
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: StoreClient,
         product: str,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -120,7 +120,7 @@ class Reader:
 
     def _payload(self, run: str, user_id: UserId) -> bytes | None:
         served = self._served(run)
-        _check_id(user_id, served)
+        user_key(user_id, served.ids, served.product)  # refuses what would find nothing, quietly
         with store_faults():
             payload = self._client.hget(served.layout.bucket_of(run, user_id), str(user_id))
         return payload if payload is None or isinstance(payload, bytes) else payload.encode()
@@ -158,18 +158,6 @@ def _arm(pointer: ServedPointer, user_id: UserId) -> Arm:
 
 def _run_of(pointer: ServedPointer, user_id: UserId) -> str | None:
     return pointer.treatment if _arm(pointer, user_id) == "treatment" else pointer.control
-
-
-def _check_id(user_id: UserId, served: ServedRun) -> None:
-    # Another spelling of the same number would hash to another place and find nothing, quietly.
-    if served.ids == "string":
-        fits = isinstance(user_id, str) and user_id != ""
-    else:
-        text = str(user_id)
-        digits = text.removeprefix("-")
-        fits = digits.isascii() and digits.isdigit() and str(int(text)) == text and -(2**63) <= int(text) < 2**63
-    if not fits:
-        raise BadUserId(f"user {user_id!r}: users of {served.product} have {served.ids} ids; pass one as it is")
 
 
 def _without(found: TopList, exclude: Iterable[UserId]) -> tuple[TopList, int]:

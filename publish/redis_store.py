@@ -9,31 +9,24 @@ guards its keys. Failing or retiring a run therefore changes the registry first 
 whatever a loader still writes in between lies in keys that no pointer can name any more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import NamedTuple
 
 import redis
 
 from publish.announcement import Announcement
+from publish.batches import Batch, Record, hash_text, load_keys, load_words
 from publish.clock import Clock, utc_now
 from publish.keys import Layout
+from publish.redis_clients import StoreClient
+from publish.replies import Reply, Status
 from publish.store_scripts import as_bytes, store_faults, text_of
 
 MAX_BATCH = 500
-"""Records of one atomic call: Redis answers nobody else meanwhile, about 3 ms."""
+"""Records of one atomic call: Redis answers nobody else meanwhile, about 2 ms."""
 _DELETE_CHUNK = 500
-
-
-class Record(NamedTuple):
-    """One list on its way into a bucket."""
-
-    seq: int
-    bucket: int
-    user: bytes
-    payload: bytes
+_LOAD = ("position", "seen", "load")
 
 
 @dataclass(frozen=True)
@@ -51,38 +44,6 @@ class Step:
     partition: int
     believed: Position | None
     after: Position
-
-
-class Status(StrEnum):
-    """What a script of a partition answered."""
-
-    STALE = "STALE"
-    """The position is another one; nothing was written."""
-    NO_BEGIN = "NO_BEGIN"
-    """The run never began here; nothing was written, the position stands."""
-    BEGUN = "BEGUN"
-    """The run begins here."""
-    LOADING = "LOADING"
-    """BEGIN again of a run that loads."""
-    LOADED = "LOADED"
-    """Every record is stored."""
-    FENCED = "FENCED"
-    """The run is over here; nothing was written but the position."""
-    CONFLICT = "CONFLICT"
-    """Two records contradict each other; the partition is FAILED."""
-    VERIFIED = "VERIFIED"
-    """The partition is complete."""
-    MOVED = "MOVED"
-    """The position stands where it was asked to."""
-    OVER = "OVER"
-    """BEGIN again of a run that is over here."""
-
-
-class Reply(NamedTuple):
-    """A status, and the reason or the number of new records that belong to it."""
-
-    status: Status
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,11 +69,12 @@ class PartitionStatus:
 class RedisStore:
     """The keys of a product's partitions; every method raises StoreUnreachable when Redis does not do its part."""
 
-    def __init__(self, client: redis.Redis, *, clock: Clock = utc_now) -> None:
+    def __init__(self, client: StoreClient, *, clock: Clock = utc_now) -> None:
         self.client = client
         self._clock = clock
-        names = ("begin", "load", "skip", "verified")
-        self._scripts = {name: client.register_script(text_of("position", name)) for name in names}
+        scripts = {name: ("position", name) for name in ("begin", "skip", "verified")} | {"load": _LOAD}
+        self._scripts = {name: client.register_script(text_of(*parts)) for name, parts in scripts.items()}
+        self._erase = client.register_script(text_of("erase"))
         self._fence = client.register_script(text_of("fence"))
 
     @store_faults()
@@ -131,29 +93,67 @@ class RedisStore:
         known = state in (Status.STALE, Status.BEGUN, Status.LOADING)
         return Reply(Status(state)) if known else Reply(Status.OVER, state)
 
-    @store_faults()
     def load(self, run: Announcement, step: Step, records: Sequence[Record]) -> Reply:
-        """Store at most MAX_BATCH records; the same records again change nothing."""
-        layout, partition = run.layout, step.partition
-        first = 4  # index in KEYS, counted from 1, of the first bucket
-        places: dict[int, int] = {}
-        words: list[int | bytes] = []
-        for seq, bucket, user, payload in records:
-            words += (places.setdefault(bucket, first + len(places)), seq, user, payload)
-        keys = [layout.position(partition), layout.state(run.run, partition), layout.seen(run.run, partition)]
-        keys += [layout.bucket(run.run, partition, bucket) for bucket in places]
-        return _reply(self._call("load", step, keys, words))
+        """As `load_batch`."""
+        return self.load_batch(run, step, Batch.of(records))
+
+    @store_faults()
+    def load_batch(self, run: Announcement, step: Step, batch: Batch) -> Reply:
+        """Store at most MAX_BATCH lists, but of erased users only that they came; the same again changes nothing."""
+        keys, erased = load_keys(run, step.partition, batch), dict[int, str]()
+        while True:
+            reply = Reply.of(self._call("load", step, keys, load_words(batch, erased)))
+            if reply.status is not Status.ERASED:
+                return reply
+            erased |= batch.hashes(reply.places)
+
+    @store_faults()
+    def load_batches(self, run: Announcement, steps: Sequence[tuple[Step, Batch]]) -> list[Reply]:
+        """As `load_batch` for consecutive steps of a partition, in one go; erased users are an answer, ERASED.
+
+        A call whose position is not that of the call before, because that one was refused, is STALE.
+        """
+        load = self._scripts["load"]
+        with self.client.pipeline(transaction=False) as pipe:
+            add: Callable[..., object] = pipe.execute_command  # a cluster's pipeline has no evalsha
+            for step, batch in steps:
+                keys = load_keys(run, step.partition, batch)
+                words = (*self._position(step), *load_words(batch, {}))
+                add("EVALSHA", load.sha, len(keys), *keys, *words)
+            replies = pipe.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, redis.exceptions.NoScriptError):  # by whose answer nothing was written
+                self.client.script_load(load.script)
+                return [self.load_batch(run, step, batch) for step, batch in steps]
+            if isinstance(reply, Exception):
+                raise reply
+        return [Reply.of(reply) for reply in replies]
+
+    @store_faults()
+    def erase(self, run: Announcement, partition: int, user: bytes) -> bool:
+        """Delete the list of a user who is marked as erased from a run, keeping its hash; whether there was one."""
+        bucket = run.layout.bucket(run.run, *run.layout.place_of_key(user))
+        while (payload := self.client.hget(bucket, user)) is not None:
+            words = [user, payload, hash_text(user, as_bytes(payload))]
+            if self._erase(keys=[bucket, run.layout.erased_in(run.run, partition)], args=words):
+                return True
+        return False
+
+    @store_faults()
+    def mark_erased(self, layout: Layout, user: bytes) -> None:
+        """From now on no list of this user is stored, in any run; `erase` removes what lies there already."""
+        self.client.sadd(layout.erased(layout.place_of_key(user)[0]), user)
 
     @store_faults()
     def skip(self, layout: Layout, step: Step, *, poison: int = 0, dead: int = 0) -> Reply:
         """Move past messages that are not loaded, counting `poison` against the run in progress and `dead` letters."""
-        return _reply(self._call("skip", step, [layout.position(step.partition)], [poison, dead]))
+        return Reply.of(self._call("skip", step, [layout.position(step.partition)], [poison, dead]))
 
     @store_faults()
     def mark_verified(self, run: Announcement, step: Step) -> Reply:
         """The partition was read back and is whole."""
         keys = [run.layout.position(step.partition), run.layout.state(run.run, step.partition)]
-        return _reply(self._call("verified", step, keys, []))
+        return Reply.of(self._call("verified", step, keys, []))
 
     @store_faults()
     def poison(self, run: Announcement, partition: int) -> int:
@@ -211,17 +211,14 @@ class RedisStore:
             self.client.unlink(run.layout.state(run.run, partition))
 
     def _call(self, name: str, step: Step, keys: list[str], args: Sequence[str | bytes | int]) -> list[bytes]:
-        believed = ("", "") if step.believed is None else (step.believed.offset, step.believed.topic_id)
-        position = (*believed, step.after.offset, step.after.topic_id, self._clock().isoformat())
-        reply: list[bytes] = self._scripts[name](keys=keys, args=[*position, *args])
+        reply: list[bytes] = self._scripts[name](keys=keys, args=[*self._position(step), *args])
         return reply
+
+    def _position(self, step: Step) -> list[str | int]:
+        """The ARGV that position.lua takes."""
+        believed = ("", "") if step.believed is None else (step.believed.offset, step.believed.topic_id)
+        return [*believed, step.after.offset, step.after.topic_id, self._clock().isoformat()]
 
 
 def _time(raw: bytes | None) -> datetime | None:
     return None if raw is None else datetime.fromisoformat(raw.decode())
-
-
-def _reply(raw: Sequence[bytes | int]) -> Reply:
-    """A script's answer: a status, perhaps with a reason or a number."""
-    words = [word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in raw]
-    return Reply(Status(words[0]), *words[1:])

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-import redis
 from pydantic import AwareDatetime
 
 from conf.base import Strict
@@ -19,6 +18,7 @@ from publish.announcement import Announcement
 from publish.clock import Clock, utc_now
 from publish.errors import RunRefused, UnknownRun
 from publish.keys import ProductKeys
+from publish.redis_clients import StoreClient
 from publish.redis_store import RedisStore
 from publish.store_scripts import as_bytes, store_faults, text_of
 
@@ -46,6 +46,8 @@ class RunStatus(Strict):
     state: RunState
     since: AwareDatetime
     reason: str | None = None
+    restoring: bool = False
+    """On its way back after the loss of Redis: `rebuild` watches it, and puts the pointer back."""
     held: str | None = None
     """Why it was not promoted when it became READY: only a person promotes it now."""
     let_go: AwareDatetime | None = None
@@ -79,7 +81,7 @@ POINTER_ROLES = ("treatment", "control", "previous")
 class Registry:
     """The registry of one product; every method raises StoreUnreachable when Redis does not do its part."""
 
-    def __init__(self, client: redis.Redis, product: str, *, clock: Clock = utc_now) -> None:
+    def __init__(self, client: StoreClient, product: str, *, clock: Clock = utc_now) -> None:
         self.keys = ProductKeys(product)
         self._client = client
         self._clock = clock
@@ -107,7 +109,7 @@ class Registry:
         token = "" if lease_token is None else lease_token
         (answer,) = self._announce(
             keys=[self.keys.runs, self.keys.lease, self.keys.epoch],
-            args=[run, announcement.canonical, _json(status), announcement.epoch, token],
+            args=[run, announcement.canonical, status.model_dump_json(), announcement.epoch, token],
         )
         if refusal := _REFUSED_ANNOUNCEMENTS.get(answer.decode()):
             raise RunRefused(f"run {run}: {refusal}")
@@ -138,12 +140,12 @@ class Registry:
 
     def start_loading(self, run: str) -> bool:
         """ANNOUNCED → LOADING; whether this call did it."""
-        return self._step(run, RunState.LOADING, after=[RunState.ANNOUNCED]) is None
+        return self._step(run, RunState.LOADING, after=[RunState.ANNOUNCED], go_on=True) is None
 
     def ready(self, run: str) -> bool:
         """LOADING → READY, noting a hold of that very moment; whether this call did it."""
         held = "a hold was set when the run became ready"
-        return self._step(run, RunState.READY, after=[RunState.LOADING], held=held) is None
+        return self._step(run, RunState.READY, after=[RunState.LOADING], held=held, go_on=True) is None
 
     def note_held(self, run: str, why: str) -> None:
         """Remember that a READY run waits for a person."""
@@ -161,6 +163,8 @@ class Registry:
 
     def retire(self, run: str, reason: str) -> None:
         """READY or ROLLED_BACK → RETIRED unless the pointer names the run, and fence it; raises RunRefused."""
+        if self.get(run).status.restoring:
+            raise RunRefused(f"run {run} is being restored; `discovery rebuild` ends that, then it can be cleared")
         before = [RunState.READY, RunState.ROLLED_BACK]
         refused = self._step(run, RunState.RETIRED, after=before, reason=reason, never=POINTER_ROLES)
         if refused is not None and refused not in (RunState.RETIRED, RunState.FAILED):
@@ -188,9 +192,11 @@ class Registry:
         reason: str | None = None,
         never: Iterable[str] = (),
         held: str | None = None,
+        go_on: bool = False,
     ) -> str | None:
         """None when the run moved, else the state it has or the role that forbids it."""
-        status = RunStatus(state=state, since=self._clock(), reason=reason)
+        restoring = go_on and self.get(run).status.restoring
+        status = RunStatus(state=state, since=self._clock(), reason=reason, restoring=restoring)
         return self._write(run, status, after=after, never=never, held=held)
 
     @store_faults()
@@ -203,10 +209,10 @@ class Registry:
         never: Iterable[str] = (),
         held: str | None = None,
     ) -> str | None:
-        on_hold = "" if held is None else _json(status.model_copy(update={"held": held}))
+        on_hold = "" if held is None else status.model_copy(update={"held": held}).model_dump_json()
         answer = self._move(
             keys=[self.keys.runs, self.keys.pointer],
-            args=[run, json.dumps(list(after)), _json(status), json.dumps(list(never)), on_hold],
+            args=[run, json.dumps(list(after)), status.model_dump_json(), json.dumps(list(never)), on_hold],
         )
         word, *detail = (part.decode() for part in answer)
         if word == "UNKNOWN":
@@ -226,10 +232,6 @@ _NOT_RETIRED = {
     "ANNOUNCED": "it is on its way; wait for it, or let its deadline pass",
     "LOADING": "it is on its way; wait for it, or let its deadline pass",
 }
-
-
-def _json(status: RunStatus) -> str:
-    return status.model_dump_json()
 
 
 def _run(announcement: bytes, status: bytes | None) -> Run | None:

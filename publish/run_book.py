@@ -24,6 +24,7 @@ class RunBook:
 
     def find_fresh(self, epoch: int) -> Run | None:
         """As `find`, with the state that the run has this very moment."""
+        self._strangers.discard(epoch)  # a Redis that lost its last writes gives an epoch out again
         known = self.find(epoch)
         if known is None:
             return None
@@ -50,6 +51,6 @@ class RunBook:
     def _require_registry(self) -> None:
         if not self._registry.knows_anything():
             raise StoreUnreachable(
-                f"Redis knows no run of {self._registry.keys.product} while its topic has records: it is new, or it "
-                "lost its data; restore it, or publish a run"
+                f"Redis knows no run of {self._registry.keys.product} while its topic has records: it lost "
+                "its data; `discovery rebuild` restores it"
             )

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from publish.announcement import Announcement
 from publish.capacity import NOTHING_DECLARED, DeclaredLimits, check_store, shortage, warn_of_wide_values
+from publish.durability import damaged, damaged_partitions, missing_copies
 from publish.errors import RunRefused, StoreRefused
 from publish.housekeeping import Housekeeping
 from publish.messages import End
 from publish.promotion import Promoter, Promotion, Verdict
-from publish.redis_store import RedisStore, Status
+from publish.redis_store import RedisStore
 from publish.registry import Run, RunState
 from publish.verify import fault_of
 
@@ -33,6 +34,10 @@ class RunDesk:
         self._housekeeping = housekeeping
         self._declared = declared
 
+    def check_store(self) -> None:
+        """Refuse a Redis that was told meanwhile to throw lists away when full; raises StoreRefused."""
+        check_store(self.store.client, self._declared)
+
     def admit(self, run: Run, partitions: int) -> bool:
         """Whether the run may be loaded; before its first record it must fit into Redis, or it is FAILED."""
         if run.state is not RunState.ANNOUNCED:
@@ -52,7 +57,8 @@ class RunDesk:
             self.store.delete(found.announcement)
 
     def fault_at_end(self, run: Run, partition: int, end: End, pause: Callable[[], None]) -> str | None:
-        """Why a partition must not serve now that its END is here; None when it equals the announcement."""
+        """Why a partition must not serve now that its END is here, or None; raises StoreRefused."""
+        self.check_store()
         piece = run.announcement.slices[partition]
         if (end.count, end.digest) != (piece.count, piece.digest):
             return f"partition {partition}: END says {end.count} records ({end.digest}), announced were {piece.count}"
@@ -72,18 +78,24 @@ class RunDesk:
     def settle(self, run: str) -> Promotion | None:
         """Promote a run whose partitions are all verified, fail one with a failed partition; None: not yet."""
         found = self.registry.get(run)
+        if found.state not in (RunState.LOADING, RunState.READY):
+            return None
+        partitions = self.store.progress(found.announcement)
         if found.state is RunState.LOADING:
-            partitions = self.store.progress(found.announcement)
             for status in partitions:
                 if status.state == RunState.FAILED:
                     self.fail(run, status.reason if status.reason is not None else "a partition failed")
                     return None
-            if any(status.state != Status.VERIFIED for status in partitions):
+        if damaged(partitions):  # on their way, or lost with a master since the run became READY
+            return None
+        if found.state is RunState.LOADING:
+            if why := missing_copies(self.store.client, found.announcement):
+                _LOG.warning("run %s is complete and waits for replicas: %s", run, why)
+                return None
+            if damaged_partitions(self.store, found.announcement):  # a fail-over while the replicas were asked
                 return None
             if self.registry.ready(run):
                 _LOG.info("run %s: READY, %d lists in %d partitions", run, found.announcement.users, len(partitions))
-        elif found.state is not RunState.READY:
-            return None
         return self._promote(run)
 
     def _promote(self, run: str) -> Promotion:

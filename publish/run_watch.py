@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from publish.clock import Clock, utc_now
+from publish.durability import damaged
 from publish.redis_store import PartitionStatus
 from publish.registry import Run, RunState
 from publish.run_desk import RunDesk
@@ -57,10 +58,12 @@ class RunWatch:
 
     def _fault(self, run: Run, partitions: tuple[PartitionStatus, ...]) -> str | None:
         """Why a run on its way has to end, if so."""
-        if run.state not in (RunState.ANNOUNCED, RunState.LOADING):
-            return None
+        if run.state not in (RunState.ANNOUNCED, RunState.LOADING) or run.status.restoring:
+            return None  # a run on its way back stands behind all that is older in the topic; `rebuild` ends it
         said = run.announcement
         arrived = f"{sum(p.loaded for p in partitions)} of {said.users} lists had arrived"
+        if not damaged(partitions):
+            arrived += f" and been verified, but not on {said.replicas} replicas of each master"
         if self._clock() - run.status.since > timedelta(seconds=said.load_deadline_seconds):
             return f"deadline of {said.load_deadline_seconds} s passed; {arrived}"
         still = self._seconds_still(run.name, partitions) if self._all_sent or run.state is RunState.LOADING else 0.0

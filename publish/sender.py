@@ -1,9 +1,10 @@
 """Records to one topic, each acknowledged by the broker or an error."""
 
+import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypedDict
+from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -14,16 +15,9 @@ from publish.errors import DeliveryError
 MAX_RECORD_BYTES = 1_000_000
 """Key and value of a record, at most: a broker takes 1,048,588 bytes unless told otherwise, overhead included."""
 
-_QUEUED_RECORDS = 50_000
-_QUEUED_KIB = 65_536  # bounds a sender's memory
+_QUEUED_RECORDS = 100_000
+_QUEUED_KIB = 131_072  # bounds a sender's memory
 _POLL_SECONDS = 0.1
-
-
-class Outgoing(TypedDict):
-    """One record, as confluent-kafka takes it in a batch."""
-
-    key: bytes
-    value: bytes
 
 
 class Sender:
@@ -35,7 +29,7 @@ class Sender:
 
     def __init__(self, topic: str, kafka: KafkaConnection, *, delivery_timeout: float) -> None:
         self._topic, self._kafka, self._timeout = topic, kafka, delivery_timeout
-        self._asked = self._acknowledged = 0
+        self._asked = self._queued = self._failures = 0
         self._failed: str | None = None
         self._broker_fault: str | None = None
         self._producer = Producer(
@@ -46,6 +40,7 @@ class Sender:
                 "delivery.timeout.ms": max(1, round(delivery_timeout * 1_000)),
                 "linger.ms": min(20, round(delivery_timeout * 500)),  # must stay below the delivery timeout
                 "message.max.bytes": MAX_RECORD_BYTES + 10_000,
+                "delivery.report.only.error": True,  # a call of Python for each success would halve the speed
                 "queue.buffering.max.messages": _QUEUED_RECORDS,
                 "queue.buffering.max.kbytes": _QUEUED_KIB,
                 "error_cb": self._on_error,
@@ -55,27 +50,27 @@ class Sender:
     @property
     def acknowledged(self) -> int:
         """Records that the broker has confirmed so far."""
-        return self._acknowledged
+        return self._queued - self._failures - len(self._producer)
 
-    def send(self, records: Sequence[Outgoing], partition: int) -> None:
+    def send(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Queue records for a partition, waiting while the queue is full; raises DeliveryError if one so far failed."""
-        self._check_sizes(records, partition)
-        self._asked += len(records)
-        waiting: list[dict[str, Any]] = [{**record} for record in records]
+        self._check_sizes(partition, keys, values)
+        self._asked += len(keys)
+        waiting: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
         while waiting:
             waiting = self._queue(waiting, partition)
-            self._producer.poll(_POLL_SECONDS if waiting else 0)
+            self._serve(self._producer.poll, _POLL_SECONDS if waiting else 0)
             self._raise_if_failed()
 
     def finish(self) -> int:
         """Wait until every record is acknowledged and return their number; raises DeliveryError."""
         deadline = time.monotonic() + self._timeout + 5  # every record is acknowledged or failed by then
-        while self._producer.flush(0.5) and time.monotonic() < deadline:
+        while self._serve(self._producer.flush, 0.5) and time.monotonic() < deadline:
             self._raise_if_failed()
         self._raise_if_failed()
-        if self._acknowledged != self._asked:
-            raise self._error(f"{self._asked - self._acknowledged} are neither acknowledged nor failed")
-        return self._acknowledged
+        if self.acknowledged != self._asked:
+            raise self._error(f"{self._asked - self.acknowledged} are neither acknowledged nor failed")
+        return self._asked
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +90,9 @@ class Sender:
             return records
         except KafkaException as fault:
             raise self._error(fault.args[0].name()) from None
+        self._queued += queued
+        if queued == len(records):
+            return []
         marked = [(record, record["_error"]) for record in records if "_error" in record]
         if queued + len(marked) != len(records):
             raise self._error(f"{queued} of {len(records)} were queued and {len(marked)} were not")
@@ -102,19 +100,27 @@ class Sender:
             raise self._error(other.name())
         return [{"key": record["key"], "value": record["value"]} for record, _ in marked]
 
-    def _check_sizes(self, records: Sequence[Outgoing], partition: int) -> None:
-        for record in records:
-            size = len(record["key"]) + len(record["value"])
-            if size > MAX_RECORD_BYTES:
-                raise DeliveryError(
-                    f"{self._topic}, partition {partition}: the record of key {record['key'][:64]!r} has {size} bytes, "
-                    f"more than {MAX_RECORD_BYTES}; make lists.n or lists.fallback_size smaller, or the ids shorter"
-                )
+    def _check_sizes(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        sizes = list(map(operator.add, map(len, keys), map(len, values)))
+        if (largest := max(sizes, default=0)) > MAX_RECORD_BYTES:
+            raise DeliveryError(
+                f"{self._topic}, partition {partition}: the record of key {keys[sizes.index(largest)][:64]!r} has "
+                f"{largest} bytes, more than {MAX_RECORD_BYTES}; make lists.n or lists.fallback_size smaller, or the "
+                "ids shorter"
+            )
+
+    def _serve(self, call: Callable[[float], int], seconds: float) -> int:
+        # A producer that is broken for good raises from within its callbacks, whatever they do.
+        try:
+            return call(seconds)
+        except (KafkaException, SystemError) as fault:
+            cause = fault if isinstance(fault, KafkaException) else fault.__cause__
+            raise self._error(cause.args[0].name() if isinstance(cause, KafkaException) else str(fault)) from None
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            self._acknowledged += 1
-        elif self._failed is None:
+        # Called for failures only.
+        self._failures += 1
+        if self._failed is None and error is not None:
             self._failed = f"partition {message.partition()}: {error.name()}"
 
     def _on_error(self, error: KafkaError) -> None:
@@ -127,6 +133,6 @@ class Sender:
     def _error(self, reason: str) -> DeliveryError:
         fault = f"; the connection's last fault was {self._broker_fault}" if self._broker_fault else ""
         return DeliveryError(
-            f"{self._topic} at {self._kafka.address}: {self._acknowledged} of {self._asked} records "
+            f"{self._topic} at {self._kafka.address}: {self.acknowledged} of {self._asked} records "
             f"acknowledged, then {reason}{fault}; nothing of the run serves; check the broker and start the stage again"
         )

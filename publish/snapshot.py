@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from conf.contract import IdKind, UserId, snapshot
@@ -16,6 +17,7 @@ from publish.announcement import Slice
 from publish.codec import encode_rows
 from publish.digest import Digest
 from publish.errors import SnapshotRefused
+from publish.keys import Layout
 
 CHUNK_ROWS = 1_000
 """Rows encoded and sent at once; bounds memory."""
@@ -34,28 +36,26 @@ def by_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Itera
     return itertools.groupby(_cut(batches), key=lambda batch: batch.column("partition")[0].as_py())
 
 
-def read_partition(
-    batches: Iterable[pa.RecordBatch], partition: int, partitions: int, ids: IdKind
-) -> Iterator[Records]:
+def read_partition(batches: Iterable[pa.RecordBatch], partition: int, layout: Layout, ids: IdKind) -> Iterator[Records]:
     """The records of one partition's rows of conf.contract.snapshot; raises SnapshotRefused where one breaks a rule.
 
-    The rules: no nulls; the partition is `partition` and that of the user; seq is 0, 1, 2 …; user ids ascend (strings
-    by their UTF-8 bytes); and those of publish.codec.
+    The rules: no nulls; the partition is `partition` and that of the user; seq is 0, 1, 2 …; users ascend by bucket,
+    then by id (strings by their UTF-8 bytes); and those of publish.codec.
     """
     next_seq, last = 0, None
     for chunk in _chunks(batches):
         users = _users(chunk, partition, ids)
-        keys = [str(user).encode() for user in users] if ids == "int64" else users
-        _check_place(chunk, keys, partition, partitions, next_seq)
-        last = _check_order(users, last, partition)
+        keys: list[bytes] = users.tolist() if ids == "string" else [b"%d" % user for user in users.tolist()]
+        _check_rows(chunk, partition, next_seq)
+        last = _check_places(users, keys, partition, layout, last)
         yield Records(next_seq, keys, encode_rows(chunk, ids))
         next_seq += len(keys)
 
 
-def measure_partition(batches: Iterable[pa.RecordBatch], partition: int, partitions: int, ids: IdKind) -> Slice:
+def measure_partition(batches: Iterable[pa.RecordBatch], partition: int, layout: Layout, ids: IdKind) -> Slice:
     """What one partition of a snapshot holds; reads each row once; raises SnapshotRefused."""
     digest = Digest()
-    for records in read_partition(batches, partition, partitions, ids):
+    for records in read_partition(batches, partition, layout, ids):
         digest.update(records.keys, records.payloads)
     return slice_of(partition, digest)
 
@@ -81,8 +81,8 @@ def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch.slice(start, CHUNK_ROWS)
 
 
-def _users(chunk: pa.RecordBatch, partition: int, ids: IdKind) -> list[Any]:
-    # The user ids as int, or as UTF-8 where they are strings: both compare as the snapshot is sorted.
+def _users(chunk: pa.RecordBatch, partition: int, ids: IdKind) -> npt.NDArray[Any]:
+    # The user ids as int64, or as UTF-8 where they are strings: both compare as the snapshot is sorted.
     column: Any = chunk.column("user_id")
     wanted = snapshot(ids).field("user_id").type
     if not column.type.equals(wanted):
@@ -91,32 +91,50 @@ def _users(chunk: pa.RecordBatch, partition: int, ids: IdKind) -> list[Any]:
         column.validate(full=True)
     except pa.ArrowInvalid:
         raise SnapshotRefused(f"snapshot, partition {partition}: a user_id is not UTF-8; repair the events") from None
-    users: list[Any] = column.to_pylist() if ids == "int64" else column.cast(pa.binary()).to_pylist()
-    if column.null_count or b"" in users:
+    if column.null_count or (ids == "string" and "" in column.to_pylist()):
         raise SnapshotRefused(f"snapshot, partition {partition}: a user_id is null or empty; repair the events")
+    users: npt.NDArray[Any] = column.to_numpy() if ids == "int64" else _objects(column.cast(pa.binary()).to_pylist())
     return users
 
 
-def _check_place(chunk: pa.RecordBatch, keys: list[bytes], partition: int, partitions: int, next_seq: int) -> None:
-    if chunk.column("partition").to_pylist() != [partition] * len(keys):
+def _objects(values: list[bytes]) -> npt.NDArray[Any]:
+    # numpy's own type for bytes drops zeros at the end
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _check_rows(chunk: pa.RecordBatch, partition: int, next_seq: int) -> None:
+    partitions, seqs = chunk.column("partition"), chunk.column("seq")
+    if partitions.null_count or (partitions.to_numpy() != partition).any():
         raise SnapshotRefused(f"snapshot, partition {partition}: holds rows of another partition; sort it again")
-    if chunk.column("seq").to_pylist() != list(range(next_seq, next_seq + len(keys))):
+    if seqs.null_count or (seqs.to_numpy() != np.arange(next_seq, next_seq + len(seqs))).any():
         raise SnapshotRefused(
-            f"snapshot, partition {partition}: seq is not {next_seq} … {next_seq + len(keys) - 1} without a gap; "
+            f"snapshot, partition {partition}: seq is not {next_seq} … {next_seq + len(seqs) - 1} without a gap; "
             "write the snapshot again"
         )
-    for key in keys:
-        if zlib.crc32(key) % partitions != partition:
-            raise SnapshotRefused(
-                f"snapshot, partition {partition}: user {key.decode()} belongs to {zlib.crc32(key) % partitions} of "
-                f"{partitions}; write the snapshot again with the topic's number of partitions"
-            )
 
 
-def _check_order(users: list[Any], last: UserId | bytes | None, partition: int) -> UserId | bytes | None:
-    before = users if last is None else [last, *users]
-    if any(left >= right for left, right in itertools.pairwise(before)):
+_Place = tuple[int, UserId | bytes]
+"""Bucket and user: the order of the rows."""
+
+
+def _check_places(
+    users: npt.NDArray[Any], keys: list[bytes], partition: int, layout: Layout, last: _Place | None
+) -> _Place:
+    # Returns the place of the last of these users, who come after `last`.
+    quotients, found = np.divmod(np.fromiter(map(zlib.crc32, keys), np.int64, len(keys)), layout.partitions)
+    if (strangers := np.flatnonzero(found != partition)).size:
         raise SnapshotRefused(
-            f"snapshot, partition {partition}: user ids do not ascend, or one comes twice; write the snapshot again"
+            f"snapshot, partition {partition}: user {keys[strangers[0]].decode()} belongs to {found[strangers[0]]} of "
+            f"{layout.partitions}; write the snapshot again with the topic's number of partitions"
         )
-    return users[-1] if users else last
+    buckets = quotients % layout.buckets
+    steps = np.diff(buckets)
+    ascends = (steps > 0) | ((steps == 0) & (users[1:] > users[:-1]))
+    if not ascends.all() or (last is not None and last >= (buckets[0], users[0])):
+        raise SnapshotRefused(
+            f"snapshot, partition {partition}: users do not ascend by bucket of {layout.buckets}, then by id, or one "
+            "comes twice; write the snapshot again"
+        )
+    return int(buckets[-1]), users[-1]

@@ -6,8 +6,8 @@ from importlib.resources import files
 
 import redis
 
-from publish.clients import explain
 from publish.errors import StoreUnreachable
+from publish.redis_clients import STORE_FAULTS, explain
 
 _FAULTS_IN_SCRIPTS = {
     "OOM": redis.exceptions.OutOfMemoryError,
@@ -25,7 +25,7 @@ def as_bytes(reply: bytes | str) -> bytes:
     """A reply as it came; raises TypeError for a client that decodes replies, which would break payloads."""
     if isinstance(reply, bytes):
         return reply
-    raise TypeError("this client decodes replies; make it with publish.clients.redis_client")
+    raise TypeError("this client decodes replies; make it with publish.redis_clients.redis_client")
 
 
 @contextmanager
@@ -33,11 +33,11 @@ def store_faults() -> Iterator[None]:
     """Turns every fault of Redis into StoreUnreachable: none of them says anything about the data."""
     try:
         yield
-    except redis.RedisError as error:
+    except STORE_FAULTS as error:
         raise StoreUnreachable(f"Redis {explain(_inner(error))}") from None
 
 
-def _inner(error: redis.RedisError) -> redis.RedisError:
+def _inner(error: Exception) -> Exception:
     """What Redis 6 wraps when a command fails within a script ("Error running script …: -OOM …")."""
     text = str(error)
     for code, kind in _FAULTS_IN_SCRIPTS.items():

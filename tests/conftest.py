@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.secure_servers"]
 
 os.environ.update(
     PYSPARK_PYTHON=sys.executable,
@@ -20,6 +21,9 @@ os.environ.update(
     MLFLOW_DISABLE_TELEMETRY="true",
     GX_ANALYTICS_ENABLED="false",
 )
+
+settings.register_profile("busy", deadline=None)  # no test asserts a time
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

@@ -179,8 +179,9 @@ class Product:
     @contextmanager
     def loading(self) -> Iterator[None]:
         """The product's loader on a thread."""
-        ensure_topics(self.servers.kafka, ProductKeys(self.name), self.settings.publish)
-        loader, stop = Loader(self.servers.kafka, self.client, self.name), threading.Event()
+        kafka = KafkaConnection(servers=self.servers.kafka)
+        ensure_topics(kafka, ProductKeys(self.name), self.settings.publish)
+        loader, stop = Loader(kafka, self.client, self.name), threading.Event()
         thread = threading.Thread(target=loader.run, args=(stop,))
         thread.start()
         try:

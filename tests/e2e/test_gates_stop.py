@@ -38,6 +38,7 @@ def report(product: Product, run: str, gate: str) -> dict[str, Any]:
     return read
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_gate_that_fails(make: Make, name: str, shared_spark: "SparkSession") -> None:
     product, (gate, _) = limited(make(), name), LIMITS[name]
@@ -73,6 +74,7 @@ def test_overrides_with_a_reason_lift_both(make: Make, shared_spark: "SparkSessi
         assert lifted[name] == REASON
 
 
+@pytest.mark.fault(12)
 def test_a_gate_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch, shared_spark: "SparkSession") -> None:
     product, enough = make().change({"gates": {"time_limit_seconds": 1}}), threading.Event()
 

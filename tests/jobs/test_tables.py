@@ -54,3 +54,16 @@ def test_lists_of_a_run_fit_their_contract(tables: Tables, spark: SparkSession) 
         [{"user_id": "u", "source_ids": ["s"], "scores": [1.0], "personal": True}], schema=schema
     )
     assert tables.write("lists", spark.createDataFrame(rows), schema) == 1
+
+
+def test_who_was_erased_since_is_left_out_but_of_what_was_announced(spark: SparkSession, tmp_path: Path) -> None:
+    written = Tables(spark, Storage(str(tmp_path)))
+    pairs = [(1, 7, 0.5), (2, 7, 0.5), (2, 8, 0.5)]
+    written.write("holdout", spark.createDataFrame(pairs, "user_id bigint, source_id bigint, weight double"), SCHEMA)
+    schema = contract.snapshot("int64")
+    row = {"partition": 0, "source_ids": [7], "scores": [1.0]}
+    whole = pa.Table.from_pylist([{**row, "seq": seq, "user_id": seq + 1} for seq in range(2)], schema=schema)
+    written.write("snapshot", spark.createDataFrame(whole), schema)
+    later = Tables(spark, Storage(str(tmp_path)), {2})
+    assert [row["user_id"] for row in later.read("holdout").collect()] == [1]
+    assert sorted(row["user_id"] for row in later.read("snapshot").collect()) == [1, 2]

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 
-from conf.contract import IdKind, UserId, partition_of, snapshot
+from conf.contract import IdKind, UserId, bucket_of, partition_of, snapshot
 from publish.announcement import Announcement, Slice, encode_fallback
 from publish.codec import encode_list
 from publish.keys import Layout
@@ -15,9 +15,23 @@ Lists = dict[UserId, list[UserId]]
 CREATED = datetime(2026, 11, 16, 3, 0, tzinfo=UTC)
 
 
-def partition_batch(lists: Lists, partition: int, partitions: int, ids: IdKind = "int64") -> pa.RecordBatch:
-    """The snapshot's rows of one partition; scores fall by 1 from the length of the list."""
-    users = sorted(user for user in lists if partition_of(user, partitions) == partition)
+def layout_for(lists: Lists, partitions: int, users_per_bucket: int = 2) -> Layout:
+    """The layout of the run that publishes these lists."""
+    return Layout.plan("groups", partitions, len(lists), users_per_bucket)
+
+
+def partition_batch(
+    lists: Lists, partition: int, partitions: int, ids: IdKind = "int64", buckets: int | None = None
+) -> pa.RecordBatch:
+    """The snapshot's rows of one partition; scores fall by 1 from the length of the list.
+
+    `buckets`: as the run's layout says; default: that of `layout_for`.
+    """
+    buckets = layout_for(lists, partitions).buckets if buckets is None else buckets
+    users = sorted(
+        (user for user in lists if partition_of(user, partitions) == partition),
+        key=lambda user: (bucket_of(user, partitions, buckets), user),
+    )
     columns = {
         "partition": [partition] * len(users),
         "seq": list(range(len(users))),
@@ -28,9 +42,11 @@ def partition_batch(lists: Lists, partition: int, partitions: int, ids: IdKind =
     return pa.RecordBatch.from_pydict(columns, schema=snapshot(ids))
 
 
-def batches_of(lists: Lists, partitions: int, ids: IdKind = "int64") -> list[pa.RecordBatch]:
+def batches_of(
+    lists: Lists, partitions: int, ids: IdKind = "int64", buckets: int | None = None
+) -> list[pa.RecordBatch]:
     """The whole snapshot, one batch per partition."""
-    return [partition_batch(lists, partition, partitions, ids) for partition in range(partitions)]
+    return [partition_batch(lists, partition, partitions, ids, buckets) for partition in range(partitions)]
 
 
 def announcement_of(
@@ -59,7 +75,7 @@ def announcement_of(
         list_size=list_size,
         salt="discovery-1",
         share_bp=10_000,
-        slices=slices_of(lists, partitions, ids),
+        slices=slices_of(lists, partitions, ids, users_per_bucket),
         fallback=encode_fallback(encode_list(pa.array(fallback), None, ids)),
         scheduled=True,
         gates_passed=True,
@@ -71,10 +87,11 @@ def announcement_of(
     )
 
 
-def slices_of(lists: Lists, partitions: int, ids: IdKind = "int64") -> tuple[Slice, ...]:
+def slices_of(lists: Lists, partitions: int, ids: IdKind = "int64", users_per_bucket: int = 2) -> tuple[Slice, ...]:
     """What each partition of these lists holds."""
-    batches = batches_of(lists, partitions, ids)
-    return tuple(measure_partition([batch], place, partitions, ids) for place, batch in enumerate(batches))
+    layout = layout_for(lists, partitions, users_per_bucket)
+    batches = batches_of(lists, partitions, ids, layout.buckets)
+    return tuple(measure_partition([batch], place, layout, ids) for place, batch in enumerate(batches))
 
 
 def closed_port() -> int:

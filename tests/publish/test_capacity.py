@@ -10,6 +10,7 @@ from publish.announcement import Announcement
 from publish.capacity import (
     SAFETY,
     DeclaredLimits,
+    Master,
     StoreLimits,
     check_store,
     estimate_bytes,
@@ -18,6 +19,7 @@ from publish.capacity import (
     warn_of_wide_values,
 )
 from publish.errors import StoreRefused
+from publish.keys import SLOTS
 from tests.publish.pushing import announce, load_directly
 from tests.publish.samples import Lists, announcement_of
 
@@ -68,6 +70,23 @@ def test_a_run_fits_up_to_four_fifths_of_maxmemory() -> None:
     why = shortage(run, replace(just, maxmemory=just.maxmemory - 10))
     assert why is not None
     assert "500 users" in why
+
+
+def test_the_fullest_master_of_a_cluster_decides() -> None:
+    run = announcement_of({user: [1, 2] for user in range(500)}, partitions=8)
+    needed = int(SAFETY * estimate_bytes(run))
+    third = [frozenset(range(start, start + SLOTS // 3 + 1)) for start in range(0, SLOTS - 1, SLOTS // 3 + 1)]
+    wide, tight = int(needed / 0.8), int(needed / 8 / 0.8)  # room for the run, and for less than its share
+    masters = tuple(
+        Master(f"m{number}:6379", 0, maxmemory, slots)
+        for number, (maxmemory, slots) in enumerate(zip((wide, wide, tight), third, strict=True))
+    )
+    limits = StoreLimits(0, sum(master.maxmemory for master in masters), "noeviction", 64, masters)
+    assert "the master m2:6379 of Redis" in str(shortage(run, limits))
+    assert limits.room < needed < limits.maxmemory * 0.8
+    enough = replace(limits, masters=tuple(replace(master, maxmemory=wide // 2) for master in masters))
+    assert shortage(run, enough) is None
+    assert sorted(place for master in masters for place in master.partitions_of(run.layout)) == list(range(8))
 
 
 @pytest.mark.parametrize("length", [5, 50])

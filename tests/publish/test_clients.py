@@ -6,9 +6,10 @@ import redis
 from confluent_kafka import Consumer
 
 from conf.connections import KafkaConnection, RedisConnection, mask_url
-from publish.clients import check_broker, explain, group_size, redis_client
+from publish.clients import check_broker, group_size
 from publish.errors import BrokerUnreachable, StoreUnreachable
 from publish.keys import ProductKeys
+from publish.redis_clients import explain, redis_client
 from tests.publish.pushing import new_product
 from tests.publish.samples import closed_port
 
@@ -25,6 +26,10 @@ SECRET = "s3cr3t"
         (f"redis://eva:{SECRET}@store:notaport/0", "***"),
         (f"eva:{SECRET}@store", "***"),
         (SECRET, "***"),
+        (f"redis:/{SECRET}@store", "***"),
+        (f"redis://eva:12/{SECRET}@store", "***"),
+        (f"redis://eva:12?{SECRET}@store", "***"),
+        (f"redis://eva:12#{SECRET}@store", "***"),
     ],
 )
 def test_urls_are_masked(url: str, masked: str) -> None:

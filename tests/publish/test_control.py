@@ -135,24 +135,3 @@ def test_a_rolled_back_run_is_kept_for_a_day(control: Control, clean_redis: redi
     assert control.retire_unneeded() == ()
     clock.forward(hours=2)
     assert control.retire_unneeded() == (second.run,)
-
-
-def test_clearing_that_was_killed_half_way_is_finished(
-    control: Control, clean_redis: redis.Redis, clock: Clock
-) -> None:
-    first, _, _ = serving_runs(control, clean_redis, 3)
-    clock.forward(hours=2)
-    control.registry.retire(first.run, "cleared")  # and then the process died
-    assert keys_of(clean_redis, first)
-    assert control.retire_unneeded() == (first.run,)
-    assert not keys_of(clean_redis, first)
-
-
-def test_ten_weeks_reach_a_plateau(control: Control, clean_redis: redis.Redis, clock: Clock) -> None:
-    used = []
-    for _ in range(10):
-        serving_runs(control, clean_redis, 1)
-        clock.forward(days=7)
-        control.retire_unneeded()
-        used.append(len(clean_redis.keys("*:b:*")))
-    assert len(set(used[2:])) == 1

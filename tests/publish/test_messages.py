@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publish.errors import MalformedMessage, UnknownMessage
-from publish.messages import ENVELOPE_BYTES, Codec, Kind, begin_of, begin_value, end_of, end_value, pack, unpack
+from publish.messages import (
+    ENVELOPE_BYTES,
+    Codec,
+    Kind,
+    begin_of,
+    begin_value,
+    end_of,
+    end_value,
+    pack,
+    pack_rows,
+    unpack,
+)
 from tests.publish.samples import announcement_of
 
 ANNOUNCEMENT = announcement_of({1: [10, 11], 2: [12], 3: [], 4: [13]})
@@ -23,6 +34,17 @@ def test_data_survives_the_way(epoch: int, seq: int, key: bytes, payload: bytes)
     value = pack(Kind.DATA, epoch, seq, key, payload)
     assert len(value) == ENVELOPE_BYTES + len(payload) == 18 + len(payload)
     assert unpack(key, value) == (Kind.DATA, Codec.LIST, epoch, seq, payload)
+
+
+@given(
+    st.integers(0, 2**63),
+    st.integers(0, 2**32 - 10),
+    st.lists(st.tuples(st.binary(min_size=1), st.binary()), max_size=9),
+)
+def test_rows_are_packed_as_each_by_itself(epoch: int, first: int, rows: list[tuple[bytes, bytes]]) -> None:
+    keys, payloads = [key for key, _ in rows], [payload for _, payload in rows]
+    one_by_one = [pack(Kind.DATA, epoch, first + place, *row) for place, row in enumerate(rows)]
+    assert pack_rows(epoch, first, keys, payloads) == one_by_one
 
 
 @given(st.data(), st.binary(min_size=1, max_size=20), st.binary(max_size=40))

@@ -241,6 +241,7 @@ def test_a_log_that_fails_does_not_undo_the_swap_and_is_caught_up(
     log = Log()
     pointers = PointerStore(clean_redis, "groups", log=log)
     promoter = Promoter(Registry(clean_redis, "groups"), pointers)
+    publish_directly(clean_redis, "groups")
     promoter.hold("for a test")
     assert "not yet in groups.pointer.v1" in caplog.text
     log.broken = False

@@ -1,4 +1,6 @@
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -6,6 +8,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
+from deploy.kafka_broker import KafkaBroker
 from publish import sender as sender_module
 from publish.announcement import Announcement
 from publish.errors import DeliveryError, SnapshotRefused
@@ -100,7 +103,7 @@ def test_an_unknown_partition_is_a_clear_error(kafka: KafkaConnection, announcem
 
     def send_one() -> None:
         with Sender(topic, kafka, delivery_timeout=5) as sender:
-            sender.send([{"key": b"1", "value": b"x"}], PARTITIONS)
+            sender.send(PARTITIONS, [b"1"], [b"x"])
             sender.finish()
 
     with pytest.raises(DeliveryError, match=rf"{topic}.*0 of 1 records.*_UNKNOWN_PARTITION"):
@@ -110,7 +113,7 @@ def test_an_unknown_partition_is_a_clear_error(kafka: KafkaConnection, announcem
 def test_no_broker_is_a_clear_error_in_time_and_without_secrets() -> None:
     kafka = KafkaConnection(servers=f"eva:s3cr3t@127.0.0.1:{closed_port()}")
     with Sender("gone.topn.v1", kafka, delivery_timeout=1) as sender:
-        sender.send([{"key": b"1", "value": b"x"}], 0)
+        sender.send(0, [b"1"], [b"x"])
         with pytest.raises(
             DeliveryError, match=r"0 of 1 records acknowledged, then partition 0: _MSG_TIMED_OUT"
         ) as told:
@@ -124,8 +127,8 @@ def test_a_record_that_no_broker_takes_is_refused_before_sending(
     topic = announcement.layout.topic
     with Sender(topic, kafka, delivery_timeout=20) as sender:
         with pytest.raises(DeliveryError, match=rf"{topic}, partition 0.*key b'eva'.*more than {MAX_RECORD_BYTES}"):
-            sender.send([{"key": b"eva", "value": bytes(MAX_RECORD_BYTES)}], 0)
-        sender.send([{"key": b"eva", "value": bytes(MAX_RECORD_BYTES - 3)}], 0)  # the largest that may be sent
+            sender.send(0, [b"eva"], [bytes(MAX_RECORD_BYTES)])
+        sender.send(0, [b"eva"], [bytes(MAX_RECORD_BYTES - 3)])  # the largest that may be sent
         assert sender.finish() == 1
 
 
@@ -134,10 +137,73 @@ def test_the_first_record_that_the_broker_refuses_stops_the_run(kafka: KafkaConn
     admin = AdminClient({"bootstrap.servers": kafka.servers})
     admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "2000"})])[topic].result()
     with Sender(topic, kafka, delivery_timeout=20) as sender:
-        sender.send([{"key": b"1", "value": b"x"}], 0)
+        sender.send(0, [b"1"], [b"x"])
         assert sender.finish() == 1
-        sender.send([{"key": b"2", "value": bytes(3_000)}], 0)
+        sender.send(0, [b"2"], [bytes(3_000)])
         with pytest.raises(DeliveryError, match=r"1 of 2 records acknowledged, then partition 0: MSG_SIZE_TOO_LARGE"):
             sender.finish()
         with pytest.raises(DeliveryError, match="MSG_SIZE_TOO_LARGE"):  # and it stays so
-            sender.send([{"key": b"3", "value": b"x"}], 0)
+            sender.send(0, [b"3"], [b"x"])
+
+
+def test_a_broker_that_dies_with_records_on_their_way_is_an_error(tmp_path: Path) -> None:
+    with KafkaBroker(tmp_path) as broker:
+        kafka, run = KafkaConnection(servers=broker.bootstrap), announcement_of({}, product="dies", partitions=1)
+        ensure_topics(kafka, run.layout, PublishSettings(partitions=1))
+        with Sender(run.layout.topic, kafka, delivery_timeout=3) as sender:
+            sender.send(0, [b"1"], [b"x"])
+            assert sender.finish() == 1
+            broker.kill()
+            sender.send(0, [b"2", b"3"], [b"x", b"x"])
+            with pytest.raises(DeliveryError, match=r"1 of 3 records acknowledged, then partition 0: _MSG_TIMED_OUT"):
+                sender.finish()
+            assert sender.acknowledged == 1
+
+
+def test_records_thrown_away_are_not_taken_for_acknowledged(kafka: KafkaConnection, announcement: Announcement) -> None:
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender:
+        sender.send(0, [b"%d" % number for number in range(5_000)], [bytes(1_000)] * 5_000)
+        sender._producer.purge()
+        with pytest.raises(DeliveryError, match=r"of 5000 records acknowledged, then partition 0: _PURGE_"):
+            sender.finish()
+
+
+class Silent:
+    """A producer that never answers for a record, and says after `looks` flushes that it holds none."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks, self.flushes = looks, 0
+
+    def produce_batch(self, topic: str, records: list[dict[str, bytes]], **_: Any) -> int:
+        return len(records)
+
+    def poll(self, _: float) -> int:
+        return 0
+
+    def flush(self, _: float) -> int:
+        self.flushes += 1
+        return len(self)
+
+    def __len__(self) -> int:
+        return int(self.flushes < self.looks)
+
+    def purge(self) -> None:
+        pass
+
+
+def test_finish_looks_until_nothing_waits() -> None:
+    with Sender("a.topn.v1", KafkaConnection(servers="127.0.0.1:1"), delivery_timeout=20) as sender:
+        sender._producer = silent = Silent(looks=3)  # type: ignore[assignment]
+        sender.send(0, [b"1"], [b"x"])
+        assert sender.acknowledged == 0
+        assert sender.finish() == 1
+        assert silent.flushes == 3
+
+
+def test_finish_never_returns_while_a_record_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module.time, "monotonic", count(0, 10).__next__)
+    with Sender("a.topn.v1", KafkaConnection(servers="127.0.0.1:1"), delivery_timeout=20) as sender:
+        sender._producer = Silent(looks=10**9)  # type: ignore[assignment]
+        sender.send(0, [b"1"], [b"x"])
+        with pytest.raises(DeliveryError, match=r"0 of 1 records acknowledged, then 1 are neither"):
+            sender.finish()

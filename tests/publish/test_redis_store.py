@@ -6,9 +6,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from publish.announcement import Announcement
+from publish.batches import Record
 from publish.errors import StoreUnreachable
-from publish.redis_store import Position, Record, RedisStore, Status, Step
+from publish.redis_store import Position, RedisStore, Step
 from publish.registry import RunState
+from publish.replies import Status
 from tests.publish.pushing import announce, lists_of, records_of, stored
 
 LISTS = lists_of(60)

@@ -1,12 +1,15 @@
 """Reading back a partition that somebody tampered with."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
 
+from publish import verify
 from publish.announcement import Announcement
 from publish.lists_pb2 import List
+from publish.redis_store import RedisStore
 from publish.verify import fault_of
 from tests.publish.pushing import announce, lists_of, load_directly, records_of
 
@@ -83,6 +86,38 @@ def lose_the_bitmap(client: redis.Redis, run: Announcement) -> None:
     client.delete(run.layout.seen(run.run, 0))
 
 
+def erase(client: redis.Redis, run: Announcement) -> bytes:
+    """Forget a user of partition 0, as it should be done."""
+    _, user = victim(run)
+    store = RedisStore(client)
+    store.mark_erased(run.layout, user)
+    assert store.erase(run, 0, user)
+    return user
+
+
+def erase_without_a_trace(client: redis.Redis, run: Announcement) -> None:
+    client.hdel(run.layout.erased_in(run.run, 0), erase(client, run))
+
+
+def erase_another_list(client: redis.Redis, run: Announcement) -> None:
+    client.hset(run.layout.erased_in(run.run, 0), erase(client, run), "0123456789abcdef")
+
+
+def break_a_hash(client: redis.Redis, run: Announcement) -> None:
+    client.hset(run.layout.erased_in(run.run, 0), erase(client, run), "no hash")
+
+
+def bring_an_erased_user_back(client: redis.Redis, run: Announcement) -> None:
+    bucket, user = victim(run)
+    payload = client.hget(bucket, user)
+    erase(client, run)
+    client.hset(bucket, user, payload)
+
+
+def erase_somebody_elsewhere(client: redis.Redis, run: Announcement) -> None:
+    client.hset(run.layout.erased_in(run.run, 0), records_of(run, LISTS, 1)[0].user, "0123456789abcdef")
+
+
 DAMAGES = [
     (lose_a_user, "users can be read back"),
     (change_a_value, "digest"),
@@ -95,6 +130,11 @@ DAMAGES = [
     (lose_a_bit, "records arrived"),
     (move_a_bit, "highest seq"),
     (lose_the_bitmap, "0 of"),
+    (erase_without_a_trace, "users can be read back"),
+    (erase_another_list, "digest"),
+    (break_a_hash, "is no hash"),
+    (bring_an_erased_user_back, "and 1 are erased"),
+    (erase_somebody_elsewhere, "of an erased user of partition 1"),
 ]
 
 
@@ -107,3 +147,33 @@ def test_every_damage_is_found(
     assert fault is not None
     assert why in fault
     assert fault_of(clean_redis, run, 1) is None
+
+
+def test_erased_users_are_no_fault_not_even_while_their_lists_are_read(
+    run: Announcement, clean_redis: redis.Redis
+) -> None:
+    store, users = RedisStore(clean_redis), iter([record.user for record in records_of(run, LISTS, 0)])
+
+    def forget_one() -> None:
+        if (user := next(users, None)) is not None:
+            store.mark_erased(run.layout, user)
+            assert store.erase(run, 0, user)
+
+    assert fault_of(clean_redis, run, 0, pause=forget_one) is None
+    assert clean_redis.hlen(run.layout.erased_in(run.run, 0)) == run.slices[0].count
+
+
+def test_a_user_erased_behind_the_back_of_a_reading_has_it_repeated(
+    run: Announcement, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, times = verify._read, iter(range(100))
+
+    def erasing(*args: Any) -> Any:
+        lists = read(*args)
+        if next(times) == 0:  # what was read still has the list, what is read next has its hash as well
+            erase(clean_redis, run)
+        return lists
+
+    monkeypatch.setattr(verify, "_read", erasing)
+    assert fault_of(clean_redis, run, 0) is None
+    assert next(times) > 1

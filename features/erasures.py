@@ -1,0 +1,32 @@
+"""Users who must be forgotten are left out where rows are read: datasets, daily partials, tables that a run kept."""
+
+from collections.abc import Collection
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
+
+from conf.contract import UserId
+
+
+def without_users(frame: DataFrame, erased: Collection[UserId], column: str = "user_id") -> DataFrame:
+    """The rows of nobody in `erased`; rows without a user stay, as they are a fault that is counted elsewhere."""
+    if not erased:
+        return frame
+    users = _users(frame.sparkSession, erased, column)
+    return frame.join(sf.broadcast(users), column, "left_anti").select(*frame.columns)
+
+
+def without_owners(catalogue: DataFrame, erased: Collection[UserId]) -> DataFrame:
+    """Every source of the catalogue; those of somebody in `erased` have no owner any more."""
+    if not erased or "owner_id" not in catalogue.columns:
+        return catalogue
+    users = _users(catalogue.sparkSession, erased, "owner_id").withColumn("erased", sf.lit(col=True))
+    owner = sf.when(sf.col("erased").isNull(), sf.col("owner_id")).alias("owner_id")
+    columns = [owner if name == "owner_id" else sf.col(name) for name in catalogue.columns]
+    return catalogue.join(sf.broadcast(users), "owner_id", "left").select(*columns)
+
+
+def _users(spark: SparkSession, erased: Collection[UserId], column: str) -> DataFrame:
+    kind = pa.int64() if all(isinstance(user, int) for user in erased) else pa.string()
+    return spark.createDataFrame(pa.table({column: pa.array(sorted(erased, key=str), kind)}))

@@ -1,0 +1,50 @@
+"""`discovery forget USER`: one user deleted everywhere (docs/forget.md)."""
+
+from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, desk_of, show
+from jobs.cli_view import View
+from publish.erasures import ErasureLog
+from publish.forget import Forgetter, Forgotten
+from publish.keys import ProductKeys
+from publish.topic import ensure_topics
+
+
+def forget(
+    user: str,
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    reason: Reason = "asked for by hand",
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Delete a user's list from every kept run, and keep the user out of every later one. It cannot be undone."""
+    desk = desk_of(config, overlay)
+    kafka = desk.environment.need_kafka()  # an erasure that only Redis knows would be lost with it
+    ensure_topics(kafka, ProductKeys(desk.product), desk.settings.publish)
+    forgetter = Forgetter(
+        ErasureLog(kafka, desk.product),
+        desk.control.registry,
+        desk.control.desk.store,
+        ids=desk.settings.ids,
+        partitions=desk.settings.publish.partitions,
+    )
+    show(forgotten(forgetter.forget(user, reason)), as_json=json)
+
+
+def forgotten(done: Forgotten) -> View:
+    """What was done about a user."""
+    said, kept = done.erasure, len(done.looked_into)
+    if done.removed_from:
+        lists = f"deleted from {', '.join(done.removed_from)}"
+    else:
+        lists = "nothing to delete" if kept else "no run is kept"
+    lines = [
+        f"user    {said.user} is forgotten since {said.at:%Y-%m-%d %H:%M:%S}Z: {said.reason}",
+        f"lists   {lists} ({kept} kept runs looked into)",
+        "later   no run reads, computes or loads anything of the user; when files and messages age out: docs/forget.md",
+    ]
+    data = {
+        **said.model_dump(mode="json"),
+        "known_before": done.known_before,
+        "looked_into": list(done.looked_into),
+        "removed_from": list(done.removed_from),
+    }
+    return View("\n".join(lines), data)

@@ -1,0 +1,47 @@
+"""Users who were forgotten, as a stage sees them: read from Kafka once a stage, left out of all that it reads."""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from conf.connections import KafkaConnection
+from conf.contract import IdKind, UserId
+from publish.erasures import ErasureLog, erased_ids
+
+
+@dataclass(frozen=True)
+class Erased:
+    """Users whose rows are left out, as of one moment."""
+
+    users: frozenset[UserId]
+
+    @classmethod
+    def read(cls, kafka: KafkaConnection, product: str, ids: IdKind) -> "Erased":
+        """Those of now; raises BrokerUnreachable, MalformedMessage."""
+        return cls(erased_ids(ErasureLog(kafka, product).read(), ids, product))
+
+    @property
+    def fact(self) -> dict[str, Any]:
+        """For the manifest: how many, and the SHA-256 of their sorted ids, one a line; never the ids."""
+        lines = "\n".join(sorted(map(str, self.users)))
+        return {"users": len(self.users), "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+
+
+def without_rows_of(users: Collection[UserId], table: ds.Dataset, copy: Path) -> ds.Dataset:
+    """The table, or its copy in a local file without the users' rows where it was finished before they were erased."""
+    if not users:
+        return table
+    theirs = ds.field("user_id").isin(pa.array(sorted(users, key=str), table.schema.field("user_id").type))
+    if not table.count_rows(filter=theirs):
+        return table
+    with pq.ParquetWriter(copy, table.schema) as writer:
+        for fragment in sorted(table.get_fragments(), key=lambda fragment: str(fragment.path)):  # keeps its order
+            for batch in fragment.to_batches(filter=~theirs):
+                writer.write_batch(batch)
+    return ds.dataset(copy, format="parquet")

@@ -1,0 +1,18 @@
+"""Which ids a user of a product can have, and the key that follows from one."""
+
+from conf.contract import IdKind, UserId
+from publish.errors import BadUserId
+
+
+def user_key(user_id: UserId, ids: IdKind, product: str) -> bytes:
+    """The id as UTF-8, as in every key of the product; raises BadUserId for what none of its users can be called."""
+    # Another spelling of the same number would hash to another place and find nothing, quietly.
+    if ids == "string":
+        fits = isinstance(user_id, str) and user_id != ""
+    else:
+        text = str(user_id)
+        digits = text.removeprefix("-")
+        fits = digits.isascii() and digits.isdigit() and str(int(text)) == text and -(2**63) <= int(text) < 2**63
+    if not fits:
+        raise BadUserId(f"user {user_id!r}: users of {product} have {ids} ids; pass one as it is")
+    return str(user_id).encode()

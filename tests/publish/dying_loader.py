@@ -1,0 +1,95 @@
+"""Loaders as processes that end, or freeze, themselves at a point: `python -m … SERVERS URL SIGNAL PRODUCT=POINT…`.
+
+Each says on stdout that it is there, and once it was woken up, what became of the call before which it froze.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from conf.connections import KafkaConnection, RedisConnection
+from publish.dead_letters import DeadLetterQueue
+from publish.loader import Loader, stop_on_signals
+from publish.promotion import Promoter
+from publish.redis_clients import redis_client
+from publish.redis_store import RedisStore
+from publish.registry import Registry
+from publish.run_desk import RunDesk
+
+POINTS: dict[str, tuple[type, str, str, int]] = {  # class, method, before or after the call, and which call
+    "before BEGIN": (RedisStore, "begin", "before", 2),
+    "after BEGIN": (RedisStore, "begin", "after", 2),
+    "before Lua": (RedisStore, "load_batches", "before", 3),
+    "before the first Lua": (RedisStore, "load_batches", "before", 1),
+    "after Lua": (RedisStore, "load_batches", "after", 2),
+    "before verify": (RunDesk, "fault_at_end", "before", 2),
+    "in verify": (RunDesk, "fault_at_end", "within", 2),
+    "before VERIFIED": (RedisStore, "mark_verified", "before", 2),
+    "after a VERIFIED": (RedisStore, "mark_verified", "after", 1),
+    "after the last VERIFIED": (RedisStore, "mark_verified", "after", 3),
+    "between READY and promote": (Registry, "ready", "after", 1),
+    "after the swap": (Promoter, "promote", "after", 1),
+    "a letter sent, not counted": (DeadLetterQueue, "bury", "after", 1),
+    "FAILED, not fenced": (RedisStore, "fence", "before", 1),
+}
+
+
+def arm(point: str, number: signal.Signals) -> None:
+    """Have this process signal itself when it comes to the point."""
+    kind, name, when, last = POINTS[point]
+    original, calls = getattr(kind, name), iter(range(1, 10**9))
+
+    def strike() -> None:
+        os.kill(os.getpid(), number)
+
+    def method(*args: Any, **named: Any) -> Any:
+        if next(calls) != last:
+            return original(*args, **named)
+        if when == "before":
+            strike()
+        if when == "within":
+            args, named = _with_pause(strike, args, named)
+        reply = original(*args, **named)
+        if when == "before":
+            print("went on:", reply, flush=True)
+        if when == "after":
+            strike()
+        return reply
+
+    setattr(kind, name, method)
+
+
+def _with_pause(
+    strike: Callable[[], None], args: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same arguments with `strike` for what is called every few thousand users."""
+    swap = [strike if callable(arg) else arg for arg in args]
+    return tuple(swap), {name: strike if callable(value) else value for name, value in named.items()}
+
+
+def load(servers: str, url: str, number: str, product: str, point: str) -> None:
+    """Load until told to stop, or until the point."""
+    arm(point, signal.Signals[number])
+    loader = Loader(KafkaConnection(servers=servers), redis_client(RedisConnection.of(url)), product)
+    print("loading", flush=True)
+    loader.run(stop_on_signals())
+
+
+def main(servers: str, url: str, number: str, *victims: str) -> None:
+    """One loader per victim, each in a process of its own; ends when the last of them has."""
+    children = []
+    for victim in victims:
+        child = os.fork()  # of a process without threads: what takes long, importing, is done once
+        if child == 0:
+            load(servers, url, number, *victim.split("="))
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        _, ended = os.waitpid(child, 0)
+        print("ended by", os.waitstatus_to_exitcode(ended), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

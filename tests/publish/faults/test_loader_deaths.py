@@ -1,0 +1,90 @@
+"""Fault 14: a loader killed at every point between two writes; another one goes on, and nothing is lost or doubled."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+import redis
+
+from conf.connections import KafkaConnection
+from publish.announcement import Announcement
+from publish.control import Control
+from publish.pointer import PointerStore
+from publish.registry import Registry, RunState
+from publish.wait import Outcome
+from tests.publish.damages import key_flipped, one_lost, whole
+from tests.publish.dying_loader import POINTS
+from tests.publish.processes import dying_loaders
+from tests.publish.promise import World, kept, unchanged
+from tests.publish.pushing import announce, lists_of, load_directly, loading
+from tests.publish.samples import Lists
+
+DAMAGES = {"a letter sent, not counted": key_flipped, "FAILED, not fenced": one_lost}
+SERVED_ALREADY = "after the swap"
+
+
+@dataclass
+class Killed:
+    """A world whose loader was killed at a point while it loaded the second run."""
+
+    world: World
+    run: Announcement
+    lists: Lists
+
+
+@pytest.fixture(scope="module")
+def graveyard(kafka: KafkaConnection, redis_url: str) -> Iterator[dict[str, Killed]]:
+    """One world per point; all loaders die at the same time, as a dead one's partitions are free after 10 s only."""
+    with ExitStack() as stack:
+        client = stack.enter_context(redis.Redis.from_url(redis_url))
+        killed = {point: _second_run(kafka, client, point) for point in POINTS}
+        points = {at.world.product: point for point, at in killed.items()}
+        loaders = stack.enter_context(dying_loaders(kafka, redis_url, points))
+        said, _ = loaders.communicate(timeout=240)
+        assert said.count(f"ended by {-signal.SIGKILL}") == len(killed), said
+        time.sleep(10.5)  # session.timeout.ms of the dead
+        yield killed
+
+
+def _second_run(kafka: KafkaConnection, client: redis.Redis, point: str) -> Killed:
+    """A product in which one run serves, and the next one was sent."""
+    world = World.new(kafka, client)
+    lists = lists_of(200)
+    first = announce(client, world.product, lists, first=True)
+    load_directly(client, first, lists)
+    for partition in range(first.partitions):
+        client.delete(first.layout.position(partition))
+    assert Registry(client, world.product).ready(first.run)
+    Control.connect(client, world.product).promote(first.run)
+    world.now_serves(first, lists)
+    return Killed(world, *world.push(lists_of(200, shift=5), DAMAGES.get(point, whole)))
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_loader_killed(graveyard: dict[str, Killed], point: str) -> None:
+    """14: until another goes on, readers have the old run or the new one; then the new one if it is whole."""
+    at = graveyard[point]
+    world, run, lists = at.world, at.run, at.lists
+    serving = PointerStore(world.client, world.product).read().treatment
+    assert (serving == run.run) == (point == SERVED_ALREADY)
+    if serving == run.run:
+        world.now_serves(run, lists)
+    elif Registry(world.client, world.product).get(run.run).state is not RunState.FAILED:
+        unchanged(world)
+    with loading(world.kafka, world.client, world.product):
+        assert kept(world, run, lists) is (Outcome.FAILED if point in DAMAGES else Outcome.SERVING)
+        assert kept(world, *world.push(lists_of(200, shift=9))) is Outcome.SERVING
+
+
+@pytest.mark.fault(14)
+def test_a_run_whose_loader_died_is_finished_by_whoever_waits(kafka: KafkaConnection, client: redis.Redis) -> None:
+    """14: between VERIFIED and promote, and no loader comes back."""
+    world = World.new(kafka, client)
+    lists = lists_of(60)
+    run = announce(client, world.product, lists, first=True)
+    load_directly(client, run, lists)
+    assert kept(world, run, lists) is Outcome.SERVING

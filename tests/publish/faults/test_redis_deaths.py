@@ -1,0 +1,183 @@
+"""Faults 15 and 16: Redis killed in the middle of a load, whatever it keeps on its disk; the tail of its file cut."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from conf.connections import KafkaConnection, RedisConnection
+from deploy.redis_server import RedisServer
+from publish.errors import Unavailable, UnknownRun
+from publish.loader import Loader
+from publish.reader import Reader
+from publish.redis_clients import redis_client
+from publish.wait import Outcome
+from tests.publish.promise import World, kept, unchanged
+from tests.publish.pushing import eventually, loading, messages_of, outcome_of, progress, send, wire_of
+
+_FILE_SECONDS = 1.5
+"""After that long Redis has written its file, which it does every second."""
+
+
+@pytest.fixture
+def rdb_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that keeps nothing but the snapshots it is told to make."""
+    with RedisServer(tmp_path / "rdb", settings={"appendonly": "no"}) as server:
+        yield server
+
+
+@pytest.fixture
+def rdb_client(rdb_redis: RedisServer) -> Iterator[redis.Redis]:
+    with redis_client(RedisConnection.of(rdb_redis.url), timeout=1) as client:
+        yield client
+
+
+@pytest.fixture
+def rdb_world(kafka: KafkaConnection, rdb_client: redis.Redis) -> World:
+    """A product in that Redis, in which a run serves."""
+    world = World.new(kafka, rdb_client)
+    with loading(kafka, rdb_client, world.product):
+        world.serve()
+    return world
+
+
+def crash(server: RedisServer, loader: Loader) -> None:
+    """Kill Redis and start it again as soon as the loader felt it."""
+    eventually(lambda: loader.metrics.is_healthy)
+    server.kill()
+    eventually(lambda: not loader.metrics.is_healthy)
+    server.start()
+
+
+@pytest.mark.fault(15)
+def test_redis_killed_with_an_append_only_file(own_world: World, own_redis: RedisServer) -> None:
+    """15: it loses up to a second, positions and lists alike; the loader goes on from what is left."""
+    world, lists = own_world, own_world.next_lists()
+    run = world.announce(lists)
+    wire = wire_of(run, lists)
+    time.sleep(_FILE_SECONDS)  # the announcement must survive
+    with loading(world.kafka, world.client, world.product) as loader:
+        send(world.kafka, run.layout.topic, wire[:300])
+        eventually(lambda: progress(world.client, run) > 200)
+        crash(own_redis, loader)
+        unchanged(world)
+        send(world.kafka, run.layout.topic, wire[300:])
+        assert kept(world, run, lists) is Outcome.SERVING
+    assert not messages_of(world.kafka, run.layout.dead_letter_topic)
+
+
+@pytest.mark.fault(15)
+def test_redis_killed_with_nothing_but_an_older_snapshot(rdb_world: World, rdb_redis: RedisServer) -> None:
+    """15: it wakes up in the past, where fewer lists were loaded and the position says so."""
+    world, lists = rdb_world, rdb_world.next_lists()
+    run = world.announce(lists)
+    wire = wire_of(run, lists)
+    with loading(world.kafka, world.client, world.product) as loader:
+        send(world.kafka, run.layout.topic, wire[:200])
+        eventually(lambda: progress(world.client, run) > 150)
+        world.client.save()
+        send(world.kafka, run.layout.topic, wire[200:400])
+        eventually(lambda: progress(world.client, run) > 350)
+        crash(rdb_redis, loader)
+        send(world.kafka, run.layout.topic, wire[400:])
+        assert kept(world, run, lists) is Outcome.SERVING
+
+
+@pytest.mark.fault(15)
+def test_redis_wakes_up_before_the_run_was_announced(rdb_world: World, rdb_redis: RedisServer) -> None:
+    """15: nobody knows the run any more; whoever waits is told, and the next run, of the same epoch, serves exactly."""
+    world, lists = rdb_world, rdb_world.next_lists()
+    world.client.save()
+    lost = world.announce(lists)
+    with loading(world.kafka, world.client, world.product) as loader:
+        send(world.kafka, lost.layout.topic, wire_of(lost, lists)[:300])
+        eventually(lambda: progress(world.client, lost) > 200)
+        crash(rdb_redis, loader)
+        with pytest.raises(UnknownRun):
+            outcome_of(world.client, lost)
+        unchanged(world)
+        send(world.kafka, lost.layout.topic, wire_of(lost, lists)[300:])
+        run, others = world.push(lists | {7: [70]})
+        assert run.epoch == lost.epoch
+        assert kept(world, run, others) is Outcome.SERVING
+
+
+@pytest.mark.fault(15)
+def test_redis_wakes_up_before_the_swap(rdb_world: World, rdb_redis: RedisServer) -> None:
+    """15: a run that served already is brought back from the topic."""
+    world, lists = rdb_world, rdb_world.next_lists()
+    run = world.announce(lists)
+    world.client.save()
+    with loading(world.kafka, world.client, world.product) as loader:
+        send(world.kafka, run.layout.topic, wire_of(run, lists))
+        assert kept(world, run, lists) is Outcome.SERVING
+        crash(rdb_redis, loader)
+        assert kept(world, run, lists) is Outcome.SERVING
+
+
+@pytest.mark.fault(15)
+def test_redis_comes_back_with_an_empty_disk(own_world: World, own_redis: RedisServer) -> None:
+    """15: readers are told so, the loader waits and buries nothing."""
+    world, lists = own_world, own_world.next_lists()
+    run = world.announce(lists)
+    with loading(world.kafka, world.client, world.product) as loader:
+        send(world.kafka, run.layout.topic, wire_of(run, lists)[:300])
+        eventually(lambda: progress(world.client, run) > 200)
+        own_redis.kill()
+        for kept_file in own_redis.folder.glob("*.aof"):
+            kept_file.unlink()
+        shutil.rmtree(own_redis.folder / "appendonlydir", ignore_errors=True)
+        eventually(lambda: not loader.metrics.is_healthy)
+        own_redis.start()
+        send(world.kafka, run.layout.topic, wire_of(run, lists)[300:])
+        time.sleep(1)
+        with pytest.raises(Unavailable):
+            Reader(world.client, world.product).lookup(1)
+        with pytest.raises(UnknownRun):
+            outcome_of(world.client, run)
+        assert not loader.metrics.is_healthy
+        assert not world.client.keys(f"*:{run.run}:*")
+    assert not messages_of(world.kafka, run.layout.dead_letter_topic)
+
+
+@pytest.mark.fault(15)
+def test_an_empty_redis_is_given_back_what_it_had(kafka: KafkaConnection, own_client: redis.Redis) -> None:
+    """15: nothing was buried meanwhile, so all of the run is still to come."""
+    world = World.new(kafka, own_client)
+    run, lists = world.push()
+    saved = own_client.hgetall(run.layout.runs), own_client.get(run.layout.epoch)
+    own_client.flushall()
+    with loading(kafka, own_client, world.product) as loader:
+        eventually(lambda: loader.metrics.registry.get_sample_value(
+            "discovery_loader_faults_total", {"product": world.product}) != 0)  # fmt: skip
+        assert not messages_of(kafka, run.layout.dead_letter_topic)
+        own_client.hset(run.layout.runs, mapping=saved[0])
+        own_client.set(run.layout.epoch, saved[1])
+        assert kept(world, run, lists) is Outcome.SERVING
+
+
+@pytest.mark.fault(16)
+@pytest.mark.parametrize("lost", [1, 700, 12_000, 40_000])
+def test_the_tail_of_the_file_is_cut(own_world: World, own_redis: RedisServer, lost: int) -> None:
+    """16: so many bytes of the last commands are gone: the loader goes on from the position before them."""
+    world, lists = own_world, own_world.next_lists()
+    world.client.config_set("appendfsync", "always")
+    world.client.bgrewriteaof()  # so that what is cut is of the second run
+    eventually(lambda: not world.client.info("persistence")["aof_rewrite_in_progress"])
+    run = world.announce(lists)
+    (file,) = own_redis.folder.glob("**/*.aof")
+    announced = file.stat().st_size
+    with loading(world.kafka, world.client, world.product) as loader:
+        send(world.kafka, run.layout.topic, wire_of(run, lists))
+        assert kept(world, run, lists) is Outcome.SERVING
+        own_redis.kill()
+        size = file.stat().st_size
+        with file.open("ab") as tail:
+            tail.truncate(max(announced, size - lost))
+        eventually(lambda: not loader.metrics.is_healthy)
+        own_redis.start()
+        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, *world.push()) is Outcome.SERVING
