@@ -101,6 +101,8 @@ class Hunt:
         if self._book.counts["served"] == served:
             self._book.violation("last push", f"in peace it did not serve: {push.last_words}", push=number)
         self._rest(GRACE.total_seconds() + 1)
+        if not self._parts.judge.is_kept(self._parts.stack.kafka):
+            self._book.violation("pointer not kept", "Kafka has another pointer than Redis")
         for _ in range(2):
             self._try(self._parts.operator.tidy)
             self._try(self._parts.judge.sweep)

@@ -10,6 +10,7 @@ from benchmarks.crash_push import PRODUCT
 from benchmarks.crash_pushes import Push
 from benchmarks.crash_readers import CACHE_SECONDS, Barred, Readers
 from benchmarks.crash_truth import Truth
+from conf.connections import KafkaConnection
 from publish.announcement import Announcement
 from publish.keys import Layout
 from publish.pointer import Pointer, PointerStore
@@ -17,6 +18,7 @@ from publish.redis_clients import StoreClient
 from publish.redis_store import RedisStore
 from publish.registry import Registry, Run, RunState
 from publish.replies import Status
+from publish.run_log import kept_pointer
 from publish.store_scripts import store_faults
 
 _TIME = ("no progress for", "deadline of", "is older than what serves", "serves already")
@@ -128,6 +130,10 @@ class Judge:
                 self._book.violation("stale", f"answer from {sight.run} {late:.1f} s after {pointer.treatment}")
         before.followed = max(asked - _SIGHT_SECONDS, before.followed)
         return pointer
+
+    def is_kept(self, kafka: KafkaConnection) -> bool:
+        """Whether Kafka has the pointer that Redis has, for the day when Redis is lost."""
+        return kept_pointer(kafka, self.registry.keys) == self._pointers.read()
 
     def sweep(self, *, strictly: bool = False) -> None:
         """Keys that belong to no run that is kept; one that stays from sweep to sweep is lost memory."""

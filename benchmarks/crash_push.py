@@ -28,6 +28,7 @@ from conf.settings import PublishSettings
 from publish.announcement import Announcement, Slice, encode_fallback
 from publish.codec import encode_list
 from publish.control import Control
+from publish.durability import require_copies
 from publish.errors import LeaseHeld
 from publish.kafka_out import KafkaPointerLog
 from publish.keys import Layout, ProductKeys
@@ -36,6 +37,7 @@ from publish.messages import MARK_KEY, Kind, end_value, pack
 from publish.producer import send_begin, send_end, send_partition
 from publish.redis_clients import StoreClient, redis_client
 from publish.registry import Registry
+from publish.run_log import KafkaRunLog
 from publish.snapshot import measure_partition, read_partition
 from publish.topic import ensure_topics
 from publish.wait import Waited, wait
@@ -74,6 +76,8 @@ def push(order: Order, kafka: KafkaConnection, client: StoreClient) -> Waited:
         if lease is not None:
             lease.check()
         control.registry.announce(run, None if lease is None else lease.token)
+        require_copies(client, run)
+        KafkaRunLog(kafka).append(run)
         say("ANNOUNCED", epoch=run.epoch)
         seconds = SETTINGS.delivery_timeout_seconds
         send_begin(run, kafka, delivery_timeout=seconds)

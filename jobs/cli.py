@@ -34,7 +34,7 @@ def status(config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json 
     """What serves to whom since when, what is on its way, holds, memory, dead letters."""
     desk = desk_of(config, overlay)
     report = desk.control.status()
-    show(status_view(report, report.dead_letters), as_json=json)
+    show(status_view(report, desk.dead_letters(report)), as_json=json)
 
 
 @app.command()

@@ -103,7 +103,7 @@ def serving_line(now: Pointer, run: Run | None) -> str:
     """What serves to whom since when."""
     if now.treatment is None:
         return "serves        nothing yet"
-    since = "" if now.since is None else f", pointer changed {now.since:%Y-%m-%d %H:%M:%S}Z"
+    since = "" if now.serving_since is None else f", since {now.serving_since:%Y-%m-%d %H:%M:%S}Z"
     users = "" if run is None else f", {run.announcement.users:,} lists as of {run.announcement.as_of}"
     capped = f" (capped at {now.cap_bp / 100:g} %)" if now.cap_bp < 10_000 else ""
     return f"serves        {now.treatment} to {now.share_bp / 100:g} %{capped}{users}{since}"

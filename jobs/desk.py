@@ -11,15 +11,17 @@ from conf.environment import Environment
 from conf.errors import ConfigError
 from conf.load import load_settings
 from conf.settings import Settings
-from jobs.log import tell
+from jobs.log import log, tell
 from jobs.serving import note_in_manifest, note_serving, noting
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry
 from publish.capacity import DeclaredLimits
 from publish.clients import check_broker
-from publish.control import Control
+from publish.control import Control, StatusReport
+from publish.errors import BrokerUnreachable
 from publish.kafka_out import KafkaPointerLog
 from publish.keys import ProductKeys
+from publish.letters import count_letters
 from publish.loader import Loader
 from publish.loader_metrics import LoaderMetrics, serve_metrics
 from publish.pointer import PointerStore
@@ -81,6 +83,15 @@ class Desk:
         with noting(run):  # a registry whose address is not known is a fault in noting, too
             registry = ModelRegistry(self.environment.need_mlflow())
             note_serving(self.settings, home, self.control, registry, run)
+
+    def dead_letters(self, report: StatusReport) -> int:
+        """Letters in the dead-letter topic; where Kafka is not known or away, all that loaders ever wrote."""
+        if self.environment.kafka is not None:
+            try:
+                return count_letters(self.environment.kafka, ProductKeys(self.product).dead_letter_topic)
+            except BrokerUnreachable as fault:
+                log.warning("warning   %s", fault)
+        return report.dead_letters
 
     def load(self, stop: threading.Event, metrics_port: int | None) -> None:
         """Runs the loader until `stop`; raises what keeps it from starting."""

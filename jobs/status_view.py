@@ -62,13 +62,20 @@ def _waiting(report: RunReport) -> str:
 
 
 def _alarms(report: StatusReport) -> list[str]:
-    if not report.damaged:
-        return []
-    places = ", ".join(str(partition) for partition in report.damaged)
-    return [
+    alarms = []
+    if report.restoring:
+        alarms.append("a rebuild is under way; nothing serves until it is done (discovery rebuild goes on with it)")
+    if report.damaged:
+        alarms.append(_damage(report.damaged))
+    return alarms
+
+
+def _damage(partitions: Sequence[int]) -> str:
+    places = ", ".join(map(str, partitions))
+    return (
         f"partitions {places} of the run that serves are not whole: Redis lost writes; a running loader loads them "
         "again (discovery load), users there get the fallback list until then"
-    ]
+    )
 
 
 def _data(report: StatusReport, dead_letters: int) -> dict[str, Any]:
@@ -81,6 +88,7 @@ def _data(report: StatusReport, dead_letters: int) -> dict[str, Any]:
         ],
         "waiting": [report_data(run) for run in report.waiting],
         "damaged_partitions": list(report.damaged),
+        "restoring": report.restoring,
         "memory": {"used": limits.used, "maxmemory": limits.maxmemory, "room": limits.room},
         "dead_letters": dead_letters,
     }

@@ -41,6 +41,8 @@ class StatusReport:
     """READY runs, newer than what serves, that wait for a person."""
     damaged: tuple[int, ...]
     """Partitions of the runs that serve which are not VERIFIED any more: Redis lost writes of theirs."""
+    restoring: bool
+    """A rebuild is under way; nothing serves until it is done."""
     limits: StoreLimits
     dead_letters: int
     """Records in the dead-letter topic, ever."""
@@ -113,6 +115,7 @@ class Control:
             damaged=tuple(
                 sorted({p.partition for r in reports for p in r.partitions if _serves(r) and not p.is_verified})
             ),
+            restoring=self.pointers.restoring() is not None,
             limits=read_limits(self._store.client, self._declared),
             dead_letters=0 if layout is None else self._store.dead_letters(layout),
         )

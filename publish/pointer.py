@@ -57,6 +57,8 @@ class Pointer(Strict):
     """Run to go back to."""
     since: AwareDatetime | None = None
     """When it last changed."""
+    serving_since: AwareDatetime | None = None
+    """When it first named the treatment that it names."""
 
     @property
     def named(self) -> dict[str, str]:
@@ -112,7 +114,9 @@ class PointerStore:
             change = decide(before)
             if change.pointer == before:
                 return before
-            after = change.pointer.model_copy(update={"rev": before.rev + 1, "since": self._clock()})
+            now = self._clock()
+            first = now if change.pointer.treatment != before.treatment else before.serving_since
+            after = change.pointer.model_copy(update={"rev": before.rev + 1, "since": now, "serving_since": first})
             if self._try(before, after, change):
                 return after
         raise PointerMoved(f"the pointer of {self.keys.product} changed {attempts} times meanwhile; try again")

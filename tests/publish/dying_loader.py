@@ -6,19 +6,29 @@ Each says on stdout that it is there, and once it was woken up, what became of t
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
+from confluent_kafka import Consumer
+
+import publish.loader
 from conf.connections import KafkaConnection, RedisConnection
 from publish.dead_letters import DeadLetterQueue
 from publish.loader import Loader, stop_on_signals
-from publish.promotion import Promoter
+from publish.pointer import PointerStore
 from publish.redis_clients import redis_client
 from publish.redis_store import RedisStore
 from publish.registry import Registry
 from publish.run_desk import RunDesk
 
-POINTS: dict[str, tuple[type, str, str, int]] = {  # class, method, before or after the call, and which call
+SESSION_SECONDS = 6
+"""After that long the group gives the partitions of the dead and the frozen to others; a broker allows no less."""
+
+Which = int | Callable[[Any], bool]
+"""The number of a call, or what must be true of its reply."""
+
+POINTS: dict[str, tuple[type, str, str, Which]] = {  # class, method, before, within or after the call, and which
     "before BEGIN": (RedisStore, "begin", "before", 2),
     "after BEGIN": (RedisStore, "begin", "after", 2),
     "before Lua": (RedisStore, "load_batches", "before", 3),
@@ -30,7 +40,7 @@ POINTS: dict[str, tuple[type, str, str, int]] = {  # class, method, before or af
     "after a VERIFIED": (RedisStore, "mark_verified", "after", 1),
     "after the last VERIFIED": (RedisStore, "mark_verified", "after", 3),
     "between READY and promote": (Registry, "ready", "after", 1),
-    "after the swap": (Promoter, "promote", "after", 1),
+    "after the swap": (PointerStore, "change", "after", lambda pointer: pointer.rev > 1),
     "a letter sent, not counted": (DeadLetterQueue, "bury", "after", 1),
     "FAILED, not fenced": (RedisStore, "fence", "before", 1),
 }
@@ -38,14 +48,20 @@ POINTS: dict[str, tuple[type, str, str, int]] = {  # class, method, before or af
 
 def arm(point: str, number: signal.Signals) -> None:
     """Have this process signal itself when it comes to the point."""
-    kind, name, when, last = POINTS[point]
+    kind, name, when, which = POINTS[point]
     original, calls = getattr(kind, name), iter(range(1, 10**9))
 
     def strike() -> None:
         os.kill(os.getpid(), number)
+        time.sleep(1)  # until the signal has reached every thread
 
     def method(*args: Any, **named: Any) -> Any:
-        if next(calls) != last:
+        if callable(which):
+            reply = original(*args, **named)
+            if which(reply):
+                strike()
+            return reply
+        if next(calls) != which:
             return original(*args, **named)
         if when == "before":
             strike()
@@ -72,6 +88,8 @@ def _with_pause(
 def load(servers: str, url: str, number: str, product: str, point: str) -> None:
     """Load until told to stop, or until the point."""
     arm(point, signal.Signals[number])
+    brief = {"session.timeout.ms": SESSION_SECONDS * 1_000, "heartbeat.interval.ms": 1_000}
+    publish.loader.Consumer = lambda settings: Consumer({**settings, **brief})  # type: ignore[misc]
     loader = Loader(KafkaConnection(servers=servers), redis_client(RedisConnection.of(url)), product)
     print("loading", flush=True)
     loader.run(stop_on_signals())

@@ -25,9 +25,8 @@ from publish.wait import Outcome
 from tests.publish.damages import Damage, whole
 from tests.publish.pushing import announce, data_of, lists_of, new_product, outcome_of, send, wire_of
 from tests.publish.samples import Lists
+from tests.publish.stored_keys import Content, dump, keys_of
 
-Content = dict[bytes, bytes] | frozenset[bytes] | bytes
-"""What lies under a key: a hash, a set, a string."""
 Said = tuple[str | None, str, tuple[UserId, ...]]
 """What a reader answers: run, kind of answer, sources."""
 
@@ -177,33 +176,6 @@ def agree(client: redis.Redis, product: str) -> None:
             rest |= {layout.position(partition), layout.erased(partition), synced_key(tag)}
     strays = found.keys() - {key.encode() for key in rest}
     assert not strays, f"keys of no run: {sorted(strays)[:5]}"
-
-
-def dump(client: redis.Redis, product: str) -> dict[bytes, Content]:
-    """Everything that Redis keeps for a product."""
-    patterns = f"{{{product}}}*", f"{{{product}.*"
-    return read_keys(client, {key for pattern in patterns for key in client.scan_iter(pattern, 5_000)})
-
-
-def keys_of(client: redis.Redis, run: Announcement) -> dict[bytes, Content]:
-    """Every key of a run, and what lies under it."""
-    patterns = (f"{{{tag}}}:{run.run}:*" for tag in run.tags)
-    return read_keys(client, {key for pattern in patterns for key in client.scan_iter(pattern, 5_000)})
-
-
-def read_keys(client: redis.Redis, keys: set[bytes]) -> dict[bytes, Content]:
-    """What lies under these keys."""
-    names = sorted(keys)
-    with client.pipeline(transaction=False) as pipe:
-        for key in names:
-            pipe.type(key)
-        kinds = pipe.execute()
-        reading = {b"hash": pipe.hgetall, b"set": pipe.smembers}
-        for key, kind in zip(names, kinds, strict=True):
-            reading.get(kind, pipe.get)(key)
-        values = pipe.execute()
-    found = {key: value for key, value in zip(names, values, strict=True) if value is not None}
-    return {key: frozenset(value) if isinstance(value, set) else value for key, value in found.items()}
 
 
 def _said(reader: Reader, user: UserId) -> Said | str:

@@ -9,8 +9,9 @@ import redis
 from publish.control import Control
 from publish.errors import RunRefused
 from publish.reader import Reader
-from tests.publish.promise import World, agree, dump, keys_of, unchanged
+from tests.publish.promise import World, agree, unchanged
 from tests.publish.pushing import loading
+from tests.publish.stored_keys import dump, keys_of
 
 
 class Killed(BaseException):

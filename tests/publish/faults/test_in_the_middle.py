@@ -15,7 +15,7 @@ from tests.publish.promise import World, kept
 from tests.publish.pushing import eventually, loading, messages_of, progress
 from tests.publish.slow_loader import slow_down
 
-USERS = 4_000
+USERS = 2_000
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from publish.pointer import PointerStore
 from publish.registry import Registry, RunState
 from publish.wait import Outcome
 from tests.publish.damages import key_flipped, one_lost, whole
-from tests.publish.dying_loader import POINTS
+from tests.publish.dying_loader import POINTS, SESSION_SECONDS
 from tests.publish.processes import dying_loaders
 from tests.publish.promise import World, kept, unchanged
 from tests.publish.pushing import announce, lists_of, load_directly, loading
@@ -45,7 +45,7 @@ def graveyard(kafka: KafkaConnection, redis_url: str) -> Iterator[dict[str, Kill
         loaders = stack.enter_context(dying_loaders(kafka, redis_url, points))
         said, _ = loaders.communicate(timeout=240)
         assert said.count(f"ended by {-signal.SIGKILL}") == len(killed), said
-        time.sleep(10.5)  # session.timeout.ms of the dead
+        time.sleep(SESSION_SECONDS)  # the group still waits for the dead
         yield killed
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from conf.connections import KafkaConnection, RedisConnection
 from publish.announcement import Announcement, Slice
@@ -14,10 +15,19 @@ from publish.lists_pb2 import List
 from publish.messages import ENVELOPE_BYTES, HEAD, Kind, pack
 from publish.producer import send_begin, send_partition
 from publish.redis_clients import redis_client
+from publish.redis_store import RedisStore
 from publish.wait import Outcome
-from tests.publish.damages import FATAL, HARMLESS, Damage
-from tests.publish.promise import World, kept
-from tests.publish.pushing import Wire, data_of, loading, messages_of, send, wire_of
+from tests.publish.damages import (
+    FATAL,
+    HARMLESS,
+    Damage,
+    begin_twice,
+    end_twice,
+    other_values_after_end,
+    records_after_end,
+)
+from tests.publish.promise import World, kept, unchanged
+from tests.publish.pushing import Wire, data_of, eventually, loading, messages_of, send, wire_of
 from tests.publish.samples import Lists, batches_of
 
 TIMID = {"stall_seconds": 3}
@@ -137,6 +147,31 @@ def test_the_sender_refuses_such_rows_and_the_run_fails(
             [batch.set_column(place, batch.schema.field(column), cells)], run, 0, world.kafka, delivery_timeout=20
         )
     assert kept(world, run, lists) is Outcome.FAILED
+
+
+@pytest.mark.fault(9)
+@pytest.mark.parametrize("damage", [records_after_end, other_values_after_end, end_twice, begin_twice])
+def test_records_that_come_after_a_run_serves_change_nothing(world: World, damage: Damage) -> None:
+    """9: a zombie task goes on when its run serves; whatever it sends is read, and moves nothing but the position."""
+    run, lists = world.push()
+    assert kept(world, run, lists) is Outcome.SERVING
+    world.send(run, lists, damage)
+    eventually(lambda: has_caught_up(world, run))
+    unchanged(world)
+
+
+def has_caught_up(world: World, run: Announcement) -> bool:
+    """Whether loaders have dealt with all that is in the topic."""
+    consumer = Consumer({"bootstrap.servers": world.kafka.servers, "group.id": "test"})
+    try:
+        for partition in range(run.partitions):
+            _, end = consumer.get_watermark_offsets(TopicPartition(run.layout.topic, partition), timeout=10)
+            position = RedisStore(world.client).position(run.layout, partition)
+            if position is None or position.offset < end:
+                return False
+    finally:
+        consumer.close()
+    return True
 
 
 @pytest.mark.fault(9)

@@ -43,7 +43,7 @@ def test_an_old_loader_stops_at_a_record_that_it_does_not_know(world: World, kin
         send(world.kafka, run.layout.topic, wire)
         eventually(lambda: not loader.metrics.is_healthy)
         eventually(lambda: RedisStore(world.client).progress(run)[partition].state == "LOADING")
-        assert not messages_of(world.kafka, run.layout.dead_letter_topic, partition)
+        assert not messages_of(world.kafka, run.layout.dead_letter_topic)
         assert kept(world, run, lists) is Outcome.FAILED
         assert kept(world, *world.push()) is Outcome.SERVING  # now it may be buried: its run is over
 

@@ -10,8 +10,9 @@ from deploy.redis_server import RedisServer
 from publish.control import Control
 from publish.wait import Outcome
 from tests.publish.damages import one_lost
-from tests.publish.promise import World, agree, dump, kept
+from tests.publish.promise import World, agree, kept
 from tests.publish.pushing import loading
+from tests.publish.stored_keys import dump
 
 WEEKS = 10
 

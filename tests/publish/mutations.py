@@ -1,0 +1,229 @@
+"""Rules of the code, each broken in one place: what `tests.publish.mutants` tries on a copy."""
+
+from typing import NamedTuple
+
+FAULTS = "tests/publish/faults/test_"
+FATAL = f"{FAULTS}records.py::test_a_damaged_push_fails_and_changes_nothing"
+
+
+class Mutant(NamedTuple):
+    """A rule that is broken: a text of a file, what stands there instead, and tests that must notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "drop the fence",
+        "publish/lua/load.lua",
+        "if st[1] ~= 'LOADING' then",
+        "if false then",
+        (f"{FAULTS}records.py::test_records_that_come_after_a_run_serves_change_nothing",),
+    ),
+    Mutant(
+        "no compare-and-swap of the position",
+        "publish/lua/position.lua",
+        "if (held[1] or '') ~= ARGV[1] or (held[2] or '') ~= ARGV[2] then",
+        "if false then",
+        (f"{FAULTS}rebalance.py::test_a_frozen_loader_wakes_up_when_another_has_taken_over",),
+    ),
+    Mutant(
+        "commit before Lua",
+        "publish/redis_store.py",
+        '        load = self._scripts["load"]\n',
+        '        load = self._scripts["load"]\n'
+        "        for step, _ in steps:\n"
+        '            self._call("skip", step, [run.layout.position(step.partition)], [0, 0])\n'
+        "        steps = [(Step(step.partition, step.after, step.after), batch) for step, batch in steps]\n",
+        (f"{FAULTS}redis_refusals.py::test_answers_of_redis_are_lost_for_a_while",),
+    ),
+    Mutant(
+        "seek to the group's offset",
+        "publish/loader.py",
+        "OFFSET_BEGINNING if start is None else start)",
+        "-1000)",
+        (f"{FAULTS}redis_deaths.py::test_redis_killed_with_nothing_but_an_older_snapshot",),
+    ),
+    Mutant(
+        "skip the read-back",
+        "publish/verify.py",
+        "        fault = _fault_of_erased(run, partition, erased) or _fault_of_lists(",
+        "        fault = None and _fault_of_lists(",
+        (
+            f"{FAULTS}redis_refusals.py::test_lists_are_evicted_in_the_middle_of_a_load",
+            f"{FAULTS}records.py::test_a_list_that_no_snapshot_may_hold_fails_even_when_it_was_announced_so",
+        ),
+    ),
+    Mutant(
+        "skip the digest",
+        "publish/verify.py",
+        "if found.hex != piece.digest:",
+        "if False:",
+        (f"{FAULTS}manifest_and_gates.py::test_an_announced_digest_of_other_lists",),
+    ),
+    Mutant(
+        ">= for == in what arrived",
+        "publish/verify.py",
+        "if seen == count and highest == count - 1:",
+        "if seen >= count - 1:",
+        (f"{FATAL}[1-one_lost]", "tests/publish/test_verify.py::test_every_damage_is_found"),
+    ),
+    Mutant(
+        ">= for == in END",
+        "publish/run_desk.py",
+        "if (end.count, end.digest) != (piece.count, piece.digest):",
+        "if end.count < piece.count:",
+        (f"{FATAL}[10-end_of_another_digest]",),
+    ),
+    Mutant(
+        "ignore flush's return and the delivery reports",
+        "publish/sender.py",
+        "        if self.acknowledged != self._asked:",
+        "        if False:",
+        ("tests/publish/test_producer.py",),
+    ),
+    Mutant(
+        "END before all is acknowledged",
+        "publish/producer.py",
+        "        sender.finish()\n    sent =",
+        "    sent =",
+        (f"{FAULTS}broker.py::test_errors_that_pass_cost_no_record",),
+    ),
+    Mutant(
+        "a failed delivery is none",
+        "publish/sender.py",
+        "        if self._failed is None and error is not None:",
+        "        if False:",
+        (f"{FAULTS}broker.py::test_an_error_that_does_not_pass_stops_the_run",),
+    ),
+    Mutant(
+        "the position moves past letters that nobody confirmed",
+        "publish/kafka_out.py",
+        "        if faults or left:",
+        "        if False:",
+        ("tests/publish/test_dead_letters.py::test_an_unconfirmed_letter_is_an_error",),
+    ),
+    Mutant(
+        "unreadable records do not count",
+        "publish/run_desk.py",
+        "        if poison := self.store.poison(run.announcement, partition):",
+        "        if poison := 0:",
+        (f"{FATAL}[13-tombstone]",),
+    ),
+    Mutant(
+        "no compare of the same seq",
+        "publish/lua/load.lua",
+        "    fits = redis.call('HGET', key, user) == payload",
+        "    fits = true",
+        (f"{FATAL}[4-same_seq_other_value]",),
+    ),
+    Mutant(
+        "any BEGIN opens an announced run",
+        "publish/arrivals.py",
+        "    if isinstance(mark, Begin) and mark.announcement != run.announcement.hash:",
+        "    if False:",
+        (f"{FAULTS}manifest_and_gates.py::test_a_forged_begin_of_an_announced_run",),
+    ),
+    Mutant(
+        "a newer version's record is skipped",
+        "publish/load_partition.py",
+        "            if arrival.too_new and ours:",
+        "            if False:",
+        (f"{FAULTS}versions.py::test_an_old_loader_stops_at_a_record_that_it_does_not_know",),
+    ),
+    Mutant(
+        "a recreated topic is not noticed",
+        "publish/load_partition.py",
+        "self._believed.topic_id == self._topic_id",
+        "True",
+        (f"{FAULTS}broker.py::test_the_topic_is_deleted_and_made_anew",),
+    ),
+    Mutant(
+        "a FAILED run is not fenced",
+        "publish/registry.py",
+        "        self.fence(run)\n        return self.get(run).state is RunState.FAILED",
+        "        return self.get(run).state is RunState.FAILED",
+        (f"{FATAL}[1-one_lost]",),
+    ),
+    Mutant(
+        "Redis may be told to evict",
+        "publish/run_desk.py",
+        "        check_store(self.store.client, self._declared)\n\n",
+        "        return None\n\n",
+        (f"{FAULTS}redis_refusals.py::test_the_policy_is_changed_to_evict_in_the_middle_of_a_load",),
+    ),
+    Mutant(
+        "an epoch is nobody's for good",
+        "publish/run_book.py",
+        "        self._strangers.discard(epoch)",
+        "        pass",
+        (f"{FAULTS}redis_deaths.py::test_redis_wakes_up_before_the_run_was_announced",),
+    ),
+    Mutant(
+        "no compare-and-swap of the pointer",
+        "publish/lua/swap.lua",
+        "if rev ~= tonumber(ARGV[1]) then",
+        "if false then",
+        ("tests/publish/test_pointer.py::test_a_change_in_between_is_not_lost", f"{FAULTS}races.py"),
+    ),
+    Mutant(
+        "the state of a run does not matter to the pointer",
+        "publish/lua/swap.lua",
+        "  if state ~= need[2] then",
+        "  if false then",
+        (f"{FAULTS}races.py::test_failing_a_run_races_promoting_it",),
+    ),
+    Mutant(
+        "promote on hold",
+        "publish/promotion.py",
+        "            if pointer.hold is not None:\n                raise",
+        "            if False:\n                raise",
+        (f"{FAULTS}readers.py::test_rolling_back_twice_then_to_a_cleared_run_then_a_push",),
+    ),
+    Mutant(
+        "promote an older run",
+        "publish/promotion.py",
+        "        if candidate.epoch <= serving.epoch:",
+        "        if False:",
+        (f"{FAULTS}races.py::test_an_older_run_arrives_late",),
+    ),
+    Mutant(
+        "promote what the gates did not pass",
+        "publish/promotion.py",
+        "        if not candidate.gates_passed:",
+        "        if False:",
+        (f"{FAULTS}manifest_and_gates.py::test_a_gate_that_did_not_pass",),
+    ),
+    Mutant(
+        "clear what the pointer names",
+        "publish/registry.py",
+        "self._step(run, RunState.RETIRED, after=before, reason=reason, never=POINTER_ROLES)",
+        "self._step(run, RunState.RETIRED, after=before, reason=reason)",
+        (f"{FAULTS}clearing.py::test_clearing_twice_and_what_is_needed",),
+    ),
+    Mutant(
+        "clear what readers may still look at",
+        "publish/housekeeping.py",
+        "if found.status.let_go is not None and (until",
+        "if False and (until",
+        (f"{FAULTS}clearing.py::test_a_reader_holds_the_old_pointer",),
+    ),
+    Mutant(
+        "the reader trusts its pointer",
+        "publish/reader.py",
+        "        if payload is None:\n            pointer, before",
+        "        if False:\n            pointer, before",
+        (f"{FAULTS}clearing.py::test_a_reader_holds_the_old_pointer",),
+    ),
+    Mutant(
+        "store an erased user",
+        "publish/lua/load.lua",
+        "if redis.call('EXISTS', KEYS[4]) == 1 then",
+        "if false then",
+        ("tests/publish/test_forget.py",),
+    ),
+)
