@@ -20,10 +20,10 @@ from conf.contract import UserId
 from conf.environment import Environment
 from conf.errors import DiscoveryError
 from conf.load import load_settings
-from publish.control import Control
-from publish.reader import Reader
-from publish.redis_clients import StoreClient, redis_client
-from publish.store_scripts import as_bytes
+from publish.connect.redis_clients import StoreClient, redis_client
+from publish.connect.store_scripts import as_bytes
+from publish.operate.control import Control
+from publish.read.reader import Reader
 
 _PREFIX = "benchmark:lookup:"
 

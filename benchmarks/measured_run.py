@@ -17,7 +17,7 @@ from deploy.service import shell_variables
 from jobs.manifest import Manifest, load_manifest
 from jobs.run import run_folder
 from jobs.storage import Storage
-from publish.redis_clients import redis_client
+from publish.connect.redis_clients import redis_client
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from jobs.manifest import Manifest, load_manifest
 from jobs.precompute_topn import FALLBACK
 from jobs.run import run_folder
 from jobs.storage import Storage
-from publish.reader import Reader
-from publish.redis_clients import StoreClient, redis_client
+from publish.connect.redis_clients import StoreClient, redis_client
+from publish.read.reader import Reader
 
 _JUDGED = 10  # NDCG@10
 _SHOWN = 3

@@ -39,7 +39,7 @@ class RedisCluster:
 
     @property
     def url(self) -> str:
-        """The address for `publish.redis_clients.redis_client`."""
+        """The address for `publish.connect.redis_clients.redis_client`."""
         return "redis+cluster://" + ",".join(f"{LOOPBACK}:{node.ports[0]}" for node in self.nodes)
 
     def start(self) -> None:

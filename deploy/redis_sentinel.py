@@ -64,7 +64,7 @@ class WatchedRedis:
 
     @property
     def url(self) -> str:
-        """The address for `publish.redis_clients.redis_client`."""
+        """The address for `publish.connect.redis_clients.redis_client`."""
         return self.sentinel.environment["REDIS_URL"]
 
     def start(self) -> None:

@@ -16,8 +16,8 @@ from jobs.cli_rebuild import rebuild
 from jobs.log import log, start_logging
 from jobs.status_view import status as status_view
 from publish.errors import RunFailed
-from publish.loader import stop_on_signals
-from publish.wait import Outcome
+from publish.load.loader import stop_on_signals
+from publish.operate.wait import Outcome
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Operate the lists that serve."

@@ -7,9 +7,9 @@ import typer
 from jobs import dlq_view as view
 from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, desk_of, show
 from jobs.desk import Desk
-from publish.clients import check_broker
-from publish.dead_letter_desk import DeadLetterDesk
-from publish.redis_store import RedisStore
+from publish.connect.clients import check_broker
+from publish.operate.dead_letter_desk import DeadLetterDesk
+from publish.store.redis_store import RedisStore
 
 dlq = typer.Typer(no_args_is_help=True, help="Records that could not be loaded.")
 

@@ -2,10 +2,10 @@
 
 from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, desk_of, show
 from jobs.cli_view import View
-from publish.erasures import ErasureLog
-from publish.forget import Forgetter, Forgotten
-from publish.keys import ProductKeys
-from publish.topic import ensure_topics
+from publish.connect.topic import ensure_topics
+from publish.operate.forget import Forgetter, Forgotten
+from publish.runs.erasures import ErasureLog
+from publish.wire.keys import ProductKeys
 
 
 def forget(

@@ -13,9 +13,9 @@ from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, overlays_of,
 from jobs.cli_view import View, duration
 from jobs.planning import plan_push
 from jobs.storage import Storage
-from publish.capacity import DeclaredLimits
-from publish.plan import Plan
-from publish.redis_clients import redis_client
+from publish.connect.redis_clients import redis_client
+from publish.operate.plan import Plan
+from publish.store.capacity import DeclaredLimits
 
 _DOES_NOT_FIT = 2
 

@@ -7,11 +7,11 @@ import typer
 from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, desk_of, show
 from jobs.cli_view import NOTHING, View, hold_text, serving_line
 from jobs.log import log, tell
-from publish.capacity import check_store
-from publish.clients import check_broker, group_size
-from publish.keys import ProductKeys
-from publish.rebuild import RebuildProgress, Rebuilt
-from publish.rebuild import rebuild as rebuild_lists
+from publish.connect.clients import check_broker, group_size
+from publish.operate.rebuild import RebuildProgress, Rebuilt
+from publish.operate.rebuild import rebuild as rebuild_lists
+from publish.store.capacity import check_store
+from publish.wire.keys import ProductKeys
 
 
 def rebuild(

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from publish.control import RunReport, ShareReport
-from publish.pointer import Pointer
-from publish.reader import Answer
-from publish.registry import Run
-from publish.wait import Outcome, Waited
+from publish.operate.control import RunReport, ShareReport
+from publish.operate.wait import Outcome, Waited
+from publish.read.reader import Answer
+from publish.runs.pointer import Pointer
+from publish.runs.registry import Run
 
 NOTHING = "nothing"
 """What stands where there is none."""

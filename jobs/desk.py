@@ -15,21 +15,21 @@ from jobs.log import log, tell
 from jobs.serving import note_in_manifest, note_serving, noting
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry
-from publish.capacity import DeclaredLimits
-from publish.clients import check_broker
-from publish.control import Control, StatusReport
+from publish.connect.clients import check_broker
+from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.redis_clients import StoreClient, redis_client
+from publish.connect.rights import Role, check_rights
+from publish.connect.topic import ensure_topics
 from publish.errors import BrokerUnreachable
-from publish.kafka_out import KafkaPointerLog
-from publish.keys import ProductKeys
-from publish.letters import count_letters
-from publish.loader import Loader
-from publish.loader_metrics import LoaderMetrics, serve_metrics
-from publish.pointer import PointerStore
-from publish.reader import Reader
-from publish.redis_clients import StoreClient, redis_client
-from publish.rights import Role, check_rights
-from publish.topic import ensure_topics
-from publish.wait import Progress, Waited, wait
+from publish.load.loader import Loader
+from publish.load.loader_metrics import LoaderMetrics, serve_metrics
+from publish.operate.control import Control, StatusReport
+from publish.operate.letters import count_letters
+from publish.operate.wait import Progress, Waited, wait
+from publish.read.reader import Reader
+from publish.runs.pointer import PointerStore
+from publish.store.capacity import DeclaredLimits
+from publish.wire.keys import ProductKeys
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.cli_view import View, table
-from publish.dead_letter_desk import Dropped, LetterContent, LetterReport, Sent
+from publish.operate.dead_letter_desk import Dropped, LetterContent, LetterReport, Sent
 
 
 def letters(reports: Sequence[LetterReport]) -> View:

@@ -11,15 +11,15 @@ from jobs.log import tell
 from jobs.manifest import Request
 from jobs.storage import Storage, StorageError
 from models.registry import Registry as ModelRegistry
-from publish.capacity import DeclaredLimits, check_store
-from publish.clients import check_broker, group_size
-from publish.keys import ProductKeys
-from publish.lease import Lease
-from publish.pointer import PointerStore
-from publish.redis_clients import StoreClient, redis_client
-from publish.registry import Registry as RunRegistry
-from publish.rights import Role, check_rights
-from publish.run_log import refuse_if_lost
+from publish.connect.clients import check_broker, group_size
+from publish.connect.redis_clients import StoreClient, redis_client
+from publish.connect.rights import Role, check_rights
+from publish.runs.lease import Lease
+from publish.runs.pointer import PointerStore
+from publish.runs.registry import Registry as RunRegistry
+from publish.runs.run_log import refuse_if_lost
+from publish.store.capacity import DeclaredLimits, check_store
+from publish.wire.keys import ProductKeys
 
 
 class OlderThanServing(Refused):

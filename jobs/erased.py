@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from conf.connections import KafkaConnection
 from conf.contract import IdKind, UserId
-from publish.erasures import ErasureLog, erased_ids
+from publish.runs.erasures import ErasureLog, erased_ids
 
 
 @dataclass(frozen=True)

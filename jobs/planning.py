@@ -9,11 +9,11 @@ from conf.errors import ConfigError
 from conf.settings import Settings
 from conf.share import Share
 from jobs.storage import Storage
-from publish.capacity import DeclaredLimits, read_limits
-from publish.control import Control
-from publish.plan import TYPICAL_RATE, Lists, Plan, Rate, clearable_bytes, lists_like, loading_rate, plan
-from publish.redis_clients import StoreClient
-from publish.registry import Run
+from publish.connect.redis_clients import StoreClient
+from publish.operate.control import Control
+from publish.operate.plan import TYPICAL_RATE, Lists, Plan, Rate, clearable_bytes, lists_like, loading_rate, plan
+from publish.runs.registry import Run
+from publish.store.capacity import DeclaredLimits, read_limits
 
 _VARINT_BYTES = {"int64": 5, "string": 14}
 """Bytes of an encoded source id where no run tells: an id below 2³⁵, or a name of 12 letters with tag and length."""

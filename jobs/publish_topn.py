@@ -23,13 +23,13 @@ from jobs.precompute_topn import FALLBACK
 from jobs.run import Run
 from jobs.slices import measure_slices, send_slices
 from jobs.stage import Facts, stage
-from publish.announcement import Announcement, Slice, encode_fallback
-from publish.codec import encode_list
-from publish.durability import require_copies
-from publish.keys import Layout
-from publish.producer import send_begin, send_end
-from publish.run_log import KafkaRunLog
-from publish.topic import ensure_topics
+from publish.connect.topic import ensure_topics
+from publish.runs.run_log import KafkaRunLog
+from publish.send.producer import send_begin, send_end
+from publish.store.durability import require_copies
+from publish.wire.announcement import Announcement, Slice, encode_fallback
+from publish.wire.codec import encode_list
+from publish.wire.keys import Layout
 
 
 class NotPublishable(Refused):

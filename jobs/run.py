@@ -17,7 +17,7 @@ from jobs.log import log
 from jobs.manifest import Manifest, save_manifest
 from jobs.storage import Storage
 from publish.errors import LeaseLost
-from publish.lease import Lease
+from publish.runs.lease import Lease
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

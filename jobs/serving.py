@@ -13,8 +13,8 @@ from jobs.run import run_folder
 from jobs.run_id import RunId
 from jobs.storage import Storage
 from models.registry import Registry
-from publish.control import Control
-from publish.replies import Status
+from publish.operate.control import Control
+from publish.store.replies import Status
 
 SERVE = "serve"
 """Name of the last stage in the manifest."""

@@ -9,10 +9,10 @@ from pyspark.sql import DataFrame
 from conf.connections import KafkaConnection
 from conf.contract import IdKind
 from jobs.run import Run
-from publish.announcement import Announcement, Slice
-from publish.keys import Layout
-from publish.producer import send_partition
-from publish.snapshot import by_partition, measure_partition
+from publish.send.producer import send_partition
+from publish.send.snapshot import by_partition, measure_partition
+from publish.wire.announcement import Announcement, Slice
+from publish.wire.keys import Layout
 
 Batches = Iterator[pa.RecordBatch]
 

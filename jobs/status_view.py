@@ -5,8 +5,8 @@ from typing import Any
 
 from conf.base import format_bytes
 from jobs.cli_view import NOTHING, View, duration, hold_text, report_data, run_data, serving_line, table
-from publish.control import RunReport, StatusReport
-from publish.plan import loading_rate
+from publish.operate.control import RunReport, StatusReport
+from publish.operate.plan import loading_rate
 
 
 def status(report: StatusReport, dead_letters: int) -> View:

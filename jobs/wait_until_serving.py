@@ -5,11 +5,11 @@ from jobs.log import tell
 from jobs.run import Run
 from jobs.serving import SERVE, note_serving, serve_facts
 from jobs.stage import Facts, stage
-from publish.control import Control
+from publish.connect.kafka_out import KafkaPointerLog
 from publish.errors import DeadlinePassed, RunFailed, RunHeld
-from publish.kafka_out import KafkaPointerLog
-from publish.pointer import Pointer
-from publish.wait import Outcome, Waited, wait
+from publish.operate.control import Control
+from publish.operate.wait import Outcome, Waited, wait
+from publish.runs.pointer import Pointer
 
 _ENDS = {Outcome.HELD: RunHeld, Outcome.FAILED: RunFailed, Outcome.DEADLINE: DeadlinePassed}
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import crash
-from benchmarks.crash_book import Book
-from benchmarks.crash_damage import Raw, damaged
-from benchmarks.crash_plan import DAMAGES, Damage, is_second, order_of, plan_of
-from benchmarks.crash_truth import LIST_SIZE, PARTITIONS, Truth
-from publish.keys import Layout
-from publish.messages import Kind, pack
-from publish.snapshot import measure_partition
+from benchmarks.crash import __main__ as crash
+from benchmarks.crash.book import Book
+from benchmarks.crash.damage import Raw, damaged
+from benchmarks.crash.plan import DAMAGES, Damage, is_second, order_of, plan_of
+from benchmarks.crash.truth import LIST_SIZE, PARTITIONS, Truth
+from publish.send.snapshot import measure_partition
+from publish.wire.keys import Layout
+from publish.wire.messages import Kind, pack
 
 TRUTH = Truth(seed=5, users=900)
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from benchmarks.publish_world import SOURCES, TABLES, Table, make_snapshot
-from benchmarks.publish_yardsticks import hset_rate, produced_rate
+from benchmarks.publish.world import SOURCES, TABLES, Table, make_snapshot
+from benchmarks.publish.yardsticks import hset_rate, produced_rate
 from conf.settings import PublishSettings
-from publish.codec import encode_rows
-from publish.snapshot import measure_partition
+from publish.send.snapshot import measure_partition
+from publish.wire.codec import encode_rows
 
 _SETTINGS = PublishSettings(partitions=3, users_per_bucket=10)
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 from conf.connections import KafkaConnection, RedisConnection
 from conf.environment import Environment
 from conf.errors import ConfigError
-from publish.clients import kafka_settings
+from publish.connect.clients import kafka_settings
 
 SECRET = "planted-secret"
 KAFKA = {

@@ -24,13 +24,13 @@ from jobs.entry import enter
 from jobs.manifest import Manifest, load_manifest
 from jobs.prod_discovery import discover
 from jobs.storage import Storage
-from publish.clients import admin_client
-from publish.keys import ProductKeys
-from publish.loader import Loader
-from publish.pointer import Pointer, PointerStore
-from publish.reader import Reader
-from publish.registry import Registry, Run
-from publish.topic import ensure_topics
+from publish.connect.clients import admin_client
+from publish.connect.topic import ensure_topics
+from publish.load.loader import Loader
+from publish.read.reader import Reader
+from publish.runs.pointer import Pointer, PointerStore
+from publish.runs.registry import Registry, Run
+from publish.wire.keys import ProductKeys
 
 SMALL: dict[str, Any] = {
     "train": {"factors": 8, "iterations": 3, "regularization": 1, "threads": 2},

@@ -14,8 +14,8 @@ from conf.contract import UserId, bucket_of, partition_of
 from deploy.processes import OwnerGuard
 from deploy.service import REPO
 from models.registry import Registry as ModelRegistry
-from publish.control import Control
-from publish.reader import Answer
+from publish.operate.control import Control
+from publish.read.reader import Answer
 from tests.e2e.conftest import LAST, WEEK_BEFORE
 from tests.e2e.product import Ended, Product, Servers
 from tests.e2e.raw import SNAPSHOTS, WINDOWS, check_lists, days_before, newest, reference

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import jobs.build_features
-from publish.pointer import Pointer
+from publish.runs.pointer import Pointer
 from tests.e2e.product import Make, Product, Published
 from tests.e2e.refusals import FIRST, refused
 

@@ -9,7 +9,7 @@ from jobs.precompute_topn import FALLBACK, precompute_topn
 from jobs.publish_topn import publish_topn
 from jobs.run import Run
 from jobs.train_embeddings import train_embeddings
-from publish.pointer import Pointer
+from publish.runs.pointer import Pointer
 from tests.e2e.product import Make, Published
 from tests.e2e.refusals import FIRST
 

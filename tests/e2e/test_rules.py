@@ -11,9 +11,9 @@ from conf.share import Share
 from jobs.publish_topn import publish_topn
 from jobs.run import Run
 from jobs.run_id import RunId
-from publish.pointer import PointerStore
-from publish.promotion import Promoter
-from publish.registry import Registry
+from publish.runs.pointer import PointerStore
+from publish.runs.promotion import Promoter
+from publish.runs.registry import Registry
 from tests.e2e.conftest import LAST, Literal, write_days
 from tests.e2e.product import Product, Servers
 from tests.features.world import ago

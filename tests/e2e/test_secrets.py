@@ -14,9 +14,9 @@ import pytest
 import redis
 
 from deploy.service import REPO
-from publish.keys import ProductKeys
-from publish.rights import Role
-from publish.topic import ensure_topics
+from publish.connect.rights import Role
+from publish.connect.topic import ensure_topics
+from publish.wire.keys import ProductKeys
 from tests.e2e.conftest import Literal, write_days
 from tests.e2e.product import Product, Servers
 from tests.e2e.refusals import FIRST

@@ -10,7 +10,7 @@ import redis
 import yaml
 
 from jobs import cli
-from publish.announcement import Announcement
+from publish.wire.announcement import Announcement
 from tests.features.world import settings
 from tests.jobs.said import PASSWORD, Discovery, Said
 from tests.publish.pushing import publish_directly

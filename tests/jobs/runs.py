@@ -9,7 +9,7 @@ from jobs.manifest import Manifest, Request
 from jobs.run import Run
 from jobs.storage import Storage
 from publish.errors import LeaseLost
-from publish.lease import Lease
+from publish.runs.lease import Lease
 from tests.features.world import AS_OF, settings
 
 RUN_ID = "20261116T030000Z-20261116-1"

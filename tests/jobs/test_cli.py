@@ -7,8 +7,8 @@ import sys
 import pytest
 import redis
 
-from publish.announcement import Announcement
-from publish.registry import Registry
+from publish.runs.registry import Registry
+from publish.wire.announcement import Announcement
 from tests.jobs.said import NOBODY, PASSWORD, Discovery
 from tests.publish.pushing import announce, lists_of, publish_directly, stored
 

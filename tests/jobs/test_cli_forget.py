@@ -4,8 +4,8 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from publish.announcement import Announcement
-from publish.erasures import ErasureLog
+from publish.runs.erasures import ErasureLog
+from publish.wire.announcement import Announcement
 from tests.jobs.said import Discovery
 from tests.publish.pushing import stored
 

@@ -5,15 +5,15 @@ import redis
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from publish.announcement import Announcement
-from publish.control import Control
-from publish.kafka_out import KafkaPointerLog
-from publish.keys import ProductKeys
-from publish.letters import count_letters
-from publish.messages import Kind, pack
-from publish.run_log import KafkaRunLog
-from publish.topic import ensure_topics
-from publish.wait import Outcome
+from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.topic import ensure_topics
+from publish.operate.control import Control
+from publish.operate.letters import count_letters
+from publish.operate.wait import Outcome
+from publish.runs.run_log import KafkaRunLog
+from publish.wire.announcement import Announcement
+from publish.wire.keys import ProductKeys
+from publish.wire.messages import Kind, pack
 from tests.jobs.said import Discovery
 from tests.publish.pushing import (
     PARTITIONS,

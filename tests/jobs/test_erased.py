@@ -13,7 +13,7 @@ from conf.contract import IdKind
 from jobs.erased import Erased, without_rows_of
 from models.matrix import scan_ids
 from publish.clock import utc_now
-from publish.erasures import Erasure, ErasureLog
+from publish.runs.erasures import Erasure, ErasureLog
 from tests.publish.pushing import new_product
 
 

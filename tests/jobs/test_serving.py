@@ -15,7 +15,7 @@ from jobs.serving import note_in_manifest, note_serving
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry
 from models.registry import RunRecord
-from publish.control import Control
+from publish.operate.control import Control
 from tests.features.world import settings
 from tests.jobs.runs import manifest_of
 from tests.publish.pushing import publish_directly

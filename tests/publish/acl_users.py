@@ -8,8 +8,8 @@ import redis
 
 from conf.connections import RedisConnection
 from deploy.service import REPO
-from publish.redis_clients import StoreClient, redis_client
-from publish.rights import Role
+from publish.connect.redis_clients import StoreClient, redis_client
+from publish.connect.rights import Role
 
 ACL_FILE = Path(REPO) / "deploy" / "redis.acl"
 

@@ -5,10 +5,10 @@ import redis
 from conf.connections import KafkaConnection
 from deploy.redis_cluster import RedisCluster, client_of
 from deploy.redis_server import RedisServer
-from publish.announcement import Announcement
-from publish.keys import slot_of
-from publish.redis_clients import StoreClient
-from publish.wait import Outcome
+from publish.connect.redis_clients import StoreClient
+from publish.operate.wait import Outcome
+from publish.wire.announcement import Announcement
+from publish.wire.keys import slot_of
 from tests.publish.pushing import (
     announce,
     lists_of,

@@ -6,7 +6,7 @@ import pytest
 
 from conf.connections import RedisConnection
 from deploy.redis_cluster import RedisCluster
-from publish.redis_clients import StoreClient, redis_client
+from publish.connect.redis_clients import StoreClient, redis_client
 from tests.publish import pushing
 from tests.publish.pace import Pace
 

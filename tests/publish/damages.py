@@ -4,8 +4,8 @@ import random
 import zlib
 from collections.abc import Callable
 
-from publish.announcement import Announcement
-from publish.messages import ENVELOPE_BYTES, HEAD, MARK_KEY, Begin, Kind, end_value, pack
+from publish.wire.announcement import Announcement
+from publish.wire.messages import ENVELOPE_BYTES, HEAD, MARK_KEY, Begin, Kind, end_value, pack
 from tests.publish.pushing import Wire
 
 Damage = Callable[[Wire, Announcement], Wire]

@@ -12,15 +12,15 @@ from typing import Any
 
 from confluent_kafka import Consumer
 
-import publish.loader
+import publish.load.loader
 from conf.connections import KafkaConnection, RedisConnection
-from publish.dead_letters import DeadLetterQueue
-from publish.loader import Loader, stop_on_signals
-from publish.pointer import PointerStore
-from publish.redis_clients import redis_client
-from publish.redis_store import RedisStore
-from publish.registry import Registry
-from publish.run_desk import RunDesk
+from publish.connect.redis_clients import redis_client
+from publish.load.dead_letters import DeadLetterQueue
+from publish.load.loader import Loader, stop_on_signals
+from publish.runs.pointer import PointerStore
+from publish.runs.registry import Registry
+from publish.runs.run_desk import RunDesk
+from publish.store.redis_store import RedisStore
 
 SESSION_SECONDS = 6
 """After that long the group gives the partitions of the dead and the frozen to others; a broker allows no less."""
@@ -89,7 +89,7 @@ def load(servers: str, url: str, number: str, product: str, point: str) -> None:
     """Load until told to stop, or until the point."""
     arm(point, signal.Signals[number])
     brief = {"session.timeout.ms": SESSION_SECONDS * 1_000, "heartbeat.interval.ms": 1_000}
-    publish.loader.Consumer = lambda settings: Consumer({**settings, **brief})  # type: ignore[misc]
+    publish.load.loader.Consumer = lambda settings: Consumer({**settings, **brief})  # type: ignore[misc]
     loader = Loader(KafkaConnection(servers=servers), redis_client(RedisConnection.of(url)), product)
     print("loading", flush=True)
     loader.run(stop_on_signals())

@@ -6,10 +6,10 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from publish.announcement import Announcement
-from publish.batches import Record, hash_text
-from publish.redis_store import Position, RedisStore, Step
-from publish.replies import Status
+from publish.store.batches import Record, hash_text
+from publish.store.redis_store import Position, RedisStore, Step
+from publish.store.replies import Status
+from publish.wire.announcement import Announcement
 from tests.publish.pushing import announce, lists_of, records_of, stored
 
 LISTS = lists_of(180)

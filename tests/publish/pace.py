@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from publish import load_partition
-from publish.redis_store import RedisStore
-from publish.replies import Reply
+from publish.load import load_partition
+from publish.store.redis_store import RedisStore
+from publish.store.replies import Reply
 
 
 class Pace:

@@ -10,18 +10,18 @@ import redis
 
 from conf.connections import KafkaConnection
 from conf.contract import UserId, arm_of
-from publish.announcement import Announcement
-from publish.codec import decode
-from publish.control import Control
-from publish.digest import record_hash
 from publish.errors import Unavailable
-from publish.housekeeping import GRACE
-from publish.keys import ProductKeys, synced_key
-from publish.messages import ENVELOPE_BYTES
-from publish.pointer import Pointer, PointerStore
-from publish.reader import Reader
-from publish.registry import Registry, Run, RunState
-from publish.wait import Outcome
+from publish.operate.control import Control
+from publish.operate.wait import Outcome
+from publish.read.reader import Reader
+from publish.runs.housekeeping import GRACE
+from publish.runs.pointer import Pointer, PointerStore
+from publish.runs.registry import Registry, Run, RunState
+from publish.wire.announcement import Announcement
+from publish.wire.codec import decode
+from publish.wire.digest import record_hash
+from publish.wire.keys import ProductKeys, synced_key
+from publish.wire.messages import ENVELOPE_BYTES
 from tests.publish.damages import Damage, whole
 from tests.publish.pushing import announce, data_of, lists_of, new_product, outcome_of, send, wire_of
 from tests.publish.samples import Lists

@@ -13,19 +13,19 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from publish.announcement import Announcement
-from publish.batches import Record
-from publish.codec import encode_rows
-from publish.control import Control
-from publish.keys import ProductKeys
-from publish.loader import Loader
-from publish.messages import ENVELOPE_BYTES, MARK_KEY, Kind, begin_value, end_value, pack
-from publish.reader import Reader
-from publish.redis_store import Position, RedisStore, Step
-from publish.registry import Registry
-from publish.replies import Status
-from publish.topic import ensure_topics
-from publish.wait import Waited, wait
+from publish.connect.topic import ensure_topics
+from publish.load.loader import Loader
+from publish.operate.control import Control
+from publish.operate.wait import Waited, wait
+from publish.read.reader import Reader
+from publish.runs.registry import Registry
+from publish.store.batches import Record
+from publish.store.redis_store import Position, RedisStore, Step
+from publish.store.replies import Status
+from publish.wire.announcement import Announcement
+from publish.wire.codec import encode_rows
+from publish.wire.keys import ProductKeys
+from publish.wire.messages import ENVELOPE_BYTES, MARK_KEY, Kind, begin_value, end_value, pack
 from tests.publish.samples import Lists, announcement_of, batches_of
 
 PARTITIONS = 3

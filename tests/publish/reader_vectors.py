@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from conf.contract import IdKind, UserId, arm_of
-from publish.announcement import Announcement
-from publish.codec import encode_rows
-from publish.keys import Layout, hash_tags, slot_of
 from publish.lists_pb2 import List
-from publish.messages import Kind, begin_value, end_value, pack
-from publish.pointer import Pointer
+from publish.runs.pointer import Pointer
+from publish.wire.announcement import Announcement
+from publish.wire.codec import encode_rows
+from publish.wire.keys import Layout, hash_tags, slot_of
+from publish.wire.messages import Kind, begin_value, end_value, pack
 from tests.publish.samples import CREATED, Lists, announcement_of, batches_of
 
 PATH = Path(__file__).parents[2] / "docs" / "reader_vectors.json"

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 
 from conf.contract import IdKind, UserId, bucket_of, partition_of, snapshot
-from publish.announcement import Announcement, Slice, encode_fallback
-from publish.codec import encode_list
-from publish.keys import Layout
-from publish.snapshot import measure_partition
+from publish.send.snapshot import measure_partition
+from publish.wire.announcement import Announcement, Slice, encode_fallback
+from publish.wire.codec import encode_list
+from publish.wire.keys import Layout
 
 Lists = dict[UserId, list[UserId]]
 CREATED = datetime(2026, 11, 16, 3, 0, tzinfo=UTC)

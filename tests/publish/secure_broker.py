@@ -16,7 +16,7 @@ from conf.connections import KafkaConnection
 from deploy.kafka_broker import KafkaBroker
 from deploy.ports import LOOPBACK
 from deploy.service import REPO
-from publish.rights import Role
+from publish.connect.rights import Role
 from tests.publish.certificates import Authority
 
 KAFKA_ACL_FILE = Path(REPO) / "deploy" / "kafka.acl"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from conf.connections import KafkaConnection, RedisConnection
-from publish import load_partition
-from publish.loader import Loader, stop_on_signals
-from publish.redis_clients import redis_client
-from publish.redis_store import RedisStore
-from publish.replies import Reply
+from publish.connect.redis_clients import redis_client
+from publish.load import load_partition
+from publish.load.loader import Loader, stop_on_signals
+from publish.store.redis_store import RedisStore
+from publish.store.replies import Reply
 
 _PAUSE_SECONDS = 0.001
 

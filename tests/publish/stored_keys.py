@@ -2,7 +2,7 @@
 
 import redis
 
-from publish.announcement import Announcement
+from publish.wire.announcement import Announcement
 
 Content = dict[bytes, bytes] | frozenset[bytes] | bytes
 """What lies under a key: a hash, a set, a string."""

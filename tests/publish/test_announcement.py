@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from publish.announcement import Announcement
-from publish.codec import decode
 from publish.errors import MalformedMessage
+from publish.wire.announcement import Announcement
+from publish.wire.codec import decode
 from tests.publish.samples import announcement_of
 
 BIG = 2**63 - 1  # a JSON number would lose its last digits in many languages

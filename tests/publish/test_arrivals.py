@@ -11,9 +11,9 @@ from confluent_kafka import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publish.arrivals import Arrival, Stretch, read_arrival, read_messages
-from publish.batches import Batch
-from publish.messages import HEAD, MARK_KEY, Kind, begin_value, end_value, pack
+from publish.load.arrivals import Arrival, Stretch, read_arrival, read_messages
+from publish.store.batches import Batch
+from publish.wire.messages import HEAD, MARK_KEY, Kind, begin_value, end_value, pack
 from tests.publish.pushing import lists_of
 from tests.publish.samples import announcement_of
 

@@ -5,10 +5,10 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publish.batches import Batch, Record
-from publish.redis_store import Position, Step
-from publish.replies import Status
-from publish.store_scripts import text_of
+from publish.connect.store_scripts import text_of
+from publish.store.batches import Batch, Record
+from publish.store.redis_store import Position, Step
+from publish.store.replies import Status
 from tests.publish.one_partition import REDIS, TOPIC, Partition, stretches
 from tests.publish.pushing import stored
 

@@ -6,8 +6,8 @@ from unittest.mock import create_autospec
 import pytest
 import redis
 
-from publish.announcement import Announcement
-from publish.capacity import (
+from publish.errors import StoreRefused
+from publish.store.capacity import (
     SAFETY,
     DeclaredLimits,
     Master,
@@ -18,8 +18,8 @@ from publish.capacity import (
     shortage,
     warn_of_wide_values,
 )
-from publish.errors import StoreRefused
-from publish.keys import SLOTS
+from publish.wire.announcement import Announcement
+from publish.wire.keys import SLOTS
 from tests.publish.pushing import announce, load_directly
 from tests.publish.samples import Lists, announcement_of
 

@@ -6,10 +6,10 @@ import redis
 from confluent_kafka import Consumer
 
 from conf.connections import KafkaConnection, RedisConnection, mask_url
-from publish.clients import check_broker, group_size
+from publish.connect.clients import check_broker, group_size
+from publish.connect.redis_clients import explain, redis_client
 from publish.errors import BrokerUnreachable, StoreUnreachable
-from publish.keys import ProductKeys
-from publish.redis_clients import explain, redis_client
+from publish.wire.keys import ProductKeys
 from tests.publish.pushing import new_product
 from tests.publish.samples import closed_port
 

@@ -6,14 +6,14 @@ import pytest
 
 from conf.connections import KafkaConnection
 from deploy.redis_cluster import RedisCluster, client_of
-from publish.capacity import read_limits
-from publish.control import Control
-from publish.housekeeping import Housekeeping
-from publish.keys import slot_of
-from publish.redis_clients import StoreClient
-from publish.redis_masters import masters_of
-from publish.redis_store import RedisStore
-from publish.wait import Outcome
+from publish.connect.redis_clients import StoreClient
+from publish.connect.redis_masters import masters_of
+from publish.operate.control import Control
+from publish.operate.wait import Outcome
+from publish.runs.housekeeping import Housekeeping
+from publish.store.capacity import read_limits
+from publish.store.redis_store import RedisStore
+from publish.wire.keys import slot_of
 from tests.publish.clustered import answers, away_from_registry, keys_of, masters, serving
 from tests.publish.pace import Pace
 from tests.publish.pushing import (

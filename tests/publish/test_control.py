@@ -6,10 +6,10 @@ import pytest
 import redis
 
 from conf.share import Share
-from publish.announcement import Announcement
-from publish.control import Control
 from publish.errors import RunRefused, UnknownRun
-from publish.registry import RunState
+from publish.operate.control import Control
+from publish.runs.registry import RunState
+from publish.wire.announcement import Announcement
 from tests.publish.pushing import announce, lists_of, load_directly, publish_directly, stored
 
 

@@ -7,16 +7,16 @@ import redis
 from confluent_kafka import Producer
 
 from conf.connections import KafkaConnection
-from publish.announcement import Announcement
-from publish.dead_letter_desk import DeadLetterDesk, Dropped, Sent
+from publish.connect.watermarks import watermarks
 from publish.errors import LetterRefused
-from publish.keys import ProductKeys
-from publish.letters import count_letters
-from publish.messages import MARK_KEY, Kind, begin_value, pack
-from publish.redis_store import RedisStore
-from publish.registry import Registry, RunState
-from publish.wait import Outcome
-from publish.watermarks import watermarks
+from publish.operate.dead_letter_desk import DeadLetterDesk, Dropped, Sent
+from publish.operate.letters import count_letters
+from publish.operate.wait import Outcome
+from publish.runs.registry import Registry, RunState
+from publish.store.redis_store import RedisStore
+from publish.wire.announcement import Announcement
+from publish.wire.keys import ProductKeys
+from publish.wire.messages import MARK_KEY, Kind, begin_value, pack
 from tests.publish.pushing import (
     PARTITIONS,
     Wire,

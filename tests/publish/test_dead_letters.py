@@ -5,10 +5,10 @@ import redis
 from confluent_kafka import Message, Producer
 
 from conf.connections import KafkaConnection
-from publish.dead_letters import DeadLetter, DeadLetterQueue
+from publish.connect.kafka_out import ConfirmedSender, Outgoing
 from publish.errors import DeliveryError
-from publish.kafka_out import ConfirmedSender, Outgoing
-from publish.keys import ProductKeys
+from publish.load.dead_letters import DeadLetter, DeadLetterQueue
+from publish.wire.keys import ProductKeys
 from tests.publish.pushing import messages_of, new_product
 from tests.publish.samples import closed_port
 

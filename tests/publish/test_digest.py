@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
-from publish.digest import Digest, record_hash
+from publish.wire.digest import Digest, record_hash
 
 RECORDS = st.lists(st.tuples(st.binary(max_size=8), st.binary(max_size=8)), max_size=8)
 

@@ -5,9 +5,9 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publish.replies import Status
-from publish.store_scripts import text_of
-from publish.verify import fault_of
+from publish.connect.store_scripts import text_of
+from publish.store.replies import Status
+from publish.store.verify import fault_of
 from tests.publish.one_partition import REDIS, Partition, stretches
 from tests.publish.pushing import stored
 

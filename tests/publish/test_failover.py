@@ -4,14 +4,14 @@ import pytest
 
 from conf.connections import KafkaConnection
 from deploy.redis_cluster import RedisCluster
-from publish.durability import damaged_partitions, missing_copies, require_copies
+from publish.connect.redis_clients import StoreClient
 from publish.errors import StoreRefused
-from publish.keys import slot_of
-from publish.pointer import PointerStore
-from publish.redis_clients import StoreClient
-from publish.redis_store import RedisStore
-from publish.registry import Registry, RunState
-from publish.wait import Outcome
+from publish.operate.wait import Outcome
+from publish.runs.pointer import PointerStore
+from publish.runs.registry import Registry, RunState
+from publish.store.durability import damaged_partitions, missing_copies, require_copies
+from publish.store.redis_store import RedisStore
+from publish.wire.keys import slot_of
 from tests.publish.clustered import away_from_registry, masters, position_on, serving
 from tests.publish.pace import Pace
 from tests.publish.pushing import (

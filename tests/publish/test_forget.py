@@ -12,16 +12,16 @@ from confluent_kafka import Producer
 
 from conf.connections import KafkaConnection
 from conf.contract import IdKind, UserId
-from publish.announcement import Announcement
-from publish.control import Control
-from publish.erasures import Erasure, ErasureLog, enforce_erasures, erased_ids, restore_erasures
 from publish.errors import BadUserId, BrokerUnreachable, MalformedMessage
-from publish.forget import Forgetter, Forgotten
-from publish.keys import ProductKeys
-from publish.reader import Reader
-from publish.redis_store import RedisStore
-from publish.registry import Registry, RunState
-from publish.wait import Outcome
+from publish.operate.control import Control
+from publish.operate.forget import Forgetter, Forgotten
+from publish.operate.wait import Outcome
+from publish.read.reader import Reader
+from publish.runs.erasures import Erasure, ErasureLog, enforce_erasures, erased_ids, restore_erasures
+from publish.runs.registry import Registry, RunState
+from publish.store.redis_store import RedisStore
+from publish.wire.announcement import Announcement
+from publish.wire.keys import ProductKeys
 from tests.publish.pushing import (
     PARTITIONS,
     announce,

@@ -4,7 +4,7 @@ import pytest
 
 from conf.contract import bucket_of, partition_of
 from publish.errors import PublishError
-from publish.keys import SLOTS, Layout, ProductKeys, bucket_count, hash_tags, slot_of
+from publish.wire.keys import SLOTS, Layout, ProductKeys, bucket_count, hash_tags, slot_of
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 3, 8, 100, 4096])

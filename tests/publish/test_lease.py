@@ -8,10 +8,10 @@ import pytest
 import redis
 
 from conf.connections import RedisConnection
+from publish.connect.redis_clients import redis_client
 from publish.errors import LeaseHeld, LeaseLost, StoreUnreachable
-from publish.keys import ProductKeys
-from publish.lease import Lease
-from publish.redis_clients import redis_client
+from publish.runs.lease import Lease
+from publish.wire.keys import ProductKeys
 
 KEYS = ProductKeys("groups")
 
@@ -57,8 +57,8 @@ def test_it_is_renewed_for_as_long_as_it_is_held(clean_redis: redis.Redis) -> No
 def test_an_attempt_whose_process_is_gone_is_taken_over_at_once(clean_redis: redis.Redis, redis_url: str) -> None:
     dies = (
         "import os, sys; from conf.connections import RedisConnection; "
-        "from publish.redis_clients import redis_client; from publish.keys import ProductKeys; "
-        "from publish.lease import Lease; "
+        "from publish.connect.redis_clients import redis_client; from publish.wire.keys import ProductKeys; "
+        "from publish.runs.lease import Lease; "
         "Lease.acquire(redis_client(RedisConnection.of(sys.argv[1])), ProductKeys('groups'), 'r1'); "
         "os._exit(9)"
     )

@@ -3,7 +3,7 @@
 import redis
 
 from conf.connections import KafkaConnection
-from publish.wait import Outcome
+from publish.operate.wait import Outcome
 from tests.publish.pushing import (
     announce,
     eventually,

@@ -5,8 +5,8 @@ import urllib.request
 
 import pytest
 
-from publish.back_off import BackOff
-from publish.loader_metrics import LoaderMetrics, serve_metrics
+from publish.load.back_off import BackOff
+from publish.load.loader_metrics import LoaderMetrics, serve_metrics
 
 
 def get(port: int, path: str) -> tuple[int, str]:

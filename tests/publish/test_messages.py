@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publish.errors import MalformedMessage, UnknownMessage
-from publish.messages import (
+from publish.wire.messages import (
     ENVELOPE_BYTES,
     Codec,
     Kind,

@@ -18,7 +18,7 @@ from conf.contract import IdKind
 from deploy.java import find_java
 from deploy.kafka_jars import cache_folder, ensure_jars
 from publish.lists_pb2 import DESCRIPTOR
-from publish.registry import Registry
+from publish.runs.registry import Registry
 from tests.publish.pushing import load_directly, stored
 from tests.publish.samples import Lists, announcement_of
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from publish.codec import decode
 from publish.errors import MalformedMessage
 from publish.lists_pb2 import List
-from publish.payloads import fault_in
-from publish.plain_lists import are_plain
+from publish.store.payloads import fault_in
+from publish.store.plain_lists import are_plain
+from publish.wire.codec import decode
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300)
 FLOAT = st.floats(width=32, allow_nan=True, allow_infinity=True)

@@ -6,11 +6,11 @@ import pytest
 import redis
 
 from conf.share import Share
-from publish.announcement import Announcement
 from publish.errors import PointerMoved, RunHeld, RunRefused, StoreUnreachable
-from publish.pointer import Change, Pointer, PointerStore
-from publish.promotion import Promoter, Promotion, Verdict
-from publish.registry import Registry, RunState
+from publish.runs.pointer import Change, Pointer, PointerStore
+from publish.runs.promotion import Promoter, Promotion, Verdict
+from publish.runs.registry import Registry, RunState
+from publish.wire.announcement import Announcement
 from tests.publish.pushing import publish_directly
 
 

@@ -9,13 +9,13 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from deploy.kafka_broker import KafkaBroker
-from publish import sender as sender_module
-from publish.announcement import Announcement
+from publish.connect.topic import ensure_topics
 from publish.errors import DeliveryError, SnapshotRefused
-from publish.messages import Kind, begin_of, end_of, unpack
-from publish.producer import send_begin, send_end, send_partition
-from publish.sender import MAX_RECORD_BYTES, Sender
-from publish.topic import ensure_topics
+from publish.send import sender as sender_module
+from publish.send.producer import send_begin, send_end, send_partition
+from publish.send.sender import MAX_RECORD_BYTES, Sender
+from publish.wire.announcement import Announcement
+from publish.wire.messages import Kind, begin_of, end_of, unpack
 from tests.publish.samples import Lists, announcement_of, batches_of, closed_port
 
 LISTS: Lists = {user: [user + 1, user + 2][: user % 3] for user in range(2_500)}

@@ -7,11 +7,11 @@ import pytest
 import redis
 
 from conf.contract import arm_of
-from publish.announcement import Announcement
-from publish.codec import encode_rows
 from publish.errors import BadUserId, MalformedMessage, StoreUnreachable, Unavailable
-from publish.keys import ProductKeys
-from publish.reader import Reader
+from publish.read.reader import Reader
+from publish.wire.announcement import Announcement
+from publish.wire.codec import encode_rows
+from publish.wire.keys import ProductKeys
 from tests.publish.samples import CREATED, Lists, announcement_of, batches_of, closed_port
 
 PRODUCT = "groups"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import redis
 
-from publish.messages import unpack
-from publish.reader import Reader
+from publish.read.reader import Reader
+from publish.wire.messages import unpack
 from tests.publish.reader_vectors import PATH, build
 
 VECTORS: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))

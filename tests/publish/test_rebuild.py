@@ -11,23 +11,23 @@ from confluent_kafka import TopicPartition
 
 from conf.connections import KafkaConnection
 from conf.share import Share
-from publish import rebuild as rebuild_module
-from publish.announcement import Announcement
-from publish.clients import admin_client
-from publish.control import Control
-from publish.erasures import Erasure, ErasureLog
+from publish.connect.clients import admin_client
+from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.watermarks import watermarks
 from publish.errors import DeadlinePassed, NotRestored, RunRefused, Unavailable
-from publish.kafka_out import KafkaPointerLog
-from publish.keys import ProductKeys
-from publish.lease import Lease
-from publish.letters import count_letters
-from publish.pointer import Pointer, PointerStore
-from publish.reader import Reader
-from publish.rebuild import Rebuilt, rebuild, start_rebuild
-from publish.registry import Registry, RunState
-from publish.run_log import KafkaRunLog, kept_pointer, refuse_if_lost
-from publish.wait import Outcome
-from publish.watermarks import watermarks
+from publish.operate import rebuild as rebuild_module
+from publish.operate.control import Control
+from publish.operate.letters import count_letters
+from publish.operate.rebuild import Rebuilt, rebuild, start_rebuild
+from publish.operate.wait import Outcome
+from publish.read.reader import Reader
+from publish.runs.erasures import Erasure, ErasureLog
+from publish.runs.lease import Lease
+from publish.runs.pointer import Pointer, PointerStore
+from publish.runs.registry import Registry, RunState
+from publish.runs.run_log import KafkaRunLog, kept_pointer, refuse_if_lost
+from publish.wire.announcement import Announcement
+from publish.wire.keys import ProductKeys
 from tests.publish.pushing import (
     PARTITIONS,
     agrees,

@@ -13,12 +13,12 @@ from redis.retry import Retry
 from conf.connections import KafkaConnection, RedisConnection
 from deploy.redis_cluster import RedisCluster
 from deploy.redis_server import RedisServer
-from publish import load_partition
+from publish.connect.redis_clients import redis_client
+from publish.connect.store_scripts import store_faults
 from publish.errors import StoreUnreachable
-from publish.redis_clients import redis_client
-from publish.redis_store import RedisStore
-from publish.store_scripts import store_faults
-from publish.wait import Outcome
+from publish.load import load_partition
+from publish.operate.wait import Outcome
+from publish.store.redis_store import RedisStore
 from tests.publish.pushing import (
     announce,
     expected,

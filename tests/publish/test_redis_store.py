@@ -5,12 +5,12 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from publish.announcement import Announcement
-from publish.batches import Record
 from publish.errors import StoreUnreachable
-from publish.redis_store import Position, RedisStore, Step
-from publish.registry import RunState
-from publish.replies import Status
+from publish.runs.registry import RunState
+from publish.store.batches import Record
+from publish.store.redis_store import Position, RedisStore, Step
+from publish.store.replies import Status
+from publish.wire.announcement import Announcement
 from tests.publish.pushing import announce, lists_of, records_of, stored
 
 LISTS = lists_of(60)

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from conf.connections import RedisConnection
+from publish.connect.redis_clients import redis_client
 from publish.errors import StoreUnreachable
-from publish.redis_clients import redis_client
 from tests.publish.certificates import Authority, Certificate
 from tests.publish.tls_proxy import tls_before
 

@@ -10,22 +10,22 @@ import redis
 
 from conf.connections import KafkaConnection
 from conf.share import Share
-from publish.announcement import Announcement
-from publish.control import Control
-from publish.erasures import ErasureLog
+from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.redis_clients import redis_client
+from publish.connect.rights import Role, check_rights
 from publish.errors import StoreUnreachable
-from publish.forget import Forgetter
-from publish.housekeeping import Housekeeping
-from publish.kafka_out import KafkaPointerLog
-from publish.keys import ProductKeys
-from publish.lease import Lease
-from publish.rebuild import rebuild
-from publish.redis_clients import redis_client
-from publish.redis_store import RedisStore
-from publish.registry import Registry
-from publish.rights import Role, check_rights
-from publish.run_log import KafkaRunLog
-from publish.wait import Outcome, wait
+from publish.operate.control import Control
+from publish.operate.forget import Forgetter
+from publish.operate.rebuild import rebuild
+from publish.operate.wait import Outcome, wait
+from publish.runs.erasures import ErasureLog
+from publish.runs.housekeeping import Housekeeping
+from publish.runs.lease import Lease
+from publish.runs.registry import Registry
+from publish.runs.run_log import KafkaRunLog
+from publish.store.redis_store import RedisStore
+from publish.wire.announcement import Announcement
+from publish.wire.keys import ProductKeys
 from tests.publish.acl_users import client_as, connection_as, drop_users, make_users, rules_of
 from tests.publish.pushing import PARTITIONS, expected, lists_of, loading, new_product, send, served, wire_of
 from tests.publish.samples import Lists, announcement_of

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from publish.announcement import Announcement
 from publish.errors import RunRefused, UnknownRun
-from publish.keys import ProductKeys
-from publish.lease import Lease
-from publish.pointer import PointerStore
-from publish.promotion import Promoter
-from publish.registry import Registry, RunState
+from publish.runs.lease import Lease
+from publish.runs.pointer import PointerStore
+from publish.runs.promotion import Promoter
+from publish.runs.registry import Registry, RunState
+from publish.wire.announcement import Announcement
+from publish.wire.keys import ProductKeys
 from tests.publish.pushing import announce, lists_of, load_directly, publish_directly
 from tests.publish.samples import announcement_of
 

@@ -6,20 +6,20 @@ import pytest
 import redis
 
 from conf.settings import PublishSettings
-from publish.clients import check_broker, group_size
-from publish.control import Control
-from publish.erasures import ErasureLog
+from publish.connect.clients import check_broker, group_size
+from publish.connect.kafka_out import ConfirmedSender, KafkaPointerLog, Outgoing
+from publish.connect.rights import Role
+from publish.connect.topic import ensure_topics
 from publish.errors import BrokerUnreachable, DeliveryError
-from publish.forget import Forgetter
-from publish.kafka_out import ConfirmedSender, KafkaPointerLog, Outgoing
-from publish.keys import ProductKeys
-from publish.producer import send_begin, send_end, send_partition
-from publish.redis_store import RedisStore
-from publish.registry import Registry
-from publish.rights import Role
-from publish.run_log import KafkaRunLog, kept_pointer, kept_runs
-from publish.topic import ensure_topics
-from publish.wait import Outcome
+from publish.operate.control import Control
+from publish.operate.forget import Forgetter
+from publish.operate.wait import Outcome
+from publish.runs.erasures import ErasureLog
+from publish.runs.registry import Registry
+from publish.runs.run_log import KafkaRunLog, kept_pointer, kept_runs
+from publish.send.producer import send_begin, send_end, send_partition
+from publish.store.redis_store import RedisStore
+from publish.wire.keys import ProductKeys
 from tests.publish.certificates import Authority
 from tests.publish.pushing import PARTITIONS, announce, expected, lists_of, loading, outcome_of, served
 from tests.publish.samples import batches_of

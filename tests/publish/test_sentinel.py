@@ -7,10 +7,10 @@ import redis
 
 from conf.connections import KafkaConnection, RedisConnection
 from deploy.redis_sentinel import WatchedRedis
-from publish.durability import damaged_partitions
-from publish.redis_clients import redis_client
-from publish.redis_store import RedisStore
-from publish.wait import Outcome
+from publish.connect.redis_clients import redis_client
+from publish.operate.wait import Outcome
+from publish.store.durability import damaged_partitions
+from publish.store.redis_store import RedisStore
 from tests.publish.pace import Pace
 from tests.publish.pushing import (
     agrees,

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.contract import IdKind, snapshot
-from publish.digest import Digest
 from publish.errors import SnapshotRefused
-from publish.keys import Layout
 from publish.lists_pb2 import List
-from publish.snapshot import CHUNK_ROWS, by_partition, measure_partition, read_partition
+from publish.send.snapshot import CHUNK_ROWS, by_partition, measure_partition, read_partition
+from publish.wire.digest import Digest
+from publish.wire.keys import Layout
 from tests.publish.samples import Lists, batches_of, layout_for, partition_batch, slices_of
 
 LISTS: Lists = {user: [user + 1, user + 2][: user % 3] for user in range(30)}

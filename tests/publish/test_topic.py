@@ -5,9 +5,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
+from publish.connect.topic import ensure_topics
 from publish.errors import BrokerUnreachable, TopicMismatch
-from publish.keys import ProductKeys
-from publish.topic import ensure_topics
+from publish.wire.keys import ProductKeys
 from tests.publish.samples import closed_port
 
 SETTINGS = PublishSettings(partitions=3, retention_hours=24 * 28)

@@ -5,8 +5,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from conf.connections import KafkaConnection
+from publish.connect.topic_reader import TopicRecord, latest, read_topic
 from publish.errors import BrokerUnreachable
-from publish.topic_reader import TopicRecord, latest, read_topic
 from tests.publish.samples import closed_port
 
 

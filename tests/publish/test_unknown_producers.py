@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from conf.connections import KafkaConnection, RedisConnection
-from publish.announcement import Announcement
-from publish.redis_clients import redis_client
-from publish.wait import Outcome
+from publish.connect.redis_clients import redis_client
+from publish.operate.wait import Outcome
+from publish.wire.announcement import Announcement
 from tests.publish.promise import World, kept
 from tests.publish.pushing import Wire, data_of, loading, messages_of, send, wire_of
 from tests.publish.samples import Lists, slices_of

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import redis
 
-from publish import verify
-from publish.announcement import Announcement
 from publish.lists_pb2 import List
-from publish.redis_store import RedisStore
-from publish.verify import fault_of
+from publish.store import verify
+from publish.store.redis_store import RedisStore
+from publish.store.verify import fault_of
+from publish.wire.announcement import Announcement
 from tests.publish.pushing import announce, lists_of, load_directly, records_of
 
 LISTS = lists_of(90)

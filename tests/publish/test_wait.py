@@ -3,10 +3,10 @@
 import pytest
 import redis
 
-from publish.control import Control
 from publish.errors import UnknownRun
-from publish.registry import Registry, RunState
-from publish.wait import Outcome, Progress, Waited, wait
+from publish.operate.control import Control
+from publish.operate.wait import Outcome, Progress, Waited, wait
+from publish.runs.registry import Registry, RunState
 from tests.publish.pushing import announce, lists_of, load_directly, publish_directly
 
 LISTS = lists_of(60)

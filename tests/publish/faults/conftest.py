@@ -8,7 +8,7 @@ import redis
 
 from conf.connections import KafkaConnection, RedisConnection
 from deploy.redis_server import RedisServer
-from publish.redis_clients import redis_client
+from publish.connect.redis_clients import redis_client
 from tests.publish.promise import World
 from tests.publish.pushing import loading
 

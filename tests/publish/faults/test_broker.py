@@ -12,14 +12,14 @@ from confluent_kafka import Consumer, TopicPartition
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from deploy.kafka_broker import KafkaBroker
-from publish.announcement import Announcement, Slice
-from publish.clients import admin_client
+from publish.connect.clients import admin_client
+from publish.connect.topic import ensure_topics
 from publish.errors import DeliveryError
-from publish.keys import ProductKeys
-from publish.messages import Kind, unpack
-from publish.producer import send_begin, send_end, send_partition
-from publish.topic import ensure_topics
-from publish.wait import Outcome
+from publish.operate.wait import Outcome
+from publish.send.producer import send_begin, send_end, send_partition
+from publish.wire.announcement import Announcement, Slice
+from publish.wire.keys import ProductKeys
+from publish.wire.messages import Kind, unpack
 from tests.publish.mock_cluster import PRODUCE, MockCluster
 from tests.publish.promise import World, kept, unchanged
 from tests.publish.pushing import PARTITIONS, eventually, lists_of, loading, progress, send, wire_of

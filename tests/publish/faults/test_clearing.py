@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import redis
 
-from publish.control import Control
 from publish.errors import RunRefused
-from publish.reader import Reader
+from publish.operate.control import Control
+from publish.read.reader import Reader
 from tests.publish.promise import World, agree, unchanged
 from tests.publish.pushing import loading
 from tests.publish.stored_keys import dump, keys_of

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from deploy.redis_server import RedisServer
-from publish.wait import Outcome
+from publish.operate.wait import Outcome
 from tests.publish.processes import ROOT
 from tests.publish.promise import World, kept
 from tests.publish.pushing import eventually, loading, messages_of, progress

@@ -10,11 +10,11 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from publish.announcement import Announcement
-from publish.control import Control
-from publish.pointer import PointerStore
-from publish.registry import Registry, RunState
-from publish.wait import Outcome
+from publish.operate.control import Control
+from publish.operate.wait import Outcome
+from publish.runs.pointer import PointerStore
+from publish.runs.registry import Registry, RunState
+from publish.wire.announcement import Announcement
 from tests.publish.damages import key_flipped, one_lost, whole
 from tests.publish.dying_loader import POINTS, SESSION_SECONDS
 from tests.publish.processes import dying_loaders

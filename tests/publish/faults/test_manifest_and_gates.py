@@ -6,10 +6,10 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from publish.announcement import Announcement
 from publish.errors import RunRefused
-from publish.registry import Registry
-from publish.wait import Outcome
+from publish.operate.wait import Outcome
+from publish.runs.registry import Registry
+from publish.wire.announcement import Announcement
 from tests.publish.promise import USERS, World, kept, unchanged
 from tests.publish.pushing import data_of, eventually, loading, messages_of, send, wire_of
 from tests.publish.samples import Lists

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from publish.control import Control
 from publish.errors import PublishError, RunHeld
-from publish.pointer import PointerStore
-from publish.promotion import Promoter
-from publish.registry import Registry, RunState
-from publish.wait import Outcome
+from publish.operate.control import Control
+from publish.operate.wait import Outcome
+from publish.runs.pointer import PointerStore
+from publish.runs.promotion import Promoter
+from publish.runs.registry import Registry, RunState
 from tests.publish.promise import World, agree, kept, unchanged
 from tests.publish.pushing import loading, outcome_of, publish_directly, send, wire_of
 

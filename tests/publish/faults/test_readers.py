@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from publish.announcement import Announcement
-from publish.control import Control
 from publish.errors import RunRefused
-from publish.pointer import PointerStore
-from publish.reader import Reader
-from publish.wait import Outcome
+from publish.operate.control import Control
+from publish.operate.wait import Outcome
+from publish.read.reader import Reader
+from publish.runs.pointer import PointerStore
+from publish.wire.announcement import Announcement
 from tests.publish.promise import World, agree, kept, unchanged
 from tests.publish.pushing import announce, lists_of, load_directly, loading
 from tests.publish.samples import Lists

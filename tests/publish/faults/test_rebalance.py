@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from conf.connections import KafkaConnection
-from publish.clients import group_size
-from publish.keys import ProductKeys
-from publish.wait import Outcome
+from publish.connect.clients import group_size
+from publish.operate.wait import Outcome
+from publish.wire.keys import ProductKeys
 from tests.publish.processes import dying_loaders
 from tests.publish.promise import World, kept, unchanged
 from tests.publish.pushing import Wire, eventually, loading, progress, send, wire_of

@@ -8,15 +8,15 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from conf.connections import KafkaConnection, RedisConnection
-from publish.announcement import Announcement, Slice
-from publish.digest import Digest
+from publish.connect.redis_clients import redis_client
 from publish.errors import DeliveryError, SnapshotRefused
 from publish.lists_pb2 import List
-from publish.messages import ENVELOPE_BYTES, HEAD, Kind, pack
-from publish.producer import send_begin, send_partition
-from publish.redis_clients import redis_client
-from publish.redis_store import RedisStore
-from publish.wait import Outcome
+from publish.operate.wait import Outcome
+from publish.send.producer import send_begin, send_partition
+from publish.store.redis_store import RedisStore
+from publish.wire.announcement import Announcement, Slice
+from publish.wire.digest import Digest
+from publish.wire.messages import ENVELOPE_BYTES, HEAD, Kind, pack
 from tests.publish.damages import (
     FATAL,
     HARMLESS,

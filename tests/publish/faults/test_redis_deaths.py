@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 import redis
+from confluent_kafka import Consumer, TopicPartition
 
 from conf.connections import KafkaConnection, RedisConnection
 from deploy.redis_server import RedisServer
+from publish.connect.clients import group_size
+from publish.connect.redis_clients import redis_client
 from publish.errors import Unavailable, UnknownRun
-from publish.loader import Loader
-from publish.reader import Reader
-from publish.redis_clients import redis_client
-from publish.wait import Outcome
+from publish.load.loader import Loader
+from publish.operate.wait import Outcome
+from publish.read.reader import Reader
+from publish.wire.keys import ProductKeys
 from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import eventually, loading, messages_of, outcome_of, progress, send, wire_of
+from tests.publish.pushing import PARTITIONS, eventually, loading, messages_of, outcome_of, progress, send, wire_of
 
 _FILE_SECONDS = 1.5
 """After that long Redis has written its file, which it does every second."""
@@ -84,6 +87,37 @@ def test_redis_killed_with_nothing_but_an_older_snapshot(rdb_world: World, rdb_r
         crash(rdb_redis, loader)
         send(world.kafka, run.layout.topic, wire[400:])
         assert kept(world, run, lists) is Outcome.SERVING
+
+
+@pytest.mark.fault(15)
+def test_offsets_in_kafka_are_not_believed(rdb_world: World, rdb_redis: RedisServer) -> None:
+    """15: the group's offsets, which loaders commit for dashboards, stand past lists that Redis has lost."""
+    world, lists = rdb_world, rdb_world.next_lists()
+    run = world.announce(lists)
+    world.client.save()
+    wire = wire_of(run, lists)
+    with loading(world.kafka, world.client, world.product):
+        send(world.kafka, run.layout.topic, wire[:400])
+        eventually(lambda: progress(world.client, run) > 350)
+    commit_all(world)
+    rdb_redis.kill()
+    rdb_redis.start()
+    with loading(world.kafka, world.client, world.product):
+        send(world.kafka, run.layout.topic, wire[400:])
+        assert kept(world, run, lists) is Outcome.SERVING
+
+
+def commit_all(world: World) -> None:
+    """Commit the ends of the topic for the loaders' group, which has no member now."""
+    keys = ProductKeys(world.product)
+    eventually(lambda: group_size(world.kafka, keys.loader_group) == 0)
+    consumer = Consumer({"bootstrap.servers": world.kafka.servers, "group.id": keys.loader_group})
+    ends = []
+    for partition in range(PARTITIONS):
+        where = TopicPartition(keys.topic, partition)
+        ends.append(TopicPartition(keys.topic, partition, consumer.get_watermark_offsets(where, timeout=10)[1]))
+    consumer.commit(offsets=ends, asynchronous=False)
+    consumer.close()
 
 
 @pytest.mark.fault(15)

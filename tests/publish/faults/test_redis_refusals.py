@@ -11,12 +11,12 @@ import redis
 
 from conf.connections import KafkaConnection, RedisConnection
 from deploy.redis_server import RedisServer
-from publish.announcement import Announcement
+from publish.connect.redis_clients import redis_client
 from publish.errors import StoreRefused
-from publish.loader import Loader
-from publish.pointer import PointerStore
-from publish.redis_clients import redis_client
-from publish.wait import Outcome
+from publish.load.loader import Loader
+from publish.operate.wait import Outcome
+from publish.runs.pointer import PointerStore
+from publish.wire.announcement import Announcement
 from tests.publish.promise import World, kept, unchanged
 from tests.publish.pushing import eventually, loading, messages_of, progress, send, wire_of
 from tests.publish.samples import Lists, closed_port

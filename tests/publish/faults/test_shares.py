@@ -10,8 +10,8 @@ import pytest
 
 from conf.contract import arm_of, partition_of
 from conf.share import Share
-from publish.control import Control
-from publish.reader import Reader
+from publish.operate.control import Control
+from publish.read.reader import Reader
 from tests.publish.promise import World, unchanged
 
 if TYPE_CHECKING:

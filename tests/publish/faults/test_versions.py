@@ -4,10 +4,10 @@ import zlib
 
 import pytest
 
-from publish.announcement import Announcement
-from publish.messages import HEAD, Kind
-from publish.redis_store import RedisStore
-from publish.wait import Outcome
+from publish.operate.wait import Outcome
+from publish.store.redis_store import RedisStore
+from publish.wire.announcement import Announcement
+from publish.wire.messages import HEAD, Kind
 from tests.publish.damages import Damage
 from tests.publish.promise import World, kept, unchanged
 from tests.publish.pushing import Wire, eventually, loading, messages_of, send, wire_of

@@ -7,8 +7,8 @@ import redis
 
 from conf.connections import KafkaConnection
 from deploy.redis_server import RedisServer
-from publish.control import Control
-from publish.wait import Outcome
+from publish.operate.control import Control
+from publish.operate.wait import Outcome
 from tests.publish.damages import one_lost
 from tests.publish.promise import World, agree, kept
 from tests.publish.pushing import loading

@@ -1,0 +1,224 @@
+"""The hunt itself: push after push, each with its faults, each judged when it is over."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.crash.book import Book
+from benchmarks.crash.chaos import Chaos
+from benchmarks.crash.judge import Judge, Verdict
+from benchmarks.crash.operator import GRACE, Operator
+from benchmarks.crash.plan import Plan, plan_of
+from benchmarks.crash.pushes import Push
+from benchmarks.crash.readers import Barred, Readers
+from benchmarks.crash.stack import Stack
+from benchmarks.crash.truth import Truth
+from conf.errors import DiscoveryError
+from publish.errors import PublishError, StoreUnreachable
+
+_TICK, _GLANCE_SECONDS, _TELL_SECONDS = 0.02, 0.3, 10.0
+_FIRM_SECONDS = 5.0  # a verdict this old survives the loss of Redis' last second
+_TIDY_PUSHES, _SWEEP_SECONDS = 8, 20.0
+
+
+class HuntFailed(DiscoveryError):
+    """The hunt could not even begin."""
+
+
+@dataclass
+class _Open:
+    """A push that is not settled for good; `verdict` is what it looked like at `at`."""
+
+    push: Push
+    rivals: bool
+    verdict: tuple[Verdict, str] | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Who takes part in a hunt."""
+
+    stack: Stack
+    truth: Truth
+    book: Book
+    readers: Readers
+    barred: Barred
+    judge: Judge
+    operator: Operator
+    chaos: Chaos
+    home: Path
+
+
+class Hunt:
+    """Pushes in a loop; `tell` gets a line now and then."""
+
+    def __init__(self, parts: Parts, tell: Callable[[str], None]) -> None:
+        self._parts, self._book, self._tell = parts, parts.book, tell
+        self._open: list[_Open] = []
+        self._peace = True
+        self._reasons: Counter[str] = Counter()
+        self._told_at = self._swept_at = self._glanced_at = time.monotonic()
+
+    def begin(self, number: int) -> None:
+        """The product's first run, in peace, as a team would make it; raises HuntFailed."""
+        push = self._start(Plan(number), first=True)
+        self._finish([push])
+        self._settle_all()
+        if self._book.counts["served"] != 1:
+            raise HuntFailed(f"the first push did not serve: {push.last_words}; see {push.publisher.log}")
+
+    def hunt(self, first: int, seconds: float) -> int:
+        """Push with faults until the time is up; gives the number of the next push."""
+        self._peace = False
+        number, until = first, time.monotonic() + seconds
+        while time.monotonic() < until:
+            plan = plan_of(self._parts.truth.seed, number)
+            if plan.calm:
+                self._parts.operator.calm()
+            pushes = [self._start(plan)]
+            if plan.together:
+                pushes.append(self._start(plan_of(self._parts.truth.seed, number + 1)))
+            self._parts.chaos.begin(plan, pushes[0])
+            self._finish(pushes)
+            if number % _TIDY_PUSHES == 0:
+                self._try(self._parts.operator.tidy)
+            number += len(pushes)
+        return number
+
+    def end(self, number: int) -> None:
+        """Stop the faults, see every push settled, and make one more that must serve; then nothing may be left over."""
+        self._parts.chaos.stop()
+        self._peace = True
+        self._settle_all()
+        self._parts.operator.calm()
+        push = self._start(Plan(number))
+        self._finish([push])
+        served = self._book.counts["served"]
+        self._settle_all()
+        if self._book.counts["served"] == served:
+            self._book.violation("last push", f"in peace it did not serve: {push.last_words}", push=number)
+        self._rest(GRACE.total_seconds() + 1)
+        if not self._parts.judge.is_kept(self._parts.stack.kafka):
+            self._book.violation("pointer not kept", "Kafka has another pointer than Redis")
+        for _ in range(2):
+            self._try(self._parts.operator.tidy)
+            self._try(self._parts.judge.sweep)
+        self._report()
+
+    def summary(self) -> str:
+        """Why pushes were refused, the most frequent first."""
+        return "\n".join(f"{count:>7} × {reason}" for reason, count in self._reasons.most_common(12))
+
+    def _start(self, plan: Plan, *, first: bool = False) -> Push:
+        parts = self._parts
+        push = Push(plan, parts.truth, parts.stack, self._book, parts.home, first=first)
+        self._book.push = plan.number
+        self._book.note(f"begin {push}")
+        if not plan.may_serve:
+            parts.barred.add(push.run)
+        for other in self._open:
+            other.rivals = True
+        self._open.append(_Open(push, rivals=bool(self._open)))
+        return push
+
+    def _finish(self, pushes: list[Push]) -> None:
+        """Until every publisher is done."""
+        while not all(push.is_sent for push in pushes):
+            for push in pushes:
+                push.tick()
+                if push.plan.events:
+                    push.look(self._parts.judge.registry, self._parts.judge.store)
+                if push.is_late and not push.is_sent:
+                    self._give_up(push)
+            self._round()
+        self._try(self._inspect)
+
+    def _give_up(self, push: Push) -> None:
+        self._book.violation("quiet", f"{push} neither serves nor failed in time; {push.last_words}", push=push.number)
+        push.give_up()
+        self._open = [one for one in self._open if one.push is not push]
+
+    def _settle_all(self) -> None:
+        while self._open:
+            self._round()
+        self._try(self._inspect)
+
+    def _round(self) -> None:
+        """What is due between ticks."""
+        time.sleep(_TICK)
+        self._parts.stack.supervise()
+        self._parts.readers.check_alive()
+        for one in tuple(self._open):
+            if one.push.is_sent:
+                self._try(lambda one=one: self._settle(one))  # type: ignore[misc]
+        if time.monotonic() - self._glanced_at > _GLANCE_SECONDS:
+            self._glanced_at = time.monotonic()
+            self._try(self._parts.judge.glance)
+        if time.monotonic() - self._swept_at > _SWEEP_SECONDS:
+            self._swept_at = time.monotonic()
+            self._try(self._parts.judge.sweep)
+        if time.monotonic() - self._told_at > _TELL_SECONDS:
+            self._report()
+
+    def _settle(self, one: _Open) -> None:
+        """Look how a push ended, once more after a while: Redis may lose its last second, verdicts included."""
+        now = time.monotonic()
+        if one.verdict is None:
+            one.verdict, one.at = self._parts.judge.verdict(one.push), now
+            if one.verdict is None and one.push.is_late:
+                self._give_up(one.push)
+        elif self._peace or now - one.at > _FIRM_SECONDS:
+            if self._book.was("setback", one.at, one.at + _FIRM_SECONDS):
+                one.verdict = None
+                return
+            self._open.remove(one)
+            self._count(one.push, *one.verdict)
+            self._parts.judge.judge(one.push, *one.verdict, rivals=one.rivals)
+
+    def _count(self, push: Push, verdict: Verdict, why: str) -> None:
+        self._book.note(f"push {push.number}: {verdict} {why}")
+        self._book.count("pushes")
+        self._book.count({Verdict.SERVED: "served", Verdict.HELD: "held"}.get(verdict, "refused"))
+        if verdict is not Verdict.SERVED:
+            kind = push.plan.damage if not push.plan.may_serve else "whole"
+            self._reasons[f"{kind}: {verdict}: {_in_short(why)}"] += 1
+        push.forget()
+
+    def _inspect(self) -> None:
+        for _ in range(5):
+            if self._parts.judge.inspect() is not None:
+                return
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._round()
+
+    def _try(self, what: Callable[[], object]) -> None:
+        """Do what needs Redis; without it, the next round will."""
+        try:
+            what()
+        except StoreUnreachable:
+            self._book.count("looks without Redis")
+        except PublishError as error:
+            self._book.note(f"{type(error).__name__}: {error}")
+
+    def _report(self) -> None:
+        self._told_at = time.monotonic()
+        counts, seconds = self._book.counts, time.monotonic() - self._book.began
+        for news in self._book.news():
+            self._tell(news)
+        self._tell(
+            f"{seconds:6.0f} s  pushes {counts['pushes']} (served {counts['served']}, held {counts['held']}, "
+            f"refused {counts['refused']})  kills {counts['kills']}  freezes {counts['freezes']}  "
+            f"restarts {counts['restarts']}  reads {counts['reads']:,} ({counts['reads'] / seconds:,.0f}/s)  "
+            f"violations {counts['violations']}"
+        )
+
+
+def _in_short(why: str) -> str:
+    """A reason without its numbers."""
+    return "".join("#" if char.isdigit() else char for char in why)[:70]

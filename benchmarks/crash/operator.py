@@ -1,0 +1,104 @@
+"""The operator of a hunt: holds, rolls back, changes the share and tidies up, at bad moments."""
+
+import threading
+import time
+from datetime import timedelta
+
+from benchmarks.crash.book import Book
+from benchmarks.crash.plan import SHARES, Action
+from benchmarks.crash.push import PRODUCT
+from conf.connections import KafkaConnection
+from conf.share import Share
+from publish.clock import utc_now
+from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.redis_clients import StoreClient
+from publish.errors import PointerMoved, PublishError, RunHeld, RunRefused, StoreUnreachable
+from publish.operate.control import Control
+from publish.runs.housekeeping import Housekeeping
+from publish.runs.registry import Run, RunState
+from publish.store.redis_store import RedisStore
+
+GRACE = timedelta(seconds=6)
+"""Readers of a hunt keep a pointer for two seconds, like all others; an hour of runs would fill the machine."""
+_LATE_SECONDS = 60.0  # an order that got no answer may still be carried out by a Redis that was frozen
+
+
+class Operator:
+    """One person at a time; every order may fail for want of Redis, and is told in the book."""
+
+    def __init__(self, client: StoreClient, kafka: KafkaConnection, book: Book) -> None:
+        self.control = Control.connect(client, PRODUCT, log=KafkaPointerLog(kafka))
+        registry, pointers = self.control.registry, self.control.pointers
+        self._housekeeping = Housekeeping(registry, pointers, RedisStore(client), grace=GRACE)
+        self._book = book
+        self._lock = threading.Lock()
+
+    def order(self, action: Action, draw: float) -> None:
+        """Give one order of a plan."""
+        with self._lock:
+            started = time.monotonic()
+            try:
+                said = self._do(action, draw)
+            except (RunRefused, RunHeld, PointerMoved) as refused:
+                said = f"refused: {refused}"
+            except StoreUnreachable as away:
+                said = f"no answer: {away}"
+            self._book.count(f"operator {action}")
+            self._book.note(f"operator {action}: {said} ({time.monotonic() - started:.1f} s)")
+
+    def calm(self) -> None:
+        """Lift the hold, promote the newest run that was held, give the full share again."""
+        with self._lock:
+            try:
+                pointer = self.control.pointers.read()
+                if pointer.cap_bp != 10_000:
+                    self.control.share(Share(10_000))
+                if pointer.hold is None:
+                    return
+                self.control.unhold()
+                held = [report.run.name for report in self.control.status().waiting]
+                self._book.note(f"operator unhold; waiting: {', '.join(held) or 'nobody'}")
+                if held:
+                    self.control.promote(held[-1])
+            except PublishError as error:
+                self._book.note(f"operator calm: {type(error).__name__}: {error}")
+
+    def _do(self, action: Action, draw: float) -> str:
+        match action:
+            case "rollback":
+                return self._roll_back()
+            case "hold":
+                return f"revision {self.control.hold('the hunter says so').rev}"
+            case "share":
+                share = Share(SHARES[int(draw * len(SHARES))])
+                return f"{share} asked, {self.control.share(share).served} served"
+            case "tidy":
+                return f"cleared {', '.join(self.tidy()) or 'nothing'}"
+            case _:
+                raise ValueError(action)
+
+    def _roll_back(self) -> str:
+        with self._book.window("setback") as window:
+            try:
+                pointer = self.control.rollback(reason="the hunter says so")
+            except StoreUnreachable:
+                window.tail = _LATE_SECONDS
+                raise
+        if pointer.hold is None:
+            self._book.violation("rollback", f"revision {pointer.rev} has no hold after a rollback")
+        return f"{pointer.treatment} serves, revision {pointer.rev}"
+
+    def tidy(self) -> tuple[str, ...]:
+        """Clear what nothing needs; gives the runs that were cleared."""
+        cleared = list(self._housekeeping.retire_unneeded())
+        for run in self.control.registry.list_runs():
+            if _is_left_over(run):
+                self._housekeeping.clear(run.name)
+                cleared.append(run.name)
+        return tuple(cleared)
+
+
+def _is_left_over(run: Run) -> bool:
+    """Rolled back, and looked into."""
+    rolled_back = run.state is RunState.ROLLED_BACK and run.status.cleared is None
+    return rolled_back and utc_now() - run.status.since > 2 * GRACE

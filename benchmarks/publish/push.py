@@ -1,0 +1,222 @@
+"""Our side of the publish benchmark: pushes of one snapshot, timed from outside, on servers of their own."""
+
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import psutil
+import redis
+from confluent_kafka.admin import AdminClient
+
+from benchmarks.lookup import microseconds
+from benchmarks.publish.world import Snapshot, announcement_of
+from benchmarks.publish.yardsticks import YardstickFailed
+from conf.connections import KafkaConnection
+from conf.contract import UserId
+from deploy.chain import Product, running_loader
+from deploy.kafka_broker import KafkaBroker
+from deploy.redis_server import RedisServer
+from deploy.service import shell_variables
+from publish.connect.clients import group_size
+from publish.connect.topic import ensure_topics
+from publish.operate.control import Control
+from publish.read.reader import Reader
+from publish.runs.registry import Registry, RunState
+from publish.send.producer import send_begin, send_end, send_partition
+from publish.send.snapshot import measure_partition
+from publish.wire.announcement import Announcement, Slice
+from publish.wire.keys import Layout
+
+_LOOK_SECONDS = 0.02
+_DEADLINE_SECONDS = 900
+_READS_PER_SECOND = 500
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The broker, the Redis and the folder of a benchmark."""
+
+    home: Path
+    broker: KafkaBroker
+    store: RedisServer
+    config: Path
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """The way to the broker."""
+        return KafkaConnection(servers=self.broker.bootstrap)
+
+    def delete(self, topic: str) -> None:
+        """Deletes a topic, to have the disk back."""
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+        admin.delete_topics([topic])[topic].result()
+
+    def client(self) -> redis.Redis:
+        """A client of the Redis."""
+        return redis.Redis.from_url(self.store.url, socket_timeout=60)
+
+
+@dataclass
+class Load:
+    """One load, from the first BEGIN that the loader took to the promotion."""
+
+    seconds: float
+    loader_cpu: float
+    redis_cpu: float
+
+
+@dataclass
+class Push:
+    """A product with an empty Redis and topics of its own, for one round."""
+
+    servers: Servers
+    snapshot: Snapshot
+    product: str
+    slices: tuple[Slice, ...]
+    client: redis.Redis = field(init=False)
+    layout: Layout = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client, self.layout = self.servers.client(), self.snapshot.layout(self.product)
+        self.client.flushall()
+        ensure_topics(self.servers.kafka, self.layout, self.snapshot.settings)
+        self._epochs = count(1)
+
+    def announce(self) -> Announcement:
+        """The next run, which the loader will accept."""
+        registry = Registry(self.client, self.product)
+        epoch = registry.next_epoch()
+        run = announcement_of(self.snapshot, self.layout, self.slices, f"run-{epoch}", epoch)
+        registry.announce(run)
+        return run
+
+    def send(self, run: Announcement) -> float:
+        """Sends it as the job does, in this process; seconds until all is acknowledged."""
+        kafka, seconds = self.servers.kafka, self.snapshot.settings.delivery_timeout_seconds
+        start = time.perf_counter()
+        send_begin(run, kafka, delivery_timeout=seconds)
+        sent = [
+            send_partition([batch], run, partition, kafka, delivery_timeout=seconds)
+            for partition, batch in enumerate(self.snapshot.batches)
+        ]
+        send_end(run, sent, kafka, delivery_timeout=seconds)
+        return time.perf_counter() - start
+
+    @contextmanager
+    def loader(self) -> Iterator[int]:
+        """A loader of the product in a process of its own; gives its pid."""
+        overlay = self.servers.home / f"{self.product}.yml"
+        overlay.write_text(f"product: {self.product}\n")
+        addresses = {**self.servers.broker.environment, **self.servers.store.environment}
+        variables = {**os.environ, **shell_variables(self.servers.home, addresses, self.servers.config)}
+        product = Product(self.servers.config, (overlay,))
+        with running_loader(product, variables, self.servers.home / f"{self.product}.log") as pid:
+            yield pid
+
+    def load(self, run: Announcement) -> Load:
+        """Starts a loader and waits until it has promoted a run that is all in the topic."""
+        with self.loader() as pid:
+            self.wait_for(lambda: Registry(self.client, self.product).get(run.run).state is not RunState.ANNOUNCED)
+            start, loader, store = time.perf_counter(), cpu_seconds(pid), cpu_seconds(self.servers.store.pid)
+            self.wait_until_served(run)
+            return Load(
+                time.perf_counter() - start, cpu_seconds(pid) - loader, cpu_seconds(self.servers.store.pid) - store
+            )
+
+    def verify(self, run: Announcement) -> float:
+        """Seconds to read the whole run back and digest it."""
+        start = time.perf_counter()
+        if wrong := Control.connect(self.client, self.product).verify(run.run):
+            raise YardstickFailed(f"{run.run} does not verify: {wrong}")
+        return time.perf_counter() - start
+
+    def wait_until_assigned(self) -> None:
+        """Returns when a loader has joined the product's group."""
+        self.wait_for(lambda: group_size(self.servers.kafka, self.layout.loader_group) > 0)
+
+    def wait_until_served(self, run: Announcement) -> None:
+        """Returns when the pointer names the run."""
+        name = run.run.encode()
+        self.wait_for(lambda: name in (self.client.get(self.layout.pointer) or b""))
+
+    def wait_for(self, truth: Callable[[], bool]) -> None:
+        """Returns when something is true; raises YardstickFailed after a quarter of an hour."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while not truth():
+            if time.monotonic() > deadline:
+                states = {run.name: run.state for run in Registry(self.client, self.product).list_runs()}
+                raise YardstickFailed(f"{self.product}: not served in {_DEADLINE_SECONDS} s: {states}")
+            time.sleep(_LOOK_SECONDS)
+
+    def close(self) -> None:
+        """Deletes the product's records."""
+        self.servers.delete(self.layout.topic)
+        self.client.close()
+
+
+class PacedReader:
+    """A reader that asks for a list so many times a second on a thread, as long as the block runs."""
+
+    def __init__(self, push: Push) -> None:
+        self._push = push
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read)
+        self._times: list[float] = []
+        users = push.snapshot.batches[0].column("user_id").to_numpy()
+        self._users: list[UserId] = np.random.default_rng(1).choice(users, 10_000).tolist()
+
+    @property
+    def p99(self) -> float:
+        """µs of the look-ups so far."""
+        return float(np.percentile(self._times, 99))
+
+    def __enter__(self) -> "PacedReader":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _read(self) -> None:
+        with self._push.servers.client() as client:
+            reader = Reader(client, self._push.product)
+            while not self._stop.is_set():
+                for user in self._users:
+                    self._times.extend(microseconds(reader.lookup, [user]).tolist())
+                    if self._stop.wait(1 / _READS_PER_SECOND):
+                        return
+
+
+def measure_slices(snapshot: Snapshot) -> tuple[tuple[Slice, ...], float]:
+    """What the partitions hold, and the seconds that it took to find out: the pass before the announcement."""
+    layout, start = snapshot.layout("benchmark"), time.perf_counter()
+    slices = tuple(measure_partition([batch], place, layout, "int64") for place, batch in enumerate(snapshot.batches))
+    return slices, time.perf_counter() - start
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU that a process has used."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def used_memory(client: redis.Redis) -> int:
+    """Bytes of data in Redis, once buffers have settled: the least of a few looks."""
+    looks = []
+    for _ in range(5):
+        looks.append(int(client.info("memory")["used_memory"]))
+        time.sleep(0.2)
+    return min(looks)
+
+
+def median(values: list[float]) -> float:
+    """The median, as float."""
+    return float(statistics.median(values))

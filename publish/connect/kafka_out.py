@@ -1,0 +1,92 @@
+"""Messages beside the lists, each delivered for sure before the call returns: dead letters and pointers."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from conf.connections import KafkaConnection
+from publish.connect.clients import kafka_settings
+from publish.errors import DeliveryError
+
+MAX_MESSAGE_BYTES = 8 * 2**20
+
+
+class Outgoing(NamedTuple):
+    """One message to send."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    partition: int = -1
+    """Where to; −1: the key decides."""
+
+
+class ConfirmedSender:
+    """Sends to one broker, idempotently, and answers for each message; close it when done."""
+
+    def __init__(self, kafka: KafkaConnection, client_id: str, *, timeout: float = 30.0) -> None:
+        self._timeout = timeout
+        self._producer = Producer(
+            {
+                **kafka_settings(kafka, client_id),
+                "acks": "all",
+                "enable.idempotence": True,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "delivery.timeout.ms": int(timeout * 1000),
+            }
+        )
+
+    def send(self, topic: str, messages: Iterable[Outgoing]) -> tuple[Outgoing, ...]:
+        """Return when each message is acknowledged; gives back those too large for the topic; raises DeliveryError."""
+        faults: list[KafkaError] = []
+        oversize: list[Outgoing] = []
+        for message in messages:
+            self._produce(topic, message, faults, oversize)
+        left = self._producer.flush(self._timeout + 5)
+        if faults or left:
+            why = faults[0].name() if faults else f"{left} unanswered"
+            raise DeliveryError(f"{topic}: the broker did not acknowledge every message ({why}); is it up?")
+        return tuple(oversize)
+
+    def close(self) -> None:
+        """Give up what is still on its way."""
+        self._producer.purge()
+        self._producer.flush(1)
+
+    def _produce(self, topic: str, message: Outgoing, faults: list[KafkaError], oversize: list[Outgoing]) -> None:
+        def answered(error: KafkaError | None) -> None:
+            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                oversize.append(message)
+            elif error is not None:
+                faults.append(error)
+
+        try:
+            self._producer.produce(
+                topic,
+                key=message.key,
+                value=message.value,
+                headers=list(message.headers),
+                partition=message.partition,
+                on_delivery=lambda error, _: answered(error),
+            )
+        except KafkaException as error:
+            answered(error.args[0])
+        except BufferError:
+            self._producer.flush(self._timeout)
+            self._produce(topic, message, faults, oversize)
+
+
+class KafkaPointerLog:
+    """Every pointer, in the compacted topic `<product>.pointer.v1` (publish.runs.pointer.PointerLog)."""
+
+    def __init__(self, kafka: KafkaConnection) -> None:
+        self._kafka = kafka
+
+    def append(self, product: str, topic: str, pointer: bytes) -> None:
+        """Return when the broker has it; raises DeliveryError."""
+        sender = ConfirmedSender(self._kafka, f"discovery-pointer-{product}", timeout=10)
+        try:
+            sender.send(topic, [Outgoing(product.encode(), pointer)])
+        finally:
+            sender.close()

@@ -1,0 +1,149 @@
+"""Whether Redis would let a user do the work of a role: asked before the work, changing nothing.
+
+Every command is queued in a transaction that is then discarded. Redis judges rights when a command is queued (Redis
+documentation, "Transactions"), so each missing one is known without anything having run, on every version. What a
+server answers beside that (moved slot, read-only replica, out of memory) says nothing about rights.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import redis
+
+from publish.connect.redis_clients import StoreClient
+from publish.connect.redis_masters import masters_of
+from publish.connect.store_scripts import store_faults
+from publish.errors import StoreUnreachable
+from publish.wire.keys import Layout, ProductKeys, hash_tags, synced_key
+
+Call = tuple[str | int, ...]
+"""A command with arguments of the right number."""
+
+
+class Role(StrEnum):
+    """Who works with a product's keys; `deploy/redis.acl` has a user for each."""
+
+    PUBLISHER = "publisher"
+    """The job: announces runs, and waits until they serve."""
+    LOADER = "loader"
+    OPERATOR = "operator"
+    READER = "reader"
+
+
+def check_rights(client: StoreClient, role: Role, keys: ProductKeys) -> None:
+    """Return when the user may run each command of its role on the product's keys; raises StoreUnreachable."""
+    with store_faults():
+        for master in masters_of(client):  # each has users of its own
+            if denied := _denied(master.client, calls_of(role, keys)):
+                told = ", ".join(sorted({" ".join(map(str, call[:2])) for call in denied}))
+                where = f"Redis at {master.address}" if master.address else "Redis"
+                raise StoreUnreachable(
+                    f"{where} does not allow this user what the {role} of {keys.product} must do: "
+                    f"{told}; give it the line of its role in deploy/redis.acl (docs/security.md)"
+                )
+
+
+def calls_of(role: Role, keys: ProductKeys) -> Sequence[Call]:
+    """One call for each right of a role; the values are never stored."""
+    place = Layout(keys.product, 1, 1, hash_tags(keys.product, 1))
+    position, lists = place.position(0), place.bucket("run", 0, 0)
+    seen, state, erased, erased_in = (
+        place.seen("run", 0),
+        place.state("run", 0),
+        place.erased(0),
+        place.erased_in("run", 0),
+    )
+    runs, pointer = keys.runs, keys.pointer
+    scripts: tuple[Call, ...] = (("EVALSHA", "0" * 40, 1, runs), ("SCRIPT", "LOAD", "return 1"))
+    look: tuple[Call, ...] = (
+        *scripts,
+        ("INFO", "memory"),
+        ("GET", pointer),
+        ("EXISTS", keys.epoch),
+        ("HGET", runs, "run"),
+        ("HMGET", runs, "run"),
+        ("HGETALL", runs),
+        ("HSET", runs, "run", "value"),
+        ("HDEL", runs, "-"),
+        ("HMGET", state, "state"),
+        ("INCRBY", synced_key(keys.product), 1),
+        ("WAIT", 0, 1),
+    )
+    decide: tuple[Call, ...] = (
+        ("SET", pointer, "value"),
+        ("DEL", keys.restoring),
+        ("HSET", state, "state", "value"),
+        ("HDEL", state, "-"),
+        ("GET", seen),
+        ("HGETALL", lists),
+        ("HGETALL", erased_in),
+        ("UNLINK", lists),
+        ("HGET", position, "dead"),
+        ("SADD", erased, "user"),
+        ("HSET", erased_in, "user", "value"),
+        ("HDEL", lists, "user"),
+        ("INCRBY", synced_key(place.tags[0]), 1),
+    )
+    match role:
+        case Role.READER:
+            return ("GET", pointer), ("HGET", runs, "run"), ("HGET", lists, "user")
+        case Role.PUBLISHER:
+            return (
+                *look,
+                ("EVAL", "return 1", 1, keys.lease),
+                ("INCRBY", keys.epoch, 1),
+                ("INCRBY", keys.lease_token, 1),
+                ("GET", keys.lease),
+                ("SET", keys.lease, "value"),
+                ("PTTL", keys.lease),
+                ("PEXPIRE", keys.lease, 1),
+                ("DEL", keys.lease),
+            )
+        case Role.LOADER:
+            return (
+                *look,
+                *decide,
+                ("HMGET", position, "offset"),
+                ("HSET", position, "offset", "value"),
+                ("HINCRBY", position, "dead", 1),
+                ("SETBIT", seen, 0, 1),
+                ("GETRANGE", seen, 0, 1),
+                ("SETRANGE", seen, 0, "value"),
+                ("SMISMEMBER", erased, "user"),
+                ("HSETNX", lists, "user", "value"),
+                ("HGET", lists, "user"),
+            )
+        case Role.OPERATOR:
+            return (
+                *look,
+                *decide,
+                ("SET", keys.restoring, "value"),
+                ("SET", keys.epoch, "value"),
+                ("SET", keys.lease_token, "value"),
+                ("DEL", pointer),
+            )
+
+
+def _denied(node: redis.Redis, calls: Sequence[Call]) -> list[Call]:
+    connection: Any = node.connection_pool.get_connection()
+    try:
+        # PING first: a server that runs it instead of queueing it would run what follows, too.
+        for call, answer in ((("MULTI",), b"OK"), (("PING",), b"QUEUED")):
+            if (said := _ask(connection, call)) != answer:
+                if isinstance(said, redis.exceptions.NoPermissionError):
+                    return [call]
+                raise redis.ResponseError(f"NOTRANSACTIONS {call[0]}") from None
+        return [call for call in calls if isinstance(_ask(connection, call), redis.exceptions.NoPermissionError)]
+    finally:
+        connection.disconnect()  # and with it the transaction
+        node.connection_pool.release(connection)
+
+
+def _ask(connection: Any, call: Call) -> Any:
+    """The server's reply, or its error; any other fault is raised."""
+    connection.send_command(*call, check_health=False)  # which would reconnect, and leave the transaction
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error

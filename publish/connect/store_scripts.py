@@ -1,0 +1,46 @@
+"""The Lua scripts of this package, and the one edge at which faults of Redis become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+import redis
+
+from publish.connect.redis_clients import STORE_FAULTS, explain
+from publish.errors import StoreUnreachable
+
+_FAULTS_IN_SCRIPTS = {
+    "OOM": redis.exceptions.OutOfMemoryError,
+    "READONLY": redis.exceptions.ReadOnlyError,
+    "NOPERM": redis.exceptions.NoPermissionError,
+}
+
+
+def text_of(*names: str) -> str:
+    """The source of a script: the files `lua/<name>.lua` joined."""
+    return "\n".join((files("publish.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8") for name in names)
+
+
+def as_bytes(reply: bytes | str) -> bytes:
+    """A reply as it came; raises TypeError for a client that decodes replies, which would break payloads."""
+    if isinstance(reply, bytes):
+        return reply
+    raise TypeError("this client decodes replies; make it with publish.connect.redis_clients.redis_client")
+
+
+@contextmanager
+def store_faults() -> Iterator[None]:
+    """Turns every fault of Redis into StoreUnreachable: none of them says anything about the data."""
+    try:
+        yield
+    except STORE_FAULTS as error:
+        raise StoreUnreachable(f"Redis {explain(_inner(error))}") from None
+
+
+def _inner(error: Exception) -> Exception:
+    """What Redis 6 wraps when a command fails within a script ("Error running script …: -OOM …")."""
+    text = str(error)
+    for code, kind in _FAULTS_IN_SCRIPTS.items():
+        if type(error) is redis.ResponseError and f"-{code} " in text:
+            return kind(text)
+    return error

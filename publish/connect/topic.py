@@ -1,0 +1,120 @@
+"""The topics of a product: made as they must be, or refused as they are."""
+
+import time
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from conf.connections import KafkaConnection
+from conf.settings import PublishSettings
+from publish.connect.clients import admin_client, broker_unreachable
+from publish.errors import BrokerUnreachable, TopicMismatch
+from publish.wire.keys import ProductKeys
+
+
+class _Topic(NamedTuple):
+    name: str
+    partitions: int
+    replication: int
+    config: dict[str, str]
+
+
+def ensure_topics(
+    kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
+) -> None:
+    """Make the product's topics where they are missing; raises TopicMismatch, BrokerUnreachable (after `timeout` s)."""
+    deadline = time.monotonic() + timeout
+    admin = admin_client(kafka)
+    try:
+        for wanted in _topics(keys, settings):
+            _ensure(admin, wanted, deadline)
+    except KafkaException as error:
+        raise broker_unreachable(kafka, error) from None
+    except TimeoutError as error:
+        raise BrokerUnreachable(
+            f"Kafka at {kafka.address}: {error} within {timeout:g} s; look into the broker's log, then try again"
+        ) from None
+
+
+def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
+    kept = {"cleanup.policy": "delete", "retention.ms": str(settings.retention_hours * 3_600_000)}
+    compacted = {"cleanup.policy": "compact"}
+    return (
+        _Topic(keys.topic, settings.partitions, settings.replication, kept),
+        _Topic(keys.dead_letter_topic, 1, settings.replication, kept),
+        _Topic(keys.pointer_topic, 1, settings.replication, compacted),
+        _Topic(keys.runs_topic, 1, settings.replication, compacted),
+        _Topic(keys.erasures_topic, 1, settings.replication, compacted),
+    )
+
+
+def _ensure(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
+    found = _partitions(admin, wanted.name, deadline)
+    if found is None:
+        _create(admin, wanted, deadline)
+        found = _wait_until_ready(admin, wanted, deadline)
+    if found != wanted.partitions:
+        raise TopicMismatch(
+            f"topic {wanted.name} has {found} partitions, the settings say {wanted.partitions}: "
+            f"users would be sent elsewhere than before; set publish.partitions to {found}, or name the product anew"
+        )
+    _check_policy(admin, wanted, deadline)
+
+
+def _partitions(admin: AdminClient, topic: str, deadline: float) -> int | None:
+    # None: no such topic. Topics are listed all, because asking for one by name may create it.
+    found = admin.list_topics(timeout=_left(deadline, "no list of topics")).topics.get(topic)
+    return None if found is None else len(found.partitions)
+
+
+def _create(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
+    left = _left(deadline, f"topic {wanted.name} was not made")
+    new = NewTopic(wanted.name, wanted.partitions, wanted.replication, config=wanted.config)
+    futures = admin.create_topics([new], operation_timeout=left, request_timeout=left)
+    try:
+        futures[wanted.name].result(timeout=left + 1)
+    except KafkaException as error:
+        code = error.args[0].code()
+        if code == KafkaError.TOPIC_ALREADY_EXISTS:  # another publisher was faster; what it made is checked
+            return
+        if code == KafkaError.INVALID_REPLICATION_FACTOR:
+            raise TopicMismatch(
+                f"topic {wanted.name}: the cluster has fewer than {wanted.replication} brokers; "
+                "lower publish.replication, or add brokers"
+            ) from None
+        raise
+
+
+def _wait_until_ready(admin: AdminClient, wanted: _Topic, deadline: float) -> int:
+    # A new topic is not known to every broker at once, and its partitions have no leader at first.
+    while True:
+        left = _left(deadline, f"topic {wanted.name} got no leaders")
+        found = admin.list_topics(timeout=left).topics.get(wanted.name)
+        if found is not None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
+            return len(found.partitions)
+        time.sleep(0.1)
+
+
+def _check_policy(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
+    left = _left(deadline, f"no settings of topic {wanted.name}")
+    resource = ConfigResource(ResourceType.TOPIC, wanted.name)
+    entries: Any = admin.describe_configs([resource], request_timeout=left)[resource].result(timeout=left + 1)
+    found, needed = entries["cleanup.policy"].value, wanted.config["cleanup.policy"]
+    if found != needed:
+        raise TopicMismatch(
+            f"topic {wanted.name} has cleanup.policy={found}: records that a run needs would vanish; "
+            f"set it to {needed} with Kafka's own tools"
+        )
+
+
+def _left(deadline: float, what: str) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError(what)
+    return left

@@ -1,0 +1,40 @@
+"""Which topic it is that has this name now: a deleted and recreated one has another id."""
+
+import time
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+
+from conf.connections import KafkaConnection
+from publish.connect.clients import admin_client, broker_unreachable
+from publish.errors import BrokerUnreachable
+
+
+class TopicIdentity(NamedTuple):
+    """A topic as the broker knows it; `seen_at` is monotonic time."""
+
+    id: str
+    partitions: int
+    seen_at: float
+
+
+class TopicInspector:
+    """Asks one broker about one topic."""
+
+    def __init__(self, kafka: KafkaConnection, topic: str) -> None:
+        self._kafka = kafka
+        self._topic = topic
+        self._admin = admin_client(kafka)
+
+    def identify(self, *, timeout: float = 10.0) -> TopicIdentity:
+        """The topic that has the name now; raises BrokerUnreachable, also when there is none."""
+        try:
+            answer = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=timeout)
+            found = answer[self._topic].result(timeout)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise BrokerUnreachable(f"Kafka has no topic {self._topic} yet; the first push makes it") from None
+            raise broker_unreachable(self._kafka, error) from None
+        except TimeoutError:
+            raise BrokerUnreachable(f"Kafka did not describe {self._topic} within {timeout:g} s; is it up?") from None
+        return TopicIdentity(str(found.topic_id), len(found.partitions), time.monotonic())

@@ -1,0 +1,128 @@
+"""A small topic, read from its beginning to the end that it has now: runs, pointers and erasures, after a loss."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+
+from conf.connections import KafkaConnection
+from publish.connect.clients import admin_client, broker_unreachable, kafka_settings
+from publish.errors import BrokerUnreachable
+
+_AT_ONCE = 1_000
+_POLL_SECONDS = 0.5
+
+
+class TopicRecord(NamedTuple):
+    """One record as it lies on the topic; `value` None is a tombstone."""
+
+    partition: int
+    offset: int
+    at: datetime | None
+    """The broker's or the producer's time, as the topic is set up; None where it keeps none."""
+    key: bytes | None
+    value: bytes | None
+
+
+def read_topic(kafka: KafkaConnection, topic: str, *, timeout: float = 30.0) -> tuple[TopicRecord, ...]:
+    """What the topic holds at this moment, by partition and offset; nothing where there is no such topic.
+
+    Raises BrokerUnreachable when a broker refuses, or has not given all of it within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    try:
+        with closing(Consumer(_settings(kafka))) as consumer:
+            ends = {
+                partition: end
+                for partition in range(_partitions(kafka, topic, timeout))
+                for begin, end in [consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout)]
+                if end > begin
+            }
+            records = _read(consumer, topic, ends, deadline)
+    except KafkaException as error:
+        raise broker_unreachable(kafka, error) from None
+    except TimeoutError:
+        raise BrokerUnreachable(
+            f"Kafka at {kafka.address} did not give all of topic {topic} within {timeout:g} s; "
+            "look into the broker's log, then try again"
+        ) from None
+    return tuple(sorted(records, key=lambda record: (record.partition, record.offset)))
+
+
+def latest(records: Iterable[TopicRecord]) -> dict[bytes, TopicRecord]:
+    """What a compacted topic says: the last record of each key, none for a key whose last one is a tombstone."""
+    found = {record.key: record for record in records}
+    return {key: record for key, record in found.items() if key is not None and record.value is not None}
+
+
+def _partitions(kafka: KafkaConnection, topic: str, timeout: float) -> int:
+    # Described by name and not looked for in a list: a list leaves out what this user may not see.
+    admin = admin_client(kafka)  # kept, or it would not answer
+    try:
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)[topic]
+        return len(described.result(timeout + 1).partitions)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return 0
+        raise
+
+
+def _read(consumer: Consumer, topic: str, ends: dict[int, int], deadline: float) -> list[TopicRecord]:
+    records: list[TopicRecord] = []
+    left = dict(ends)
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in ends])
+    while left:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        for message in consumer.consume(_AT_ONCE, timeout=_POLL_SECONDS):
+            _take(message, left, records)
+    return records
+
+
+def _take(message: Message, left: dict[int, int], records: list[TopicRecord]) -> None:
+    partition, offset = message.partition(), message.offset()
+    if (error := message.error()) is not None:
+        # The end is asked for, because compaction and aborted transactions leave no record at the last offsets.
+        if error.code() == KafkaError._PARTITION_EOF and partition is not None:
+            left.pop(partition, None)
+        elif not (error.retriable() or error.code() in _WAITED_OUT):
+            raise KafkaException(error)
+        return
+    if partition is None or offset is None or partition not in left:
+        return  # beyond the end that the topic had
+    records.append(TopicRecord(partition, offset, _time(message.timestamp()), message.key(), message.value()))
+    if offset + 1 >= left[partition]:
+        del left[partition]
+
+
+_WAITED_OUT = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
+"""What librdkafka reports while it tries again by itself."""
+
+
+def _time(stamp: Sequence[int]) -> datetime | None:
+    kind, milliseconds = stamp
+    return None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _settings(kafka: KafkaConnection) -> dict[str, object]:
+    return {
+        **kafka_settings(kafka, "discovery-topic-reader"),
+        "group.id": "discovery-topic-reader",  # never joined: partitions are assigned, and no offset is committed
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "allow.auto.create.topics": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+    }

@@ -1,0 +1,32 @@
+"""Where the partitions of a topic begin and end now."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # re-exported without saying so
+
+from conf.connections import KafkaConnection
+from publish.connect.clients import admin_client
+
+
+class Watermarks(NamedTuple):
+    """The first offset that is kept, and the one that the next record will get."""
+
+    low: int
+    high: int
+
+
+def watermarks(
+    kafka: KafkaConnection, topic: str, partitions: Iterable[int], *, timeout: float = 10.0
+) -> dict[int, Watermarks]:
+    """The watermarks of these partitions, `timeout` seconds a reply; raises KafkaException."""
+    admin, places = admin_client(kafka), [TopicPartition(topic, partition) for partition in partitions]
+
+    def offsets(spec: OffsetSpec) -> dict[int, int]:
+        asked = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout)
+        return {place.partition: int(future.result(timeout + 1).offset) for place, future in asked.items()}
+
+    low = offsets(OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+    high = offsets(OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    return {partition: Watermarks(low[partition], high[partition]) for partition in low}

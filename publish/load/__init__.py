@@ -1,0 +1,1 @@
+"""Kafka → Redis: the loader service."""

@@ -1,0 +1,142 @@
+"""What records of the topic turn out to be, judged by themselves and against what was announced.
+
+Lists are judged by the thousand, in columns; what is not plainly a list is looked at one by one, for its reason.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import Message
+
+from publish.errors import MalformedMessage, UnknownMessage
+from publish.runs.registry import Run
+from publish.store.batches import Batch, Ints
+from publish.wire.keys import Layout
+from publish.wire.messages import (
+    ENVELOPE_BYTES,
+    HEAD,
+    MARK_KEY,
+    Begin,
+    Codec,
+    End,
+    Envelope,
+    Kind,
+    begin_of,
+    end_of,
+    unpack,
+)
+
+_HEADS = np.dtype([("kind", "u1"), ("codec", "u1"), ("epoch", ">u8"), ("seq", ">u4"), ("crc", ">u4")])
+_NOTHING = bytes(ENVELOPE_BYTES)  # in place of a value that has no envelope; of no kind
+
+
+class Arrival(NamedTuple):
+    """A record as it arrived: readable (`envelope`), or not (`fault`; `epoch` where it can be told)."""
+
+    message: Message
+    envelope: Envelope | None
+    fault: str = ""
+    epoch: int | None = None
+    too_new: bool = False
+
+
+class Stretch(NamedTuple):
+    """Consecutive lists of one run, intact and in the right partition; the i-th of each column are one record."""
+
+    epoch: int
+    messages: Sequence[Message]
+    seqs: Ints
+    crcs: Ints
+    """CRC32 of the keys."""
+    users: list[bytes]
+    payloads: list[bytes]
+
+    def batch(self, layout: Layout) -> Batch:
+        """These lists on their way into the buckets of their run (as Layout.place_of_key)."""
+        return Batch(self.seqs, self.crcs // layout.partitions % layout.buckets, self.users, self.payloads)
+
+
+def read_messages(messages: Sequence[Message], partition: int, partitions: int) -> Iterator[Stretch | list[Arrival]]:
+    """Consecutive messages of a partition, of so many, in pieces: lists by the run, and whatever is no intact list."""
+    keys, values = _filled(map(Message.key, messages), b""), _filled(map(Message.value, messages), _NOTHING)
+    if min(map(len, values)) < ENVELOPE_BYTES:
+        values = [value if len(value) >= ENVELOPE_BYTES else _NOTHING for value in values]
+    payloads = [value[ENVELOPE_BYTES:] for value in values]
+    heads = np.frombuffer(b"".join([value[:ENVELOPE_BYTES] for value in values]), _HEADS)
+    crcs = np.fromiter(map(zlib.crc32, keys), np.int64, len(keys))
+    starts = [value[: HEAD.size] for value in values]
+    sums = map(zlib.crc32, payloads, map(zlib.crc32, keys, map(zlib.crc32, starts)))
+    intact = heads["crc"] == np.fromiter(sums, np.uint32, len(keys))
+    lists = (heads["kind"] == Kind.DATA) & (heads["codec"] == Codec.LIST) & np.array([key != MARK_KEY for key in keys])
+    plain = intact & lists & (crcs % partitions == partition)
+    for piece in _pieces(plain, heads["epoch"]):
+        if plain[piece.start]:
+            seqs = heads["seq"][piece].astype(np.int64)
+            epoch = int(heads["epoch"][piece.start])
+            yield Stretch(epoch, messages[piece], seqs, crcs[piece], keys[piece], payloads[piece])
+        else:
+            yield [read_arrival(message, partition, partitions) for message in messages[piece]]
+
+
+def _filled(parts: Iterable[str | bytes | None], nothing: bytes) -> list[bytes]:
+    """Keys or values as bytes, null ones as `nothing`."""
+    found: list[Any] = list(parts)
+    if set(map(type, found)) != {bytes}:  # hardly ever
+        found = [nothing if part is None else raw_bytes(part) for part in found]
+    return found
+
+
+def _pieces(plain: npt.NDArray[Any], epochs: npt.NDArray[Any]) -> Iterator[slice]:
+    """Where neither changes."""
+    changes = (plain[1:] != plain[:-1]) | (plain[1:] & (epochs[1:] != epochs[:-1]))
+    edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(plain)]
+    return map(slice, edges[:-1], edges[1:])
+
+
+def read_arrival(message: Message, partition: int, partitions: int) -> Arrival:
+    """The record of a message in this partition of so many."""
+    key, value = raw_bytes(message.key()), raw_bytes(message.value())
+    try:
+        envelope = unpack(key, value)
+    except UnknownMessage as error:
+        epoch = HEAD.unpack_from(value)[2] if value is not None else None
+        return Arrival(message, None, error.reason, epoch, too_new=True)
+    except MalformedMessage as error:
+        return Arrival(message, None, error.reason)
+    if envelope.kind is Kind.DATA and key is not None:
+        home = zlib.crc32(key) % partitions
+        if home != partition:
+            return Arrival(message, None, f"belongs to partition {home}", envelope.epoch)
+    return Arrival(message, envelope)
+
+
+def sort_of(arrival: Arrival) -> Kind | None:
+    """Kind of a record; None of an unreadable one."""
+    return None if arrival.envelope is None else arrival.envelope.kind
+
+
+def envelope_of(arrival: Arrival) -> Envelope:
+    """The envelope of a readable record; raises MalformedMessage."""
+    if arrival.envelope is None:
+        raise MalformedMessage(arrival.fault)
+    return arrival.envelope
+
+
+def genuine_mark(envelope: Envelope, run: Run, partition: int) -> Begin | End:
+    """The payload of a BEGIN or END that agrees with what was announced; raises MalformedMessage."""
+    mark = begin_of(envelope) if envelope.kind is Kind.BEGIN else end_of(envelope)
+    if mark.run != run.name:
+        raise MalformedMessage(f"epoch {envelope.epoch} was announced as another run")
+    if isinstance(mark, Begin) and mark.announcement != run.announcement.hash:
+        raise MalformedMessage(f"BEGIN of run {run.name} with another hash than announced")
+    if isinstance(mark, Begin) and mark.slice not in run.announcement.slices[partition : partition + 1]:
+        raise MalformedMessage(f"BEGIN of run {run.name} with another slice than announced")
+    return mark
+
+
+def raw_bytes(value: str | bytes | None) -> bytes | None:
+    """A key or value as bytes; librdkafka's types allow text."""
+    return value.encode() if isinstance(value, str) else value

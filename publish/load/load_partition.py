@@ -1,0 +1,242 @@
+"""One partition of the topic on its way into Redis: what each record is, and what becomes of it.
+
+Loaded: data of an announced run that began here. Skipped: records of a run that is over. Dead-lettered: what nobody
+announced and what cannot be read. In each case the position in Redis moves in the same call, or after the dead letter
+was acknowledged. Nothing here retries: whatever fails is raised, and loading starts again from Redis' position.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from itertools import groupby
+
+from confluent_kafka import Message
+
+from publish.errors import MalformedMessage, PublishError, UnknownMessage
+from publish.load.arrivals import Arrival, Stretch, envelope_of, genuine_mark, read_messages, sort_of
+from publish.load.courier import Call, Flight
+from publish.load.dead_letters import DeadLetter
+from publish.load.loader_tools import Tools
+from publish.runs.registry import Run
+from publish.store.redis_store import MAX_BATCH, Position, Step
+from publish.store.replies import Reply, Status
+from publish.wire.keys import Layout
+from publish.wire.messages import Codec, End
+
+_LOG = logging.getLogger(__name__)
+_MAX_BYTES = 262_144
+"""About the payloads of one atomic call: large lists take Redis longer."""
+_AHEAD = 1
+"""Flights of a partition on their way while the next one is made ready."""
+
+
+class PositionMoved(PublishError):
+    """Redis has another position than this loader; it never leaves the loader, which starts again from there."""
+
+
+class PartitionLoader:
+    """Loads one partition from a position on; `layout` has the topic's partitions."""
+
+    def __init__(self, tools: Tools, layout: Layout, partition: int, topic_id: str, believed: Position | None) -> None:
+        self.partition = partition
+        self._tools = tools
+        self._layout = layout
+        self._topic_id = topic_id
+        self._believed = believed
+        self._flights: deque[Flight] = deque()
+
+    @property
+    def next_offset(self) -> int | None:
+        """The offset that Redis stands at, in this topic; None before its first record."""
+        known = self._believed is not None and self._believed.topic_id == self._topic_id
+        return self._believed.offset if known and self._believed is not None else None
+
+    def check_position(self) -> None:
+        """Raise PositionMoved when Redis stands elsewhere: it lost writes, and no record may come to show it."""
+        self.land()
+        if self._tools.store.position(self._layout, self.partition) != self._believed:
+            raise PositionMoved(f"partition {self.partition}: Redis has another position than this loader")
+
+    def load(self, messages: Sequence[Message]) -> None:
+        """Deal with consecutive records; raises PositionMoved, UnknownMessage, StoreUnreachable, DeliveryError."""
+        offset, stands = messages[0].offset(), self._sent_to
+        if offset is not None and stands is not None and stands.topic_id == self._topic_id and offset < stands.offset:
+            raise PositionMoved(f"partition {self.partition}: offset {offset} came after {stands.offset}")
+        for piece in read_messages(messages, self.partition, self._layout.partitions):
+            if isinstance(piece, Stretch):
+                self._data(piece)
+            else:
+                self.land()
+                self._no_lists(piece)
+
+    def land(self, leave: int = 0) -> None:
+        """Wait for what is on its way, but for so many flights, and do what the answers ask for; raises as `load`."""
+        again = False
+        while len(self._flights) > leave or (again and self._flights):
+            run, calls, answer = self._flights.popleft()
+            for call, reply in zip(calls, answer.result(), strict=True):
+                # A call that moved nothing makes those behind it come from a wrong position: all are made again.
+                again = again or reply.status is Status.ERASED
+                if again:
+                    step = Step(self.partition, self._believed, call.step.after)
+                    reply = self._tools.store.load_batch(run.announcement, step, call.batch)
+                again = again or reply.status is Status.NO_BEGIN
+                self._landed(run, call, reply)
+
+    def _no_lists(self, arrivals: list[Arrival]) -> None:
+        for sort, group in groupby(arrivals, key=sort_of):
+            if sort is None:
+                self._unreadable(list(group))
+            else:
+                for arrival in group:
+                    self._mark(arrival)
+
+    def _unreadable(self, arrivals: list[Arrival]) -> None:
+        """Bury them; those that may be of the run in progress count against it."""
+        poison = 0
+        for arrival in arrivals:
+            run = None if arrival.epoch is None else self._tools.book.find(arrival.epoch)
+            ours = run is not None and not run.state.is_over
+            if arrival.too_new and ours:
+                raise UnknownMessage(f"{arrival.fault}: this loader is older than the publisher; upgrade it")
+            poison += ours or arrival.epoch is None
+        self._bury([DeadLetter(arrival.message, arrival.fault) for arrival in arrivals], poison=poison)
+
+    def _data(self, stretch: Stretch) -> None:
+        run = self._tools.book.find(stretch.epoch)
+        if run is not None and not run.state.is_over:
+            self._send(run, stretch)
+            return
+        self.land()
+        if run is None:
+            self._bury(_letters(stretch.messages, f"nobody announced a run of epoch {stretch.epoch}"))
+        else:
+            self._skip(stretch.messages)
+
+    def _send(self, run: Run, stretch: Stretch) -> None:
+        calls, believed, start = list[Call](), self._sent_to, 0
+        room = _MAX_BYTES * len(stretch.payloads) // max(1, sum(map(len, stretch.payloads)))
+        for batch in stretch.batch(run.announcement.layout).cut(max(1, min(MAX_BATCH, room))):
+            messages = stretch.messages[start : start + len(batch.users)]
+            step = Step(self.partition, believed, self._after(messages))
+            calls.append(Call(step, batch, messages))
+            believed, start = step.after, start + len(messages)
+        self._flights.append(self._tools.courier.send(run, calls))
+        self.land(leave=_AHEAD)
+
+    def _landed(self, run: Run, call: Call, reply: Reply) -> None:
+        if reply.status is Status.NO_BEGIN:
+            self._before_begin(run, call.messages)
+            return
+        self._moved(reply, call.messages)
+        if reply.status is Status.CONFLICT:
+            self._tools.desk.fail(run.name, f"partition {self.partition}: {reply.detail}")
+        elif reply.status is Status.LOADED:
+            self._tools.metrics.loaded.inc(len(call.messages))
+        else:
+            self._tools.metrics.fenced.inc(len(call.messages))
+
+    def _before_begin(self, run: Run, messages: Sequence[Message]) -> None:
+        """Data of a run that never began here: of a stray producer, unless the run was cleared meanwhile.
+
+        In a rebuild it may also be what the topic's retention left of a run.
+        """
+        now = self._tools.book.find_fresh(run.announcement.epoch)
+        if now is None or now.state.is_over or now.status.restoring:
+            self._skip(messages)
+        else:
+            self._bury(_letters(messages, f"data of run {run.name} before its BEGIN"), poison=len(messages))
+
+    def _mark(self, arrival: Arrival) -> None:
+        """BEGIN or END: bury a forged one, skip one of a run that is over."""
+        envelope = envelope_of(arrival)
+        run = self._tools.book.find_fresh(envelope.epoch)
+        if run is None:
+            self._bury(_letters([arrival.message], f"nobody announced a run of epoch {envelope.epoch}"))
+            return
+        try:
+            mark = genuine_mark(envelope, run, self.partition)
+        except MalformedMessage as forged:
+            self._bury([DeadLetter(arrival.message, forged.reason)])
+            return
+        if run.state.is_over:
+            self._skip([arrival.message])
+        elif isinstance(mark, End):
+            self._end(run, arrival, mark)
+        else:
+            self._begin(run, arrival)
+
+    def _begin(self, run: Run, arrival: Arrival) -> None:
+        if run.announcement.codec != Codec.LIST:
+            raise UnknownMessage(f"run {run.name} has codec {run.announcement.codec}: upgrade this loader")
+        if not self._tools.desk.admit(run, self._layout.partitions):
+            self._skip([arrival.message])
+            return
+        reply = self._tools.store.begin(run.announcement, self._step([arrival.message]))
+        self._tools.desk.check_still_wanted(run.name)  # first: a BEGIN that was done and not answered is STALE now
+        self._moved(reply, [arrival.message])
+        if reply.status is Status.BEGUN:
+            count = run.announcement.slices[self.partition].count
+            _LOG.info("run %s partition %d: BEGIN, %d lists", run.name, self.partition, count)
+
+    def _end(self, run: Run, arrival: Arrival, end: End) -> None:
+        status = self._tools.store.progress(run.announcement)[self.partition]
+        if status.state is None and run.status.restoring:
+            self._skip([arrival.message])
+            return
+        if status.state is None:
+            self._bury([DeadLetter(arrival.message, f"END of run {run.name} before its BEGIN")], poison=1)
+            return
+        if status.state == Status.LOADING:
+            fault = self._tools.desk.fault_at_end(run, self.partition, end, self._tools.pause)
+        else:
+            fault = status.reason if status.state != Status.VERIFIED else None
+        if fault is not None:
+            self._tools.desk.fail(run.name, fault)
+        if fault is not None or status.state != Status.LOADING:
+            self._skip([arrival.message])
+            return
+        self._moved(self._tools.store.mark_verified(run.announcement, self._step([arrival.message])), [arrival.message])
+        _LOG.info("run %s partition %d: VERIFIED, %d lists", run.name, self.partition, status.loaded)
+        self._tools.desk.settle(run.name)
+
+    def _bury(self, letters: Sequence[DeadLetter], *, poison: int = 0) -> None:
+        for start in range(0, len(letters), MAX_BATCH):
+            some = letters[start : start + MAX_BATCH]
+            self._tools.dead_letters.bury(some)
+            share = min(poison, len(some))  # all of a group's letters count, or which ones do not matters to nobody
+            messages = [letter.message for letter in some]
+            step = self._step(messages)
+            self._moved(self._tools.store.skip(self._layout, step, poison=share, dead=len(some)), messages)
+            self._tools.metrics.dead_letters.inc(len(some))
+            poison -= share
+        _LOG.warning("partition %d: %d dead letters: %s", self.partition, len(letters), letters[0].reason)
+
+    def _skip(self, messages: Sequence[Message]) -> None:
+        self._moved(self._tools.store.skip(self._layout, self._step(messages)), messages)
+        self._tools.metrics.fenced.inc(len(messages))
+
+    @property
+    def _sent_to(self) -> Position | None:
+        """Where Redis will stand when what is on its way has landed."""
+        return self._flights[-1].calls[-1].step.after if self._flights else self._believed
+
+    def _step(self, messages: Sequence[Message]) -> Step:
+        """The move past these messages."""
+        return Step(self.partition, self._believed, self._after(messages))
+
+    def _after(self, messages: Sequence[Message]) -> Position:
+        last = messages[-1].offset()
+        if last is None:
+            raise PositionMoved(f"partition {self.partition}: a record without an offset")
+        return Position(last + 1, self._topic_id)
+
+    def _moved(self, reply: Reply, messages: Sequence[Message]) -> None:
+        """Believe in the new position once Redis does; raises PositionMoved when it has another one."""
+        if reply.status is Status.STALE:
+            raise PositionMoved(f"partition {self.partition}: Redis has another position than this loader")
+        self._believed = self._after(messages)
+
+
+def _letters(messages: Sequence[Message], reason: str) -> list[DeadLetter]:
+    return [DeadLetter(message, reason) for message in messages]

@@ -1,0 +1,228 @@
+"""From the topic into Redis: a service that runs for ever, alone or beside others that share the partitions.
+
+Positions are Redis', not Kafka's: on every assignment, and after every fault, loading starts from what Redis says. So
+there is one way to recover, whatever happened: let go of everything at hand, wait a little, look where Redis stands.
+Faults of Redis and Kafka are waited out while the group membership is kept alive; no record is blamed for them.
+"""
+
+import logging
+import signal
+import threading
+import time
+from itertools import groupby
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+
+from conf.connections import KafkaConnection
+from publish.connect.clients import broker_unreachable, kafka_settings
+from publish.connect.kafka_out import ConfirmedSender, KafkaPointerLog
+from publish.connect.redis_clients import StoreClient
+from publish.connect.topic_identity import TopicIdentity, TopicInspector
+from publish.errors import PublishError
+from publish.load.back_off import BackOff
+from publish.load.courier import Courier
+from publish.load.dead_letters import DeadLetterQueue
+from publish.load.load_partition import PartitionLoader, PositionMoved
+from publish.load.loader_metrics import LoaderMetrics
+from publish.load.loader_rounds import Rounds
+from publish.load.loader_tools import Tools
+from publish.load.run_book import RunBook
+from publish.runs.erasures import ErasureLog, enforce_erasures
+from publish.runs.housekeeping import Housekeeping
+from publish.runs.pointer import PointerStore
+from publish.runs.promotion import Promoter
+from publish.runs.registry import Registry
+from publish.runs.run_desk import RunDesk
+from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, check_store
+from publish.store.payloads import make_ready
+from publish.store.redis_store import RedisStore
+from publish.wire.keys import Layout, ProductKeys, hash_tags
+
+_LOG = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.25
+_POLL_RECORDS = 5_000
+_TOPIC_CHECK_SECONDS = 5.0
+
+
+class _Stopping(Exception):
+    """Ends a long verification when the service is asked to stop."""
+
+
+class Loader:
+    """Loads one product's topic into Redis, and promotes what is complete."""
+
+    def __init__(
+        self,
+        kafka: KafkaConnection,
+        client: StoreClient,
+        product: str,
+        *,
+        declared: DeclaredLimits = NOTHING_DECLARED,
+        metrics: LoaderMetrics | None = None,
+    ) -> None:
+        """Raises StoreRefused for a Redis that could lose lists, and StoreUnreachable."""
+        check_store(client, declared)
+        self.metrics = metrics if metrics is not None else LoaderMetrics(product)
+        self._kafka = kafka
+        registry = Registry(client, product)
+        self._keys = registry.keys
+        pointers = PointerStore(client, product, log=KafkaPointerLog(kafka))
+        store = RedisStore(client)
+        housekeeping = Housekeeping(registry, pointers, store)
+        desk = RunDesk(store, Promoter(registry, pointers), housekeeping, declared=declared)
+        book = RunBook(registry)
+        self._sender = ConfirmedSender(kafka, f"discovery-dead-letters-{product}")
+        letters = DeadLetterQueue(self._sender, self._keys.dead_letter_topic)
+        self._courier = Courier(store)
+        self._tools = Tools(store, self._courier, book, desk, letters, self.metrics, self._pause)
+        self._rounds = Rounds(book, desk, pointers, housekeeping)
+        self._consumer = Consumer(_consumer_settings(kafka, product))
+        self._assigned: frozenset[int] = frozenset()
+        self._partitions: dict[int, PartitionLoader] = {}
+        self._erasures = ErasureLog(kafka, product)
+        self._inspector = TopicInspector(kafka, self._keys.topic)
+        self._topic: TopicIdentity | None = None
+        self._back_off = BackOff()
+        self._stop = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Load until `stop` is set; then leave the group at once."""
+        self._stop = stop
+        try:
+            make_ready()
+            self._consumer.subscribe([self._keys.topic], on_assign=self._take, on_revoke=self._drop, on_lost=self._drop)
+            _LOG.info("loading %s", self._keys.topic)
+            while not stop.is_set():
+                self._turn()
+        except _Stopping:
+            _LOG.info("stopped while verifying; the next loader verifies again")
+        finally:
+            self._consumer.close()
+            self._courier.close()
+            self._sender.close()
+            _LOG.info("loader of %s stopped", self._keys.topic)
+
+    def _turn(self) -> None:
+        """One poll and what follows from it."""
+        try:
+            may_try = self._back_off.is_over
+            if may_try and self._assigned - self._partitions.keys():
+                self._place()
+            self._load(self._consumer.consume(_POLL_RECORDS, timeout=_POLL_SECONDS))
+            if may_try:
+                self._rounds.walk(self._consumer, self._partitions, self.metrics)
+                self._check_topic()
+                self._went_well()
+        except PositionMoved as moved:
+            _LOG.info("%s: looking again", moved)
+            self._let_go()
+        except PublishError as fault:  # of Redis, of Kafka, or of a state that changed meanwhile: never of a record
+            self._wait_out(str(fault))
+        except KafkaException as fault:
+            self._wait_out(str(broker_unreachable(self._kafka, fault)))
+
+    def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Assigned by the group; nothing is read before Redis said from where."""
+        self._assigned = frozenset(partition.partition for partition in partitions)
+        self._partitions = {}
+        consumer.assign([])
+        _LOG.info("partitions %s", sorted(self._assigned))
+
+    def _drop(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._assigned -= {partition.partition for partition in partitions}
+        self._partitions = {}
+
+    def _place(self) -> None:
+        """Start each assigned partition from Redis' position, or from its beginning."""
+        self._courier.wait()
+        self._tools.desk.check_store()
+        topic = self._inspector.identify()
+        layout = Layout(self._keys.product, topic.partitions, 1, hash_tags(self._keys.product, topic.partitions))
+        self._tools.book.refresh()
+        enforce_erasures(self._tools.store, self._tools.book.runs, layout, self._assigned, self._erasures.read())
+        loaders = {
+            partition: PartitionLoader(
+                self._tools, layout, partition, topic.id, self._tools.store.position(layout, partition)
+            )
+            for partition in self._assigned
+        }
+        self._consumer.assign(
+            [
+                TopicPartition(self._keys.topic, partition, OFFSET_BEGINNING if start is None else start)
+                for partition, loader in loaders.items()
+                for start in [loader.next_offset]
+            ]
+        )
+        self._topic, self._partitions = topic, loaders
+
+    def _load(self, messages: list[Message]) -> None:
+        for error in filter(None, map(Message.error, messages)):
+            raise KafkaException(error)
+        by_partition: dict[int | None, list[Message]] = {}
+        for partition, block in groupby(messages, key=Message.partition):
+            by_partition.setdefault(partition, []).extend(block)
+        for partition, some in by_partition.items():
+            if partition is not None and (loader := self._partitions.get(partition)):
+                loader.load(some)
+        for partition, loader in self._partitions.items():
+            if partition not in by_partition:
+                loader.land()
+
+    def _check_topic(self) -> None:
+        """A recreated topic has another id, and its offsets begin anew."""
+        if self._topic is None or time.monotonic() - self._topic.seen_at < _TOPIC_CHECK_SECONDS:
+            return
+        now = self._inspector.identify()
+        if now.id != self._topic.id:
+            _LOG.warning("topic %s was recreated; loading it from its beginning", self._keys.topic)
+            self._let_go()
+        self._topic = now
+
+    def _let_go(self) -> None:
+        """Forget what is at hand; the group still knows this loader as the owner of its partitions."""
+        self._partitions = {}
+        self._consumer.assign([])
+
+    def _wait_out(self, fault: str) -> None:
+        seconds = self._back_off.start()
+        self.metrics.faults.inc()
+        self.metrics.set_healthy(healthy=False)
+        self._rounds.forget()
+        self._let_go()
+        _LOG.warning("%s; trying again in %.1f s", fault, seconds)
+
+    def _went_well(self) -> None:
+        self._back_off.reset()
+        self.metrics.set_healthy(healthy=True)
+
+    def _pause(self) -> None:
+        if self._stop.is_set():
+            raise _Stopping
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set from now on; call it in the main thread."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _consumer_settings(kafka: KafkaConnection, product: str) -> dict[str, object]:
+    """Fast fetching (measured in stack.md), quick notice of a dead loader, and no offsets but ours."""
+    return {
+        **kafka_settings(kafka, f"discovery-loader-{product}"),
+        "group.id": ProductKeys(product).loader_group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "allow.auto.create.topics": False,
+        "topic.metadata.refresh.interval.ms": 5_000,
+        "session.timeout.ms": 10_000,
+        "heartbeat.interval.ms": 2_000,
+        "queued.min.messages": 1_000_000,
+        "queued.max.messages.kbytes": 262_144,
+        "fetch.message.max.bytes": 4_194_304,
+        "fetch.max.bytes": 67_108_864,
+    }

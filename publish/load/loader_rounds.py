@@ -1,0 +1,115 @@
+"""What a loader looks after between records: runs on their way, dashboards, progress in the log, tidying up."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import Consumer, TopicPartition
+
+from publish.load.load_partition import PartitionLoader
+from publish.load.loader_metrics import LoaderMetrics
+from publish.load.run_book import RunBook
+from publish.runs.housekeeping import Housekeeping
+from publish.runs.pointer import PointerStore
+from publish.runs.registry import Run, RunState
+from publish.runs.run_desk import RunDesk
+from publish.runs.run_watch import RunWatch
+from publish.store.durability import damaged
+from publish.store.redis_store import PartitionStatus
+
+_LOG = logging.getLogger(__name__)
+
+_WATCH_SECONDS, _TELL_SECONDS, _TIDY_SECONDS = 1.0, 5.0, 60.0
+
+
+class _Every:
+    """Whether so many seconds went by since the last time it said so."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._next = monotonic()
+
+    def is_due(self) -> bool:
+        if self._monotonic() < self._next:
+            return False
+        self._next = self._monotonic() + self._seconds
+        return True
+
+
+class Rounds:
+    """The rounds of one loader; each `walk` does what is due. Several loaders may walk at once."""
+
+    def __init__(
+        self,
+        book: RunBook,
+        desk: RunDesk,
+        pointers: PointerStore,
+        housekeeping: Housekeeping,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._book = book
+        self._desk = desk
+        self._watch = RunWatch(desk, monotonic=monotonic)
+        self._pointers = pointers
+        self._housekeeping = housekeeping
+        self._lost: dict[str, frozenset[int]] = {}
+        self._watching = _Every(_WATCH_SECONDS, monotonic)
+        self._telling = _Every(_TELL_SECONDS, monotonic)
+        self._tidying = _Every(_TIDY_SECONDS, monotonic)
+
+    def walk(self, consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
+        """Do what is due; raises StoreUnreachable and StoreRefused."""
+        telling = self._telling.is_due()
+        if self._watching.is_due():
+            self._book.refresh()
+            for loader in partitions.values():
+                loader.check_position()
+            for run in self._book.runs:
+                if not run.state.is_over:
+                    progress = self._watch.look(run)
+                    if telling and run.state is RunState.LOADING:
+                        _LOG.info("run %s: %s", run.name, tell(run, progress))
+                    if run.state is RunState.READY:
+                        self._tell_of_damage(run, damaged(progress))
+        if telling:
+            self._desk.check_store()
+            self._pointers.write_down_if_new()
+            report_lag(consumer, partitions, metrics)
+        if self._tidying.is_due():
+            self._housekeeping.retire_unneeded()
+
+    def _tell_of_damage(self, run: Run, lost: tuple[int, ...]) -> None:
+        """An error when partitions that were verified are not any more, a word when all are again."""
+        known = self._lost.get(run.name, frozenset())
+        if new := sorted(set(lost) - known):
+            _LOG.error("run %s was READY, and Redis lost lists of partitions %s; loading them again", run.name, new)
+        if known and not lost:
+            _LOG.info("run %s is whole again", run.name)
+        self._lost[run.name] = frozenset(lost)
+
+    def forget(self) -> None:
+        """Time that passed during an outage is no run's fault."""
+        self._watch.forget()
+
+
+def tell(run: Run, progress: tuple[PartitionStatus, ...]) -> str:
+    """How far a run is, in words."""
+    loaded, total = sum(part.loaded for part in progress), run.announcement.users
+    verified = sum(part.state == "VERIFIED" for part in progress)
+    return f"{loaded:,} of {total:,} lists, {verified} of {len(progress)} partitions verified"
+
+
+def report_lag(consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
+    """Lag by Redis' positions for Prometheus, and these positions to Kafka for dashboards; nothing reads them back."""
+    offsets = []
+    for tp in consumer.assignment():
+        position = partitions[tp.partition].next_offset if tp.partition in partitions else None
+        if position is None:
+            continue
+        _, high = consumer.get_watermark_offsets(tp, cached=True)
+        metrics.set_lag(tp.partition, max(0, high - position))
+        offsets.append(TopicPartition(tp.topic, tp.partition, position))
+    if offsets:
+        consumer.commit(offsets=offsets, asynchronous=True)

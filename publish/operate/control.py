@@ -1,0 +1,173 @@
+"""What an operator can ask and order; each answer is a typed value, each refusal an error with the way out."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from conf.share import Share
+from publish.clock import Clock, utc_now
+from publish.connect.redis_clients import StoreClient
+from publish.errors import RunRefused
+from publish.runs.housekeeping import Housekeeping
+from publish.runs.pointer import Pointer, PointerLog, PointerStore
+from publish.runs.promotion import Promoter
+from publish.runs.registry import Registry, Run, RunState
+from publish.runs.run_desk import RunDesk
+from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
+from publish.store.redis_store import PartitionStatus, RedisStore
+from publish.store.verify import fault_of
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One run at a glance."""
+
+    run: Run
+    serves_as: str | None
+    """Its role in the pointer: treatment, control or previous."""
+    partitions: tuple[PartitionStatus, ...]
+    """How far each partition is; empty for a run that is over."""
+    estimated_bytes: int
+    """Memory that its lists need in Redis, about."""
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """A product at a glance."""
+
+    pointer: Pointer
+    serving: Run | None
+    on_the_way: tuple[RunReport, ...]
+    waiting: tuple[RunReport, ...]
+    """READY runs, newer than what serves, that wait for a person."""
+    damaged: tuple[int, ...]
+    """Partitions of the runs that serve which are not VERIFIED any more: Redis lost writes of theirs."""
+    restoring: bool
+    """A rebuild is under way; nothing serves until it is done."""
+    limits: StoreLimits
+    dead_letters: int
+    """Records in the dead-letter topic, ever."""
+
+
+@dataclass(frozen=True)
+class ShareReport:
+    """The share that is served, and why it is not the one asked for, if so."""
+
+    pointer: Pointer
+    served: Share
+    asked: Share
+    covered: Share
+    """What the run that serves covers."""
+
+
+class Control:
+    """The operator's desk of one product; every method may raise StoreUnreachable."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        pointers: PointerStore,
+        store: RedisStore,
+        housekeeping: Housekeeping,
+        *,
+        declared: DeclaredLimits = NOTHING_DECLARED,
+    ) -> None:
+        self.registry = registry
+        self.pointers = pointers
+        self.housekeeping = housekeeping
+        self.promoter = Promoter(registry, pointers)
+        self.desk = RunDesk(store, self.promoter, housekeeping, declared=declared)
+        self._store = store
+        self._declared = declared
+
+    @classmethod
+    def connect(
+        cls,
+        client: StoreClient,
+        product: str,
+        *,
+        log: PointerLog | None = None,
+        declared: DeclaredLimits = NOTHING_DECLARED,
+        clock: Clock = utc_now,
+    ) -> Self:
+        """The desk of a product; `log` keeps each pointer outside Redis (publish.connect.kafka_out.KafkaPointerLog)."""
+        registry = Registry(client, product, clock=clock)
+        pointers = PointerStore(client, product, log=log, clock=clock)
+        store = RedisStore(client, clock=clock)
+        return cls(registry, pointers, store, Housekeeping(registry, pointers, store, clock=clock), declared=declared)
+
+    def runs(self) -> tuple[RunReport, ...]:
+        """Every run, the oldest first."""
+        pointer = self.pointers.read()
+        return tuple(self._report(run, pointer) for run in self.registry.list_runs())
+
+    def status(self) -> StatusReport:
+        """What serves, what is on its way, what waits; memory and dead letters."""
+        pointer, reports = self.pointers.read(), self.runs()
+        serving = next((report.run for report in reports if report.run.name == pointer.treatment), None)
+        epoch = serving.announcement.epoch if serving is not None else 0
+        ready = [report for report in reports if report.run.state is RunState.READY]
+        layout = reports[-1].run.announcement.layout if reports else None
+        return StatusReport(
+            pointer=pointer,
+            serving=serving,
+            on_the_way=tuple(r for r in reports if r.run.state in (RunState.ANNOUNCED, RunState.LOADING)),
+            waiting=tuple(r for r in ready if r.run.announcement.epoch > epoch),
+            damaged=tuple(
+                sorted({p.partition for r in reports for p in r.partitions if _serves(r) and not p.is_verified})
+            ),
+            restoring=self.pointers.restoring() is not None,
+            limits=read_limits(self._store.client, self._declared),
+            dead_letters=0 if layout is None else self._store.dead_letters(layout),
+        )
+
+    def promote(self, run: str) -> Pointer:
+        """Let a READY run serve; raises UnknownRun, RunHeld, RunRefused."""
+        return self.promoter.promote(run)
+
+    def rollback(self, to: str | None = None, *, reason: str) -> Pointer:
+        """Serve the previous run, or `to`, and set the hold; raises UnknownRun, RunRefused."""
+        return self.promoter.rollback(to, reason=reason)
+
+    def hold(self, reason: str) -> Pointer:
+        """Keep runs from being promoted by themselves."""
+        return self.promoter.hold(reason)
+
+    def unhold(self) -> Pointer:
+        """Lift the hold; promotes nothing."""
+        return self.promoter.unhold()
+
+    def share(self, asked: Share) -> ShareReport:
+        """Serve the treatment to this share at most, and to no more than the run covers; outlives promotions."""
+        pointer = self.promoter.cap_share(asked)
+        covered = 0
+        if pointer.treatment is not None:
+            covered = self.registry.get(pointer.treatment).announcement.share_bp
+        return ShareReport(pointer, Share(pointer.share_bp), asked, Share(covered))
+
+    def verify(self, run: str) -> tuple[str, ...]:
+        """Read a run back from Redis: the fault of each partition that differs; raises UnknownRun, RunRefused."""
+        found = self.registry.get(run)
+        if found.status.cleared is not None:
+            raise RunRefused(f"run {run} was cleared at {found.status.cleared:%F %T}Z: there is nothing to verify")
+        if found.state in (RunState.ANNOUNCED, RunState.LOADING):
+            raise RunRefused(f"run {run} is still on its way ({found.state}); `discovery wait {run}`, then verify it")
+        said = found.announcement
+        faults = (fault_of(self._store.client, said, partition) for partition in range(said.partitions))
+        return tuple(fault for fault in faults if fault is not None)
+
+    def clear(self, run: str) -> None:
+        """Delete the lists of a run that nothing needs; raises UnknownRun, RunRefused."""
+        self.housekeeping.clear(run)
+
+    def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
+        """Clear every run that nothing needs but the `keep` newest that could serve again; gives what was cleared."""
+        return self.housekeeping.retire_unneeded(keep=keep)
+
+    def _report(self, run: Run, pointer: Pointer) -> RunReport:
+        role = next((role for role, name in pointer.named.items() if name == run.name), None)
+        partitions = () if run.state.is_over else self._store.progress(run.announcement)
+        return RunReport(run, role, partitions, estimate_bytes(run.announcement))
+
+
+def _serves(report: RunReport) -> bool:
+    return report.serves_as in ("treatment", "control")

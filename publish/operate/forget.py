@@ -1,0 +1,85 @@
+"""One user deleted everywhere: what can be deleted at once is, and the rest is never read or stored again.
+
+The order is what makes it safe beside a push, and to repeat after any fault. The erasure is in Kafka before anything
+is deleted, so that no loss of Redis can undo it; the user is marked in Redis before runs are looked into, so that no
+loader can store the list behind our back; every run that the registry knows is looked into last, those that load
+included.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from conf.contract import IdKind, UserId
+from publish.clock import Clock, utc_now
+from publish.runs.erasures import Erasure, ErasureLog, erase_from
+from publish.runs.registry import Registry, Run
+from publish.store.redis_store import RedisStore
+from publish.wire.keys import Layout, hash_tags
+from publish.wire.user_ids import user_key
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was done about one user."""
+
+    erasure: Erasure
+    """As Kafka keeps it: the first one, when the user was forgotten before."""
+    known_before: bool
+    """Kafka had the erasure already."""
+    looked_into: tuple[str, ...]
+    """Runs whose lists are kept, the oldest first."""
+    removed_from: tuple[str, ...]
+    """Those that had a list of the user until now."""
+
+
+class Forgetter:
+    """Forgets users of one product, whose ids are of the kind `ids`, on a topic of so many partitions."""
+
+    def __init__(
+        self,
+        log: ErasureLog,
+        registry: Registry,
+        store: RedisStore,
+        *,
+        ids: IdKind,
+        partitions: int,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._log = log
+        self._registry = registry
+        self._store = store
+        self._ids: IdKind = ids
+        self._partitions = partitions
+        self._clock = clock
+
+    def forget(self, user_id: UserId, reason: str) -> Forgotten:
+        """Delete the user's list from every kept run, and keep it out of every later one; may be repeated.
+
+        Raises BadUserId, BrokerUnreachable, DeliveryError, MalformedMessage and StoreUnreachable.
+        """
+        product = self._registry.keys.product
+        key = user_key(user_id, self._ids, product)
+        erasure, known_before = self._write_down(Erasure(user=key.decode(), at=self._clock(), reason=reason))
+        for layout in self._layouts(self._registry.list_runs()):
+            self._store.mark_erased(layout, key)
+        kept = [run for run in self._registry.list_runs() if run.status.cleared is None]
+        removed = erase_from(self._store, kept, key)
+        _LOG.info("%s: a user was forgotten; %d of %d kept runs had a list of theirs", product, len(removed), len(kept))
+        return Forgotten(erasure, known_before, tuple(run.name for run in kept), removed)
+
+    def _write_down(self, erasure: Erasure) -> tuple[Erasure, bool]:
+        """What Kafka keeps of the user from now on, and whether it did before."""
+        for before in self._log.read():
+            if before.user == erasure.user:
+                return before, True
+        self._log.append(erasure)
+        return erasure, False
+
+    def _layouts(self, runs: Iterable[Run]) -> set[Layout]:
+        """Where the partitions' sets of erased users lie: in one place, unless runs of other layouts are still kept."""
+        product = self._registry.keys.product
+        tags = {run.announcement.tags for run in runs} | {hash_tags(product, self._partitions)}
+        return {Layout(product, len(some), 1, some) for some in tags}

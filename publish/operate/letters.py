@@ -1,0 +1,161 @@
+"""Dead letters as they lie in their topic: one partition, so that a letter's offset is its id."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+
+from conf.connections import KafkaConnection
+from publish.connect.clients import admin_client, broker_unreachable, kafka_settings
+from publish.connect.watermarks import Watermarks, watermarks
+from publish.errors import BrokerUnreachable, MalformedMessage, UnknownMessage
+from publish.load.arrivals import raw_bytes
+from publish.wire.messages import HEAD, Envelope, unpack
+
+_PARTITION = 0
+_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One record that was not loaded: as it came, when and why it was buried, and where it came from."""
+
+    id: int
+    at: datetime | None
+    reason: str
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    key: bytes | None
+    value: bytes | None
+    dropped_value_bytes: int | None
+    """Size of a value that was too large to be kept."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value as they came."""
+        value = self.dropped_value_bytes if self.dropped_value_bytes is not None else len(self.value or b"")
+        return len(self.key or b"") + value
+
+    @property
+    def envelope(self) -> Envelope:
+        """The record, checked; raises MalformedMessage, UnknownMessage."""
+        return unpack(self.key, self.value)
+
+    @property
+    def epoch(self) -> int | None:
+        """Epoch of its run, where the record is intact enough to tell."""
+        try:
+            return self.envelope.epoch
+        except UnknownMessage:
+            return None if self.value is None else int(HEAD.unpack_from(self.value)[2])
+        except MalformedMessage:
+            return None
+
+
+class Letters:
+    """The letters of one dead-letter topic; every method raises BrokerUnreachable."""
+
+    def __init__(self, kafka: KafkaConnection, topic: str, *, timeout: float = 30.0) -> None:
+        self.kafka, self.topic = kafka, topic
+        self._timeout = timeout
+
+    def bounds(self) -> Watermarks:
+        """Ids of the oldest letter and of the next one to come; equal when there is none, also without the topic."""
+        try:
+            return watermarks(self.kafka, self.topic, [_PARTITION])[_PARTITION]
+        except KafkaException as error:
+            if self._is_missing():
+                return Watermarks(0, 0)
+            raise broker_unreachable(self.kafka, error) from None
+
+    def find(self, letter: int) -> Letter | None:
+        """One letter; None when it was never written or is deleted."""
+        low, high = self.bounds()
+        return next((found for found in self.read(letter, letter + 1)), None) if low <= letter < high else None
+
+    def read(self, start: int, end: int) -> Iterator[Letter]:
+        """The letters from id `start` up to, not including, `end`; all of them must have been written."""
+        consumer = Consumer(_settings(self.kafka))
+        deadline = time.monotonic() + self._timeout
+        try:
+            consumer.assign([TopicPartition(self.topic, _PARTITION, start)])
+            at = start
+            while at < end:
+                for message in consumer.consume(min(_AT_ONCE, end - at), timeout=0.5):
+                    if (error := message.error()) is not None:
+                        if error.code() == KafkaError._PARTITION_EOF:
+                            return
+                        raise KafkaException(error)
+                    letter = _letter(message)
+                    at, deadline = letter.id + 1, time.monotonic() + self._timeout
+                    if letter.id < end:
+                        yield letter
+                if time.monotonic() > deadline:
+                    raise BrokerUnreachable(
+                        f"Kafka at {self.kafka.address} did not give the letters of {self.topic} within "
+                        f"{self._timeout:g} s; look into the broker's log, then try again"
+                    )
+        except KafkaException as error:
+            raise broker_unreachable(self.kafka, error) from None
+        finally:
+            consumer.close()
+
+    def _is_missing(self) -> bool:
+        # Asked by name and only after a fault: partitions without a leader are no reason to say that there is nothing.
+        admin = admin_client(self.kafka)
+        try:
+            admin.describe_topics(TopicCollection([self.topic]), request_timeout=10)[self.topic].result(11)
+        except KafkaException as error:
+            return bool(error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART)
+        return False
+
+
+def count_letters(kafka: KafkaConnection, topic: str) -> int:
+    """Letters that are in a dead-letter topic now; raises BrokerUnreachable."""
+    low, high = Letters(kafka, topic).bounds()
+    return high - low
+
+
+def _letter(message: Message) -> Letter:
+    headers = {name: value for name, value in dict(message.headers() or []).items() if isinstance(value, bytes)}
+    stamp = message.timestamp()
+    offset, topic = message.offset(), headers.get("topic")
+    return Letter(
+        id=-1 if offset is None else offset,
+        at=None if stamp[0] == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(stamp[1] / 1000, UTC),
+        reason=headers.get("reason", b"it does not say why").decode(errors="replace"),
+        topic=None if topic is None else topic.decode(errors="replace"),
+        partition=_number(headers, "partition"),
+        offset=_number(headers, "offset"),
+        key=raw_bytes(message.key()),
+        value=raw_bytes(message.value()),
+        dropped_value_bytes=_number(headers, "dropped_value_bytes"),
+    )
+
+
+def _number(headers: Mapping[str, bytes], name: str) -> int | None:
+    text = headers.get(name, b"")
+    return int(text) if text.isdigit() else None
+
+
+def _settings(kafka: KafkaConnection) -> dict[str, object]:
+    return {
+        **kafka_settings(kafka, "discovery-dead-letters"),
+        "group.id": "discovery-dead-letters",  # never joined: the partition is assigned, and no offset is committed
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "allow.auto.create.topics": False,
+        "auto.offset.reset": "earliest",  # a letter that was deleted a moment ago
+        "enable.partition.eof": True,
+    }

@@ -1,0 +1,140 @@
+"""What a push will cost before anything runs: records, bytes on the topic, memory of Redis, seconds to load."""
+
+from dataclasses import dataclass
+
+from conf.base import format_bytes
+from conf.settings import PublishSettings
+from publish.runs.registry import Run, RunState
+from publish.store.capacity import MEMORY_SHARE, SAFETY, StoreLimits, estimate_bytes, estimate_lists
+from publish.store.redis_store import PartitionStatus
+from publish.wire.keys import Layout
+from publish.wire.messages import ENVELOPE_BYTES
+
+TYPICAL_RATE = 100_000.0
+"""Lists a second of one loader, where no run of this product was measured yet (`python -m benchmarks.publish`)."""
+_KAFKA_RECORD_BYTES = 12
+"""Lengths, deltas and header count of a record in a batch (Kafka's record format v2), about."""
+_RUNS_AT_PEAK = 3
+"""Serving, to roll back to, and loading."""
+_HOURS_OF_A_WEEK = 168
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Lists to be published."""
+
+    records: int
+    record_bytes: float
+    """Key and payload of one list, on average."""
+    basis: str
+    """Where these numbers come from, in words."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Lists a second from the topic into Redis, and where that number comes from."""
+
+    lists_per_second: float
+    basis: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One push, priced; sizes in bytes."""
+
+    lists: Lists
+    topic_bytes: int
+    """One push on the topic, all replicas."""
+    topic_bytes_with_retry: int
+    """The same sent twice, which is what a retry can cost."""
+    topic_bytes_kept: int
+    """All weekly pushes that the retention keeps, one of them sent twice."""
+    run_bytes: int
+    """Memory of Redis for this run."""
+    steady_peak: int
+    """Memory of Redis when it serves weekly: serving, to roll back to, and loading."""
+    needed_now: int
+    """Memory that must be free at BEGIN: the run, with the safety factor."""
+    limits: StoreLimits | None
+    """The store as it is now; None when it was not asked."""
+    clearable: int
+    """Memory of runs that nothing needs, which BEGIN clears if it has to."""
+    rate: Rate
+
+    @property
+    def seconds_to_load(self) -> float:
+        """From the first record to the last, verified."""
+        return self.lists.records / self.rate.lists_per_second
+
+    @property
+    def misfit(self) -> str | None:
+        """Why it would be refused at BEGIN, or fill the store later; None when it fits."""
+        if self.limits is None:
+            return None
+        room = self.limits.room + self.clearable
+        if self.needed_now > room:
+            return (
+                f"it needs {format_bytes(self.needed_now)} of Redis at BEGIN, and {format_bytes(max(0, room))} may be "
+                f"filled (used {format_bytes(self.limits.used)}, {MEMORY_SHARE:.0%} of maxmemory "
+                f"{format_bytes(self.limits.maxmemory)}): give Redis more memory, shorten the lists, or lower the share"
+            )
+        if self.steady_peak > self.limits.maxmemory * MEMORY_SHARE:
+            return (
+                f"this push fits, but {_RUNS_AT_PEAK} such runs (serving, to roll back to, loading) need "
+                f"{format_bytes(self.steady_peak)}, more than {MEMORY_SHARE:.0%} of maxmemory "
+                f"{format_bytes(self.limits.maxmemory)}: give Redis more memory before the third week"
+            )
+        return None
+
+
+def plan(
+    product: str,
+    lists: Lists,
+    settings: PublishSettings,
+    rate: Rate,
+    *,
+    limits: StoreLimits | None = None,
+    clearable: int = 0,
+) -> Plan:
+    """Price a push of these lists."""
+    layout = Layout.plan(product, settings.partitions, lists.records, settings.users_per_bucket)
+    sent = int(lists.records * (lists.record_bytes + ENVELOPE_BYTES + _KAFKA_RECORD_BYTES)) * settings.replication
+    run_bytes = estimate_lists(lists.records, int(lists.records * lists.record_bytes), layout)
+    kept = settings.retention_hours // _HOURS_OF_A_WEEK + 1
+    return Plan(
+        lists=lists,
+        topic_bytes=sent,
+        topic_bytes_with_retry=2 * sent,
+        topic_bytes_kept=(kept + 1) * sent,
+        run_bytes=run_bytes,
+        steady_peak=int((_RUNS_AT_PEAK - 1 + SAFETY) * run_bytes),
+        needed_now=int(SAFETY * run_bytes),
+        limits=limits,
+        clearable=clearable,
+        rate=rate,
+    )
+
+
+def lists_like(run: Run, share_bp: int) -> Lists:
+    """Lists as the newest run had them, for another share of the audience."""
+    said = run.announcement
+    records = said.users if said.share_bp == 0 else said.users * share_bp // said.share_bp
+    mean = said.total_bytes / max(1, said.users)
+    return Lists(records, mean, f"as run {said.run} of {said.as_of}, which covers {said.share_bp / 100:g} %")
+
+
+def loading_rate(partitions: tuple[PartitionStatus, ...]) -> float | None:
+    """Lists a second since a run's first BEGIN; None before anything can be said."""
+    since = [part.since for part in partitions if part.since is not None]
+    touched = [part.touched for part in partitions if part.touched is not None]
+    loaded = sum(part.loaded for part in partitions)
+    if not since or not touched or loaded == 0:
+        return None
+    seconds = (max(touched) - min(since)).total_seconds()
+    return loaded / seconds if seconds > 0 else None
+
+
+def clearable_bytes(runs: tuple[Run, ...]) -> int:
+    """Memory of FAILED and RETIRED runs whose lists are still there."""
+    over = (RunState.FAILED, RunState.RETIRED)
+    return sum(estimate_bytes(run.announcement) for run in runs if run.state in over and run.status.cleared is None)

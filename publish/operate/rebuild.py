@@ -1,0 +1,210 @@
+"""Bringing back what served after the loss of Redis: the registry first, then the lists, the pointer last.
+
+Loaders do the loading, as ever: with the registry back and their positions gone they start at the beginning of the
+topic, skip what is over, and load and verify what the last pointer named. Until the pointer is back, readers are told
+that nothing is available. Every step may be interrupted and repeated, and any number of rebuilds may run at once.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from confluent_kafka import KafkaException
+
+from conf.connections import KafkaConnection
+from publish.clock import Clock, utc_now
+from publish.connect.clients import broker_unreachable
+from publish.connect.topic_identity import TopicInspector
+from publish.connect.watermarks import watermarks
+from publish.errors import DeadlinePassed, NotRestored, RunRefused, StoreUnreachable
+from publish.operate.control import Control
+from publish.operate.salvage import SalvageStore, salvage
+from publish.runs.erasures import restore_erasures
+from publish.runs.pointer import Change, Pointer
+from publish.runs.registry import Registry, Run, RunState, RunStatus
+from publish.runs.run_log import kept_pointer, kept_runs
+from publish.runs.run_watch import RunWatch
+from publish.wire.keys import Layout, hash_tags
+
+_LOOK_SECONDS = 0.25
+_SERVING_ROLES = ("treatment", "control")
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """How a rebuild ended: the pointer now, and why the run to go back to is not there any more, if so."""
+
+    pointer: Pointer
+    dropped: str | None
+
+
+@dataclass(frozen=True)
+class RebuildProgress:
+    """Lists of the runs to restore that are stored; seconds since the start."""
+
+    loaded: int
+    total: int
+    seconds: float
+
+
+def rebuild(
+    kafka: KafkaConnection,
+    control: Control,
+    *,
+    deadline: float | None = None,
+    progress: Callable[[RebuildProgress], None] = lambda _: None,
+    clock: Clock = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Rebuilt:
+    """Restore runs, erasures and pointer from Kafka; goes on where an earlier call was interrupted.
+
+    Waits `deadline` seconds for the loaders, by default as long as the runs may take to load. Raises RunRefused when
+    Redis has lost nothing; NotRestored when what served cannot be loaded again, and nothing serves then;
+    DeadlinePassed; BrokerUnreachable; StoreUnreachable.
+    """
+    everything_read = _end_of_topic(kafka, control)
+    target = start_rebuild(kafka, control, clock=clock)
+    runs = [run for name in target.named.values() if (run := control.registry.find(name)) is not None]
+    patience = sum(run.announcement.load_deadline_seconds for run in runs) if deadline is None else deadline
+    watch, began = RunWatch(control.desk, clock=clock, monotonic=monotonic), monotonic()
+    while True:
+        seconds = monotonic() - began
+        try:
+            if control.pointers.restoring() is None:
+                return _judge(control, target, _pointer_of_another(control))
+            read = everything_read()
+            loaded = sum(part.loaded for run in runs for part in watch.look(control.registry.get(run.name)))
+            progress(RebuildProgress(loaded, sum(run.announcement.users for run in runs), seconds))
+            if (ended := _end(control, target, all_read=read)) is not None:
+                return ended
+        except StoreUnreachable:
+            if seconds > patience:
+                raise
+        if seconds > patience:
+            raise DeadlinePassed(
+                f"{control.registry.keys.product}: not every list was back within {patience:g} s; nothing serves until "
+                "then; see that loaders run (`discovery load`) and say `discovery rebuild` again, it goes on"
+            )
+        sleep(_LOOK_SECONDS)
+
+
+def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = utc_now) -> Pointer:
+    """Write back registry and erasures; gives the pointer to restore. Raises RunRefused when nothing was lost."""
+    registry, pointers = control.registry, control.pointers
+    found, known = pointers.read(), registry.list_runs()
+    if (under_way := pointers.restoring()) is not None:
+        return under_way
+    _refuse_alive(registry, found, known)
+    kept, runs = kept_pointer(kafka, registry.keys), kept_runs(kafka, registry.keys)
+    if kept.rev == 0 and not runs:
+        raise RunRefused(
+            f"Kafka keeps neither a pointer nor a run of {registry.keys.product} ({registry.keys.pointer_topic}, "
+            f"{registry.keys.runs_topic}): there is nothing to restore; publish a new run with --first"
+        )
+    layouts = {run.partitions: run.layout for run in runs}.values()
+    restore_erasures(kafka, control.desk.store.client, layouts)
+    SalvageStore(control.desk.store.client, registry.keys, clock=clock).start(
+        found, salvage(kept, runs, found, clock())
+    )
+    target = pointers.restoring()
+    return target if target is not None else pointers.read()
+
+
+def _refuse_alive(registry: Registry, found: Pointer, known: tuple[Run, ...]) -> None:
+    product = registry.keys.product
+    if found.named:
+        raise RunRefused(
+            f"Redis has the pointer of {product} (revision {found.rev}, {found.treatment or 'nothing'} serves): it is "
+            "not lost, and nothing is to be rebuilt; to serve another run say `discovery rollback` or `promote`"
+        )
+    if known:
+        raise RunRefused(
+            f"Redis knows {len(known)} runs of {product} ({known[-1].name} is {known[-1].state}): a rebuild would "
+            "overwrite them; publish a new run (--first if nothing serves), or empty this Redis and rebuild"
+        )
+
+
+def _end(control: Control, target: Pointer, *, all_read: bool) -> Rebuilt | None:
+    """The end of the rebuild, when each run to restore is READY or over."""
+    runs = {name: control.registry.find(name) for name in target.named.values()}
+    undecided = [run for run in runs.values() if run is not None and not (_is_ready(run) or run.state.is_over)]
+    if undecided and not all_read:
+        return None
+    for run in undecided:
+        control.desk.fail(run.name, "not all of its records are in the topic any more")
+    if undecided:
+        return None  # looked at once more: a loader may have been faster
+    ready = {run.name: run.status for run in runs.values() if run is not None and _is_ready(run)}
+    after = control.pointers.end_rebuild(_last_change(target, ready))
+    return None if after is None else _judge(control, target, after)
+
+
+def _last_change(target: Pointer, ready: dict[str, RunStatus]) -> Change:
+    """The pointer as it was, without a run to go back to that is gone; or one that serves nothing."""
+    pointer, held = target, None
+    if any(target.named[role] not in ready for role in _SERVING_ROLES if role in target.named):
+        pointer = target.model_copy(update={"treatment": None, "control": None, "previous": None, "share_bp": 0})
+        held = "Redis was lost, and the run that served could not be restored"
+    elif target.previous not in ready:
+        pointer = target.model_copy(update={"previous": None})
+    return Change(
+        pointer,
+        must_be=dict.fromkeys(ready, RunState.READY),
+        becomes={name: status.model_copy(update={"restoring": False, "held": held}) for name, status in ready.items()},
+    )
+
+
+def _judge(control: Control, target: Pointer, after: Pointer) -> Rebuilt:
+    """Raises NotRestored when what served is not named any more."""
+    explain = partial(_explain, control.registry)
+    if after.treatment is None and after.control is None and (target.treatment or target.control):
+        lost = "; ".join(explain(target.named[role]) for role in _SERVING_ROLES if role in target.named)
+        raise NotRestored(f"{lost}; nothing serves; publish a new run with --first")
+    dropped = target.previous is not None and after.previous is None
+    return Rebuilt(after, explain(target.previous) if dropped and target.previous is not None else None)
+
+
+def _explain(registry: Registry, run: str) -> str:
+    found = registry.find(run)
+    if found is None:
+        return f"run {run} cannot be restored: {registry.keys.runs_topic} has no announcement of it"
+    if found.state.is_over:
+        return f"run {run} cannot be restored: {found.status.reason}"
+    return f"run {run} is restored"
+
+
+def _pointer_of_another(control: Control) -> Pointer:
+    """What a rebuild that ran beside this one restored."""
+    pointer = control.pointers.read()
+    if pointer.rev == 0:
+        raise RunRefused(
+            f"Redis lost {control.registry.keys.product} again while it was being rebuilt; see that it stays up and "
+            "keeps its data, then say `discovery rebuild` again"
+        )
+    return pointer
+
+
+def _is_ready(run: Run) -> bool:
+    return run.state is RunState.READY
+
+
+def _end_of_topic(kafka: KafkaConnection, control: Control) -> Callable[[], bool]:
+    """A question: did the loaders read all that is in the topic at this moment?"""
+    keys, store = control.registry.keys, control.desk.store
+    topic = TopicInspector(kafka, keys.topic).identify()
+    layout = Layout(keys.product, topic.partitions, 1, hash_tags(keys.product, topic.partitions))
+    try:
+        marks = watermarks(kafka, keys.topic, range(topic.partitions))
+    except KafkaException as error:
+        raise broker_unreachable(kafka, error) from None
+
+    def is_read(partition: int) -> bool:
+        position = store.position(layout, partition)
+        return position is not None and position.topic_id == topic.id and position.offset >= marks[partition].high
+
+    def all_read() -> bool:
+        return all(marks[partition].low >= marks[partition].high or is_read(partition) for partition in marks)
+
+    return all_read

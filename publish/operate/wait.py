@@ -1,0 +1,117 @@
+"""Waiting until a run serves, or until it is certain that it will not."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from publish.errors import StoreUnreachable
+from publish.runs.pointer import PointerStore
+from publish.runs.registry import Run, RunState
+from publish.runs.run_desk import RunDesk
+from publish.runs.run_watch import RunWatch
+from publish.store.redis_store import PartitionStatus
+
+_LOOK_SECONDS = 0.25
+
+
+class Outcome(Enum):
+    """How a run ended; the value is the exit code of `discovery wait`."""
+
+    SERVING = 0
+    HELD = 3
+    FAILED = 4
+    DEADLINE = 5
+
+
+@dataclass(frozen=True)
+class Waited:
+    """An outcome, and its reason unless the run serves."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is on its way; lists and lists a second."""
+
+    run: str
+    state: RunState
+    partitions: tuple[PartitionStatus, ...]
+    loaded: int
+    total: int
+    rate: float
+    seconds: float
+
+
+def wait(
+    run: str,
+    desk: RunDesk,
+    pointers: PointerStore,
+    *,
+    deadline: float | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Waited:
+    """Watch a run that was sent whole until it serves, is held, fails, or `deadline` seconds went by.
+
+    Does what a loader that died left undone: promotes a run whose partitions are all verified, and fails one that
+    stands still or passes its own deadline (`load_deadline_seconds`). `deadline` only bounds this call and leaves the
+    run as it is; None waits for the run's own. Raises UnknownRun; StoreUnreachable when the deadline finds Redis away.
+    """
+    watch = RunWatch(desk, all_sent=True, monotonic=monotonic)
+    meter = _Meter(monotonic)
+    while True:
+        try:
+            found = desk.registry.get(run)
+            ended = _ended(found, pointers)
+            if ended is not None:
+                return ended
+            progress(meter.read(found, watch.look(found)))
+        except StoreUnreachable:
+            watch.forget()
+            if deadline is not None and meter.seconds > deadline:
+                raise
+        if deadline is not None and meter.seconds > deadline:
+            return Waited(Outcome.DEADLINE, f"run {run} neither served nor failed within {deadline:g} s")
+        sleep(_LOOK_SECONDS)
+
+
+def _ended(run: Run, pointers: PointerStore) -> Waited | None:
+    pointer = pointers.read()
+    if run.name in (pointer.treatment, pointer.control):
+        return Waited(Outcome.SERVING)
+    why = run.status.reason if run.status.reason is not None else ""
+    if run.state is RunState.FAILED:
+        return Waited(Outcome.DEADLINE if why.startswith("deadline") else Outcome.FAILED, why)
+    if run.state.is_over:
+        return Waited(Outcome.FAILED, f"run {run.name} is {run.state}: {why}")
+    if run.status.let_go is not None or run.name == pointer.previous:
+        return Waited(Outcome.FAILED, f"run {run.name} served before; now {pointer.treatment} does")
+    if run.state is RunState.READY and run.status.held is not None:
+        return Waited(Outcome.HELD, run.status.held)
+    return None
+
+
+class _Meter:
+    """Turns what a watcher sees into progress and rate."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._start = monotonic()
+        self._first: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return self._monotonic() - self._start
+
+    def read(self, run: Run, partitions: tuple[PartitionStatus, ...]) -> Progress:
+        """The progress now; the rate is the mean since the first look."""
+        loaded, seconds = sum(part.loaded for part in partitions), self.seconds
+        if self._first is None:
+            self._first = loaded
+        rate = (loaded - self._first) / seconds if seconds > 0 else 0.0
+        return Progress(run.name, run.state, partitions, loaded, run.announcement.users, rate, seconds)

@@ -1,0 +1,169 @@
+"""Look-ups for an online service: the rules of docs/reader.md, in Python.
+
+A look-up costs one HGET. The pointer is read again when it is older than `cache_seconds`, and once more when a user has
+no list, since the run may have been replaced in between.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from conf.contract import UserId, arm_of
+from publish.clock import Clock, utc_now
+from publish.connect.redis_clients import StoreClient
+from publish.connect.store_scripts import store_faults
+from publish.errors import Unavailable
+from publish.read.served import ServedPointer, ServedRun
+from publish.wire.codec import TopList, decode
+from publish.wire.keys import ProductKeys
+from publish.wire.user_ids import user_key
+
+Arm = Literal["treatment", "control"]
+Source = Literal["list", "fallback", "control", "none"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one user gets, and why."""
+
+    user_id: UserId
+    arm: Arm
+    share_bp: int
+    """Share of the audience in the treatment arm, in basis points."""
+    run: str | None
+    """The run that answers; None: no run serves this arm."""
+    source: Source
+    """`list`: the user's own; `fallback`: the run's; `control`, `none`: no run for this arm, use your own default."""
+    source_ids: tuple[UserId, ...] = ()
+    """Best first; may be empty although `source` is `list`."""
+    scores: tuple[float, ...] = ()
+    """As many as source_ids, or none where the run has no scores."""
+    excluded: int = 0
+    """Sources left out because the caller asked for it."""
+    age_seconds: float | None = None
+    """Since the run was announced."""
+
+
+class _Cached(NamedTuple):
+    pointer: ServedPointer
+    read_at: float
+
+
+class Reader:
+    """Answers for one product; may be shared by threads, as far as its client may."""
+
+    def __init__(
+        self,
+        client: StoreClient,
+        product: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Clock = utc_now,
+        cache_seconds: float = 2.0,
+    ) -> None:
+        self._client, self._keys = client, ProductKeys(product)
+        self._clock, self._now, self._cache_seconds = clock, now, cache_seconds
+        self._cached: _Cached | None = None
+        self._runs: dict[str, ServedRun] = {}
+
+    def lookup(self, user_id: UserId, exclude: Collection[UserId] = ()) -> Answer:
+        """The user's answer without the sources in `exclude`; at most the run's `list_size`, best first.
+
+        Raises BadUserId; Unavailable when nothing is published or the store lost it; StoreUnreachable.
+        """
+        pointer = self._pointer()
+        run = _run_of(pointer, user_id)
+        payload = None if run is None else self._payload(run, user_id)
+        if payload is None:
+            pointer, before = self._refresh(), run
+            run = _run_of(pointer, user_id)
+            payload = None if run is None or run == before else self._payload(run, user_id)
+        return self._answer(pointer, user_id, run, payload, exclude)
+
+    def _pointer(self) -> ServedPointer:
+        cached = self._cached
+        if cached is None or self._clock() - cached.read_at > self._cache_seconds:
+            return self._refresh()
+        return cached.pointer
+
+    def _refresh(self) -> ServedPointer:
+        read_at = self._clock()  # before the reply, so that the cache is never older than it says
+        with store_faults():
+            raw = self._client.get(self._keys.pointer)
+        if raw is None:
+            self._cached = None
+            raise Unavailable(
+                f"{self._keys.product}: nothing is published, or Redis lost it; serve your own default; "
+                "`discovery runs` tells which; `discovery rebuild` restores what was lost"
+            )
+        pointer = ServedPointer.from_json(raw, self._keys.pointer)
+        self._cached = _Cached(pointer, read_at)
+        named = {pointer.treatment, pointer.control}
+        self._runs = {run: served for run, served in self._runs.items() if run in named}
+        return pointer
+
+    def _served(self, run: str) -> ServedRun:
+        known = self._runs.get(run)
+        if known is not None:
+            return known
+        with store_faults():
+            raw = self._client.hget(self._keys.runs, run)
+        if raw is None:
+            raise Unavailable(
+                f"{self._keys.product}: run {run} serves but Redis does not know it, so it lost data; "
+                "serve your own default; `discovery rebuild` restores it"
+            )
+        served = ServedRun.from_json(raw, f"{self._keys.runs} {run}")
+        self._runs = self._runs | {run: served}
+        return served
+
+    def _payload(self, run: str, user_id: UserId) -> bytes | None:
+        served = self._served(run)
+        user_key(user_id, served.ids, served.product)  # refuses what would find nothing, quietly
+        with store_faults():
+            payload = self._client.hget(served.layout.bucket_of(run, user_id), str(user_id))
+        return payload if payload is None or isinstance(payload, bytes) else payload.encode()
+
+    def _answer(
+        self,
+        pointer: ServedPointer,
+        user_id: UserId,
+        run: str | None,
+        payload: bytes | None,
+        exclude: Collection[UserId],
+    ) -> Answer:
+        arm = _arm(pointer, user_id)
+        if run is None:
+            return Answer(user_id, arm, pointer.share_bp, None, "none" if arm == "treatment" else "control")
+        served = self._served(run)
+        found = served.fallback_list if payload is None else decode(payload, served.ids)
+        kept, excluded = _without(found, exclude)
+        return Answer(
+            user_id=user_id,
+            arm=arm,
+            share_bp=pointer.share_bp,
+            run=run,
+            source="fallback" if payload is None else "list",
+            source_ids=kept.source_ids[: served.list_size],
+            scores=kept.scores[: served.list_size],
+            excluded=excluded,
+            age_seconds=(self._now() - served.created_at).total_seconds(),
+        )
+
+
+def _arm(pointer: ServedPointer, user_id: UserId) -> Arm:
+    return "treatment" if arm_of(user_id, pointer.salt) < pointer.share_bp else "control"
+
+
+def _run_of(pointer: ServedPointer, user_id: UserId) -> str | None:
+    return pointer.treatment if _arm(pointer, user_id) == "treatment" else pointer.control
+
+
+def _without(found: TopList, exclude: Iterable[UserId]) -> tuple[TopList, int]:
+    barred = {str(source) for source in exclude}  # as text: 7 and "7" are the same source
+    if not barred:
+        return found, 0
+    kept = [place for place, source in enumerate(found.source_ids) if str(source) not in barred]
+    scores = tuple(found.scores[place] for place in kept) if found.scores else ()
+    return TopList(tuple(found.source_ids[place] for place in kept), scores), len(found.source_ids) - len(kept)

@@ -1,0 +1,60 @@
+"""What a reader needs of the pointer and of an announcement; fields that it does not know are ignored."""
+
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from conf.contract import IdKind
+from publish.errors import MalformedMessage
+from publish.wire.announcement import decode_fallback
+from publish.wire.codec import TopList, decode
+from publish.wire.keys import Layout
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    @classmethod
+    def from_json(cls, raw: bytes | str, key: str) -> Self:
+        """The document that lies under a Redis key; raises MalformedMessage when this version cannot read it."""
+        try:
+            return cls.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            what = ": ".join([*map(str, first["loc"]), first["msg"]])
+            raise MalformedMessage(f"{key} cannot be read ({what}); is it of a newer version? upgrade") from None
+
+
+class ServedPointer(_Document):
+    """The pointer, as far as it says who gets which run."""
+
+    treatment: str | None
+    control: str | None
+    salt: str
+    share_bp: int
+
+
+class ServedRun(_Document):
+    """An announcement, as far as it says where the lists lie and how they are encoded."""
+
+    format: Literal[1]
+    codec: Literal[1]
+    product: str
+    ids: IdKind
+    partitions: int
+    buckets: int
+    tags: tuple[str, ...]
+    list_size: int
+    fallback: str
+    created_at: AwareDatetime
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where its lists lie in Redis."""
+        return Layout(self.product, self.partitions, self.buckets, self.tags)
+
+    @cached_property
+    def fallback_list(self) -> TopList:
+        """What users without a list of their own get; raises MalformedMessage."""
+        return decode(decode_fallback(self.fallback), self.ids)

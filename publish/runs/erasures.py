@@ -1,0 +1,163 @@
+"""Users who must be forgotten, kept outside Redis: the compacted topic `<product>.erasures.v1`, keyed by the user.
+
+Redis keeps the same users as sets, one per partition, so that a loader and a reader's store need no Kafka for it; the
+topic is the truth, and what Redis lost is restored from there.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from conf.base import Strict
+from conf.connections import KafkaConnection
+from conf.contract import IdKind, UserId
+from publish.connect.kafka_out import ConfirmedSender, Outgoing
+from publish.connect.redis_clients import StoreClient
+from publish.connect.store_scripts import store_faults
+from publish.connect.topic_reader import TopicRecord, latest, read_topic
+from publish.errors import BadUserId, DeliveryError, MalformedMessage
+from publish.runs.registry import Run
+from publish.store.redis_store import RedisStore
+from publish.wire.announcement import Announcement
+from publish.wire.keys import Layout, ProductKeys
+from publish.wire.user_ids import user_key
+
+_AT_ONCE = 500
+"""Users asked about in one go."""
+
+
+class Erasure(Strict):
+    """One user who must be forgotten."""
+
+    user: str = Field(min_length=1)
+    """The id as text, as in every key."""
+    at: AwareDatetime
+    """When it was asked for."""
+    reason: str
+
+    @property
+    def key(self) -> bytes:
+        """The user's key in Redis and Kafka."""
+        return self.user.encode()
+
+
+class ErasureLog:
+    """The erasures of one product in Kafka, which has `timeout` seconds for each answer."""
+
+    def __init__(self, kafka: KafkaConnection, product: str, *, timeout: float = 30.0) -> None:
+        self.topic = ProductKeys(product).erasures_topic
+        self._kafka = kafka
+        self._product = product
+        self._timeout = timeout
+
+    def append(self, erasure: Erasure) -> None:
+        """Return when the broker has it; raises DeliveryError."""
+        sender = ConfirmedSender(self._kafka, f"discovery-erasures-{self._product}", timeout=self._timeout)
+        try:
+            oversize = sender.send(self.topic, [Outgoing(erasure.key, erasure.model_dump_json().encode())])
+        finally:
+            sender.close()
+        if oversize:
+            raise DeliveryError(f"{self.topic}: the reason is too long for a message; give a shorter one")
+
+    def read(self) -> tuple[Erasure, ...]:
+        """Every erasure, the oldest first; raises BrokerUnreachable, MalformedMessage."""
+        records = latest(read_topic(self._kafka, self.topic, timeout=self._timeout)).values()
+        found = (self._erasure(record) for record in records)
+        return tuple(sorted(found, key=lambda erasure: (erasure.at, erasure.user)))
+
+    def _erasure(self, record: TopicRecord) -> Erasure:
+        # A user who cannot be read cannot be forgotten: going on without them would bring them back.
+        try:
+            erasure = Erasure.model_validate_json(record.value if record.value is not None else b"")
+        except ValidationError:
+            raise self._malformed(record, "is not an erasure of a version known here") from None
+        if erasure.key != record.key:
+            raise self._malformed(record, "is about another user than its key says")
+        return erasure
+
+    def _malformed(self, record: TopicRecord, what: str) -> MalformedMessage:
+        return MalformedMessage(
+            f"{self.topic}: the record at offset {record.offset} of partition {record.partition} {what}; "
+            "upgrade, or send a right one under the same key"
+        )
+
+
+def erased_ids(erasures: Iterable[Erasure], ids: IdKind, product: str) -> frozenset[UserId]:
+    """The users as ids of the product's kind; raises MalformedMessage for what cannot be one."""
+    users = frozenset[UserId](erasure.user if ids == "string" else _number(erasure.user) for erasure in erasures)
+    try:
+        for user in users:
+            user_key(user, ids, product)
+    except BadUserId:
+        raise MalformedMessage(
+            f"{ProductKeys(product).erasures_topic}: one erasure is of a user whose id is not {ids}, as those of "
+            f"{product} are; it is of another product, or `ids` in the settings is wrong"
+        ) from None
+    return users
+
+
+def restore_erasures(kafka: KafkaConnection, client: StoreClient, layouts: Collection[Layout]) -> None:
+    """Mark every erased user again, before lists are loaded; raises BrokerUnreachable, MalformedMessage."""
+    store = RedisStore(client)
+    for product in {layout.product for layout in layouts}:
+        keys = [erasure.key for erasure in ErasureLog(kafka, product).read()]
+        for layout in layouts:
+            _mark(store, layout, keys)
+
+
+def enforce_erasures(
+    store: RedisStore, runs: Iterable[Run], layout: Layout, partitions: Collection[int], erasures: Iterable[Erasure]
+) -> None:
+    """Mark the erased users of these partitions again, and delete what a Redis that went back in time has of them."""
+    keys = [erasure.key for erasure in erasures if layout.partition_of(erasure.user) in partitions]
+    _mark(store, layout, keys)
+    for run in runs:
+        if run.status.cleared is None:
+            for key in _still_there(store, run.announcement, keys):
+                erase_from(store, [run], key)
+
+
+def erase_from(store: RedisStore, runs: Iterable[Run], key: bytes) -> tuple[str, ...]:
+    """Delete the list of a user who is marked as erased from each run; gives the runs that had one."""
+    return tuple(
+        run.name
+        for run in runs
+        for layout in [run.announcement.layout]
+        if store.erase(run.announcement, layout.place_of_key(key)[0], key)
+    )
+
+
+@store_faults()
+def _mark(store: RedisStore, layout: Layout, keys: Sequence[bytes]) -> None:
+    """As RedisStore.mark_erased, for many."""
+    for some in _chunks(keys):
+        with store.client.pipeline(transaction=False) as pipe:
+            for key in some:
+                pipe.sadd(layout.erased(layout.place_of_key(key)[0]), key)
+            pipe.execute()
+
+
+@store_faults()
+def _still_there(store: RedisStore, run: Announcement, keys: Sequence[bytes]) -> list[bytes]:
+    """Those of the users who have a list in the run."""
+    found: list[bytes] = []
+    for some in _chunks(keys):
+        with store.client.pipeline(transaction=False) as pipe:
+            for key in some:
+                pipe.hget(run.layout.bucket(run.run, *run.layout.place_of_key(key)), key)
+            found += [key for key, payload in zip(some, pipe.execute(), strict=True) if payload is not None]
+    return found
+
+
+def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
+
+
+def _number(text: str) -> UserId:
+    """The number, where the text is one; the text, which no number is spelled like, where it is not."""
+    try:
+        number = int(text)
+    except ValueError:
+        return text
+    return number if str(number) == text else text

@@ -1,0 +1,82 @@
+"""Clearing runs that nothing needs: marked in the registry first, deleted afterwards, safe to interrupt and repeat."""
+
+import logging
+from datetime import datetime, timedelta
+
+from publish.clock import Clock, utc_now
+from publish.errors import RunRefused
+from publish.runs.pointer import Pointer, PointerStore
+from publish.runs.registry import Registry, Run, RunState
+from publish.store.redis_store import RedisStore
+
+_LOG = logging.getLogger(__name__)
+
+GRACE = timedelta(hours=1)
+"""A run stays this long after the last pointer that named it: readers may still hold that pointer."""
+KEEP_ROLLED_BACK = timedelta(hours=24)
+"""A rolled-back run stays this long, to be looked into."""
+
+
+class Housekeeping:
+    """Clears runs of one product."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        pointers: PointerStore,
+        store: RedisStore,
+        *,
+        clock: Clock = utc_now,
+        grace: timedelta = GRACE,
+    ) -> None:
+        self._registry = registry
+        self._pointers = pointers
+        self._store = store
+        self._clock = clock
+        self._grace = grace
+
+    def clear(self, run: str) -> None:
+        """Delete the lists of a run; raises UnknownRun, and RunRefused for a run that is needed or on its way."""
+        found = self._registry.get(run)
+        if found.status.let_go is not None and (until := found.status.let_go + self._grace) > self._clock():
+            raise RunRefused(f"run {run}: readers may still hold a pointer to it; it can be cleared at {until:%F %T}Z")
+        if found.state is RunState.FAILED:
+            self._registry.fence(run)
+        else:
+            self._registry.retire(run, "cleared")
+        self._store.delete(found.announcement)
+        self._registry.mark_cleared(run)
+        _LOG.info("run %s: cleared", run)
+
+    def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
+        """Clear every run that nothing needs but the `keep` newest that could serve again; gives what was cleared."""
+        pointer, now, runs = self._pointers.read(), self._clock(), self._registry.list_runs()
+        serving = max((run.announcement.epoch for run in runs if run.name == pointer.treatment), default=0)
+        spare = [run for run in runs if self._is_unneeded(run, pointer, serving, now)]
+        could_serve = [run.name for run in spare if run.state is RunState.READY]
+        kept = set(could_serve[len(could_serve) - keep :]) if keep else set()
+        return tuple(run.name for run in spare if run.name not in kept and self._cleared(run.name))
+
+    def _cleared(self, run: str) -> bool:
+        try:
+            self.clear(run)
+        except RunRefused as refused:  # needed since a moment ago
+            _LOG.info("run %s stays: %s", run, refused)
+            return False
+        return True
+
+    def _is_unneeded(self, run: Run, pointer: Pointer, serving_epoch: int, now: datetime) -> bool:
+        status = run.status
+        if status.cleared is not None or run.name in pointer.named.values():
+            return False
+        if status.let_go is not None and now - status.let_go < self._grace:
+            return False
+        match status.state:
+            case RunState.FAILED | RunState.RETIRED:
+                return True
+            case RunState.ROLLED_BACK:
+                return now - status.since >= KEEP_ROLLED_BACK
+            case RunState.READY:
+                return run.announcement.epoch < serving_epoch
+            case _:
+                return False

@@ -1,0 +1,186 @@
+"""One run per product at a time: a lease in Redis that lapses by itself when its holder dies.
+
+The holder renews it from a thread. Time alone cannot protect against a process that was frozen and wakes up, so
+each lease carries a fencing token, larger than that of every lease before (Kleppmann, "How to do distributed locking",
+2016).
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from pydantic import AwareDatetime, ValidationError
+
+from conf.base import Strict
+from publish.clock import Clock, utc_now
+from publish.connect.redis_clients import STORE_FAULTS, StoreClient
+from publish.connect.store_scripts import store_faults
+from publish.errors import LeaseHeld, LeaseLost, StoreUnreachable
+from publish.wire.keys import ProductKeys
+
+_RENEW = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0"
+_RELEASE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
+
+
+class Holder(Strict):
+    """Who holds a lease, as kept in Redis; unique by its token."""
+
+    run: str
+    token: int
+    host: str
+    pid: int
+    since: AwareDatetime
+
+    def __str__(self) -> str:
+        return f"run {self.run} (host {self.host}, pid {self.pid}, since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+class Lease:
+    """A held lease, renewed until `release`; made by `acquire`; as a context manager it releases at the end."""
+
+    def __init__(self, client: StoreClient, keys: ProductKeys, holder: Holder, ttl: float) -> None:
+        self.holder = holder
+        self._client, self._keys, self._ttl = client, keys, ttl
+        self._value = holder.model_dump_json()
+        self._good_until = time.monotonic() + ttl
+        self._lost: str | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{keys.product}", daemon=True)
+
+    @classmethod
+    def acquire(
+        cls,
+        client: StoreClient,
+        keys: ProductKeys,
+        run: str,
+        *,
+        ttl: float = 30.0,
+        on_wait: Callable[[str], None] = lambda text: None,
+        now: Clock = utc_now,
+    ) -> Self:
+        """The product's lease for `run`, which lapses `ttl` seconds after the last renewal; raises LeaseHeld.
+
+        Held for the same run, it is left over by a killed attempt: one of this host is taken over when its process is
+        gone; another one lapses soon, which this waits for, telling `on_wait` once.
+        """
+        deadline = time.monotonic() + ttl + 1
+        told = False
+        while True:
+            asked = time.monotonic()
+            lease = cls(client, keys, _new_holder(client, keys, run, now), ttl)
+            if lease._take():
+                lease._good_until = asked + ttl
+                lease._thread.start()
+                return lease
+            holder, left = _current(client, keys)
+            if holder is not None and holder.run == run and _is_dead(holder):
+                _drop(client, keys, holder)  # a live one that only looks dead from here is fenced by its older token
+                continue
+            if holder is not None and (holder.run != run or asked > deadline):
+                raise LeaseHeld(_refusal(keys, holder, left))
+            if holder is not None and not told:
+                on_wait(f"waiting up to {left:.0f} s for the lease of an earlier attempt: {holder}")
+                told = True
+            time.sleep(min(0.5, max(0.02, left)))
+
+    @property
+    def token(self) -> int:
+        """The fencing token: larger than that of every lease before."""
+        return self.holder.token
+
+    def check(self) -> None:
+        """Return while the lease is held; raises LeaseLost. Call it before each step that others can see."""
+        if self._lost is None and time.monotonic() > self._good_until:
+            self._lost = "it was not renewed in time; the process was frozen, or Redis did not answer"
+        if self._lost is not None:
+            raise LeaseLost(
+                f"{self._keys.product}: {self.holder} lost its lease ({self._lost}); it stops here and what served "
+                "before still does; see `discovery status`, then start the run again with the same run id"
+            )
+
+    def release(self) -> None:
+        """Give the lease back, unless somebody else has it by now; twice is harmless; raises StoreUnreachable."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with store_faults():
+            self._client.eval(_RELEASE, 1, self._keys.lease, self._value)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.release()
+        except StoreUnreachable:
+            if error is None:  # otherwise the first error is the one to tell; the lease lapses by itself
+                raise
+
+    def _take(self) -> bool:
+        with store_faults():
+            return bool(self._client.set(self._keys.lease, self._value, nx=True, px=_milliseconds(self._ttl)))
+
+    def _keep(self) -> None:
+        while not self._stop.wait(self._ttl / 3) and self._lost is None:
+            asked = time.monotonic()
+            try:
+                kept = self._client.eval(_RENEW, 1, self._keys.lease, self._value, str(_milliseconds(self._ttl)))
+            except STORE_FAULTS:
+                continue  # tried again; `check` refuses once the lease may have lapsed
+            if kept:
+                self._good_until = asked + self._ttl
+            else:
+                self._lost = "it lapsed, or another run took it over"
+
+
+def _new_holder(client: StoreClient, keys: ProductKeys, run: str, now: Clock) -> Holder:
+    with store_faults():
+        token = int(client.incr(keys.lease_token))
+    return Holder(run=run, token=token, host=socket.gethostname(), pid=os.getpid(), since=now())
+
+
+def _current(client: StoreClient, keys: ProductKeys) -> tuple[Holder | None, float]:
+    # Who holds it, and the seconds until it lapses unless renewed.
+    with store_faults():
+        raw, left = client.get(keys.lease), int(client.pttl(keys.lease))
+    if raw is None:
+        return None, 0.0
+    try:
+        return Holder.model_validate_json(raw), max(0, left) / 1_000
+    except ValidationError:
+        raise LeaseHeld(f"{keys.lease} holds something that is no lease; delete it if no run is on its way") from None
+
+
+def _is_dead(holder: Holder) -> bool:
+    # Whether the holder was a process of this host that is gone.
+    if holder.host != socket.gethostname():
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _drop(client: StoreClient, keys: ProductKeys, holder: Holder) -> None:
+    with store_faults():
+        client.eval(_RELEASE, 1, keys.lease, holder.model_dump_json())
+
+
+def _refusal(keys: ProductKeys, holder: Holder, left: float) -> str:
+    return (
+        f"{keys.product}: one run at a time, and the lease is held by {holder}; wait for it or stop it. "
+        f"If that process is dead already, the lease lapses by itself within {left:.0f} s"
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1_000))

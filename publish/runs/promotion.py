@@ -1,0 +1,175 @@
+"""Who serves next: the rules by which the pointer goes forward to a run, back from it, or stays."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conf.share import Share
+from publish.clock import Clock, utc_now
+from publish.errors import RunHeld, RunRefused
+from publish.runs.pointer import Change, Hold, Pointer, PointerStore
+from publish.runs.registry import Registry, RunState, RunStatus
+from publish.wire.announcement import Announcement
+
+
+class Verdict(StrEnum):
+    """What became of a run that wanted to serve."""
+
+    SERVING = "SERVING"
+    HELD = "HELD"
+    FAILED = "FAILED"
+    REPLACED = "REPLACED"
+    """It served before; another run does now."""
+    WAITING = "WAITING"
+    """For the end of a rebuild."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """The verdict on a run, and its reason unless it serves."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+class Promoter:
+    """Moves the pointer of one product; raises StoreUnreachable when Redis does not do its part."""
+
+    def __init__(self, registry: Registry, pointers: PointerStore, *, clock: Clock = utc_now) -> None:
+        self.registry = registry
+        self.pointers = pointers
+        self._clock = clock
+
+    def promote_if_ready(self, run: str) -> Promotion:
+        """Promote a READY run without a person: a hold leaves it READY, a broken rule makes it FAILED."""
+        status, pointer = self.registry.get(run).status, self.pointers.read()
+        if status.restoring or (pointer.rev == 0 and self.pointers.restoring() is not None):
+            return Promotion(Verdict.WAITING, "Redis was lost and is being rebuilt")
+        if status.let_go is not None or run in (pointer.control, pointer.previous):
+            return Promotion(Verdict.REPLACED, f"it served before; now {pointer.treatment} does")
+        if status.held is not None and pointer.treatment != run:
+            return Promotion(Verdict.HELD, status.held)
+        try:
+            self.promote(run)
+        except RunHeld as held:
+            self.registry.note_held(run, str(held))
+            return Promotion(Verdict.HELD, str(held))
+        except RunRefused as refused:
+            if self.registry.fail(run, str(refused)):
+                return Promotion(Verdict.FAILED, str(refused))
+            raise
+        return Promotion(Verdict.SERVING)
+
+    def promote(self, run: str) -> Pointer:
+        """Let a READY run serve; no change if it does already. Raises UnknownRun, RunHeld, RunRefused."""
+        candidate = self.registry.get(run).announcement
+
+        def decide(pointer: Pointer) -> Change:
+            if pointer.treatment == run:
+                return Change(pointer)
+            if pointer.hold is not None:
+                raise RunHeld(
+                    f"run {run} waits: hold since {pointer.hold.since:%F %T}Z ({pointer.hold.reason}); unhold"
+                )
+            self._check(candidate, pointer)
+            return Change(
+                _serve(candidate, pointer).model_copy(update={"previous": pointer.treatment}),
+                must_be={run: RunState.READY},
+            )
+
+        return self.pointers.change(decide)
+
+    def rollback(self, to: str | None = None, *, reason: str) -> Pointer:
+        """Go back to the previous run or to `to`, mark what served ROLLED_BACK and set the hold; raises RunRefused."""
+        now = self._clock()
+
+        def decide(pointer: Pointer) -> Change:
+            if to is not None and pointer.treatment == to and pointer.hold is not None:
+                return Change(pointer)
+            served, target = self._way_back(pointer, to)
+            after = _serve(target, pointer).model_copy(
+                update={"previous": None, "hold": Hold(reason=f"rolled back from {served}: {reason}", since=now)}
+            )
+            gone = RunStatus(state=RunState.ROLLED_BACK, since=now, reason=reason)
+            return Change(after, must_be={target.run: RunState.READY, served: RunState.READY}, becomes={served: gone})
+
+        return self.pointers.change(decide)
+
+    def hold(self, reason: str) -> Pointer:
+        """Keep every run from being promoted by itself; an earlier hold stays as it is."""
+        now = self._clock()
+
+        def decide(pointer: Pointer) -> Change:
+            hold = pointer.hold if pointer.hold is not None else Hold(reason=reason, since=now)
+            return Change(pointer.model_copy(update={"hold": hold}))
+
+        return self.pointers.change(decide)
+
+    def unhold(self) -> Pointer:
+        """Lift the hold; promotes nothing."""
+        return self.pointers.change(lambda pointer: Change(pointer.model_copy(update={"hold": None})))
+
+    def cap_share(self, share: Share) -> Pointer:
+        """Serve the treatment to at most this share from now on, and to no more than what the run covers."""
+
+        def decide(pointer: Pointer) -> Change:
+            covered = 0
+            if pointer.treatment is not None:
+                covered = self.registry.get(pointer.treatment).announcement.share_bp
+            return Change(pointer.model_copy(update={"cap_bp": share.bp, "share_bp": min(share.bp, covered)}))
+
+        return self.pointers.change(decide)
+
+    def _check(self, candidate: Announcement, pointer: Pointer) -> None:
+        if not candidate.gates_passed:
+            raise RunRefused(f"run {candidate.run}: its gates did not pass")
+        if candidate.users == 0:
+            raise RunRefused(f"run {candidate.run} is empty: nobody would get a list of their own")
+        if pointer.treatment is None:
+            if not candidate.first:
+                raise RunRefused(f"run {candidate.run}: nothing serves that it could be compared with; use --first")
+            return
+        serving = self.registry.get(pointer.treatment).announcement
+        if candidate.epoch <= serving.epoch:
+            raise RunRefused(f"run {candidate.run} (epoch {candidate.epoch}) is older than what serves, {serving.run}")
+        if not candidate.first:
+            _check_users(candidate, serving)
+
+    def _way_back(self, pointer: Pointer, to: str | None) -> tuple[str, Announcement]:
+        """What serves, and the run to serve instead."""
+        if pointer.treatment is None:
+            raise RunRefused("nothing serves, so there is nothing to roll back")
+        target = to if to is not None else pointer.previous
+        if target is None:
+            raise RunRefused(
+                f"there is no run to go back to from {pointer.treatment}; name a READY one with --to, "
+                "or stop serving with a share of 0"
+            )
+        if target == pointer.treatment:
+            raise RunRefused(f"run {target} serves already")
+        found = self.registry.get(target)
+        if found.state is not RunState.READY:
+            raise RunRefused(f"run {target} is {found.state} and cannot serve; `discovery runs` shows which are READY")
+        serving = self.registry.get(pointer.treatment).announcement
+        if found.announcement.epoch > serving.epoch:
+            raise RunRefused(f"run {target} is newer than {serving.run}; that is a promotion, not a rollback")
+        return pointer.treatment, found.announcement
+
+
+def _serve(run: Announcement, pointer: Pointer) -> Pointer:
+    return pointer.model_copy(
+        update={"treatment": run.run, "salt": run.salt, "share_bp": min(run.share_bp, pointer.cap_bp)}
+    )
+
+
+def _check_users(candidate: Announcement, serving: Announcement) -> None:
+    """Refuse a run with too many or too few users for its share; a share of 0 has none, and is refused before."""
+    if candidate.share_bp == 0 or serving.share_bp == 0 or serving.users == 0:
+        raise RunRefused(f"run {candidate.run} and {serving.run} have no share in common to compare; use --first")
+    now, before = candidate.users / candidate.share_bp, serving.users / serving.share_bp
+    change = now / before - 1
+    if abs(change) > candidate.max_change_of_users:
+        raise RunRefused(
+            f"run {candidate.run} has {candidate.users} users at {Share(candidate.share_bp)}, {change:+.1%} against "
+            f"{serving.users} at {Share(serving.share_bp)} of {serving.run}; allowed is "
+            f"±{candidate.max_change_of_users:.0%} (rollout.max_change_of_users)"
+        )

@@ -1,0 +1,63 @@
+"""What Kafka keeps of a product's registry, so that the loss of Redis is not the loss of what served.
+
+Announcements and pointers, each in a compacted topic: the last one of a run, and of the product, stays for ever.
+"""
+
+from pydantic import ValidationError
+
+from conf.connections import KafkaConnection
+from publish.connect.kafka_out import ConfirmedSender, Outgoing
+from publish.connect.topic_reader import latest, read_topic
+from publish.errors import DeliveryError, MalformedMessage, RunRefused
+from publish.runs.pointer import Pointer
+from publish.runs.registry import Registry
+from publish.wire.announcement import Announcement
+from publish.wire.keys import ProductKeys
+
+
+class KafkaRunLog:
+    """Every announcement, in the compacted topic `<product>.runs.v1`, keyed by the run."""
+
+    def __init__(self, kafka: KafkaConnection) -> None:
+        self._kafka = kafka
+
+    def append(self, announcement: Announcement) -> None:
+        """Return when the broker has it, before the first BEGIN goes out; raises DeliveryError."""
+        topic = announcement.layout.runs_topic
+        sender = ConfirmedSender(self._kafka, f"discovery-runs-{announcement.product}")
+        try:
+            oversize = sender.send(topic, [Outgoing(announcement.run.encode(), announcement.canonical)])
+        finally:
+            sender.close()
+        if oversize:
+            raise DeliveryError(
+                f"{topic}: the announcement of run {announcement.run} has {len(announcement.canonical)} bytes, more "
+                f"than the topic takes; raise max.message.bytes of {topic}, or make lists.fallback_size smaller"
+            )
+
+
+def kept_runs(kafka: KafkaConnection, keys: ProductKeys) -> tuple[Announcement, ...]:
+    """Every run that was announced, the oldest first; raises BrokerUnreachable, MalformedMessage."""
+    records = latest(read_topic(kafka, keys.runs_topic)).values()
+    runs = [Announcement.from_json(record.value) for record in records if record.value is not None]
+    return tuple(sorted(runs, key=lambda run: run.epoch))
+
+
+def kept_pointer(kafka: KafkaConnection, keys: ProductKeys) -> Pointer:
+    """The last pointer that was written down, revision 0 for none; raises BrokerUnreachable, MalformedMessage."""
+    record = latest(read_topic(kafka, keys.pointer_topic)).get(keys.product.encode())
+    if record is None or record.value is None:
+        return Pointer()
+    try:
+        return Pointer.model_validate_json(record.value)
+    except ValidationError:
+        raise MalformedMessage(f"{keys.pointer_topic}: offset {record.offset} holds no pointer known here") from None
+
+
+def refuse_if_lost(registry: Registry, kafka: KafkaConnection) -> None:
+    """Raise RunRefused where Redis knows no run and Kafka does: an epoch from there would be one given out before."""
+    if not registry.knows_anything() and (runs := kept_runs(kafka, registry.keys)):
+        raise RunRefused(
+            f"Redis knows no run of {registry.keys.product}, and Kafka keeps {len(runs)} (the newest is "
+            f"{runs[-1].run}): Redis lost its data; `discovery rebuild` restores it, then start the run again"
+        )

@@ -1,0 +1,84 @@
+"""Sending a run: BEGIN to every partition, its records, and END when the broker has acknowledged all of them.
+
+A partition is sent by one idempotent producer, so that a retry inside librdkafka neither doubles nor reorders. Sending
+a partition again, as a retried task does, is harmless: the same seq carries the same bytes.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import pyarrow as pa
+
+from conf.connections import KafkaConnection
+from publish.errors import SnapshotRefused
+from publish.send.sender import Sender
+from publish.send.snapshot import read_partition, slice_of
+from publish.wire.announcement import Announcement, Slice
+from publish.wire.digest import Digest
+from publish.wire.messages import MARK_KEY, begin_value, end_value, pack_rows
+
+
+def send_begin(announcement: Announcement, kafka: KafkaConnection, *, delivery_timeout: float) -> None:
+    """Tell every partition that the run comes; returns when all have been told; raises DeliveryError."""
+    _send_marks(announcement, kafka, delivery_timeout, lambda piece: begin_value(announcement, piece.partition))
+
+
+def send_partition(
+    batches: Iterable[pa.RecordBatch],
+    announcement: Announcement,
+    partition: int,
+    kafka: KafkaConnection,
+    *,
+    delivery_timeout: float,
+) -> Slice:
+    """Send one partition's rows of the snapshot; returns what was acknowledged, which is what was announced.
+
+    `delivery_timeout`: seconds within which a record must be acknowledged. Raises SnapshotRefused, DeliveryError.
+    """
+    digest = Digest()
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=delivery_timeout) as sender:
+        for records in read_partition(batches, partition, announcement.layout, announcement.ids):
+            values = pack_rows(announcement.epoch, records.first_seq, records.keys, records.payloads)
+            sender.send(partition, records.keys, values)
+            digest.update(records.keys, records.payloads)
+        sender.finish()
+    sent = slice_of(partition, digest)
+    check_sent(announcement, [sent])
+    return sent
+
+
+def send_end(
+    announcement: Announcement, sent: Sequence[Slice], kafka: KafkaConnection, *, delivery_timeout: float
+) -> None:
+    """Tell every partition that it has all: `sent` is what send_partition gave for each.
+
+    Raises SnapshotRefused, with nothing sent, unless that is all that was announced; and DeliveryError.
+    """
+    partitions = sorted(piece.partition for piece in sent)
+    if partitions != list(range(announcement.partitions)):
+        raise SnapshotRefused(
+            f"run {announcement.run}: the partitions {partitions} were acknowledged, not each of the "
+            f"{announcement.partitions} once; no END goes out and the run cannot serve; send it again"
+        )
+    check_sent(announcement, sent)
+    _send_marks(announcement, kafka, delivery_timeout, lambda piece: end_value(announcement, piece))
+
+
+def check_sent(announcement: Announcement, sent: Iterable[Slice]) -> None:
+    """Return when each slice is the announced one; raises SnapshotRefused."""
+    for piece in sent:
+        announced = announcement.slices[piece.partition]
+        if piece != announced:
+            raise SnapshotRefused(
+                f"run {announcement.run}, partition {piece.partition}: sent {piece.count} records ({piece.digest}), "
+                f"announced {announced.count} ({announced.digest}): the snapshot is not the one that was announced; "
+                "the run cannot serve; start a new one"
+            )
+
+
+def _send_marks(
+    announcement: Announcement, kafka: KafkaConnection, delivery_timeout: float, value: Callable[[Slice], bytes]
+) -> None:
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=delivery_timeout) as sender:
+        for piece in announcement.slices:
+            sender.send(piece.partition, [MARK_KEY], [value(piece)])
+        sender.finish()

@@ -1,0 +1,81 @@
+"""Records on their way into Redis, as columns: what one atomic call is given."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from publish.wire.announcement import Announcement
+from publish.wire.digest import record_hash
+
+Ints = npt.NDArray[np.int64]
+
+
+class Record(NamedTuple):
+    """One list on its way into a bucket."""
+
+    seq: int
+    bucket: int
+    user: bytes
+    payload: bytes
+
+
+class Batch(NamedTuple):
+    """Lists on their way into buckets; the i-th of each column are one record."""
+
+    seqs: Ints
+    buckets: Ints
+    users: list[bytes]
+    payloads: list[bytes]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Self:
+        """The batch of these records."""
+        seqs, buckets = [record.seq for record in records], [record.bucket for record in records]
+        users, payloads = [record.user for record in records], [record.payload for record in records]
+        return cls(np.array(seqs, np.int64), np.array(buckets, np.int64), users, payloads)
+
+    def cut(self, size: int) -> Iterator[Self]:
+        """Pieces of at most so many records; those of a bucket stay together where they fit, which is faster."""
+        groups, start, number = _group_starts(self), 0, len(self.users)
+        while start < number:
+            end = start + size
+            if end < number and (whole := int(groups[groups.searchsorted(end, "right") - 1])) > start:
+                end = whole
+            piece = slice(start, end)
+            yield type(self)(self.seqs[piece], self.buckets[piece], self.users[piece], self.payloads[piece])
+            start = end
+
+    def hashes(self, places: Iterable[int]) -> dict[int, str]:
+        """The hash of each record at these places, which is kept where its user is erased."""
+        return {place: hash_text(self.users[place], self.payloads[place]) for place in places}
+
+
+def hash_text(user: bytes, payload: bytes) -> str:
+    """What `Layout.erased_in` holds of a list: its record_hash as 16 hex digits."""
+    return f"{record_hash(user, payload):016x}"
+
+
+def load_keys(run: Announcement, partition: int, batch: Batch) -> list[str]:
+    """KEYS of load.lua; consecutive records of a bucket are a group, and each group has a key."""
+    layout, name = run.layout, run.run
+    keys = [layout.position(partition), layout.state(name, partition), layout.seen(name, partition)]
+    keys += [layout.erased(partition), layout.erased_in(name, partition)]
+    starts = _group_starts(batch)
+    return keys + [layout.bucket(name, partition, bucket) for bucket in batch.buckets[starts].tolist()]
+
+
+def load_words(batch: Batch, erased: Mapping[int, str]) -> list[bytes]:
+    """ARGV of load.lua behind the position's; `erased`: hashes of records known to be of erased users, by place."""
+    consecutive = bool((np.diff(batch.seqs) == 1).all())
+    seqs = batch.seqs[:1] if consecutive else batch.seqs
+    sizes = np.diff(_group_starts(batch), append=len(batch.users))
+    flags = b"".join(place.to_bytes(2, "big") + text.encode() for place, text in erased.items())
+    records = [b""] * (2 * len(batch.users))
+    records[::2], records[1::2] = batch.users, batch.payloads
+    return [seqs.astype(">u4").tobytes(), sizes.astype(">u2").tobytes(), flags, *records]
+
+
+def _group_starts(batch: Batch) -> Ints:
+    return np.flatnonzero(np.diff(batch.buckets, prepend=-1))

@@ -1,0 +1,81 @@
+"""Whether what a run holds would survive the loss of a Redis master.
+
+A replica follows its master a moment behind: when the master dies, the last writes die with it. Loading bears that,
+because a partition's position goes back together with its lists. A run that serves does not: its pointer lies in
+another slot, perhaps on another master, and goes on naming lists that a late replica never got. So a run may only
+become READY when the replicas have it (`Announcement.replicas`).
+
+`WAIT n` answers how many replicas have acknowledged all that its connection wrote. A replica acknowledges an offset of
+one stream, which holds the writes of all connections in order. So one small write on our own connection, followed by
+WAIT, also covers every list that anybody wrote to that master before.
+
+This is about masters that die. `WAITAOF`, which asks the same of the disk, came with Redis 7.2, and nothing here needs
+it: a server that comes back from its own append-only file has lost the end of one stream, its partitions go back as
+described above, and what it lost is loaded again.
+"""
+
+import time
+from collections.abc import Iterable
+
+from publish.connect.redis_clients import StoreClient
+from publish.connect.redis_masters import MasterServer, masters_of
+from publish.connect.store_scripts import store_faults
+from publish.errors import StoreRefused
+from publish.store.redis_store import PartitionStatus, RedisStore
+from publish.store.replies import Status
+from publish.wire.announcement import Announcement
+from publish.wire.keys import synced_key
+
+_WAIT_MILLISECONDS = 500
+"""Of one question to one master; who gets no good answer comes again."""
+_PAUSE_SECONDS = 0.1
+
+
+def missing_copies(client: StoreClient, run: Announcement) -> str | None:
+    """Why the lists of a run, and what the registry says of it, are not yet on enough replicas; None when they are.
+
+    Takes up to half a second per master while a replica is behind. Raises StoreUnreachable.
+    """
+    if run.replicas == 0:
+        return None
+    with store_faults():
+        found = {
+            master.address: _copies(master, tags[0], run.replicas)
+            for master in masters_of(client)
+            if (tags := [tag for tag in (*run.tags, run.product) if master.holds(tag)])
+        }
+    few = [f"{copies} of {address or 'the master'}" for address, copies in found.items() if copies < run.replicas]
+    return f"{run.replicas} replicas of each master must have all of it, {', '.join(few)} have" if few else None
+
+
+def require_copies(client: StoreClient, run: Announcement, *, seconds: float = 30.0) -> None:
+    """Return when what was written for a run until now is on enough replicas.
+
+    Raises StoreRefused when it is not after `seconds`, and StoreUnreachable.
+    """
+    deadline = time.monotonic() + seconds
+    while why := missing_copies(client, run):
+        if time.monotonic() > deadline:
+            raise StoreRefused(f"run {run.run}: {why}; start the replicas, or lower publish.redis_replicas")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def damaged_partitions(store: RedisStore, run: Announcement) -> tuple[int, ...]:
+    """Partitions of a run that was READY which are not VERIFIED any more: Redis lost what it had acknowledged.
+
+    A loader puts it right by itself, as long as the topic still has the run. Raises StoreUnreachable.
+    """
+    return damaged(store.progress(run))
+
+
+def damaged(partitions: Iterable[PartitionStatus]) -> tuple[int, ...]:
+    """Those that are not VERIFIED."""
+    return tuple(part.partition for part in partitions if part.state != Status.VERIFIED)
+
+
+def _copies(master: MasterServer, tag: str, wanted: int) -> int:
+    """Replicas that have everything that was written to a master until now; one connection, so that WAIT knows."""
+    with master.client.pipeline(transaction=False) as pipe:
+        pipe.incr(synced_key(tag))
+        pipe.wait(wanted, _WAIT_MILLISECONDS)
+        return int(pipe.execute()[-1])

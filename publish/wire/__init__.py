@@ -1,0 +1,1 @@
+"""What travels and what is stored: announcement, records, encoded lists, keys, digest; no client of anything."""

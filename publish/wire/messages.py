@@ -1,0 +1,158 @@
+"""The records of a push: an envelope of 18 bytes, then the payload.
+
+    offset  size  field (big endian)
+    0       1     kind: 1 BEGIN, 2 DATA, 3 END
+    1       1     codec of the payload: 0 JSON (BEGIN, END), 1 protobuf List (DATA)
+    2       8     epoch of the run
+    10      4     seq: DATA dense from 0 within the partition; BEGIN 0; END the count
+    14      4     crc32 over bytes 0 … 13, the record's key, and the payload
+    18            payload
+
+The key of DATA is the user id as UTF-8; of BEGIN and END it is empty, never null. All of it travels in the value, since
+headers do not survive confluent-kafka's fast path. The payload of an empty list is empty; a null value is none of ours.
+"""
+
+import operator
+import struct
+import zlib
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from conf.base import Strict
+from publish.errors import MalformedMessage, UnknownMessage
+from publish.wire.announcement import Announcement, RunName, Slice
+
+HEAD = struct.Struct(">BBQI")
+_CRC = struct.Struct(">I")
+ENVELOPE_BYTES = HEAD.size + _CRC.size
+_HEAD_ROW = np.dtype([("kind", "u1"), ("codec", "u1"), ("epoch", ">u8"), ("seq", ">u4")])
+_ENVELOPE_ROW = np.dtype([("head", _HEAD_ROW), ("crc", ">u4")])
+MARK_KEY = b""
+"""Key of BEGIN and END."""
+
+_Body = TypeVar("_Body", "Begin", "End")
+
+
+class Kind(IntEnum):
+    """What a record is."""
+
+    BEGIN = 1
+    DATA = 2
+    END = 3
+
+
+class Codec(IntEnum):
+    """How a payload is written."""
+
+    JSON = 0
+    LIST = 1
+
+
+class Envelope(NamedTuple):
+    """One record, checked: its sort, its run's epoch, its seq, and the payload."""
+
+    kind: Kind
+    codec: Codec
+    epoch: int
+    seq: int
+    payload: bytes
+
+
+class Begin(Strict):
+    """Payload of BEGIN: the run, the hash of its announcement, and what this partition will hold."""
+
+    run: RunName
+    announcement: str
+    slice: Slice
+
+
+class End(Strict):
+    """Payload of END: the run, and what was sent to this partition."""
+
+    run: RunName
+    count: int
+    digest: str
+
+
+def pack(kind: Kind, epoch: int, seq: int, key: bytes, payload: bytes) -> bytes:
+    """The Kafka value of a record; its codec follows from the kind."""
+    head = HEAD.pack(kind, Codec.LIST if kind == Kind.DATA else Codec.JSON, epoch, seq)
+    return b"%b%b%b" % (head, _CRC.pack(zlib.crc32(payload, zlib.crc32(key, zlib.crc32(head)))), payload)
+
+
+def pack_rows(epoch: int, first_seq: int, keys: Sequence[bytes], payloads: Sequence[bytes]) -> list[bytes]:
+    """The Kafka values of consecutive DATA records; each equals what `pack` makes of it."""
+    heads = np.empty(len(keys), _HEAD_ROW)
+    heads["kind"], heads["codec"], heads["epoch"] = Kind.DATA, Codec.LIST, epoch
+    heads["seq"] = np.arange(first_seq, first_seq + len(keys))
+    crcs = map(zlib.crc32, payloads, map(zlib.crc32, keys, map(zlib.crc32, _cut(heads))))
+    envelopes = np.empty(len(keys), _ENVELOPE_ROW)
+    envelopes["head"], envelopes["crc"] = heads, np.fromiter(crcs, np.uint32, len(keys))
+    return list(map(operator.add, _cut(envelopes), payloads))
+
+
+def _cut(rows: npt.NDArray[np.void]) -> list[bytes]:
+    found: list[bytes] = rows.view(f"V{rows.itemsize}").tolist()
+    return found
+
+
+def unpack(key: bytes | None, value: bytes | None) -> Envelope:
+    """The record of a Kafka key and value; raises MalformedMessage, and UnknownMessage if it is intact but too new."""
+    if value is None:
+        raise MalformedMessage("null value (a tombstone)")
+    if key is None:
+        raise MalformedMessage("null key")
+    if len(value) < ENVELOPE_BYTES:
+        raise MalformedMessage(f"value of {len(value)} bytes, shorter than the envelope of {ENVELOPE_BYTES}")
+    head, payload = value[: HEAD.size], value[ENVELOPE_BYTES:]
+    if zlib.crc32(payload, zlib.crc32(key, zlib.crc32(head))) != _CRC.unpack_from(value, HEAD.size)[0]:
+        raise MalformedMessage("crc32 does not fit key and value")
+    return _known(key, payload, *HEAD.unpack(head))
+
+
+def _known(key: bytes, payload: bytes, kind: int, codec: int, epoch: int, seq: int) -> Envelope:
+    if kind not in (1, 2, 3):
+        raise UnknownMessage(f"unknown kind {kind}")
+    if codec != (Codec.LIST if kind == Kind.DATA else Codec.JSON):
+        raise UnknownMessage(f"unknown codec {codec} for {Kind(kind).name}")
+    if (key == MARK_KEY) == (kind == Kind.DATA):
+        raise MalformedMessage(f"{Kind(kind).name} with {'an empty' if key == MARK_KEY else 'a'} key")
+    return Envelope(Kind(kind), Codec(codec), epoch, seq, payload)
+
+
+def begin_value(announcement: Announcement, partition: int) -> bytes:
+    """The Kafka value of BEGIN for one partition."""
+    body = Begin(run=announcement.run, announcement=announcement.hash, slice=announcement.slices[partition])
+    return pack(Kind.BEGIN, announcement.epoch, 0, MARK_KEY, body.model_dump_json().encode())
+
+
+def end_value(announcement: Announcement, sent: Slice) -> bytes:
+    """The Kafka value of END for the partition of `sent`, what the broker acknowledged."""
+    body = End(run=announcement.run, count=sent.count, digest=sent.digest)
+    return pack(Kind.END, announcement.epoch, sent.count, MARK_KEY, body.model_dump_json().encode())
+
+
+def begin_of(envelope: Envelope) -> Begin:
+    """The payload of a BEGIN; raises MalformedMessage."""
+    return _body(envelope, Kind.BEGIN, Begin)
+
+
+def end_of(envelope: Envelope) -> End:
+    """The payload of an END; raises MalformedMessage."""
+    return _body(envelope, Kind.END, End)
+
+
+def _body(envelope: Envelope, kind: Kind, body: type[_Body]) -> _Body:
+    if envelope.kind != kind:
+        raise MalformedMessage(f"{envelope.kind.name} where {kind.name} was expected")
+    try:
+        return body.model_validate_json(envelope.payload)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MalformedMessage(f"{kind.name}: {where}: {first['msg']}") from None
