@@ -29,6 +29,7 @@ def start_logging() -> None:
         logging.getLogger(name).setLevel(logging.INFO)
     for name, level in _QUIETER.items():
         logging.getLogger(name).setLevel(level)
+    logging.getLogger("publish.kafka").addFilter(_NowAndThen())
 
 
 @contextmanager
@@ -43,6 +44,22 @@ def timed(stage: str, what: str) -> Iterator[list[str]]:
 def tell(stage: str, message: str) -> None:
     """One line about a stage."""
     log.info("%-9s %s", stage, message)
+
+
+class _NowAndThen:
+    """Lets one record in so many seconds pass: librdkafka says several times a second that a broker is away."""
+
+    _SECONDS = 10.0
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, _: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._SECONDS
+        return True
 
 
 def _worth_telling(record: logging.LogRecord) -> bool:

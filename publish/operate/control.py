@@ -13,6 +13,7 @@ from publish.runs.promotion import Promoter
 from publish.runs.registry import Registry, Run, RunState
 from publish.runs.run_desk import RunDesk
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
+from publish.store.durability import damaged_partitions
 from publish.store.redis_store import PartitionStatus, RedisStore
 from publish.store.verify import fault_of
 
@@ -122,10 +123,14 @@ class Control:
 
     def promote(self, run: str) -> Pointer:
         """Let a READY run serve; raises UnknownRun, RunHeld, RunRefused."""
+        self._refuse_damaged(run)
         return self.promoter.promote(run)
 
     def rollback(self, to: str | None = None, *, reason: str) -> Pointer:
         """Serve the previous run, or `to`, and set the hold; raises UnknownRun, RunRefused."""
+        target = to if to is not None else self.pointers.read().previous
+        if target is not None:
+            self._refuse_damaged(target)
         return self.promoter.rollback(to, reason=reason)
 
     def hold(self, reason: str) -> Pointer:
@@ -162,6 +167,14 @@ class Control:
     def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
         """Clear every run that nothing needs but the `keep` newest that could serve again; gives what was cleared."""
         return self.housekeeping.retire_unneeded(keep=keep)
+
+    def _refuse_damaged(self, run: str) -> None:
+        found = self.registry.get(run)
+        if found.state is RunState.READY and (places := damaged_partitions(self._store, found.announcement)):
+            raise RunRefused(
+                f"run {run} is not whole: Redis lost writes of partitions {', '.join(map(str, places))}; a running "
+                "loader (discovery load) loads them again; to stop serving at once: discovery share 0"
+            )
 
     def _report(self, run: Run, pointer: Pointer) -> RunReport:
         role = next((role for role, name in pointer.named.items() if name == run.name), None)

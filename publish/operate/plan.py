@@ -78,7 +78,7 @@ class Plan:
                 f"filled (used {format_bytes(self.limits.used)}, {MEMORY_SHARE:.0%} of maxmemory "
                 f"{format_bytes(self.limits.maxmemory)}): give Redis more memory, shorten the lists, or lower the share"
             )
-        if self.steady_peak > self.limits.maxmemory * MEMORY_SHARE:
+        if self.steady_peak > self.limits.capacity:
             return (
                 f"this push fits, but {_RUNS_AT_PEAK} such runs (serving, to roll back to, loading) need "
                 f"{format_bytes(self.steady_peak)}, more than {MEMORY_SHARE:.0%} of maxmemory "

@@ -63,6 +63,11 @@ class StoreLimits:
         return self.masters or (Master("", self.used, self.maxmemory),)
 
     @property
+    def capacity(self) -> int:
+        """Bytes of lists that fit an empty store, spread over the slots: the smallest master decides."""
+        return min(int(master.maxmemory * MEMORY_SHARE * SLOTS / len(master.slots)) for master in self.each)
+
+    @property
     def room(self) -> int:
         """Bytes of lists that may still be filled, spread over the slots as they are: the fullest master decides."""
         return min(int(master.room * SLOTS / len(master.slots)) for master in self.each)

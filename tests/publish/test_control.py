@@ -135,3 +135,20 @@ def test_a_rolled_back_run_is_kept_for_a_day(control: Control, clean_redis: redi
     assert control.retire_unneeded() == ()
     clock.forward(hours=2)
     assert control.retire_unneeded() == (second.run,)
+
+
+def test_a_run_that_lost_writes_is_not_chosen_by_hand(clean_redis: redis.Redis) -> None:
+    old = publish_directly(clean_redis, "groups", first=True)
+    control = Control.connect(clean_redis, "groups")
+    control.promote(old.run)
+    new = publish_directly(clean_redis, "groups")
+    clean_redis.hset(new.layout.state(new.run, 1), "state", "LOADING")
+    with pytest.raises(RunRefused, match="lost writes of partitions 1;"):
+        control.promote(new.run)
+    clean_redis.hset(new.layout.state(new.run, 1), "state", "VERIFIED")
+    control.promote(new.run)
+    clean_redis.hset(old.layout.state(old.run, 0), "state", "LOADING")
+    for to in (None, old.run):
+        with pytest.raises(RunRefused, match="lost writes of partitions 0;"):
+            control.rollback(to, reason="worse")
+    assert control.pointers.read().treatment == new.run
