@@ -8,6 +8,7 @@ import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from conf.connections import KafkaConnection
 from deploy.errors import FolderInUse, ServerNotRunning, ServerStartFailed
 from deploy.kafka_broker import KafkaBroker
 from deploy.redis_server import RedisServer
@@ -123,7 +124,7 @@ def test_server_without_a_start_has_no_address(tmp_path: Path) -> None:
         _ = RedisServer(tmp_path).url
 
 
-def test_session_servers_answer(kafka_bootstrap: str, redis_url: str, clean_redis: redis.Redis) -> None:
-    assert len(AdminClient({"bootstrap.servers": kafka_bootstrap}).list_topics(timeout=5).brokers) == 1
+def test_session_servers_answer(kafka: KafkaConnection, redis_url: str, clean_redis: redis.Redis) -> None:
+    assert len(AdminClient({"bootstrap.servers": kafka.servers}).list_topics(timeout=5).brokers) == 1
     assert clean_redis.dbsize() == 0
     assert redis_url.startswith("redis://127.0.0.1:")

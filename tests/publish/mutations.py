@@ -161,7 +161,7 @@ MUTANTS = (
         "publish/load/run_book.py",
         "        self._strangers.discard(epoch)",
         "        pass",
-        (f"{FAULTS}redis_deaths.py::test_redis_wakes_up_before_the_run_was_announced",),
+        (f"{FAULTS}redis_deaths.py::test_an_epoch_that_was_nobodys_is_given_out_again",),
     ),
     Mutant(
         "no compare-and-swap of the pointer",
@@ -182,7 +182,7 @@ MUTANTS = (
         "publish/runs/promotion.py",
         "            if pointer.hold is not None:\n                raise",
         "            if False:\n                raise",
-        (f"{FAULTS}readers.py::test_rolling_back_twice_then_to_a_cleared_run_then_a_push",),
+        (f"{FAULTS}races.py::test_a_hold_races_promotions",),
     ),
     Mutant(
         "promote an older run",

@@ -15,11 +15,24 @@ from publish.connect.clients import group_size
 from publish.connect.redis_clients import redis_client
 from publish.errors import Unavailable, UnknownRun
 from publish.load.loader import Loader
+from publish.load.run_book import RunBook
 from publish.operate.wait import Outcome
 from publish.read.reader import Reader
+from publish.runs.registry import Registry
 from publish.wire.keys import ProductKeys
 from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import PARTITIONS, eventually, loading, messages_of, outcome_of, progress, send, wire_of
+from tests.publish.pushing import (
+    PARTITIONS,
+    announce,
+    eventually,
+    lists_of,
+    loading,
+    messages_of,
+    outcome_of,
+    progress,
+    send,
+    wire_of,
+)
 
 _FILE_SECONDS = 1.5
 """After that long Redis has written its file, which it does every second."""
@@ -137,6 +150,21 @@ def test_redis_wakes_up_before_the_run_was_announced(rdb_world: World, rdb_redis
         run, others = world.push(lists | {7: [70]})
         assert run.epoch == lost.epoch
         assert kept(world, run, others) is Outcome.SERVING
+
+
+@pytest.mark.fault(15)
+def test_an_epoch_that_was_nobodys_is_given_out_again(client: redis.Redis) -> None:
+    """15: what a loader remembers of a lost run is not held against the next run of the same epoch."""
+    product = "given_out_again"
+    client.delete(f"{{{product}}}:runs", f"{{{product}}}:epoch")
+    registry = Registry(client, product)
+    book, epoch = RunBook(registry), registry.next_epoch() + 1
+    assert book.find(epoch) is None
+    run = announce(client, product, lists_of(20))
+    assert run.epoch == epoch
+    found = book.find_fresh(epoch)
+    assert found is not None
+    assert found.name == run.run
 
 
 @pytest.mark.fault(15)
