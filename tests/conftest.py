@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,17 @@ os.environ.update(
 
 settings.register_profile("busy", deadline=None)  # no test asserts a time
 settings.load_profile("busy")
+
+
+@pytest.fixture(autouse=True)
+def _no_log_to_a_closed_stream() -> Iterator[None]:
+    """A command that a test runs within this process logs to a stream that ends with the test."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    for handler in root.handlers[:]:
+        if handler not in before and type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
