@@ -110,7 +110,7 @@ def snapshot(kind: IdKind) -> pa.Schema:
 
 def arm_of(user_id: UserId, salt: str) -> int:
     """The user's place 0 … 9,999 in the rollout: in the treatment when it is below the share in basis points."""
-    return int(hashlib.sha256(f"{salt}|{user_id}".encode()).hexdigest()[:8], 16) % 10_000
+    return int.from_bytes(hashlib.sha256(f"{salt}|{user_id}".encode()).digest()[:4]) % 10_000
 
 
 def partition_of(user_id: UserId, partitions: int) -> int:

@@ -16,21 +16,19 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from deploy.errors import StackError
 from deploy.kafka_broker import KafkaBroker
 from deploy.processes import spawn
 from deploy.redis_server import RedisServer
-from deploy.server import EmbeddedServer
+from deploy.server import EmbeddedServer, Startable
 from deploy.stack_file import Entry, StackFile
 
 _LOG = logging.getLogger(__name__)
 _NOT_RUNNING = 3  # the exit code that service managers use for it
 
 
-class LocalStack:
+class LocalStack(Startable):
     """A broker and a Redis whose data stay in `home`; both end with the process that started them."""
 
     def __init__(self, home: Path, *, fast_start: bool = True, maxmemory: str = "512mb") -> None:
@@ -59,15 +57,6 @@ class LocalStack:
     def environment(self) -> dict[str, str]:
         """KAFKA_BOOTSTRAP_SERVERS and REDIS_URL."""
         return {**self.broker.environment, **self.redis.environment}
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def up(home: Path, *, fast_start: bool = False, maxmemory: str = "512mb") -> tuple[Entry, ...]:

@@ -5,21 +5,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import redis
 
 from deploy.errors import ServerStartFailed
 from deploy.ports import LOOPBACK, is_free
 from deploy.redis_server import RedisServer
+from deploy.server import Startable
 
 SLOTS = 16_384
 _BUS = 10_000  # a node talks to the others on its port plus this
 _PORTS = range(20_000, 22_700)  # so that the bus, too, stays below the ports of outgoing connections
 
 
-class RedisCluster:
+class RedisCluster(Startable):
     """Nodes 0 … masters − 1 start as masters with equal shares of the slots; node masters + i replicates node i."""
 
     def __init__(self, folder: Path, *, masters: int = 3, replicas: bool = False, start_seconds: float = 60) -> None:
@@ -127,19 +126,6 @@ class RedisCluster:
         """Ends every node."""
         for node in self.nodes:
             node.kill()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _known_by(self, node: RedisServer) -> dict[str, str]:
         """Id → flags of every node that a node knows and thinks alive."""

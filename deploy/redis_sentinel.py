@@ -4,15 +4,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import redis
 
 from deploy.errors import ServerStartFailed
 from deploy.ports import LOOPBACK
 from deploy.redis_server import RedisServer, find_redis
-from deploy.server import EmbeddedServer
+from deploy.server import EmbeddedServer, Startable
 
 SERVICE = "lists"
 
@@ -53,7 +51,7 @@ class Sentinel(EmbeddedServer):
                 return False
 
 
-class WatchedRedis:
+class WatchedRedis(Startable):
     """A master, its replica and their Sentinel."""
 
     def __init__(self, folder: Path) -> None:
@@ -92,19 +90,6 @@ class WatchedRedis:
         for name in ("sentinel", "replica", "master"):
             if (server := getattr(self, name, None)) is not None:
                 server.kill()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _wait_for_link(self, state: str) -> None:
         deadline = time.monotonic() + 60

@@ -19,7 +19,32 @@ from deploy.processes import LastingProcess, OwnerGuard, spawn, tail
 _LOG = logging.getLogger(__name__)
 
 
-class EmbeddedServer(ABC):
+class Startable(ABC):
+    """What runs from `start` to `stop`; as a context manager for the length of a block, if it can be started."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Returns when all of it answers."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends all of it; harmless when some of it, or nothing, runs."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class EmbeddedServer(Startable):
     """One server process on 127.0.0.1 whose data, ports and log stay in its folder from start to start.
 
     An attached server (the default) ends with the process that started it; a detached one outlives it.
@@ -135,15 +160,6 @@ class EmbeddedServer(ABC):
         """Stops the server if it runs and starts it again on its data and, unless they were taken, its ports."""
         self.stop()
         self.start()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _forget(self) -> None:
         """Reaps a process that has ended, or is about to, and calls its guard off."""

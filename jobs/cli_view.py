@@ -54,7 +54,7 @@ def answer(found: Answer) -> View:
         f"from    {found.run if found.run is not None else NOTHING}{_age(found.age_seconds)}",
         f"sources {len(found.source_ids)}: {', '.join(pairs)}" if pairs else "sources none",
     ]
-    data = {**found.__dict__, "source_ids": list(found.source_ids), "scores": list(found.scores)}
+    data = {**found._asdict(), "source_ids": list(found.source_ids), "scores": list(found.scores)}
     return View("\n".join(lines), data)
 
 

@@ -1,6 +1,5 @@
 """Where the numbers of `discovery plan` come from: the newest run, or the audience's Parquet footers; no Spark."""
 
-import math
 from collections.abc import Sequence
 
 import pyarrow.parquet as pq
@@ -11,9 +10,9 @@ from conf.share import Share
 from jobs.storage import Storage
 from publish.connect.redis_clients import StoreClient
 from publish.operate.control import Control
-from publish.operate.plan import TYPICAL_RATE, Lists, Plan, Rate, clearable_bytes, lists_like, loading_rate, plan
+from publish.operate.plan import TYPICAL_RATE, Lists, Plan, Rate, lists_like, loading_rate, plan
 from publish.runs.registry import Run
-from publish.store.capacity import DeclaredLimits, read_limits
+from publish.store.capacity import DeclaredLimits, estimate_bytes, read_limits
 
 _VARINT_BYTES = {"int64": 5, "string": 14}
 """Bytes of an encoded source id where no run tells: an id below 2³⁵, or a name of 12 letters with tag and length."""
@@ -33,13 +32,14 @@ def plan_push(
     covered = share if share is not None else Share.fraction(settings.rollout.share)
     control = None if client is None else Control.connect(client, settings.product)
     runs = () if control is None else control.registry.list_runs()
+    unneeded = () if control is None else control.housekeeping.unneeded()
     return plan(
         settings.product,
         _lists(settings, home, runs, users, covered),
         settings.publish,
         _rate(control, runs),
         limits=None if client is None else read_limits(client, declared),
-        clearable=clearable_bytes(runs),
+        clearable=sum(estimate_bytes(run.announcement) for run in unneeded),
     )
 
 
@@ -93,6 +93,6 @@ def _rate(control: Control | None, runs: Sequence[Run]) -> Rate:
         if control is None or run.status.cleared is not None:
             continue
         rate = loading_rate(control.desk.store.progress(run.announcement))
-        if rate is not None and math.isfinite(rate):
+        if rate is not None:
             return Rate(rate, f"as run {run.name} was loaded")
     return Rate(TYPICAL_RATE, "assumed; no run of this product was measured yet")

@@ -26,9 +26,10 @@ from jobs.stage import Facts, stage
 from publish.connect.topic import ensure_topics
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end
+from publish.send.sender import Sender
 from publish.store.durability import require_copies
 from publish.wire.announcement import Announcement, Slice, encode_fallback
-from publish.wire.codec import encode_list
+from publish.wire.encoding import encode_list
 from publish.wire.keys import Layout
 
 
@@ -55,12 +56,12 @@ def publish_topn(run: Run) -> Facts:
     run.edges.runs.announce(announcement, run.lease.token)
     require_copies(run.edges.client, announcement)
     KafkaRunLog(run.edges.kafka).append(announcement)
-    seconds = settings.delivery_timeout_seconds
-    with timed("publish", "sent and acknowledged") as notes:
-        send_begin(announcement, run.edges.kafka, delivery_timeout=seconds)
+    sender = Sender(layout.topic, run.edges.kafka, delivery_timeout=settings.delivery_timeout_seconds)
+    with timed("publish", "sent and acknowledged") as notes, sender:
+        send_begin(announcement, sender)
         sent = send_slices(run, announcement)
         run.check_lease()
-        send_end(announcement, sent, run.edges.kafka, delivery_timeout=seconds)
+        send_end(announcement, sent, sender)
         notes.append(f"{announcement.users:,} records, {announcement.total_bytes:,} bytes")
     produced = sum(piece.count for piece in sent)
     return {

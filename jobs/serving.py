@@ -14,7 +14,6 @@ from jobs.run_id import RunId
 from jobs.storage import Storage
 from models.registry import Registry
 from publish.operate.control import Control
-from publish.store.replies import Status
 
 SERVE = "serve"
 """Name of the last stage in the manifest."""
@@ -27,7 +26,7 @@ def serve_facts(control: Control, run: str) -> dict[str, object]:
     pointer = control.pointers.read()
     counts = {
         "loaded": sum(part.loaded for part in partitions),
-        "readable": sum(part.count for part in partitions if part.state == Status.VERIFIED),
+        "readable": sum(part.count for part in partitions if part.is_verified),
     }
     return {"counts": counts, "share_bp": pointer.share_bp, "revision": pointer.rev}
 

@@ -33,7 +33,7 @@ def _on_the_way(runs: Sequence[RunReport]) -> str:
 
 def _progress(report: RunReport) -> str:
     said, loaded = report.run.announcement, _loaded(report)
-    done = sum(part.state == "VERIFIED" for part in report.partitions)
+    done = sum(part.is_verified for part in report.partitions)
     share = 100 * loaded / said.users if said.users else 100
     head = (
         f"{report.run.name} {report.run.state}: {loaded:,} of {said.users:,} lists ({share:.0f} %), "

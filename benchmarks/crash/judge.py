@@ -17,7 +17,6 @@ from publish.runs.pointer import Pointer, PointerStore
 from publish.runs.registry import Registry, Run, RunState
 from publish.runs.run_log import kept_pointer
 from publish.store.redis_store import RedisStore
-from publish.store.replies import Status
 from publish.wire.announcement import Announcement
 from publish.wire.keys import Layout
 
@@ -172,7 +171,7 @@ class Judge:
         if run.status.cleared is not None:
             faults.append("is cleared")
         parts = self.store.progress(run.announcement)
-        faults += [f"partition {part.partition} is {part.state}" for part in parts if part.state != Status.VERIFIED]
+        faults += [f"partition {part.partition} is {part.state}" for part in parts if not part.is_verified]
         return [*faults, *self._faults_of_lists(run.announcement)]
 
     def _faults_of_lists(self, run: Announcement) -> list[str]:

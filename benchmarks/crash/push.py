@@ -34,11 +34,12 @@ from publish.operate.wait import Waited, wait
 from publish.runs.lease import Lease
 from publish.runs.registry import Registry
 from publish.runs.run_log import KafkaRunLog
-from publish.send.producer import send_begin, send_end, send_partition
+from publish.send.producer import send_begin, send_end, send_partitions
+from publish.send.sender import Sender
 from publish.send.snapshot import measure_partition, read_partition
 from publish.store.durability import require_copies
 from publish.wire.announcement import Announcement, Slice, encode_fallback
-from publish.wire.codec import encode_list
+from publish.wire.encoding import encode_list
 from publish.wire.keys import Layout, ProductKeys
 from publish.wire.messages import MARK_KEY, Kind, end_value, pack
 
@@ -80,16 +81,17 @@ def push(order: Order, kafka: KafkaConnection, client: StoreClient) -> Waited:
         KafkaRunLog(kafka).append(run)
         say("ANNOUNCED", epoch=run.epoch)
         seconds = SETTINGS.delivery_timeout_seconds
-        send_begin(run, kafka, delivery_timeout=seconds)
-        say("BEGUN")
-        sent = [_send(order, run, kafka, partition, seconds) for partition in range(run.partitions)]
-        if lease is not None:
-            lease.check()
-        say("ENDING")
-        if order.damage == "no_end":
-            _end_all_but(order.partition, run, kafka, seconds)
-        else:
-            send_end(run, sent, kafka, delivery_timeout=seconds)
+        with Sender(run.layout.topic, kafka, delivery_timeout=seconds) as sender:
+            send_begin(run, sender)
+            say("BEGUN")
+            sent = [_send(order, run, kafka, partition, sender) for partition in range(run.partitions)]
+            if lease is not None:
+                lease.check()
+            say("ENDING")
+            if order.damage == "no_end":
+                _end_all_but(order.partition, run, kafka, seconds)
+            else:
+                send_end(run, sent, sender)
         say("ENDED")
         return wait(run.run, control.desk, control.pointers)
 
@@ -152,16 +154,17 @@ def _lease(order: Order, client: StoreClient, run: str) -> AbstractContextManage
             time.sleep(0.5)
 
 
-def _send(order: Order, run: Announcement, kafka: KafkaConnection, partition: int, seconds: float) -> Slice:
+def _send(order: Order, run: Announcement, kafka: KafkaConnection, partition: int, sender: Sender) -> Slice:
     time.sleep(order.pause)
     batch = Truth(order.seed, order.users).batches(order.number, run.buckets)[partition]
     if order.damage in ("none", "no_end") or partition != order.partition:
-        return send_partition([batch], run, partition, kafka, delivery_timeout=seconds)
+        return send_partitions([(partition, [batch])], run, sender)[0]
     records = [
         Raw(partition, key, pack(Kind.DATA, run.epoch, some.first_seq + place, key, payload))
         for some in read_partition([batch], partition, run.layout, "int64")
         for place, (key, payload) in enumerate(zip(some.keys, some.payloads, strict=True))
     ]
+    seconds = SETTINGS.delivery_timeout_seconds
     send_raw(kafka, run.layout.topic, damaged(order.damage, records, order.draw, run.epoch), timeout=seconds)
     return run.slices[partition]
 

@@ -75,7 +75,7 @@ class Push:
                 self.announced = self.announced or time.monotonic()
                 parts = store.progress(found.announcement)
                 self.loaded = sum(part.loaded for part in parts) / max(1, found.announcement.users)
-                self.verified = sum(part.state == "VERIFIED" for part in parts)
+                self.verified = sum(part.is_verified for part in parts)
         except PublishError:
             return
 

@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
     AlterConfigOpType,
@@ -27,7 +25,7 @@ from deploy.errors import FolderInUse
 from deploy.kafka_broker import KafkaBroker
 from deploy.processes import LastingProcess, OwnerGuard, spawn
 from deploy.redis_server import RedisServer
-from deploy.server import EmbeddedServer
+from deploy.server import EmbeddedServer, Startable
 from publish.connect.clients import admin_client
 from publish.connect.topic import ensure_topics
 from publish.wire.keys import ProductKeys
@@ -101,7 +99,7 @@ class Service:
         self._process = self._guard = None
 
 
-class Stack:
+class Stack(Startable):
     """Broker, Redis and loaders in `home`; as a context manager it stops them all, whatever state they are in."""
 
     def __init__(self, home: Path, book: Book, *, loaders: int) -> None:
@@ -216,19 +214,6 @@ class Stack:
             loader.end(signal.SIGTERM, seconds=10)
         for server in (self.broker, self.redis):
             server.stop()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _keep_little(self) -> None:
         topic = ConfigResource(ResourceType.TOPIC, ProductKeys(PRODUCT).topic)

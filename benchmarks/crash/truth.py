@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from conf.contract import bucket_of, partition_of, snapshot
 from publish.wire.announcement import Announcement
-from publish.wire.codec import encode_rows
+from publish.wire.encoding import encode_rows
 
 PARTITIONS = 8
 LIST_SIZE = 20

@@ -29,7 +29,8 @@ from publish.connect.topic import ensure_topics
 from publish.operate.control import Control
 from publish.read.reader import Reader
 from publish.runs.registry import Registry, RunState
-from publish.send.producer import send_begin, send_end, send_partition
+from publish.send.producer import send_begin, send_end, send_partitions
+from publish.send.sender import Sender
 from publish.send.snapshot import measure_partition
 from publish.wire.announcement import Announcement, Slice
 from publish.wire.keys import Layout
@@ -101,12 +102,10 @@ class Push:
         """Sends it as the job does, in this process; seconds until all is acknowledged."""
         kafka, seconds = self.servers.kafka, self.snapshot.settings.delivery_timeout_seconds
         start = time.perf_counter()
-        send_begin(run, kafka, delivery_timeout=seconds)
-        sent = [
-            send_partition([batch], run, partition, kafka, delivery_timeout=seconds)
-            for partition, batch in enumerate(self.snapshot.batches)
-        ]
-        send_end(run, sent, kafka, delivery_timeout=seconds)
+        with Sender(run.layout.topic, kafka, delivery_timeout=seconds) as sender:
+            send_begin(run, sender)
+            batches = ((partition, [batch]) for partition, batch in enumerate(self.snapshot.batches))
+            send_end(run, send_partitions(batches, run, sender), sender)
         return time.perf_counter() - start
 
     @contextmanager

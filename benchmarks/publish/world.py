@@ -14,7 +14,7 @@ import pyarrow as pa
 from conf import contract
 from conf.settings import PublishSettings
 from publish.wire.announcement import Announcement, Slice, encode_fallback
-from publish.wire.codec import encode_list
+from publish.wire.encoding import encode_list
 from publish.wire.keys import Layout
 
 SOURCES = 11_000_000

@@ -4,8 +4,8 @@ import logging
 import time
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, TopicDescription  # type: ignore[attr-defined]  # re-exported without saying so
 from pydantic import SecretStr
 
 from conf.connections import KafkaConnection
@@ -39,6 +39,36 @@ def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
 def admin_client(kafka: KafkaConnection) -> AdminClient:
     """An administration client; connects when first used."""
     return AdminClient(kafka_settings(kafka, "discovery-admin"))
+
+
+def assigned_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
+    """What a consumer has that is assigned its partitions: it joins no group, commits nothing, and is told the ends."""
+    return {
+        **kafka_settings(kafka, client_id),
+        "group.id": client_id,  # needed, and never joined
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "allow.auto.create.topics": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "earliest",  # what was asked for may be deleted a moment later
+        "enable.partition.eof": True,
+    }
+
+
+def describe_topic(admin: AdminClient, topic: str, *, timeout: float = 10.0) -> TopicDescription | None:
+    """A topic as the broker knows it, None when there is none of this name; `timeout` in seconds.
+
+    Raises KafkaException, TimeoutError. By name and not looked for in a list: a list leaves out what this user may
+    not see.
+    """
+    described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)[topic]
+    try:
+        found: TopicDescription = described.result(timeout + 1)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return None
+        raise
+    return found
 
 
 def check_broker(kafka: KafkaConnection, *, timeout: float = 10.0) -> None:

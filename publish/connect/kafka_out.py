@@ -1,6 +1,7 @@
-"""Messages beside the lists, each delivered for sure before the call returns: dead letters and pointers."""
+"""Messages beside the lists, delivered for sure when the call returns: dead letters, pointers, runs, erasures."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -77,6 +78,23 @@ class ConfirmedSender:
             self._produce(topic, message, faults, oversize)
 
 
+def send_confirmed(
+    kafka: KafkaConnection,
+    client_id: str,
+    topic: str,
+    messages: Iterable[Outgoing],
+    *,
+    if_too_large: str,
+    timeout: float = 30.0,
+) -> None:
+    """Return when each message is acknowledged; raises DeliveryError, which says what to do `if_too_large`."""
+    with closing(ConfirmedSender(kafka, client_id, timeout=timeout)) as sender:
+        oversize = sender.send(topic, messages)
+    if oversize:
+        size = len(oversize[0].key or b"") + len(oversize[0].value or b"")
+        raise DeliveryError(f"{topic}: a message has {size} bytes, more than the topic takes; {if_too_large}")
+
+
 class KafkaPointerLog:
     """Every pointer, in the compacted topic `<product>.pointer.v1` (publish.runs.pointer.PointerLog)."""
 
@@ -85,8 +103,11 @@ class KafkaPointerLog:
 
     def append(self, product: str, topic: str, pointer: bytes) -> None:
         """Return when the broker has it; raises DeliveryError."""
-        sender = ConfirmedSender(self._kafka, f"discovery-pointer-{product}", timeout=10)
-        try:
-            sender.send(topic, [Outgoing(product.encode(), pointer)])
-        finally:
-            sender.close()
+        send_confirmed(
+            self._kafka,
+            f"discovery-pointer-{product}",
+            topic,
+            [Outgoing(product.encode(), pointer)],
+            if_too_large="if there is a hold, set it again with a shorter reason",
+            timeout=10,
+        )

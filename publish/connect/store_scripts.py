@@ -1,8 +1,8 @@
 """The Lua scripts of this package, and the one edge at which faults of Redis become ours."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
 from importlib.resources import files
+from types import TracebackType
 
 import redis
 
@@ -28,13 +28,17 @@ def as_bytes(reply: bytes | str) -> bytes:
     raise TypeError("this client decodes replies; make it with publish.connect.redis_clients.redis_client")
 
 
-@contextmanager
-def store_faults() -> Iterator[None]:
+class store_faults(ContextDecorator):  # noqa: N801 - reads as the function that contextlib would make, and is faster
     """Turns every fault of Redis into StoreUnreachable: none of them says anything about the data."""
-    try:
-        yield
-    except STORE_FAULTS as error:
-        raise StoreUnreachable(f"Redis {explain(_inner(error))}") from None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, STORE_FAULTS):
+            raise StoreUnreachable(f"Redis {explain(_inner(error))}") from None
 
 
 def _inner(error: Exception) -> Exception:

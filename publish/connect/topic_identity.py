@@ -3,10 +3,10 @@
 import time
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaException
 
 from conf.connections import KafkaConnection
-from publish.connect.clients import admin_client, broker_unreachable
+from publish.connect.clients import admin_client, broker_unreachable, describe_topic
 from publish.errors import BrokerUnreachable
 
 
@@ -29,12 +29,11 @@ class TopicInspector:
     def identify(self, *, timeout: float = 10.0) -> TopicIdentity:
         """The topic that has the name now; raises BrokerUnreachable, also when there is none."""
         try:
-            answer = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=timeout)
-            found = answer[self._topic].result(timeout)
+            found = describe_topic(self._admin, self._topic, timeout=timeout)
         except KafkaException as error:
-            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise BrokerUnreachable(f"Kafka has no topic {self._topic} yet; the first push makes it") from None
             raise broker_unreachable(self._kafka, error) from None
         except TimeoutError:
             raise BrokerUnreachable(f"Kafka did not describe {self._topic} within {timeout:g} s; is it up?") from None
+        if found is None:
+            raise BrokerUnreachable(f"Kafka has no topic {self._topic} yet; the first push makes it")
         return TopicIdentity(str(found.topic_id), len(found.partitions), time.monotonic())

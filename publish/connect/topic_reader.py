@@ -13,12 +13,11 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Message,
-    TopicCollection,
     TopicPartition,
 )
 
 from conf.connections import KafkaConnection
-from publish.connect.clients import admin_client, broker_unreachable, kafka_settings
+from publish.connect.clients import admin_client, assigned_settings, broker_unreachable, describe_topic
 from publish.errors import BrokerUnreachable
 
 _AT_ONCE = 1_000
@@ -43,10 +42,11 @@ def read_topic(kafka: KafkaConnection, topic: str, *, timeout: float = 30.0) -> 
     """
     deadline = time.monotonic() + timeout
     try:
-        with closing(Consumer(_settings(kafka))) as consumer:
+        found = describe_topic(admin_client(kafka), topic, timeout=timeout)
+        with closing(Consumer(assigned_settings(kafka, "discovery-topic-reader"))) as consumer:
             ends = {
                 partition: end
-                for partition in range(_partitions(kafka, topic, timeout))
+                for partition in range(0 if found is None else len(found.partitions))
                 for begin, end in [consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout)]
                 if end > begin
             }
@@ -65,18 +65,6 @@ def latest(records: Iterable[TopicRecord]) -> dict[bytes, TopicRecord]:
     """What a compacted topic says: the last record of each key, none for a key whose last one is a tombstone."""
     found = {record.key: record for record in records}
     return {key: record for key, record in found.items() if key is not None and record.value is not None}
-
-
-def _partitions(kafka: KafkaConnection, topic: str, timeout: float) -> int:
-    # Described by name and not looked for in a list: a list leaves out what this user may not see.
-    admin = admin_client(kafka)  # kept, or it would not answer
-    try:
-        described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)[topic]
-        return len(described.result(timeout + 1).partitions)
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return 0
-        raise
 
 
 def _read(consumer: Consumer, topic: str, ends: dict[int, int], deadline: float) -> list[TopicRecord]:
@@ -114,15 +102,3 @@ _WAITED_OUT = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._
 def _time(stamp: Sequence[int]) -> datetime | None:
     kind, milliseconds = stamp
     return None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-def _settings(kafka: KafkaConnection) -> dict[str, object]:
-    return {
-        **kafka_settings(kafka, "discovery-topic-reader"),
-        "group.id": "discovery-topic-reader",  # never joined: partitions are assigned, and no offset is committed
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "allow.auto.create.topics": False,
-        "isolation.level": "read_committed",
-        "enable.partition.eof": True,
-    }

@@ -29,7 +29,6 @@ from publish.wire.messages import (
     unpack,
 )
 
-_HEADS = np.dtype([("kind", "u1"), ("codec", "u1"), ("epoch", ">u8"), ("seq", ">u4"), ("crc", ">u4")])
 _NOTHING = bytes(ENVELOPE_BYTES)  # in place of a value that has no envelope; of no kind
 
 
@@ -61,15 +60,13 @@ class Stretch(NamedTuple):
 
 def read_messages(messages: Sequence[Message], partition: int, partitions: int) -> Iterator[Stretch | list[Arrival]]:
     """Consecutive messages of a partition, of so many, in pieces: lists by the run, and whatever is no intact list."""
+    from publish.wire.record_rows import open_rows  # numba: a second to import, and only a loader needs it
+
     keys, values = _filled(map(Message.key, messages), b""), _filled(map(Message.value, messages), _NOTHING)
     if min(map(len, values)) < ENVELOPE_BYTES:
         values = [value if len(value) >= ENVELOPE_BYTES else _NOTHING for value in values]
-    payloads = [value[ENVELOPE_BYTES:] for value in values]
-    heads = np.frombuffer(b"".join([value[:ENVELOPE_BYTES] for value in values]), _HEADS)
+    heads, intact, payloads = open_rows(keys, values)
     crcs = np.fromiter(map(zlib.crc32, keys), np.int64, len(keys))
-    starts = [value[: HEAD.size] for value in values]
-    sums = map(zlib.crc32, payloads, map(zlib.crc32, keys, map(zlib.crc32, starts)))
-    intact = heads["crc"] == np.fromiter(sums, np.uint32, len(keys))
     lists = (heads["kind"] == Kind.DATA) & (heads["codec"] == Codec.LIST) & np.array([key != MARK_KEY for key in keys])
     plain = intact & lists & (crcs % partitions == partition)
     for piece in _pieces(plain, heads["epoch"]):

@@ -190,7 +190,7 @@ class PartitionLoader:
         if status.state == Status.LOADING:
             fault = self._tools.desk.fault_at_end(run, self.partition, end, self._tools.pause)
         else:
-            fault = status.reason if status.state != Status.VERIFIED else None
+            fault = None if status.is_verified else status.reason
         if fault is not None:
             self._tools.desk.fail(run.name, fault)
         if fault is not None or status.state != Status.LOADING:

@@ -97,7 +97,7 @@ class Rounds:
 def tell(run: Run, progress: tuple[PartitionStatus, ...]) -> str:
     """How far a run is, in words."""
     loaded, total = sum(part.loaded for part in progress), run.announcement.users
-    verified = sum(part.state == "VERIFIED" for part in progress)
+    verified = sum(part.is_verified for part in progress)
     return f"{loaded:,} of {total:,} lists, {verified} of {len(progress)} partitions verified"
 
 

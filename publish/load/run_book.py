@@ -26,15 +26,12 @@ class RunBook:
         """As `find`, with the state that the run has this very moment."""
         self._strangers.discard(epoch)  # a Redis that lost its last writes gives an epoch out again
         known = self.find(epoch)
-        if known is None:
-            return None
-        now = self._registry.find(known.name)
-        if now is None:
-            self._require_registry()
-            self._runs.pop(epoch, None)
-            return None
-        self._runs[epoch] = now
-        return now
+        now = None if known is None else self._registry.find(known.name)
+        if now is not None:
+            self._runs[epoch] = now
+        elif known is not None:
+            self._look_again(epoch)
+        return self._runs.get(epoch)
 
     def find(self, epoch: int) -> Run | None:
         """The run of an epoch, or None when nobody announced it.
@@ -42,15 +39,16 @@ class RunBook:
         Raises StoreUnreachable when the registry is empty: then it is the registry that is wrong, not the record.
         """
         if epoch not in self._runs and epoch not in self._strangers:
-            self.refresh()
-            if epoch not in self._runs:
-                self._require_registry()
-                self._strangers.add(epoch)
+            self._look_again(epoch)
         return self._runs.get(epoch)
 
-    def _require_registry(self) -> None:
-        if not self._registry.knows_anything():
+    def _look_again(self, epoch: int) -> None:
+        self.refresh()
+        # Judged by this very reading: a moment later the registry may be back, or gone.
+        if not self._runs:
             raise StoreUnreachable(
                 f"Redis knows no run of {self._registry.keys.product} while its topic has records: it lost "
                 "its data; `discovery rebuild` restores it"
             )
+        if epoch not in self._runs:
+            self._strangers.add(epoch)

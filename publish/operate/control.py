@@ -13,7 +13,7 @@ from publish.runs.promotion import Promoter
 from publish.runs.registry import Registry, Run, RunState
 from publish.runs.run_desk import RunDesk
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
-from publish.store.durability import damaged_partitions
+from publish.store.durability import damaged, damaged_partitions
 from publish.store.redis_store import PartitionStatus, RedisStore
 from publish.store.verify import fault_of
 
@@ -113,9 +113,7 @@ class Control:
             serving=serving,
             on_the_way=tuple(r for r in reports if r.run.state in (RunState.ANNOUNCED, RunState.LOADING)),
             waiting=tuple(r for r in ready if r.run.announcement.epoch > epoch),
-            damaged=tuple(
-                sorted({p.partition for r in reports for p in r.partitions if _serves(r) and not p.is_verified})
-            ),
+            damaged=tuple(sorted({place for r in reports if _serves(r) for place in damaged(r.partitions)})),
             restoring=self.pointers.restoring() is not None,
             limits=read_limits(self._store.client, self._declared),
             dead_letters=0 if layout is None else self._store.dead_letters(layout),

@@ -11,13 +11,12 @@ from confluent_kafka import KafkaException, TopicPartition
 from conf.connections import KafkaConnection
 from conf.contract import IdKind
 from publish.connect.clients import admin_client, broker_unreachable
-from publish.connect.kafka_out import ConfirmedSender, Outgoing
-from publish.errors import DeliveryError, LetterRefused, MalformedMessage
+from publish.connect.kafka_out import Outgoing, send_confirmed
+from publish.errors import LetterRefused, MalformedMessage
 from publish.load.arrivals import genuine_mark
 from publish.operate.letters import Letter, Letters
 from publish.runs.registry import Registry, Run, RunState
 from publish.store.redis_store import RedisStore
-from publish.store.replies import Status
 from publish.wire.codec import decode
 from publish.wire.messages import Envelope, Kind, begin_of, end_of
 
@@ -108,12 +107,9 @@ class DeadLetterDesk:
                 sent.append(Sent(letter.id, run, partition))
         if refused:
             raise LetterRefused(f"{'; '.join(refused)}; nothing was sent")
-        sender = ConfirmedSender(self._kafka, f"discovery-retry-{self._registry.keys.product}")
-        try:
-            if sender.send(self._registry.keys.topic, outgoing):
-                raise DeliveryError(f"{self._registry.keys.topic}: a letter is larger than the topic takes")
-        finally:
-            sender.close()
+        keys = self._registry.keys
+        advice = f"raise max.message.bytes of {keys.topic}, or start a new run"
+        send_confirmed(self._kafka, f"discovery-retry-{keys.product}", keys.topic, outgoing, if_too_large=advice)
         return tuple(sent)
 
     def drop(self, letter: int) -> Dropped:
@@ -173,7 +169,7 @@ class DeadLetterDesk:
             why = f" ({run.status.reason})" if run.status.reason is not None else ""
             raise LetterRefused(f"run {run.name} is {run.state}{why}; start a new run and drop it")
         status = self._store.progress(run.announcement)[partition]
-        if run.state is RunState.READY or status.state == Status.VERIFIED:
+        if run.state is RunState.READY or status.is_verified:
             raise LetterRefused(f"partition {partition} of run {run.name} is complete without it; drop it")
         if status.state is None and kind is not Kind.BEGIN:
             raise LetterRefused(

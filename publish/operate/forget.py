@@ -64,7 +64,7 @@ class Forgetter:
         key = user_key(user_id, self._ids, product)
         erasure, known_before = self._write_down(Erasure(user=key.decode(), at=self._clock(), reason=reason))
         for layout in self._layouts(self._registry.list_runs()):
-            self._store.mark_erased(layout, key)
+            self._store.mark_erased(layout, [key])
         kept = [run for run in self._registry.list_runs() if run.status.cleared is None]
         removed = erase_from(self._store, kept, key)
         _LOG.info("%s: a user was forgotten; %d of %d kept runs had a list of theirs", product, len(removed), len(kept))

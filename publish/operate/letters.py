@@ -5,18 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from confluent_kafka import (
-    TIMESTAMP_NOT_AVAILABLE,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from conf.connections import KafkaConnection
-from publish.connect.clients import admin_client, broker_unreachable, kafka_settings
+from publish.connect.clients import admin_client, assigned_settings, broker_unreachable, describe_topic
 from publish.connect.watermarks import Watermarks, watermarks
 from publish.errors import BrokerUnreachable, MalformedMessage, UnknownMessage
 from publish.load.arrivals import raw_bytes
@@ -86,7 +78,7 @@ class Letters:
 
     def read(self, start: int, end: int) -> Iterator[Letter]:
         """The letters from id `start` up to, not including, `end`; all of them must have been written."""
-        consumer = Consumer(_settings(self.kafka))
+        consumer = Consumer(assigned_settings(self.kafka, "discovery-dead-letters"))
         deadline = time.monotonic() + self._timeout
         try:
             consumer.assign([TopicPartition(self.topic, _PARTITION, start)])
@@ -113,12 +105,10 @@ class Letters:
 
     def _is_missing(self) -> bool:
         # Asked by name and only after a fault: partitions without a leader are no reason to say that there is nothing.
-        admin = admin_client(self.kafka)
         try:
-            admin.describe_topics(TopicCollection([self.topic]), request_timeout=10)[self.topic].result(11)
-        except KafkaException as error:
-            return bool(error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART)
-        return False
+            return describe_topic(admin_client(self.kafka), self.topic) is None
+        except KafkaException:
+            return False
 
 
 def count_letters(kafka: KafkaConnection, topic: str) -> int:
@@ -147,15 +137,3 @@ def _letter(message: Message) -> Letter:
 def _number(headers: Mapping[str, bytes], name: str) -> int | None:
     text = headers.get(name, b"")
     return int(text) if text.isdigit() else None
-
-
-def _settings(kafka: KafkaConnection) -> dict[str, object]:
-    return {
-        **kafka_settings(kafka, "discovery-dead-letters"),
-        "group.id": "discovery-dead-letters",  # never joined: the partition is assigned, and no offset is committed
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "allow.auto.create.topics": False,
-        "auto.offset.reset": "earliest",  # a letter that was deleted a moment ago
-        "enable.partition.eof": True,
-    }

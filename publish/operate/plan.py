@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from conf.base import format_bytes
 from conf.settings import PublishSettings
-from publish.runs.registry import Run, RunState
-from publish.store.capacity import MEMORY_SHARE, SAFETY, StoreLimits, estimate_bytes, estimate_lists
+from publish.runs.registry import Run
+from publish.store.capacity import MEMORY_SHARE, SAFETY, StoreLimits, estimate_lists
 from publish.store.redis_store import PartitionStatus
 from publish.wire.keys import Layout
 from publish.wire.messages import ENVELOPE_BYTES
@@ -132,9 +132,3 @@ def loading_rate(partitions: tuple[PartitionStatus, ...]) -> float | None:
         return None
     seconds = (max(touched) - min(since)).total_seconds()
     return loaded / seconds if seconds > 0 else None
-
-
-def clearable_bytes(runs: tuple[Run, ...]) -> int:
-    """Memory of FAILED and RETIRED runs whose lists are still there."""
-    over = (RunState.FAILED, RunState.RETIRED)
-    return sum(estimate_bytes(run.announcement) for run in runs if run.state in over and run.status.cleared is None)

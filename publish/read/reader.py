@@ -6,7 +6,6 @@ no list, since the run may have been replaced in between.
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from conf.contract import UserId, arm_of
@@ -23,8 +22,7 @@ Arm = Literal["treatment", "control"]
 Source = Literal["list", "fallback", "control", "none"]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What one user gets, and why."""
 
     user_id: UserId
@@ -73,13 +71,28 @@ class Reader:
         Raises BadUserId; Unavailable when nothing is published or the store lost it; StoreUnreachable.
         """
         pointer = self._pointer()
-        run = _run_of(pointer, user_id)
+        arm, run = _place_of(pointer, user_id)
         payload = None if run is None else self._payload(run, user_id)
         if payload is None:
             pointer, before = self._refresh(), run
-            run = _run_of(pointer, user_id)
+            arm, run = _place_of(pointer, user_id)
             payload = None if run is None or run == before else self._payload(run, user_id)
-        return self._answer(pointer, user_id, run, payload, exclude)
+        if run is None:
+            return Answer(user_id, arm, pointer.share_bp, None, "none" if arm == "treatment" else "control")
+        served = self._served(run)
+        found = served.fallback_list if payload is None else decode(payload, served.ids)
+        kept, excluded = _without(found, exclude) if len(exclude) else (found, 0)
+        return Answer(
+            user_id,
+            arm,
+            pointer.share_bp,
+            run,
+            "fallback" if payload is None else "list",
+            kept.source_ids[: served.list_size],
+            kept.scores[: served.list_size],
+            excluded,
+            (self._now() - served.created_at).total_seconds(),
+        )
 
     def _pointer(self) -> ServedPointer:
         cached = self._cached
@@ -120,50 +133,21 @@ class Reader:
 
     def _payload(self, run: str, user_id: UserId) -> bytes | None:
         served = self._served(run)
-        user_key(user_id, served.ids, served.product)  # refuses what would find nothing, quietly
+        key = user_key(user_id, served.ids, served.product)  # refuses what would find nothing, quietly
         with store_faults():
-            payload = self._client.hget(served.layout.bucket_of(run, user_id), str(user_id))
+            payload = self._client.hget(served.layout.bucket(run, *served.layout.place_of_key(key)), key)
         return payload if payload is None or isinstance(payload, bytes) else payload.encode()
 
-    def _answer(
-        self,
-        pointer: ServedPointer,
-        user_id: UserId,
-        run: str | None,
-        payload: bytes | None,
-        exclude: Collection[UserId],
-    ) -> Answer:
-        arm = _arm(pointer, user_id)
-        if run is None:
-            return Answer(user_id, arm, pointer.share_bp, None, "none" if arm == "treatment" else "control")
-        served = self._served(run)
-        found = served.fallback_list if payload is None else decode(payload, served.ids)
-        kept, excluded = _without(found, exclude)
-        return Answer(
-            user_id=user_id,
-            arm=arm,
-            share_bp=pointer.share_bp,
-            run=run,
-            source="fallback" if payload is None else "list",
-            source_ids=kept.source_ids[: served.list_size],
-            scores=kept.scores[: served.list_size],
-            excluded=excluded,
-            age_seconds=(self._now() - served.created_at).total_seconds(),
-        )
 
-
-def _arm(pointer: ServedPointer, user_id: UserId) -> Arm:
-    return "treatment" if arm_of(user_id, pointer.salt) < pointer.share_bp else "control"
-
-
-def _run_of(pointer: ServedPointer, user_id: UserId) -> str | None:
-    return pointer.treatment if _arm(pointer, user_id) == "treatment" else pointer.control
+def _place_of(pointer: ServedPointer, user_id: UserId) -> tuple[Arm, str | None]:
+    """The user's arm, and the run that answers there."""
+    if arm_of(user_id, pointer.salt) < pointer.share_bp:
+        return "treatment", pointer.treatment
+    return "control", pointer.control
 
 
 def _without(found: TopList, exclude: Iterable[UserId]) -> tuple[TopList, int]:
     barred = {str(source) for source in exclude}  # as text: 7 and "7" are the same source
-    if not barred:
-        return found, 0
     kept = [place for place, source in enumerate(found.source_ids) if str(source) not in barred]
     scores = tuple(found.scores[place] for place in kept) if found.scores else ()
     return TopList(tuple(found.source_ids[place] for place in kept), scores), len(found.source_ids) - len(kept)

@@ -4,26 +4,21 @@ Redis keeps the same users as sets, one per partition, so that a loader and a re
 topic is the truth, and what Redis lost is restored from there.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable
 
 from pydantic import AwareDatetime, Field, ValidationError
 
 from conf.base import Strict
 from conf.connections import KafkaConnection
 from conf.contract import IdKind, UserId
-from publish.connect.kafka_out import ConfirmedSender, Outgoing
+from publish.connect.kafka_out import Outgoing, send_confirmed
 from publish.connect.redis_clients import StoreClient
-from publish.connect.store_scripts import store_faults
 from publish.connect.topic_reader import TopicRecord, latest, read_topic
-from publish.errors import BadUserId, DeliveryError, MalformedMessage
+from publish.errors import BadUserId, MalformedMessage
 from publish.runs.registry import Run
 from publish.store.redis_store import RedisStore
-from publish.wire.announcement import Announcement
 from publish.wire.keys import Layout, ProductKeys
 from publish.wire.user_ids import user_key
-
-_AT_ONCE = 500
-"""Users asked about in one go."""
 
 
 class Erasure(Strict):
@@ -52,13 +47,14 @@ class ErasureLog:
 
     def append(self, erasure: Erasure) -> None:
         """Return when the broker has it; raises DeliveryError."""
-        sender = ConfirmedSender(self._kafka, f"discovery-erasures-{self._product}", timeout=self._timeout)
-        try:
-            oversize = sender.send(self.topic, [Outgoing(erasure.key, erasure.model_dump_json().encode())])
-        finally:
-            sender.close()
-        if oversize:
-            raise DeliveryError(f"{self.topic}: the reason is too long for a message; give a shorter one")
+        send_confirmed(
+            self._kafka,
+            f"discovery-erasures-{self._product}",
+            self.topic,
+            [Outgoing(erasure.key, erasure.model_dump_json().encode())],
+            if_too_large="give a shorter reason",
+            timeout=self._timeout,
+        )
 
     def read(self) -> tuple[Erasure, ...]:
         """Every erasure, the oldest first; raises BrokerUnreachable, MalformedMessage."""
@@ -103,7 +99,7 @@ def restore_erasures(kafka: KafkaConnection, client: StoreClient, layouts: Colle
     for product in {layout.product for layout in layouts}:
         keys = [erasure.key for erasure in ErasureLog(kafka, product).read()]
         for layout in layouts:
-            _mark(store, layout, keys)
+            store.mark_erased(layout, keys)
 
 
 def enforce_erasures(
@@ -111,10 +107,10 @@ def enforce_erasures(
 ) -> None:
     """Mark the erased users of these partitions again, and delete what a Redis that went back in time has of them."""
     keys = [erasure.key for erasure in erasures if layout.partition_of(erasure.user) in partitions]
-    _mark(store, layout, keys)
+    store.mark_erased(layout, keys)
     for run in runs:
         if run.status.cleared is None:
-            for key in _still_there(store, run.announcement, keys):
+            for key in store.listed(run.announcement, keys):
                 erase_from(store, [run], key)
 
 
@@ -126,32 +122,6 @@ def erase_from(store: RedisStore, runs: Iterable[Run], key: bytes) -> tuple[str,
         for layout in [run.announcement.layout]
         if store.erase(run.announcement, layout.place_of_key(key)[0], key)
     )
-
-
-@store_faults()
-def _mark(store: RedisStore, layout: Layout, keys: Sequence[bytes]) -> None:
-    """As RedisStore.mark_erased, for many."""
-    for some in _chunks(keys):
-        with store.client.pipeline(transaction=False) as pipe:
-            for key in some:
-                pipe.sadd(layout.erased(layout.place_of_key(key)[0]), key)
-            pipe.execute()
-
-
-@store_faults()
-def _still_there(store: RedisStore, run: Announcement, keys: Sequence[bytes]) -> list[bytes]:
-    """Those of the users who have a list in the run."""
-    found: list[bytes] = []
-    for some in _chunks(keys):
-        with store.client.pipeline(transaction=False) as pipe:
-            for key in some:
-                pipe.hget(run.layout.bucket(run.run, *run.layout.place_of_key(key)), key)
-            found += [key for key, payload in zip(some, pipe.execute(), strict=True) if payload is not None]
-    return found
-
-
-def _chunks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
 
 
 def _number(text: str) -> UserId:

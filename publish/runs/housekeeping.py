@@ -48,11 +48,15 @@ class Housekeeping:
         self._registry.mark_cleared(run)
         _LOG.info("run %s: cleared", run)
 
-    def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
-        """Clear every run that nothing needs but the `keep` newest that could serve again; gives what was cleared."""
+    def unneeded(self) -> tuple[Run, ...]:
+        """The runs that nothing needs and whose lists are still there, the oldest first."""
         pointer, now, runs = self._pointers.read(), self._clock(), self._registry.list_runs()
         serving = max((run.announcement.epoch for run in runs if run.name == pointer.treatment), default=0)
-        spare = [run for run in runs if self._is_unneeded(run, pointer, serving, now)]
+        return tuple(run for run in runs if self._is_unneeded(run, pointer, serving, now))
+
+    def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
+        """Clear every run that nothing needs but the `keep` newest that could serve again; gives what was cleared."""
+        spare = self.unneeded()
         could_serve = [run.name for run in spare if run.state is RunState.READY]
         kept = set(could_serve[len(could_serve) - keep :]) if keep else set()
         return tuple(run.name for run in spare if run.name not in kept and self._cleared(run.name))

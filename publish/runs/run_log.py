@@ -6,9 +6,9 @@ Announcements and pointers, each in a compacted topic: the last one of a run, an
 from pydantic import ValidationError
 
 from conf.connections import KafkaConnection
-from publish.connect.kafka_out import ConfirmedSender, Outgoing
+from publish.connect.kafka_out import Outgoing, send_confirmed
 from publish.connect.topic_reader import latest, read_topic
-from publish.errors import DeliveryError, MalformedMessage, RunRefused
+from publish.errors import MalformedMessage, RunRefused
 from publish.runs.pointer import Pointer
 from publish.runs.registry import Registry
 from publish.wire.announcement import Announcement
@@ -24,16 +24,13 @@ class KafkaRunLog:
     def append(self, announcement: Announcement) -> None:
         """Return when the broker has it, before the first BEGIN goes out; raises DeliveryError."""
         topic = announcement.layout.runs_topic
-        sender = ConfirmedSender(self._kafka, f"discovery-runs-{announcement.product}")
-        try:
-            oversize = sender.send(topic, [Outgoing(announcement.run.encode(), announcement.canonical)])
-        finally:
-            sender.close()
-        if oversize:
-            raise DeliveryError(
-                f"{topic}: the announcement of run {announcement.run} has {len(announcement.canonical)} bytes, more "
-                f"than the topic takes; raise max.message.bytes of {topic}, or make lists.fallback_size smaller"
-            )
+        send_confirmed(
+            self._kafka,
+            f"discovery-runs-{announcement.product}",
+            topic,
+            [Outgoing(announcement.run.encode(), announcement.canonical)],
+            if_too_large=f"raise max.message.bytes of {topic}, or make lists.fallback_size smaller",
+        )
 
 
 def kept_runs(kafka: KafkaConnection, keys: ProductKeys) -> tuple[Announcement, ...]:

@@ -1,55 +1,41 @@
 """Sending a run: BEGIN to every partition, its records, and END when the broker has acknowledged all of them.
 
-A partition is sent by one idempotent producer, so that a retry inside librdkafka neither doubles nor reorders. Sending
-a partition again, as a retried task does, is harmless: the same seq carries the same bytes.
+Each process sends through one idempotent producer, so that a retry inside librdkafka neither doubles nor reorders. To
+send a partition again, as a retried task does, is harmless: the same seq carries the same bytes.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
-from conf.connections import KafkaConnection
 from publish.errors import SnapshotRefused
 from publish.send.sender import Sender
 from publish.send.snapshot import read_partition, slice_of
 from publish.wire.announcement import Announcement, Slice
 from publish.wire.digest import Digest
-from publish.wire.messages import MARK_KEY, begin_value, end_value, pack_rows
+from publish.wire.messages import MARK_KEY, begin_value, end_value
+from publish.wire.record_rows import pack_rows
 
 
-def send_begin(announcement: Announcement, kafka: KafkaConnection, *, delivery_timeout: float) -> None:
+def send_begin(announcement: Announcement, sender: Sender) -> None:
     """Tell every partition that the run comes; returns when all have been told; raises DeliveryError."""
-    _send_marks(announcement, kafka, delivery_timeout, lambda piece: begin_value(announcement, piece.partition))
+    _send_marks(announcement, sender, lambda piece: begin_value(announcement, piece.partition))
 
 
-def send_partition(
-    batches: Iterable[pa.RecordBatch],
-    announcement: Announcement,
-    partition: int,
-    kafka: KafkaConnection,
-    *,
-    delivery_timeout: float,
-) -> Slice:
-    """Send one partition's rows of the snapshot; returns what was acknowledged, which is what was announced.
+def send_partitions(
+    partitions: Iterable[tuple[int, Iterable[pa.RecordBatch]]], announcement: Announcement, sender: Sender
+) -> list[Slice]:
+    """Send the snapshot's rows of some partitions; gives what was acknowledged, which is what was announced.
 
-    `delivery_timeout`: seconds within which a record must be acknowledged. Raises SnapshotRefused, DeliveryError.
+    Raises SnapshotRefused, DeliveryError.
     """
-    digest = Digest()
-    with Sender(announcement.layout.topic, kafka, delivery_timeout=delivery_timeout) as sender:
-        for records in read_partition(batches, partition, announcement.layout, announcement.ids):
-            values = pack_rows(announcement.epoch, records.first_seq, records.keys, records.payloads)
-            sender.send(partition, records.keys, values)
-            digest.update(records.keys, records.payloads)
-        sender.finish()
-    sent = slice_of(partition, digest)
-    check_sent(announcement, [sent])
+    sent = [_queue_rows(partition, batches, announcement, sender) for partition, batches in partitions]
+    sender.finish()
     return sent
 
 
-def send_end(
-    announcement: Announcement, sent: Sequence[Slice], kafka: KafkaConnection, *, delivery_timeout: float
-) -> None:
-    """Tell every partition that it has all: `sent` is what send_partition gave for each.
+def send_end(announcement: Announcement, sent: Sequence[Slice], sender: Sender) -> None:
+    """Tell every partition that it has all: `sent` is what send_partitions gave for all of them.
 
     Raises SnapshotRefused, with nothing sent, unless that is all that was announced; and DeliveryError.
     """
@@ -60,7 +46,7 @@ def send_end(
             f"{announcement.partitions} once; no END goes out and the run cannot serve; send it again"
         )
     check_sent(announcement, sent)
-    _send_marks(announcement, kafka, delivery_timeout, lambda piece: end_value(announcement, piece))
+    _send_marks(announcement, sender, lambda piece: end_value(announcement, piece))
 
 
 def check_sent(announcement: Announcement, sent: Iterable[Slice]) -> None:
@@ -75,10 +61,18 @@ def check_sent(announcement: Announcement, sent: Iterable[Slice]) -> None:
             )
 
 
-def _send_marks(
-    announcement: Announcement, kafka: KafkaConnection, delivery_timeout: float, value: Callable[[Slice], bytes]
-) -> None:
-    with Sender(announcement.layout.topic, kafka, delivery_timeout=delivery_timeout) as sender:
-        for piece in announcement.slices:
-            sender.send(piece.partition, [MARK_KEY], [value(piece)])
-        sender.finish()
+def _queue_rows(partition: int, batches: Iterable[pa.RecordBatch], announcement: Announcement, sender: Sender) -> Slice:
+    digest = Digest()
+    for records in read_partition(batches, partition, announcement.layout, announcement.ids):
+        values = pack_rows(announcement.epoch, records.first_seq, records.keys, records.payloads)
+        sender.send(partition, records.keys, values)
+        digest.update(records.keys, records.payloads)
+    queued = slice_of(partition, digest)
+    check_sent(announcement, [queued])
+    return queued
+
+
+def _send_marks(announcement: Announcement, sender: Sender, value: Callable[[Slice], bytes]) -> None:
+    for piece in announcement.slices:
+        sender.send(piece.partition, [MARK_KEY], [value(piece)])
+    sender.finish()

@@ -101,8 +101,10 @@ class Sender:
         return [{"key": record["key"], "value": record["value"]} for record, _ in marked]
 
     def _check_sizes(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        if max(map(len, keys), default=0) + max(map(len, values), default=0) <= MAX_RECORD_BYTES:
+            return
         sizes = list(map(operator.add, map(len, keys), map(len, values)))
-        if (largest := max(sizes, default=0)) > MAX_RECORD_BYTES:
+        if (largest := max(sizes)) > MAX_RECORD_BYTES:
             raise DeliveryError(
                 f"{self._topic}, partition {partition}: the record of key {keys[sizes.index(largest)][:64]!r} has "
                 f"{largest} bytes, more than {MAX_RECORD_BYTES}; make lists.n or lists.fallback_size smaller, or the "

@@ -15,8 +15,8 @@ import pyarrow as pa
 from conf.contract import IdKind, UserId, snapshot
 from publish.errors import SnapshotRefused
 from publish.wire.announcement import Slice
-from publish.wire.codec import encode_rows
 from publish.wire.digest import Digest
+from publish.wire.encoding import encode_rows
 from publish.wire.keys import Layout
 
 CHUNK_ROWS = 1_000

@@ -1,6 +1,6 @@
 """Records on their way into Redis, as columns: what one atomic call is given."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -12,15 +12,6 @@ from publish.wire.digest import record_hash
 Ints = npt.NDArray[np.int64]
 
 
-class Record(NamedTuple):
-    """One list on its way into a bucket."""
-
-    seq: int
-    bucket: int
-    user: bytes
-    payload: bytes
-
-
 class Batch(NamedTuple):
     """Lists on their way into buckets; the i-th of each column are one record."""
 
@@ -28,13 +19,6 @@ class Batch(NamedTuple):
     buckets: Ints
     users: list[bytes]
     payloads: list[bytes]
-
-    @classmethod
-    def of(cls, records: Sequence[Record]) -> Self:
-        """The batch of these records."""
-        seqs, buckets = [record.seq for record in records], [record.bucket for record in records]
-        users, payloads = [record.user for record in records], [record.payload for record in records]
-        return cls(np.array(seqs, np.int64), np.array(buckets, np.int64), users, payloads)
 
     def cut(self, size: int) -> Iterator[Self]:
         """Pieces of at most so many records; those of a bucket stay together where they fit, which is faster."""

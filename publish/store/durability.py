@@ -22,7 +22,6 @@ from publish.connect.redis_masters import MasterServer, masters_of
 from publish.connect.store_scripts import store_faults
 from publish.errors import StoreRefused
 from publish.store.redis_store import PartitionStatus, RedisStore
-from publish.store.replies import Status
 from publish.wire.announcement import Announcement
 from publish.wire.keys import synced_key
 
@@ -70,7 +69,7 @@ def damaged_partitions(store: RedisStore, run: Announcement) -> tuple[int, ...]:
 
 def damaged(partitions: Iterable[PartitionStatus]) -> tuple[int, ...]:
     """Those that are not VERIFIED."""
-    return tuple(part.partition for part in partitions if part.state != Status.VERIFIED)
+    return tuple(part.partition for part in partitions if not part.is_verified)
 
 
 def _copies(master: MasterServer, tag: str, wanted: int) -> int:

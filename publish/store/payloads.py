@@ -1,17 +1,16 @@
 """Whether payloads are lists that may serve, thousands at a time.
 
-Plain ones, as publish.wire.codec writes them for int64 ids, are judged together. That judgement is only ever too
+Plain ones, as publish.wire.encoding writes them for int64 ids, are judged together. That judgement is only ever too
 strict: what it does not pass is decoded by protobuf's own code, one by one, which has the last word and the reason.
 """
 
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from conf.contract import IdKind
 from publish.errors import MalformedMessage
 from publish.wire.codec import decode
+from publish.wire.columns import join
 
 
 def make_ready() -> None:
@@ -21,10 +20,9 @@ def make_ready() -> None:
 
 def fault_in(payloads: Sequence[bytes], ids: IdKind) -> str | None:
     """What is wrong with the first payload that is no list of distinct sources, scored by numbers or not at all."""
-    from publish.store.plain_lists import are_plain  # numba: a second to import, and only whoever verifies needs it
+    from publish.wire.packed import are_plain  # numba: a second to import, and only whoever verifies needs it
 
-    sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
-    if ids == "int64" and are_plain(np.frombuffer(b"".join(payloads), np.uint8), sizes):
+    if ids == "int64" and are_plain(*join(payloads)):
         return None
     return next((fault for payload in payloads if (fault := _fault_of(payload, ids)) is not None), None)
 

@@ -9,23 +9,26 @@ guards its keys. Failing or retiring a run therefore changes the registry first 
 whatever a loader still writes in between lies in keys that no pointer can name any more.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 import redis
 
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import as_bytes, store_faults, text_of
-from publish.store.batches import Batch, Record, hash_text, load_keys, load_words
+from publish.store.batches import Batch, hash_text, load_keys, load_words
 from publish.store.replies import Reply, Status
 from publish.wire.announcement import Announcement
 from publish.wire.keys import Layout
 
 MAX_BATCH = 500
 """Records of one atomic call: Redis answers nobody else meanwhile, about 2 ms."""
-_DELETE_CHUNK = 500
+_AT_ONCE = 500
+"""Users or keys of one round trip."""
+_Item = TypeVar("_Item", bytes, str)
 _LOAD = ("position", "seen", "load")
 
 
@@ -93,10 +96,6 @@ class RedisStore:
         known = state in (Status.STALE, Status.BEGUN, Status.LOADING)
         return Reply(Status(state)) if known else Reply(Status.OVER, state)
 
-    def load(self, run: Announcement, step: Step, records: Sequence[Record]) -> Reply:
-        """As `load_batch`."""
-        return self.load_batch(run, step, Batch.of(records))
-
     @store_faults()
     def load_batch(self, run: Announcement, step: Step, batch: Batch) -> Reply:
         """Store at most MAX_BATCH lists, but of erased users only that they came; the same again changes nothing."""
@@ -140,9 +139,24 @@ class RedisStore:
         return False
 
     @store_faults()
-    def mark_erased(self, layout: Layout, user: bytes) -> None:
-        """From now on no list of this user is stored, in any run; `erase` removes what lies there already."""
-        self.client.sadd(layout.erased(layout.place_of_key(user)[0]), user)
+    def mark_erased(self, layout: Layout, users: Sequence[bytes]) -> None:
+        """From now on no list of these users is stored, in any run; `erase` removes what lies there already."""
+        for some in _chunks(users):
+            with self.client.pipeline(transaction=False) as pipe:
+                for user in some:
+                    pipe.sadd(layout.erased(layout.place_of_key(user)[0]), user)
+                pipe.execute()
+
+    @store_faults()
+    def listed(self, run: Announcement, users: Sequence[bytes]) -> list[bytes]:
+        """Those of the users who have a list in the run."""
+        found: list[bytes] = []
+        for some in _chunks(users):
+            with self.client.pipeline(transaction=False) as pipe:
+                for user in some:
+                    pipe.hget(run.layout.bucket(run.run, *run.layout.place_of_key(user)), user)
+                found += [user for user, payload in zip(some, pipe.execute(), strict=True) if payload is not None]
+        return found
 
     @store_faults()
     def skip(self, layout: Layout, step: Step, *, poison: int = 0, dead: int = 0) -> Reply:
@@ -206,8 +220,8 @@ class RedisStore:
                 layout.seen(run.run, partition),
                 layout.erased_in(run.run, partition),
             ]
-            for start in range(0, len(keys), _DELETE_CHUNK):
-                self.client.unlink(*keys[start : start + _DELETE_CHUNK])
+            for some in _chunks(keys):
+                self.client.unlink(*some)
             self.client.unlink(run.layout.state(run.run, partition))
 
     def _call(self, name: str, step: Step, keys: list[str], args: Sequence[str | bytes | int]) -> list[bytes]:
@@ -218,6 +232,10 @@ class RedisStore:
         """The ARGV that position.lua takes."""
         believed = ("", "") if step.believed is None else (step.believed.offset, step.believed.topic_id)
         return [*believed, step.after.offset, step.after.topic_id, self._clock().isoformat()]
+
+
+def _chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
 
 
 def _time(raw: bytes | None) -> datetime | None:

@@ -119,11 +119,6 @@ class Announcement(Strict):
         return _layout(self.product, self.partitions, self.buckets, self.tags)
 
     @property
-    def fallback_payload(self) -> bytes:
-        """The encoded fallback list."""
-        return decode_fallback(self.fallback)
-
-    @property
     def users(self) -> int:
         """Records in all partitions."""
         return sum(piece.count for piece in self.slices)

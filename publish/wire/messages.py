@@ -12,15 +12,11 @@ The key of DATA is the user id as UTF-8; of BEGIN and END it is empty, never nul
 headers do not survive confluent-kafka's fast path. The payload of an empty list is empty; a null value is none of ours.
 """
 
-import operator
 import struct
 import zlib
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
 from conf.base import Strict
@@ -30,8 +26,6 @@ from publish.wire.announcement import Announcement, RunName, Slice
 HEAD = struct.Struct(">BBQI")
 _CRC = struct.Struct(">I")
 ENVELOPE_BYTES = HEAD.size + _CRC.size
-_HEAD_ROW = np.dtype([("kind", "u1"), ("codec", "u1"), ("epoch", ">u8"), ("seq", ">u4")])
-_ENVELOPE_ROW = np.dtype([("head", _HEAD_ROW), ("crc", ">u4")])
 MARK_KEY = b""
 """Key of BEGIN and END."""
 
@@ -83,22 +77,6 @@ def pack(kind: Kind, epoch: int, seq: int, key: bytes, payload: bytes) -> bytes:
     """The Kafka value of a record; its codec follows from the kind."""
     head = HEAD.pack(kind, Codec.LIST if kind == Kind.DATA else Codec.JSON, epoch, seq)
     return b"%b%b%b" % (head, _CRC.pack(zlib.crc32(payload, zlib.crc32(key, zlib.crc32(head)))), payload)
-
-
-def pack_rows(epoch: int, first_seq: int, keys: Sequence[bytes], payloads: Sequence[bytes]) -> list[bytes]:
-    """The Kafka values of consecutive DATA records; each equals what `pack` makes of it."""
-    heads = np.empty(len(keys), _HEAD_ROW)
-    heads["kind"], heads["codec"], heads["epoch"] = Kind.DATA, Codec.LIST, epoch
-    heads["seq"] = np.arange(first_seq, first_seq + len(keys))
-    crcs = map(zlib.crc32, payloads, map(zlib.crc32, keys, map(zlib.crc32, _cut(heads))))
-    envelopes = np.empty(len(keys), _ENVELOPE_ROW)
-    envelopes["head"], envelopes["crc"] = heads, np.fromiter(crcs, np.uint32, len(keys))
-    return list(map(operator.add, _cut(envelopes), payloads))
-
-
-def _cut(rows: npt.NDArray[np.void]) -> list[bytes]:
-    found: list[bytes] = rows.view(f"V{rows.itemsize}").tolist()
-    return found
 
 
 def unpack(key: bytes | None, value: bytes | None) -> Envelope:

@@ -6,7 +6,7 @@ from benchmarks.publish.world import SOURCES, TABLES, Table, make_snapshot
 from benchmarks.publish.yardsticks import hset_rate, produced_rate
 from conf.settings import PublishSettings
 from publish.send.snapshot import measure_partition
-from publish.wire.codec import encode_rows
+from publish.wire.encoding import encode_rows
 
 _SETTINGS = PublishSettings(partitions=3, users_per_bucket=10)
 

@@ -9,6 +9,8 @@ import pytest
 import redis
 import yaml
 
+from publish.operate.control import Control
+from publish.store.capacity import estimate_bytes
 from tests.features.world import settings
 from tests.jobs.said import Discovery
 from tests.publish.pushing import publish_directly
@@ -63,6 +65,16 @@ def test_the_audience_is_counted_from_its_footers(
     monkeypatch.delenv("REDIS_URL")
     assert discovery("plan", "--json").data["fits"] is None
     assert "unknown without Redis" in discovery("plan").out
+
+
+def test_what_begin_would_clear_counts_as_room(discovery: Discovery, client: redis.Redis, product: str) -> None:
+    failed, passed_over, serving = (publish_directly(client, product, first=True) for _ in range(3))
+    control = Control.connect(client, product)
+    control.promote(serving.run)
+    control.registry.fail(failed.run, "because")
+    assert discovery("plan", "--json").data["clearable"] == estimate_bytes(failed) + estimate_bytes(passed_over)
+    assert control.retire_unneeded() == (failed.run, passed_over.run)
+    assert discovery("plan", "--json").data["clearable"] == 0
 
 
 def test_what_cannot_fit_is_refused_with_the_numbers(discovery: Discovery) -> None:

@@ -89,9 +89,9 @@ MUTANTS = (
     Mutant(
         "END before all is acknowledged",
         "publish/send/producer.py",
-        "        sender.finish()\n    sent =",
-        "    sent =",
-        (f"{FAULTS}broker.py::test_errors_that_pass_cost_no_record",),
+        "    sender.finish()\n    return sent",
+        "    return sent",
+        (f"{FAULTS}broker.py::test_an_error_that_does_not_pass_stops_the_run",),
     ),
     Mutant(
         "a failed delivery is none",

@@ -6,11 +6,12 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from publish.store.batches import Record, hash_text
+from publish.store.batches import hash_text
 from publish.store.redis_store import Position, RedisStore, Step
 from publish.store.replies import Status
 from publish.wire.announcement import Announcement
 from tests.publish.pushing import announce, lists_of, records_of, stored
+from tests.publish.records import Record
 
 LISTS = lists_of(180)
 TOPIC = "topic-a"

@@ -17,7 +17,7 @@ from publish.read.reader import Reader
 from publish.runs.housekeeping import GRACE
 from publish.runs.pointer import Pointer, PointerStore
 from publish.runs.registry import Registry, Run, RunState
-from publish.wire.announcement import Announcement
+from publish.wire.announcement import Announcement, decode_fallback
 from publish.wire.codec import decode
 from publish.wire.digest import record_hash
 from publish.wire.keys import ProductKeys, synced_key
@@ -191,7 +191,7 @@ def _right(run: Announcement, lists: Lists, user: UserId, pointer: Pointer, gone
         return None, "control", ()
     if user in lists and str(user).encode() not in gone:
         return run.run, "list", tuple(lists[user])
-    return run.run, "fallback", decode(run.fallback_payload, run.ids).source_ids[: run.list_size]
+    return run.run, "fallback", decode(decode_fallback(run.fallback), run.ids).source_ids[: run.list_size]
 
 
 def _agrees_with_registry(run: Run, own: dict[bytes, Content]) -> None:

@@ -19,13 +19,13 @@ from publish.operate.control import Control
 from publish.operate.wait import Waited, wait
 from publish.read.reader import Reader
 from publish.runs.registry import Registry
-from publish.store.batches import Record
 from publish.store.redis_store import Position, RedisStore, Step
 from publish.store.replies import Status
 from publish.wire.announcement import Announcement
-from publish.wire.codec import encode_rows
+from publish.wire.encoding import encode_rows
 from publish.wire.keys import ProductKeys
 from publish.wire.messages import ENVELOPE_BYTES, MARK_KEY, Kind, begin_value, end_value, pack
+from tests.publish.records import Record, batch_of
 from tests.publish.samples import Lists, announcement_of, batches_of
 
 PARTITIONS = 3
@@ -181,7 +181,7 @@ def load_directly(client: redis.Redis, run: Announcement, lists: Lists, *, leave
             return Step(partition, believed, Position(10_000 * run.epoch + next(moves), "topic-a"))
 
         assert store.begin(run, step()).status is Status.BEGUN
-        assert not records or store.load(run, step(), records).status is Status.LOADED
+        assert not records or store.load_batch(run, step(), batch_of(records)).status is Status.LOADED
         if partition < run.partitions - leave:
             assert store.mark_verified(run, step()).status is Status.VERIFIED
 

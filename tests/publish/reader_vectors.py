@@ -14,8 +14,8 @@ from typing import Any
 from conf.contract import IdKind, UserId, arm_of
 from publish.lists_pb2 import List
 from publish.runs.pointer import Pointer
-from publish.wire.announcement import Announcement
-from publish.wire.codec import encode_rows
+from publish.wire.announcement import Announcement, decode_fallback
+from publish.wire.encoding import encode_rows
 from publish.wire.keys import Layout, hash_tags, slot_of
 from publish.wire.messages import Kind, begin_value, end_value, pack
 from tests.publish.samples import CREATED, Lists, announcement_of, batches_of
@@ -115,7 +115,7 @@ def _answers() -> list[dict[str, Any]]:
     for user in (1, 2, 3, 4, 5, 6, 7, 8, 9):
         arm, run = ("treatment", "run-new") if arm_of(user, "discovery-1") < 5_000 else ("control", "run-old")
         announcement, lists = WORLD[run]
-        fallback = [str(source) for source in List.FromString(announcement.fallback_payload).source_ids]
+        fallback = [str(source) for source in List.FromString(decode_fallback(announcement.fallback)).source_ids]
         sources = [str(source) for source in lists[user]] if user in lists else fallback
         rows.append(
             {

@@ -8,7 +8,7 @@ import pyarrow as pa
 from conf.contract import IdKind, UserId, bucket_of, partition_of, snapshot
 from publish.send.snapshot import measure_partition
 from publish.wire.announcement import Announcement, Slice, encode_fallback
-from publish.wire.codec import encode_list
+from publish.wire.encoding import encode_list
 from publish.wire.keys import Layout
 
 Lists = dict[UserId, list[UserId]]

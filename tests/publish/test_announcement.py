@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from publish.errors import MalformedMessage
-from publish.wire.announcement import Announcement
+from publish.wire.announcement import Announcement, decode_fallback
 from publish.wire.codec import decode
 from tests.publish.samples import announcement_of
 
@@ -40,7 +40,7 @@ def test_totals_and_layout() -> None:
 
 
 def test_the_fallback_keeps_64_bit_ids() -> None:
-    assert decode(ANNOUNCEMENT.fallback_payload, "int64").source_ids == (BIG, -1)
+    assert decode(decode_fallback(ANNOUNCEMENT.fallback), "int64").source_ids == (BIG, -1)
 
 
 @pytest.mark.parametrize(

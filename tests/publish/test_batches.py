@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publish.connect.store_scripts import text_of
-from publish.store.batches import Batch, Record
 from publish.store.redis_store import Position, Step
 from publish.store.replies import Status
 from tests.publish.one_partition import REDIS, TOPIC, Partition, stretches
 from tests.publish.pushing import stored
+from tests.publish.records import Record, batch_of
 
 
 @st.composite
@@ -44,7 +44,7 @@ def test_a_batch_is_as_its_records_one_after_the_other(clean_redis: redis.Redis,
         batch = data.draw(damaged(partition.records))
         known = len(partition.model.lists)
         conflict = next(filter(None, map(partition.model.conflict, batch)), None)
-        reply = partition.store.load(partition.run, partition.step(len(batch)), batch)
+        reply = partition.store.load_batch(partition.run, partition.step(len(batch)), batch_of(batch))
         if conflict is not None:
             assert reply == (Status.CONFLICT, conflict)
             assert partition.store.progress(partition.run)[0].state == "FAILED"
@@ -65,8 +65,9 @@ def test_a_user_who_comes_again_is_found_in_an_empty_bucket_and_in_a_filled_one(
     assert first.bucket == last.bucket
     records[11] = first._replace(seq=11)
     if others:
-        assert partition.store.load(partition.run, partition.step(1), records[:others]).status is Status.LOADED
-    reply = partition.store.load(partition.run, partition.step(1), records[others:])
+        before = partition.store.load_batch(partition.run, partition.step(1), batch_of(records[:others]))
+        assert before.status is Status.LOADED
+    reply = partition.store.load_batch(partition.run, partition.step(1), batch_of(records[others:]))
     assert reply == (Status.CONFLICT, f"user {first.user.decode()} came again as seq 11")
 
 
@@ -74,7 +75,7 @@ def test_a_user_who_comes_again_is_found_in_an_empty_bucket_and_in_a_filled_one(
 def test_consecutive_seqs_that_reach_beyond_the_count_are_found(clean_redis: redis.Redis, too_many: int) -> None:
     partition = Partition(clean_redis)
     batch = [record._replace(seq=record.seq + too_many) for record in partition.records[-3:]]
-    reply = partition.store.load(partition.run, partition.step(3), batch)
+    reply = partition.store.load_batch(partition.run, partition.step(3), batch_of(batch))
     assert reply.status is Status.CONFLICT
     assert f"seq {partition.model.count} of user" in reply.detail
 
@@ -87,7 +88,7 @@ def test_several_calls_in_one_go_are_as_one_after_the_other(clean_redis: redis.R
     if data.draw(st.booleans(), label="nobody has the script"):
         clean_redis.script_flush()
     places = data.draw(stretches(len(partition.records)))
-    pieces = list(Batch.of([partition.records[place] for place in places]).cut(data.draw(st.integers(1, 20))))
+    pieces = list(batch_of([partition.records[place] for place in places]).cut(data.draw(st.integers(1, 20))))
     steps = [(partition.step(len(piece.users)), piece) for piece in pieces]
     refused = data.draw(st.integers(0, len(steps)), label="the first call whose position is wrong")
     for step, _ in steps[refused : refused + 1]:
@@ -101,8 +102,8 @@ def test_several_calls_in_one_go_are_as_one_after_the_other(clean_redis: redis.R
 def test_a_call_behind_one_that_wrote_nothing_is_stale(clean_redis: redis.Redis) -> None:
     partition = Partition(clean_redis)
     store, run = partition.store, partition.run
-    store.mark_erased(run.layout, partition.records[12].user)
-    steps = [(partition.step(10), Batch.of(partition.records[at : at + 10])) for at in (0, 10, 20)]
+    store.mark_erased(run.layout, [partition.records[12].user])
+    steps = [(partition.step(10), batch_of(partition.records[at : at + 10])) for at in (0, 10, 20)]
     replies = store.load_batches(run, steps)
     assert replies == [(Status.LOADED, "10"), (Status.ERASED, "2"), (Status.STALE, "")]
     assert replies[1].places == (2,)

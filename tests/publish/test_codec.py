@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from conf.contract import IdKind, snapshot
 from publish.errors import MalformedMessage, SnapshotRefused
 from publish.lists_pb2 import List
-from publish.wire.codec import TopList, decode, encode_list, encode_rows
+from publish.wire.codec import TopList, decode
+from publish.wire.encoding import encode_list, encode_rows
 
 SCORE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 INT_LISTS = st.lists(st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=6), max_size=8)

@@ -10,6 +10,7 @@ from publish.store.replies import Status
 from publish.store.verify import fault_of
 from tests.publish.one_partition import REDIS, Partition, stretches
 from tests.publish.pushing import stored
+from tests.publish.records import batch_of
 
 
 @REDIS
@@ -25,14 +26,14 @@ def test_erasing_a_user_at_any_moment_leaves_no_list_and_a_partition_that_verifi
         if isinstance(action, list):
             batch = [records[place] for place in action]
             assert not any(map(partition.model.conflict, batch))
-            assert store.load(run, partition.step(len(batch)), batch).status is Status.LOADED
+            assert store.load_batch(run, partition.step(len(batch)), batch_of(batch)).status is Status.LOADED
             partition.model.erased |= marked
         elif action in marked:  # forgetting goes in two steps; lists may arrive in between
             there = action in stored(clean_redis, run)
             assert store.erase(run, 0, action) is there
             partition.model.erased.add(action)
         else:
-            store.mark_erased(run.layout, action)
+            store.mark_erased(run.layout, [action])
             marked.add(action)
 
     victims = st.sampled_from([record.user for record in records[:4]])
@@ -54,9 +55,9 @@ def test_a_contradiction_about_an_erased_user_fails_the_partition(
 ) -> None:
     partition = Partition(clean_redis)
     store, run, first = partition.store, partition.run, partition.records[0]
-    store.mark_erased(run.layout, first.user)
-    assert store.load(run, partition.step(1), [first]).status is Status.LOADED
-    assert store.load(run, partition.step(1), [first._replace(**changed)]).status is Status.CONFLICT
+    store.mark_erased(run.layout, [first.user])
+    assert store.load_batch(run, partition.step(1), batch_of([first])).status is Status.LOADED
+    assert store.load_batch(run, partition.step(1), batch_of([first._replace(**changed)])).status is Status.CONFLICT
 
 
 def test_a_list_that_came_before_its_user_was_erased_is_compared_with_what_comes_after(
@@ -64,17 +65,17 @@ def test_a_list_that_came_before_its_user_was_erased_is_compared_with_what_comes
 ) -> None:
     partition = Partition(clean_redis)
     store, run, first = partition.store, partition.run, partition.records[0]
-    store.load(run, partition.step(1), [first])
-    store.mark_erased(run.layout, first.user)
+    store.load_batch(run, partition.step(1), batch_of([first]))
+    store.mark_erased(run.layout, [first.user])
     other = first._replace(payload=b"other")
-    assert store.load(run, partition.step(1), [other]).status is Status.CONFLICT
+    assert store.load_batch(run, partition.step(1), batch_of([other])).status is Status.CONFLICT
     assert "came twice with different content" in str(store.progress(run)[0].reason)
 
 
 def test_a_list_that_changed_while_it_was_being_erased_is_hashed_again(clean_redis: redis.Redis) -> None:
     partition = Partition(clean_redis)
     store, run, first = partition.store, partition.run, partition.records[0]
-    store.load(run, partition.step(1), [first])
+    store.load_batch(run, partition.step(1), batch_of([first]))
     keys = [run.layout.bucket(run.run, 0, first.bucket), run.layout.erased_in(run.run, 0)]
     erase = clean_redis.register_script(text_of("erase"))
     assert erase(keys=keys, args=[first.user, b"what it was", "0" * 16]) == 0

@@ -15,9 +15,9 @@ from publish.wire.messages import (
     end_of,
     end_value,
     pack,
-    pack_rows,
     unpack,
 )
+from publish.wire.record_rows import pack_rows
 from tests.publish.samples import announcement_of
 
 ANNOUNCEMENT = announcement_of({1: [10, 11], 2: [12], 3: [], 4: [13]})

@@ -19,6 +19,7 @@ from deploy.java import find_java
 from deploy.kafka_jars import cache_folder, ensure_jars
 from publish.lists_pb2 import DESCRIPTOR
 from publish.runs.registry import Registry
+from publish.wire.announcement import decode_fallback
 from tests.publish.pushing import load_directly, stored
 from tests.publish.samples import Lists, announcement_of
 
@@ -79,7 +80,7 @@ def test_java_reads_what_is_stored(clean_redis: redis.Redis, decode: Decode, ids
     load_directly(clean_redis, run, lists)
     payloads = stored(clean_redis, run)
     assert payloads.keys() == {str(user).encode() for user in lists}
-    *found, fallback = decode([*(payloads[str(user).encode()] for user in lists), run.fallback_payload])
+    *found, fallback = decode([*(payloads[str(user).encode()] for user in lists), decode_fallback(run.fallback)])
     for sources, (numbers, names, scores) in zip(lists.values(), found, strict=True):
         assert (numbers if ids == "int64" else names) == sources
         assert (names if ids == "int64" else numbers) == []

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from publish.errors import MalformedMessage
 from publish.lists_pb2 import List
 from publish.store.payloads import fault_in
-from publish.store.plain_lists import are_plain
 from publish.wire.codec import decode
+from publish.wire.columns import join
+from publish.wire.packed import are_plain
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300)
 FLOAT = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -53,7 +54,7 @@ def is_good(payload: bytes) -> bool:
 
 
 def judged(payloads: list[bytes]) -> bool:
-    return are_plain(np.frombuffer(b"".join(payloads), np.uint8), np.array([*map(len, payloads)], np.int64))
+    return are_plain(*join(payloads))
 
 
 @settings(max_examples=400, deadline=None)

@@ -12,7 +12,7 @@ from deploy.kafka_broker import KafkaBroker
 from publish.connect.topic import ensure_topics
 from publish.errors import DeliveryError, SnapshotRefused
 from publish.send import sender as sender_module
-from publish.send.producer import send_begin, send_end, send_partition
+from publish.send.producer import send_begin, send_end, send_partitions
 from publish.send.sender import MAX_RECORD_BYTES, Sender
 from publish.wire.announcement import Announcement
 from publish.wire.messages import Kind, begin_of, end_of, unpack
@@ -47,12 +47,11 @@ def records_of(kafka: KafkaConnection, topic: str, partition: int) -> list[Messa
 
 
 def test_a_run_is_begin_every_record_once_in_order_and_end(kafka: KafkaConnection, announcement: Announcement) -> None:
-    send_begin(announcement, kafka, delivery_timeout=20)
-    sent = [
-        send_partition([batch], announcement, partition, kafka, delivery_timeout=20)
-        for partition, batch in enumerate(batches_of(LISTS, PARTITIONS))
-    ]
-    send_end(announcement, sent, kafka, delivery_timeout=20)
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender:
+        send_begin(announcement, sender)
+        rows = [(partition, [batch]) for partition, batch in enumerate(batches_of(LISTS, PARTITIONS))]
+        sent = send_partitions(rows, announcement, sender)
+        send_end(announcement, sent, sender)
     assert tuple(sent) == announcement.slices
     for partition, batch in enumerate(batches_of(LISTS, PARTITIONS)):
         found = [unpack(m.key(), m.value()) for m in records_of(kafka, announcement.layout.topic, partition)]
@@ -68,22 +67,26 @@ def test_a_full_queue_is_waited_for_and_nothing_is_lost(
 ) -> None:
     monkeypatch.setattr(sender_module, "_QUEUED_RECORDS", 10)  # far below the 1,000 that are queued at once
     batch = batches_of(LISTS, PARTITIONS)[0]
-    sent = send_partition([batch], announcement, 0, kafka, delivery_timeout=20)
-    assert sent == announcement.slices[0]
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender:
+        assert send_partitions([(0, [batch])], announcement, sender) == [announcement.slices[0]]
     found = records_of(kafka, announcement.layout.topic, 0)
     assert [unpack(m.key(), m.value()).seq for m in found] == list(range(batch.num_rows))
 
 
 def test_an_empty_partition_is_sent_too(kafka: KafkaConnection) -> None:
     run = announcement_of({}, product="sends_empty", partitions=1)
-    assert send_partition([], run, 0, kafka, delivery_timeout=20) == run.slices[0]
+    with Sender(run.layout.topic, kafka, delivery_timeout=20) as sender:
+        assert send_partitions([(0, [])], run, sender) == [run.slices[0]]
 
 
 def test_another_snapshot_than_the_announced_one_is_refused(kafka: KafkaConnection, announcement: Announcement) -> None:
     other = batches_of(LISTS | {0: [77]}, PARTITIONS)
     place = next(p for p, batch in enumerate(other) if 0 in batch.column("user_id").to_pylist())
-    with pytest.raises(SnapshotRefused, match="not the one that was announced"):
-        send_partition([other[place]], announcement, place, kafka, delivery_timeout=20)
+    with (
+        Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender,
+        pytest.raises(SnapshotRefused, match="not the one that was announced"),
+    ):
+        send_partitions([(place, [other[place]])], announcement, sender)
 
 
 @pytest.mark.parametrize("change", ["missing", "twice", "other"])
@@ -93,8 +96,11 @@ def test_no_end_goes_out_before_all_is_acknowledged(
     first, second, third = announcement.slices
     fewer = third.model_copy(update={"count": third.count - 1})
     sent = {"missing": [first, second], "twice": [first, second, second], "other": [first, second, fewer]}[change]
-    with pytest.raises(SnapshotRefused):
-        send_end(announcement, sent, kafka, delivery_timeout=20)
+    with (
+        Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender,
+        pytest.raises(SnapshotRefused),
+    ):
+        send_end(announcement, sent, sender)
     assert [records_of(kafka, announcement.layout.topic, place) for place in range(PARTITIONS)] == [[]] * 3
 
 

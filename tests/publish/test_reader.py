@@ -10,7 +10,7 @@ from conf.contract import arm_of
 from publish.errors import BadUserId, MalformedMessage, StoreUnreachable, Unavailable
 from publish.read.reader import Reader
 from publish.wire.announcement import Announcement
-from publish.wire.codec import encode_rows
+from publish.wire.encoding import encode_rows
 from publish.wire.keys import ProductKeys
 from tests.publish.samples import CREATED, Lists, announcement_of, batches_of, closed_port
 
@@ -146,7 +146,7 @@ def test_a_look_up_in_between_is_one_hget(store: redis.Redis, reader: Reader, mo
     send = store.execute_command
     monkeypatch.setattr(store, "execute_command", lambda *args, **options: calls.append(args) or send(*args, **options))
     reader.lookup(1)
-    assert calls == [("HGET", RUNS["old"].layout.bucket_of("old", 1), "1")]
+    assert calls == [("HGET", RUNS["old"].layout.bucket_of("old", 1), b"1")]
 
 
 def test_nothing_found_refreshes_the_pointer_once(store: redis.Redis, reader: Reader) -> None:

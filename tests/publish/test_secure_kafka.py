@@ -17,7 +17,8 @@ from publish.operate.wait import Outcome
 from publish.runs.erasures import ErasureLog
 from publish.runs.registry import Registry
 from publish.runs.run_log import KafkaRunLog, kept_pointer, kept_runs
-from publish.send.producer import send_begin, send_end, send_partition
+from publish.send.producer import send_begin, send_end, send_partitions
+from publish.send.sender import Sender
 from publish.store.redis_store import RedisStore
 from publish.wire.keys import ProductKeys
 from tests.publish.certificates import Authority
@@ -47,12 +48,10 @@ def test_a_push_with_the_rights_of_each_role(broker: SecureBroker, clean_redis: 
         lists = lists_of(USERS)
         run = announce(clean_redis, PRODUCT, lists, first=True)
         KafkaRunLog(publisher).append(run)
-        send_begin(run, publisher, delivery_timeout=30)
-        sent = [
-            send_partition([batch], run, partition, publisher, delivery_timeout=30)
-            for partition, batch in enumerate(batches_of(lists, PARTITIONS))
-        ]
-        send_end(run, sent, publisher, delivery_timeout=30)
+        with Sender(keys.topic, publisher, delivery_timeout=30) as sender:
+            send_begin(run, sender)
+            batches = [(partition, [batch]) for partition, batch in enumerate(batches_of(lists, PARTITIONS))]
+            send_end(run, send_partitions(batches, run, sender), sender)
         assert outcome_of(clean_redis, run).outcome is Outcome.SERVING
         control = Control.connect(clean_redis, PRODUCT, log=KafkaPointerLog(operator))
         held = control.hold("a test")

@@ -90,7 +90,7 @@ def erase(client: redis.Redis, run: Announcement) -> bytes:
     """Forget a user of partition 0, as it should be done."""
     _, user = victim(run)
     store = RedisStore(client)
-    store.mark_erased(run.layout, user)
+    store.mark_erased(run.layout, [user])
     assert store.erase(run, 0, user)
     return user
 
@@ -156,7 +156,7 @@ def test_erased_users_are_no_fault_not_even_while_their_lists_are_read(
 
     def forget_one() -> None:
         if (user := next(users, None)) is not None:
-            store.mark_erased(run.layout, user)
+            store.mark_erased(run.layout, [user])
             assert store.erase(run, 0, user)
 
     assert fault_of(clean_redis, run, 0, pause=forget_one) is None

@@ -30,9 +30,15 @@ def world(kafka: KafkaConnection, client: redis.Redis) -> World:
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that a test may harm; its file is written every second."""
-    with RedisServer(tmp_path / "redis") as server:
+def own_settings() -> dict[str, str]:
+    """Settings of `own_redis`; a test that needs others parametrises itself with them."""
+    return {}
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path, own_settings: dict[str, str]) -> Iterator[RedisServer]:
+    """A Redis that a test may harm; unless told otherwise its file is written every second."""
+    with RedisServer(tmp_path / "redis", settings=own_settings) as server:
         yield server
 
 

@@ -16,7 +16,8 @@ from publish.connect.clients import admin_client
 from publish.connect.topic import ensure_topics
 from publish.errors import DeliveryError
 from publish.operate.wait import Outcome
-from publish.send.producer import send_begin, send_end, send_partition
+from publish.send.producer import send_begin, send_end, send_partitions
+from publish.send.sender import Sender
 from publish.wire.announcement import Announcement, Slice
 from publish.wire.keys import ProductKeys
 from publish.wire.messages import Kind, unpack
@@ -47,10 +48,11 @@ def shaky(own_broker: KafkaBroker, client: redis.Redis) -> World:
 
 def send_run(kafka: KafkaConnection, run: Announcement, lists: Lists, seconds: float = 20) -> list[Slice]:
     """Send a whole run as the product does; each record is acknowledged within so many seconds."""
-    send_begin(run, kafka, delivery_timeout=seconds)
     batches = batches_of(lists, run.partitions, run.ids, run.buckets)
-    sent = [send_partition([batch], run, p, kafka, delivery_timeout=seconds) for p, batch in enumerate(batches)]
-    send_end(run, sent, kafka, delivery_timeout=seconds)
+    with Sender(run.layout.topic, kafka, delivery_timeout=seconds) as sender:
+        send_begin(run, sender)
+        sent = send_partitions([(partition, [batch]) for partition, batch in enumerate(batches)], run, sender)
+        send_end(run, sent, sender)
     return sent
 
 
@@ -75,15 +77,16 @@ def test_the_broker_does_not_answer_in_time(shaky: World, own_broker: KafkaBroke
     """21: a produce time-out is an error, no END follows it; sent again, the same run serves."""
     lists = shaky.next_lists()
     run = shaky.announce(lists)
-    send_begin(run, shaky.kafka, delivery_timeout=20)
     batch = batches_of(lists, run.partitions, run.ids, run.buckets)[0]
-    os.kill(own_broker.pid, signal.SIGSTOP)
-    try:
-        with pytest.raises(DeliveryError, match="0 of"):
-            send_partition([batch], run, 0, shaky.kafka, delivery_timeout=2)
-        unchanged(shaky)
-    finally:
-        os.kill(own_broker.pid, signal.SIGCONT)
+    with Sender(run.layout.topic, shaky.kafka, delivery_timeout=5) as sender:
+        send_begin(run, sender)
+        os.kill(own_broker.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(DeliveryError, match=f"{PARTITIONS} of"):
+                send_partitions([(0, [batch])], run, sender)
+            unchanged(shaky)
+        finally:
+            os.kill(own_broker.pid, signal.SIGCONT)
     with loading(shaky.kafka, shaky.client, shaky.product):
         send_run(shaky.kafka, run, lists, 60)
         assert kept(shaky, run, lists, deadline=120) is Outcome.SERVING
@@ -95,8 +98,11 @@ def test_the_broker_stays_away(shaky: World, own_broker: KafkaBroker) -> None:
     lists = shaky.next_lists()
     run = shaky.announce(lists, stall_seconds=3)
     own_broker.kill()
-    with pytest.raises(DeliveryError):
-        send_begin(run, shaky.kafka, delivery_timeout=1)
+    with (
+        Sender(run.layout.topic, shaky.kafka, delivery_timeout=1) as sender,
+        pytest.raises(DeliveryError),
+    ):
+        send_begin(run, sender)
     assert kept(shaky, run, lists) is Outcome.FAILED
 
 
@@ -151,12 +157,13 @@ def test_errors_that_pass_cost_no_record(mock: tuple[MockCluster, Announcement],
 def test_another_broker_takes_over(mock: tuple[MockCluster, Announcement]) -> None:
     """21: a partition whose leader changes between its records loses none of them."""
     cluster, run = mock
-    send_begin(run, cluster.kafka, delivery_timeout=20)
     sent = []
-    for partition, batch in enumerate(batches_of(LISTS, run.partitions, run.ids, run.buckets)):
-        cluster.move_leader(run.layout.topic, partition, (partition + 1) % 3 + 1)
-        sent.append(send_partition([batch], run, partition, cluster.kafka, delivery_timeout=20))
-    send_end(run, sent, cluster.kafka, delivery_timeout=20)
+    with Sender(run.layout.topic, cluster.kafka, delivery_timeout=20) as sender:
+        send_begin(run, sender)
+        for partition, batch in enumerate(batches_of(LISTS, run.partitions, run.ids, run.buckets)):
+            cluster.move_leader(run.layout.topic, partition, (partition + 1) % 3 + 1)
+            sent += send_partitions([(partition, [batch])], run, sender)
+        send_end(run, sent, sender)
     assert arrived(cluster.kafka, run) == whole_run(run)
 
 
@@ -165,23 +172,25 @@ def test_another_broker_takes_over(mock: tuple[MockCluster, Announcement]) -> No
 def test_an_error_that_does_not_pass_stops_the_run(mock: tuple[MockCluster, Announcement], code: int) -> None:
     """21: a record that was not acknowledged is an error, and no END follows it."""
     cluster, run = mock
-    send_begin(run, cluster.kafka, delivery_timeout=20)
     batches = batches_of(LISTS, run.partitions, run.ids, run.buckets)
-    cluster.fail(PRODUCE, *[code] * 20)
-    with pytest.raises(DeliveryError, match=r"of \d+ records acknowledged, then"):
-        send_partition([batches[0]], run, 0, cluster.kafka, delivery_timeout=3)
+    with Sender(run.layout.topic, cluster.kafka, delivery_timeout=3) as sender:
+        send_begin(run, sender)
+        cluster.fail(PRODUCE, *[code] * 20)
+        with pytest.raises(DeliveryError, match=rf"{PARTITIONS} of \d+ records acknowledged, then"):
+            send_partitions([(0, [batches[0]])], run, sender)
 
 
 @pytest.mark.fault(21)
 def test_brokers_that_went_away_are_noticed_in_time(mock: tuple[MockCluster, Announcement]) -> None:
     """21: a produce time-out."""
     cluster, run = mock
-    send_begin(run, cluster.kafka, delivery_timeout=20)
-    for broker in (1, 2, 3):
-        cluster.stop_broker(broker)
     batches = batches_of(LISTS, run.partitions, run.ids, run.buckets)
-    with pytest.raises(DeliveryError, match="0 of"):
-        send_partition([batches[0]], run, 0, cluster.kafka, delivery_timeout=1)
+    with Sender(run.layout.topic, cluster.kafka, delivery_timeout=3) as sender:
+        send_begin(run, sender)
+        for broker in (1, 2, 3):
+            cluster.stop_broker(broker)
+        with pytest.raises(DeliveryError, match=f"{PARTITIONS} of"):
+            send_partitions([(0, [batches[0]])], run, sender)
 
 
 @pytest.mark.fault(30)

@@ -12,7 +12,8 @@ from publish.connect.redis_clients import redis_client
 from publish.errors import DeliveryError, SnapshotRefused
 from publish.lists_pb2 import List
 from publish.operate.wait import Outcome
-from publish.send.producer import send_begin, send_partition
+from publish.send.producer import send_begin, send_partitions
+from publish.send.sender import Sender
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement, Slice
 from publish.wire.digest import Digest
@@ -115,11 +116,12 @@ def test_an_oversize_list_is_refused_by_the_sender_and_the_run_fails(world: Worl
     lists: Lists = world.next_lists()
     lists[0] = [2**62 + number for number in range(130_000)]
     run = world.announce(lists, **TIMID)
-    send_begin(run, world.kafka, delivery_timeout=20)
     home = run.layout.partition_of(0)
     batch = batches_of(lists, run.partitions, run.ids, run.buckets)[home]
-    with pytest.raises(DeliveryError, match="more than"):
-        send_partition([batch], run, home, world.kafka, delivery_timeout=20)
+    with Sender(run.layout.topic, world.kafka, delivery_timeout=20) as sender:
+        send_begin(run, sender)
+        with pytest.raises(DeliveryError, match="more than"):
+            send_partitions([(home, [batch])], run, sender)
     assert kept(world, run, lists) is Outcome.FAILED
 
 
@@ -141,11 +143,10 @@ def test_the_sender_refuses_such_rows_and_the_run_fails(
     batch = batches_of(lists, run.partitions, run.ids, run.buckets)[0]
     place = batch.schema.get_field_index(column)
     cells = pa.array([*values, *batch.column(column).to_pylist()[1:]], batch.schema.field(column).type)
-    send_begin(run, world.kafka, delivery_timeout=20)
-    with pytest.raises(SnapshotRefused, match=why):
-        send_partition(
-            [batch.set_column(place, batch.schema.field(column), cells)], run, 0, world.kafka, delivery_timeout=20
-        )
+    with Sender(run.layout.topic, world.kafka, delivery_timeout=20) as sender:
+        send_begin(run, sender)
+        with pytest.raises(SnapshotRefused, match=why):
+            send_partitions([(0, [batch.set_column(place, batch.schema.field(column), cells)])], run, sender)
     assert kept(world, run, lists) is Outcome.FAILED
 
 

@@ -2,17 +2,14 @@
 
 import shutil
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
 from confluent_kafka import Consumer, TopicPartition
 
-from conf.connections import KafkaConnection, RedisConnection
+from conf.connections import KafkaConnection
 from deploy.redis_server import RedisServer
 from publish.connect.clients import group_size
-from publish.connect.redis_clients import redis_client
 from publish.errors import Unavailable, UnknownRun
 from publish.load.loader import Loader
 from publish.load.run_book import RunBook
@@ -38,26 +35,8 @@ _FILE_SECONDS = 1.5
 """After that long Redis has written its file, which it does every second."""
 
 
-@pytest.fixture
-def rdb_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that keeps nothing but the snapshots it is told to make."""
-    with RedisServer(tmp_path / "rdb", settings={"appendonly": "no"}) as server:
-        yield server
-
-
-@pytest.fixture
-def rdb_client(rdb_redis: RedisServer) -> Iterator[redis.Redis]:
-    with redis_client(RedisConnection.of(rdb_redis.url), timeout=1) as client:
-        yield client
-
-
-@pytest.fixture
-def rdb_world(kafka: KafkaConnection, rdb_client: redis.Redis) -> World:
-    """A product in that Redis, in which a run serves."""
-    world = World.new(kafka, rdb_client)
-    with loading(kafka, rdb_client, world.product):
-        world.serve()
-    return world
+snapshots_alone = pytest.mark.parametrize("own_settings", [{"appendonly": "no"}], ids=["snapshots alone"])
+"""A Redis that keeps nothing but the snapshots it is told to make."""
 
 
 def crash(server: RedisServer, loader: Loader) -> None:
@@ -86,9 +65,10 @@ def test_redis_killed_with_an_append_only_file(own_world: World, own_redis: Redi
 
 
 @pytest.mark.fault(15)
-def test_redis_killed_with_nothing_but_an_older_snapshot(rdb_world: World, rdb_redis: RedisServer) -> None:
+@snapshots_alone
+def test_redis_killed_with_nothing_but_an_older_snapshot(own_world: World, own_redis: RedisServer) -> None:
     """15: it wakes up in the past, where fewer lists were loaded and the position says so."""
-    world, lists = rdb_world, rdb_world.next_lists()
+    world, lists = own_world, own_world.next_lists()
     run = world.announce(lists)
     wire = wire_of(run, lists)
     with loading(world.kafka, world.client, world.product) as loader:
@@ -97,15 +77,16 @@ def test_redis_killed_with_nothing_but_an_older_snapshot(rdb_world: World, rdb_r
         world.client.save()
         send(world.kafka, run.layout.topic, wire[200:400])
         eventually(lambda: progress(world.client, run) > 350)
-        crash(rdb_redis, loader)
+        crash(own_redis, loader)
         send(world.kafka, run.layout.topic, wire[400:])
         assert kept(world, run, lists) is Outcome.SERVING
 
 
 @pytest.mark.fault(15)
-def test_offsets_in_kafka_are_not_believed(rdb_world: World, rdb_redis: RedisServer) -> None:
+@snapshots_alone
+def test_offsets_in_kafka_are_not_believed(own_world: World, own_redis: RedisServer) -> None:
     """15: the group's offsets, which loaders commit for dashboards, stand past lists that Redis has lost."""
-    world, lists = rdb_world, rdb_world.next_lists()
+    world, lists = own_world, own_world.next_lists()
     run = world.announce(lists)
     world.client.save()
     wire = wire_of(run, lists)
@@ -113,8 +94,8 @@ def test_offsets_in_kafka_are_not_believed(rdb_world: World, rdb_redis: RedisSer
         send(world.kafka, run.layout.topic, wire[:400])
         eventually(lambda: progress(world.client, run) > 350)
     commit_all(world)
-    rdb_redis.kill()
-    rdb_redis.start()
+    own_redis.kill()
+    own_redis.start()
     with loading(world.kafka, world.client, world.product):
         send(world.kafka, run.layout.topic, wire[400:])
         assert kept(world, run, lists) is Outcome.SERVING
@@ -134,15 +115,16 @@ def commit_all(world: World) -> None:
 
 
 @pytest.mark.fault(15)
-def test_redis_wakes_up_before_the_run_was_announced(rdb_world: World, rdb_redis: RedisServer) -> None:
+@snapshots_alone
+def test_redis_wakes_up_before_the_run_was_announced(own_world: World, own_redis: RedisServer) -> None:
     """15: nobody knows the run any more; whoever waits is told, and the next run, of the same epoch, serves exactly."""
-    world, lists = rdb_world, rdb_world.next_lists()
+    world, lists = own_world, own_world.next_lists()
     world.client.save()
     lost = world.announce(lists)
     with loading(world.kafka, world.client, world.product) as loader:
         send(world.kafka, lost.layout.topic, wire_of(lost, lists)[:300])
         eventually(lambda: progress(world.client, lost) > 200)
-        crash(rdb_redis, loader)
+        crash(own_redis, loader)
         with pytest.raises(UnknownRun):
             outcome_of(world.client, lost)
         unchanged(world)
@@ -168,15 +150,16 @@ def test_an_epoch_that_was_nobodys_is_given_out_again(client: redis.Redis) -> No
 
 
 @pytest.mark.fault(15)
-def test_redis_wakes_up_before_the_swap(rdb_world: World, rdb_redis: RedisServer) -> None:
+@snapshots_alone
+def test_redis_wakes_up_before_the_swap(own_world: World, own_redis: RedisServer) -> None:
     """15: a run that served already is brought back from the topic."""
-    world, lists = rdb_world, rdb_world.next_lists()
+    world, lists = own_world, own_world.next_lists()
     run = world.announce(lists)
     world.client.save()
     with loading(world.kafka, world.client, world.product) as loader:
         send(world.kafka, run.layout.topic, wire_of(run, lists))
         assert kept(world, run, lists) is Outcome.SERVING
-        crash(rdb_redis, loader)
+        crash(own_redis, loader)
         assert kept(world, run, lists) is Outcome.SERVING
 
 
