@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help env demo up down test check format bench archive pins proto clean
+.PHONY: help env demo up down test test-publish test-rest check format bench archive pins proto clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -46,9 +46,15 @@ down: ## stop what `make up` started
 	@test ! -x $(BIN)/python || exec $(BIN)/python -m deploy.service down
 
 test: env ## every test, on the real broker and the real Redis, and the DAG tests in the Airflow environment
-	$(BIN)/python -m pytest
-	.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-publish test-rest
 	@echo "make test: all tests passed"
+
+test-publish: env # mostly waits, for loaders and servers that are made to fail
+	$(BIN)/python -m pytest tests/publish
+
+test-rest: env
+	$(BIN)/python -m pytest --ignore tests/publish
+	.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags
 
 check: .venv/.ready ## format, lint, types, layers
 	$(BIN)/ruff format --check .

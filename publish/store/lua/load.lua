@@ -1,4 +1,4 @@
--- Up to 500 records of one run. KEYS: position, st, seen, erased, erased_in, and the bucket hash of each group of records.
+-- Up to some hundred records of one run. KEYS: position, st, seen, erased, erased_in, and the bucket hash of each group of records.
 -- ARGV after the position's: seqs (4 bytes each; only the first when they are consecutive), how many records each group has
 -- (2 bytes each), records known to be of erased users (place from 0 in 2 bytes, hash in 16), then user and payload of each
 -- record. Everything or, when fenced or when a user turns out to be erased, nothing is written.
