@@ -4,7 +4,7 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -161,10 +161,10 @@ class Push:
 
 
 class PacedReader:
-    """A reader that asks for a list so many times a second on a thread, as long as the block runs."""
+    """A reader that asks for a list so many times a second on a thread on these cores, as long as the block runs."""
 
-    def __init__(self, push: Push) -> None:
-        self._push = push
+    def __init__(self, push: Push, cores: Set[int]) -> None:
+        self._push, self._cores = push, cores
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read)
         self._times: list[float] = []
@@ -185,6 +185,7 @@ class PacedReader:
         self._thread.join()
 
     def _read(self) -> None:
+        os.sched_setaffinity(0, self._cores)  # of this thread
         with self._push.servers.client() as client:
             reader = Reader(client, self._push.product)
             while not self._stop.is_set():
