@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from conf.settings import ListSettings
 from models.catalogue import Catalogue
 from models.ranking import TopN, rank_top_n
-from models.ranking.kernel import compiled
+from models.ranking.compiled import compiled
 
 _NO_CAP = 2**31 - 1
 

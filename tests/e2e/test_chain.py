@@ -183,8 +183,8 @@ def test_back_to_the_first_run_and_held(product: Product, first: Served, second:
     assert pointer["treatment"] == first.run
     assert "complaints" in pointer["hold"]["reason"]
     assert _payloads(product, first.run) == first.payloads
-    answers = {user: replace(answer, age_seconds=None) for user, answer in _answers(product).items()}
-    assert answers == {user: replace(answer, age_seconds=None) for user, answer in first.answers.items()}
+    answers = {user: answer._replace(age_seconds=None) for user, answer in _answers(product).items()}
+    assert answers == {user: answer._replace(age_seconds=None) for user, answer in first.answers.items()}
 
     third = product.run("--as-of", str(LAST))
     assert third.code == 3, third.log

@@ -49,7 +49,7 @@ def test_eligible_sources_with_factors_come_in_order_of_their_ids(kind: IdKind) 
     assert found.categories[1] == found.categories[2] == found.categories[3] >= 0
     assert found.owners[2] == found.owners[3] != found.owners[1] >= 0
     original = np.empty((4, 2), np.float32)
-    original[found.index.order] = found.index.factors
+    original[found.index.sources.rows] = found.index.sources.factors
     assert original.tolist() == [[1, -1], [4, -4], [5, -5], [6, -6]]
 
 
@@ -58,7 +58,7 @@ def test_a_saved_catalogue_is_mapped(kind: IdKind, tmp_path: Path) -> None:
     built = Catalogue.build(factors_of(kind, [1, 4]), sources_of(kind), kind)
     built.save(tmp_path / "catalogue")
     loaded = Catalogue.load(tmp_path / "catalogue")
-    assert isinstance(loaded.index.factors, np.memmap)
+    assert isinstance(loaded.index.sources.factors, np.memmap)
     assert loaded.ids.kind == kind
     assert loaded.ids.rows(ids_of([4, 2, 1], kind)).tolist() == [1, -1, 0]
     for name in ("categories", "owners"):

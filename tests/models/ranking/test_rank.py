@@ -1,134 +1,119 @@
-"""Exact top-N against brute force in float64, over worlds that are meant to be difficult."""
+"""Exact top-N against brute force in float64, by every form of the walk that this CPU can run."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from models.errors import BadFactors
-from models.ranking import SourceIndex, TopN, rank, rank_top_n
+from models.ranking import SourceIndex, TopN, forms, rank, rank_top_n, seeds, walk_portable
+from models.ranking.forms import FORMS, PORTABLE
+from models.ranking.rank import rank_counted
+from tests.models.ranking.worlds import SHAPES, World, assert_exact, assert_same, factors, worlds
 
-Worlds = tuple[np.ndarray, np.ndarray, csr_matrix, int]
-
-SHAPES = ("normal", "skewed norms", "duplicates", "constant", "zeros", "huge", "tiny", "integers")
-
-
-def factors(draw: np.random.Generator, rows: int, dimensions: int, shape: str) -> np.ndarray:
-    """Factors float32 (rows, dimensions) of one character."""
-    values = draw.standard_normal((rows, dimensions))
-    match shape:
-        case "skewed norms":
-            values *= draw.pareto(0.8, (rows, 1))
-        case "duplicates":
-            values = values[draw.integers(max(1, rows // 4), size=rows)]
-        case "constant":
-            values = np.ones_like(values)
-        case "zeros":
-            values *= draw.integers(2, size=(rows, 1))
-        case "huge":
-            values *= 1e17
-        case "tiny":
-            values *= 1e-25
-        case "integers":
-            values = draw.integers(-2, 3, (rows, dimensions))
-    return values.astype(np.float32)
+properties = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@st.composite
-def worlds(draw: st.DrawFn) -> Worlds:
-    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    users, sources = draw(st.integers(1, 40)), draw(st.integers(1, 150))
-    dimensions = draw(st.sampled_from([1, 2, 3, 7, 16, 64, 256]))
-    shape_of_users, shape_of_sources = draw(st.sampled_from(SHAPES)), draw(st.sampled_from(SHAPES))
-    excluded = generator.random((users, sources)) < draw(st.sampled_from([0.0, 0.1, 0.9, 1.0]))
-    return (
-        factors(generator, users, dimensions, shape_of_users),
-        factors(generator, sources, dimensions, shape_of_sources),
-        csr_matrix(excluded.astype(np.int8)),
-        draw(st.sampled_from([1, 5, 20, 200])),
-    )
+@pytest.fixture(params=sorted(FORMS))
+def walk(request: pytest.FixtureRequest) -> forms.Walk:
+    return FORMS[request.param]
 
 
-def exact_scores(users: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """All scores in float64 (users, sources)."""
-    return np.array([[np.dot(u, s) for s in sources.astype(np.float64)] for u in users.astype(np.float64)])
+@pytest.fixture
+def few_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters of 2 users on, so that small worlds have seeds too."""
+    monkeypatch.setattr(seeds, "_USERS_PER_CLUSTER", 2)
+    monkeypatch.setattr(seeds, "_SOURCES_PER_SEED", 1)
 
 
-def brute_force(exact: np.ndarray, n: int, exclude: csr_matrix) -> TopN:
-    """A full sort of all scores rounded to float32, ties by smaller row."""
-    scores = exact.astype(np.float32)
-    ids = np.full((len(exact), n), -1, np.int32)
-    best = np.full((len(exact), n), -np.inf, np.float32)
-    for u in range(len(exact)):
-        allowed = np.setdiff1d(np.arange(exact.shape[1]), exclude[[u]].indices)
-        order = allowed[np.lexsort((allowed, -scores[u, allowed]))][:n]
-        ids[u, : len(order)], best[u, : len(order)] = order, scores[u, order]
-    return TopN(ids, best)
-
-
-def assert_exact(found: TopN, users: np.ndarray, sources: np.ndarray, n: int, exclude: csr_matrix) -> None:
-    """The same scores as brute force to one rounding; other ids only where scores are as close as that."""
-    exact = exact_scores(users, sources)
-    expected = brute_force(exact, n, exclude)
-    assert found.ids.dtype == np.int32
-    assert found.scores.dtype == np.float32
-    assert found.ids.shape == found.scores.shape == (len(users), n)
-    assert np.array_equal(found.ids == -1, expected.ids == -1)
-    assert np.array_equal(np.isneginf(found.scores), found.ids == -1)
-    filled = found.ids >= 0
-    # float64 sums in another order differ by d · 2^-53 of Σ|x·y|, which moves a float32 by one place at most
-    scale = np.abs(users).astype(np.float64) @ np.abs(sources).astype(np.float64).T
-    near = 1e-13 * scale.max(axis=1, initial=0)[:, None] + 2.0**-149
-    limit = 2.0**-23 * np.abs(expected.scores, where=filled, out=np.zeros(filled.shape)) + near
-    own = np.take_along_axis(exact, np.where(filled, found.ids, 0), axis=1)
-    for scores in (np.where(filled, expected.scores, 0), own):  # the best ones, and those of the sources named
-        assert np.all(np.abs((found.scores.astype(np.float64) - scores)[filled]) <= limit[filled])
-    for u in range(len(users)):
-        ids, scores = found.ids[u][filled[u]], found.scores[u][filled[u]]
-        assert len(set(ids)) == len(ids)
-        assert not np.isin(ids, exclude[[u]].indices).any()
-        assert np.all((scores[:-1] > scores[1:]) | ((scores[:-1] == scores[1:]) & (ids[:-1] < ids[1:])))
-
-
-@settings(max_examples=150, deadline=None)
-@given(worlds())
-def test_lists_are_those_of_brute_force(world: Worlds) -> None:
+def ranked(world: World, walk: forms.Walk) -> TopN:
     users, sources, exclude, n = world
-    found = rank_top_n(SourceIndex.build(sources), users, n, exclude=exclude)
-    assert_exact(found, users, sources, n, exclude)
+    return rank_counted(SourceIndex.build(sources), users, n, exclude, walk)[0]
 
 
-@settings(max_examples=40, deadline=None)
-@given(worlds(), st.integers(1, 60), st.integers(1, 60))
-def test_blocks_and_the_order_of_users_change_nothing(world: Worlds, user_block: int, block: int) -> None:
+@settings(properties, max_examples=150)
+@given(world=worlds())
+def test_lists_are_those_of_brute_force(world: World, walk: forms.Walk) -> None:
+    users, sources, exclude, n = world
+    assert_exact(ranked(world, walk), users, sources, n, exclude)
+
+
+@settings(properties, max_examples=100)
+@given(world=worlds(most_sources=900))
+def test_lists_with_seeds_are_those_of_brute_force(world: World, walk: forms.Walk, few_seeds: None) -> None:
+    users, sources, exclude, n = world
+    assert_exact(ranked(world, walk), users, sources, n, exclude)
+
+
+@settings(properties, max_examples=60)
+@given(world=worlds(most_sources=900), user_block=st.integers(1, 60), block=st.integers(1, 8), cut=st.floats(0, 1))
+def test_blocks_calls_seeds_and_the_order_of_users_change_nothing(
+    world: World, user_block: int, block: int, cut: float, walk: forms.Walk, few_seeds: None
+) -> None:
     users, sources, exclude, n = world
     index = SourceIndex.build(sources)
-    whole = rank_top_n(index, users, n, exclude=exclude)
     shuffled = np.random.default_rng(user_block).permutation(len(users))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rank, "USER_BLOCK", user_block)
-        patch.setattr(rank, "SOURCE_BLOCK", block)
-        parts = rank_top_n(index, users[shuffled], n, exclude=exclude[shuffled])
-    assert np.array_equal(parts.ids, whole.ids[shuffled])
-    assert np.array_equal(parts.scores, whole.scores[shuffled])
+        patch.setattr(walk_portable, "SOURCES", 64 * block)
+        calls = np.split(shuffled, [round(cut * len(users))])
+        parts = [rank_counted(index, users[some], n, exclude[some], walk)[0] for some in calls]
+        patch.setattr(seeds, "_USERS_PER_CLUSTER", 10**9)
+        whole = rank_counted(index, users, n, exclude, PORTABLE)[0]
+    together = TopN(np.concatenate([part.ids for part in parts]), np.concatenate([part.scores for part in parts]))
+    assert_same(together, TopN(whole.ids[shuffled], whole.scores[shuffled]))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_more_sources_than_a_block_and_an_early_stop(shape: str) -> None:
+@pytest.mark.parametrize("shape_of_sources", SHAPES)
+@pytest.mark.parametrize("shape_of_users", ["normal", "clusters", "skewed norms"])
+def test_a_catalogue_of_many_panels(shape_of_users: str, shape_of_sources: str, walk: forms.Walk) -> None:
     draw = np.random.default_rng(5)
-    users, sources = factors(draw, 20, 16, "normal"), factors(draw, 3000, 16, shape)
-    exclude = csr_matrix((draw.random((20, 3000)) < 0.05).astype(np.int8))
-    assert_exact(rank_top_n(SourceIndex.build(sources), users, 30, exclude=exclude), users, sources, 30, exclude)
+    users, sources = factors(draw, 200, 24, shape_of_users), factors(draw, 3000, 24, shape_of_sources)
+    exclude = csr_matrix((draw.random((200, 3000)) < 0.05).astype(np.int8))
+    assert_exact(ranked((users, sources, exclude, 30), walk), users, sources, 30, exclude)
 
 
-def test_ties_go_to_the_smaller_row() -> None:
-    sources = np.ones((2000, 3), np.float32)
-    found = rank_top_n(SourceIndex.build(sources), np.ones((2, 3), np.float32), 5)
-    assert found.ids.tolist() == [[0, 1, 2, 3, 4]] * 2
-    assert found.scores.tolist() == [[3.0] * 5] * 2
+def test_scores_that_float32_products_lose(walk: forms.Walk) -> None:
+    draw = np.random.default_rng(9)
+    users, sources = factors(draw, 100, 24, "normal"), factors(draw, 3000, 24, "normal")
+    users[:, [0, -1]], sources[:, [0, -1]] = [3e3, 3e3], [3e3, -3e3]  # 9e6 + what decides − 9e6
+    exclude = csr_matrix((100, 3000), dtype=np.int8)
+    assert_exact(ranked((users, sources, exclude, 30), walk), users, sources, 30, exclude)
+
+
+def test_most_pairs_of_skewed_sources_are_not_looked_at(walk: forms.Walk) -> None:
+    draw = np.random.default_rng(6)
+    users, sources = factors(draw, 512, 16, "clusters"), factors(draw, 20_000, 16, "skewed norms")
+    _, counts = rank_counted(SourceIndex.build(sources), users, 10, None, walk)
+    assert 0 < counts.candidates < counts.pairs < 0.2 * len(users) * len(sources)
+
+
+def test_ties_go_to_the_smaller_row(walk: forms.Walk) -> None:
+    world = np.ones((200, 3), np.float32), np.ones((2000, 3), np.float32), csr_matrix((200, 2000), dtype=np.int8), 5
+    found = ranked(world, walk)
+    assert found.ids.tolist() == [[0, 1, 2, 3, 4]] * 200
+    assert found.scores.tolist() == [[3.0] * 5] * 200
+
+
+def test_a_user_who_has_seen_all_that_the_others_get(walk: forms.Walk) -> None:
+    draw = np.random.default_rng(7)
+    users, sources = np.repeat(factors(draw, 1, 8, "normal"), 256, axis=0), factors(draw, 4000, 8, "skewed norms")
+    exclude = np.zeros((256, 4000), np.int8)
+    exclude[0, np.argsort(-(sources @ users[0]))[:3990]] = 1
+    assert_exact(ranked((users, sources, csr_matrix(exclude), 20), walk), users, sources, 20, csr_matrix(exclude))
+
+
+def test_users_whose_scores_are_all_zero_get_the_smallest_rows(walk: forms.Walk) -> None:
+    sources = factors(np.random.default_rng(8), 500, 4, "normal")
+    users = np.array([[0, 0, 0, 0], [1e-45, 0, 0, 0]], np.float32) * np.float32([[1], [0.1]])
+    exclude = csr_matrix((np.ones(2, np.int8), ([0, 0], [1, 499])), shape=(2, 500))
+    found, counts = rank_counted(SourceIndex.build(sources), users, 3, exclude, walk)
+    assert found.ids.tolist() == [[0, 2, 3], [0, 1, 2]]
+    assert found.scores.tolist() == [[0.0] * 3] * 2
+    assert counts.pairs == 0
 
 
 def test_stored_entries_exclude_whatever_their_value_and_order() -> None:
@@ -139,21 +124,21 @@ def test_stored_entries_exclude_whatever_their_value_and_order() -> None:
     assert exclude.indices.tolist() == [2, 0]  # the argument is not sorted in place
 
 
-def test_no_users_and_users_who_may_see_nothing() -> None:
+def test_no_users_and_users_who_may_see_nothing(walk: forms.Walk) -> None:
     index = SourceIndex.build(np.ones((3, 2), np.float32))
-    assert rank_top_n(index, np.empty((0, 2), np.float32), 4).ids.shape == (0, 4)
-    nothing = rank_top_n(index, np.ones((1, 2), np.float32), 2, exclude=csr_matrix(np.ones((1, 3))))
+    assert rank_counted(index, np.empty((0, 2), np.float32), 4, None, walk)[0].ids.shape == (0, 4)
+    nothing = rank_counted(index, np.ones((1, 2), np.float32), 2, csr_matrix(np.ones((1, 3))), walk)[0]
     assert nothing.ids.tolist() == [[-1, -1]]
 
 
-def test_a_loaded_index_is_mapped_and_ranks_alike(tmp_path: Path) -> None:
+def test_a_loaded_index_is_mapped_and_ranks_alike(tmp_path: Path, walk: forms.Walk) -> None:
     draw = np.random.default_rng(1)
-    users, sources = factors(draw, 9, 8, "normal"), factors(draw, 70, 8, "skewed norms")
+    users, sources = factors(draw, 9, 8, "normal"), factors(draw, 700, 8, "skewed norms")
     index = SourceIndex.build(sources)
     index.save(tmp_path / "index")
     loaded = SourceIndex.load(tmp_path / "index")
-    assert isinstance(loaded.factors, np.memmap)
-    assert np.array_equal(rank_top_n(loaded, users, 10).ids, rank_top_n(index, users, 10).ids)
+    assert all(isinstance(array, np.memmap) for array in (*loaded.sources, *loaded.panels, *loaded.rotation))
+    assert_same(rank_counted(loaded, users, 10, None, walk)[0], rank_counted(index, users, 10, None, walk)[0])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -177,5 +162,7 @@ def test_what_cannot_be_ranked_is_refused() -> None:
         rank_top_n(index, users, 1, exclude=csr_matrix((3, 5)))
     with pytest.raises(BadFactors, match="1 to 2"):
         SourceIndex.build(np.empty((0, 2), np.float32))
+    with pytest.raises(BadFactors, match="at most 16,384"):
+        SourceIndex.build(np.ones((1, 16_385), np.float32))
     with pytest.raises(BadFactors, match="overflow"):
         rank_top_n(SourceIndex.build(np.full((1, 2), 1e30, np.float32)), np.full((1, 2), 1e30, np.float32), 1)

@@ -1,4 +1,4 @@
-"""How far a float32 matrix product may be from the score of a pair, proved.
+"""How far a computed number may be from the one it stands for, proved.
 
 Let u = 2⁻²⁴. Whatever the order of its additions, fused multiply-add or not, a float32 inner product of d terms is
 within γ_d · Σ|x_i·y_i| of the true one, γ_d = d·u / (1 − d·u) (Higham, Accuracy and Stability of Numerical Algorithms,
@@ -12,18 +12,30 @@ from numpy.typing import NDArray
 
 from models.errors import BadFactors
 
-_U = 2.0**-24
+_ROUNDING = 2.0**-24
+"""u: the largest relative error of one float32 operation."""
+
+SMALLEST = 2.0**-126
+"""The smallest normal float32. Rounding to float32 moves a number below it by less than that, also where a library has
+told the CPU to take such numbers for 0.
+"""
+
 _LARGEST = 1e38
+
+
+def gamma(terms: int) -> float:
+    """γ: the largest error of a float32 inner product of so many terms, relative to |x|·|y|."""
+    return terms * _ROUNDING / (1 - terms * _ROUNDING)
 
 
 def error_of_unit_product(dimensions: int) -> float:
     """γ_d + 2u: the largest error of an approximate score when both vectors have norm 1."""
-    return dimensions * _U / (1 - dimensions * _U) + 2 * _U
+    return gamma(dimensions) + 2 * _ROUNDING
 
 
 def underflow(dimensions: int) -> float:
-    """What underflow may add to the error."""
-    return dimensions * 2.0**-126
+    """What underflow may add to the error of an approximate score."""
+    return dimensions * SMALLEST
 
 
 def check_no_overflow(user_norm: float, source_norm: float) -> None:
@@ -35,6 +47,7 @@ def check_no_overflow(user_norm: float, source_norm: float) -> None:
         )
 
 
-def largest_possible(norms: NDArray[np.float64], source_norm: float) -> NDArray[np.float64]:
-    """Per user norm, a number that no score with a source of at most `source_norm` passes, roundings included."""
-    return norms * (source_norm * (1 + 1e-6)) + 2.0**-126
+def rounds_to_zero(norm_products: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether a score of vectors with such a product of norms is 0 for certain: half of the smallest float32."""
+    zero: NDArray[np.bool_] = norm_products * (1 + 1e-6) < 2.0**-150
+    return zero
