@@ -139,8 +139,8 @@ def test_an_epoch_that_was_nobodys_is_given_out_again(client: redis.Redis) -> No
     """15: what a loader remembers of a lost run is not held against the next run of the same epoch."""
     product = "given_out_again"
     client.delete(f"{{{product}}}:runs", f"{{{product}}}:epoch")
-    registry = Registry(client, product)
-    book, epoch = RunBook(registry), registry.next_epoch() + 1
+    epoch = announce(client, product, lists_of(20)).epoch + 1
+    book = RunBook(Registry(client, product))
     assert book.find(epoch) is None
     run = announce(client, product, lists_of(20))
     assert run.epoch == epoch
