@@ -134,14 +134,15 @@ class Reader:
     def _payload(self, run: str, user_id: UserId) -> bytes | None:
         served = self._served(run)
         key = user_key(user_id, served.ids, served.product)  # refuses what would find nothing, quietly
+        bucket = served.layout.bucket(run, *served.layout.place_of_key(key))
         with store_faults():
-            payload = self._client.hget(served.layout.bucket(run, *served.layout.place_of_key(key)), key)
+            payload = self._client.hget(bucket, key)
         return payload if payload is None or isinstance(payload, bytes) else payload.encode()
 
 
 def _place_of(pointer: ServedPointer, user_id: UserId) -> tuple[Arm, str | None]:
     """The user's arm, and the run that answers there."""
-    if arm_of(user_id, pointer.salt) < pointer.share_bp:
+    if pointer.share_bp >= 10_000 or arm_of(user_id, pointer.salt) < pointer.share_bp:
         return "treatment", pointer.treatment
     return "control", pointer.control
 

@@ -13,15 +13,17 @@ from scipy.sparse import csr_matrix
 from scipy.sparse import random as random_matrix
 
 from benchmarks.ranking import factors as factors_module
+from benchmarks.ranking import scaling
 from benchmarks.ranking.__main__ import main
 from benchmarks.ranking.arms import ARMS, Arm, arms_here, build_index
 from benchmarks.ranking.check import check_lists
 from benchmarks.ranking.errors import RankingBenchError
 from benchmarks.ranking.factors import RECIPES, FactorSet, named_set
 from benchmarks.ranking.goals import goals_of
-from benchmarks.ranking.scaling import check_can_draw, draw
+from benchmarks.ranking.measure import Plan
 from benchmarks.ranking.spark import write_model
 from benchmarks.ranking.stream import BLOCK, Stream
+from benchmarks.ranking.table import tell_scaling as scaling_table
 from models.ranking import TopN
 
 _N = 7
@@ -118,7 +120,7 @@ def test_lists_end_where_the_catalogue_does(tmp_path: Path) -> None:
 def test_a_file_of_factors_gives_a_row_per_n(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "drawn.npz"
     _factors().save(path)
-    options = ["--users", "50", "--rounds", "2", "--no-spark", "--scaling", "--json"]
+    options = ["--users", "50", "--rounds", "2", "--no-spark", "--json"]
     assert main(["--factors", str(path), "--n", "20", "5", *options]) == 0
     out = capsys.readouterr().out
     result = json.loads(out.splitlines()[-1])
@@ -134,10 +136,27 @@ def test_a_file_of_factors_gives_a_row_per_n(tmp_path: Path, capsys: pytest.Capt
         whats = {goal["what"]: goal for goal in row["goals"]}
         assert whats["× implicit"]["ratio"] > 0
         assert whats["× Spark ML"]["met"] is None
-    sizes = [(row["users"], row["sources"]) for row in result["scaling"]]
-    assert sizes == [(50, 900), (50, 3_600), (50, 14_400), (200, 900), (800, 900)]
     assert "drawn: 50 users × 900 sources, d = 8, N = 5, 2 rounds" in out
     assert ("missing: pip install faiss-cpu" in out) == (find_spec("faiss") is None)
+
+
+def test_users_and_sources_grow_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[FactorSet] = []
+
+    def measure(factors: FactorSet, plan: Plan) -> list[dict[str, Any]]:
+        seen.append(factors)
+        ours = {"users_per_second": 1e4, "to_sgemm": 0.25, "peak_bytes": 3e8}
+        return [{"n": plan.ns[0], "users": len(factors.users), "sources": len(factors.sources), "arms": {"ours": ours}}]
+
+    monkeypatch.setattr(scaling, "measure", measure)
+    rows = scaling.measure_scaling(_factors(), 5, 2)
+    sizes = [(60, 900), (60, 3_600), (60, 14_400), (240, 900), (960, 900)]
+    assert [(row["users"], row["sources"]) for row in rows] == sizes
+    assert [factors.exclusions.shape for factors in seen] == sizes
+    assert all(factors.users.dtype == factors.sources.dtype == np.float32 for factors in seen)
+    told = scaling_table(rows).splitlines()
+    assert "resampled from drawn" in told[0]
+    assert told[-1].split() == ["960", "900", "10,000", "0.250", "300"]
 
 
 def test_missing_data_are_named(
@@ -201,8 +220,8 @@ def test_a_plot_is_drawn_or_says_what_is_missing(tmp_path: Path, monkeypatch: py
     arms = {name: {"users_per_second": 1e3} for name in ARMS} | {"faiss": None}
     rows = [row | {"sources": 10**power, "arms": arms} for power in (3, 4)]
     if find_spec("matplotlib"):
-        draw(rows, tmp_path / "docs/plot.png")
+        scaling.draw(rows, tmp_path / "docs/plot.png")
         assert (tmp_path / "docs/plot.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(RankingBenchError, match="matplotlib"):
-        check_can_draw()
+        scaling.check_can_draw()
