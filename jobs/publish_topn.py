@@ -52,17 +52,18 @@ def publish_topn(run: Run) -> Facts:
         notes.append(f"{rows:,} rows")
     announcement = _announcement(run, layout, measure_slices(run, layout))
     ensure_topics(run.edges.kafka, announcement.layout, settings)
-    run.check_lease()
-    run.edges.runs.announce(announcement, run.lease.token)
-    require_copies(run.edges.client, announcement)
-    KafkaRunLog(run.edges.kafka).append(announcement)
-    sender = Sender(layout.topic, run.edges.kafka, delivery_timeout=settings.delivery_timeout_seconds)
-    with timed("publish", "sent and acknowledged") as notes, sender:
-        send_begin(announcement, sender)
-        sent = send_slices(run, announcement)
+    # Opened before it is needed: the broker takes half a second to make a producer known.
+    with Sender(layout.topic, run.edges.kafka, delivery_timeout=settings.delivery_timeout_seconds) as sender:
         run.check_lease()
-        send_end(announcement, sent, sender)
-        notes.append(f"{announcement.users:,} records, {announcement.total_bytes:,} bytes")
+        run.edges.runs.announce(announcement, run.lease.token)
+        require_copies(run.edges.client, announcement)
+        KafkaRunLog(run.edges.kafka).append(announcement)
+        with timed("publish", "sent and acknowledged") as notes:
+            send_begin(announcement, sender)
+            sent = send_slices(run, announcement)
+            run.check_lease()
+            send_end(announcement, sent, sender)
+            notes.append(f"{announcement.users:,} records, {announcement.total_bytes:,} bytes")
     produced = sum(piece.count for piece in sent)
     return {
         "counts": {"computed": rows, "produced": produced},

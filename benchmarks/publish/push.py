@@ -29,6 +29,7 @@ from publish.connect.topic import ensure_topics
 from publish.operate.control import Control
 from publish.read.reader import Reader
 from publish.runs.registry import Registry, RunState
+from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end, send_partitions
 from publish.send.sender import Sender
 from publish.send.snapshot import measure_partition
@@ -101,8 +102,9 @@ class Push:
     def send(self, run: Announcement) -> float:
         """Sends it as the job does, in this process; seconds until all is acknowledged."""
         kafka, seconds = self.servers.kafka, self.snapshot.settings.delivery_timeout_seconds
-        start = time.perf_counter()
         with Sender(run.layout.topic, kafka, delivery_timeout=seconds) as sender:
+            KafkaRunLog(kafka).append(run)  # while the broker makes the producer known, as in the job
+            start = time.perf_counter()
             send_begin(run, sender)
             batches = ((partition, [batch]) for partition, batch in enumerate(self.snapshot.batches))
             send_end(run, send_partitions(batches, run, sender), sender)
