@@ -20,7 +20,7 @@ from publish.store.payloads import fault_in
 from publish.wire.announcement import Announcement
 from publish.wire.digest import Digest
 
-_BUCKETS_AT_ONCE = 8  # Redis answers nobody else meanwhile
+_BUCKETS_AT_ONCE = 16  # Redis answers nobody else meanwhile
 _HASH = re.compile(rb"[0-9a-f]{16}")
 
 
