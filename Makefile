@@ -46,7 +46,7 @@ down: ## stop what `make up` started
 	@test ! -x $(BIN)/python || exec $(BIN)/python -m deploy.service down
 
 test: env ## every test, on the real broker and the real Redis, and the DAG tests in the Airflow environment
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line test-publish test-rest
+	@$(MAKE) --no-print-directory --jobs 2 test-publish test-rest
 	@echo "make test: all tests passed"
 
 test-publish: env # mostly waits, for loaders and servers that are made to fail
