@@ -17,6 +17,7 @@ from deploy.ports import choose_ports
 from deploy.processes import LastingProcess, OwnerGuard, spawn, tail
 
 _LOG = logging.getLogger(__name__)
+_LET_GO_SECONDS = 2.0
 
 
 class Startable(ABC):
@@ -174,14 +175,26 @@ class EmbeddedServer(Startable):
     def _folder_lock(self) -> Iterator[int]:
         """A lock that the server inherits, so that it lasts exactly as long as some process uses the folder."""
         with (self.folder / "lock").open("a") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(handle.fileno()):
                 raise FolderInUse(
                     f"another {self.name} uses {self.folder}: stop it first (`python -m deploy.local_stack down` for a "
                     "detached one), or choose another folder"
-                ) from None
+                )
             yield handle.fileno()
 
     def _log_end(self) -> str:
         return f"the end of {self.log}:\n{tail(self.log)}"
+
+
+def _locked(file: int) -> bool:
+    """Whether the lock was to be had: a server that was killed lets go of it only when its last thread has ended."""
+    deadline = time.monotonic() + _LET_GO_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True

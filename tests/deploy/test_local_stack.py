@@ -17,7 +17,8 @@ from tests.deploy.checks import is_alive, is_free, start_time, wait_until
 
 # Tells its servers, then waits to be ended.
 OWNER = """
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it, and so would we
 from pathlib import Path
 from deploy.local_stack import LocalStack
 with LocalStack(Path(sys.argv[1])) as stack:
