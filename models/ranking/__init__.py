@@ -17,7 +17,8 @@ by that score, ties by smaller source row. Most pairs are never scored, and many
 5. Sources that a user must not get are bits, taken out of a panel's candidates before these are scored (`exclusions`).
    Users all of whose scores round to 0 get the smallest rows at once.
 
-Calls of some thousand users are efficient: the cost of clusters is shared by their members. Memory is the index, which
+Calls of some thousand users are efficient: the cost of clusters is shared by their members, and by the calls that
+follow in the same process. Memory is the index, which
 processes share when it is mapped, and for a call a block of bits of at most 64 MiB, 4 bytes for each source and a few
 arrays of its users; never users × sources. Compiled code is cached; where the package lies in a read-only place, or
 several workers start at once, set NUMBA_CACHE_DIR to a folder per host. Use one BLAS thread per worker

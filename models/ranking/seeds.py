@@ -5,9 +5,12 @@ same direction (spherical k-means on a sample; Dhillon and Modha 2001), the best
 ranked, some more than n of them, and of these a user's list is given those that are best for this user, as far as a
 matrix product in float32 can tell, with their scores. The n-th best of any n sources that a user may get is a lower
 bound of the n-th best of all, whatever the clusters are worth: bad ones make the walk longer, never the lists wrong.
+
+So a process keeps its clusters from call to call. They are found anew when four times as many users have come since.
 """
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,23 @@ _SAMPLE = 1024
 _ROUNDS = 3
 _CUTS = 12
 """Most bisections in search of the bar that n seeds reach."""
+_KEPT_FOR = 4
+"""Clusters are found anew when so many times as many users have come as when they were found."""
+
+
+@dataclass(eq=False)
+class _Kept:
+    """What is known of the users of an index and an n: how many have come, and how many had when these were found:
+    centres float32 (c, d), and where the best sources of each stand in the index, ranks int32 (c, length).
+    """
+
+    users: int = 0
+    found_after: int = 0
+    centres: NDArray[np.float32] | None = None
+    ranks: NDArray[np.int32] | None = None
+
+
+_KEPT: WeakKeyDictionary[SourceIndex, dict[int, _Kept]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,20 +92,37 @@ def find_seeds(
     too few to pay for it.
     """
     length = -(-(5 * n // 2 + 80) // 64) * 64  # of the order of n, also without what a user has seen
-    count = min(_CLUSTERS, len(factors) // _USERS_PER_CLUSTER, len(bits))
-    if count < 2 or _SOURCES_PER_SEED * length > len(index):
+    if not len(factors) or _SOURCES_PER_SEED * length > len(index):
         return None, Counts()
+    kept = _KEPT.setdefault(index, {}).setdefault(n, _Kept())
+    kept.users += len(factors)
     units = (factors / norms[:, None]).astype(np.float32)
-    centres = _centres(units, count)
-    rows, counts = _best_of_centres(index, centres, length, bits[:count], walk)
+    counts = Counts()
+    if kept.users >= _KEPT_FOR * kept.found_after:
+        counts = _find(index, kept, units, length, bits, walk)
+    if kept.centres is None or kept.ranks is None:
+        return None, counts
     seeds = Seeds(
-        (units @ centres.T).argmax(axis=1),
-        index.sources.ranks[rows],
+        (units @ kept.centres.T).argmax(axis=1),
+        kept.ranks,
         np.empty((length, index.dimensions), np.float32),
         np.empty((len(bits), length), np.float32),
         np.zeros(len(index), np.int32),
     )
     return seeds, counts
+
+
+def _find(
+    index: SourceIndex, kept: _Kept, units: NDArray[np.float32], length: int, bits: Bits, walk: Walk
+) -> Counts:
+    """Finds the clusters of users of norm 1, as many as the users so far pay for, if that is more than one."""
+    count = min(_CLUSTERS, kept.users // _USERS_PER_CLUSTER, len(units), len(bits))
+    if count < 2:
+        return Counts()
+    centres = _centres(units, count)
+    rows, counts = _best_of_centres(index, centres, length, bits[:count], walk)
+    kept.found_after, kept.centres, kept.ranks = kept.users, centres, index.sources.ranks[rows]
+    return counts
 
 
 def _centres(units: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -1,6 +1,9 @@
 """Exact top-N against brute force in float64, by every form of the walk that this CPU can run."""
 
+import gc
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,9 +65,31 @@ def test_blocks_calls_seeds_and_the_order_of_users_change_nothing(
         calls = np.split(shuffled, [round(cut * len(users))])
         parts = [rank_counted(index, users[some], n, exclude[some], walk)[0] for some in calls]
         patch.setattr(seeds, "_USERS_PER_CLUSTER", 10**9)
-        whole = rank_counted(index, users, n, exclude, PORTABLE)[0]
+        whole = rank_counted(SourceIndex.build(sources), users, n, exclude, PORTABLE)[0]  # no clusters of these calls
     together = TopN(np.concatenate([part.ids for part in parts]), np.concatenate([part.scores for part in parts]))
     assert_same(together, TopN(whole.ids[shuffled], whole.scores[shuffled]))
+
+
+def test_clusters_are_kept_from_call_to_call_and_found_anew_when_many_users_have_come(
+    walk: forms.Walk, few_seeds: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw, found = np.random.default_rng(3), []
+    sources = factors(draw, 2000, 16, "normal")
+    index, best_of_centres = SourceIndex.build(sources), seeds._best_of_centres
+
+    def count(*arguments: Any) -> Any:
+        found.append(call)
+        return best_of_centres(*arguments)
+
+    monkeypatch.setattr(seeds, "_best_of_centres", count)
+    for call, shape in enumerate(["normal", "clusters", "skewed norms", "normal", "clusters"]):  # others every time
+        users, exclude = factors(draw, 50, 16, shape), csr_matrix((50, 2000), dtype=np.int8)
+        assert_exact(rank_counted(index, users, 10, exclude, walk)[0], users, sources, 10, exclude)
+    assert found == [0, 3]  # 50 users, then four times as many
+    kept = weakref.ref(index)
+    del index
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize("shape_of_sources", SHAPES)
