@@ -112,9 +112,7 @@ def find_seeds(
     return seeds, counts
 
 
-def _find(
-    index: SourceIndex, kept: _Kept, units: NDArray[np.float32], length: int, bits: Bits, walk: Walk
-) -> Counts:
+def _find(index: SourceIndex, kept: _Kept, units: NDArray[np.float32], length: int, bits: Bits, walk: Walk) -> Counts:
     """Finds the clusters of users of norm 1, as many as the users so far pay for, if that is more than one."""
     count = min(_CLUSTERS, kept.users // _USERS_PER_CLUSTER, len(units), len(bits))
     if count < 2:

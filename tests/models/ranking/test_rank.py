@@ -73,19 +73,22 @@ def test_blocks_calls_seeds_and_the_order_of_users_change_nothing(
 def test_clusters_are_kept_from_call_to_call_and_found_anew_when_many_users_have_come(
     walk: forms.Walk, few_seeds: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw, found = np.random.default_rng(3), []
+    draw = np.random.default_rng(3)
+    begun: list[str] = []
+    found: list[int] = []
     sources = factors(draw, 2000, 16, "normal")
     index, best_of_centres = SourceIndex.build(sources), seeds._best_of_centres
 
     def count(*arguments: Any) -> Any:
-        found.append(call)
+        found.append(len(begun))
         return best_of_centres(*arguments)
 
     monkeypatch.setattr(seeds, "_best_of_centres", count)
-    for call, shape in enumerate(["normal", "clusters", "skewed norms", "normal", "clusters"]):  # others every time
+    for shape in ("normal", "clusters", "skewed norms", "normal", "clusters"):  # others every time
+        begun.append(shape)
         users, exclude = factors(draw, 50, 16, shape), csr_matrix((50, 2000), dtype=np.int8)
         assert_exact(rank_counted(index, users, 10, exclude, walk)[0], users, sources, 10, exclude)
-    assert found == [0, 3]  # 50 users, then four times as many
+    assert found == [1, 4]  # by 50 users, then by four times as many
     kept = weakref.ref(index)
     del index
     gc.collect()
