@@ -5,6 +5,7 @@ Standard library and pyarrow only. `conf/contract_vectors.json` holds test vecto
 
 import hashlib
 import zlib
+from collections.abc import Iterable
 from typing import Literal
 
 import pyarrow as pa
@@ -61,6 +62,34 @@ def sources(kind: IdKind) -> pa.Schema:
             ("weight", pa.float64()),  # Σ of their weights
         ]
     )
+
+
+def train_sources(kind: IdKind) -> pa.Schema:
+    """One row per source as it was known at the cut, with its popularity over the windows that end there."""
+    known_since = pa.field("since", _UTC)  # created, else first engaged with in the windows; null: neither is known
+    return sources(kind).append(known_since)
+
+
+def judged_users(kind: IdKind, arms: Iterable[str]) -> pa.Schema:
+    """One row per user with a truth: what each arm serves them, cut at k, and how good it is for them."""
+    served = pa.struct(
+        [
+            ("source_ids", pa.list_(_id(kind))),  # best first
+            ("ndcg", pa.float64()),
+            ("recall", pa.float64()),
+            ("map", pa.float64()),
+            ("new_ndcg", pa.float64()),  # new_*: the truth's new sources only; null: it has none
+            ("new_recall", pa.float64()),
+            ("new_map", pa.float64()),
+            ("novelty", pa.float64()),  # mean bits of the listed sources; null: the list is empty
+            ("covered", pa.bool_()),  # a list of their own that is not empty
+            ("fallback", pa.bool_()),  # served the fallback list, whole or without their exclusions
+        ]
+    )
+    judged = pa.schema([("user_id", _id(kind)), ("segment", pa.string())])  # cold, light, heavy
+    for arm in arms:
+        judged = judged.append(pa.field(arm, served))
+    return judged
 
 
 def holdout(kind: IdKind) -> pa.Schema:

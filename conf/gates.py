@@ -40,7 +40,7 @@ class ListGate(Strict):
     max_change_of_lists: float = Field(default=0.5, gt=0)
     """Relative change of the number of lists (share for share) against the run that serves, at most."""
     min_quality_ratio: float = Field(default=1.0, ge=0)
-    """NDCG@10 of the judged lists ÷ that of the popularity list, at least; skipped, aloud, where not judged."""
+    """NDCG@k of the judged lists ÷ that of the popularity list, at least; skipped, aloud, where not judged."""
 
 
 class GateSettings(Strict):

@@ -55,7 +55,7 @@ def check_lists(
 ) -> GateReport:
     """Gate 2's report, if it passed; raises GateFailed with the report otherwise, OverrideRefused before measuring.
 
-    `baseline` is the profile of the run that serves now (None: the first run); `quality_ratio` is NDCG@10 of the judged
+    `baseline` is the profile of the run that serves now (None: the first run); `quality_ratio` is NDCG@k of the judged
     lists ÷ that of the popularity list: infinite (which passes) where only the latter is 0, 0 where both are, None
     where nothing was judged and `quality_skipped` says why.
     """

@@ -16,7 +16,7 @@ from features.records import InputRecord, event_record, snapshot_record
 from features.rules import exclusions_of, sources_of
 from features.schema import conform
 from features.snapshots import read_snapshot
-from features.split import holdout_of
+from features.split import holdout_of, train_sources_of
 from features.survey import EventInput, Survey, check_survey, survey_inputs
 
 Days = Mapping[str, Sequence[dt.date]]
@@ -33,6 +33,7 @@ class Features:
     audience: DataFrame | None
     train_interactions: DataFrame
     train_exclusions: DataFrame
+    train_sources: DataFrame
     holdout: DataFrame
     inputs: tuple[InputRecord, ...]
     """For the manifest: one record per dataset."""
@@ -70,6 +71,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog) -> Feat
         audience=_audience(now, settings),
         train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
         train_exclusions=train_exclusions,
+        train_sources=train_sources_of(train_pairs, then.get("sources"), survey.cut, settings.ids),
         holdout=holdout_of(_pairs(held_out, as_of, settings, catalog), train_exclusions, sources, settings.ids),
         inputs=(
             *(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),

@@ -25,7 +25,7 @@ def factor_of(event_weight: float, age_days: int, half_life_days: float) -> int:
 def weigh_pairs(
     partials: DataFrame, settings: InteractionSettings, as_of: dt.date, days: Sequence[dt.date]
 ) -> DataFrame:
-    """One row per (user_id, source_id) with any event: fixed (int64, weight · FIXED_ONE, may be ≤ 0), last_ts.
+    """One row per (user_id, source_id) with any event: fixed (int64, weight · FIXED_ONE, any sign), first_ts, last_ts.
 
     `partials` hold events of `days` only, all of them before `as_of`, with a weight for each of their names.
     """
@@ -33,6 +33,7 @@ def weigh_pairs(
     weighed = partials.select("user_id", "source_id", "last_ts", _product("amount", factor).alias("fixed"))
     return weighed.groupBy("user_id", "source_id").agg(
         checked_sum(sf.col("fixed"), "the weights of one user and source").alias("fixed"),
+        sf.min("last_ts").alias("first_ts"),  # of its first day the last: the day is what is asked for
         sf.max("last_ts").alias("last_ts"),
     )
 

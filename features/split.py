@@ -10,6 +10,7 @@ from conf.contract import IdKind
 from conf.errors import ConfigError
 from conf.windows import Window
 from features.interactions import FIXED_ONE
+from features.rules import sources_of
 from features.schema import conform
 
 
@@ -25,6 +26,22 @@ def train_window(text: str, cut: dt.date) -> Window | None:
         return Window(window.start, min(window.end, cut))
     except ConfigError:  # "2026-11-10:3 days ago" has days today and none at an earlier cut
         return None
+
+
+def train_sources_of(train_pairs: DataFrame, catalogue: DataFrame | None, cut: dt.date, ids: IdKind) -> DataFrame:
+    """contract.train_sources: what is known at the cut, by the catalogue of then where there is one.
+
+    Eligible is only what somebody engaged with before the cut: where the catalogue is today's, because none was kept
+    at the cut, it may hold sources that did not exist then.
+    """
+    known = sources_of(train_pairs, catalogue, cut, ids)
+    known = known.withColumn("eligible", known["eligible"] & (known["users"] > 0))
+    first = train_pairs.where("fixed > 0").groupBy("source_id").agg(sf.min("first_ts").alias("since"))
+    if catalogue is not None and "created_at" in catalogue.columns:
+        created = catalogue.select("source_id", sf.col("created_at").cast("timestamp").alias("created"))
+        both = first.join(created, "source_id", "full")
+        first = both.select("source_id", sf.coalesce("created", "since").alias("since"))
+    return conform(known.join(first, "source_id", "left"), contract.train_sources(ids))
 
 
 def holdout_of(pairs: DataFrame, train_exclusions: DataFrame, sources: DataFrame, ids: IdKind) -> DataFrame:

@@ -22,7 +22,16 @@ from jobs.stage import Facts, stage
 
 INPUTS = "inputs.json"
 """What the tables of this stage are made of."""
-TABLES = ("interactions", "exclusions", "sources", "train_interactions", "train_exclusions", "holdout", "audience")
+TABLES = (
+    "interactions",
+    "exclusions",
+    "sources",
+    "train_interactions",
+    "train_exclusions",
+    "train_sources",
+    "holdout",
+    "audience",
+)
 
 
 @stage("features")
@@ -57,6 +66,7 @@ def _write(run: Run, features: Features) -> dict[str, int]:
         "sources": (features.sources, contract.sources(run.ids)),
         "train_interactions": (features.train_interactions, contract.interactions(run.ids)),
         "train_exclusions": (features.train_exclusions, contract.exclusions(run.ids)),
+        "train_sources": (features.train_sources, contract.train_sources(run.ids)),
         "holdout": (features.holdout, contract.holdout(run.ids)),
     }
     if features.audience is not None:

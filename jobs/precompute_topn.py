@@ -83,9 +83,10 @@ def _measure(run: Run, users: DataFrame | None, fallback: Fallback) -> ListProfi
 def _quality(judged: Facts) -> tuple[float | None, str]:
     if "skipped" in judged:
         return None, f"the recipe was not judged: {judged['skipped']}"
-    if judged["popularity_ndcg"] == 0:
-        return (math.inf if judged["ndcg"] > 0 else 0.0), ""
-    return judged["ndcg"] / judged["popularity_ndcg"], ""
+    ours, popularity = judged["ndcg"], judged["popularity.ndcg"]
+    if popularity == 0:
+        return (math.inf if ours > 0 else 0.0), ""
+    return ours / popularity, ""
 
 
 if __name__ == "__main__":

@@ -1,11 +1,7 @@
 """Factors → lists, for the refit and the judged recipe alike, so that what is judged is what is published."""
 
-from typing import Any, cast
-
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from features.users import arm_column
 from jobs.run import Run
@@ -44,15 +40,3 @@ def served_users(run: Run) -> DataFrame | None:
         known = [run.tables.read(name).select("user_id") for name in ("user_factors", "exclusions")]
         everybody = known[0].union(known[1]).distinct()
     return everybody.where(arm_column(everybody["user_id"], run.settings.rollout.salt) < run.share.bp)
-
-
-def judged_sources(run: Run) -> pa.Table:
-    """contract.sources with the popularity of the judged recipe's windows, which end before the hold-out."""
-    interactions = run.tables.read("train_interactions")
-    popular = interactions.groupBy("source_id").agg(F.count("*").alias("users"), F.sum("weight").alias("weight"))
-    sources = run.folder.table("sources").to_table().drop_columns(["users", "weight"])
-    joined = sources.join(popular.toArrow(), "source_id", join_type="left outer")
-    for name, zero in (("users", pa.scalar(0, pa.int64())), ("weight", pa.scalar(0.0))):
-        filled = cast("pa.ChunkedArray[Any]", pc.fill_null(joined[name], zero))
-        joined = joined.set_column(joined.schema.get_field_index(name), name, filled)
-    return joined.select(run.folder.table("sources").schema.names)

@@ -12,17 +12,13 @@ from typing import cast
 from conf import contract
 from jobs.entry import enter
 from jobs.erased import without_rows_of
+from jobs.judging import check_judgeable, judge_recipe
 from jobs.lineage import register_factors
 from jobs.log import tell, timed
-from jobs.rank import judged_sources, lists_of
 from jobs.run import Run
 from jobs.stage import Facts, stage
 from models.errors import EmptyCatalogue, NothingToJudge
-from models.fallback import fallback_list
-from models.metrics import judge_lists
 from models.train import train
-
-JUDGED_AT = 10  # NDCG@10 and its like
 
 
 @stage("train")
@@ -55,47 +51,13 @@ def _fit(run: Run, which: str) -> Facts:
 
 def _judge(run: Run) -> Facts:
     """How good lists by this recipe are for users with something new in the hold-out; says why when it cannot tell."""
-    if reason := _not_judged(run):
-        tell("train", f"not judged: {reason}")
-        return {"skipped": reason}
-    _fit(run, "train_")
-    sources = judged_sources(run)
-    fallback = fallback_list(sources, run.settings.lists.fallback_size)
-    holdout, exclusions = run.tables.read("holdout"), run.tables.read("train_exclusions")
-    users = holdout.select("user_id").distinct()
     try:
-        lists = lists_of(run, "train_", sources, fallback, users)
-        run.tables.write("train_lists", lists, contract.lists(run.ids))
-        judgement = judge_lists(
-            run.tables.read("train_lists"),
-            holdout,
-            exclusions,
-            fallback,
-            JUDGED_AT,
-            eligible=sources.filter(sources["eligible"]).num_rows,
-            ids=run.ids,
-        )
+        check_judgeable(run)
+        _fit(run, "train_")
+        return judge_recipe(run).flat()
     except (EmptyCatalogue, NothingToJudge) as error:
         tell("train", f"not judged: {error}")
         return {"skipped": str(error)}
-    tell(
-        "train",
-        f"judged on {judgement.users:,} users: NDCG@{JUDGED_AT} {judgement.ndcg:.4f}, popularity "
-        f"{judgement.popularity_ndcg:.4f}; recall {judgement.recall:.4f}, popularity {judgement.popularity_recall:.4f}",
-    )
-    return dict(judgement.to_json())
-
-
-def _not_judged(run: Run) -> str | None:
-    """Why the recipe cannot be judged, if so."""
-    if not run.folder.table("train_interactions").count_rows():
-        return f"no interactions before the hold-out of {run.settings.split.holdout_days} days"
-    users = run.tables.read("holdout").select("user_id").distinct().count()
-    if users < run.settings.split.min_users:
-        return (
-            f"{users} users with something new in the hold-out, split.min_users asks for {run.settings.split.min_users}"
-        )
-    return None
 
 
 if __name__ == "__main__":

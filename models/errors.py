@@ -8,6 +8,8 @@ ModelError
 ├── BadFactors          factors that cannot be ranked: shape, dimensions, NaN, infinite, overflow
 ├── EmptyCatalogue      no source may be recommended
 ├── NothingToJudge      no user engaged with anything new in the hold-out
+├── LeakedSource        a judged list holds a source that nobody knew before the cut
+├── KnnTooLarge         item-kNN would need more memory than `train.max_memory`
 └── RegistryError       MLflow cannot be reached or refuses
 """
 
@@ -54,6 +56,14 @@ class EmptyCatalogue(ModelError, Refused):
 
 class NothingToJudge(ModelError):
     """The hold-out holds no user of this run."""
+
+
+class LeakedSource(ModelError):
+    """A judged list knows more than its training may have seen."""
+
+
+class KnnTooLarge(ModelError):
+    """The neighbours of all sources do not fit into memory."""
 
 
 class RegistryError(ModelError):

@@ -31,17 +31,31 @@ class Fallback:
 
     def without(self, barred: ListColumn, n: int, ids: IdKind) -> tuple[ListColumn, ListColumn]:
         """For each list of barred source ids, the first n others: their ids and scores."""
-        order = pc.sort_indices(self.source_ids).to_numpy()
-        flat = IdMap.of(self.source_ids, ids).rows(barred.flatten())
-        users = np.repeat(np.arange(len(barred)), lengths_of(barred))
-        keep = np.ones((len(barred), len(self)), bool)
-        keep[users[flat >= 0], order[flat[flat >= 0]]] = False
-        keep &= np.cumsum(keep, axis=1) <= n
-        places = np.nonzero(keep)[1]
+        places = self._free_places(barred, n, ids)
+        kept = places < len(self)
+        chosen, lengths = places[kept], kept.sum(axis=1)
         return (
-            lists_of(keep.sum(axis=1), self.source_ids.take(column_of(places))),
-            lists_of(keep.sum(axis=1), column_of(self.scores[places])),
+            lists_of(lengths, self.source_ids.take(column_of(chosen))),
+            lists_of(lengths, column_of(self.scores[chosen])),
         )
+
+    def _free_places(self, barred: ListColumn, n: int, ids: IdKind) -> NDArray[np.int64]:
+        """Places (users, n) in this list that are not barred, ascending; past its end where there are no more.
+
+        A barred place with j free ones before it moves the j-th free place and all after it on by one. So this takes
+        n + its barred sources of a user, however long the list is.
+        """
+        order = pc.sort_indices(self.source_ids).to_numpy()
+        rows = IdMap.of(self.source_ids, ids).rows(barred.flatten())
+        users = np.repeat(np.arange(len(barred)), lengths_of(barred))
+        taken = np.unique(users[rows >= 0] * len(self) + order[rows[rows >= 0]].astype(np.int64))
+        users, taken = taken // max(len(self), 1), taken % max(len(self), 1)
+        first = np.searchsorted(users, np.arange(len(barred)))
+        free_before = taken - (np.arange(len(taken)) - first[users])
+        near = free_before < n
+        moves = np.bincount(users[near] * n + free_before[near], minlength=len(barred) * n).reshape(len(barred), n)
+        places: NDArray[np.int64] = np.arange(n) + np.cumsum(moves, axis=1)
+        return places
 
 
 def fallback_list(sources: pa.Table, size: int) -> Fallback:

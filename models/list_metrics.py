@@ -5,6 +5,10 @@ Definitions, binary relevance, for a user with truth T and a list L cut at k:
 - Recall@k = |L ∩ T| / |T|
 - NDCG@k   = Σ_{hits at rank r} 1/log2(r + 1) / Σ_{r = 1 … min(k, |T|)} 1/log2(r + 1)   (Järvelin, Kekäläinen 2002)
 - MAP@k    = Σ_{hits at rank r} (hits up to r) / r / min(k, |T|)
+
+Where trec_eval differs: its map_cut_k divides by |T|, so that a perfect list of k < |T| sources stays below 1. It sorts
+a list by score, and equal scores by descending id; here the list's own order counts. It leaves users without a list out
+of the mean; here they count, with the list that they are served. Its recall_k and ndcg_cut_k are the same.
 """
 
 from dataclasses import dataclass
@@ -34,25 +38,30 @@ class ListScores:
 
 def score_lists(lists: ListColumn, truths: ListColumn, k: int) -> ListScores:
     """Scores of one list per user (best first, no duplicates; null counts as empty) against one set of sources each."""
-    users = np.repeat(np.arange(len(lists)), lengths_of(lists))
-    lengths, wanted = lengths_of(lists), lengths_of(truths)
+    return score_hits(find_hits(lists, truths), lengths_of(lists), lengths_of(truths), k)
+
+
+def score_hits(hit: NDArray[np.bool_], lengths: NDArray[np.int64], wanted: NDArray[np.int64], k: int) -> ListScores:
+    """The same by what is right in them: hit bool (Σ lengths,), list after list; wanted: sizes of the truths."""
+    users = np.repeat(np.arange(len(lengths)), lengths)
     ranks = np.arange(len(users)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
-    hit = _hits(lists, truths, users) & (ranks <= k)
+    hit = hit & (ranks <= k)
     users, ranks = users[hit], ranks[hit]
-    hits = np.bincount(users, minlength=len(lists))
+    hits = np.bincount(users, minlength=len(lengths))
     hits_so_far = np.arange(len(users)) - np.repeat(np.cumsum(hits) - hits, hits) + 1
     reachable = np.minimum(wanted, k)
     discounts = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discounts)])[reachable]
     return ListScores(
-        ndcg=_ratio(np.bincount(users, discounts[ranks - 1], len(lists)), ideal),
+        ndcg=_ratio(np.bincount(users, discounts[ranks - 1], len(lengths)), ideal),
         recall=_ratio(hits, wanted),
-        map=_ratio(np.bincount(users, hits_so_far / ranks, len(lists)), reachable),
+        map=_ratio(np.bincount(users, hits_so_far / ranks, len(lengths)), reachable),
     )
 
 
-def _hits(lists: ListColumn, truths: ListColumn, users: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """For each place of each list, whether its source is in the truth of its user."""
+def find_hits(lists: ListColumn, truths: ListColumn) -> NDArray[np.bool_]:
+    """For each place of each list, one list after the other, whether its source is in the truth of its user."""
+    users = np.repeat(np.arange(len(lists)), lengths_of(lists))
     listed = lists.flatten()
     both = pa.concat_arrays([listed, truths.flatten()]).dictionary_encode()
     codes = numpy_of(both.indices).astype(np.int64)

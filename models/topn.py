@@ -20,6 +20,7 @@ from conf.settings import ListSettings
 from models.arrow import Column, ListColumn, column_of, factor_matrix, lengths_of, lists_of
 from models.catalogue import Catalogue
 from models.fallback import Fallback
+from models.ids import IdMap
 from models.ranking import TopN
 from models.rules import best_lists
 
@@ -97,7 +98,7 @@ class _ListMaker:
 
     def _personal(self, rows: pa.RecordBatch, factors: NDArray[np.float32], catalogue: Catalogue) -> pa.RecordBatch:
         best = best_lists(catalogue, factors, _exclusions(rows["barred"], catalogue), self.settings)
-        return _batch(rows["user_id"], *_columns(best, catalogue), self.ids, personal=True)
+        return list_batch(rows["user_id"], *list_columns(best, catalogue.ids), self.ids, personal=True)
 
 
 def _exclusions(barred: ListColumn, catalogue: Catalogue) -> csr_matrix:
@@ -110,19 +111,23 @@ def _exclusions(barred: ListColumn, catalogue: Catalogue) -> csr_matrix:
     return csr_matrix((np.ones(len(rows), np.int8), rows, indptr), shape=(len(barred), len(catalogue)))
 
 
-def _columns(best: TopN, catalogue: Catalogue) -> tuple[ListColumn, ListColumn]:
+def list_columns(best: TopN, sources: IdMap) -> tuple[ListColumn, ListColumn]:
+    """source_ids and scores of contract.lists of what was ranked, whose ids are rows of `sources`."""
     filled = best.ids >= 0
     lengths = filled.sum(axis=1)
     return (
-        lists_of(lengths, catalogue.ids.to_arrow(best.ids[filled])),
+        lists_of(lengths, sources.to_arrow(best.ids[filled])),
         lists_of(lengths, column_of(best.scores[filled])),
     )
 
 
 def _popular(rows: pa.RecordBatch, fallback: Fallback, n: int, ids: IdKind) -> pa.RecordBatch:
-    return _batch(rows["user_id"], *fallback.without(rows["barred"], n, ids), ids, personal=False)
+    return list_batch(rows["user_id"], *fallback.without(rows["barred"], n, ids), ids, personal=False)
 
 
-def _batch(users: Column, sources: ListColumn, scores: ListColumn, ids: IdKind, *, personal: bool) -> pa.RecordBatch:
+def list_batch(
+    users: Column, sources: ListColumn, scores: ListColumn, ids: IdKind, *, personal: bool
+) -> pa.RecordBatch:
+    """Rows of contract.lists that are all personal or all not."""
     flags = column_of(np.full(len(users), personal))
     return pa.RecordBatch.from_arrays([users, sources, scores, flags], schema=contract.lists(ids))

@@ -74,9 +74,9 @@ def full(spark: SparkSession) -> Features:
 
 
 def test_every_table_has_its_contract(full: Features) -> None:
-    tables = ("interactions", "exclusions", "sources", "audience", "train_interactions", "train_exclusions", "holdout")
-    for name in tables:
-        schema = getattr(contract, name.removeprefix("train_"))("int64")
+    tables = {name: name for name in ("interactions", "exclusions", "sources", "audience", "holdout", "train_sources")}
+    for name, kept in {**tables, "train_interactions": "interactions", "train_exclusions": "exclusions"}.items():
+        schema = getattr(contract, kept)("int64")
         found = getattr(full, name).schema
         assert [(field.name, field.dataType) for field in found] == [
             (field.name, field.dataType) for field in spark_schema(schema)
@@ -126,6 +126,23 @@ def test_the_judged_recipe_ends_at_the_cut(full: Features) -> None:
     assert (2, 13, "subscribed") in rows(full.train_exclusions)
     # the catalogue of the cut is empty: that of today stands in
     assert (3, 11, "owned") in rows(full.train_exclusions)
+
+
+def test_the_judged_recipe_knows_the_sources_of_the_cut(full: Features) -> None:
+    # the catalogue of the cut is empty: that of today stands in, but for what nobody engaged with before the cut
+    known = rows(full.train_sources, "source_id", "eligible", "users", "weight")
+    assert [row for row in known if row[1] or row[2]] == [(11, True, 2, 0.5), (14, False, 1, 0.125)]
+    assert (20, False, 0, 0.0) in known  # created on the first held-out day
+
+
+def test_sources_are_known_since_they_were_created_or_first_engaged_with(spark: SparkSession) -> None:
+    dated = table(SOURCE_SCHEMA, (11, "active", None, None, EARLY), (12, "active", None, None, None))
+    built = build(spark, FULL | {"sources": {ago(5): dated, AS_OF: SOURCES}}, settings(sources={"path": "sources"}))
+    since = {row["source_id"]: row["since"] for row in built.train_sources.toArrow().to_pylist()}
+    assert since[11] == EARLY.replace(tzinfo=dt.UTC)
+    assert since[12] is None  # created who knows when, and nobody's interaction: user 1 liked it and left it
+    assert since[14] == at(ago(4))
+    built.release()
 
 
 def test_the_holdout_is_new_positive_and_eligible(full: Features) -> None:

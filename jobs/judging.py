@@ -1,0 +1,108 @@
+"""The lists of a recipe, as they would have been published at the cut, judged on the hold-out beside other arms."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from conf import contract
+from features.split import cut_of
+from jobs.erased import without_rows_of
+from jobs.log import tell, timed
+from jobs.rank import lists_of
+from jobs.run import Run
+from jobs.shared_folder import share_folder
+from models.errors import KnnTooLarge, NothingToJudge
+from models.fallback import Fallback, fallback_list
+from models.judge import (
+    CHAMPION,
+    ITEM_KNN,
+    OURS,
+    POPULAR,
+    Evidence,
+    Judgement,
+    KnownSources,
+    Neighbours,
+    judge,
+    judge_users,
+    knn_lists,
+    new_from,
+    table_of,
+)
+
+
+def check_judgeable(run: Run) -> None:
+    """Raises NothingToJudge where there is too little before the cut, or after it, to judge a recipe by."""
+    split = run.settings.split
+    if not run.folder.table("train_interactions").count_rows():
+        raise NothingToJudge(f"no interactions before the hold-out of {split.holdout_days} days")
+    users = _judged(run).count()
+    if users < split.min_users:
+        raise NothingToJudge(
+            f"{users} users with something new in the hold-out, split.min_users asks for {split.min_users}"
+        )
+
+
+def judge_recipe(run: Run, champion: DataFrame | None = None) -> Judgement:
+    """Judges lists by `train_*_factors` beside popularity, item-kNN, and the champion's lists where they are given.
+
+    Nothing but the truth is of the held-out days. Writes `train_lists` and `train_judged`; raises EmptyCatalogue.
+    """
+    settings, sources = run.settings, run.folder.table("train_sources").to_table()
+    fallback = fallback_list(sources, settings.lists.fallback_size)
+    run.tables.write("train_lists", lists_of(run, "train_", sources, fallback, _judged(run)), contract.lists(run.ids))
+    popular, k = fallback_list(sources, POPULAR), min(settings.judge.k, settings.lists.n)
+    knn, remarks = _item_knn(run, sources, popular, k)
+    arms = {OURS: run.tables.read("train_lists"), **knn, **({} if champion is None else {CHAMPION: champion})}
+    judged = judge_users(arms, _evidence(run, sources, popular), k, settings.judge)
+    with timed("train", "judged"):
+        run.tables.write("train_judged", judged, contract.judged_users(run.ids, judged.columns[2:]))
+        eligible = sources.filter(sources["eligible"]).num_rows
+        rows = run.tables.read("train_judged")
+        judgement = judge(rows, k=k, eligible=eligible, settings=settings.judge, remarks=remarks)
+    tell("train", table_of(judgement, settings.judge))
+    return judgement
+
+
+def _judged(run: Run) -> DataFrame:
+    """The users (user_id) with something new in the hold-out."""
+    return run.tables.read("holdout").select("user_id").distinct()
+
+
+def _evidence(run: Run, sources: pa.Table, popular: Fallback) -> Evidence:
+    cut = cut_of(run.as_of, run.settings.split.holdout_days)
+    users = run.folder.table("train_user_factors").count_rows()
+    known = KnownSources.build(sources, users, new_from(cut, run.settings.judge), run.ids)
+    return Evidence(
+        truth=run.tables.read("holdout"),
+        interactions=run.tables.read("train_interactions"),
+        exclusions=run.tables.read("train_exclusions"),
+        popular=popular,
+        known=share_folder(run.spark, run.scratch, f"train_known-{run.run_id}", known.save),
+        ids=run.ids,
+    )
+
+
+def _item_knn(
+    run: Run, sources: pa.Table, popular: Fallback, k: int
+) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
+    """The arm item-kNN and what is to be said of it; without the arm, why."""
+    interactions = run.folder.table("train_interactions")
+    interactions = without_rows_of(run.erased.users, interactions, run.scratch / "knn_interactions.parquet")
+    try:
+        with timed("train", "item-kNN"):
+            neighbours = Neighbours.build(interactions, sources, run.settings.judge, run.settings.train, run.ids)
+    except KnnTooLarge as error:
+        return {}, {ITEM_KNN: f"missing: {error}"}
+    lists = knn_lists(
+        run.tables.read("train_interactions"),
+        run.tables.read("train_exclusions"),
+        _judged(run),
+        share_folder(run.spark, run.scratch, f"train_neighbours-{run.run_id}", neighbours.save),
+        popular,
+        k,
+        run.ids,
+    )
+    share = neighbours.share_of_users
+    sampled = f"similarities of a sample of {share:.1%} of the users (judge.knn_products)"
+    return {ITEM_KNN: lists}, ({} if share == 1 else {ITEM_KNN: sampled})

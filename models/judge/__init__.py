@@ -1,0 +1,43 @@
+"""Judging what is published: final lists and the truth of the held-out days → one table of figures.
+
+The way, one module each:
+
+1. `known`      what the judged training knew of the sources; a list that knows more is a leak, and refused
+2. `item_knn`, `knn_lists`   the baseline beside ours, as final lists
+3. `users`      lists of all arms + truth → one row per judged user (`contract.judged_users`)
+4. `bootstrap`  rows → means with intervals, per segment, without collecting users
+5. `judgement`  all figures of all arms, differences of arms paired by user, flat names for manifest and registry
+6. `table`      the same for people
+
+What a metric means for one user is in `models.list_metrics`.
+"""
+
+from models.judge.bootstrap import ALL, Estimate
+from models.judge.item_knn import Neighbours
+from models.judge.judgement import NEW, Figure, Judgement, Spread, judge
+from models.judge.knn_lists import knn_lists
+from models.judge.known import KnownSources, new_from
+from models.judge.table import table_of
+from models.judge.users import CHAMPION, ITEM_KNN, OURS, POPULAR, POPULARITY, Evidence, judge_users
+
+__all__ = [
+    "ALL",
+    "CHAMPION",
+    "ITEM_KNN",
+    "NEW",
+    "OURS",
+    "POPULAR",
+    "POPULARITY",
+    "Estimate",
+    "Evidence",
+    "Figure",
+    "Judgement",
+    "KnownSources",
+    "Neighbours",
+    "Spread",
+    "judge",
+    "judge_users",
+    "knn_lists",
+    "new_from",
+    "table_of",
+]

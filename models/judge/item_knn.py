@@ -1,0 +1,197 @@
+"""Cosine item-kNN, the baseline beside ours: sources whose users are those of the sources that a user knows.
+
+Similarity |U_i ∩ U_j| / √(|U_i|·|U_j|) of the sets of users; a source's score is the sum over the user's sources that
+have it among their nearest neighbours (Deshpande, Karypis 2004). Weights play no part.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from conf.base import format_bytes
+from conf.contract import IdKind
+from conf.settings import JudgeSettings, TrainSettings
+from models.arrow import ListColumn, lengths_of
+from models.errors import KnnTooLarge
+from models.ids import IdMap
+from models.matrix import fill_matrix, scan_ids
+from models.ranking import TopN
+from models.ranking.compiled import compiled
+
+_ARRAYS = ("indptr", "indices", "similarities")
+_PER_PAIR, _PER_NEIGHBOUR = 8 + 24, 32
+"""Bytes: the matrix and its normalised form by user and by source; neighbours as triples and as rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The eligible nearest neighbours of each source; a source is its row in `ids`.
+
+    indptr int64 (sources + 1,), indices int32 and similarities float32 (pairs,): CSR, without the source itself.
+    """
+
+    ids: IdMap
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    similarities: NDArray[np.float32]
+    share_of_users: float = 1.0
+    """Part of the users that the similarities are of."""
+
+    @classmethod
+    def build(
+        cls, interactions: ds.Dataset, sources: pa.Table, settings: JudgeSettings, train: TrainSettings, ids: IdKind
+    ) -> "Neighbours":
+        """Those by contract.interactions for the eligible of contract.train_sources.
+
+        Σ (interactions of a user)² pairs are looked at; where that passes `knn_products`, users are sampled. Raises
+        KnnTooLarge before it takes more than `train.max_memory`.
+        """
+        from implicit._nearest_neighbours import all_pairs_knn  # a second to import
+
+        users, known = scan_ids(interactions, ids)
+        _check_memory(interactions.count_rows(), len(known), settings.knn_neighbours, train.max_memory)
+        matrix = fill_matrix(interactions, users, known)
+        matrix, share = _sampled(matrix, settings)
+        neighbours = min(settings.knn_neighbours + 1, len(known))  # each one is its own nearest neighbour
+        found = all_pairs_knn(_normalised(matrix), neighbours, num_threads=train.threads, show_progress=False)
+        eligible = known.rows(sources.filter(pc.field("eligible"))["source_id"])
+        return cls(known, *_useful(found, eligible[eligible >= 0]), share)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the arrays as .npy files into `folder`, which is there."""
+        for name in _ARRAYS:
+            np.save(Path(folder) / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        np.save(Path(folder) / "ids.npy", self.ids.values, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Neighbours":
+        """Those in `folder`, memory-mapped read-only."""
+        ids, *arrays = (
+            np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("ids", *_ARRAYS)
+        )
+        return cls(IdMap(ids), *arrays)
+
+    def best(self, histories: ListColumn, barred: ListColumn, n: int) -> TopN:
+        """The n best sources (rows of `ids`) for users with these sources, without the barred; padded with −1."""
+        best = TopN(np.full((len(histories), n), -1, np.int32), np.full((len(histories), n), -np.inf, np.float32))
+        sums, touched = np.zeros(len(self.ids), np.float64), np.empty(len(self.ids), np.int32)
+        _rank(
+            *self._rows(histories),
+            *self._rows(barred),
+            self.indptr,
+            self.indices,
+            self.similarities,
+            sums,
+            touched,
+            best.ids,
+            best.scores,
+        )
+        return best
+
+    def _rows(self, lists: ListColumn) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Where each list starts and ends, and its rows in ascending order, so that sums do not depend on theirs."""
+        rows = self.ids.rows(lists.flatten())
+        users = np.repeat(np.arange(len(lists)), lengths_of(lists))[rows >= 0]
+        rows = rows[rows >= 0]
+        order = np.lexsort((rows, users))
+        return np.searchsorted(users, np.arange(len(lists) + 1)), rows[order]
+
+
+@lru_cache(maxsize=1)
+def load_neighbours(folder: str) -> Neighbours:
+    """Those of a run, loaded once per worker process."""
+    return Neighbours.load(folder)
+
+
+def _check_memory(pairs: int, sources: int, neighbours: int, limit: int) -> None:
+    needed = _PER_PAIR * pairs + _PER_NEIGHBOUR * neighbours * sources
+    if needed > limit:
+        raise KnnTooLarge(
+            f"item-kNN of {sources:,} sources and {pairs:,} interactions needs about {format_bytes(needed)}, "
+            f"train.max_memory allows {format_bytes(limit)}; raise it, or lower judge.knn_neighbours"
+        )
+
+
+def _sampled(matrix: csr_matrix, settings: JudgeSettings) -> tuple[csr_matrix, float]:
+    """The matrix, or the rows of so many users that their products fit, and the part of the users that these are."""
+    products = int((np.diff(matrix.indptr).astype(np.float64) ** 2).sum())
+    if products <= settings.knn_products:
+        return matrix, 1.0
+    share = settings.knn_products / products
+    chosen = np.random.default_rng(settings.seed).random(matrix.shape[0]) < share
+    return matrix[chosen], share
+
+
+def _normalised(matrix: csr_matrix) -> csr_matrix:
+    """Ones, divided by the root of the column's users."""
+    users = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    data = (1 / np.sqrt(np.maximum(users, 1)))[matrix.indices]
+    return csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _useful(
+    found: Any, eligible: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """The pairs as CSR, without those of a source with itself or to one that no list may hold."""
+    wanted = np.zeros(found.shape[1], bool)
+    wanted[eligible] = True
+    kept = wanted[found.col] & (found.row != found.col) & (found.data > 0)
+    rows = csr_matrix((found.data[kept].astype(np.float32), (found.row[kept], found.col[kept])), shape=found.shape)
+    rows.sort_indices()
+    return rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data
+
+
+@compiled
+def _rank(
+    history_at: NDArray[np.int64],
+    histories: NDArray[np.int32],
+    barred_at: NDArray[np.int64],
+    barred: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    similarities: NDArray[np.float32],
+    sums: NDArray[np.float64],
+    touched: NDArray[np.int32],
+    ids: NDArray[np.int32],
+    scores: NDArray[np.float32],
+) -> None:
+    """Fills ids and scores (users, n), best first, of equal scores the smaller row first; sums are zero again after."""
+    n = ids.shape[1]
+    for u in range(ids.shape[0]):
+        count = 0
+        for h in range(history_at[u], history_at[u + 1]):
+            for at in range(indptr[histories[h]], indptr[histories[h] + 1]):
+                source = indices[at]
+                if sums[source] == 0:
+                    touched[count] = source
+                    count += 1
+                sums[source] += similarities[at]
+        for b in range(barred_at[u], barred_at[u + 1]):
+            sums[barred[b]] = 0
+        for t in range(count):
+            source = touched[t]
+            score = np.float32(sums[source])
+            sums[source] = 0
+            place = n
+            while (
+                place > 0
+                and score > 0
+                and (
+                    ids[u, place - 1] < 0
+                    or score > scores[u, place - 1]
+                    or (score == scores[u, place - 1] and source < ids[u, place - 1])
+                )
+            ):
+                place -= 1
+                if place < n - 1:
+                    ids[u, place + 1], scores[u, place + 1] = ids[u, place], scores[u, place]
+            if place < n and score > 0:
+                ids[u, place], scores[u, place] = source, score

@@ -1,0 +1,92 @@
+"""What the judged training knew of the sources, as arrays that the workers of a machine share."""
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from conf.contract import IdKind
+from conf.settings import JudgeSettings
+from models.arrow import Column, ListColumn, lengths_of, numpy_of
+from models.errors import LeakedSource
+from models.ids import IdMap
+
+_ARRAYS = ("information", "new")
+
+
+@dataclass(frozen=True, eq=False)
+class KnownSources:
+    """Sources that somebody engaged with before the cut; a source is its row in `ids`.
+
+    information: float64 (sources,) bits −log2(its users / all users) (Vargas, Castells 2011); new: bool (sources,).
+    """
+
+    ids: IdMap
+    information: NDArray[np.float64]
+    new: NDArray[np.bool_]
+
+    @classmethod
+    def build(cls, sources: pa.Table, users: int, new_from: dt.date, ids: IdKind) -> "KnownSources":
+        """Those of contract.train_sources, in any order, among `users` users with interactions.
+
+        New are sources known since midnight UTC of `new_from` or later. Where that is all of them, the windows are too
+        short to tell, and none is.
+        """
+        known = sources.filter(pc.field("users") > 0).sort_by("source_id")
+        share = np.minimum(numpy_of(known["users"]) / max(users, 1), 1.0)
+        midnight = pa.scalar(dt.datetime.combine(new_from, dt.time(), dt.UTC), known.schema.field("since").type)
+        new = numpy_of(pc.greater_equal(known["since"], midnight).fill_null(fill_value=False))
+        return cls(IdMap.of(known["source_id"], ids), np.abs(np.log2(share)), new if not new.all() else ~new)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the arrays as .npy files into `folder`, which is there."""
+        for name, array in (("ids", self.ids.values), ("information", self.information), ("new", self.new)):
+            np.save(Path(folder) / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "KnownSources":
+        """Those in `folder`, memory-mapped read-only."""
+        ids, information, new = (
+            np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("ids", *_ARRAYS)
+        )
+        return cls(IdMap(ids), information, new)
+
+    def rows(self, lists: ListColumn, arm: str) -> NDArray[np.int32]:
+        """Row of each listed source, one list after the other; raises LeakedSource for one that was not known."""
+        listed = lists.flatten()
+        rows = self.ids.rows(listed)
+        if len(rows) and rows.min() < 0:
+            unknown = listed[int(rows.argmin())].as_py()
+            raise LeakedSource(
+                f"a judged list of {arm} holds source {unknown!r}, with which nobody engaged before the cut: held-out "
+                "days reached its training; look at what made these lists"
+            )
+        return rows
+
+    def novelty(self, rows: NDArray[np.int32], lengths: NDArray[np.int64]) -> Column:
+        """Mean information of the sources of lists of these lengths, float64, null where a list is empty."""
+        bits = np.bincount(np.repeat(np.arange(len(lengths)), lengths), self.information[rows], len(lengths))
+        means: Column = pa.array(bits / np.maximum(lengths, 1), mask=lengths == 0)
+        return means
+
+    def count_new(self, truths: ListColumn) -> NDArray[np.int64]:
+        """How many sources of each truth were new at the cut."""
+        rows = self.ids.rows(truths.flatten())
+        users = np.repeat(np.arange(len(truths)), lengths_of(truths))
+        return np.bincount(users[(rows >= 0) & np.append(self.new, False)[rows]], minlength=len(truths))
+
+
+def new_from(cut: dt.date, settings: JudgeSettings) -> dt.date:
+    """The first day on which a source may have become known to be a new one at the cut."""
+    return cut - dt.timedelta(days=settings.new_source_days)
+
+
+@lru_cache(maxsize=1)
+def load_known(folder: str) -> KnownSources:
+    """Those of a run, loaded once per worker process."""
+    return KnownSources.load(folder)

@@ -1,0 +1,78 @@
+"""A judgement for people: who is better than whom, by how much, and how sure that is."""
+
+from collections.abc import Iterable, Iterator
+
+from conf.settings import JudgeSettings
+from models.judge.bootstrap import ALL, CONFIDENCE, Estimate
+from models.judge.judgement import METRICS, NEW, SEGMENTS, Figure, Judgement
+from models.judge.users import COLD, HEAVY, LIGHT
+
+_TITLES = {"ndcg": "NDCG", "recall": "Recall", "map": "MAP"}
+_MISSING = "–"
+
+
+def table_of(judgement: Judgement, settings: JudgeSettings) -> str:
+    """Lines of at most 100 characters, remarks aside: arms × metrics with intervals, then segments × arms by NDCG."""
+    head = (
+        f"judged on {judgement.users():,} users, lists cut at {judgement.k}; means with {CONFIDENCE:.0%} intervals of "
+        f"{judgement.replicates} replicates"
+    )
+    titles = {
+        ALL: "all",
+        COLD: "cold (0)",
+        LIGHT: f"light (< {settings.heavy_from})",
+        HEAVY: f"heavy (≥ {settings.heavy_from})",
+        NEW: f"new, {settings.new_source_days} days",
+    }
+    return "\n".join([head, *_arms(judgement), *_segments(judgement, titles), *_remarks(judgement)])
+
+
+def _arms(judgement: Judgement) -> Iterator[str]:
+    """One line per arm, then one per difference."""
+    titles = [f"{_TITLES[metric]}@{judgement.k}" for metric in METRICS]
+    yield _line("", titles, 21) + _traits("novelty", "cover", "Gini", "fallb")
+    for arm in judgement.arms:
+        cells = [_cell(judgement.figures.get(Figure(arm, ALL, metric))) for metric in METRICS]
+        novelty, fallback = (judgement.figures.get(Figure(arm, ALL, trait)) for trait in ("novelty", "fallback"))
+        found = judgement.spreads[arm]
+        yield _line(arm, cells, 21) + _traits(
+            f"{novelty.mean:.2f}" if novelty else _MISSING,
+            f"{found.coverage:.2f}",
+            f"{found.gini:.2f}",
+            f"{fallback.mean:.2f}" if fallback else _MISSING,
+        )
+    for arm in judgement.arms[1:]:
+        cells = [_cell(judgement.leads.get(Figure(arm, ALL, metric)), "+") for metric in METRICS]
+        yield _line(f"− {arm}", cells, 21)
+
+
+def _segments(judgement: Judgement, titles: dict[str, str]) -> Iterator[str]:
+    """One line per segment: its users and each arm's NDCG."""
+    yield _line(f"NDCG@{judgement.k}", judgement.arms, 19) + f"{'users':>11}"
+    for segment in SEGMENTS:
+        cells = [_cell(judgement.figures.get(Figure(arm, segment, "ndcg"))) for arm in judgement.arms]
+        yield _line(titles[segment], cells, 19) + f"{judgement.users(segment):>11,}"
+
+
+def _remarks(judgement: Judgement) -> Iterator[str]:
+    return (f"{arm}: {remark}" for arm, remark in judgement.remarks.items())
+
+
+def _line(name: str, cells: Iterable[str], width: int) -> str:
+    return f"{name:<13}" + "".join(f"{cell:<{width}}" for cell in cells)
+
+
+def _traits(*cells: str) -> str:
+    return "".join(f"{cell:>{width}}" for cell, width in zip(cells, (7, 6, 5, 6), strict=True))
+
+
+def _cell(estimate: Estimate | None, sign: str = "") -> str:
+    """.1234 .1200–.1260: the mean, with its sign if asked for, and the interval."""
+    if estimate is None:
+        return _MISSING
+    return f"{_short(estimate.mean, sign)} {_short(estimate.low)}–{_short(estimate.high)}"
+
+
+def _short(value: float, sign: str = "") -> str:
+    """Four digits; the zero before the point is left out."""
+    return f"{value:{sign}.4f}".replace("0.", ".", 1) if abs(value) < 0.99995 else f"{value:{sign}.3f}"

@@ -1,0 +1,135 @@
+"""Lists and truth → one row per judged user: what each arm serves them, and how good it is for them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from conf import contract
+from conf.contract import IdKind
+from conf.settings import JudgeSettings
+from models.arrow import Column, ListColumn, column_of, lengths_of
+from models.fallback import Fallback
+from models.judge.known import KnownSources, load_known
+from models.list_metrics import find_hits, score_hits
+from models.topn import barred_sources
+
+OURS, POPULARITY, ITEM_KNN, CHAMPION = "ours", "popularity", "item_knn", "champion"
+"""The arms; `ours` is the recipe that is judged."""
+
+POPULAR = 10_000
+"""Sources that the popularity list is made of: a user who may not have all of them is served what is left."""
+
+COLD, LIGHT, HEAVY = "cold", "light", "heavy"
+"""Segments of users by their interactions before the cut."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What lists are judged by, as of the cut but for the truth.
+
+    truth: contract.holdout; interactions and exclusions: those of the judged recipe; popular: the popular sources, best
+    first; known: called on a worker, the folder of `KnownSources.save` on its machine.
+    """
+
+    truth: DataFrame
+    interactions: DataFrame
+    exclusions: DataFrame
+    popular: Fallback
+    known: Callable[[], str]
+    ids: IdKind
+
+
+def judge_users(arms: Mapping[str, DataFrame], evidence: Evidence, k: int, settings: JudgeSettings) -> DataFrame:
+    """contract.judged_users of the arms (contract.lists by name, ours first) and `popularity`, for users with truth.
+
+    Lists are cut at k. A user without a row in an arm's lists is served the popular sources there. Rows have no order.
+    The workers raise LeakedSource when a list holds what nobody knew before the cut.
+    """
+    truth, users = evidence.truth, evidence.truth.select("user_id")
+    rows = truth.groupBy("user_id").agg(F.collect_set("source_id").alias("truths"))
+    activity = evidence.interactions.join(users, "user_id", "left_semi").groupBy("user_id").count()
+    rows = rows.join(activity, "user_id", "left").join(barred_sources(evidence.exclusions, users), "user_id", "left")
+    for arm, lists in arms.items():
+        top = F.slice("source_ids", 1, k).alias(f"{arm}_top")
+        rows = rows.join(lists.select("user_id", top, F.col("personal").alias(f"{arm}_personal")), "user_id", "left")
+    ours, *others = arms
+    work = _Judge((ours, POPULARITY, *others), evidence.popular, evidence.known, k, evidence.ids)
+    segmented = rows.withColumn("segment", _segment(settings.heavy_from)).drop("count")
+    return segmented.mapInArrow(work, from_arrow_schema(work.schema))
+
+
+def _segment(heavy_from: int) -> SparkColumn:
+    known = F.coalesce("count", F.lit(0))
+    return F.when(known == 0, COLD).when(known < heavy_from, LIGHT).otherwise(HEAVY)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """user_id, segment, truths, barred, <arm>_top, <arm>_personal → contract.judged_users."""
+
+    arms: tuple[str, ...]
+    popular: Fallback
+    known: Callable[[], str]
+    k: int
+    ids: IdKind
+
+    @property
+    def schema(self) -> pa.Schema:
+        return contract.judged_users(self.ids, self.arms)
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        known = load_known(self.known())
+        for batch in batches:
+            truths = _Truths(batch["truths"], lengths_of(batch["truths"]), known.count_new(batch["truths"]))
+            popular, _ = self.popular.without(batch["barred"], self.k, self.ids)
+            columns = []
+            for arm in self.arms:
+                lists, personal = _served(batch, arm, popular)
+                columns.append(self._arm(lists, personal, truths, known.rows(lists, arm), known))
+            yield pa.RecordBatch.from_arrays([batch["user_id"], batch["segment"], *columns], schema=self.schema)
+
+    def _arm(
+        self, lists: ListColumn, personal: Column, truths: "_Truths", rows: NDArray[np.int32], known: KnownSources
+    ) -> Column:
+        """The struct of one arm, whose listed sources are the `rows` of what was known."""
+        hit, lengths = find_hits(lists, truths.lists), lengths_of(lists)
+        scores = score_hits(hit, lengths, truths.sizes, self.k)
+        on_new = score_hits(hit & known.new[rows], lengths, truths.new_sizes, self.k)
+        columns = [
+            lists,
+            *(column_of(values) for values in (scores.ndcg, scores.recall, scores.map)),
+            *(pa.array(values, mask=truths.new_sizes == 0) for values in (on_new.ndcg, on_new.recall, on_new.map)),
+            known.novelty(rows, lengths),
+            pc.and_(personal, column_of(lengths > 0)),
+            pc.invert(personal),
+        ]
+        fields = list(self.schema.field(self.arms[0]).type)
+        struct: Column = pa.StructArray.from_arrays(
+            [column.cast(field.type) for column, field in zip(columns, fields, strict=True)], fields=fields
+        )
+        return struct
+
+
+@dataclass(frozen=True, eq=False)
+class _Truths:
+    """The truth of each user of a batch, how many sources it holds, and how many of them were new at the cut."""
+
+    lists: ListColumn
+    sizes: NDArray[np.int64]
+    new_sizes: NDArray[np.int64]
+
+
+def _served(batch: pa.RecordBatch, arm: str, popular: ListColumn) -> tuple[ListColumn, Column]:
+    """What the users of a batch are served by an arm, and whether it is a list of their own."""
+    if arm == POPULARITY:
+        return popular, column_of(np.zeros(len(popular), bool))
+    own, personal = batch[f"{arm}_top"], batch[f"{arm}_personal"]
+    return pc.coalesce(own, popular.cast(own.type)), personal.fill_null(fill_value=False)
