@@ -10,6 +10,7 @@ from conf.share import Share
 from jobs import cli_view as view
 from jobs.cli_dlq import dlq
 from jobs.cli_forget import forget
+from jobs.cli_model import model
 from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, desk_of, show
 from jobs.cli_plan import plan
 from jobs.cli_rebuild import rebuild
@@ -27,6 +28,7 @@ app.command()(plan)
 app.command()(forget)
 app.command()(rebuild)
 app.add_typer(dlq, name="dlq")
+app.add_typer(model, name="model")
 
 
 @app.command()

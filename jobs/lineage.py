@@ -1,14 +1,17 @@
-"""What MLflow holds of a run: parameters, metrics, inputs, configuration, code version; and the model version."""
+"""A run's factors become a version of the product's model, with all that made them; no others are published."""
 
-import hashlib
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from conf.errors import Refused
+from jobs.code_version import code_version
+from jobs.lineage_record import LINEAGE_TAG, Holdout, Input, Lineage, Partition, digest_of, sha256_of, vouch
 from jobs.log import tell
 from jobs.run import Run
+from jobs.settings_diff import flattened
 from models.registry import RunInput, RunRecord
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 class NoLineage(Refused):
@@ -17,53 +20,100 @@ class NoLineage(Refused):
 
 def register_factors(run: Run, facts: dict[str, Any]) -> dict[str, str]:
     """Logs the run and registers its factors as a version of the product's model; the same run, the same version."""
+    return register_lineage(run, lineage_of(run, facts))
+
+
+def register_lineage(run: Run, made: Lineage) -> dict[str, str]:
+    """Logs what made the run's factors and registers them; gives what the manifest keeps of it."""
     registry = run.edges.registry
-    mlflow_run = registry.log_run(_record(run, facts))
-    version = registry.register(run.settings.product, mlflow_run, run.folder.uri, _tags(run))
-    tell("train", f"registered as version {version} of {run.settings.product} (MLflow run {mlflow_run})")
-    return {"mlflow_run": mlflow_run, "version": version}
+    mlflow_run = registry.log_run(_record(run, made))
+    kept = registry.lineage(mlflow_run) or ""  # of a former attempt, where one got so far
+    tags = made.tags | {LINEAGE_TAG: sha256_of(kept)}
+    version = registry.register(run.settings.product, mlflow_run, run.folder.uri, tags)
+    tell("train", f"registered as version {version}, the challenger (MLflow run {mlflow_run})")
+    return {"mlflow_run": mlflow_run, "version": version, "lineage": tags[LINEAGE_TAG]}
 
 
 def refuse_without_lineage(run: Run) -> None:
-    """Raises NoLineage unless the registry knows the run's factors as made by this run, configuration and code."""
-    version = run.manifest.fact("train", "model")["version"]
-    known, wanted = run.edges.registry.tags_of(run.settings.product, version), _tags(run)
-    if wrong := [name for name, value in wanted.items() if known.get(name) != value]:
-        raise NoLineage(
-            f"version {version} of {run.settings.product} in MLflow is not the one that run {run.run_id} registered "
-            f"(other {', '.join(wrong)}); it is not published; start a new run"
-        )
-
-
-def _tags(run: Run) -> dict[str, str]:
-    return {
+    """Raises NoLineage unless the registry vouches for the run's factors, as made by this run, settings and code."""
+    model = run.manifest.fact("train", "model")
+    name = f"version {model['version']} of {run.settings.product} in MLflow"
+    version = run.edges.registry.version(run.settings.product, model["version"])
+    if version is None:
+        raise NoLineage(f"{name} is gone; run {run.run_id} is not published; start a new run")
+    wanted = {
         "discovery.run_id": run.run_id,
+        "discovery.as_of": run.as_of.isoformat(),
         "discovery.config_hash": run.manifest.request.config_hash,
         "discovery.code_version": run.manifest.code_version,
-        "discovery.as_of": run.as_of.isoformat(),
+        LINEAGE_TAG: model.get("lineage"),
     }
+    faults = list(vouch(run.edges.registry, version).faults)
+    if other := [tag for tag, value in wanted.items() if version.tags.get(tag) != value]:
+        faults.append(f"it is not the one that run {run.run_id} registered (other {', '.join(other)})")
+    if version.mlflow_run != model["mlflow_run"] or version.source != run.folder.uri:
+        faults.append(f"it is of another MLflow run or of other factors than those of run {run.run_id}")
+    if faults:
+        raise NoLineage(f"{name}: {'; '.join(faults)}; it is not published; start a new run")
 
 
-def _record(run: Run, facts: dict[str, Any]) -> RunRecord:
-    numbers = {**{f"judged_{name}": value for name, value in facts["judged"].items()}, **facts["training"]}
-    return RunRecord(
+def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
+    """What made the run's factors; facts: `training` and `judged` of the stage that is about to end."""
+    manifest, parent_run = run.manifest, run.manifest.serving_before
+    is_judged = "skipped" not in facts["judged"]
+    parent = None if parent_run is None else run.edges.registry.version_of(run.settings.product, parent_run)
+    stages = {name: record.code_version for name, record in manifest.stages.items()}
+    return Lineage(
         product=run.settings.product,
         run_id=run.run_id,
-        code_version=run.manifest.code_version,
-        config=yaml.safe_dump(run.manifest.settings, sort_keys=True),
-        params={
-            "as_of": run.as_of.isoformat(),
-            "share_bp": run.share.bp,
-            "config_hash": run.manifest.request.config_hash,
-            **{f"train.{name}": value for name, value in run.settings.train.model_dump().items()},
-        },
-        metrics={name: float(value) for name, value in numbers.items() if isinstance(value, int | float)},
-        inputs=[_input(run, record) for record in run.manifest.fact("features", "inputs")],
+        as_of=run.as_of,
+        created_at=manifest.created_at,
+        started_by=manifest.started_by,
+        factors=run.folder.uri,
+        parent_run=parent_run,
+        parent_version=None if parent is None else parent.number,
+        config_hash=manifest.request.config_hash,
+        settings=manifest.settings,
+        seeds={name: value for name, value in flattened(manifest.settings).items() if name.split(".")[-1] == "seed"},
+        code={"run": manifest.code_version, **stages, "train": code_version()},
+        libraries=manifest.libraries,
+        inputs=tuple(_input(run, record) for record in manifest.fact("features", "inputs")),
+        training=facts["training"],
+        holdout=holdout_of(run.tables.read("holdout"), run.settings.split.holdout_days) if is_judged else None,
+        judged=facts["judged"],
     )
 
 
-def _input(run: Run, record: dict[str, Any]) -> RunInput:
+def _record(run: Run, made: Lineage) -> RunRecord:
+    numbers = {**{f"judged.{name}": value for name, value in made.judged.items()}, **made.training}
+    return RunRecord(
+        product=made.product,
+        run_id=made.run_id,
+        code_version=made.code["run"],
+        lineage=made.model_dump_json(indent=2),
+        params={
+            "as_of": made.as_of.isoformat(),
+            "share_bp": run.share.bp,
+            "config_hash": made.config_hash,
+            **{f"train.{name}": value for name, value in flattened(made.settings["train"]).items()},
+        },
+        metrics={name: float(value) for name, value in numbers.items() if isinstance(value, int | float)},
+        inputs=[RunInput(given.name, given.digest, given.uri) for given in made.inputs],
+    )
+
+
+def _input(run: Run, record: dict[str, Any]) -> Input:
     """One dataset: its digest is the hash over the fingerprints of the days that were read."""
-    days = "".join(f"{day['day']}={day['fingerprint']};" for day in record["days"])
-    dataset = run.settings.datasets.by_name[record["name"]]
-    return RunInput(record["name"], hashlib.sha256(days.encode()).hexdigest()[:32], run.data.child(dataset.path).uri)
+    uri = run.data.child(run.settings.datasets.by_name[record["name"]].path).uri
+    days = tuple(Partition.model_validate(day) for day in record["days"])
+    digest = digest_of(f"{day.day}={day.fingerprint};" for day in days)
+    return Input.model_validate({**record, "uri": uri, "days": days, "digest": digest})
+
+
+def holdout_of(pairs: "DataFrame", days: int) -> Holdout:
+    """What identifies a truth (contract.holdout): 64-bit hashes of its pairs, added up, so that none is collected."""
+    from pyspark.sql import functions as F  # noqa: N812  # here, because the operator's commands work without Spark
+
+    total = F.sum(F.xxhash64("user_id", "source_id").cast("decimal(38,0)"))
+    count, digest = pairs.agg(F.count("*"), total).collect()[0]
+    return Holdout(days=days, pairs=count, digest=f"{int(digest or 0) % 2**64:016x}")

@@ -1,4 +1,4 @@
-"""What follows when a run serves: its manifest says so, its model version is the champion, old run folders go."""
+"""What follows when a run serves: its manifest says so, MLflow's aliases follow the pointer, old run folders go."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -8,12 +8,13 @@ from conf.errors import DiscoveryError
 from conf.settings import Settings
 from jobs.code_version import code_version
 from jobs.log import log, tell
-from jobs.manifest import Manifest, StageRecord, load_manifest, save_manifest
+from jobs.manifest import StageRecord, load_manifest, save_manifest
 from jobs.run import run_folder
 from jobs.run_id import RunId
 from jobs.storage import Storage
 from models.registry import Registry
 from publish.operate.control import Control
+from publish.runs.pointer import Pointer
 
 SERVE = "serve"
 """Name of the last stage in the manifest."""
@@ -32,11 +33,9 @@ def serve_facts(control: Control, run: str) -> dict[str, object]:
 
 
 def note_serving(settings: Settings, home: Storage, control: Control, registry: Registry, run: str) -> None:
-    """Makes the run's model version the champion and deletes old run folders; a fault in it is told, no more."""
+    """Lets MLflow's aliases follow the pointer and deletes old run folders; a fault in it is told, no more."""
     with noting(run):
-        manifest = load_manifest(run_folder(home, settings.product, run))
-        if manifest is not None:
-            _make_champion(settings, manifest, registry)
+        _name_models(settings.product, control.pointers.read(), registry)
         _delete_old_runs(settings, home, control)
 
 
@@ -66,9 +65,10 @@ def noting(run: str) -> Iterator[None]:
         log.warning("warning   run %s serves, but that could not be noted everywhere: %s", run, error)
 
 
-def _make_champion(settings: Settings, manifest: Manifest, registry: Registry) -> None:
-    if "train" in manifest.stages:
-        registry.promote_alias(settings.product, manifest.fact("train", "model")["version"])
+def _name_models(product: str, pointer: Pointer, registry: Registry) -> None:
+    """The champion is what serves, `previous` what the pointer would go back to: a copy, for who looks in MLflow."""
+    runs = (pointer.treatment, pointer.previous)
+    registry.name_serving(product, *(None if run is None else registry.version_of(product, run) for run in runs))
 
 
 def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> None:

@@ -33,7 +33,7 @@ from publish.runs.registry import Registry, Run
 from publish.wire.keys import ProductKeys
 
 SMALL: dict[str, Any] = {
-    "train": {"factors": 8, "iterations": 3, "regularization": 1, "threads": 2},
+    "train": {"factors": 8, "iterations": 3, "threads": 2},
     "lists": {"n": 10, "fallback_size": 30},
     "gates": {
         "interactions": {"min_rows": 1, "min_users": 1, "min_sources": 1},
@@ -144,9 +144,8 @@ class Product:
     def discovery(self, *words: str) -> Ended:
         """An operator's command in this process, as the console script runs it."""
         log, out, argv = io.StringIO(), io.StringIO(), sys.argv
-        command, *arguments = words
         with _environment(self.environment), _own_process(), redirect_stderr(log), redirect_stdout(out):
-            sys.argv = ["discovery", command, *self.flags(), *arguments]
+            sys.argv = ["discovery", *words, *self.flags()]
             try:
                 cli.main()
             except SystemExit as end:

@@ -123,12 +123,24 @@ def test_mlflow_holds_the_run(product: Product, first: Served) -> None:
     assert run.data.params["as_of"] == str(WEEK_BEFORE)
     assert run.data.params["train.factors"] == "8"
     assert run.data.params["config_hash"] == manifest.request.config_hash
-    assert {"judged_ndcg", "judged_popularity_ndcg", "interactions", "users"} <= run.data.metrics.keys()
+    judged = {"judged.ndcg", "judged.ndcg.low", "judged.popularity.ndcg", "judged.item_knn.ndcg", "judged.heavy.recall"}
+    assert judged | {"judged.over_popularity.ndcg", "interactions", "users"} <= run.data.metrics.keys()
+    assert manifest.fact("train", "judged")["ndcg"] == run.data.metrics["judged.ndcg"]
     assert {given.dataset.name for given in run.inputs.dataset_inputs} == {*WINDOWS, *SNAPSHOTS}
     version = client.get_model_version(product.name, model["version"])
     assert version.tags["discovery.run_id"] == first.run
     assert Path(version.source, "user_factors").is_dir()
     assert first.champion == model["version"]
+
+
+def test_the_log_shows_how_good_the_lists_are(first: Served) -> None:
+    lines = first.ended.log.splitlines()
+    start = next(at for at, line in enumerate(lines) if " judged on " in line)
+    table = lines[start + 1 : start + 13]
+    assert max(map(len, table)) <= 100
+    assert [line.split()[0] for line in table[1:4]] == ["ours", "popularity", "item_knn"]
+    segments = ["all", "cold (0)", "light (< 10)", "heavy (≥ 10)", "new, 7 days"]
+    assert [line[:13].strip() for line in table[-5:]] == segments
 
 
 def test_the_manifest_is_complete(product: Product, first: Served) -> None:
@@ -176,12 +188,36 @@ def test_the_week_after(product: Product, first: Served, second: Served) -> None
     assert second.payloads != first.payloads
 
 
+def test_the_models_are_known_by_version(product: Product, first: Served, second: Served) -> None:
+    listed = product.discovery("model", "list", "--json")
+    assert listed.code == 0, listed.log
+    known = [(one["version"], one["aliases"], one["run"], one["serves_bp"]) for one in json.loads(listed.out)]
+    assert known == [
+        (second.champion, ["champion"], second.run, 10_000),
+        (first.champion, ["previous"], first.run, None),
+    ]
+    shown = json.loads(product.discovery("model", "show", "champion", "--json").out)
+    lineage, manifest = shown["lineage"], product.manifest(second.run)
+    assert (shown["faults"], lineage["parent_version"]) == ([], first.champion)
+    assert (lineage["settings"], lineage["judged"]) == (manifest.settings, manifest.fact("train", "judged"))
+    read = {record["name"]: record["days"] for record in manifest.fact("features", "inputs")}
+    fingerprints = {name: [(day["day"], day["fingerprint"]) for day in days] for name, days in read.items()}
+    kept = {one["name"]: [(day["day"], day["fingerprint"]) for day in one["days"]] for one in lineage["inputs"]}
+    assert kept == fingerprints
+    compared = product.discovery("model", "compare", "previous", "champion")
+    assert compared.code == 0, compared.log
+    assert "settings: no difference" in compared.out
+    assert "judged on different hold-outs" in compared.out
+    assert max(map(len, compared.out.splitlines())) <= 120
+
+
 def test_back_to_the_first_run_and_held(product: Product, first: Served, second: Served) -> None:
     back = product.discovery("rollback", "--reason", "complaints", "--json")
     assert back.code == 0, back.log
     pointer = json.loads(back.out)
     assert pointer["treatment"] == first.run
     assert "complaints" in pointer["hold"]["reason"]
+    assert ModelRegistry(product.environment["MLFLOW_TRACKING_URI"]).champion(product.name) == first.champion
     assert _payloads(product, first.run) == first.payloads
     answers = {user: answer._replace(age_seconds=None) for user, answer in _answers(product).items()}
     assert answers == {user: answer._replace(age_seconds=None) for user, answer in first.answers.items()}

@@ -10,12 +10,21 @@ import redis
 import yaml
 
 from jobs import cli
+from models.registry import Registry
 from publish.wire.announcement import Announcement
 from tests.features.world import settings
 from tests.jobs.said import PASSWORD, Discovery, Said
 from tests.publish.pushing import publish_directly
 
 _NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def model_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An MLflow store for the whole session: making one takes seconds; each test has a product of its own."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+    Registry(uri).check()
+    return uri
 
 
 @pytest.fixture

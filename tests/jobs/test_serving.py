@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from conf.environment import Environment
@@ -14,9 +15,9 @@ from jobs.run import run_folder
 from jobs.serving import note_in_manifest, note_serving
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry
-from models.registry import RunRecord
 from publish.operate.control import Control
 from tests.features.world import settings
+from tests.jobs.lineages import register, run_of
 from tests.jobs.runs import manifest_of
 from tests.publish.pushing import publish_directly
 
@@ -38,7 +39,7 @@ def serving(redis_url: str) -> tuple[Settings, Control]:
     return product, control
 
 
-def test_the_champion_is_the_run_and_old_folders_go(tmp_path: Path, redis_url: str) -> None:
+def test_old_folders_go(tmp_path: Path, redis_url: str, model_store: str) -> None:
     client = redis.Redis.from_url(redis_url)
     product = settings().model_copy(update={"product": f"noted_{next(_NUMBERS)}"})
     home = Storage(str(tmp_path))
@@ -47,18 +48,34 @@ def test_the_champion_is_the_run_and_old_folders_go(tmp_path: Path, redis_url: s
         home.write_bytes(f"runs/{product.product}/{run}/x", b"")
     home.write_bytes(f"runs/{product.product}/not-a-run/x", b"")
     publish_directly(client, product.product, run=days[1], first=True)  # Redis still holds its lists
-    registry = ModelRegistry(f"sqlite:///{tmp_path}/mlflow.db")
-    logged = registry.log_run(RunRecord(product.product, days[6], "abc", "", {}, {}))
-    version = registry.register(product.product, logged, str(tmp_path), {})
-    folder = run_folder(home, product.product, days[6])
-    manifest = manifest_of().with_stage("train", record({"model": {"version": version}}))
-    save_manifest(folder, manifest)
 
-    note_serving(product, home, Control.connect(client, product.product), registry, days[6])
+    note_serving(product, home, Control.connect(client, product.product), ModelRegistry(model_store), days[6])
 
-    assert registry.champion(product.product) == version
     kept = sorted(path.name for path in (tmp_path / "runs" / product.product).iterdir())
     assert kept == [days[1], *days[3:], "not-a-run"]
+
+
+def test_the_aliases_follow_the_pointer_forward_and_back(tmp_path: Path, redis_url: str, model_store: str) -> None:
+    product, control = serving(redis_url)
+    client, registry, home = redis.Redis.from_url(redis_url), ModelRegistry(model_store), Storage(str(tmp_path))
+    later = ["20261123T030000Z-20261123-1", "20261130T030000Z-20261130-1"]
+    versions = []
+    for run in (RUN, *later):
+        versions.append(register(run_of(registry, tmp_path, run, product=product.product)))
+        if run != RUN:
+            publish_directly(client, product.product, run=run)
+
+    def named(run: str) -> list[str | None]:
+        note_serving(product, home, control, registry, run)
+        return [registry.version_at(product.product, alias) for alias in ("champion", "previous", "challenger")]
+
+    assert named(RUN) == [versions[0], None, versions[2]]
+    control.promote(later[0])
+    assert named(later[0]) == [versions[1], versions[0], versions[2]]
+    control.promote(later[1])
+    assert named(later[1]) == [versions[2], versions[1], None]
+    control.rollback(reason="complaints")
+    assert named(later[0]) == [versions[1], None, None]
 
 
 def test_the_manifest_says_what_is_loaded_and_readable(tmp_path: Path, redis_url: str) -> None:
@@ -76,15 +93,17 @@ def test_the_manifest_says_what_is_loaded_and_readable(tmp_path: Path, redis_url
     assert manifest.fact("serve", "share_bp") == control.pointers.read().share_bp
 
 
-def test_a_fault_in_noting_changes_nothing_about_serving(tmp_path: Path, redis_url: str) -> None:
+def test_a_fault_in_noting_changes_nothing_about_serving(
+    tmp_path: Path, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     product, control = serving(redis_url)
     home, run = Storage(str(tmp_path)), RUN
-    manifest = manifest_of().with_stage("train", record({"model": {"version": "1"}}))
-    save_manifest(run_folder(home, product.product, run), manifest)
-    nowhere = ModelRegistry("sqlite:////proc/nowhere/mlflow.db")
+    (tmp_path / "mlflow.db").write_text("no database")
 
-    note_serving(product, home, control, nowhere, run)
+    with caplog.at_level("WARNING"):
+        note_serving(product, home, control, ModelRegistry(f"sqlite:///{tmp_path}/mlflow.db"), run)
 
+    assert "could not be noted everywhere" in caplog.text
     assert control.pointers.read().treatment == run
 
 

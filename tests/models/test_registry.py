@@ -9,7 +9,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from models.errors import RegistryError
-from models.registry import Registry, RunInput, RunRecord
+from models.registry import Registry, RunInput, RunRecord, Version
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def record(tmp_path: Path) -> RunRecord:
         product="groups",
         run_id="20261116T030000Z-20261116-1",
         code_version="abc123",
-        config="product: groups\n",
+        lineage='{"run": 1}\n',
         params={f"p{n}": n for n in range(120)},  # more than MLflow takes at once
         metrics={"ndcg": 0.25},
         inputs=[RunInput("clicks", "f" * 64, "/data/clicks")],
@@ -39,7 +39,9 @@ def record(tmp_path: Path) -> RunRecord:
 
 def test_a_run_keeps_all_that_made_it(registry: Registry, store: Path, record: RunRecord) -> None:
     registry.check()
-    run = MlflowClient(registry.tracking_uri).get_run(registry.log_run(record))
+    logged = registry.log_run(record)
+    assert registry.lineage(logged) == record.lineage
+    run = MlflowClient(registry.tracking_uri).get_run(logged)
     assert run.info.status == "FINISHED"
     assert (run.data.params["p7"], len(run.data.params), run.data.metrics) == ("7", 120, {"ndcg": 0.25})
     assert run.data.tags["discovery.run_id"] == record.run_id
@@ -52,7 +54,7 @@ def test_a_run_keeps_all_that_made_it(registry: Registry, store: Path, record: R
     )
     assert dataset.tags[0].value == "f" * 64
     kept = {path.name for path in store.rglob("artifacts/*")}
-    assert kept == {"config.yml", "gate.json"}
+    assert kept == {"lineage.json", "gate.json"}
 
 
 def test_a_stage_that_runs_again_finds_its_run_and_version(registry: Registry, record: RunRecord) -> None:
@@ -83,20 +85,90 @@ def test_an_interrupted_run_is_completed(registry: Registry, record: RunRecord) 
     assert (run.info.status, run.data.tags["discovery.run_id"]) == ("FINISHED", "broken")
 
 
-def test_the_champion_before_stays_reachable(registry: Registry, record: RunRecord) -> None:
-    record = replace(record, product="music")
-    versions = []
-    for number in (1, 2):
-        run = registry.log_run(replace(record, run_id=f"music-{number}"))
-        versions.append(registry.register("music", run, f"file:///factors{number}", {}))
-    assert registry.champion("music") is None
-    assert registry.champion("unknown") is None
-    registry.promote_alias("music", versions[0])
-    assert (registry.champion("music"), registry.version_at("music", "previous")) == (versions[0], None)
+def registered(registry: Registry, record: RunRecord, product: str, count: int) -> list[Version]:
+    """Versions of a product of its own, the oldest first."""
+    for number in range(count):
+        run_id = f"{product}-{number}"
+        run = registry.log_run(replace(record, product=product, run_id=run_id))
+        registry.register(product, run, f"file:///factors{number}", {"discovery.run_id": run_id})
+    return registry.versions(product)[::-1]
+
+
+def test_the_newest_version_is_the_challenger_until_it_serves(registry: Registry, record: RunRecord) -> None:
+    one, two, three = registered(registry, record, "music", 3)
+    assert [version.number for version in registry.versions("music")] == [three.number, two.number, one.number]
+
+    def named() -> dict[str, str | None]:
+        return {alias: registry.version_at("music", alias) for alias in ("champion", "challenger", "previous")}
+
+    assert named() == {"champion": None, "challenger": three.number, "previous": None}
+    registry.name_serving("music", one, None)
+    assert named() == {"champion": one.number, "challenger": three.number, "previous": None}
     for _ in range(2):  # again changes nothing
-        registry.promote_alias("music", versions[1])
-        assert registry.champion("music") == versions[1]
-        assert registry.version_at("music", "previous") == versions[0]
+        registry.name_serving("music", three, one)
+        assert named() == {"champion": three.number, "challenger": None, "previous": one.number}
+    registry.name_serving("music", one, None)  # going back: nothing is behind it now
+    assert named() == {"champion": one.number, "challenger": None, "previous": None}
+    registry.name_serving("music", None, None)
+    assert registry.champion("music") is None
+
+
+def test_versions_are_found_by_run_and_number(registry: Registry, record: RunRecord) -> None:
+    one, two = registered(registry, record, "games", 2)
+    assert registry.version_of("games", "games-1") == two
+    assert registry.version_of("games", "nobody") is None
+    assert registry.version_of("nothing", "games-1") is None
+    assert registry.version("games", one.number) == one
+    assert registry.version("games", "999") is None
+    assert registry.versions("nothing") == []
+    assert (two.run_id, two.source, two.aliases) == ("games-1", "file:///factors1", ("challenger",))
+    copied = MlflowClient(registry.tracking_uri).create_model_version("games", "x", one.mlflow_run, tags=dict(one.tags))
+    assert registry.version_of("games", "games-0") == one  # not the copy that somebody made later
+    by_itself = registry.version("games", str(copied.version))
+    assert by_itself is not None
+    assert by_itself.run_id == "games-0"
+    assert registry.register("games", one.mlflow_run or "", one.source, one.tags) == one.number
+
+
+def test_a_version_by_hand_with_the_mlflow_run_of_another_is_not_taken_for_it(
+    registry: Registry, record: RunRecord
+) -> None:
+    run = registry.log_run(replace(record, product="hands", run_id="hands-0"))
+    registry._ensure_model("hands")
+    by_hand = MlflowClient(registry.tracking_uri).create_model_version("hands", "file:///elsewhere", run)
+    version = registry.register("hands", run, "file:///factors", {"discovery.run_id": "hands-0"})
+    assert version != str(by_hand.version)
+    found = registry.version("hands", str(by_hand.version))
+    assert found is not None
+    assert found.run_id is None
+
+
+def test_what_is_logged_of_a_run(registry: Registry, record: RunRecord) -> None:
+    run = registry.log_run(replace(record, run_id="looked-up"))
+    logged = registry.logged(run)
+    assert logged is not None
+    assert (logged.run_id, logged.finished, logged.metrics["ndcg"]) == ("looked-up", True, 0.25)
+    client = MlflowClient(registry.tracking_uri)
+    client.delete_run(run)
+    assert registry.logged(run) is None
+    assert registry.logged("0" * 32) is None
+
+
+def test_a_note_stays_with_the_version(registry: Registry, record: RunRecord) -> None:
+    (one,) = registered(registry, record, "notes", 1)
+    for text in ("first", "second"):
+        registry.note(one, "discovery.promoted", text)
+    noted = registry.version("notes", one.number)
+    assert noted is not None
+    assert noted.tags == {**one.tags, "discovery.promoted": "second"}
+
+
+def test_looking_makes_no_store(tmp_path: Path) -> None:
+    nobody = Registry(f"sqlite:///{tmp_path}/none/mlflow.db")
+    assert nobody.is_new
+    assert (nobody.versions("x"), nobody.version_of("x", "y"), nobody.champion("x")) == ([], None, None)
+    nobody.name_serving("x", None, None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_does_not_answer_fails_fast_and_keeps_the_password() -> None:
@@ -128,11 +200,3 @@ def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RegistryError, match="could not answer"):
         Registry(f"sqlite:///{tmp_path}/file/mlflow.db").check()
-
-
-def test_the_tags_of_a_version_are_its_lineage(registry: Registry) -> None:
-    run = registry.log_run(RunRecord("groups", "lineage", "abc", "", {}, {}))
-    version = registry.register("groups", run, "file:///factors", {"discovery.run_id": "lineage"})
-    assert registry.tags_of("groups", version)["discovery.run_id"] == "lineage"
-    with pytest.raises(RegistryError, match="look up version 999"):
-        registry.tags_of("groups", "999")

@@ -1,0 +1,98 @@
+"""`discovery model`: the versions of the model, what made them, and which one serves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs import model_view as view
+from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, overlays_of, show
+from jobs.compare_view import comparison
+from jobs.lineage import NoLineage
+from jobs.lineage_record import Lineage
+from jobs.model_compare import compare as compare_lineages
+from jobs.model_desk import Model, ModelDesk, open_models, stale_aliases
+
+model = typer.Typer(no_args_is_help=True, help="Versions of the model: what made them, and which one serves.")
+Name = Annotated[str, typer.Argument(metavar="VERSION", help="A number, or champion, challenger, previous.")]
+
+
+@model.command("list")
+def newest(
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Every version, the newest first: its aliases, its run, how good it was judged to be, whether it serves."""
+    desk = _models_of(config, overlay)
+    found = desk.models()
+    listed = [(one, desk.logged(one)) for one in found[:limit]]
+    show(view.models(listed, stale_aliases(found), len(found) - len(listed)), as_json=json)
+
+
+@model.command("show")
+def show_one(
+    version: Name,
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    settings: Annotated[bool, typer.Option("--settings", help="Only its settings, as YAML for a job.")] = False,  # noqa: FBT002
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """All that made a version: inputs, settings, code, libraries, seeds, parent; and what it was judged at."""
+    desk = _models_of(config, overlay)
+    one = desk.find(version)
+    if settings:
+        show(view.settings(_lineage_of(desk, one)), as_json=json)
+    else:
+        show(view.model(one, desk.vouch(one)), as_json=json)
+
+
+@model.command()
+def compare(
+    first: Name,
+    second: Name,
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """What differs between two versions, and their judged figures side by side."""
+    desk = _models_of(config, overlay)
+    a, b = desk.find(first), desk.find(second)
+    made = (_lineage_of(desk, a), _lineage_of(desk, b))
+    show(comparison((a, b), made, compare_lineages(*made)), as_json=json)
+
+
+@model.command()
+def promote(
+    version: Name,
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    reason: Reason = "promoted by hand",
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Let the run of a version serve; going back to an older one also holds the next batch until `unhold`."""
+    show(view.served(_models_of(config, overlay).promote(version, reason)), as_json=json)
+
+
+@model.command()
+def rollback(
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    reason: Reason = "rolled back by hand",
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Let the version before serve again, and hold the next batch until `unhold`."""
+    show(view.served(_models_of(config, overlay).rollback(reason)), as_json=json)
+
+
+def _models_of(config: Path, overlay: list[Path] | None) -> ModelDesk:
+    return open_models(config, overlays_of(overlay))
+
+
+def _lineage_of(desk: ModelDesk, one: Model) -> Lineage:
+    """Raises NoLineage where there is none that can be believed."""
+    vouched = desk.vouch(one)
+    if vouched.lineage is None or vouched.faults:
+        raise NoLineage(f"version {one.version.number} has no lineage to rely on: {'; '.join(vouched.faults)}")
+    return vouched.lineage
