@@ -38,23 +38,54 @@ class SplitSettings(Strict):
     """Users with something new in the hold-out below which the recipe is not judged (and the manifest says so)."""
 
 
-class TrainSettings(Strict):
-    """The embeddings."""
+class JudgeSettings(Strict):
+    """How the lists of a recipe are judged on the hold-out."""
 
-    algorithm: Literal["als"] = "als"
-    """`als`: implicit-feedback alternating least squares (Hu, Koren, Volinsky 2008) by the library `implicit`."""
-    factors: int = Field(default=64, ge=1, le=1024)
-    """Dimensions of the embeddings."""
-    iterations: int = Field(default=12, ge=1)
-    """Alternations; each one solves for all users and all sources once."""
-    regularization: float = Field(default=20.0, ge=0)
-    """λ: pulls factors towards zero; usable values move with `alpha`."""
-    alpha: float = Field(default=10.0, gt=0)
-    """α: confidence of an interaction is 1 + α · weight / mean weight."""
+    k: int = Field(default=20, ge=1)
+    """Places of a list that are looked at; lists are not longer than `lists.n`."""
+    heavy_from: int = Field(default=10, ge=2)
+    """Interactions before the cut from which a user is heavy; with fewer they are light, without any cold."""
+    new_source_days: int = Field(default=7, ge=1)
+    """Days before the cut within which a source was created, or first engaged with, to be a new one."""
+    replicates: int = Field(default=200, ge=20, le=10_000)
+    """Bootstrap replicates behind the 95 % intervals."""
     seed: int = 7
-    """Start of the random factors; the same seed, data and threads give the same factors bit for bit."""
+    """Seed of the bootstrap and of the sample that `knn_products` asks for."""
+    knn_neighbours: int = Field(default=100, ge=1)
+    """Neighbours that the item-kNN beside ours keeps of each source."""
+    knn_products: int = Field(default=20_000_000_000, ge=1)
+    """Pairs of interactions that item-kNN may look at; beyond, it learns from a sample of the users, and says so."""
+
+
+class TrainSettings(Strict):
+    """The embeddings. The units of α, λ and damping are those of the data, so that the defaults hold for data of any
+    size, density and scale; measured by `python -m benchmarks.quality`."""
+
+    algorithm: Literal["als", "als_softmax"] = "als"
+    """`als`: implicit-feedback alternating least squares (Hu, Koren, Volinsky 2008) by the library `implicit`.
+    `als_softmax`: refined by a sampled softmax; better for narrow tastes in a large catalogue, else worse."""
+    factors: int = Field(default=128, ge=1, le=1024)
+    """Dimensions of the embeddings; more of them help where the catalogue is large, and cost ranking time."""
+    iterations: int = Field(default=5, ge=1)
+    """Alternations from a spectral start; each one solves for all users and all sources once."""
+    regularization: float = Field(default=0.5, ge=0)
+    """λ, in units of the noise level of the confidences: tastes weaker than that are left out; above 1 most are."""
+    alpha: float = Field(default=0.5, gt=0)
+    """α: confidence of an interaction is 1 + α / √density · weight / mean weight, density = interactions / pairs."""
+    source_damping: float = Field(default=0.4, ge=0, le=1)
+    """Weights are divided by the interactions of their source to this power: above 0, fewer popular sources."""
+    user_damping: float = Field(default=0.4, ge=0, le=1)
+    """Weights are divided by the interactions of their user to this power: above 0, heavy users count less."""
+    softmax_passes: int = Field(default=3, ge=1)
+    """als_softmax: passes over the interactions."""
+    softmax_sharpness: float = Field(default=6.0, gt=0)
+    """als_softmax, κ: how steeply the softmax rises with the score; larger fits interactions more closely."""
+    softmax_rate: float = Field(default=0.02, gt=0)
+    """als_softmax: rate of the first step; it falls to 0 over the passes."""
+    seed: int = 7
+    """Seed of the start and of the order of interactions; the same seed, data and threads give the same bits."""
     threads: int = Field(default=0, ge=0)
-    """Threads of the training; 0: every core of the machine."""
+    """Threads of the alternations; 0: every core of the machine."""
     max_memory: Bytes = 4 * 2**30
     """Bytes that training may need; a larger estimate is refused before it starts."""
 
@@ -160,6 +191,8 @@ class Settings(Strict):
     """Events → interactions."""
     split: SplitSettings = SplitSettings()
     """The temporal hold-out."""
+    judge: JudgeSettings = JudgeSettings()
+    """How the lists of a recipe are judged on it."""
     train: TrainSettings = TrainSettings()
     """Interactions → embeddings."""
     lists: ListSettings = ListSettings()

@@ -10,7 +10,9 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from conf.settings import TrainSettings
+from models.confidences import noise_level
 from models.errors import TrainError
+from models.spectral import spectral_start
 
 Factors = NDArray[np.float32]
 
@@ -40,20 +42,20 @@ class ImplicitAls:
         with threadpool_limits(1, "blas"):  # BLAS threads under the trainer's own threads cost 10x
             model = AlternatingLeastSquares(
                 factors=settings.factors,
-                regularization=settings.regularization,
+                regularization=settings.regularization * noise_level(confidences),
                 alpha=1.0,  # the confidences hold it: the library would copy the matrix
                 iterations=settings.iterations,
                 calculate_training_loss=False,
                 num_threads=settings.threads,
                 random_state=settings.seed,
             )
-            model.user_factors, model.item_factors = _start(confidences.shape, settings)
+            model.user_factors, model.item_factors = spectral_start(confidences, settings.factors, settings.seed)
             try:
                 model.fit(confidences, show_progress=False, callback=self._report)
             except ModelFitError as error:
                 raise _diverged(settings) from error
         for factors in (model.user_factors, model.item_factors):
-            _check_finite(factors, settings)
+            check_finite(factors, settings)
         return model.user_factors, model.item_factors
 
     def _report(self, iteration: int, seconds: float, _loss: float | None) -> None:
@@ -61,17 +63,8 @@ class ImplicitAls:
             self.on_iteration(iteration + 1, seconds)
 
 
-def _start(shape: tuple[int, int], settings: TrainSettings) -> tuple[Factors, Factors]:
-    """Random factors in [0, 0.01), made in place: the library's own start needs twice the memory."""
-    generator = np.random.default_rng(settings.seed)
-    both = tuple(np.empty((rows, settings.factors), np.float32) for rows in shape)
-    for factors in both:
-        generator.random(out=factors, dtype=np.float32)
-        factors *= np.float32(0.01)
-    return both[0], both[1]
-
-
-def _check_finite(factors: Factors, settings: TrainSettings) -> None:
+def check_finite(factors: Factors, settings: TrainSettings) -> None:
+    """Raises TrainError where factors (n, d) hold NaN or infinite values."""
     # A sum is not finite as soon as one term is not, and needs no array of flags.
     if not all(np.isfinite(factors[:, column].sum(dtype=np.float64)) for column in range(factors.shape[1])):
         raise _diverged(settings)

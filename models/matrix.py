@@ -62,13 +62,6 @@ def fill_matrix(interactions: ds.Dataset, users: IdMap, sources: IdMap) -> csr_m
     return matrix
 
 
-def to_confidences(weights: csr_matrix, alpha: float) -> csr_matrix:
-    """Confidences 1 + α·w/mean(w) (Hu, Koren, Volinsky 2008); takes the matrix over: its data are overwritten."""
-    weights.data *= np.float32(alpha / weights.data.mean(dtype=np.float64))
-    weights.data += np.float32(1)
-    return weights
-
-
 def _batches(interactions: ds.Dataset, columns: list[str], kind: IdKind) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Batches that are not empty, with their file's name; files by name, since a Dataset does not promise an order."""
     for name in ("user_id", "source_id"):

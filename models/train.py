@@ -13,10 +13,12 @@ from conf.contract import IdKind
 from conf.settings import TrainSettings
 from models.als import Factors, ImplicitAls, Trainer
 from models.arrow import column_of, lists_of
+from models.confidences import confidences_of
 from models.errors import BadInteractions
 from models.ids import IdMap
-from models.matrix import fill_matrix, scan_ids, to_confidences
+from models.matrix import fill_matrix, scan_ids
 from models.memory import check_memory
+from models.softmax import SoftmaxRefined
 
 _BATCH_BYTES = 8 * 2**20
 _MAX_PAIRS = 2**31 - 1
@@ -58,7 +60,7 @@ class Embeddings:
 
 
 def train(interactions: ds.Dataset, settings: TrainSettings, ids: IdKind, trainer: Trainer | None = None) -> Embeddings:
-    """Embeddings of interactions (contract.interactions, sorted by user_id, source_id) by `trainer`, else ALS.
+    """Embeddings of interactions (contract.interactions, sorted by user_id, source_id) by `trainer` or `algorithm`.
 
     Raises TrainMemoryError before anything large is allocated, BadInteractions, BadIds and TrainError.
     """
@@ -68,11 +70,16 @@ def train(interactions: ds.Dataset, settings: TrainSettings, ids: IdKind, traine
     users, sources = scan_ids(interactions, ids)
     widest = max(users.values.dtype.itemsize, sources.values.dtype.itemsize)
     needed = check_memory(settings, pairs, len(users), len(sources), id_bytes=widest)
-    confidences = to_confidences(fill_matrix(interactions, users, sources), settings.alpha)
+    confidences = confidences_of(fill_matrix(interactions, users, sources), settings)
     read = time.perf_counter()
-    user_factors, source_factors = (trainer or ImplicitAls()).fit(confidences, settings)
+    user_factors, source_factors = (trainer or trainer_of(settings)).fit(confidences, settings)
     stats = TrainStats(pairs, len(users), len(sources), needed, read - started, time.perf_counter() - read)
     return Embeddings(users, sources, user_factors, source_factors, stats)
+
+
+def trainer_of(settings: TrainSettings) -> Trainer:
+    """The trainer of `train.algorithm`."""
+    return SoftmaxRefined() if settings.algorithm == "als_softmax" else ImplicitAls()
 
 
 def _count(interactions: ds.Dataset) -> int:

@@ -14,7 +14,7 @@ from benchmarks.real_input import DATA
 from conf.settings import TrainSettings
 from deploy.kafka_jars import cache_folder
 from models.als import Factors, ImplicitAls
-from models.matrix import to_confidences
+from models.confidences import noise_level, to_confidences
 
 _MILLION = 1_000_000
 _FIELDS = ("users", "sources", "indptr", "indices")
@@ -89,8 +89,9 @@ class Recipe:
             users, sources = np.diff(weights.indptr), np.bincount(weights.indices, minlength=weights.shape[1])
             activity = np.repeat(users, users).astype(np.float32) * sources[weights.indices].astype(np.float32)
             weights.data *= activity ** np.float32(-self.damping)
-        settings = TrainSettings(factors=self.factors, regularization=self.regularization, iterations=10, seed=1)
         confidences = to_confidences(weights, self.alpha)
+        regularization = self.regularization / noise_level(confidences)  # the trainer multiplies it by that
+        settings = TrainSettings(factors=self.factors, regularization=regularization, iterations=10, seed=1)
         return FactorSet("", *ImplicitAls().fit(confidences, settings), confidences)
 
 

@@ -8,11 +8,11 @@ from scipy.sparse import csr_matrix
 
 from conf.settings import TrainSettings
 from models.als import ImplicitAls, Trainer
+from models.confidences import confidences_of
 from models.errors import TrainError
-from models.matrix import to_confidences
 from tests.models.worlds import planted
 
-SETTINGS = TrainSettings(factors=8, iterations=6, threads=1, regularization=1.0, alpha=10.0)
+SETTINGS = TrainSettings(factors=8, iterations=6, threads=1, regularization=0.1)
 
 
 class TrainerContract:
@@ -48,9 +48,16 @@ class TrainerContract:
         users, sources = self.fit(csr_matrix(np.full(shape, 11, np.float32)))
         assert np.all(users @ sources.T > 0.5)
 
+    def test_users_in_another_order_get_the_same_scores(self) -> None:
+        weights, _ = planted(users=200, sources=60, seed=5)
+        order = np.random.default_rng(1).permutation(200)
+        confidences = confidences_of(weights, SETTINGS)
+        scores, permuted = (np.matmul(u, s.T) for u, s in (self.fit(confidences), self.fit(confidences[order])))
+        assert np.corrcoef(scores[order].ravel(), permuted.ravel())[0, 1] > 0.98
+
     def test_planted_tastes_are_found_and_beat_popularity(self) -> None:
         weights, fits = planted(users=300, sources=80, seed=3)
-        users, sources = self.fit(to_confidences(weights.copy(), 10.0))
+        users, sources = self.fit(confidences_of(weights.copy(), SETTINGS))
         unseen = np.where(weights.toarray() > 0, -np.inf, 0)
         popularity = np.asarray(weights.sum(axis=0)).ravel()
 

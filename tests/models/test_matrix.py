@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conf.contract import IdKind
 from models import matrix
 from models.errors import BadIds, BadInteractions
-from models.matrix import fill_matrix, scan_ids, to_confidences
+from models.matrix import fill_matrix, scan_ids
 from tests.models.worlds import ids_of, interactions_of, written
 
 ROWS = [
@@ -85,9 +85,3 @@ def test_other_kinds_of_ids_are_refused() -> None:
     holed = interactions_of(ROWS).set_column(1, "source_id", pa.array([1, None, 2, 3]))
     with pytest.raises(BadIds, match="null"):
         scan_ids(ds.dataset(holed), "int64")
-
-
-def test_confidences_grow_from_one_with_the_weight_relative_to_its_mean() -> None:
-    dataset = ds.dataset(interactions_of([(1, 1, 1.0), (1, 2, 3.0)]))
-    weights = fill_matrix(dataset, *scan_ids(dataset, "int64"))
-    assert to_confidences(weights, alpha=10.0).toarray().tolist() == [[6.0, 16.0]]

@@ -51,6 +51,6 @@ def test_the_headline_scale_takes_about_thirty_gigabytes() -> None:
 
 def test_the_limit_is_a_limit() -> None:
     needed = estimate(1000, 100, 10, 64)
-    assert check_memory(TrainSettings(max_memory=needed), 1000, 100, 10) == needed
+    assert check_memory(TrainSettings(factors=64, max_memory=needed), 1000, 100, 10) == needed
     with pytest.raises(TrainMemoryError, match="1,000 interactions of 100 users with 10 sources at 64 factors"):
-        check_memory(TrainSettings(max_memory=needed - 1), 1000, 100, 10)
+        check_memory(TrainSettings(factors=64, max_memory=needed - 1), 1000, 100, 10)

@@ -1,0 +1,44 @@
+"""The temporal protocol on deck_cards: 180 days before a cut, judged by what users first play in the 14 days after."""
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benchmarks.judge import split_events
+from benchmarks.quality.errors import QualityError
+from benchmarks.quality.part import Part
+from benchmarks.quality.split import Split
+from benchmarks.real_input import KNOWN, RealInputError, days_of, read_events
+from models.arrow import column_of
+
+_CUT = dt.date(2025, 9, 1)
+_WINDOW_DAYS, _JUDGED_DAYS = 180, 14
+_HALF_LIFE_DAYS = 7.0
+_WEIGHTS = {"main": 1.0, "side": 0.5}
+
+
+def deck_cards_split(data: Path, k: int) -> Split:
+    """Recipes are chosen a fortnight earlier than the chosen one is judged; raises QualityError."""
+    try:
+        events = read_events("deck_cards", data)
+    except RealInputError as error:
+        raise QualityError(str(error)) from None
+    before = _CUT - dt.timedelta(days=_JUDGED_DAYS)
+    return Split("deck_cards", k, _part(events, before), _part(events, _CUT))
+
+
+def _part(events: pa.Table, cut: dt.date) -> Part:
+    """Σ weight of the event · 2^(−age / half-life); the truth is what users known then had not."""
+    split = split_events(events, cut, _WINDOW_DAYS, _JUDGED_DAYS, KNOWN["deck_cards"].positive)
+    age = (cut - dt.date(1970, 1, 1)).days - days_of(split.before)
+    side = np.asarray(pc.is_in(split.before["event"], pa.array(["side"])))
+    weights = np.where(side, _WEIGHTS["side"], _WEIGHTS["main"]) * 2.0 ** (-age / _HALF_LIFE_DAYS)
+    pairs = split.before.select(["user_id", "source_id"])
+    known_user = pc.is_in(split.after["user_id"], pairs["user_id"].combine_chunks())
+    new = split.after.filter(known_user).join(
+        pairs.group_by(pairs.column_names).aggregate([]), pairs.column_names, join_type="left anti"
+    )
+    return Part.of(pairs.append_column("weight", column_of(weights)), new, KNOWN["deck_cards"].ids)

@@ -1,0 +1,74 @@
+"""The data sets with a protocol of their own: where lists are cut, what others published, what a search found.
+
+TUNED was found on the tuning parts only, by trials of the values that stand there; `--tune` searches anew.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality.deck_cards import deck_cards_split
+from benchmarks.quality.split import Split, read_split
+
+
+@dataclass(frozen=True)
+class Known:
+    """One data set."""
+
+    k: int
+    published: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Recall@k and NDCG@k by model, of 64 dimensions where it has any."""
+
+
+KNOWN = {
+    "gowalla": Known(
+        20,
+        {
+            "ItemCF (BARS)": (0.1570, 0.1214),
+            "MF-BPR (BARS)": (0.1627, 0.1378),
+            "EASE (BARS)": (0.1765, 0.1467),
+            "LightGCN (BARS)": (0.1820, 0.1547),
+            "SimpleX (BARS)": (0.1872, 0.1557),
+        },
+    ),
+    "ml_1m": Known(
+        10,
+        {"BPR-MF": (0.1291, 0.2677), "LightGCN": (0.1495, 0.2977), "XSimGCL++": (0.1671, 0.3242)},
+    ),
+    "lastfm": Known(
+        10,
+        {"BPR-MF": (0.1361, 0.1532), "LightGCN": (0.1741, 0.1996), "XSimGCL++": (0.1893, 0.2173)},
+    ),
+    "deck_cards": Known(20),
+}
+
+_SOFTMAX = {"algorithm": "als_softmax", "iterations": 2, "softmax_passes": 3}
+TUNED: dict[tuple[str, int], dict[str, Any]] = {
+    ("gowalla", 64): {**_SOFTMAX, "factors": 64, "alpha": 1.2, "regularization": 0.05, "softmax_sharpness": 6.0},
+    ("gowalla", 256): {**_SOFTMAX, "factors": 256, "alpha": 0.8, "regularization": 0.4, "softmax_sharpness": 3.0},
+    ("ml_1m", 64): {"factors": 64, "regularization": 0.7, "user_damping": 0.6, "iterations": 8},
+    ("ml_1m", 256): {"factors": 256, "regularization": 0.7, "user_damping": 0.6, "iterations": 8},
+    ("lastfm", 64): {"factors": 64, "regularization": 0.4, "iterations": 10},
+    ("lastfm", 256): {
+        "factors": 128,
+        "regularization": 0.6,
+        "source_damping": 0.3,
+        "user_damping": 0.3,
+        "iterations": 8,
+    },
+    ("deck_cards", 64): {"factors": 64, "regularization": 0.4, "user_damping": 0.6, "iterations": 6},
+    ("deck_cards", 256): {"factors": 192, "alpha": 0.6, "regularization": 0.35, "user_damping": 0.6, "iterations": 6},
+}
+"""What `train` of the reference YAML is changed by, for a name and at most so many dimensions."""
+
+
+def known_split(name: str, data: Path) -> Split:
+    """The split of one of KNOWN, whose table lies in the folder `data`; raises QualityError."""
+    k = KNOWN[name].k
+    return deck_cards_split(data, k) if name == "deck_cards" else read_split(data / f"{name}.parquet", name, k)
+
+
+def tuned(name: str, dims: int) -> dict[str, Any]:
+    """The changes found for at most `dims` dimensions, the most that were tried; none where none were found."""
+    found = {most: changes for (of, most), changes in TUNED.items() if of == name and most <= dims}
+    return found[max(found)] if found else {}

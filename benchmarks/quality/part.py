@@ -1,0 +1,73 @@
+"""What is trained on and what it is judged by."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from conf.contract import IdKind
+from models.arrow import Column, ListColumn, column_of, numpy_of, whole
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Interactions (user_id, source_id, weight), one row per pair, sorted by both; and a truth (user_id, source_id).
+
+    Judged are the users of the truth, in ascending order, those without interactions among them.
+    """
+
+    train: pa.Table
+    truth: pa.Table
+    ids: IdKind
+
+    @classmethod
+    def of(cls, train: pa.Table, truth: pa.Table, ids: IdKind) -> "Part":
+        """Of rows in any order; weights of a pair that comes several times are added up."""
+        pairs = ["user_id", "source_id"]
+        summed = train.group_by(pairs).aggregate([("weight", "sum")]).rename_columns([*pairs, "weight"])
+        known = truth.select(pairs).group_by(pairs).aggregate([])
+        return cls(_sorted(summed), _sorted(known), ids)
+
+    @cached_property
+    def interactions(self) -> ds.Dataset:
+        """The interactions as what the trainer reads."""
+        return ds.dataset(self.train)
+
+    @cached_property
+    def users(self) -> Column:
+        """The judged users."""
+        return whole(self.truth["user_id"].unique()).cast(self.truth["user_id"].type)
+
+    @cached_property
+    def truths(self) -> ListColumn:
+        """The truth of each judged user."""
+        return _lists(self.truth, self.users)
+
+    @cached_property
+    def histories(self) -> ListColumn:
+        """The sources that each judged user has interactions with, which no list may hold."""
+        return _lists(self.train, self.users)
+
+    @cached_property
+    def sources(self) -> pa.Table:
+        """contract.sources, as far as popularity needs it; every source may be recommended."""
+        counted = self.train.group_by("source_id").aggregate([("user_id", "count"), ("weight", "sum")])
+        named = counted.rename_columns(["source_id", "users", "weight"])
+        return named.append_column("eligible", column_of(np.ones(len(named), bool)))
+
+
+def _sorted(pairs: pa.Table) -> pa.Table:
+    return pairs.sort_by([("user_id", "ascending"), ("source_id", "ascending")]).combine_chunks()
+
+
+def _lists(pairs: pa.Table, users: Column) -> ListColumn:
+    """source_ids of each user, from pairs that are sorted by user as `users` are; empty where there are none."""
+    rows = pc.index_in(pairs["user_id"], users)
+    kept = pairs.filter(rows.is_valid())
+    lengths = np.bincount(numpy_of(rows.drop_null()), minlength=len(users))
+    offsets = column_of(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    lists: ListColumn = pa.ListArray
+    return lists.from_arrays(offsets, whole(kept["source_id"]).cast(pairs["source_id"].type))

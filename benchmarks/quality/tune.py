@@ -1,0 +1,64 @@
+"""A search for the settings of a data set, on its tuning part only."""
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.quality.arms import our_lists, timed
+from benchmarks.quality.errors import QualityError
+from benchmarks.quality.part import Part
+from conf.settings import TrainSettings
+from models.errors import TrainError
+
+Tell = Callable[[str], None]
+"""Told of each trial."""
+
+
+def tune(part: Part, settings: TrainSettings, k: int, trials: int, tell: Tell) -> TrainSettings:
+    """The settings with the best Recall@k + NDCG@k of `trials` trials, the first of which are the settings given.
+
+    Seeded by settings.seed; Optuna's TPE (Bergstra et al. 2011). Raises QualityError where Optuna is missing.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise QualityError("--tune needs optuna: install the development environment (make env)") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=settings.seed, n_startup_trials=max(4, trials // 3), multivariate=True)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.enqueue_trial(settings.model_dump(include=set(_NAMES)))
+
+    def judge(trial: Any) -> float:
+        tried = settings.model_copy(update=_suggest(trial))
+        try:
+            arm = timed(lambda of: our_lists(of, tried), part).judge(part, k)
+        except TrainError as error:  # an extreme setting may diverge, which is a result too
+            tell(f"{trial.number:>3}  {error}")
+            raise optuna.TrialPruned from error
+        values = " ".join(f"{name} {_short(value)}" for name, value in trial.params.items())
+        tell(f"{trial.number:>3}  {arm.recall:.4f} {arm.ndcg:.4f}  {arm.seconds:>5.1f} s  {values}")
+        return arm.recall + arm.ndcg
+
+    study.optimize(judge, n_trials=trials)
+    return settings.model_copy(update=study.best_params)
+
+
+_NAMES = ("algorithm", "alpha", "regularization", "source_damping", "user_damping", "iterations")
+
+
+def _suggest(trial: Any) -> dict[str, Any]:
+    chosen = {
+        "algorithm": trial.suggest_categorical("algorithm", ["als", "als_softmax"]),
+        "alpha": trial.suggest_float("alpha", 0.2, 1.6, log=True),
+        "regularization": trial.suggest_float("regularization", 0.1, 1.0, log=True),
+        "source_damping": trial.suggest_float("source_damping", 0.2, 0.6),
+        "user_damping": trial.suggest_float("user_damping", 0.2, 0.8),
+        "iterations": trial.suggest_int("iterations", 2, 8),
+    }
+    if chosen["algorithm"] == "als_softmax":
+        chosen["softmax_passes"] = trial.suggest_int("softmax_passes", 1, 4)
+        chosen["softmax_sharpness"] = trial.suggest_float("softmax_sharpness", 2.0, 8.0, log=True)
+    return chosen
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
