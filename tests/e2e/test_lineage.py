@@ -34,7 +34,8 @@ def test_only_what_the_pipeline_made_and_the_gate_saw_is_pushed(make: Make, shar
     client.set_model_version_tag(product.name, version, "discovery.code_version", "somebody's laptop")
     ended = product.run(*flags, work=publish_topn)
     assert ended.code == 2
-    assert f"version {version} of {product.name} in MLflow is not the one" in ended.log
+    assert f"version {version} of {product.name} in MLflow: " in ended.log
+    assert f"it is not the one that run {run} registered (other discovery.code_version)" in ended.log
     client.set_model_version_tag(product.name, version, "discovery.code_version", code)
 
     fallback = product.folder(run).read_bytes(FALLBACK)
