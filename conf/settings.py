@@ -61,9 +61,8 @@ class TrainSettings(Strict):
     """The embeddings. The units of α, λ and damping are those of the data, so that the defaults hold for data of any
     size, density and scale; measured by `python -m benchmarks.quality`."""
 
-    algorithm: Literal["als", "als_softmax"] = "als"
-    """`als`: implicit-feedback alternating least squares (Hu, Koren, Volinsky 2008) by the library `implicit`.
-    `als_softmax`: refined by a sampled softmax; better for narrow tastes in a large catalogue, else worse."""
+    algorithm: Literal["als"] = "als"
+    """`als`: implicit-feedback alternating least squares (Hu, Koren, Volinsky 2008) by the library `implicit`."""
     factors: int = Field(default=128, ge=1, le=1024)
     """Dimensions of the embeddings; more of them help where the catalogue is large, and cost ranking time."""
     iterations: int = Field(default=5, ge=1)
@@ -76,14 +75,8 @@ class TrainSettings(Strict):
     """Weights are divided by the interactions of their source to this power: above 0, fewer popular sources."""
     user_damping: float = Field(default=0.4, ge=0, le=1)
     """Weights are divided by the interactions of their user to this power: above 0, heavy users count less."""
-    softmax_passes: int = Field(default=3, ge=1)
-    """als_softmax: passes over the interactions."""
-    softmax_sharpness: float = Field(default=6.0, gt=0)
-    """als_softmax, κ: how steeply the softmax rises with the score; larger fits interactions more closely."""
-    softmax_rate: float = Field(default=0.02, gt=0)
-    """als_softmax: rate of the first step; it falls to 0 over the passes."""
     seed: int = 7
-    """Seed of the start and of the order of interactions; the same seed, data and threads give the same bits."""
+    """Seed of the spectral start; the same seed, data and threads give the same factors bit for bit."""
     threads: int = Field(default=0, ge=0)
     """Threads of the alternations; 0: every core of the machine."""
     max_memory: Bytes = 4 * 2**30

@@ -55,7 +55,7 @@ class ImplicitAls:
             except ModelFitError as error:
                 raise _diverged(settings) from error
         for factors in (model.user_factors, model.item_factors):
-            check_finite(factors, settings)
+            _check_finite(factors, settings)
         return model.user_factors, model.item_factors
 
     def _report(self, iteration: int, seconds: float, _loss: float | None) -> None:
@@ -63,8 +63,7 @@ class ImplicitAls:
             self.on_iteration(iteration + 1, seconds)
 
 
-def check_finite(factors: Factors, settings: TrainSettings) -> None:
-    """Raises TrainError where factors (n, d) hold NaN or infinite values."""
+def _check_finite(factors: Factors, settings: TrainSettings) -> None:
     # A sum is not finite as soon as one term is not, and needs no array of flags.
     if not all(np.isfinite(factors[:, column].sum(dtype=np.float64)) for column in range(factors.shape[1])):
         raise _diverged(settings)

@@ -18,7 +18,6 @@ from models.errors import BadInteractions
 from models.ids import IdMap
 from models.matrix import fill_matrix, scan_ids
 from models.memory import check_memory
-from models.softmax import SoftmaxRefined
 
 _BATCH_BYTES = 8 * 2**20
 _MAX_PAIRS = 2**31 - 1
@@ -60,7 +59,7 @@ class Embeddings:
 
 
 def train(interactions: ds.Dataset, settings: TrainSettings, ids: IdKind, trainer: Trainer | None = None) -> Embeddings:
-    """Embeddings of interactions (contract.interactions, sorted by user_id, source_id) by `trainer` or `algorithm`.
+    """Embeddings of interactions (contract.interactions, sorted by user_id, source_id) by `trainer`, else ALS.
 
     Raises TrainMemoryError before anything large is allocated, BadInteractions, BadIds and TrainError.
     """
@@ -72,14 +71,9 @@ def train(interactions: ds.Dataset, settings: TrainSettings, ids: IdKind, traine
     needed = check_memory(settings, pairs, len(users), len(sources), id_bytes=widest)
     confidences = confidences_of(fill_matrix(interactions, users, sources), settings)
     read = time.perf_counter()
-    user_factors, source_factors = (trainer or trainer_of(settings)).fit(confidences, settings)
+    user_factors, source_factors = (trainer or ImplicitAls()).fit(confidences, settings)
     stats = TrainStats(pairs, len(users), len(sources), needed, read - started, time.perf_counter() - read)
     return Embeddings(users, sources, user_factors, source_factors, stats)
-
-
-def trainer_of(settings: TrainSettings) -> Trainer:
-    """The trainer of `train.algorithm`."""
-    return SoftmaxRefined() if settings.algorithm == "als_softmax" else ImplicitAls()
 
 
 def _count(interactions: ds.Dataset) -> int:

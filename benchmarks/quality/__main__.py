@@ -36,7 +36,6 @@ from deploy.chain import REPO
 
 _K = 20
 _SHOWN = ["algorithm", "factors", "iterations", "alpha", "regularization", "source_damping", "user_damping"]
-_SOFTMAX = ["softmax_passes", "softmax_sharpness", "softmax_rate"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,8 +106,7 @@ def _table(split: Split, arms: dict[str, Arm], settings: TrainSettings) -> str:
 
 def _chosen(settings: TrainSettings) -> dict[str, Any]:
     """The settings that matter to quality, rounded for reading."""
-    names = _SHOWN + (_SOFTMAX if settings.algorithm == "als_softmax" else [])
-    values = {name: getattr(settings, name) for name in names}
+    values = {name: getattr(settings, name) for name in _SHOWN}
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
 
 

@@ -3,7 +3,6 @@
 import datetime as dt
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,7 +16,6 @@ from models.arrow import column_of
 _CUT = dt.date(2025, 9, 1)
 _WINDOW_DAYS, _JUDGED_DAYS = 180, 14
 _HALF_LIFE_DAYS = 7.0
-_WEIGHTS = {"main": 1.0, "side": 0.5}
 
 
 def deck_cards_split(data: Path, k: int) -> Split:
@@ -31,11 +29,10 @@ def deck_cards_split(data: Path, k: int) -> Split:
 
 
 def _part(events: pa.Table, cut: dt.date) -> Part:
-    """Σ weight of the event · 2^(−age / half-life); the truth is what users known then had not."""
+    """Weights Σ 2^(−age / half-life) over events; the truth is what users known then had not."""
     split = split_events(events, cut, _WINDOW_DAYS, _JUDGED_DAYS, KNOWN["deck_cards"].positive)
     age = (cut - dt.date(1970, 1, 1)).days - days_of(split.before)
-    side = np.asarray(pc.is_in(split.before["event"], pa.array(["side"])))
-    weights = np.where(side, _WEIGHTS["side"], _WEIGHTS["main"]) * 2.0 ** (-age / _HALF_LIFE_DAYS)
+    weights = 2.0 ** (-age / _HALF_LIFE_DAYS)
     pairs = split.before.select(["user_id", "source_id"])
     known_user = pc.is_in(split.after["user_id"], pairs["user_id"].combine_chunks())
     new = split.after.filter(known_user).join(

@@ -42,22 +42,17 @@ def tune(part: Part, settings: TrainSettings, k: int, trials: int, tell: Tell) -
     return settings.model_copy(update=study.best_params)
 
 
-_NAMES = ("algorithm", "alpha", "regularization", "source_damping", "user_damping", "iterations")
+_NAMES = ("alpha", "regularization", "source_damping", "user_damping", "iterations")
 
 
 def _suggest(trial: Any) -> dict[str, Any]:
-    chosen = {
-        "algorithm": trial.suggest_categorical("algorithm", ["als", "als_softmax"]),
-        "alpha": trial.suggest_float("alpha", 0.2, 1.6, log=True),
+    return {
+        "alpha": trial.suggest_float("alpha", 0.2, 2.0, log=True),
         "regularization": trial.suggest_float("regularization", 0.1, 1.0, log=True),
         "source_damping": trial.suggest_float("source_damping", 0.2, 0.6),
         "user_damping": trial.suggest_float("user_damping", 0.2, 0.8),
-        "iterations": trial.suggest_int("iterations", 2, 8),
+        "iterations": trial.suggest_int("iterations", 2, 10),
     }
-    if chosen["algorithm"] == "als_softmax":
-        chosen["softmax_passes"] = trial.suggest_int("softmax_passes", 1, 4)
-        chosen["softmax_sharpness"] = trial.suggest_float("softmax_sharpness", 2.0, 8.0, log=True)
-    return chosen
 
 
 def _short(value: Any) -> str:
