@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from conf.settings import TrainSettings
 from models.confidences import noise_level
 from models.errors import TrainError
+from models.spectral import Factors as Factors
 from models.spectral import spectral_start
-
-Factors = NDArray[np.float32]
 
 OnIteration = Callable[[int, float], None]
 """Told after each iteration: its number from 1, and its seconds."""

@@ -12,9 +12,8 @@ from conf.contract import IdKind
 from models.arrow import Chunks, column_of, factor_matrix, numpy_of
 from models.errors import EmptyCatalogue
 from models.ids import IdMap
+from models.mapped import map_arrays, save_arrays
 from models.ranking import SourceIndex
-
-_ARRAYS = ("categories", "owners")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +54,12 @@ class Catalogue:
     def save(self, folder: str | Path) -> None:
         """Writes the arrays as .npy files into `folder`, which is made if need be."""
         self.index.save(folder)
-        for name, array in (("ids", self.ids.values), ("categories", self.categories), ("owners", self.owners)):
-            np.save(Path(folder) / f"{name}.npy", array, allow_pickle=False)
+        save_arrays(folder, {"ids": self.ids.values, "categories": self.categories, "owners": self.owners})
 
     @classmethod
     def load(cls, folder: str | Path) -> "Catalogue":
         """The catalogue in `folder`, memory-mapped read-only."""
-        ids, categories, owners = (
-            np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("ids", *_ARRAYS)
-        )
+        ids, categories, owners = map_arrays(folder, ("ids", "categories", "owners"))
         return cls(IdMap(ids), SourceIndex.load(folder), categories, owners)
 
 

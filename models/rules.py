@@ -36,10 +36,7 @@ def best_lists(
     user_factors float32 (users, d); exclude (users, catalogue).
     """
     limits = _limits(settings)
-    best = TopN(
-        np.full((len(user_factors), settings.n), -1, np.int32),
-        np.full((len(user_factors), settings.n), -np.inf, np.float32),
-    )
+    best = TopN.empty(len(user_factors), settings.n)
     short, depth = np.arange(len(user_factors)), settings.n
     while len(short):
         step = max(1, _FETCHED // depth)
@@ -71,8 +68,7 @@ def _limits(settings: ListSettings) -> _Limits:
 
 
 def _keep(ranked: TopN, catalogue: Catalogue, limits: _Limits, n: int) -> TopN:
-    ids = np.full((len(ranked.ids), n), -1, np.int32)
-    scores = np.full((len(ranked.ids), n), -np.inf, np.float32)
+    kept = TopN.empty(len(ranked.ids), n)
     _fill(
         ranked.ids,
         ranked.scores,
@@ -81,10 +77,10 @@ def _keep(ranked: TopN, catalogue: Catalogue, limits: _Limits, n: int) -> TopN:
         limits.per_category,
         limits.per_owner,
         limits.min_score,
-        ids,
-        scores,
+        kept.ids,
+        kept.scores,
     )
-    return TopN(ids, scores)
+    return kept
 
 
 @compiled

@@ -14,7 +14,7 @@ from benchmarks.real_input import DATA
 from conf.settings import TrainSettings
 from deploy.kafka_jars import cache_folder
 from models.als import Factors, ImplicitAls
-from models.confidences import noise_level, to_confidences
+from models.confidences import damp, noise_level, to_confidences
 
 _MILLION = 1_000_000
 _FIELDS = ("users", "sources", "indptr", "indices")
@@ -85,13 +85,13 @@ class Recipe:
     def train(self, folder: Path) -> FactorSet:
         """The factors of `folder/DATA.parquet`; raises RankingBenchError when it is not there."""
         weights = _interactions(folder / f"{self.data}.parquet")
-        if self.damping:
-            users, sources = np.diff(weights.indptr), np.bincount(weights.indices, minlength=weights.shape[1])
-            activity = np.repeat(users, users).astype(np.float32) * sources[weights.indices].astype(np.float32)
-            weights.data *= activity ** np.float32(-self.damping)
+        settings = TrainSettings(
+            factors=self.factors, source_damping=self.damping, user_damping=self.damping, iterations=10, seed=1
+        )
+        damp(weights, settings)
         confidences = to_confidences(weights, self.alpha)
         regularization = self.regularization / noise_level(confidences)  # the trainer multiplies it by that
-        settings = TrainSettings(factors=self.factors, regularization=regularization, iterations=10, seed=1)
+        settings = settings.model_copy(update={"regularization": regularization})
         return FactorSet("", *ImplicitAls().fit(confidences, settings), confidences)
 
 

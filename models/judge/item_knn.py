@@ -22,6 +22,7 @@ from conf.settings import JudgeSettings, TrainSettings
 from models.arrow import ListColumn, lengths_of
 from models.errors import KnnTooLarge
 from models.ids import IdMap
+from models.mapped import map_arrays, save_arrays
 from models.matrix import fill_matrix, scan_ids
 from models.ranking import TopN
 from models.ranking.compiled import compiled
@@ -66,22 +67,18 @@ class Neighbours:
         return cls(known, *_useful(found, eligible[eligible >= 0]), share)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the arrays as .npy files into `folder`, which is there."""
-        for name in _ARRAYS:
-            np.save(Path(folder) / f"{name}.npy", getattr(self, name), allow_pickle=False)
-        np.save(Path(folder) / "ids.npy", self.ids.values, allow_pickle=False)
+        """Writes the arrays as .npy files into `folder`, which is made if need be."""
+        save_arrays(folder, {"ids": self.ids.values, **{name: getattr(self, name) for name in _ARRAYS}})
 
     @classmethod
     def load(cls, folder: str | Path) -> "Neighbours":
         """Those in `folder`, memory-mapped read-only."""
-        ids, *arrays = (
-            np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("ids", *_ARRAYS)
-        )
-        return cls(IdMap(ids), *arrays)
+        ids, indptr, indices, similarities = map_arrays(folder, ("ids", *_ARRAYS))
+        return cls(IdMap(ids), indptr, indices, similarities)
 
     def best(self, histories: ListColumn, barred: ListColumn, n: int) -> TopN:
         """The n best sources (rows of `ids`) for users with these sources, without the barred; padded with −1."""
-        best = TopN(np.full((len(histories), n), -1, np.int32), np.full((len(histories), n), -np.inf, np.float32))
+        best = TopN.empty(len(histories), n)
         sums, touched = np.zeros(len(self.ids), np.float64), np.empty(len(self.ids), np.int32)
         _rank(
             *self._rows(histories),

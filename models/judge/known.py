@@ -15,8 +15,7 @@ from conf.settings import JudgeSettings
 from models.arrow import Column, ListColumn, lengths_of, numpy_of
 from models.errors import LeakedSource
 from models.ids import IdMap
-
-_ARRAYS = ("information", "new")
+from models.mapped import map_arrays, save_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +43,13 @@ class KnownSources:
         return cls(IdMap.of(known["source_id"], ids), np.abs(np.log2(share)), new if not new.all() else ~new)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the arrays as .npy files into `folder`, which is there."""
-        for name, array in (("ids", self.ids.values), ("information", self.information), ("new", self.new)):
-            np.save(Path(folder) / f"{name}.npy", array, allow_pickle=False)
+        """Writes the arrays as .npy files into `folder`, which is made if need be."""
+        save_arrays(folder, {"ids": self.ids.values, "information": self.information, "new": self.new})
 
     @classmethod
     def load(cls, folder: str | Path) -> "KnownSources":
         """Those in `folder`, memory-mapped read-only."""
-        ids, information, new = (
-            np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("ids", *_ARRAYS)
-        )
+        ids, information, new = map_arrays(folder, ("ids", "information", "new"))
         return cls(IdMap(ids), information, new)
 
     def rows(self, lists: ListColumn, arm: str) -> NDArray[np.int32]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadFactors
+from models.mapped import map_arrays, save_arrays
 from models.ranking.panels import MOST_DIMENSIONS, Panels, quantise_sources
 from models.ranking.rotation import Rotation
 
@@ -68,18 +69,14 @@ class SourceIndex:
 
     def save(self, path: str | Path) -> None:
         """Writes the arrays into the folder `path`, which is made if need be."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, array in self._arrays().items():
-            np.save(_file(folder, name), array, allow_pickle=False)
+        save_arrays(path, {_stored(name): array for name, array in self._arrays().items()})
 
     @classmethod
     def load(cls, path: str | Path) -> "SourceIndex":
         """The index in the folder `path`, memory-mapped: processes of one machine share one copy of it."""
 
         def mapped(kind: type[Sources | Panels | Rotation]) -> Any:
-            files = (_file(Path(path), name) for name in kind._fields)
-            return kind(*(np.load(file, mmap_mode="r", allow_pickle=False) for file in files))
+            return kind(*map_arrays(path, map(_stored, kind._fields)))
 
         return cls(mapped(Sources), mapped(Panels), mapped(Rotation))
 
@@ -87,8 +84,8 @@ class SourceIndex:
         return self.sources._asdict() | self.panels._asdict() | self.rotation._asdict()
 
 
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"index_{name}.npy"
+def _stored(name: str) -> str:
+    return f"index_{name}"
 
 
 def check_factors(factors: NDArray[np.float32], whose: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
