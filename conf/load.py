@@ -29,7 +29,12 @@ def load_settings(config: Path, overlays: Sequence[Path] = ()) -> Settings:
 
 def config_hash(settings: Settings) -> str:
     """First 16 hex digits of the SHA-256 of the settings as canonical JSON."""
-    canonical = json.dumps(settings.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return tree_hash(settings.model_dump(mode="json"))
+
+
+def tree_hash(settings: Mapping[str, Any]) -> str:
+    """The same of settings as JSON, of whatever version of the code."""
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -47,6 +47,8 @@ class JudgeSettings(Strict):
     """Interactions before the cut from which a user is heavy; with fewer they are light, without any cold."""
     new_source_days: int = Field(default=7, ge=1)
     """Days before the cut within which a source was created, or first engaged with, to be a new one."""
+    tolerance: float = Field(default=0.02, ge=0, lt=1)
+    """Share of the champion's NDCG by which a challenger may be worse, at the lower end of the interval, and serve."""
     replicates: int = Field(default=200, ge=20, le=10_000)
     """Bootstrap replicates behind the 95 % intervals."""
     seed: int = 7
@@ -61,12 +63,17 @@ class TrainSettings(Strict):
     """The embeddings. The units of α, λ and damping are those of the data, so that the defaults hold for data of any
     size, density and scale; measured by `python -m benchmarks.quality`."""
 
-    algorithm: Literal["als"] = "als"
-    """`als`: implicit-feedback alternating least squares (Hu, Koren, Volinsky 2008) by the library `implicit`."""
+    algorithm: Literal["als", "als_spark", "auto"] = "als"
+    """Implicit-feedback alternating least squares (Hu, Koren, Volinsky 2008): `als` on one machine by the library
+    `implicit`, `als_spark` on the cluster by Spark ML; `auto`: `als` as long as its memory fits `max_memory`."""
     factors: int = Field(default=128, ge=1, le=1024)
     """Dimensions of the embeddings; more of them help where the catalogue is large, and cost ranking time."""
     iterations: int = Field(default=5, ge=1)
     """Alternations from a spectral start; each one solves for all users and all sources once."""
+    warm_iterations: int = Field(default=2, ge=1)
+    """Alternations of a run that starts from the factors of the run that serves."""
+    cold_every: int = Field(default=4, ge=1)
+    """One run in so many starts anew, whatever serves; 1: every run does."""
     regularization: float = Field(default=0.5, ge=0)
     """λ, in units of the noise level of the confidences: tastes weaker than that are left out; above 1 most are."""
     alpha: float = Field(default=0.5, gt=0)

@@ -51,6 +51,8 @@ def stage_arguments(product: Product) -> Callable[..., list[str]]:
             arguments.append("--first")
         if params["publish_old"]:
             arguments.append("--publish-old")
+        if params["refresh"]:
+            arguments.append("--refresh")
         if params["audience_share"] is not None:
             arguments += ["--audience-share", str(params["audience_share"])]
         for name, reason in params["overrides"].items():
@@ -138,6 +140,9 @@ def _params() -> dict[str, Param]:
         ),
         "publish_old": Param(
             default=False, type="boolean", description="Publish although a run of a later day serves."
+        ),
+        "refresh": Param(
+            default=False, type="boolean", description="Keep the factors that serve, fold in users who came since."
         ),
         "audience_share": Param(
             None, type=["null", "number"], minimum=0, maximum=1, description="Fraction of the audience, e.g. 0.25."

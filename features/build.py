@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from conf import contract
+from conf.errors import ConfigError
 from conf.settings import Settings
 from features.catalog import Catalog
 from features.erasures import without_users
+from features.errors import FeaturesError
 from features.interactions import interactions_of, weigh_pairs
 from features.partials import DailyPartials, check_partials, daily_partials, sound
 from features.records import InputRecord, event_record, snapshot_record
@@ -35,6 +37,10 @@ class Features:
     train_exclusions: DataFrame
     train_sources: DataFrame
     holdout: DataFrame
+    champion: "ChampionFeatures | None"
+    """By the champion's recipe, where one was given and can be made."""
+    champion_fault: str | None
+    """Why it cannot."""
     inputs: tuple[InputRecord, ...]
     """For the manifest: one record per dataset."""
     cached: tuple[DataFrame, ...]
@@ -46,24 +52,33 @@ class Features:
             frame.unpersist()
 
 
-def build_features(settings: Settings, as_of: dt.date, catalog: Catalog) -> Features:
+@dataclass(frozen=True)
+class ChampionFeatures:
+    """Interactions by the champion's recipe: of its own windows and weights, and else of the same datasets."""
+
+    interactions: DataFrame
+    train_interactions: DataFrame
+    inputs: tuple[InputRecord, ...]
+    """One record per event dataset."""
+
+
+def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champion: Settings | None = None) -> Features:
     """The features of one run; new daily partials are made and checked at once, tables are lazy.
 
-    Raises ConfigError and FeaturesError (see `features.errors`) before any table can be written.
+    champion: the same settings with the champion's recipe, where its interactions are made in another way. Raises
+    ConfigError and FeaturesError (see `features.errors`) before any table can be written.
     """
     survey = survey_inputs(settings, as_of, catalog)
     check_survey(survey, settings, catalog)
     partials = [_partials(entry, settings, catalog) for entry in survey.events]
     now, then = _snapshots(survey, settings, catalog)
 
-    pairs = _pairs({entry.plan.name: entry.days for entry in survey.events}, as_of, settings, catalog).persist()
-    train_pairs = _pairs(
-        {entry.plan.name: entry.train_days for entry in survey.events}, survey.cut, settings, catalog
-    ).persist()
+    pairs, train_pairs = (frame.persist() for frame in _both_pairs(survey, settings, catalog))
     held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
     sources = sources_of(pairs, now.get("sources"), as_of, settings.ids)
     train_exclusions = _exclusions(train_pairs, then, settings)
     _prune(survey, settings, catalog)
+    beside, fault = (None, None) if champion is None else _champion(champion, as_of, catalog)
     return Features(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
         exclusions=_exclusions(pairs, now, settings),
@@ -73,12 +88,37 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog) -> Feat
         train_exclusions=train_exclusions,
         train_sources=train_sources_of(train_pairs, then.get("sources"), survey.cut, settings.ids),
         holdout=holdout_of(_pairs(held_out, as_of, settings, catalog), train_exclusions, sources, settings.ids),
+        champion=beside,
+        champion_fault=fault,
         inputs=(
             *(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
             *(snapshot_record(entry) for entry in survey.snapshots),
         ),
         cached=(pairs, train_pairs),
     )
+
+
+def _champion(settings: Settings, as_of: dt.date, catalog: Catalog) -> tuple[ChampionFeatures | None, str | None]:
+    """The interactions by the champion's recipe, or why there are none."""
+    try:
+        survey = survey_inputs(settings, as_of, catalog)
+        check_survey(survey, settings, catalog)
+        partials = [_partials(entry, settings, catalog) for entry in survey.events]
+    except (ConfigError, FeaturesError) as error:
+        return None, str(error)
+    pairs, train_pairs = _both_pairs(survey, settings, catalog)
+    return ChampionFeatures(
+        interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
+        train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
+        inputs=tuple(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
+    ), None
+
+
+def _both_pairs(survey: Survey, settings: Settings, catalog: Catalog) -> tuple[DataFrame, DataFrame]:
+    """The pairs of the windows that end at `as_of`, and of those that end at the cut."""
+    days = {entry.plan.name: entry.days for entry in survey.events}
+    train_days = {entry.plan.name: entry.train_days for entry in survey.events}
+    return _pairs(days, survey.as_of, settings, catalog), _pairs(train_days, survey.cut, settings, catalog)
 
 
 def _partials(entry: EventInput, settings: Settings, catalog: Catalog) -> DailyPartials:

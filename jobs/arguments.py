@@ -24,11 +24,14 @@ class Arguments:
     audience_share: Share | None
     first: bool
     publish_old: bool
+    refresh: bool
     overrides: dict[str, str]
     dry_run: bool
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Raises ConfigError where argparse would end the process."""
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}; see {self.prog} --help")
 
@@ -36,12 +39,12 @@ class _Parser(argparse.ArgumentParser):
 def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
     """The arguments of an entry; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
     given = _parser().parse_args(argv)
-    as_of = _day(given.as_of)
-    if as_of > today:
-        raise ConfigError(f"--as-of {as_of} is in the future (today is {today} in UTC); its days have not happened yet")
+    as_of = past_day(given.as_of, today)
     run_id = None if given.run_id is None else RunId.parse(given.run_id)
     if run_id is not None and run_id.as_of != as_of:
         raise ConfigError(f"--run-id {run_id} names as_of {run_id.as_of}, but --as-of is {as_of}")
+    if given.first and given.refresh:
+        raise ConfigError("--refresh keeps the factors of the run that serves, and before a --first run none does")
     return Arguments(
         config=given.config,
         overlays=tuple(given.overlay),
@@ -51,13 +54,25 @@ def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
         audience_share=None if given.audience_share is None else _share(given.audience_share),
         first=given.first,
         publish_old=given.publish_old,
+        refresh=given.refresh,
         overrides=dict(_override(text) for text in given.override),
         dry_run=given.dry_run,
     )
 
 
+def past_day(text: str, today: dt.date) -> dt.date:
+    """The day of an `--as-of`; raises ConfigError on another text and on a day after `today`."""
+    try:
+        as_of = dt.date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--as-of {text!r} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
+    if as_of > today:
+        raise ConfigError(f"--as-of {as_of} is in the future (today is {today} in UTC); its days have not happened yet")
+    return as_of
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(description="Weekly lists of sources that users would love and do not follow yet.")
+    parser = Parser(description="Weekly lists of sources that users would love and do not follow yet.")
     add = parser.add_argument
     add("--config", type=Path, required=True, metavar="PATH", help="the product's YAML, e.g. conf/prod_discovery.yml")
     add("--overlay", type=Path, action="append", default=[], metavar="PATH", help="YAML merged over it; repeatable")
@@ -67,16 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--audience-share", metavar="F", help="fraction of the audience, e.g. 0.25; default: rollout.share")
     add("--first", action="store_true", help="the first run of a product: there is nothing to compare it with")
     add("--publish-old", action="store_true", help="publish although a run of a later day serves")
+    add("--refresh", action="store_true", help="keep the factors that serve, and fold in users who came since")
     add("--override", action="append", default=[], metavar="NAME=REASON", help="let one expectation fail, and say why")
     add("--dry-run", action="store_true", help="print what would be read, and read nothing else")
     return parser
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--as-of {text!r} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
 
 
 def _share(text: str) -> Share:

@@ -5,8 +5,11 @@ spark-submit jobs/build_features.py --config conf/prod_discovery.yml --as-of 202
 
 import json
 import sys
+from collections.abc import Collection
+from typing import Any
 
 from conf import contract
+from conf.settings import Settings
 from expectations.gate import check_interactions
 from expectations.interaction_profile import measure_interactions
 from expectations.profiles import InteractionProfile
@@ -14,11 +17,13 @@ from expectations.report import GateReport
 from features.build import Features
 from features.build import build_features as features_of
 from jobs.catalog import SparkCatalog
+from jobs.champion import contest_of
 from jobs.entry import enter
-from jobs.gates import baseline_of, need_baselines, pass_gate
+from jobs.gates import CHAMPION_INTERACTIONS, baseline_of, need_baselines, pass_gate
 from jobs.log import tell, timed
 from jobs.run import Run
 from jobs.stage import Facts, stage
+from jobs.workbench import Workbench
 
 INPUTS = "inputs.json"
 """What the tables of this stage are made of."""
@@ -31,6 +36,8 @@ TABLES = (
     "train_sources",
     "holdout",
     "audience",
+    "champion_interactions",
+    "champion_train_interactions",
 )
 
 
@@ -38,20 +45,35 @@ TABLES = (
 def build_features(run: Run) -> Facts:
     """Writes what features/ makes of the datasets into the run's folder and passes gate 1."""
     need_baselines(run)
-    catalog = SparkCatalog(lambda: run.spark, run.data, run.partials, run.erased.users)
-    features = features_of(run.settings, run.as_of, catalog)
+    contest = contest_of(run.settings, run.manifest.champion)
+    features = features_for(run, contest.champion if contest.own_features else None)
     _begin(run, features)
-    rows = _write(run, features)
+    rows = write_features(run, features)
     features.release()
-    inputs = [record.model_dump(mode="json") for record in features.inputs]
-    return {"rows": rows, "inputs": inputs, "gate": pass_gate(run, lambda: _judge(run))}
+    facts = {"rows": rows, **_inputs(features), "champion_fault": features.champion_fault}
+    gates = {"gate": pass_gate(run, lambda: _judge(run, "interactions"))}
+    if features.champion is not None:
+        gates["champion_gate"] = pass_gate(run, lambda: _judge(run, "champion_interactions"), CHAMPION_INTERACTIONS)
+    return facts | gates
+
+
+def features_for(run: Workbench, champion: Settings | None) -> Features:
+    """The tables of the run's recipe and, where given, of the champion's; lazy, but for daily partials."""
+    catalog = SparkCatalog(lambda: run.spark, run.data, run.partials, run.erased.users)
+    return features_of(run.settings, run.as_of, catalog, champion)
+
+
+def _inputs(features: Features, *, exclude: set[str] | None = None) -> dict[str, Any]:
+    """The records of what both recipes read."""
+    champions = () if features.champion is None else features.champion.inputs
+    named = {"inputs": features.inputs, "champion_inputs": champions}
+    return {name: [record.model_dump(mode="json", exclude=exclude) for record in some] for name, some in named.items()}
 
 
 def _begin(run: Run, features: Features) -> None:
     """Notes what the tables are made of before the first one; those that a former attempt made of other inputs go."""
-    fields = {"partials_reused", "partials_rebuilt"}
-    inputs = [record.model_dump(mode="json", exclude=fields) for record in features.inputs]
-    said = json.dumps({"inputs": inputs, **run.left_out}, indent=1).encode()
+    inputs = _inputs(features, exclude={"partials_reused", "partials_rebuilt"})
+    said = json.dumps({**inputs, **run.left_out}, indent=1).encode()
     if run.folder.exists(INPUTS) and run.folder.read_bytes(INPUTS) != said:
         tell("features", "datasets or erased users changed since the former attempt: its tables are made anew")
         for table in TABLES:
@@ -59,7 +81,8 @@ def _begin(run: Run, features: Features) -> None:
     run.folder.write_bytes(INPUTS, said)
 
 
-def _write(run: Run, features: Features) -> dict[str, int]:
+def write_features(run: Workbench, features: Features, wanted: Collection[str] = TABLES) -> dict[str, int]:
+    """Writes those of the tables that are wanted and that there are; gives their rows by name."""
     tables = {
         "interactions": (features.interactions, contract.interactions(run.ids)),
         "exclusions": (features.exclusions, contract.exclusions(run.ids)),
@@ -71,18 +94,24 @@ def _write(run: Run, features: Features) -> dict[str, int]:
     }
     if features.audience is not None:
         tables["audience"] = (features.audience, contract.audience(run.ids))
+    if features.champion is not None:
+        champion = features.champion
+        tables["champion_interactions"] = (champion.interactions, contract.interactions(run.ids))
+        tables["champion_train_interactions"] = (champion.train_interactions, contract.interactions(run.ids))
     rows = {}
     for name, (frame, schema) in tables.items():
+        if name not in wanted:
+            continue
         with timed("features", name) as notes:
             rows[name] = run.tables.write(name, frame, schema)
             notes.append(f"{rows[name]:,} rows")
     return rows
 
 
-def _judge(run: Run) -> GateReport:
+def _judge(run: Run, table: str) -> GateReport:
     baseline = baseline_of(run, "interactions")
     return check_interactions(
-        lambda: measure_interactions(run.tables.read("interactions")),
+        lambda: measure_interactions(run.tables.read(table)),
         run.settings.gates,
         baseline if isinstance(baseline, InteractionProfile) else None,
         run.manifest.request.overrides,

@@ -18,6 +18,7 @@ def comparison(models: tuple[Model, Model], lineages: tuple[Lineage, Lineage], f
     lines = [
         table(list(_heads(models, lineages))),
         *_section("settings", _pairs(found.settings)),
+        *_section("recipe", _pairs(found.recipe)),
         *_section("code", _pairs(found.code)),
         *_section("libraries", _pairs(found.libraries)),
         *_section("inputs", [_input(one, first, second) for one in found.inputs]),
@@ -97,6 +98,7 @@ def _data(models: tuple[Model, Model], lineages: tuple[Lineage, Lineage], found:
         "versions": [model.version.number for model in models],
         "runs": [made.run_id for made in lineages],
         "settings": found.settings,
+        "recipe": found.recipe,
         "code": found.code,
         "libraries": found.libraries,
         "inputs": [asdict(one) for one in found.inputs],

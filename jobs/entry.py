@@ -22,29 +22,39 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int:
     """Runs `work` on the run that the command line names; gives the exit code."""
+
+    def run() -> None:
+        arguments = parse_arguments(argv, today=dt.datetime.now(dt.UTC).date())
+        if arguments.dry_run:
+            sys.stdout.writelines(dry_run(arguments))
+            return
+        with open_run(arguments) as opened:
+            work(opened)
+
+    return report(run, again="start again with the same --run-id")
+
+
+def report(work: Callable[[], None], *, again: str) -> int:
+    """Does the work of an entry with its log and signals, and gives the exit code; `again` says how to go on."""
     start_logging()
     signal.signal(signal.SIGTERM, _stop)
     end_with_spark_submit()
     try:
-        arguments = parse_arguments(argv, today=dt.datetime.now(dt.UTC).date())
-        if arguments.dry_run:
-            sys.stdout.writelines(dry_run(arguments))
-            return 0
-        with open_run(arguments) as run:
-            work(run)
+        work()
         return 0
     except DiscoveryError as error:
         log.error("error     %s", error)
         return error.exit_code
     except KeyboardInterrupt:
-        log.error("error     interrupted; start again with the same --run-id to go on at the first unfinished stage")
+        log.error("error     interrupted; %s to go on with what is unfinished", again)
         return 130
     except Exception as error:
         if full := _disk_full(error):
             log.error(
-                "error     the disk is full (%s): free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then start "
-                "again with the same --run-id; nothing was published by the unfinished stage",
+                "error     the disk is full (%s): free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then %s; "
+                "nothing was published by what is unfinished",
                 full,
+                again,
             )
             return 1
         raise

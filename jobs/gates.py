@@ -8,6 +8,7 @@ from expectations.errors import GateFailed
 from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import Gate, GateReport
 from jobs.log import tell
+from jobs.manifest import load_manifest
 from jobs.run import Run, run_folder
 from jobs.storage import Storage
 
@@ -18,6 +19,9 @@ class BaselineMissing(Refused):
 
 GATES: tuple[Gate, ...] = ("interactions", "lists")
 
+CHAMPION_INTERACTIONS = "gate_champion_interactions.json"
+"""The first gate's report on the interactions by the champion's recipe, where that is another one."""
+
 
 def report_file(gate: Gate) -> str:
     """Where a run keeps a gate's report."""
@@ -26,9 +30,11 @@ def report_file(gate: Gate) -> str:
 
 def read_report(folder: Storage, gate: Gate) -> GateReport | None:
     """A gate's report in a run's folder, or None when the gate has not judged that run."""
-    if not folder.exists(report_file(gate)):
-        return None
-    return GateReport.from_json(folder.read_bytes(report_file(gate)).decode())
+    return _read(folder, report_file(gate))
+
+
+def _read(folder: Storage, file: str) -> GateReport | None:
+    return GateReport.from_json(folder.read_bytes(file).decode()) if folder.exists(file) else None
 
 
 def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None:
@@ -37,13 +43,20 @@ def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None
     if before is None:
         return None
     folder = run_folder(run.home, run.settings.product, before)
-    report = read_report(folder, gate)
+    file = CHAMPION_INTERACTIONS if gate == "interactions" and _kept_recipe(folder) else report_file(gate)
+    report = _read(folder, file)
     if report is None:
         raise BaselineMissing(
-            f"run {before} serves, but {folder.uri}/{report_file(gate)} is not there to compare with; restore that "
+            f"run {before} serves, but {folder.uri}/{file} is not there to compare with; restore that "
             "folder, or set DISCOVERY_HOME to the work folder that made it"
         )
     return report.profile
+
+
+def _kept_recipe(folder: Storage) -> bool:
+    """Whether the lists of a run are by interactions of the champion's recipe and not of its own."""
+    manifest = load_manifest(folder) if folder.exists(CHAMPION_INTERACTIONS) else None
+    return manifest is not None and manifest.fact("train", "decision")["winner"] == "champion"
 
 
 def need_baselines(run: Run) -> None:
@@ -52,18 +65,18 @@ def need_baselines(run: Run) -> None:
         baseline_of(run, gate)
 
 
-def pass_gate(run: Run, judge: Callable[[], GateReport]) -> dict[str, Any]:
+def pass_gate(run: Run, judge: Callable[[], GateReport], file: str | None = None) -> dict[str, Any]:
     """Lets the gate judge and keeps its report, also when it fails; gives the summary for the manifest."""
     try:
-        return _keep_report(run, judge())
+        return _keep_report(run, judge(), file)
     except GateFailed as failure:
-        _keep_report(run, failure.report)
+        _keep_report(run, failure.report, file)
         raise
 
 
-def _keep_report(run: Run, report: GateReport) -> dict[str, Any]:
+def _keep_report(run: Run, report: GateReport, file: str | None) -> dict[str, Any]:
     """Writes the report into the run's folder, logs its head, and gives the summary for the manifest."""
-    run.folder.write_bytes(report_file(report.gate), report.to_json().encode())
+    run.folder.write_bytes(file or report_file(report.gate), report.to_json().encode())
     counts = {word: sum(row.status == word for row in report.expectations) for word in ("ok", "skipped", "overridden")}
     failed = len(report.failed)
     tell(

@@ -7,12 +7,13 @@ from pyspark.sql import DataFrame
 
 from conf import contract
 from features.split import cut_of
+from jobs.champion import Contest
 from jobs.erased import without_rows_of
 from jobs.log import tell, timed
 from jobs.rank import lists_of
 from jobs.run import Run
 from jobs.shared_folder import share_folder
-from models.errors import KnnTooLarge, NothingToJudge
+from models.errors import EmptyCatalogue, KnnTooLarge, NothingToJudge
 from models.fallback import Fallback, fallback_list
 from models.judge import (
     CHAMPION,
@@ -43,25 +44,45 @@ def check_judgeable(run: Run) -> None:
         )
 
 
-def judge_recipe(run: Run, champion: DataFrame | None = None) -> Judgement:
-    """Judges lists by `train_*_factors` beside popularity, item-kNN, and the champion's lists where they are given.
+def judge_recipes(run: Run, contest: Contest) -> Judgement:
+    """Judges lists by `train_*_factors` beside popularity, item-kNN and, by its own factors, the champion's recipe.
 
-    Nothing but the truth is of the held-out days. Writes `train_lists` and `train_judged`; raises EmptyCatalogue.
+    Nothing but the truth is of the held-out days. Writes `train_lists`, `champion_train_lists` and `train_judged`;
+    raises EmptyCatalogue when the run's own recipe can recommend nothing.
     """
     settings, sources = run.settings, run.folder.table("train_sources").to_table()
     fallback = fallback_list(sources, settings.lists.fallback_size)
-    run.tables.write("train_lists", lists_of(run, "train_", sources, fallback, _judged(run)), contract.lists(run.ids))
+    ours = {OURS: _lists(run, "train_", sources, fallback)}
     popular, k = fallback_list(sources, POPULAR), min(settings.judge.k, settings.lists.n)
     knn, remarks = _item_knn(run, sources, popular, k)
-    arms = {OURS: run.tables.read("train_lists"), **knn, **({} if champion is None else {CHAMPION: champion})}
-    judged = judge_users(arms, _evidence(run, sources, popular), k, settings.judge)
+    champion, remark = _champion(run, contest, sources, fallback)
+    judged = judge_users({**ours, **knn, **champion}, _evidence(run, sources, popular), k, settings.judge)
     with timed("train", "judged"):
         run.tables.write("train_judged", judged, contract.judged_users(run.ids, judged.columns[2:]))
         eligible = sources.filter(sources["eligible"]).num_rows
         rows = run.tables.read("train_judged")
-        judgement = judge(rows, k=k, eligible=eligible, settings=settings.judge, remarks=remarks)
+        judgement = judge(rows, k=k, eligible=eligible, settings=settings.judge, remarks={**remarks, **remark})
     tell("train", table_of(judgement, settings.judge))
     return judgement
+
+
+def _lists(run: Run, fit: str, sources: pa.Table, fallback: Fallback) -> DataFrame:
+    """The lists of the judged users by one recipe, as they would have been published at the cut."""
+    lists = lists_of(run, fit, sources, "train_exclusions", fallback, _judged(run))
+    run.tables.write(f"{fit}lists", lists, contract.lists(run.ids))
+    return run.tables.read(f"{fit}lists")
+
+
+def _champion(
+    run: Run, contest: Contest, sources: pa.Table, fallback: Fallback
+) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
+    """The champion's arm; without it, why."""
+    if contest.champion is None:
+        return {}, {CHAMPION: f"missing: {contest.reason}"}
+    try:
+        return {CHAMPION: _lists(run, "champion_train_", sources, fallback)}, {}
+    except EmptyCatalogue as error:
+        return {}, {CHAMPION: f"missing: {error}"}
 
 
 def _judged(run: Run) -> DataFrame:

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import Refused
+from conf.recipe import Recipe
 from jobs.code_version import code_version
-from jobs.lineage_record import LINEAGE_TAG, Holdout, Input, Lineage, Partition, digest_of, sha256_of, vouch
+from jobs.lineage_record import LINEAGE_TAG, Decision, Holdout, Input, Lineage, Partition, digest_of, sha256_of, vouch
 from jobs.log import tell
 from jobs.run import Run
 from jobs.settings_diff import flattened
@@ -58,10 +59,9 @@ def refuse_without_lineage(run: Run) -> None:
 
 
 def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
-    """What made the run's factors; facts: `training` and `judged` of the stage that is about to end."""
-    manifest, parent_run = run.manifest, run.manifest.serving_before
-    is_judged = "skipped" not in facts["judged"]
-    parent = None if parent_run is None else run.edges.registry.version_of(run.settings.product, parent_run)
+    """What made the run's factors; facts: `training`, `judged` and `decision` of the stage that is about to end."""
+    manifest = run.manifest
+    is_judged, decision = "skipped" not in facts["judged"], Decision.model_validate(facts["decision"])
     stages = {name: record.code_version for name, record in manifest.stages.items()}
     return Lineage(
         product=run.settings.product,
@@ -70,18 +70,37 @@ def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
         created_at=manifest.created_at,
         started_by=manifest.started_by,
         factors=run.folder.uri,
-        parent_run=parent_run,
-        parent_version=None if parent is None else parent.number,
+        parent_run=manifest.serving_before,
+        parent_version=None if manifest.champion is None else manifest.champion.version,
         config_hash=manifest.request.config_hash,
         settings=manifest.settings,
+        recipe=_recipe(run, decision),
+        decision=decision,
         seeds={name: value for name, value in flattened(manifest.settings).items() if name.split(".")[-1] == "seed"},
         code={"run": manifest.code_version, **stages, "train": code_version()},
         libraries=manifest.libraries,
-        inputs=tuple(_input(run, record) for record in manifest.fact("features", "inputs")),
+        inputs=tuple(_input(run, record) for record in _inputs(run, decision)),
         training=facts["training"],
         holdout=holdout_of(run.tables.read("holdout"), run.settings.split.holdout_days) if is_judged else None,
         judged=facts["judged"],
     )
+
+
+def _recipe(run: Run, decision: Decision) -> dict[str, Any]:
+    champion = run.manifest.champion
+    if decision.winner == "champion" and champion is not None and champion.recipe is not None:
+        return champion.recipe
+    return Recipe.of(run.settings).to_json()
+
+
+def _inputs(run: Run, decision: Decision) -> list[dict[str, Any]]:
+    """The datasets' records; of events those that the winner read."""
+    facts = run.manifest.stages["features"].facts
+    inputs, champions = facts["inputs"], facts["champion_inputs"]
+    if decision.winner == "challenger" or not champions:
+        return list(inputs)
+    events = run.settings.datasets.events
+    return [*champions, *(record for record in inputs if record["name"] not in events)]
 
 
 def _record(run: Run, made: Lineage) -> RunRecord:
@@ -95,7 +114,8 @@ def _record(run: Run, made: Lineage) -> RunRecord:
             "as_of": made.as_of.isoformat(),
             "share_bp": run.share.bp,
             "config_hash": made.config_hash,
-            **{f"train.{name}": value for name, value in flattened(made.settings["train"]).items()},
+            "winner": made.decision.winner,
+            **{f"train.{name}": value for name, value in flattened(made.recipe["train"]).items()},
         },
         metrics={name: float(value) for name, value in numbers.items() if isinstance(value, int | float)},
         inputs=[RunInput(given.name, given.digest, given.uri) for given in made.inputs],

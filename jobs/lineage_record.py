@@ -8,7 +8,7 @@ settings are too long for tags; metrics and parameters of that run are its numbe
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -51,6 +51,13 @@ class Holdout(_Record):
     digest: str
 
 
+class Decision(_Record):
+    """The recipe that a run refits and serves: its own, the challenger, or the champion's; and why it is that one."""
+
+    winner: Literal["challenger", "champion"]
+    reason: str = Field(min_length=1)
+
+
 class Lineage(_Record):
     """Everything that made a version; a field that is empty here is missing."""
 
@@ -67,6 +74,10 @@ class Lineage(_Record):
     """Its version: the champion of that moment."""
     config_hash: str = Field(min_length=1)
     settings: dict[str, Any] = Field(min_length=1)
+    recipe: dict[str, Any] = Field(min_length=1)
+    """conf.recipe.Recipe that the factors are of: that of the settings, or the champion's where that one won."""
+    decision: Decision
+    """Which of both it is, and why."""
     seeds: dict[str, int] = Field(min_length=1)
     """By the name of the setting."""
     code: dict[str, str] = Field(min_length=1)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from jobs.champion import Champion
 from jobs.storage import Storage
 
 FILE = "manifest.json"
@@ -22,6 +23,8 @@ class Request(BaseModel):
     share_bp: int
     first: bool
     publish_old: bool
+    refresh: bool = False
+    """Whether the factors of the run that serves stay."""
     overrides: dict[str, str]
     trigger_id: str | None
     """The scheduler's id; null: a person started it."""
@@ -60,6 +63,8 @@ class Manifest(BaseModel):
     """Order of runs by the counter in Redis; null for a run that may not publish."""
     serving_before: str | None = None
     """Run that served when this one was created: the baseline of its gates."""
+    champion: Champion | None = None
+    """Its version, with the recipe that the run's own competes with; null: nothing served."""
     settings: dict[str, Any]
     stages: dict[str, StageRecord] = {}
     failure: str | None = None

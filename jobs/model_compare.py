@@ -67,6 +67,8 @@ class Comparison:
     """Everything that differs between two versions, and all that was judged of them."""
 
     settings: Pairs
+    recipe: Pairs
+    """Of the factors: not that of the settings where a champion's recipe stayed."""
     code: Pairs
     libraries: Pairs
     inputs: tuple[InputDifference, ...]
@@ -80,6 +82,7 @@ def compare(first: Lineage, second: Lineage) -> Comparison:
     remarks = tuple(_remarks(first, second))
     return Comparison(
         settings=differences(first.settings, second.settings),
+        recipe=differences(first.recipe, second.recipe),
         code=differences(first.code, second.code),
         libraries=differences(first.libraries, second.libraries),
         inputs=tuple(_inputs(first, second)),

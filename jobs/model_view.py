@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -62,6 +63,15 @@ def settings(lineage: Lineage) -> View:
     return View(yaml.safe_dump(lineage.settings, sort_keys=False, allow_unicode=True).rstrip(), lineage.settings)
 
 
+def passport(one: Model, folder: Path, files: Sequence[Path]) -> View:
+    """Where the pages of a version lie now."""
+    version = one.version
+    pages = [file for file in files if file.suffix in (".html", ".md")]
+    lines = [f"passport of version {version.number} of {version.product}, run {version.run_id}", *map(str, pages)]
+    data = {"version": version.number, "folder": str(folder), "files": [str(file) for file in files]}
+    return View("\n".join(lines), data)
+
+
 def served(result: Served) -> View:
     """What serves after an order."""
     now = result.pointer
@@ -107,11 +117,11 @@ def _row(one: Model, logged: LoggedRun | None) -> tuple[str, ...]:
 
 
 def _judged(logged: LoggedRun | None) -> dict[str, Any]:
-    """What a line says of a version's quality, from the MLflow run behind it."""
+    """What a line says of the quality of the recipe that a version is of, from the MLflow run behind it."""
     metrics = {} if logged is None else logged.metrics
-    ndcg, low, high, popularity, k = (
-        metrics.get(f"judged.{name}") for name in ("ndcg", "ndcg.low", "ndcg.high", "popularity.ndcg", "k")
-    )
+    kept = "champion." if logged is not None and logged.params.get("winner") == "champion" else ""
+    names = (f"{kept}ndcg", f"{kept}ndcg.low", f"{kept}ndcg.high", "popularity.ndcg", "k")
+    ndcg, low, high, popularity, k = (metrics.get(f"judged.{name}") for name in names)
     return {
         "factors": None if logged is None else logged.params.get("train.factors"),
         "ndcg": ndcg,
@@ -145,12 +155,14 @@ def _lineage(made: Lineage) -> list[str]:
     codes = {code: [stage for stage, by in made.code.items() if by == code] for code in made.code.values()}
     code = "; ".join(f"{code}{_JOINED}({', '.join(stages)})" for code, stages in codes.items())
     libraries = ", ".join(f"{name}{_JOINED}{number}" for name, number in made.libraries.items())
-    trained = ", ".join(f"{name}{_JOINED}{_number(value)}" for name, value in made.training.items())
+    numbers = {name: value for name, value in made.training.items() if isinstance(value, int | float | str)}
+    trained = ", ".join(f"{name}{_JOINED}{_number(value)}" for name, value in numbers.items())
     width = max(len(given.name) for given in made.inputs)
     return [
         f"run           {made.run_id}, as of {made.as_of}, started by {made.started_by}",
         f"parent        {parent}",
         f"settings      hash {made.config_hash} (--settings prints them)",
+        _wrapped("recipe", f"{made.decision.winner}'s: {made.decision.reason}"),
         f"seeds         {', '.join(f'{name} {seed}' for name, seed in made.seeds.items())}",
         _wrapped("code", code),
         _wrapped("libraries", libraries),

@@ -18,6 +18,7 @@ from conf.settings import Settings
 from conf.share import Share
 from expectations.overrides import check_overrides
 from jobs.arguments import Arguments
+from jobs.champion import find_champion
 from jobs.code_version import code_version, library_versions
 from jobs.edges import Edges, open_edges
 from jobs.log import log, tell
@@ -86,6 +87,7 @@ def _manifest(settings: Settings, home: Storage, edges: Edges, request: Request)
         libraries=library_versions(),
         epoch=edges.runs.next_epoch(),
         serving_before=serving,
+        champion=find_champion(edges.registry, settings.product, serving),
         settings=settings.model_dump(mode="json"),
     )
     save_manifest(folder, manifest)
@@ -135,6 +137,7 @@ def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share
         share_bp=share.bp,
         first=arguments.first,
         publish_old=arguments.publish_old,
+        refresh=arguments.refresh,
         overrides=arguments.overrides,
         trigger_id=arguments.trigger_id,
     )

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import sys
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
@@ -21,7 +22,9 @@ from jobs.log import timed
 from jobs.rank import lists_of, served_users
 from jobs.run import Run
 from jobs.stage import Facts, stage
+from jobs.workbench import Workbench
 from models.fallback import Fallback, fallback_list
+from models.judge import CHAMPION
 
 FALLBACK = "fallback.json"
 
@@ -29,21 +32,39 @@ FALLBACK = "fallback.json"
 @stage("topn")
 def precompute_topn(run: Run) -> Facts:
     """Writes the lists and the fallback list into the run's folder and passes gate 2."""
+    made = make_lists(run)
+    return {
+        "rows": {"lists": made.rows, "fallback": len(made.fallback)},
+        "fallback_sha256": made.fallback_sha256,
+        "gate": pass_gate(run, lambda: _judge(run, made.users, made.fallback)),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """What a run serves."""
+
+    users: DataFrame | None
+    """Who gets lists (user_id); none: everybody."""
+    rows: int
+    fallback: Fallback
+    fallback_sha256: str
+
+
+def make_lists(run: Workbench) -> Lists:
+    """Writes the lists and the fallback list of the factors, exclusions and sources in the run's folder."""
     sources = run.folder.table("sources").to_table()
     fallback = fallback_list(sources, run.settings.lists.fallback_size)
     sha256 = _keep_fallback(run, fallback)
     users = served_users(run)
     with timed("topn", "lists") as notes:
-        rows = run.tables.write("lists", lists_of(run, "", sources, fallback, users), contract.lists(run.ids))
+        lists = lists_of(run, "", sources, "exclusions", fallback, users)
+        rows = run.tables.write("lists", lists, contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
-    return {
-        "rows": {"lists": rows, "fallback": len(fallback)},
-        "fallback_sha256": sha256,
-        "gate": pass_gate(run, lambda: _judge(run, users, fallback)),
-    }
+    return Lists(users, rows, fallback, sha256)
 
 
-def _keep_fallback(run: Run, fallback: Fallback) -> str:
+def _keep_fallback(run: Workbench, fallback: Fallback) -> str:
     """Writes the fallback list and gives its SHA-256, which the push compares: what gate 2 saw is what is published."""
     content = {"source_ids": fallback.source_ids.to_pylist(), "scores": fallback.scores.tolist()}
     written = json.dumps(content).encode()
@@ -52,7 +73,7 @@ def _keep_fallback(run: Run, fallback: Fallback) -> str:
 
 
 def _judge(run: Run, users: DataFrame | None, fallback: Fallback) -> GateReport:
-    ratio, skipped = _quality(run.manifest.fact("train", "judged"))
+    ratio, skipped = _quality(run.manifest.fact("train", "judged"), run.manifest.fact("train", "decision")["winner"])
     baseline = baseline_of(run, "lists")
     return check_lists(
         lambda: _measure(run, users, fallback),
@@ -80,10 +101,11 @@ def _measure(run: Run, users: DataFrame | None, fallback: Fallback) -> ListProfi
     )
 
 
-def _quality(judged: Facts) -> tuple[float | None, str]:
+def _quality(judged: Facts, winner: str) -> tuple[float | None, str]:
+    """NDCG of the recipe that serves ÷ that of popularity, or None and why it is not known."""
     if "skipped" in judged:
         return None, f"the recipe was not judged: {judged['skipped']}"
-    ours, popularity = judged["ndcg"], judged["popularity.ndcg"]
+    ours, popularity = judged["ndcg" if winner == "challenger" else f"{CHAMPION}.ndcg"], judged["popularity.ndcg"]
     if popularity == 0:
         return (math.inf if ours > 0 else 0.0), ""
     return ours / popularity, ""

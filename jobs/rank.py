@@ -4,24 +4,26 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from features.users import arm_column
-from jobs.run import Run
 from jobs.shared_folder import share_folder
+from jobs.workbench import Workbench
 from models.catalogue import Catalogue
 from models.fallback import Fallback
 from models.topn import precompute_lists
 
 
-def lists_of(run: Run, which: str, sources: pa.Table, fallback: Fallback, users: DataFrame | None) -> DataFrame:
-    """Lists (contract.lists) by the factors `<which>user_factors` for `users`, None meaning everybody.
+def lists_of(
+    run: Workbench, fit: str, sources: pa.Table, exclusions: str, fallback: Fallback, users: DataFrame | None
+) -> DataFrame:
+    """Lists (contract.lists) by the factors of a training (see `jobs.fit`) for `users`, None meaning everybody.
 
-    `which`: "" for the refit, "train_" for the judged recipe. Raises EmptyCatalogue.
+    exclusions: the table of what they must not hold. Raises EmptyCatalogue.
     """
-    factors = run.folder.table(f"{which}source_factors").to_table()
+    factors = run.folder.table(f"{fit}source_factors").to_table()
     catalogue = Catalogue.build(factors, sources, run.ids)
-    folder = share_folder(run.spark, run.scratch, f"{which}catalogue-{run.run_id}", catalogue.save)
+    folder = share_folder(run.spark, run.scratch, f"{fit}catalogue-{run.scratch.name}", catalogue.save)
     return precompute_lists(
-        run.tables.read(f"{which}user_factors"),
-        run.tables.read(f"{which}exclusions"),
+        run.tables.read(f"{fit}user_factors"),
+        run.tables.read(exclusions),
         users,
         folder,
         fallback,
@@ -31,7 +33,7 @@ def lists_of(run: Run, which: str, sources: pa.Table, fallback: Fallback, users:
     )
 
 
-def served_users(run: Run) -> DataFrame | None:
+def served_users(run: Workbench) -> DataFrame | None:
     """The users (user_id) that the run makes lists for: the audience, where there is one, and the share's arm of it."""
     everybody = run.tables.read("audience") if run.folder.finished("audience") else None
     if run.share.bp == 10_000:

@@ -1,63 +1,64 @@
-"""Interactions → embeddings: the recipe is judged on the hold-out, then refit on everything and registered.
+"""Interactions → embeddings: recipes are judged on the hold-out, the winner is refit on everything and registered.
 
     spark-submit jobs/train_embeddings.py --config conf/prod_discovery.yml --as-of 2026-11-16 --run-id ID
 
-Training reads Parquet itself; Spark ranks and judges the lists of the recipe.
+Training reads Parquet itself; Spark ranks and judges the lists of the recipes.
 """
 
-import json
 import sys
-from typing import cast
 
-from conf import contract
+from jobs.champion import Contest, contest_of
+from jobs.decision import decide
 from jobs.entry import enter
-from jobs.erased import without_rows_of
-from jobs.judging import check_judgeable, judge_recipe
+from jobs.fit import Fit, fit
+from jobs.judging import check_judgeable, judge_recipes
 from jobs.lineage import register_factors
-from jobs.log import tell, timed
+from jobs.lineage_record import Decision
+from jobs.log import tell
+from jobs.refresh import refresh
 from jobs.run import Run
 from jobs.stage import Facts, stage
+from jobs.workbench import Workbench
 from models.errors import EmptyCatalogue, NothingToJudge
-from models.train import train
+from models.judge import Judgement
 
 
 @stage("train")
 def train_embeddings(run: Run) -> Facts:
-    """Writes the factors of the judged recipe and of the refit, judges the first and registers the second."""
-    judged = _judge(run)
-    stats = _fit(run, "")
-    facts = {"training": stats, "judged": judged}
+    """Writes and registers the factors of the recipe that wins or, in a refresh, of the version that serves."""
+    facts = refresh(run) if run.manifest.request.refresh else _compete(run)
     return {**facts, "model": register_factors(run, facts)}
 
 
-def _fit(run: Run, which: str) -> Facts:
-    """Trains on `<which>interactions` unless a former attempt did, and gives what is known of the training."""
-    tables, stats = [f"{which}user_factors", f"{which}source_factors"], f"{which}training.json"
-    if all(run.folder.finished(table) for table in tables):
-        return cast(Facts, json.loads(run.folder.read_bytes(stats)))
-    for table in tables:  # both or neither: they must be of one training
-        run.folder.delete(table)
-    with timed("train", f"{which or 'refit '}factors".replace("_", " ")) as notes:
-        interactions = run.folder.table(f"{which}interactions")
-        interactions = without_rows_of(run.erased.users, interactions, run.scratch / f"{which}interactions.parquet")
-        embeddings = train(interactions, run.settings.train, run.ids)
-        facts = dict(embeddings.stats.to_json())
-        run.folder.write_bytes(stats, json.dumps(facts).encode())
-        run.folder.write_table(tables[0], embeddings.user_batches(), contract.user_factors(run.ids))
-        run.folder.write_table(tables[1], embeddings.source_batches(), contract.source_factors(run.ids))
-        notes.append("{interactions:,} interactions, {users:,} users, {sources:,} sources".format(**facts))
-    return facts
+def _compete(run: Run) -> Facts:
+    """Judges the run's recipe and the champion's, both trained before the cut, and refits the winner."""
+    contest = contest_of(run.settings, run.manifest.champion, run.manifest.fact("features", "champion_fault"))
+    judgement = _judge(run, contest)
+    decision = decide(contest, judgement, run.settings.judge.tolerance)
+    tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
+    stats = fit(run, refit_of(run, contest, decision))
+    judged = {"skipped": judgement} if isinstance(judgement, str) else judgement.flat()
+    return {"training": stats, "judged": judged, "decision": decision.model_dump()}
 
 
-def _judge(run: Run) -> Facts:
-    """How good lists by this recipe are for users with something new in the hold-out; says why when it cannot tell."""
+def _judge(run: Run, contest: Contest) -> Judgement | str:
+    """How good lists by the recipes are for users with something new in the hold-out, or why that cannot be told."""
     try:
         check_judgeable(run)
-        _fit(run, "train_")
-        return judge_recipe(run).flat()
+        fit(run, Fit("train_", "train_interactions", run.settings.train))
+        if contest.champion is not None:
+            fit(run, Fit("champion_train_", contest.table("train_interactions"), contest.champion.train))
+        return judge_recipes(run, contest)
     except (EmptyCatalogue, NothingToJudge) as error:
         tell("train", f"not judged: {error}")
-        return {"skipped": str(error)}
+        return str(error)
+
+
+def refit_of(run: Workbench, contest: Contest, decision: Decision) -> Fit:
+    """The training of what the run publishes."""
+    if decision.winner == "champion" and contest.champion is not None:
+        return Fit("", contest.table("interactions"), contest.champion.train)
+    return Fit("", "interactions", run.settings.train)
 
 
 if __name__ == "__main__":

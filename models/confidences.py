@@ -1,10 +1,50 @@
 """Weights of interactions → confidences of the trainer, in units that hold for data of any size, density and scale."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from conf.settings import TrainSettings
+
+Counts = NDArray[np.int64]
+"""Interactions of each user, or of each source."""
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What a training fixed in absolute terms, so that vectors of later users can be of the same model.
+
+    Its own units are relative to its data: weights of another scale, or more of them, would change their meaning.
+    """
+
+    confidence_per_weight: float
+    """α / √density / mean(w): confidence beyond 1 of a damped weight of 1."""
+    regularization: float
+    """λ of the normal equations."""
+    user_damping: float
+    source_damping: float
+
+    def confidences_of(self, weights: csr_matrix, source_counts: Counts) -> csr_matrix:
+        """Confidences of weights (users, sources) whose sources had `source_counts` interactions in the training.
+
+        The same numbers as in the training for the users of the training. Takes the matrix over: its data are
+        overwritten.
+        """
+        by_user, _ = activity(weights)
+        _divide(weights, by_user, source_counts, self.user_damping, self.source_damping)
+        return _shifted(weights, self.confidence_per_weight)
+
+
+def fixed_confidences(weights: csr_matrix, settings: TrainSettings) -> tuple[csr_matrix, Constants]:
+    """`confidences_of`, and the constants behind them."""
+    damp(weights, settings)
+    users, sources = weights.shape
+    per_weight = _per_weight(weights, settings.alpha * float(np.sqrt(users * sources / weights.nnz)))
+    confidences = _shifted(weights, per_weight)
+    absolute = settings.regularization * noise_level(confidences)
+    return confidences, Constants(per_weight, absolute, settings.user_damping, settings.source_damping)
 
 
 def confidences_of(weights: csr_matrix, settings: TrainSettings) -> csr_matrix:
@@ -13,16 +53,16 @@ def confidences_of(weights: csr_matrix, settings: TrainSettings) -> csr_matrix:
     n counts the interactions of a user or a source; weights (users, sources) are positive, and one factor on all of
     them changes nothing. Takes the matrix over: its data are overwritten.
     """
-    damp(weights, settings)
-    users, sources = weights.shape
-    return to_confidences(weights, settings.alpha * float(np.sqrt(users * sources / weights.nnz)))
+    return fixed_confidences(weights, settings)[0]
 
 
 def damp(weights: csr_matrix, settings: TrainSettings) -> None:
     """weight · n_user^−user_damping · n_source^−source_damping, in place."""
-    users, sources = activity(weights)
-    by_user = _power(users, -settings.user_damping)
-    by_source = _power(sources, -settings.source_damping)
+    _divide(weights, *activity(weights), settings.user_damping, settings.source_damping)
+
+
+def _divide(weights: csr_matrix, users: Counts, sources: Counts, user_damping: float, source_damping: float) -> None:
+    by_user, by_source = _power(users, -user_damping), _power(sources, -source_damping)
     for start in range(0, len(users), _USERS):
         part = slice(weights.indptr[start], weights.indptr[min(start + _USERS, len(users))])
         weights.data[part] *= np.repeat(by_user[start : start + _USERS], users[start : start + _USERS])
@@ -35,7 +75,15 @@ _USERS = 2**14
 
 def to_confidences(weights: csr_matrix, alpha: float) -> csr_matrix:
     """Confidences 1 + α·w/mean(w) (Hu, Koren, Volinsky 2008); takes the matrix over: its data are overwritten."""
-    weights.data *= np.float32(alpha / weights.data.mean(dtype=np.float64))
+    return _shifted(weights, _per_weight(weights, alpha))
+
+
+def _per_weight(weights: csr_matrix, alpha: float) -> float:
+    return alpha / float(weights.data.mean(dtype=np.float64))
+
+
+def _shifted(weights: csr_matrix, per_weight: float) -> csr_matrix:
+    weights.data *= np.float32(per_weight)
     weights.data += np.float32(1)
     return weights
 
@@ -50,11 +98,11 @@ def noise_level(confidences: csr_matrix) -> float:
     return sum(float(np.sqrt(squares / side)) for side in confidences.shape)
 
 
-def activity(matrix: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def activity(matrix: csr_matrix) -> tuple[Counts, Counts]:
     """Stored entries of each row and of each column, int64."""
     return np.diff(matrix.indptr).astype(np.int64), np.bincount(matrix.indices, minlength=matrix.shape[1])
 
 
-def _power(counts: NDArray[np.int64], exponent: float) -> NDArray[np.float32]:
+def _power(counts: Counts, exponent: float) -> NDArray[np.float32]:
     powers: NDArray[np.float32] = (np.maximum(counts, 1) ** np.float64(exponent)).astype(np.float32)
     return powers

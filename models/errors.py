@@ -4,12 +4,15 @@ ModelError
 ├── BadIds              ids that no id map can hold, or of the wrong kind
 ├── BadInteractions     the interactions break their contract: order, duplicates, weights, types
 ├── TrainMemoryError    training would need more memory than `train.max_memory`
+├── NoWarmStart         a former run's factors that no training can go on from
 ├── TrainError          training gave factors that are no numbers
 ├── BadFactors          factors that cannot be ranked: shape, dimensions, NaN, infinite, overflow
 ├── EmptyCatalogue      no source may be recommended
 ├── NothingToJudge      no user engaged with anything new in the hold-out
 ├── LeakedSource        a judged list holds a source that nobody knew before the cut
 ├── KnnTooLarge         item-kNN would need more memory than `train.max_memory`
+├── GoldenChanged       the golden data set is not the registered one
+├── PlotFailed          a drawing of a passport could not be made; its page says so
 └── RegistryError       MLflow cannot be reached or refuses
 """
 
@@ -35,11 +38,15 @@ class TrainMemoryError(ModelError, Refused):
     def __init__(self, needed: int, limit: int, size: str) -> None:
         super().__init__(
             f"training on {size} needs about {format_bytes(needed)}, train.max_memory allows {format_bytes(limit)}; "
-            "raise train.max_memory on a larger machine, or lower train.factors, shorten the datasets' windows, "
-            "or ignore frequent, weak events (training on several machines is not available yet)"
+            "set train.algorithm: auto, which then trains on the cluster, raise train.max_memory on a larger machine, "
+            "or lower train.factors, shorten the datasets' windows, or ignore frequent, weak events"
         )
         self.needed = needed
         self.limit = limit
+
+
+class NoWarmStart(ModelError):
+    """The factors of a former run do not fit a training; it starts cold, and says why."""
 
 
 class TrainError(ModelError):
@@ -64,6 +71,14 @@ class LeakedSource(ModelError):
 
 class KnnTooLarge(ModelError):
     """The neighbours of all sources do not fit into memory."""
+
+
+class GoldenChanged(ModelError, Refused):
+    """The bytes of the golden data set are not those that are registered."""
+
+
+class PlotFailed(ModelError):
+    """The drawing library, its fonts or its folders failed."""
 
 
 class RegistryError(ModelError):

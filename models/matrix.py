@@ -4,7 +4,6 @@ The first pass reads the ids, the second fills arrays that were allocated once. 
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +15,16 @@ from conf.contract import IdKind
 from models.arrow import Column, numpy_of
 from models.errors import BadInteractions
 from models.ids import IdKeys, IdMap, id_keys, id_type, merge_keys
+from models.streamed import streamed
 
 _BATCH = 2**17
 _MERGE_AFTER = 2**20
-
-_STREAMED = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
-"""Otherwise whole row groups lie in memory, several at a time."""
 
 
 def scan_ids(interactions: ds.Dataset, kind: IdKind) -> tuple[IdMap, IdMap]:
     """The users and the sources of the interactions; raises BadInteractions when they are not sorted by user."""
     users, sources = [_no_keys(kind)], [_no_keys(kind)]
-    for file, batch in _batches(interactions, ["user_id", "source_id"], kind):
+    for file, batch in interaction_batches(interactions, ["user_id", "source_id"], kind):
         keys = id_keys(batch["user_id"], kind)
         new = _starts(keys, users[-1], file)
         if new.any():  # otherwise the last user goes on and stays the last one known
@@ -47,7 +44,7 @@ def fill_matrix(interactions: ds.Dataset, users: IdMap, sources: IdMap) -> csr_m
     data, indices = np.empty(size, np.float32), np.empty(size, np.int32)
     indptr = np.full(len(users) + 1, size, np.int32)
     at, row, last_user, last_source = 0, 0, users.values[:0], -1
-    for file, batch in _batches(interactions, ["user_id", "source_id", "weight"], users.kind):
+    for file, batch in interaction_batches(interactions, ["user_id", "source_id", "weight"], users.kind):
         keys = id_keys(batch["user_id"], users.kind)
         new = _starts(keys, last_user, file)
         columns = sources.rows(batch["source_id"])
@@ -62,26 +59,14 @@ def fill_matrix(interactions: ds.Dataset, users: IdMap, sources: IdMap) -> csr_m
     return matrix
 
 
-def _batches(interactions: ds.Dataset, columns: list[str], kind: IdKind) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Batches that are not empty, with their file's name; files by name, since a Dataset does not promise an order."""
+def interaction_batches(
+    interactions: ds.Dataset, columns: list[str], kind: IdKind
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Batches of contract.interactions, none empty, with their file; raises BadInteractions on other columns."""
     for name in ("user_id", "source_id"):
         if name not in interactions.schema.names or interactions.schema.field(name).type != id_type(kind):
             raise BadInteractions(f"interactions need {name} of type {id_type(kind)}, they have {interactions.schema}")
-    for fragment in sorted(interactions.get_fragments(), key=_name):
-        for batch in fragment.to_batches(
-            columns=columns,
-            batch_size=_BATCH,
-            batch_readahead=1,
-            fragment_readahead=1,
-            fragment_scan_options=_STREAMED,
-        ):
-            if batch.num_rows:
-                yield _name(fragment), batch
-    pa.default_memory_pool().release_unused()  # Arrow would keep what it read with; training needs it
-
-
-def _name(fragment: Any) -> str:
-    return str(getattr(fragment, "path", ""))
+    return streamed(interactions, columns, _BATCH)
 
 
 def _no_keys(kind: IdKind) -> IdKeys:

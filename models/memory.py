@@ -1,13 +1,40 @@
-"""How much memory training will take, known before it is taken."""
+"""How much memory training will take, known before it is taken, and which trainer that allows."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from conf.base import format_bytes
 from conf.settings import TrainSettings
 from models.errors import TrainMemoryError
+from models.ids import MAX_ID_BYTES
 
 _PER_PAIR = 2 * (4 + 4)
 """float32 and int32 of the matrix, once by user and once by source: `implicit` solves on both."""
 
 _READING = 192 * 2**20
 """Parquet batches in flight while the matrix is filled, and the trainer's libraries."""
+
+MAX_PAIRS = 2**31 - 1
+"""Interactions that the trainer of one machine can address."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What the interactions hold beside their number."""
+
+    users: int
+    sources: int
+    id_bytes: int = 8
+    """Bytes of an id; of string ids: of the longest."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which trainer, and why in a line for the log."""
+
+    algorithm: Literal["als", "als_spark"]
+    reason: str
 
 
 def estimate(n_interactions: int, n_users: int, n_sources: int, factors: int, *, id_bytes: int = 8) -> int:
@@ -30,3 +57,32 @@ def check_memory(
         size = f"{n_interactions:,} interactions of {n_users:,} users with {n_sources:,} sources"
         raise TrainMemoryError(needed, settings.max_memory, f"{size} at {settings.factors} factors")
     return needed
+
+
+def choose_trainer(settings: TrainSettings, n_interactions: int, sides: Callable[[], Sides]) -> Choice:
+    """The algorithm that is set; for `auto` the one of this machine where its estimate fits `train.max_memory`.
+
+    `sides` reads the data, so it is asked only where the number of interactions alone decides nothing.
+    """
+    if settings.algorithm != "auto":
+        return Choice(settings.algorithm, f"{settings.algorithm}, as train.algorithm says")
+    if n_interactions > MAX_PAIRS:
+        return Choice("als_spark", f"{n_interactions:,} interactions pass the limit {MAX_PAIRS:,} of als: als_spark")
+    none, all_differ = Sides(0, 0), Sides(n_interactions, n_interactions, MAX_ID_BYTES)
+    least, most = (_needed(settings, n_interactions, bound) for bound in (none, all_differ))
+    if most <= settings.max_memory:
+        return _chosen(settings, most, "at most")
+    if least > settings.max_memory:
+        return _chosen(settings, least, "at least")
+    return _chosen(settings, _needed(settings, n_interactions, sides()), "about")
+
+
+def _needed(settings: TrainSettings, n_interactions: int, sides: Sides) -> int:
+    return estimate(n_interactions, sides.users, sides.sources, settings.factors, id_bytes=sides.id_bytes)
+
+
+def _chosen(settings: TrainSettings, needed: int, how: str) -> Choice:
+    estimated = f"training needs {how} {format_bytes(needed)} of train.max_memory {format_bytes(settings.max_memory)}"
+    if needed <= settings.max_memory:
+        return Choice("als", f"{estimated}: als on this machine")
+    return Choice("als_spark", f"{estimated}: als_spark on the cluster")

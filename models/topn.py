@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -83,22 +82,24 @@ class _ListMaker:
         with threadpool_limits(1, "blas"):  # Spark runs one worker per core
             for batch in batches:
                 for start in range(0, batch.num_rows, self.block):
-                    yield from self._lists(batch.slice(start, self.block), catalogue)
+                    rows = batch.slice(start, self.block)
+                    yield from serve_users(rows, catalogue, self.fallback, self.settings, self.ids)
 
-    def _lists(self, rows: pa.RecordBatch, catalogue: Catalogue) -> Iterator[pa.RecordBatch]:
-        known = rows.filter(rows["factors"].is_valid())
-        factors = factor_matrix(known["factors"], catalogue.index.dimensions)
-        moved = (factors != 0).any(axis=1)
-        personal = known.filter(column_of(moved))
-        if personal.num_rows:
-            yield self._personal(personal, factors[moved], catalogue)
-        for others in (rows.filter(rows["factors"].is_null()), known.filter(column_of(~moved))):
-            if others.num_rows:
-                yield _popular(others, self.fallback, self.settings.n, self.ids)
 
-    def _personal(self, rows: pa.RecordBatch, factors: NDArray[np.float32], catalogue: Catalogue) -> pa.RecordBatch:
-        best = best_lists(catalogue, factors, _exclusions(rows["barred"], catalogue), self.settings)
-        return list_batch(rows["user_id"], *list_columns(best, catalogue.ids), self.ids, personal=True)
+def serve_users(
+    rows: pa.RecordBatch, catalogue: Catalogue, fallback: Fallback, settings: ListSettings, ids: IdKind
+) -> Iterator[pa.RecordBatch]:
+    """contract.lists of user_id, factors (null: none), barred (source ids), one row per user, in another order."""
+    known = rows.filter(rows["factors"].is_valid())
+    factors = factor_matrix(known["factors"], catalogue.index.dimensions)
+    moved = (factors != 0).any(axis=1)
+    personal = known.filter(column_of(moved))
+    if personal.num_rows:
+        best = best_lists(catalogue, factors[moved], _exclusions(personal["barred"], catalogue), settings)
+        yield list_batch(personal["user_id"], *list_columns(best, catalogue.ids), ids, personal=True)
+    for others in (rows.filter(rows["factors"].is_null()), known.filter(column_of(~moved))):
+        if others.num_rows:
+            yield _popular(others, fallback, settings.n, ids)
 
 
 def _exclusions(barred: ListColumn, catalogue: Catalogue) -> csr_matrix:

@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from benchmarks.quality.part import Part
 from conf.settings import JudgeSettings, TrainSettings
+from models.als import Factors
 from models.arrow import ListColumn, column_of
 from models.fallback import fallback_list
+from models.ids import IdMap
 from models.judge import Neighbours
 from models.list_metrics import score_lists
 from models.matrix import fill_matrix
@@ -54,13 +56,19 @@ def timed(make: Callable[[Part], ListColumn], part: Part) -> Lists:
 
 def our_lists(part: Part, settings: TrainSettings) -> ListColumn:
     """Train, rank, leave out what is seen; who has no factors gets the popularity list, as in the product."""
-    embeddings = train(part.interactions, settings, part.ids)
-    rows = embeddings.users.rows(part.users)
+    trained = train(part.interactions, settings, part.ids)
+    return ranked_lists(part, trained.users, trained.sources, trained.user_factors, trained.source_factors)
+
+
+def ranked_lists(
+    part: Part, users: IdMap, sources: IdMap, user_factors: Factors, source_factors: Factors
+) -> ListColumn:
+    """The product's lists by these factors, whose rows are those of the maps."""
+    rows = users.rows(part.users)
     known = np.flatnonzero(rows >= 0)
-    seen = fill_matrix(part.interactions, embeddings.users, embeddings.sources)[rows[known]]
-    index = SourceIndex.build(embeddings.source_factors)
-    best = rank_top_n(index, embeddings.user_factors[rows[known]], LONGEST, exclude=seen)
-    lists, _ = list_columns(best, embeddings.sources)
+    seen = fill_matrix(part.interactions, users, sources)[rows[known]]
+    best = rank_top_n(SourceIndex.build(source_factors), user_factors[rows[known]], LONGEST, exclude=seen)
+    lists, _ = list_columns(best, sources)
     return _spread(lists, known, popular_lists(part))
 
 

@@ -13,7 +13,8 @@ from benchmarks.quality.split import Split
 from benchmarks.real_input import KNOWN, RealInputError, days_of, read_events
 from models.arrow import column_of
 
-_CUT = dt.date(2025, 9, 1)
+CUT = dt.date(2025, 9, 1)
+"""The first day judged."""
 _WINDOW_DAYS, _JUDGED_DAYS = 180, 14
 _HALF_LIFE_DAYS = 7.0
 
@@ -24,12 +25,12 @@ def deck_cards_split(data: Path, k: int) -> Split:
         events = read_events("deck_cards", data)
     except RealInputError as error:
         raise QualityError(str(error)) from None
-    before = _CUT - dt.timedelta(days=_JUDGED_DAYS)
-    return Split("deck_cards", k, _part(events, before), _part(events, _CUT))
+    before = CUT - dt.timedelta(days=_JUDGED_DAYS)
+    return Split("deck_cards", k, part_at(events, before), part_at(events, CUT))
 
 
-def _part(events: pa.Table, cut: dt.date) -> Part:
-    """Weights Σ 2^(−age / half-life) over events; the truth is what users known then had not."""
+def part_at(events: pa.Table, cut: dt.date) -> Part:
+    """The 180 days before `cut`, weights Σ 2^(−age / half-life); the truth is what users known then had not."""
     split = split_events(events, cut, _WINDOW_DAYS, _JUDGED_DAYS, KNOWN["deck_cards"].positive)
     age = (cut - dt.date(1970, 1, 1)).days - days_of(split.before)
     weights = 2.0 ** (-age / _HALF_LIFE_DAYS)

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import optuna
+
 from benchmarks.quality.arms import our_lists, timed
-from benchmarks.quality.errors import QualityError
 from benchmarks.quality.part import Part
 from conf.settings import TrainSettings
 from models.errors import TrainError
+from models.tuning import Space
 
 Tell = Callable[[str], None]
 """Told of each trial."""
@@ -16,19 +18,17 @@ Tell = Callable[[str], None]
 def tune(part: Part, settings: TrainSettings, k: int, trials: int, tell: Tell) -> TrainSettings:
     """The settings with the best Recall@k + NDCG@k of `trials` trials, the first of which are the settings given.
 
-    Seeded by settings.seed; Optuna's TPE (Bergstra et al. 2011). Raises QualityError where Optuna is missing.
+    Searched are the settings that `jobs/tune_embeddings.py` searches, but for the dimensions. Seeded by settings.seed;
+    Optuna's TPE (Bergstra et al. 2011).
     """
-    try:
-        import optuna
-    except ImportError:
-        raise QualityError("--tune needs optuna: install the development environment (make env)") from None
+    space = Space(settings)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=settings.seed, n_startup_trials=max(4, trials // 3), multivariate=True)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.enqueue_trial(settings.model_dump(include=set(_NAMES)))
+    study.enqueue_trial(space.params_of(settings))
 
     def judge(trial: Any) -> float:
-        tried = settings.model_copy(update=_suggest(trial))
+        tried = settings.model_copy(update=space.suggest(trial))
         try:
             arm = timed(lambda of: our_lists(of, tried), part).judge(part, k)
         except TrainError as error:  # an extreme setting may diverge, which is a result too
@@ -40,19 +40,6 @@ def tune(part: Part, settings: TrainSettings, k: int, trials: int, tell: Tell) -
 
     study.optimize(judge, n_trials=trials)
     return settings.model_copy(update=study.best_params)
-
-
-_NAMES = ("alpha", "regularization", "source_damping", "user_damping", "iterations")
-
-
-def _suggest(trial: Any) -> dict[str, Any]:
-    return {
-        "alpha": trial.suggest_float("alpha", 0.2, 2.0, log=True),
-        "regularization": trial.suggest_float("regularization", 0.1, 1.0, log=True),
-        "source_damping": trial.suggest_float("source_damping", 0.2, 0.6),
-        "user_damping": trial.suggest_float("user_damping", 0.2, 0.8),
-        "iterations": trial.suggest_int("iterations", 2, 10),
-    }
 
 
 def _short(value: Any) -> str:

@@ -8,10 +8,12 @@ The way, one module each:
 4. `bootstrap`  rows → means with intervals, per segment, without collecting users
 5. `judgement`  all figures of all arms, differences of arms paired by user, flat names for manifest and registry
 6. `table`      the same for people
+7. `acceptance` the rule by which a challenger replaces the champion
 
 What a metric means for one user is in `models.list_metrics`.
 """
 
+from models.judge.acceptance import Verdict, accept
 from models.judge.bootstrap import ALL, Estimate
 from models.judge.item_knn import Neighbours
 from models.judge.judgement import NEW, Figure, Judgement, Spread, judge
@@ -35,6 +37,8 @@ __all__ = [
     "KnownSources",
     "Neighbours",
     "Spread",
+    "Verdict",
+    "accept",
     "judge",
     "judge_users",
     "knn_lists",

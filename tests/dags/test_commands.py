@@ -56,6 +56,7 @@ def dag(bag: Bag) -> Any:
         ({}, []),
         ({"first": True}, ["--first"]),
         ({"publish_old": True}, ["--publish-old"]),
+        ({"refresh": True}, ["--refresh"]),
         ({"audience_share": 0.25}, ["--audience-share", "0.25"]),
         ({"audience_share": 0}, ["--audience-share", "0"]),
         ({"overrides": {"max_change": "new app: it's {{ ok }}"}}, ["--override", "max_change=new app: it's {{ ok }}"]),

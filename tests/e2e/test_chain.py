@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.dataset as ds
 import pytest
 
 from conf.contract import UserId, bucket_of, partition_of
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 PASSWORD = "hunter2-hunter2"
+WORSE: dict[str, Any] = {
+    "datasets": {"events": {"joins": {"window": "3 days ago:today"}, "clicks": {"window": "3 days ago:today"}}},
+    "train": {"factors": 1, "regularization": 0.9},
+}
+"""A recipe that knows little and keeps less of it."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,10 @@ def test_the_week_after(product: Product, first: Served, second: Served) -> None
     assert {answer.run for answer in second.answers.values()} == {second.run}
     assert second.champion != first.champion
     assert second.payloads != first.payloads
+    training = manifest.fact("train", "training")
+    assert (training["started"], training["from_run"], training["warm_runs"]) == ("warm", first.run, 1)
+    assert training["kept_users"] + training["new_users"] == training["users"]
+    assert "the recipe is that of the champion" in manifest.fact("train", "decision")["reason"]
 
 
 def test_the_models_are_known_by_version(product: Product, first: Served, second: Served) -> None:
@@ -222,7 +232,7 @@ def test_back_to_the_first_run_and_held(product: Product, first: Served, second:
     answers = {user: answer._replace(age_seconds=None) for user, answer in _answers(product).items()}
     assert answers == {user: answer._replace(age_seconds=None) for user, answer in first.answers.items()}
 
-    third = product.run("--as-of", str(LAST))
+    third = product.change(WORSE).run("--as-of", str(LAST))
     assert third.code == 3, third.log
     assert "complaints" in third.log
     run = product.run_ids[-1]
@@ -232,6 +242,34 @@ def test_back_to_the_first_run_and_held(product: Product, first: Served, second:
     assert product.discovery("unhold").code == 0
     assert product.discovery("promote", run).code == 0
     assert {answer.run for answer in _answers(product).values()} == {run}
+
+
+def test_a_worse_recipe_is_judged_beside_the_champions_and_loses(product: Product, first: Served) -> None:
+    run = product.run_ids[-1]
+    manifest, folder = product.manifest(run), product.folder(run)
+    judged, decision = manifest.fact("train", "judged"), manifest.fact("train", "decision")
+    assert judged["over_champion.ndcg"] == pytest.approx(judged["ndcg"] - judged["champion.ndcg"])
+    assert decision["winner"] == "champion"
+    assert "not shown to be as good as the champion" in decision["reason"]
+    assert {**manifest.settings["train"], **WORSE["train"]} == manifest.settings["train"]
+    factors = folder.table("user_factors").head(1)["factors"][0]
+    assert len(factors) == product.settings.train.factors
+    assert folder.table("user_factors").count_rows() == _users(folder.table("champion_interactions"))
+    assert _users(folder.table("interactions")) < _users(folder.table("champion_interactions"))
+    shown = json.loads(product.discovery("model", "show", "champion", "--json").out)
+    lineage, parent = (
+        shown["lineage"],
+        json.loads(product.discovery("model", "show", first.champion or "", "--json").out),
+    )
+    assert (shown["faults"], lineage["parent_version"]) == ([], first.champion)
+    assert (lineage["decision"], lineage["recipe"]) == (decision, parent["lineage"]["recipe"])
+    assert {given["name"]: len(given["days"]) for given in lineage["inputs"] if given["name"] in WINDOWS} == {
+        name: days + 2 for name, days in WINDOWS.items()
+    }
+
+
+def _users(interactions: ds.Dataset) -> int:
+    return len(interactions.to_table(["user_id"])["user_id"].unique())
 
 
 def _look(product: Product, ended: Ended) -> Served:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from conf.settings import Settings
+from jobs.champion import find_champion
 from jobs.edges import Edges
 from jobs.lineage import lineage_of, register_lineage
 from jobs.lineage_record import Holdout, Lineage
@@ -46,12 +47,17 @@ JUDGED: dict[str, int | float | str] = {
 def run_of(registry: Registry, home: Path, run_id: str = RUN_ID, *, product: str = "test", **manifest: Any) -> Run:
     """A run whose features are built, with a registry and no other server."""
     known = manifest_of(**manifest)
+    before = known.serving_before
+    if "champion" not in manifest and before is not None:
+        known = known.model_copy(update={"champion": find_champion(registry, product, before)})
     request = known.request.model_copy(update={"run_id": run_id, "product": product})
     days = [{"day": str(ago(n)), "fingerprint": f"f{n}", "rows": 100 * n, "bytes": 9, "ignored": 0} for n in (3, 2, 1)]
     inputs = [
         {"name": "clicks", "start": str(ago(3)), "end": str(AS_OF), "days": days, "judged_days": [str(ago(3))]},
     ]
-    known = known.model_copy(update={"request": request}).with_stage("features", _record({"inputs": inputs}))
+    known = known.model_copy(update={"request": request}).with_stage(
+        "features", _record({"inputs": inputs, "champion_inputs": []})
+    )
     edges = Edges(product, *cast("list[Any]", [None, None, registry, None, None]))
     return Run(product_of(product), Storage(str(home)), edges, cast("Lease", FakeLease()), known)
 
@@ -64,6 +70,7 @@ def product_of(name: str) -> Settings:
 def made(run: Run, **changes: Any) -> Lineage:
     """What made the run's factors, and how good they were judged."""
     facts = {"training": {"interactions": 600, "users": 60, "sources": 12}, "judged": {"skipped": "no Spark here"}}
+    facts["decision"] = {"winner": "challenger", "reason": "nothing served before, so there is no champion"}
     holdout = Holdout(days=2, pairs=5_678, digest="00c0ffee00c0ffee")
     return lineage_of(run, facts).model_copy(update={"judged": JUDGED, "holdout": holdout, **changes})
 

@@ -37,6 +37,7 @@ def test_flags_become_values() -> None:
         (["--override", "=because"], "reason"),
         (["--run-id", "monday"], "malformed"),
         (["--run-id", "20261116T030000Z-20261109-1"], "names as_of 2026-11-09"),
+        (["--first", "--refresh"], "before a --first run none does"),
         (["--no-such-flag"], "no-such-flag"),
     ],
 )

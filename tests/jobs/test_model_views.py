@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from jobs import model_view
+from jobs.champion import Champion
 from jobs.cli_view import View
 from jobs.compare_view import comparison
 from jobs.lineage_record import Holdout, Lineage, Partition, Vouched, digest_of
@@ -41,13 +42,6 @@ SEEDS = {"judge.seed": 7, "train.seed": 7}
 WEEK_BEFORE = "20261109T030000Z-20261109-1"
 
 
-class OneParent:
-    """A registry that knows the version of one run."""
-
-    def version_of(self, product: str, run_id: str) -> Version:
-        return version("6", product=product)
-
-
 def version(number: str, *, product: str = "test", **changes: object) -> Version:
     at = dt.datetime(2026, 11, 16, 3, 12, 44, tzinfo=dt.UTC)
     source, run = f"/srv/discovery/runs/{product}/{RUN_ID}", "d10dd8ec6a0145d6a2b79cc1615a39ad"
@@ -56,7 +50,8 @@ def version(number: str, *, product: str = "test", **changes: object) -> Version
 
 @pytest.fixture
 def lineage() -> Lineage:
-    run = run_of(cast("Registry", OneParent()), Path("/srv/discovery"), serving_before=WEEK_BEFORE)
+    parent = Champion(run_id=WEEK_BEFORE, version="6", recipe={"half_life_days": 7.0})
+    run = run_of(cast("Registry", None), Path("/srv/discovery"), serving_before=WEEK_BEFORE, champion=parent)
     training = {"interactions": 12_345_678, "users": 987_654, "sources": 43_210, "fit_seconds": 71.25, "threads": 2}
     code = dict.fromkeys(("run", "features", "train"), COMMIT)
     return made(run, settings=SETTINGS, seeds=SEEDS, libraries=LIBRARIES, training=training, code=code)
@@ -83,6 +78,7 @@ def older(lineage: Lineage) -> Lineage:
             "parent_run": None,
             "parent_version": None,
             "settings": tree,
+            "recipe": lineage.recipe | {"half_life_days": 14.0},
             "code": dict.fromkeys(("run", "features", "train"), f"{COMMIT}+changes"),
             "libraries": LIBRARIES | {"numpy": "2.3.5"},
             "inputs": (clicks.model_copy(update=moved),),

@@ -7,10 +7,10 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from conf.settings import TrainSettings
-from models.als import ImplicitAls, Trainer
+from models.als import Factors, HalfStep, ImplicitAls, Trainer
 from models.confidences import confidences_of
 from models.errors import TrainError
-from tests.models.worlds import planted
+from tests.models.worlds import normal_equations, planted
 
 SETTINGS = TrainSettings(factors=8, iterations=6, threads=1, regularization=0.1)
 
@@ -74,11 +74,41 @@ class TestImplicitAls(TrainerContract):
 
 
 def test_iterations_are_reported_as_they_end() -> None:
-    told: list[tuple[int, float]] = []
+    told: list[tuple[int, float, Factors, Factors]] = []
     weights, _ = planted(users=10, sources=10, seed=1)
-    ImplicitAls(lambda number, seconds: told.append((number, seconds))).fit(weights, SETTINGS)
-    assert [number for number, _ in told] == [1, 2, 3, 4, 5, 6]
-    assert all(seconds >= 0 for _, seconds in told)
+
+    def note(number: int, seconds: float, users: Factors, sources: Factors) -> None:
+        told.append((number, seconds, users.copy(), sources.copy()))
+
+    users, sources = ImplicitAls(note).fit(weights, SETTINGS)
+    assert [number for number, *_ in told] == [1, 2, 3, 4, 5, 6]
+    assert all(seconds >= 0 for _, seconds, *_ in told)
+    shorter = ImplicitAls().fit(weights, SETTINGS.model_copy(update={"iterations": 3}))
+    assert all(np.array_equal(a, b) for a, b in zip(told[2][2:], shorter, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(told[5][2:], (users, sources), strict=True))
+
+
+def test_a_start_is_gone_on_from() -> None:
+    weights, _ = planted(users=30, sources=20, seed=1)
+    two, four = (SETTINGS.model_copy(update={"iterations": n, "warm_iterations": n}) for n in (2, 4))
+    halfway = ImplicitAls().fit(weights, two)
+    gone_on = ImplicitAls(start=halfway).fit(weights, two)
+    assert all(np.array_equal(a, b) for a, b in zip(gone_on, ImplicitAls().fit(weights, four), strict=True))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_half_step_solves_the_normal_equations(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    confidences, _ = planted(users=12, sources=9, seed=seed)
+    confidences.data[:] = 1 + draw.gamma(2, size=confidences.nnz)
+    factors = draw.normal(size=(9, 4)).astype(np.float32)
+    solved = HalfStep(factors, 0.7, threads=1).solve(confidences)
+    assert np.allclose(solved, [normal_equations(row, factors, 0.7) for row in confidences.toarray()], atol=1e-4)
+
+
+def test_a_half_step_without_a_solution_is_an_error() -> None:
+    with pytest.raises(TrainError, match="regularization"):
+        HalfStep(np.zeros((3, 2), np.float32), 0.0, threads=1).solve(csr_matrix(np.ones((1, 3), np.float32)))
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])

@@ -12,7 +12,7 @@ import pytest
 from conf import contract
 from conf.settings import TrainSettings
 from models.errors import TrainMemoryError
-from models.memory import check_memory, estimate
+from models.memory import MAX_PAIRS, Sides, check_memory, choose_trainer, estimate
 from tests.models.worlds import EPOCH, written
 
 MEASURE = """
@@ -54,3 +54,33 @@ def test_the_limit_is_a_limit() -> None:
     assert check_memory(TrainSettings(factors=64, max_memory=needed), 1000, 100, 10) == needed
     with pytest.raises(TrainMemoryError, match="1,000 interactions of 100 users with 10 sources at 64 factors"):
         check_memory(TrainSettings(factors=64, max_memory=needed - 1), 1000, 100, 10)
+
+
+def never() -> Sides:
+    raise AssertionError("the data were read")
+
+
+@pytest.mark.parametrize("algorithm", ["als", "als_spark"])
+def test_what_is_set_is_chosen_without_a_look_at_the_data(algorithm: str) -> None:
+    settings = TrainSettings.model_validate({"algorithm": algorithm, "max_memory": 1})
+    assert choose_trainer(settings, 10**9, never).algorithm == algorithm
+
+
+def test_auto_looks_at_the_data_only_where_their_number_decides_nothing() -> None:
+    auto = TrainSettings(algorithm="auto", factors=64, max_memory=2**30)
+    small, large = choose_trainer(auto, 1000, never), choose_trainer(auto, 10**8, never)
+    assert (small.algorithm, large.algorithm) == ("als", "als_spark")
+    assert "at most" in small.reason
+    assert "at least" in large.reason
+    assert choose_trainer(auto.model_copy(update={"max_memory": 2**60}), MAX_PAIRS + 1, never).algorithm == "als_spark"
+    needed = estimate(10**7, 10**6, 10**5, 64)
+    for limit, expected in ((needed, "als"), (needed - 1, "als_spark")):
+        limited = auto.model_copy(update={"max_memory": limit})
+        choice = choose_trainer(limited, 10**7, lambda: Sides(10**6, 10**5))
+        assert choice.algorithm == expected
+        assert choice.reason.startswith("training needs about")
+        if expected == "als":
+            assert check_memory(limited, 10**7, 10**6, 10**5) == needed
+        else:
+            with pytest.raises(TrainMemoryError, match="train.algorithm: auto"):
+                check_memory(limited, 10**7, 10**6, 10**5)

@@ -1,5 +1,6 @@
 """Training from Parquet, and its refusals."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 from conf import contract
 from conf.contract import IdKind
 from conf.settings import TrainSettings
-from models import train as train_module
+from models import factor_table
+from models.als import ImplicitAls
+from models.confidences import Constants
 from models.errors import BadInteractions, TrainMemoryError
 from models.train import train
-from tests.models.worlds import interactions_of, planted, written
+from models.warm import Start
+from tests.models.worlds import factor_tables, interactions_of, planted, written
 
 SETTINGS = TrainSettings(factors=8, iterations=3, threads=1)
 
@@ -26,7 +30,7 @@ def rows_of_world(seed: int) -> list[tuple[int, int, float]]:
 def test_embeddings_come_out_as_tables_of_the_contract(
     tmp_path: Path, kind: IdKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train_module, "_BATCH_BYTES", 7 * 4 * 8)  # seven rows of eight factors
+    monkeypatch.setattr(factor_table, "_BATCH_BYTES", 7 * 4 * 8)  # seven rows of eight factors
     rows = rows_of_world(1)
     found = train(written(tmp_path, interactions_of(rows, kind)), SETTINGS, kind)
     users = pa.Table.from_batches(found.user_batches())
@@ -46,6 +50,24 @@ def test_training_again_gives_the_same_bits(tmp_path: Path) -> None:
     first, again = train(dataset, SETTINGS, "int64"), train(dataset, SETTINGS, "int64")
     assert np.array_equal(first.user_factors, again.user_factors)
     assert np.array_equal(first.source_factors, again.source_factors)
+
+
+def test_what_the_stats_tell_outlives_json(tmp_path: Path) -> None:
+    found = train(written(tmp_path, interactions_of(rows_of_world(1))), SETTINGS, "int64")
+    told = json.loads(json.dumps(found.stats.to_json()))
+    assert (told["started"], told["cold_reason"], told["kept_users"]) == ("cold", None, 0)
+    assert (told["new_users"], told["new_sources"]) == (len(found.users), len(found.sources))
+    assert len(told["iteration_seconds"]) == SETTINGS.iterations
+    assert Constants(**told["constants"]) == found.stats.constants
+
+
+def test_another_trainer_is_not_handed_a_start(tmp_path: Path) -> None:
+    dataset = written(tmp_path, interactions_of(rows_of_world(1)))
+    first = train(dataset, SETTINGS, "int64")
+    again = train(dataset, SETTINGS, "int64", ImplicitAls(), start=Start(*factor_tables(first)))
+    assert np.array_equal(first.user_factors, again.user_factors)
+    assert again.stats.started == "cold"
+    assert again.stats.cold_reason == "the trainer takes no former factors"
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:

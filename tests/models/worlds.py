@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from conf import contract
 from conf.contract import IdKind
+from models.train import Embeddings
 
 EPOCH = 1_700_000_000_000_000
 
@@ -48,3 +49,18 @@ def planted(users: int, sources: int, seed: int, tastes: int = 4) -> tuple[csr_m
     fits = draw.integers(tastes, size=users)[:, None] == np.arange(sources)[None, :] % tastes
     seen = draw.random((users, sources)) < np.where(fits, 0.4, 0.01)
     return csr_matrix(seen.astype(np.float32)), fits
+
+
+def normal_equations(confidences: NDArray[Any], factors: NDArray[Any], regularization: float) -> NDArray[np.float64]:
+    """The vector of one row of confidences (n,), 0 where there is none, given factors (n, d): by the definition."""
+    wanted, wide = (confidences > 0).astype(float), factors.astype(float)
+    certainty = np.diag(np.where(confidences > 0, confidences, 1).astype(float))
+    left = wide.T @ certainty @ wide + regularization * np.eye(factors.shape[1])
+    return np.linalg.solve(left, wide.T @ certainty @ wanted)
+
+
+def factor_tables(embeddings: Embeddings) -> tuple[ds.Dataset, ds.Dataset]:
+    """Its contract.user_factors and contract.source_factors, as a later run reads them."""
+    batches = (embeddings.user_batches(), embeddings.source_batches())
+    users, sources = (ds.dataset(pa.Table.from_batches(list(side))) for side in batches)
+    return users, sources

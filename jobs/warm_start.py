@@ -1,0 +1,77 @@
+"""From which factors a training goes on: those of the run that served when this one was created, or none."""
+
+import hashlib
+from dataclasses import dataclass
+
+from conf.settings import TrainSettings
+from features.split import cut_of
+from jobs.manifest import load_manifest
+from jobs.run import run_folder
+from jobs.stage import Facts
+from jobs.storage import Storage
+from jobs.workbench import Workbench
+from models.warm import Start
+
+_TABLES = ("user_factors", "source_factors")
+_CHUNK = 2**22
+
+
+@dataclass(frozen=True)
+class Former:
+    """The factors of a former run, or why a training starts cold."""
+
+    start: Start | None
+    run_id: str | None
+    reason: str | None
+    warm_runs: int = 0
+    """Runs since the last cold start, a warm one from these factors included."""
+    digest: str | None = None
+
+    def facts(self, *, warm: bool) -> Facts:
+        """What the training keeps; warm: whether the factors were used."""
+        facts: Facts = {"warm_runs": self.warm_runs if warm else 0}
+        if warm:
+            facts |= {"from_run": self.run_id, "from_digest": self.digest}
+        return facts if self.reason is None else facts | {"cold_reason": self.reason}
+
+
+def former_factors(run: Workbench, settings: TrainSettings) -> Former:
+    """The factors of the run that served, where they know nothing of the hold-out and `cold_every` allows it.
+
+    The judged training and the refit start alike: what is judged is what is done.
+    """
+    before = run.manifest.serving_before
+    if before is None:
+        return _cold("nothing served before")
+    folder = run_folder(run.home, run.settings.product, before)
+    known = load_manifest(folder)
+    if known is not None and known.request.refresh and "train" in known.stages:  # it did not train itself
+        before = str(known.fact("train", "training")["from_run"])
+        folder = run_folder(run.home, run.settings.product, before)
+        known = load_manifest(folder)
+    if known is None or "train" not in known.stages or not all(folder.finished(table) for table in _TABLES):
+        return _cold(f"the factors of run {before} are gone")
+    cut = cut_of(run.as_of, run.settings.split.holdout_days)
+    if known.request.as_of > cut:
+        return _cold(f"run {before} knows days of the hold-out, which begins on {cut}")
+    warm_runs = int(known.fact("train", "training").get("warm_runs", 0)) + 1
+    if warm_runs >= settings.cold_every:
+        return _cold(f"one run in {settings.cold_every} starts anew (train.cold_every)")
+    start = Start(*(folder.table(table) for table in _TABLES))
+    return Former(start, before, None, warm_runs, digest_of_factors(folder))
+
+
+def digest_of_factors(folder: Storage) -> str:
+    """The SHA-256 over the files of a run's factors."""
+    digest = hashlib.sha256()
+    for table in _TABLES:
+        for info in folder.files(table):
+            if info.base_name.endswith(".parquet"):
+                with folder.open(f"{table}/{info.base_name}") as file:
+                    while chunk := file.read(_CHUNK):
+                        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _cold(reason: str) -> Former:
+    return Former(None, None, reason)

@@ -1,0 +1,62 @@
+"""Between two trainings: the factors stay, who came since gets a list of their own, and lists forget what was seen."""
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.conftest import LAST, write_day
+from tests.e2e.product import Make, Product
+from tests.e2e.refusals import FIRST
+from tests.features.world import events
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NEXT = LAST + dt.timedelta(days=1)
+EVEN, ODD = {*range(101, 107)}, {*range(107, 113)}
+"""The sources that even and odd users like."""
+CAME, ONLY_UNKNOWN, OLD = 41, 42, 1
+SEEN = 111
+
+
+def test_users_who_came_after_the_training_are_folded_in(make: Make, shared_spark: "SparkSession") -> None:
+    product = make()
+    with product.loading():
+        assert product.run(*FIRST).code == 0
+        trained = product.run_ids[-1]
+        day = events(
+            LAST, (CAME, 107, "click"), (CAME, 108, "click"), (ONLY_UNKNOWN, 999, "click"), (OLD, SEEN, "click")
+        )
+        write_day(Path(product.settings.data_root) / "clicks" / f"dt={LAST}", day)
+        ended = product.run("--as-of", str(NEXT), "--refresh")
+        assert ended.code == 0, ended.log
+        refreshed = product.run_ids[-1]
+        again = product.run("--as-of", str(NEXT), "--refresh")
+        assert again.code == 0, again.log
+    assert rows(product, refreshed, "source_factors") == rows(product, trained, "source_factors")
+    before, after = (factors(product, run) for run in (trained, refreshed))
+    assert {user: after[user] for user in before} == before
+    assert after.keys() - before.keys() == {CAME}
+    assert factors(product, product.run_ids[-1]) == after  # of the training, however many refreshes lie between
+
+    lists = {row["user_id"]: row for row in rows(product, refreshed, "lists")}
+    mine = [source for source in lists[CAME]["source_ids"] if source in ODD]
+    assert lists[CAME]["personal"]
+    assert lists[CAME]["source_ids"][: len(mine)] == mine, "what the like-minded like comes first"
+    assert not {107, 108} & {*lists[CAME]["source_ids"]}
+    assert SEEN not in lists[OLD]["source_ids"]
+    assert not lists[ONLY_UNKNOWN]["personal"]
+    manifest = product.manifest(refreshed)
+    training = manifest.fact("train", "training")
+    assert (training["from_run"], training["new_users"], training["kept_users"]) == (trained, 1, 40)
+    assert "which were judged when they were trained" in manifest.fact("train", "judged")["skipped"]
+    shown = product.discovery("model", "show", "champion")
+    assert "a refresh keeps the factors of version" in shown.out
+
+
+def rows(product: Product, run: str, table: str) -> list[dict[str, Any]]:
+    return product.folder(run).table(table).to_table().to_pylist()
+
+
+def factors(product: Product, run: str) -> dict[int, list[float]]:
+    return {row["user_id"]: row["factors"] for row in rows(product, run, "user_factors")}

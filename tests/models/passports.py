@@ -1,0 +1,117 @@
+"""Passports as a weekly run makes them, without training anything."""
+
+import datetime as dt
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from conf.settings import JudgeSettings
+from models.golden import GoldenMetrics
+from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, Figure, Judgement, Spread
+from models.judge.judgement import LIST_TRAITS, METRICS, SEGMENTS
+from models.learning_curve import Point
+from models.passport import (
+    SCORES,
+    SOURCE_NORMS,
+    USER_NORMS,
+    ChampionPage,
+    InputLine,
+    Passport,
+    Shape,
+    Week,
+)
+from models.passport.shape import shape_of
+
+ARMS = (OURS, POPULARITY, ITEM_KNN, CHAMPION)
+GOLDEN = GoldenMetrics("planted_tastes", 1, "8a" * 32, 20, 1_316, 0.2798, 0.4042, 0.1571, 0.253)
+
+
+def judgement(seed: int, arms: tuple[str, ...] = ARMS, segments: tuple[str, ...] = SEGMENTS) -> Judgement:
+    """Figures drawn by chance, as judged at k = 20."""
+    draw = np.random.default_rng(seed)
+    users = {segment: int(draw.integers(1, 3_000_000)) for segment in segments}
+
+    def estimate(segment: str, low: float, high: float) -> Estimate:
+        ends = np.sort(draw.uniform(low, high, 3))
+        return Estimate(users[segment], float(ends[1]), float(ends[0]), float(ends[2]))
+
+    figures, leads = {}, {}
+    for arm, segment in itertools.product(arms, segments):
+        for metric in METRICS:
+            figures[Figure(arm, segment, metric)] = estimate(segment, 0.05, 0.4)
+            if arm != OURS:
+                leads[Figure(arm, segment, metric)] = estimate(segment, -0.05, 0.2)
+        for trait in LIST_TRAITS if segment != NEW else ():
+            figures[Figure(arm, segment, trait)] = estimate(segment, 0, 14 if trait == "novelty" else 1)
+    spreads = {arm: Spread(float(draw.random()), float(draw.random())) for arm in arms}
+    remarks = {ITEM_KNN: "similarities of a sample of 12.0% of the users (judge.knn_products)"}
+    return Judgement(20, 200, figures, leads, spreads, remarks if ITEM_KNN in arms else {})
+
+
+def week(number: int | None, as_of: dt.date, judged: Judgement | None, **changes: Any) -> Week:
+    """A version of a week, judged so."""
+    ndcg = None if judged is None else judged.figures[Figure(OURS, ALL, "ndcg")]
+    made = Week(
+        version=None if number is None else str(number),
+        run_id=f"{as_of:%Y%m%d}T030000Z-{as_of:%Y%m%d}-1",
+        as_of=as_of.isoformat(),
+        k=None if judged is None else judged.k,
+        ndcg=None if ndcg is None else ndcg.mean,
+        low=None if ndcg is None else ndcg.low,
+        high=None if ndcg is None else ndcg.high,
+        popularity=None if judged is None else judged.figures[Figure(POPULARITY, ALL, "ndcg")].mean,
+        golden=0.2798,
+        users=1_234_567,
+        sources=45_678,
+        interactions=34_567_890,
+    )
+    return replace(made, **changes)
+
+
+def passport(seed: int = 1, **changes: Any) -> Passport:
+    """A passport with everything in it, but for `changes`."""
+    draw, as_of, judged = np.random.default_rng(seed), dt.date(2026, 11, 16), judgement(seed)
+    shapes = shapes_of(draw, 1.0)
+    days = [as_of - dt.timedelta(weeks=ago) for ago in range(8, 0, -1)]
+    before = [week(number, day, judgement(number), users=1_000_000 + 9_876 * number) for number, day in enumerate(days)]
+    made = Passport(
+        product="groups",
+        run_id="20261116T030000Z-20261116-1",
+        as_of=as_of,
+        created_at=dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC),
+        started_by="scheduled__2026-11-16",
+        decision="the challenger's recipe is refit: NDCG@20 +0.0031 (+0.0012 to +0.0049) against the champion's 0.1812",
+        arm=OURS,
+        parent="version 7 (run 20261109T030000Z-20261109-1)",
+        code="4d1f00c",
+        config_hash="a1b2c3d4e5f60718",
+        libraries={"implicit": "0.7.3", "numpy": "2.4.6"},
+        seeds={"train.seed": 7, "judge.seed": 7},
+        training={"interactions": "34,567,890", "started": "warm"},
+        inputs=[
+            InputLine("clicks", "2026-10-19:2026-11-16", 28, 812_345_678, "00c0ffee" * 4, "data/clicks"),
+            InputLine("subscriptions", "2026-11-15:2026-11-16", 1, 91_234_567, "0badcafe" * 4, "data/subscriptions"),
+        ],
+        holdout="5,678,901 pairs of the 2 days before 2026-11-16 (digest 00c0ffee00c0ffee)",
+        judgement=judged,
+        rules=JudgeSettings(),
+        curve=[Point(at, 1.5 + at / 10, 0.2 * (1 - 0.5**at)) for at in range(1, 6)],
+        shapes=shapes,
+        golden=GOLDEN,
+        now=week(None, as_of, judged),
+        before=before,
+        champion=ChampionPage(before[-1], replace(GOLDEN, ndcg=0.2701), shapes_of(draw, 1.2)),
+    )
+    return replace(made, **changes)
+
+
+def shapes_of(draw: np.random.Generator, scale: float) -> dict[str, Shape]:
+    """Scores and norms, log-normal."""
+    found = {}
+    for name in (SCORES, USER_NORMS, SOURCE_NORMS):
+        shape = shape_of([scale * draw.lognormal(0, 0.5, 1_000).astype(np.float32)])
+        assert shape is not None
+        found[name] = shape
+    return found
