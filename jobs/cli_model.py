@@ -64,6 +64,23 @@ def compare(
 
 
 @model.command()
+def passport(
+    version: Name,
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder for the pages; default: passport-PRODUCT-VERSION here.")
+    ] = None,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Fetch the pages of a version: what it is, how good, beside the weeks before, with plots."""
+    desk = _models_of(config, overlay)
+    one = desk.find(version)
+    folder = Path(f"passport-{one.version.product}-{one.version.number}") if out is None else out
+    show(view.passport(one, folder, desk.fetch_passport(one, folder)), as_json=json)
+
+
+@model.command()
 def promote(
     version: Name,
     config: Config = DEFAULT_CONFIG,

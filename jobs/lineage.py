@@ -1,5 +1,6 @@
 """A run's factors become a version of the product's model, with all that made them; no others are published."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import Refused
@@ -19,15 +20,13 @@ class NoLineage(Refused):
     """The registry does not vouch for the factors of a run."""
 
 
-def register_factors(run: Run, facts: dict[str, Any]) -> dict[str, str]:
-    """Logs the run and registers its factors as a version of the product's model; the same run, the same version."""
-    return register_lineage(run, lineage_of(run, facts))
+def register_lineage(run: Run, made: Lineage, artifacts: Path | None = None) -> dict[str, str]:
+    """Logs what made the run's factors and registers them as a version; gives what the manifest keeps of it.
 
-
-def register_lineage(run: Run, made: Lineage) -> dict[str, str]:
-    """Logs what made the run's factors and registers them; gives what the manifest keeps of it."""
+    The same run, the same version. artifacts: a folder of files to keep with it.
+    """
     registry = run.edges.registry
-    mlflow_run = registry.log_run(_record(run, made))
+    mlflow_run = registry.log_run(_record(run, made, artifacts))
     kept = registry.lineage(mlflow_run) or ""  # of a former attempt, where one got so far
     tags = made.tags | {LINEAGE_TAG: sha256_of(kept)}
     version = registry.register(run.settings.product, mlflow_run, run.folder.uri, tags)
@@ -103,8 +102,16 @@ def _inputs(run: Run, decision: Decision) -> list[dict[str, Any]]:
     return [*champions, *(record for record in inputs if record["name"] not in events)]
 
 
-def _record(run: Run, made: Lineage) -> RunRecord:
-    numbers = {**{f"judged.{name}": value for name, value in made.judged.items()}, **made.training}
+def _record(run: Run, made: Lineage, artifacts: Path | None) -> RunRecord:
+    golden = made.golden
+    numbers = {
+        **{f"judged.{name}": value for name, value in made.judged.items()},
+        **{f"golden.{name}": value for name, value in golden.items()},
+        **made.training,
+    }
+    inputs = [RunInput(given.name, given.digest, given.uri) for given in made.inputs]
+    if golden:
+        inputs.append(RunInput(f"{golden['name']} {golden['version']}", golden["sha256"], "models/golden"))
     return RunRecord(
         product=made.product,
         run_id=made.run_id,
@@ -115,10 +122,12 @@ def _record(run: Run, made: Lineage) -> RunRecord:
             "share_bp": run.share.bp,
             "config_hash": made.config_hash,
             "winner": made.decision.winner,
+            **({"golden.sha256": golden["sha256"]} if golden else {}),
             **{f"train.{name}": value for name, value in flattened(made.recipe["train"]).items()},
         },
         metrics={name: float(value) for name, value in numbers.items() if isinstance(value, int | float)},
-        inputs=[RunInput(given.name, given.digest, given.uri) for given in made.inputs],
+        inputs=inputs,
+        artifacts=artifacts,
     )
 
 

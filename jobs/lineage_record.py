@@ -89,6 +89,10 @@ class Lineage(_Record):
     """None: not judged."""
     judged: dict[str, int | float | str] = Field(min_length=1)
     """models.judge.Judgement.flat, or why there is none as `skipped`."""
+    golden: dict[str, Any] = {}
+    """models.golden.GoldenMetrics of the recipe; a version from before there were any has none."""
+    shapes: dict[str, Any] = {}
+    """models.passport.Shape of the scores and norms, by name; likewise."""
 
     @property
     def tags(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from conf.errors import Refused
 from jobs.desk import Desk, open_desk
 from jobs.lineage import NoLineage
 from jobs.lineage_record import Lineage, Vouched, vouch
-from models.registry import CHALLENGER, CHAMPION, PREVIOUS, LoggedRun, Registry, Version
+from models.registry import CHALLENGER, CHAMPION, PASSPORT, PREVIOUS, LoggedRun, Registry, Version
 from publish.clock import utc_now
 from publish.runs.pointer import Pointer
 from publish.runs.registry import RunState
@@ -24,6 +24,10 @@ PROMOTED_TAG = "discovery.promoted"
 
 class UnknownVersion(Refused):
     """There is no such version, or nothing that an alias could stand for."""
+
+
+class NoPassport(Refused):
+    """No page was kept with the version."""
 
 
 class NotServable(Refused):
@@ -87,6 +91,15 @@ class ModelDesk:
     def vouch(self, model: Model) -> Vouched:
         """How a version was made, and whether that can be believed."""
         return vouch(self.registry, model.version)
+
+    def fetch_passport(self, model: Model, target: Path) -> list[Path]:
+        """Copies the pages of a version into a folder and gives the files; raises NoPassport."""
+        run = model.version.mlflow_run
+        files = [] if run is None else self.registry.fetch(run, PASSPORT, target)
+        if not files:
+            name = f"version {model.version.number} of {self.desk.product}"
+            raise NoPassport(f"no passport was kept with {name}; `discovery model show` tells what is known of it")
+        return files
 
     def promote(self, name: str, reason: str) -> Served:
         """Lets the run of a version serve, forward or back, by the rules of `discovery promote` and `rollback --to`.

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from conf import contract
 from conf.errors import Refused
+from conf.recipe import Recipe
 from jobs.champion import contest_of
 from jobs.erased import without_rows_of
 from jobs.lineage_record import Decision
@@ -138,8 +139,13 @@ def _fold_in(run: Workbench, former: _Former) -> int:
 
 def _interactions(run: Workbench) -> ds.Dataset:
     """By the champion's recipe: weights of another one would mean something else to its factors."""
-    contest = contest_of(run.settings, run.manifest.champion, run.manifest.fact("features", "champion_fault"))
-    if run.manifest.fact("features", "champion_fault") is not None:
+    champion = run.manifest.champion
+    contest = contest_of(run.settings, champion, run.manifest.fact("features", "champion_fault"))
+    if contest.champion is not None:
+        table = contest.table("interactions")
+    elif champion is not None and champion.recipe == Recipe.of(run.settings).to_json():
+        table = "interactions"
+    else:
         raise RefreshRefused(f"{contest.reason}; start without --refresh")
-    interactions = run.folder.table("interactions" if contest.champion is None else contest.table("interactions"))
+    interactions = run.folder.table(table)
     return without_rows_of(run.erased.users, interactions, run.scratch / "refresh_interactions.parquet")

@@ -12,9 +12,10 @@ from jobs.decision import decide
 from jobs.entry import enter
 from jobs.fit import Fit, fit
 from jobs.judging import check_judgeable, judge_recipes
-from jobs.lineage import register_factors
+from jobs.lineage import lineage_of, register_lineage
 from jobs.lineage_record import Decision
 from jobs.log import tell
+from jobs.passport import look_at, write_passport
 from jobs.refresh import refresh
 from jobs.run import Run
 from jobs.stage import Facts, stage
@@ -26,11 +27,22 @@ from models.judge import Judgement
 @stage("train")
 def train_embeddings(run: Run) -> Facts:
     """Writes and registers the factors of the recipe that wins or, in a refresh, of the version that serves."""
-    facts = refresh(run) if run.manifest.request.refresh else _compete(run)
-    return {**facts, "model": register_factors(run, facts)}
+    facts, judgement = _refresh(run) if run.manifest.request.refresh else _compete(run)
+    made = lineage_of(run, facts)
+    found = look_at(run, made, judgement)
+    made = made.model_copy(update=found.kept)
+    pages = write_passport(run, made, found)
+    model = register_lineage(run, made, pages.folder)
+    return {**facts, **found.kept, "passport": {"missing_plots": pages.faults}, "model": model}
 
 
-def _compete(run: Run) -> Facts:
+def _refresh(run: Run) -> tuple[Facts, str]:
+    """Keeps the factors that serve; gives why they are not judged again."""
+    facts = refresh(run)
+    return facts, facts["judged"]["skipped"]
+
+
+def _compete(run: Run) -> tuple[Facts, Judgement | str]:
     """Judges the run's recipe and the champion's, both trained before the cut, and refits the winner."""
     contest = contest_of(run.settings, run.manifest.champion, run.manifest.fact("features", "champion_fault"))
     judgement = _judge(run, contest)
@@ -38,7 +50,7 @@ def _compete(run: Run) -> Facts:
     tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
     stats = fit(run, refit_of(run, contest, decision))
     judged = {"skipped": judgement} if isinstance(judgement, str) else judgement.flat()
-    return {"training": stats, "judged": judged, "decision": decision.model_dump()}
+    return {"training": stats, "judged": judged, "decision": decision.model_dump()}, judgement
 
 
 def _judge(run: Run, contest: Contest) -> Judgement | str:

@@ -58,6 +58,14 @@ class Connection:
             self._file.parent.mkdir(parents=True, exist_ok=True)
         return MlflowClient(self.tracking_uri, self.tracking_uri)
 
+    def _experiment(self, name: str) -> str:
+        """The experiment of this name, made unless it is there."""
+        if found := self._client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        # Without a server, MLflow would put artifacts below the current folder.
+        artifacts = (self._file.parent / "mlflow-artifacts" / name).as_uri() if self._file else None
+        return str(self._client.create_experiment(name, artifact_location=artifacts))
+
     @property
     def _file(self) -> Path | None:
         """The SQLite file; None for any other store."""

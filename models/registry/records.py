@@ -11,6 +11,9 @@ RUN_TAG = "discovery.run_id"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 """Aliases: the version that serves, the newest that has not served, the one to go back to."""
 
+PASSPORT = "passport"
+"""Folder of a version's pages, below its MLflow run and in the folder of our run."""
+
 
 @dataclass(frozen=True)
 class RunInput:

@@ -1,6 +1,7 @@
 """Runs and model versions in MLflow."""
 
 import datetime as dt
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -58,6 +59,15 @@ class Registry(Connection):
                 return None
             with tempfile.TemporaryDirectory() as folder:
                 return Path(self._client.download_artifacts(mlflow_run, _LINEAGE, folder)).read_text(encoding="utf-8")
+
+    def fetch(self, mlflow_run: str, folder: str, target: Path) -> list[Path]:
+        """Copies a folder that was logged with a run into `target`; gives the files, none when there is no such one."""
+        with self._mapped(f"fetch {folder} of the MLflow run {mlflow_run}"), tempfile.TemporaryDirectory() as scratch:
+            if not self._client.list_artifacts(mlflow_run, folder):
+                return []
+            fetched = Path(self._client.download_artifacts(mlflow_run, folder, scratch))
+            shutil.copytree(fetched, target, dirs_exist_ok=True)
+            return sorted(target / file.relative_to(fetched) for file in fetched.rglob("*") if file.is_file())
 
     def register(self, product: str, mlflow_run: str, factors_uri: str, tags: Mapping[str, str]) -> str:
         """Registers the factors at `factors_uri` as the product's challenger; the same run and tags, the same version.
@@ -124,13 +134,6 @@ class Registry(Connection):
             return None
         with self._mapped(f"look up {alias} of {product}"):
             return self._aliases(product).get(alias)
-
-    def _experiment(self, product: str) -> str:
-        if found := self._client.get_experiment_by_name(product):
-            return str(found.experiment_id)
-        # Without a server, MLflow would put artifacts below the current folder.
-        artifacts = (self._file.parent / "mlflow-artifacts" / product).as_uri() if self._file else None
-        return str(self._client.create_experiment(product, artifact_location=artifacts))
 
     def _find(self, experiment: str, run_id: str) -> "Run | None":
         found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)

@@ -22,7 +22,7 @@ from tests.models.worlds import ids_of, interactions_of, planted, written
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-SETTINGS = TrainSettings(factors=8, iterations=3, threads=1)
+SETTINGS = TrainSettings(factors=8, iterations=2, threads=1)
 FAR = 2**40
 """What keeps ids out of int32."""
 Row = tuple[int, int, float]

@@ -82,5 +82,5 @@ def test_auto_looks_at_the_data_only_where_their_number_decides_nothing() -> Non
         if expected == "als":
             assert check_memory(limited, 10**7, 10**6, 10**5) == needed
         else:
-            with pytest.raises(TrainMemoryError, match="train.algorithm: auto"):
+            with pytest.raises(TrainMemoryError, match=r"train\.algorithm: auto"):
                 check_memory(limited, 10**7, 10**6, 10**5)

@@ -1,0 +1,108 @@
+"""What a run's recipe gives on frozen data: it tells a change of the code from a change of the data."""
+
+import hashlib
+import tempfile
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from conf.settings import TrainSettings
+from models.arrow import column_of, lists_of, numpy_of
+from models.errors import GoldenChanged
+from models.list_metrics import ListScores, score_lists
+from models.train import Embeddings, train
+
+NAME, VERSION, FILE = "planted_tastes", 1, "planted_tastes_1.parquet"
+SHA256 = "8a56ae44f9402b5f0c34c32a316c931caec20e01d897d7521adbeebc8d280d12"
+"""Of the bytes of FILE; other data are another version, with a name, a number and a hash of their own."""
+
+K = 20
+"""Places of a list that count."""
+
+_Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class GoldenMetrics:
+    """Means over the users with a truth in the golden data, cut at `k`, those without a hit included."""
+
+    name: str
+    version: int
+    sha256: str
+    k: int
+    users: int
+    ndcg: float
+    recall: float
+    popularity_ndcg: float
+    popularity_recall: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+
+def golden_metrics(settings: TrainSettings, content: bytes | None = None) -> GoldenMetrics:
+    """NDCG and Recall of a cold training by `settings` on the golden data, exact on one platform; takes about a second.
+
+    Always by the trainer `als` and in one thread, whatever the settings say, so that the figures of all runs with the
+    same α, λ, damping, dimensions, iterations and seed compare. content: the data set's bytes in place of those that
+    are installed. Raises GoldenChanged.
+    """
+    table = golden_table(content)
+    held_out = numpy_of(table["held_out"])
+    known, truth = table.filter(column_of(~held_out)), table.filter(column_of(held_out))
+    own = {"algorithm": "als", "threads": 1, "max_memory": TrainSettings().max_memory}
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(1, "blas"):
+        pq.write_table(known, Path(folder, FILE))
+        made = train(ds.dataset(folder, format="parquet"), settings.model_copy(update=own), "int64")
+        scores = made.user_factors @ made.source_factors.T
+    seen, wanted = (_mask(made, part) for part in (known, truth))
+    judged = np.flatnonzero(wanted.any(axis=1))
+    popularity = np.broadcast_to(seen.sum(axis=0), seen.shape)
+    ours, theirs = (_scored(by[judged], seen[judged], wanted[judged]) for by in (scores, popularity))
+    return GoldenMetrics(
+        name=NAME,
+        version=VERSION,
+        sha256=SHA256,
+        k=K,
+        users=len(judged),
+        ndcg=float(ours.ndcg.mean()),
+        recall=float(ours.recall.mean()),
+        popularity_ndcg=float(theirs.ndcg.mean()),
+        popularity_recall=float(theirs.recall.mean()),
+    )
+
+
+def golden_table(content: bytes | None = None) -> pa.Table:
+    """The golden data (planted.SCHEMA), from the package or from `content`; raises GoldenChanged."""
+    found = files(__package__).joinpath(FILE).read_bytes() if content is None else content
+    digest = hashlib.sha256(found).hexdigest()
+    if digest != SHA256:
+        raise GoldenChanged(
+            f"the golden data set {NAME} {VERSION} ({FILE}) has the SHA-256 {digest}, registered is {SHA256}: figures "
+            "on it would compare with none before; restore the file from the code's version, or give new data a new "
+            "version in models/golden/measure.py"
+        )
+    return pq.read_table(pa.BufferReader(found))
+
+
+def _mask(made: Embeddings, pairs: pa.Table) -> _Mask:
+    """Which (user, source) are among the pairs, bool (users, sources)."""
+    found = np.zeros((len(made.users), len(made.sources)), bool)
+    found[made.users.rows(pairs["user_id"]), made.sources.rows(pairs["source_id"])] = True
+    return found
+
+
+def _scored(scores: NDArray[Any], seen: _Mask, wanted: _Mask) -> ListScores:
+    """The lists of the K best scores that are not seen, of equal ones the first, against what is wanted."""
+    best = np.argsort(np.where(seen, np.inf, -scores), axis=1, kind="stable")[:, :K]
+    lists = lists_of(np.full(len(best), K), column_of(best.ravel()))
+    return score_lists(lists, lists_of(wanted.sum(axis=1), column_of(np.nonzero(wanted)[1])), K)

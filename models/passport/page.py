@@ -1,0 +1,79 @@
+"""The parts of a page, before it is Markdown or HTML."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as wide as the header; columns from `numbers` on are aligned right."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: int = 1
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing, by the name of its file without the ending; what it shows, for who cannot see it."""
+
+    name: str
+    shows: str
+    draw: Callable[["Canvas"], None]
+    size: tuple[float, float]
+    """Inches, width and height."""
+
+
+Block = Text | Table | Plot
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title and what stands below it."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page."""
+
+    title: str
+    sections: Sequence[Section]
+
+    @property
+    def plots(self) -> list[Plot]:
+        """The drawings, in their order."""
+        return [block for section in self.sections for block in section.blocks if isinstance(block, Plot)]
+
+
+def share(value: float | None) -> str:
+    """A metric between 0 and 1."""
+    return MISSING if value is None else f"{value:.4f}"
+
+
+def count(value: int | None) -> str:
+    """A whole number with its thousands."""
+    return MISSING if value is None else f"{value:,}"
+
+
+def interval(mean: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+    """0.1234 (0.1200 … 0.1260); the ends may have signs."""
+    if mean is None:
+        return MISSING
+    ends = "" if low is None or high is None else f" ({low:{sign}.4f} … {high:{sign}.4f})"
+    return f"{mean:{sign}.4f}{ends}"

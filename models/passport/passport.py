@@ -1,0 +1,102 @@
+"""What the page of a model version is made of, as its run left it."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from conf.settings import JudgeSettings
+from models.golden import GoldenMetrics
+from models.judge import Estimate, Figure, Judgement
+from models.learning_curve import Point
+from models.passport.shape import Shape
+
+SCORES, USER_NORMS, SOURCE_NORMS = "scores", "user_norms", "source_norms"
+SHAPES = (SCORES, USER_NORMS, SOURCE_NORMS)
+"""Scores of the judged lists; norms of the factors that the version holds."""
+
+
+@dataclass(frozen=True)
+class InputLine:
+    """One dataset that was read: its window, and a digest over the fingerprints of its partitions."""
+
+    name: str
+    window: str
+    partitions: int
+    rows: int
+    digest: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Week:
+    """A version, as far as MLflow knows it; each is judged on a hold-out of its own."""
+
+    version: str | None
+    """None: the one that the page is of, which is not registered yet."""
+    run_id: str
+    as_of: str
+    k: int | None
+    ndcg: float | None
+    low: float | None
+    high: float | None
+    popularity: float | None
+    """NDCG of the popularity list."""
+    golden: float | None
+    """NDCG on the same golden data; None where it was not measured, or on others."""
+    users: int | None
+    sources: int | None
+    interactions: int | None
+
+
+@dataclass(frozen=True)
+class ChampionPage:
+    """What the page says of the version that served when the run began."""
+
+    week: Week
+    golden: GoldenMetrics | None
+    """None: it was registered before there were any."""
+    shapes: Mapping[str, Shape]
+
+
+@dataclass(frozen=True)
+class Passport:
+    """Everything that the page says."""
+
+    product: str
+    run_id: str
+    as_of: dt.date
+    created_at: dt.datetime
+    started_by: str
+    decision: str
+    """Which recipe made the factors, and why."""
+    arm: str
+    """The judged arm of that recipe."""
+    parent: str
+    code: str
+    config_hash: str
+    libraries: Mapping[str, str]
+    seeds: Mapping[str, int]
+    training: Mapping[str, str]
+    """What the stage knows of the training, each as text."""
+    inputs: Sequence[InputLine]
+    holdout: str
+    """What it was judged on."""
+    judgement: Judgement | str
+    """Or why it was not judged."""
+    rules: JudgeSettings
+    curve: Sequence[Point] | str
+    """Or why there is none."""
+    shapes: Mapping[str, Shape]
+    """By SHAPES; one that is not there is of no numbers."""
+    golden: GoldenMetrics
+    now: Week
+    before: Sequence[Week]
+    """Versions that were registered before, the oldest first."""
+    champion: ChampionPage | str
+    """Or why there is none."""
+
+    def estimate(self, segment: str, metric: str, arm: str | None = None) -> Estimate | None:
+        """A judged figure, of the version's own arm unless told; None where there is none."""
+        if isinstance(self.judgement, str):
+            return None
+        return self.judgement.figures.get(Figure(self.arm if arm is None else arm, segment, metric))
