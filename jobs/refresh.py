@@ -69,10 +69,10 @@ def refresh(run: Workbench) -> Facts:
 
     Raises RefreshRefused.
     """
-    former = _former(run)
+    former, interactions = _former(run), _interactions(run)
     with timed("train", "refresh") as notes:
         _write_counts(run, former)
-        folded = _fold_in(run, former)
+        folded = _fold_in(run, former, interactions)
         users = former.trained_users.unionByName(run.tables.read(FOLDED)).orderBy("user_id")
         kept = run.tables.write("user_factors", users, contract.user_factors(run.ids)) - folded
         sources = former.tables.read("source_factors").orderBy("source_id")
@@ -125,14 +125,14 @@ def _write_counts(run: Workbench, former: _Former) -> None:
         run.folder.write_table(_COUNTS, counts.to_batches(), counts.schema)
 
 
-def _fold_in(run: Workbench, former: _Former) -> int:
+def _fold_in(run: Workbench, former: _Former, interactions: ds.Dataset) -> int:
     """Writes the factors of users who are not of the training; gives how many they are."""
     if not run.folder.finished(FOLDED):
         sources = former.folder.table("source_factors")
         constants = Constants(**former.stats["constants"])
         fold = FoldIn.read(sources, run.folder.table(_COUNTS), constants, run.ids, run.settings.train.threads)
         ids: pa.Table = former.trained_users.select("user_id").toArrow()
-        batches = fold.new_users(_interactions(run), IdMap.of(ids["user_id"], run.ids))
+        batches = fold.new_users(interactions, IdMap.of(ids["user_id"], run.ids))
         run.folder.write_table(FOLDED, batches, contract.user_factors(run.ids))
     return int(run.folder.table(FOLDED).count_rows())
 

@@ -1,107 +1,28 @@
 """One run while a stage works on it: its folder, manifest, lease and edges."""
 
-import datetime as dt
-import shutil
-import tempfile
 from contextlib import suppress
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from conf.contract import IdKind
 from conf.settings import Settings
-from conf.share import Share
 from jobs.edges import Edges
 from jobs.erased import Erased
 from jobs.log import log
 from jobs.manifest import Manifest, save_manifest
 from jobs.storage import Storage
+from jobs.workbench import Workbench
 from publish.errors import LeaseLost
 from publish.runs.lease import Lease
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
-    from jobs.tables import Tables
-
-
-class Run:
+class Run(Workbench):
     """A run while a stage works on it."""
 
     def __init__(self, settings: Settings, home: Storage, edges: Edges, lease: Lease, manifest: Manifest) -> None:
-        self.settings = settings
-        self.home = home
+        super().__init__(settings, home, manifest, run_folder(home, settings.product, manifest.request.run_id))
         self.edges = edges
         self.lease = lease
-        self.manifest = manifest
-        self.folder = run_folder(home, settings.product, manifest.request.run_id)
-        self._owns_session = False
-        self._erased: Erased | None = None
 
-    @property
-    def run_id(self) -> str:
-        """The run's name."""
-        return self.manifest.request.run_id
-
-    @property
-    def as_of(self) -> dt.date:
-        """The day of the run."""
-        return self.manifest.request.as_of
-
-    @property
-    def ids(self) -> IdKind:
-        """Kind of the ids."""
-        return self.settings.ids
-
-    @property
-    def share(self) -> Share:
-        """Share of the audience that the run computes and may serve."""
-        return Share(self.manifest.request.share_bp)
-
-    @property
-    def data(self) -> Storage:
-        """Where the datasets lie."""
-        return self.home.child(self.settings.data_root)
-
-    @property
-    def partials(self) -> Storage:
-        """Where the product's daily partials are kept between runs."""
-        return self.home.child(f"partials/{self.settings.product}")
-
-    @cached_property
-    def spark(self) -> "SparkSession":
-        """The Spark session, started when a stage first needs it."""
-        from pyspark.sql import SparkSession  # here, because the operator's commands work without Spark
-
-        from jobs.session import open_session
-
-        is_first = SparkSession.getActiveSession() is None
-        session = open_session(f"{self.settings.product} {self.run_id}", self.settings.spark)
-        self._owns_session = is_first
-        return session
-
-    @property
-    def tables(self) -> "Tables":
-        """The run's tables as DataFrames, without erased users."""
-        from jobs.tables import Tables
-
-        return Tables(self.spark, self.folder, self.erased.users)
-
-    @property
-    def erased(self) -> Erased:
-        """Users who were forgotten, as of when the stage first asked; raises BrokerUnreachable, MalformedMessage."""
-        if self._erased is None:
-            self._erased = Erased.read(self.edges.kafka, self.settings.product, self.ids)
-        return self._erased
-
-    def begin_stage(self) -> None:
-        """Lets the stage look anew for who was forgotten: the one before may have taken hours."""
-        self._erased = None
-
-    @property
-    def left_out(self) -> dict[str, Any]:
-        """For the manifest: who the stage left out; nothing for a stage that read nothing of users."""
-        return {} if self._erased is None else {"erased": self._erased.fact}
+    def _read_erased(self) -> Erased:
+        return Erased.read(self.edges.kafka, self.settings.product, self.ids)
 
     def check_lease(self) -> None:
         """Raises LeaseLost when another run may be on its way."""
@@ -120,18 +41,6 @@ class Run:
                 self.keep(self.manifest.model_copy(update={"failure": f"{type(error).__name__}: {error}"}))
             except OSError as fault:  # `error` is the one to tell
                 log.warning("warning   the manifest could not be written: %s", fault)
-
-    @cached_property
-    def scratch(self) -> Path:
-        """A local folder that lives as long as this attempt."""
-        return Path(tempfile.mkdtemp(prefix="discovery-"))
-
-    def close(self) -> None:
-        """Stops the Spark session if this run started it, and deletes what it left on this machine."""
-        if "scratch" in self.__dict__:
-            shutil.rmtree(self.scratch, ignore_errors=True)
-        if self._owns_session:
-            self.spark.stop()
 
 
 def run_folder(home: Storage, product: str, run_id: str) -> Storage:
