@@ -51,10 +51,10 @@ test: env ## every test, on the real broker and the real Redis, and the DAG test
 
 test-publish: env # mostly waits, for loaders and servers that are made to fail
 	$(BIN)/python -m pytest tests/publish
+	.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags
 
 test-rest: env
 	$(BIN)/python -m pytest --ignore tests/publish
-	.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags
 
 check: .venv/.ready ## format, lint, types, layers
 	$(BIN)/ruff format --check .

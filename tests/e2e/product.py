@@ -20,10 +20,11 @@ from conf.connections import KafkaConnection
 from conf.load import load_settings
 from conf.settings import Settings
 from jobs import cli
-from jobs.entry import enter
+from jobs.entry import enter, report
 from jobs.manifest import Manifest, load_manifest
 from jobs.prod_discovery import discover
 from jobs.storage import Storage
+from jobs.tune_embeddings import tune_embeddings
 from publish.connect.clients import admin_client
 from publish.connect.topic import ensure_topics
 from publish.load.loader import Loader
@@ -136,9 +137,16 @@ class Product:
 
     def run(self, *flags: str, work: Any = discover) -> Ended:
         """An entry in this process, as spark-submit would start it."""
+        return self._ended(lambda: enter(work, self.flags(*flags)))
+
+    def tune(self, *flags: str) -> Ended:
+        """The search for hyper-parameters in this process."""
+        return self._ended(lambda: report(lambda: tune_embeddings(self.flags(*flags)), again="start it again"))
+
+    def _ended(self, entry: Callable[[], int]) -> Ended:
         log, out = io.StringIO(), io.StringIO()
         with _environment(self.environment), _own_process(), redirect_stderr(log), redirect_stdout(out):
-            code = enter(work, self.flags(*flags))
+            code = entry()
         return Ended(code, log.getvalue(), out.getvalue())
 
     def discovery(self, *words: str) -> Ended:

@@ -19,10 +19,12 @@ def variables_of(product: Product) -> dict[str, str]:
 
 
 @contextmanager
-def submitted(product: Product, *flags: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def submitted(
+    product: Product, *flags: str, entry: str = "prod_discovery"
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """spark-submit in a process group of its own, and its log."""
     path = product.home / "job.log"
-    argv = ["spark-submit", "--master", "local[2]", "jobs/prod_discovery.py", *product.flags(*flags)]
+    argv = ["spark-submit", "--master", "local[2]", f"jobs/{entry}.py", *product.flags(*flags)]
     variables = variables_of(product)
     with path.open("wb") as log:
         job = subprocess.Popen(argv, cwd=REPO, env=variables, stdout=log, stderr=log, start_new_session=True)

@@ -1,0 +1,34 @@
+"""Better hyper-parameters for a product's training, as a proposal that a person reviews and commits.
+
+    spark-submit jobs/tune_embeddings.py --config conf/prod_discovery.yml --as-of 2026-11-16 --trials 30
+
+The features are made once. Trials are chosen by the days before the hold-out, the winner is looked at on the hold-out.
+The same command goes on where a former start stopped.
+"""
+
+import datetime as dt
+import sys
+from collections.abc import Sequence
+
+from jobs.entry import report
+from jobs.tuning_arguments import parse_tuning
+from jobs.tuning_features import check_history, load_part, make_features
+from jobs.tuning_outcome import propose
+from jobs.tuning_study import open_study
+from jobs.tuning_survey import VALIDATION
+from jobs.tuning_trials import run_trials
+
+
+def tune_embeddings(argv: Sequence[str] | None = None) -> None:
+    """Makes the features, runs the trials that are missing, and writes what they speak for."""
+    arguments = parse_tuning(argv, today=dt.datetime.now(dt.UTC).date())
+    with open_study(arguments) as study:
+        make_features(study)
+        check_history(study)
+        validation = load_part(study, VALIDATION)
+        trials = run_trials(study, validation)
+        propose(study, trials, validation)
+
+
+if __name__ == "__main__":
+    sys.exit(report(tune_embeddings, again="start the same command again"))

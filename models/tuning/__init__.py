@@ -1,0 +1,35 @@
+"""A search for better hyper-parameters of a product's training, and what speaks for what it found.
+
+1. `space`     which settings are searched, and between which bounds
+2. `part`      interactions, truth and rules of one cut: the lists that factors would give, judged in one process
+3. `search`    one trial after another: propose, train, judge, stop early what cannot win
+4. `evidence`  the winner beside the present settings, with intervals, on days that chose nothing
+5. `proposal`  the same for people, and the change as YAML
+
+Trials are chosen by the days before the hold-out. half_life_days, event weights and windows are not searched: they
+shape the features, which are made once for all trials.
+"""
+
+from models.tuning.evidence import Comparison, Evidence, changes_of, compare, weigh
+from models.tuning.part import Part
+from models.tuning.proposal import Told, overlay_of, report_of
+from models.tuning.search import FAILED, Search, Trial, best_of, open_search
+from models.tuning.space import Space
+
+__all__ = [
+    "FAILED",
+    "Comparison",
+    "Evidence",
+    "Part",
+    "Search",
+    "Space",
+    "Told",
+    "Trial",
+    "best_of",
+    "changes_of",
+    "compare",
+    "open_search",
+    "overlay_of",
+    "report_of",
+    "weigh",
+]

@@ -1,0 +1,89 @@
+"""The winner of a search beside the settings that a product has, and beside popularity, with intervals."""
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conf.base import Strict
+from conf.settings import JudgeSettings, TrainSettings
+from models.judge import Estimate
+from models.judge.bootstrap import CONFIDENCE, poisson_weights
+from models.list_metrics import PerUser
+from models.train import train
+from models.tuning.part import Part
+from models.tuning.space import rounded
+
+_LOG = logging.getLogger(__name__)
+
+
+class Comparison(Strict):
+    """Mean NDCG@k over the same users, with 95 % bootstrap intervals."""
+
+    users: int
+    present: Estimate
+    popularity: Estimate
+    proposed: Estimate | None
+    """None: nothing was better than the present settings."""
+    lead: Estimate | None
+    """Proposed − present, paired by user."""
+
+
+class Evidence(Strict):
+    """What speaks for the best trial of a search."""
+
+    trial: int
+    """Its number, from 1."""
+    changes: dict[str, int | float]
+    """What it changes in `train`; empty where it is the present settings."""
+    validation: Comparison
+    """On the days that it was chosen by: the best of many looks better here than it is."""
+    holdout: Comparison
+    """On days that chose nothing."""
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the change is better than the present settings beyond noise, on days that chose nothing."""
+        return self.holdout.lead is not None and self.holdout.lead.low > 0
+
+
+def changes_of(params: dict[str, Any], present: TrainSettings) -> dict[str, Any]:
+    """Rounded as a person would write them, the values that differ from the present settings."""
+    return {name: value for name, value in rounded(params).items() if value != rounded(present.model_dump())[name]}
+
+
+def compare(part: Part, present: TrainSettings, changes: dict[str, Any], judge: JudgeSettings) -> Comparison:
+    """Trains with the present settings and, where there are changes, with the changed ones, and judges both."""
+    ours = _ndcg(part, present)
+    theirs = _ndcg(part, present.model_copy(update=changes)) if changes else None
+    return Comparison(
+        users=len(part.users),
+        present=weigh(ours, judge),
+        popularity=weigh(part.judge_popular().ndcg, judge),
+        proposed=None if theirs is None else weigh(theirs, judge),
+        lead=None if theirs is None else weigh(theirs - ours, judge),
+    )
+
+
+def weigh(values: PerUser, judge: JudgeSettings) -> Estimate:
+    """The mean over users (users,) and the ends of its percentile interval by the Poisson bootstrap.
+
+    Of two arrays of the same users a difference is a paired one: users are drawn equally often for both.
+    """
+    keys = np.random.default_rng(judge.seed).integers(2**63, size=len(values))
+    drawn: NDArray[np.float64] = poisson_weights(keys, judge.replicates).astype(np.float64)
+    counts = drawn.sum(axis=0)
+    means = (values @ drawn)[counts > 0] / counts[counts > 0]
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return Estimate(len(values), float(values.mean()), float(low), float(high))
+
+
+def _ndcg(part: Part, settings: TrainSettings) -> PerUser:
+    started = time.monotonic()
+    embeddings = train(part.interactions, settings, part.ids)
+    ndcg = part.judge(embeddings.user_factors, embeddings.source_factors).ndcg
+    _LOG.info("tune      looked at NDCG@%d %.4f · %.1f s", part.k, ndcg.mean(), time.monotonic() - started)
+    return ndcg

@@ -1,0 +1,119 @@
+"""What recipes are tried on: all that is known at one cut, and what users newly engaged with after it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from threadpoolctl import threadpool_limits
+
+from conf import contract
+from conf.contract import IdKind
+from conf.settings import ListSettings
+from models.als import Factors
+from models.arrow import Column, ListColumn, column_of, lists_of, numpy_of, whole
+from models.catalogue import Catalogue
+from models.factor_table import factor_batches
+from models.fallback import fallback_list
+from models.ids import IdMap
+from models.judge import POPULAR
+from models.list_metrics import ListScores, score_lists
+from models.matrix import scan_ids
+from models.topn import serve_users
+
+_BLOCK = 4096
+"""Users ranked at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Interactions (contract.interactions), and users with a truth; lists are cut at k.
+
+    truths and barred: for each of `users`, what they newly engaged with, and what their list must not hold. trained:
+    the users and sources of the interactions, whose rows are those of every training's factors.
+    """
+
+    interactions: ds.Dataset
+    sources: pa.Table
+    """contract.train_sources."""
+    users: Column
+    truths: ListColumn
+    barred: ListColumn
+    trained: tuple[IdMap, IdMap]
+    lists: ListSettings
+    k: int
+    ids: IdKind
+
+    @classmethod
+    def of(
+        cls,
+        interactions: ds.Dataset,
+        exclusions: pa.Table,
+        sources: pa.Table,
+        truth: pa.Table,
+        *,
+        lists: ListSettings,
+        k: int,
+        ids: IdKind,
+    ) -> "Part":
+        """Judged are the users of the truth (contract.holdout); exclusions of others play no part."""
+        users = IdMap.of(truth["user_id"], ids).to_arrow()
+        k = min(k, lists.n)
+        return cls(
+            interactions=interactions,
+            sources=sources,
+            users=users,
+            truths=_by_user(truth, users),
+            barred=_by_user(exclusions, users),
+            trained=scan_ids(interactions, ids),
+            lists=lists.model_copy(update={"n": k}),  # a list is filled from its head: its first k are the same
+            k=k,
+            ids=ids,
+        )
+
+    def sample(self, most: int, seed: int) -> "Part":
+        """The same with at most so many users, drawn at random."""
+        if len(self.users) <= most:
+            return self
+        drawn = column_of(np.sort(np.random.default_rng(seed).choice(len(self.users), most, replace=False)))
+        return replace(
+            self, users=self.users.take(drawn), truths=self.truths.take(drawn), barred=self.barred.take(drawn)
+        )
+
+    def judge(self, user_factors: Factors, source_factors: Factors) -> ListScores:
+        """Scores of the lists that the users would get by factors of the trained; raises EmptyCatalogue."""
+        batches = factor_batches(self.trained[1], source_factors, contract.source_factors(self.ids))
+        factors = pa.Table.from_batches(batches)
+        catalogue = Catalogue.build(factors, self.sources, self.ids)
+        fallback = fallback_list(self.sources, self.lists.fallback_size)
+        rows = self.trained[0].rows(self.users)
+        lengths = np.where(rows >= 0, user_factors.shape[1], 0)
+        own = pc.if_else(
+            column_of(rows >= 0), lists_of(lengths, column_of(user_factors[rows[rows >= 0]].ravel())), None
+        )
+        batch = pa.RecordBatch.from_arrays([self.users, own, self.barred], ["user_id", "factors", "barred"])
+        with threadpool_limits(1, "blas"):
+            served = [
+                lists
+                for start in range(0, len(self.users), _BLOCK)
+                for lists in serve_users(batch.slice(start, _BLOCK), catalogue, fallback, self.lists, self.ids)
+            ]
+        return self._scores(pa.Table.from_batches(served))
+
+    def judge_popular(self) -> ListScores:
+        """Scores of the most popular sources without what each user must not get."""
+        popular, _ = fallback_list(self.sources, POPULAR).without(self.barred, self.k, self.ids)
+        return score_lists(popular, self.truths, self.k)
+
+    def _scores(self, served: pa.Table) -> ListScores:
+        places = pc.index_in(self.users, served["user_id"].combine_chunks())
+        return score_lists(served["source_ids"].combine_chunks().take(places), self.truths, self.k)
+
+
+def _by_user(pairs: pa.Table, users: Column) -> ListColumn:
+    """source_ids of each of the users (ascending), which may be none."""
+    rows = pc.index_in(pairs["user_id"], users)
+    kept = pairs.select(["source_id"]).append_column("row", rows).filter(rows.is_valid()).sort_by("row")
+    lengths = np.bincount(numpy_of(kept["row"]), minlength=len(users))
+    return lists_of(lengths, whole(kept["source_id"]).cast(pairs["source_id"].type))
