@@ -88,7 +88,7 @@ def train_on_spark(
     _check(interactions, ids)
     (users, kept_users), (sources, kept_sources) = (_rows(interactions, side) for side in ("user", "source"))
     pairs = _damped(interactions, users, sources, settings).persist(_KEPT)
-    size, squares, constants = _measure(pairs, users, sources, settings)
+    size, squares, constants = _measure(pairs, kept_users, kept_sources, settings)
     anchors = Anchors(settings.factors, constants.regularization, squares, size.users, size.sources)
     read = time.perf_counter()
     spark = interactions.sparkSession

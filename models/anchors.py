@@ -1,6 +1,6 @@
 """Anchors: made-up users and sources that give Spark ML's ALS the λ of `models.als`.
 
-Spark multiplies λ by the interactions of each user and source, which is another model, on dated data a much worse one.
+Spark multiplies λ by the interactions of each user and source, which is another model, and a worse one where measured.
 So Spark's own λ is 0, and ours comes from what implicit-feedback ALS has for free: every pair without an interaction
 costs (x·y)². Sources that nobody engages with and whose vectors are √λ·e_1 … √λ·e_d cost each user λ|x|² together, and
 such users cost each source λ|y|². To keep their vectors there, d users `a`, d users `b`, d sources `a`, d sources `b`
