@@ -1,4 +1,4 @@
-"""`discovery`: the operator's commands. They need Redis (and Kafka to keep what they change); never Spark."""
+"""`discovery`: the operator's commands. They need Redis (and Kafka to keep what they change); Spark: `reproduce`."""
 
 import sys
 from typing import Annotated
@@ -14,6 +14,7 @@ from jobs.cli_model import model
 from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, desk_of, show
 from jobs.cli_plan import plan
 from jobs.cli_rebuild import rebuild
+from jobs.cli_reproduce import reproduce
 from jobs.log import log, start_logging
 from jobs.status_view import status as status_view
 from publish.errors import RunFailed
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(plan)
 app.command()(forget)
 app.command()(rebuild)
+app.command()(reproduce)
 app.add_typer(dlq, name="dlq")
 app.add_typer(model, name="model")
 

@@ -138,5 +138,8 @@ def _count(interactions: ds.Dataset) -> int:
     if not pairs:
         raise BadInteractions("there are no interactions to train on; check the windows and the event weights")
     if pairs > MAX_PAIRS:
-        raise BadInteractions(f"{pairs:,} interactions pass the trainer's 32-bit limit {MAX_PAIRS:,}; shorten windows")
+        raise BadInteractions(
+            f"{pairs:,} interactions pass the trainer's 32-bit limit {MAX_PAIRS:,}; set train.algorithm: auto, which "
+            "then trains on the cluster, or shorten windows"
+        )
     return int(pairs)

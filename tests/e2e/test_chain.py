@@ -14,6 +14,7 @@ import pytest
 from conf.contract import UserId, bucket_of, partition_of
 from deploy.processes import OwnerGuard
 from deploy.service import REPO
+from models.golden.measure import NAME, VERSION
 from models.registry import Registry as ModelRegistry
 from publish.operate.control import Control
 from publish.read.reader import Answer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 PASSWORD = "hunter2-hunter2"
+GOLDEN = f"{NAME} {VERSION}"
 WORSE: dict[str, Any] = {
     "datasets": {"events": {"joins": {"window": "3 days ago:today"}, "clicks": {"window": "3 days ago:today"}}},
     "train": {"factors": 1, "regularization": 0.9},
@@ -132,7 +134,10 @@ def test_mlflow_holds_the_run(product: Product, first: Served) -> None:
     judged = {"judged.ndcg", "judged.ndcg.low", "judged.popularity.ndcg", "judged.item_knn.ndcg", "judged.heavy.recall"}
     assert judged | {"judged.over_popularity.ndcg", "interactions", "users"} <= run.data.metrics.keys()
     assert manifest.fact("train", "judged")["ndcg"] == run.data.metrics["judged.ndcg"]
-    assert {given.dataset.name for given in run.inputs.dataset_inputs} == {*WINDOWS, *SNAPSHOTS}
+    assert {given.dataset.name for given in run.inputs.dataset_inputs} == {*WINDOWS, *SNAPSHOTS, GOLDEN}
+    kept = {file.path for file in client.list_artifacts(model["mlflow_run"], "passport")}
+    assert {"passport/passport.md", "passport/passport.html"} <= kept
+    assert product.folder(first.run).exists("passport/passport.html")
     version = client.get_model_version(product.name, model["version"])
     assert version.tags["discovery.run_id"] == first.run
     assert Path(version.source, "user_factors").is_dir()

@@ -1,0 +1,176 @@
+"""`discovery reproduce`: a run made once more from its manifest, and compared bit by bit with what it kept."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pydantic import ValidationError
+
+from conf import contract
+from conf.environment import Environment
+from conf.settings import Settings
+from jobs.bitwise import Comparison, compare_tables
+from jobs.erased import Erased
+from jobs.log import log, tell
+from jobs.made_with import (
+    STAGES,
+    Difference,
+    code_differences,
+    config_differences,
+    forgotten_differences,
+    input_differences,
+    library_differences,
+    start_differences,
+    thread_differences,
+)
+from jobs.manifest import Manifest, load_manifest
+from jobs.precompute_topn import FALLBACK
+from jobs.remake import NothingToReproduce, Remake, made_again
+from jobs.run import run_folder
+from jobs.storage import Storage, StorageError
+from jobs.tables import Tables
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What differs in the making, and in what was made."""
+
+    manifest: Manifest
+    differences: tuple[Difference, ...]
+    """Each once; those first that certainly change the result."""
+    tables: tuple[Comparison, ...]
+    """None: it was not made again, for what certainly differs."""
+    kept: str | None
+    """Where what was made again lies."""
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every bit is the same."""
+        return bool(self.tables) and all(table.same for table in self.tables)
+
+
+def reproduce(environment: Environment, product: str, run_id: str, *, anyway: bool, keep: bool) -> Outcome:
+    """Makes the run again unless something certainly changes the result, or `anyway`; raises NothingToReproduce.
+
+    `keep`: what was made stays below `reproduced/` in the work folder.
+    """
+    home = Storage(environment.home)
+    manifest = _finished_manifest(home, product, run_id)
+    remake = Remake(_settings_of(manifest), home, manifest, _forgotten(environment, manifest))
+    _check_whole(remake)
+    different = dict.fromkeys(_differences(remake))  # both recipes may read the same partition
+    found = tuple(sorted(different, key=lambda difference: not difference.certain))
+    for difference in found:
+        tell("reproduce", f"not as it was: {difference.what}: {difference.detail}")
+    if any(difference.certain for difference in found) and not anyway:
+        return Outcome(manifest, found, (), None)
+    with made_again(remake, keep=keep) as training:
+        if (start := training.get("from_run")) != (before := manifest.fact("train", "training").get("from_run")):
+            detail = f"from {start or 'nothing'}, and the run's training from {before or 'nothing'}"
+            found = (Difference("start", detail, certain=True), *found)
+        tables = tuple(_compare(remake))
+    return Outcome(manifest, found, tables, remake.at.uri if keep else None)
+
+
+def _finished_manifest(home: Storage, product: str, run_id: str) -> Manifest:
+    folder = run_folder(home, product, run_id)
+    manifest = load_manifest(folder)
+    if manifest is None:
+        raise NothingToReproduce(f"run {run_id} of {product} has no manifest in {folder.uri}; is DISCOVERY_HOME right?")
+    if lacks := [stage for stage in STAGES if stage not in manifest.stages]:
+        raise NothingToReproduce(
+            f"run {run_id} did not finish {', '.join(lacks)}, so there is nothing to compare with; resume it first"
+        )
+    return manifest
+
+
+def _settings_of(manifest: Manifest) -> Settings:
+    try:
+        return Settings.model_validate(manifest.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise NothingToReproduce(
+            f"this code cannot read the settings of run {manifest.request.run_id} "
+            f"({'.'.join(map(str, first['loc']))}: {first['msg']}); use the code that made it: {manifest.code_version}"
+        ) from None
+
+
+def _forgotten(environment: Environment, manifest: Manifest) -> Erased:
+    """Who is forgotten now; without Kafka nobody, where the run left nobody out either."""
+    left_out = any(manifest.stages[stage].facts.get("erased", {}).get("users") for stage in STAGES)
+    if environment.kafka is None and not left_out:
+        log.warning("warning   KAFKA_BOOTSTRAP_SERVERS is not set: whether users were forgotten since is not known")
+        return Erased(frozenset())
+    product, ids = manifest.request.product, manifest.settings["ids"]
+    return Erased.read(environment.need_kafka(), product, ids)
+
+
+def _check_whole(remake: Remake) -> None:
+    """Raises NothingToReproduce now, before hours of work."""
+    kept, run = remake.original, remake.run_id
+    tables = [remake.training.interactions, "user_factors", "source_factors", "lists"]
+    if gone := [table for table in tables if not kept.finished(table)]:
+        raise NothingToReproduce(f"run {run} has no {', '.join(gone)} in {kept.uri} any more to compare with")
+    if not kept.exists(FALLBACK):
+        raise NothingToReproduce(f"run {run} has no {FALLBACK} in {kept.uri} any more to compare with")
+    won = remake.manifest.fact("train", "decision")["winner"]
+    if won == "champion" and not remake.manifest.request.refresh and remake.contest.champion is None:
+        raise NothingToReproduce(
+            f"run {run} serves the champion's recipe, which this code cannot make: {remake.contest.reason}"
+        )
+
+
+def _differences(remake: Remake) -> Iterator[Difference]:
+    manifest, settings, kept = remake.manifest, remake.settings, remake.original
+    yield from config_differences(manifest, settings)
+    yield from input_differences(manifest.fact("features", "inputs"), settings, manifest, remake.data)
+    if remake.rival is not None:
+        champions = manifest.fact("features", "champion_inputs")
+        yield from input_differences(champions, remake.rival, manifest, remake.data)
+    names = (remake.training.interactions, "exclusions", "audience", "sources")
+    held = [kept.table(name) for name in names if kept.finished(name)]
+    yield from forgotten_differences(manifest, remake.erased, held)
+    yield from start_differences(manifest, remake.home)
+    yield from code_differences(manifest)
+    yield from library_differences(manifest)
+    yield from thread_differences(manifest, settings)
+
+
+def _compare(remake: Remake) -> Iterator[Comparison]:
+    for name, table, keys in (
+        ("interactions", remake.training.interactions, ("user_id", "source_id")),
+        ("user factors", "user_factors", ("user_id",)),
+        ("source factors", "source_factors", ("source_id",)),
+    ):
+        yield compare_tables(name, remake.original.table(table), remake.folder.table(table), keys)
+    kept, made = (_sorted_lists(remake, folder) for folder in (remake.original, remake.folder))
+    yield compare_tables("lists", kept, made, ("user_id",))
+    kept, made = (_fallback_table(remake, folder) for folder in (remake.original, remake.folder))
+    yield compare_tables("fallback", kept, made, ("place",))
+
+
+def _beside(remake: Remake, folder: Storage) -> Storage:
+    """Where tables of a folder lie in the form in which they are compared."""
+    return remake.at.child("compared/run" if folder == remake.original else "compared/again")
+
+
+def _sorted_lists(remake: Remake, folder: Storage) -> ds.Dataset:
+    """The lists by user: as they are written, they have no order."""
+    at = _beside(remake, folder)
+    lists = Tables(remake.spark, folder).read("lists").orderBy("user_id")
+    Tables(remake.spark, at).write("lists", lists, contract.lists(remake.ids))
+    return at.table("lists")
+
+
+def _fallback_table(remake: Remake, folder: Storage) -> ds.Dataset:
+    try:
+        content = json.loads(folder.read_bytes(FALLBACK))
+        ids, scores = content["source_ids"], content["scores"]
+        table = pa.table({"place": list(range(1, len(ids) + 1)), "source_id": ids, "score": scores})
+    except (ValueError, KeyError) as error:
+        raise StorageError(f"{FALLBACK} in {folder.uri} cannot be read ({error}): it was changed or damaged") from None
+    at = _beside(remake, folder)
+    at.write_table("fallback", table.to_batches(), table.schema)
+    return at.table("fallback")
