@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from conf.contract import IdKind
 from conf.gates import GateSettings
-from expectations.checks import Between, Check, Skip
+from expectations.checks import FIRST_RUN, Between, Check, Skip
 from expectations.deadline import within
 from expectations.errors import GateFailed
 from expectations.interaction_suite import interaction_checks
@@ -23,7 +23,7 @@ P = TypeVar("P", InteractionProfile, ListProfile)
 def check_interactions(
     measure: Callable[[], InteractionProfile],
     settings: GateSettings,
-    baseline: InteractionProfile | None,
+    baseline: InteractionProfile | str | None,
     overrides: Mapping[str, str],
     *,
     ids: IdKind,
@@ -32,11 +32,12 @@ def check_interactions(
 ) -> GateReport:
     """Gate 1's report, if it passed; raises GateFailed with the report otherwise, OverrideRefused before measuring.
 
-    `baseline` is the profile of the run before (None: the first run); `overrides` maps limits to reasons to lift them.
+    `baseline` is the profile of the run before (None: the first run), or why there is none that would compare;
+    `overrides` maps limits to reasons to lift them.
     """
 
     def checks(profile: InteractionProfile) -> list[Check]:
-        return interaction_checks(profile, settings.interactions, baseline, ids, as_of)
+        return interaction_checks(profile, settings.interactions, baseline or FIRST_RUN, ids, as_of)
 
     return _pass(_Case("interactions", measure, checks, settings.time_limit_seconds, overrides, run, as_of))
 

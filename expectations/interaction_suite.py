@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from conf import contract
 from conf.contract import IdKind
 from conf.gates import InteractionGate
-from expectations.checks import FIRST_RUN, Between, Check, Skip, at_least, change, none_of, same_columns
+from expectations.checks import Between, Check, Skip, at_least, change, none_of, same_columns
 from expectations.profiles import QUANTILES, InteractionProfile
 
 _RELATIVE = ("max_change_of_rows", "max_change_of_mean", "max_change_of_quantiles", "max_divergence")
@@ -16,11 +16,11 @@ _RELATIVE = ("max_change_of_rows", "max_change_of_mean", "max_change_of_quantile
 def interaction_checks(
     profile: InteractionProfile,
     limits: InteractionGate,
-    baseline: InteractionProfile | None,
+    baseline: InteractionProfile | str,
     ids: IdKind,
     as_of: dt.date,
 ) -> list[Check]:
-    """Every expectation of gate 1, in the order of the report; the relative ones are skipped without a baseline."""
+    """Every expectation of gate 1, in the order of the report; relative ones are skipped if `baseline` is a reason."""
     return [*_contract(profile, ids, as_of), *_limits(profile, limits), *_drift(profile, limits, baseline)]
 
 
@@ -54,9 +54,9 @@ def _limits(profile: InteractionProfile, limits: InteractionGate) -> list[Check]
     ]
 
 
-def _drift(now: InteractionProfile, limits: InteractionGate, before: InteractionProfile | None) -> list[Check]:
-    if before is None:
-        return [Skip(name, FIRST_RUN) for name in _RELATIVE]
+def _drift(now: InteractionProfile, limits: InteractionGate, before: InteractionProfile | str) -> list[Check]:
+    if isinstance(before, str):
+        return [Skip(name, before) for name in _RELATIVE]
     counts = {name: (getattr(now, name), getattr(before, name)) for name in ("rows", "users", "sources")}
     quantiles = {
         f"{probability:.0%} quantile".replace("%", " %"): (_at(now.quantiles, i), _at(before.quantiles, i))
