@@ -1,0 +1,1 @@
+"""What training costs: iterations, warm starts, reading, the weekly refresh, aggregation and judging beside rivals."""

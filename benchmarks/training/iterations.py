@@ -1,0 +1,94 @@
+"""Seconds of one ALS iteration, ours and Spark ML's, of the same confidences on the same cores.
+
+Ours are those that the trainer tells its callback. Spark tells none: its figure is the difference of two fits, by
+iterations, so that reading, blocking and the first factors are not counted. A fit that is not counted comes first.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import DataFrame
+from scipy.sparse import csr_matrix
+
+from benchmarks.training.plan import CORES, Plan
+from benchmarks.training.row import Row, times_faster
+from conf.settings import TrainSettings
+from models.als import ImplicitAls
+from models.confidences import confidences_of
+from models.matrix import fill_matrix, scan_ids
+
+_GOALS = {64: 14.0, 128: 20.0}
+_FEW, _MORE = 1, 3
+"""Iterations of Spark's two fits."""
+_OURS = 3
+"""Iterations of a fit of ours; there is one before and after each of Spark's."""
+_ROUNDS = 2
+"""At most: a pair of Spark's fits takes half a minute."""
+
+
+def measure(plan: Plan) -> list[Row]:
+    """A row for each number of dimensions."""
+    part = plan.part()
+    weights = fill_matrix(part.interactions, *scan_ids(part.interactions, part.ids))
+    confidences = confidences_of(weights, TrainSettings())
+    ratings = _ratings(plan, confidences)
+    rows = [_row(plan, confidences, ratings, dimensions) for dimensions in ((8,) if plan.quick else _GOALS)]
+    ratings.unpersist()
+    return rows
+
+
+def _row(plan: Plan, confidences: csr_matrix, ratings: DataFrame, dimensions: int) -> Row:
+    ours, few, more = _our_seconds(confidences, dimensions), [], []
+    _fit_spark(ratings, dimensions, _FEW)
+    for _ in range(min(plan.rounds, _ROUNDS)):
+        few.append(_fit_spark(ratings, dimensions, _FEW))
+        ours += _our_seconds(confidences, dimensions)
+        more.append(_fit_spark(ratings, dimensions, _MORE))
+        ours += _our_seconds(confidences, dimensions)
+    spark = [(long - short) / (_MORE - _FEW) for short, long in zip(few, more, strict=True)]
+    return times_faster(f"ALS iteration, d = {dimensions}", "s", ours, spark, "Spark ML's ALS", _GOALS.get(dimensions))
+
+
+def _our_seconds(confidences: csr_matrix, dimensions: int) -> list[float]:
+    seconds: list[float] = []
+
+    def note(_iteration: int, took: float, *_factors: object) -> None:
+        seconds.append(took)
+
+    settings = TrainSettings(factors=dimensions, iterations=_OURS, threads=CORES)
+    ImplicitAls(on_iteration=note).fit(confidences, settings)
+    return seconds
+
+
+def _fit_spark(ratings: DataFrame, dimensions: int, iterations: int) -> float:
+    """Seconds of a fit; Spark's confidence is 1 + alpha · rating, λ changes no time."""
+    als = ALS(
+        rank=dimensions,
+        maxIter=iterations,
+        implicitPrefs=True,
+        alpha=1.0,
+        regParam=0.1,
+        numUserBlocks=CORES,
+        numItemBlocks=CORES,
+        seed=1,
+    )
+    start = time.perf_counter()
+    model = als.fit(ratings)
+    model.userFactors.count()
+    model.itemFactors.count()
+    return time.perf_counter() - start
+
+
+def _ratings(plan: Plan, confidences: csr_matrix) -> DataFrame:
+    """user, item, rating in Spark's memory, a partition for each core."""
+    users = np.repeat(np.arange(confidences.shape[0], dtype=np.int32), np.diff(confidences.indptr))
+    columns: dict[str, Any] = {"user": users, "item": confidences.indices, "rating": confidences.data - 1}
+    folder = plan.new_folder("ratings")
+    pq.write_table(pa.table(columns), folder / "all.parquet")
+    ratings = plan.spark().read.parquet(str(folder)).repartition(CORES).cache()
+    ratings.count()
+    return ratings

@@ -1,0 +1,112 @@
+"""Interactions in Parquet → CSR: ours beside Spark's `toPandas` (by Arrow), `factorize` and scipy's `coo_matrix`.
+
+Each side is a process of its own that takes turns with the other. Memory is how far the first turn lifts the peak of
+the Python process over what it had before; the rival's JVM is told apart. Both must come to the same matrix.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.training.errors import TrainingBenchError
+from benchmarks.training.plan import Plan
+from benchmarks.training.row import Row, share_of, times_faster
+from conf import contract
+from deploy.chain import REPO
+
+_SIDES = ("ours", "pandas")
+_MB = 2**20
+
+
+@dataclass(frozen=True)
+class Side:
+    """The process of one side."""
+
+    name: str
+    process: "subprocess.Popen[str]"
+
+    @classmethod
+    def start(cls, name: str, path: str) -> "Side":
+        """It answers once when it is ready, then once per turn."""
+        command = [sys.executable, "-m", "benchmarks.training.matrix_side", name, path]
+        pipe = subprocess.PIPE
+        side = cls(name, subprocess.Popen(command, cwd=REPO, stdin=pipe, stdout=pipe, text=True))
+        side.answer()
+        return side
+
+    def turn(self) -> dict[str, Any]:
+        """Makes the matrix once: seconds, python_bytes, jvm_bytes, matrix; raises TrainingBenchError."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("turn\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def answer(self) -> dict[str, Any]:
+        """Its next line; raises TrainingBenchError when there is none."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise TrainingBenchError(f"the side {self.name!r} ended with {self.process.wait()}; its words are above")
+        words: dict[str, Any] = json.loads(line)
+        return words
+
+    def close(self) -> None:
+        """Lets the process end: it does when there is nothing more to read."""
+        with self.process:
+            if self.process.stdin:
+                self.process.stdin.close()
+
+
+def measure(plan: Plan) -> list[Row]:
+    """Time and memory; raises TrainingBenchError when the matrices differ."""
+    path = plan.new_folder("interactions") / "part-0.parquet"
+    pq.write_table(_interactions(plan), path)
+    sides: list[Side] = []
+    try:
+        for name in _SIDES:
+            sides.append(Side.start(name, str(path)))
+        turns = {side.name: [side.turn()] for side in sides}
+        for _ in range(plan.rounds):
+            for side in sides:
+                turns[side.name].append(side.turn())
+    finally:
+        for side in sides:
+            side.close()
+    if len({turn["matrix"] for side in turns.values() for turn in side}) > 1:
+        raise TrainingBenchError("ours and coo_matrix made different matrices of the same interactions: a defect")
+    return _rows(turns)
+
+
+def _rows(turns: dict[str, list[dict[str, Any]]]) -> list[Row]:
+    """The first turn is for memory, the others are for time."""
+    seconds = {name: [turn["seconds"] for turn in side[1:]] for name, side in turns.items()}
+    python = {name: [side[0]["python_bytes"] / _MB] for name, side in turns.items()}
+    jvm = turns["pandas"][0]["jvm_bytes"] / _MB
+    rival = "toPandas + coo_matrix"
+    return [
+        times_faster("Parquet → CSR", "s", seconds["ours"], seconds["pandas"], rival, 5),
+        share_of(
+            "  memory of the process",
+            "MB",
+            python["ours"],
+            python["pandas"],
+            f"{rival}, without its JVM's {jvm:,.0f} MB",
+            1 / 3,
+        ),
+    ]
+
+
+def _interactions(plan: Plan) -> pa.Table:
+    """contract.interactions of all events."""
+    pairs = plan.events.group_by(["user_id", "source_id"]).aggregate([("ts", "count"), ("ts", "max")])
+    pairs = pairs.sort_by([("user_id", "ascending"), ("source_id", "ascending")])
+    columns = [pairs["user_id"], pairs["source_id"], pairs["ts_count"].cast(pa.float64()), pairs["ts_max"]]
+    table = pa.Table.from_arrays(columns, ["user_id", "source_id", "weight", "last_ts"])
+    assert np.all(np.diff(np.asarray(table["user_id"])) >= 0)
+    return table.cast(contract.interactions("int64"))

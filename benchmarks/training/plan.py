@@ -1,0 +1,85 @@
+"""What the measurements share: the data, how often, a folder to write in, and one Spark session."""
+
+import datetime as dt
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from benchmarks.quality.deck_cards import CUT, part_at
+from benchmarks.quality.part import Part
+from benchmarks.real_input import read_events
+from conf.settings import SparkSettings
+from jobs.session import open_session
+
+CORES = 2
+"""Cores of every arm, ours and the rival's."""
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`quick`: a small generated world instead of deck_cards, to see that all works; its figures mean nothing."""
+
+    data: Path
+    """Folder of deck_cards.parquet."""
+    folder: Path
+    """Where measurements write."""
+    rounds: int
+    quick: bool
+    spark: Callable[[], SparkSession]
+
+    @cached_property
+    def events(self) -> pa.Table:
+        """One row per event, in order of time; raises RealInputError when the file is missing."""
+        return generated_events() if self.quick else read_events("deck_cards", self.data)
+
+    def part(self, weeks_ago: int = 0) -> Part:
+        """The 180 days before the cut of the temporal protocol, or before one that many weeks earlier."""
+        return part_at(self.events, CUT - dt.timedelta(weeks=weeks_ago))
+
+    def new_folder(self, name: str) -> Path:
+        """A folder below ours."""
+        made = self.folder / name
+        made.mkdir(parents=True)
+        return made
+
+
+def generated_events(users: int = 300, sources: int = 150, events: int = 20_000) -> pa.Table:
+    """Users with a taste each, 40 days before the cut and 14 days after it; the columns of `read_events`."""
+    random = np.random.default_rng(3)
+    user = random.integers(users, size=events)
+    source = (user % 6 * (sources // 6) + (sources // 3 * random.random(events) ** 2).astype(np.int64)) % sources
+    first = (CUT - dt.date(1970, 1, 1)).days - 40
+    seconds = first * _DAY_SECONDS + np.sort(random.integers(54 * _DAY_SECONDS, size=events))
+    columns: dict[str, Any] = {
+        "user_id": user,
+        "source_id": source,
+        "event": random.choice(["main", "side"], events, p=[0.8, 0.2]),
+        "ts": pa.array(seconds * 1_000_000, pa.timestamp("us", "UTC")),
+        "weight": np.ones(events, np.int32),
+    }
+    return pa.table(columns)
+
+
+def start_spark() -> SparkSession:
+    """The product's session on two cores of this machine."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    settings = {
+        "spark.driver.memory": "6g",
+        "spark.driver.extraJavaOptions": "--add-modules=jdk.incubator.vector",  # its fastest BLAS without native ones
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    builder = SparkSession.builder.master(f"local[{CORES}]")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    builder.getOrCreate()
+    return open_session("benchmarks.training", SparkSettings())

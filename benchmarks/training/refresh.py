@@ -1,0 +1,48 @@
+"""The weekly refresh with the daily partials of the week before, beside a full recompute of the 28 days.
+
+Both are the features stage over the same files in one warm session; the full one finds an empty folder of partials.
+"""
+
+import datetime as dt
+import shutil
+import time
+from pathlib import Path
+
+from benchmarks.training.plan import Plan
+from benchmarks.training.row import Row, share_of
+from benchmarks.training.weeks import WEEK_DAYS, Weeks
+
+_GOAL = 0.45
+
+
+def measure(plan: Plan) -> list[Row]:
+    """The stage up to the interactions, and all of its tables."""
+    weeks = Weeks.make(plan, "refresh")
+    kept, took = weeks.folder / "kept", {"kept": list[tuple[float, float]](), "full": []}
+    _stage(weeks, weeks.as_of - dt.timedelta(WEEK_DAYS), kept)  # last week's run, which also warms Spark
+    for _ in range(plan.rounds):
+        for name, seconds in took.items():
+            partials = weeks.folder / "partials"
+            if name == "kept":
+                shutil.copytree(kept, partials)
+            seconds.append(_stage(weeks, weeks.as_of, partials))
+            shutil.rmtree(partials)
+    rows = []
+    for at, what in enumerate(("weekly refresh: events → interactions", "weekly refresh: all tables of the stage")):
+        ours, full = ([both[at] for both in took[name]] for name in ("kept", "full"))
+        rows.append(share_of(what, "s", ours, full, "full recompute of 28 days", _GOAL))
+    return rows
+
+
+def _stage(weeks: Weeks, as_of: dt.date, partials: Path) -> tuple[float, float]:
+    """Seconds until the interactions are written, and until all tables are."""
+    out = weeks.folder / "out"
+    start = time.perf_counter()
+    features = weeks.features(as_of, partials)
+    weeks.write(features, out, "interactions")
+    interactions = time.perf_counter() - start
+    weeks.write(features, out)
+    features.release()
+    everything = time.perf_counter() - start
+    shutil.rmtree(out)
+    return interactions, everything

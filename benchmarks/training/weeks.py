@@ -1,0 +1,80 @@
+"""Five weeks of daily partitions for the features stage: the last 185 days of deck_cards, five of them in one.
+
+That makes some 75,000 events a day: with the 15,000 that a day really has, Spark's own seconds would be measured.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.real_input import days_of, write_dataset
+from benchmarks.training.plan import Plan
+from conf import contract
+from conf.settings import Settings
+from features.build import Features, build_features
+from jobs.catalog import SparkCatalog
+from jobs.storage import Storage
+from jobs.tables import Tables
+
+WINDOW_DAYS, WEEK_DAYS = 28, 7
+_JUDGED_OLDER = 2
+"""Days before the window that the judged recipe reads."""
+_DAYS = WINDOW_DAYS + WEEK_DAYS + _JUDGED_OLDER
+_IN_ONE = 5
+_START = dt.date(2025, 9, 1)
+_DAY_SECONDS = 86_400
+_TABLES = {
+    "interactions": contract.interactions,
+    "exclusions": contract.exclusions,
+    "sources": contract.sources,
+    "train_interactions": contract.interactions,
+    "train_exclusions": contract.exclusions,
+    "train_sources": contract.train_sources,
+    "holdout": contract.holdout,
+}
+
+
+@dataclass(frozen=True)
+class Weeks:
+    """The dataset in `folder`, and the product that reads it."""
+
+    plan: Plan
+    folder: Path
+    settings: Settings
+    as_of: dt.date
+
+    @classmethod
+    def make(cls, plan: Plan, name: str) -> "Weeks":
+        """Writes the partitions."""
+        folder, days = plan.new_folder(name), days_of(plan.events)
+        events = plan.events.filter(pa.array(days > days[-1] - _DAYS * _IN_ONE))
+        first = (_START - dt.date(1970, 1, 1)).days * _DAY_SECONDS
+        times = 1_000_000 * (first + np.arange(len(events)) * _DAYS * _DAY_SECONDS // len(events))
+        at = events.column_names.index("ts")
+        write_dataset(events.set_column(at, "ts", pa.array(times, pa.timestamp("us", "UTC"))), folder / "events")
+        settings = Settings.model_validate(
+            {
+                "product": "benchmark",
+                "datasets": {"events": {"events": {"path": "events", "window": f"{WINDOW_DAYS} days ago:today"}}},
+                "interactions": {"event_weights": {"main": 1.0, "side": 0.5}},
+                "split": {"holdout_days": _JUDGED_OLDER},
+            }
+        )
+        return cls(plan, folder, settings, _START + dt.timedelta(_DAYS))
+
+    def catalog(self, partials: Path) -> SparkCatalog:
+        """The dataset, with daily partials kept in a folder."""
+        return SparkCatalog(self.plan.spark, Storage(str(self.folder)), Storage(str(partials)))
+
+    def features(self, as_of: dt.date, partials: Path) -> Features:
+        """The stage's tables, still lazy; the daily partials are made."""
+        return build_features(self.settings, as_of, self.catalog(partials))
+
+    def write(self, features: Features, out: Path, *names: str) -> None:
+        """Writes these tables as the stage does; all of them where none is named."""
+        tables = Tables(self.plan.spark(), Storage(str(out)))
+        for name in names or _TABLES:
+            tables.write(name, getattr(features, name), _TABLES[name](self.settings.ids))
