@@ -25,6 +25,8 @@ from jobs.run import Run
 from jobs.stage import Facts, stage
 from jobs.workbench import Workbench
 
+_STREAMED_GROUP = 2**20
+"""Encoded bytes, about a hundred thousand interactions: training holds as many while it reads."""
 INPUTS = "inputs.json"
 """What the tables of this stage are made of."""
 TABLES = (
@@ -108,7 +110,8 @@ def write_features(run: Workbench, features: Features, wanted: Collection[str] =
         if name not in wanted:
             continue
         with timed("features", name) as notes:
-            rows[name] = run.tables.write(name, frame, schema)
+            group = _STREAMED_GROUP if name.endswith("interactions") else None
+            rows[name] = run.tables.write(name, frame, schema, group)
             notes.append(f"{rows[name]:,} rows")
     return rows
 

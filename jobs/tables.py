@@ -22,11 +22,17 @@ class Tables:
         self._folder = folder
         self._erased = erased
 
-    def write(self, name: str, frame: DataFrame, schema: pa.Schema) -> int:
-        """Writes a table and its marker, unless a former attempt finished it; gives its rows; raises StorageError."""
+    def write(self, name: str, frame: DataFrame, schema: pa.Schema, row_group: int | None = None) -> int:
+        """Writes a table and its marker, unless a former attempt finished it; gives its rows; raises StorageError.
+
+        row_group: encoded bytes of a row group, fewer than Spark's default for tables that training streams.
+        """
         if not self._folder.finished(name):
             self._folder.delete(name)
-            _checked(name, frame, schema).write.mode("overwrite").parquet(self._folder.spark_path(name))
+            writer = _checked(name, frame, schema).write.mode("overwrite")
+            if row_group is not None:
+                writer = writer.option("parquet.block.size", row_group)
+            writer.parquet(self._folder.spark_path(name))
         return int(self._folder.table(name).count_rows())
 
     def read(self, name: str) -> DataFrame:

@@ -29,7 +29,7 @@ def scan_ids(interactions: ds.Dataset, kind: IdKind) -> tuple[IdMap, IdMap]:
         new = _starts(keys, users[-1], file)
         if new.any():  # otherwise the last user goes on and stays the last one known
             users.append(keys[new])
-        sources.append(np.unique(id_keys(batch["source_id"], kind)))
+        sources.append(id_keys(batch["source_id"].unique(), kind))
         if sum(map(len, sources[1:])) > max(_MERGE_AFTER, len(sources[0])):
             sources = [merge_keys(sources)]
     return IdMap(np.concatenate(users)), IdMap(merge_keys(sources))

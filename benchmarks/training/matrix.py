@@ -22,6 +22,8 @@ from deploy.chain import REPO
 
 _SIDES = ("ours", "pandas")
 _MB = 2**20
+_ROW_GROUP = 2**17
+"""Rows, about as many as the features stage writes."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Side:
 def measure(plan: Plan) -> list[Row]:
     """Time and memory; raises TrainingBenchError when the matrices differ."""
     path = plan.new_folder("interactions") / "part-0.parquet"
-    pq.write_table(_interactions(plan), path)
+    pq.write_table(_interactions(plan), path, row_group_size=_ROW_GROUP)
     sides: list[Side] = []
     try:
         for name in _SIDES:
