@@ -20,7 +20,7 @@ from jobs.refresh import refresh
 from jobs.run import Run
 from jobs.stage import Facts, stage
 from jobs.workbench import Workbench
-from models.errors import EmptyCatalogue, NothingToJudge
+from models.errors import EmptyCatalogue, NothingToJudge, TrainError, TrainMemoryError
 from models.judge import Judgement
 
 
@@ -45,7 +45,7 @@ def _refresh(run: Run) -> tuple[Facts, str]:
 def _compete(run: Run) -> tuple[Facts, Judgement | str]:
     """Judges the run's recipe and the champion's, both trained before the cut, and refits the winner."""
     contest = contest_of(run.settings, run.manifest.champion, run.manifest.fact("features", "champion_fault"))
-    judgement = _judge(run, contest)
+    contest, judgement = _judge(run, contest)
     decision = decide(contest, judgement, run.settings.judge.tolerance)
     tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
     stats = fit(run, refit_of(run, contest, decision))
@@ -53,17 +53,30 @@ def _compete(run: Run) -> tuple[Facts, Judgement | str]:
     return {"training": stats, "judged": judged, "decision": decision.model_dump()}, judgement
 
 
-def _judge(run: Run, contest: Contest) -> Judgement | str:
-    """How good lists by the recipes are for users with something new in the hold-out, or why that cannot be told."""
+def _judge(run: Run, contest: Contest) -> tuple[Contest, Judgement | str]:
+    """How good lists by the recipes are for users with something new in the hold-out, or why that cannot be told.
+
+    And who competed: a champion's recipe that cannot be trained any more does not.
+    """
     try:
         check_judgeable(run)
         fit(run, Fit("train_", "train_interactions", run.settings.train))
-        if contest.champion is not None:
-            fit(run, Fit("champion_train_", contest.table("train_interactions"), contest.champion.train))
-        return judge_recipes(run, contest)
+        contest = _with_champion(run, contest)
+        return contest, judge_recipes(run, contest)
     except (EmptyCatalogue, NothingToJudge) as error:
         tell("train", f"not judged: {error}")
-        return str(error)
+        return contest, str(error)
+
+
+def _with_champion(run: Run, contest: Contest) -> Contest:
+    """The contest after the champion's recipe was trained, or why it goes on without."""
+    if contest.champion is None:
+        return contest
+    try:
+        fit(run, Fit("champion_train_", contest.table("train_interactions"), contest.champion.train))
+    except (TrainError, TrainMemoryError) as error:
+        return Contest(None, own_features=False, reason=f"the champion's recipe cannot be trained any more: {error}")
+    return contest
 
 
 def refit_of(run: Workbench, contest: Contest, decision: Decision) -> Fit:
