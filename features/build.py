@@ -11,7 +11,7 @@ from conf.errors import ConfigError
 from conf.settings import Settings
 from features.catalog import Catalog
 from features.erasures import without_users
-from features.errors import FeaturesError
+from features.errors import MissingDatasetError, MissingDaysError, UnknownEventsError
 from features.interactions import interactions_of, weigh_pairs
 from features.partials import DailyPartials, check_partials, daily_partials, sound
 from features.records import InputRecord, event_record, snapshot_record
@@ -104,8 +104,8 @@ def _champion(settings: Settings, as_of: dt.date, catalog: Catalog) -> tuple[Cha
         survey = survey_inputs(settings, as_of, catalog)
         check_survey(survey, settings, catalog)
         partials = [_partials(entry, settings, catalog) for entry in survey.events]
-    except (ConfigError, FeaturesError) as error:
-        return None, str(error)
+    except (ConfigError, MissingDatasetError, MissingDaysError, UnknownEventsError) as error:
+        return None, str(error)  # what may still arrive or be mended stops the run: it would decide by chance
     pairs, train_pairs = _both_pairs(survey, settings, catalog)
     return ChampionFeatures(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),

@@ -1,6 +1,6 @@
 """The champion: the version that serves when a run is created, and the recipe that the run's own competes with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -32,6 +32,8 @@ class Contest:
     """Whether the champion's recipe makes other interactions, and does not only train otherwise."""
     reason: str
     """Why there is no rival; empty where there is one."""
+    is_champions: bool = False
+    """Whether the run's own recipe is the champion's."""
 
     def table(self, interactions: str) -> str:
         """The run's table that the champion's recipe is trained on, where its own is trained on `interactions`."""
@@ -67,7 +69,7 @@ def contest_of(settings: Settings, champion: Champion | None, fault: str | None 
         return _alone(f"the recipe of the champion, {name}, cannot be made any more: {lines[0]}")
     ours = Recipe.of(settings)
     if recipe == ours:
-        return _alone(f"the recipe is that of the champion, {name}")
+        return replace(_alone(f"the recipe is that of the champion, {name}"), is_champions=True)
     if fault is not None:
         return _alone(f"the recipe of the champion, {name}, cannot be made any more: {fault}")
     own_features = recipe.model_copy(update={"train": ours.train}) != ours

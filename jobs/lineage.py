@@ -61,6 +61,7 @@ def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
     """What made the run's factors; facts: `training`, `judged` and `decision` of the stage that is about to end."""
     manifest = run.manifest
     is_judged, decision = "skipped" not in facts["judged"], Decision.model_validate(facts["decision"])
+    recipe = _recipe(run, decision)
     stages = {name: record.code_version for name, record in manifest.stages.items()}
     return Lineage(
         product=run.settings.product,
@@ -73,9 +74,9 @@ def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
         parent_version=None if manifest.champion is None else manifest.champion.version,
         config_hash=manifest.request.config_hash,
         settings=manifest.settings,
-        recipe=_recipe(run, decision),
+        recipe=recipe,
         decision=decision,
-        seeds={name: value for name, value in flattened(manifest.settings).items() if name.split(".")[-1] == "seed"},
+        seeds=_seeds({**manifest.settings, "train": recipe["train"]}),
         code={"run": manifest.code_version, **stages, "train": code_version()},
         libraries=manifest.libraries,
         inputs=tuple(_input(run, record) for record in _inputs(run, decision)),
@@ -83,6 +84,10 @@ def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
         holdout=holdout_of(run.tables.read("holdout"), run.settings.split.holdout_days) if is_judged else None,
         judged=facts["judged"],
     )
+
+
+def _seeds(settings: dict[str, Any]) -> dict[str, int]:
+    return {name: value for name, value in flattened(settings).items() if name.split(".")[-1] == "seed"}
 
 
 def _recipe(run: Run, decision: Decision) -> dict[str, Any]:

@@ -10,8 +10,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from conf.recipe import Recipe
+from conf.settings import Settings
 from models.registry import Registry, Version
 
 NO_PARENT = "none"
@@ -93,6 +95,19 @@ class Lineage(_Record):
     """models.golden.GoldenMetrics of the recipe; a version from before there were any has none."""
     shapes: dict[str, Any] = {}
     """models.passport.Shape of the scores and norms, by name; likewise."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _before_recipes_competed(cls, document: Any) -> Any:
+        """A version from before had the recipe of its settings."""
+        if not isinstance(document, dict) or "recipe" in document or not document.get("settings"):
+            return document
+        try:
+            recipe = Recipe.of(Settings.model_validate(document["settings"])).to_json()
+        except ValidationError:
+            recipe = {"train": document["settings"].get("train", {})}
+        reason = "made before recipes competed"
+        return {**document, "recipe": recipe, "decision": {"winner": "challenger", "reason": reason}}
 
     @property
     def tags(self) -> dict[str, str]:

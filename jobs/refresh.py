@@ -8,12 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from conf import contract
 from conf.errors import Refused
-from conf.recipe import Recipe
 from jobs.champion import contest_of
 from jobs.erased import without_rows_of
 from jobs.lineage_record import Decision
@@ -43,6 +42,7 @@ class _Former:
     """The run whose factors stay; a refresh itself, or the training."""
 
     folder: Storage
+    spark: SparkSession
     tables: Tables
     stats: dict[str, Any]
     trained_run: str
@@ -60,7 +60,8 @@ class _Former:
         """(source_id, users) of the training."""
         if self.folder.finished(_COUNTS):
             return self.tables.read(_COUNTS)
-        interactions = self.tables.read(self.stats["trained_on"])
+        everybody = Tables(self.spark, self.folder)  # counts name nobody, and these are those of the training
+        interactions = everybody.read(self.stats["trained_on"])
         return interactions.groupBy("source_id").agg(F.count("*").alias("users"))
 
 
@@ -116,7 +117,7 @@ def _former(run: Workbench) -> _Former:
             "folded; start without --refresh"
         )
     trained_run = stats["from_run"] if stats["algorithm"] == "fold_in" else serving
-    return _Former(folder, Tables(run.spark, folder, run.erased.users), stats, trained_run)
+    return _Former(folder, run.spark, Tables(run.spark, folder, run.erased.users), stats, trained_run)
 
 
 def _write_counts(run: Workbench, former: _Former) -> None:
@@ -139,11 +140,10 @@ def _fold_in(run: Workbench, former: _Former, interactions: ds.Dataset) -> int:
 
 def _interactions(run: Workbench) -> ds.Dataset:
     """By the champion's recipe: weights of another one would mean something else to its factors."""
-    champion = run.manifest.champion
-    contest = contest_of(run.settings, champion, run.manifest.fact("features", "champion_fault"))
+    contest = contest_of(run.settings, run.manifest.champion, run.manifest.fact("features", "champion_fault"))
     if contest.champion is not None:
         table = contest.table("interactions")
-    elif champion is not None and champion.recipe == Recipe.of(run.settings).to_json():
+    elif contest.is_champions:
         table = "interactions"
     else:
         raise RefreshRefused(f"{contest.reason}; start without --refresh")

@@ -110,6 +110,9 @@ def _forgotten(environment: Environment, manifest: Manifest) -> Erased:
 def _check_whole(remake: Remake) -> None:
     """Raises NothingToReproduce now, before hours of work."""
     kept, run = remake.original, remake.run_id
+    if "decision" not in remake.manifest.stages["train"].facts:
+        code = remake.manifest.code_version
+        raise NothingToReproduce(f"run {run} was made before runs kept what is needed for it; check out code {code}")
     tables = [remake.training.interactions, "user_factors", "source_factors", "lists"]
     if gone := [table for table in tables if not kept.finished(table)]:
         raise NothingToReproduce(f"run {run} has no {', '.join(gone)} in {kept.uri} any more to compare with")

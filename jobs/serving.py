@@ -71,10 +71,19 @@ def _name_models(product: str, pointer: Pointer, registry: Registry) -> None:
     registry.name_serving(product, *(None if run is None else registry.version_of(product, run) for run in runs))
 
 
+def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
+    """The run whose factors a refresh keeps: the next training starts from them."""
+    manifest = load_manifest(home.child(f"runs/{settings.product}/{run}"))
+    if manifest is None or not manifest.request.refresh or "train" not in manifest.stages:
+        return None
+    return str(manifest.fact("train", "training")["from_run"])
+
+
 def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> None:
-    """Keeps `runs.keep_runs` newest folders, and whatever the pointer names or Redis still holds lists of."""
+    """Keeps the `runs.keep_runs` newest folders, those of runs that Redis holds lists of, and what these start from."""
     folders = [info.base_name for info in home.files(f"runs/{settings.product}") if RunId.find(info.base_name)]
     needed = {report.run.name for report in control.runs() if report.run.status.cleared is None}
+    needed |= {trained for name in [*needed] if (trained := _trained_by(settings, home, name)) is not None}
     for name in sorted(folders)[: -settings.runs.keep_runs]:
         if name not in needed:
             home.delete(f"runs/{settings.product}/{name}")

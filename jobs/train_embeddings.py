@@ -20,8 +20,11 @@ from jobs.refresh import refresh
 from jobs.run import Run
 from jobs.stage import Facts, stage
 from jobs.workbench import Workbench
-from models.errors import EmptyCatalogue, NothingToJudge, TrainError, TrainMemoryError
+from models.errors import BadIds, BadInteractions, EmptyCatalogue, NothingToJudge, TrainError, TrainMemoryError
 from models.judge import Judgement
+
+_DECISION = "decision.json"
+_UNTRAINABLE = (BadIds, BadInteractions, TrainError, TrainMemoryError)
 
 
 @stage("train")
@@ -46,9 +49,8 @@ def _compete(run: Run) -> tuple[Facts, Judgement | str]:
     """Judges the run's recipe and the champion's, both trained before the cut, and refits the winner."""
     contest = contest_of(run.settings, run.manifest.champion, run.manifest.fact("features", "champion_fault"))
     contest, judgement = _judge(run, contest)
-    decision = decide(contest, judgement, run.settings.judge.tolerance)
-    tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
-    stats = fit(run, refit_of(run, contest, decision))
+    decision = _kept(run) or decide(contest, judgement, run.settings.judge.tolerance)
+    decision, stats = _refit(run, contest, decision)
     judged = {"skipped": judgement} if isinstance(judgement, str) else judgement.flat()
     return {"training": stats, "judged": judged, "decision": decision.model_dump()}, judgement
 
@@ -74,9 +76,29 @@ def _with_champion(run: Run, contest: Contest) -> Contest:
         return contest
     try:
         fit(run, Fit("champion_train_", contest.table("train_interactions"), contest.champion.train))
-    except (TrainError, TrainMemoryError) as error:
+    except _UNTRAINABLE as error:
         return Contest(None, own_features=False, reason=f"the champion's recipe cannot be trained any more: {error}")
     return contest
+
+
+def _refit(run: Run, contest: Contest, decision: Decision) -> tuple[Decision, Facts]:
+    """Trains what is published; where the champion's recipe cannot be trained any more, the run's own."""
+    run.folder.write_bytes(_DECISION, decision.model_dump_json().encode())
+    tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
+    try:
+        return decision, fit(run, refit_of(run, contest, decision))
+    except _UNTRAINABLE as error:
+        if decision.winner == "challenger" or contest.champion is None:
+            raise
+        reason = f"the champion's recipe cannot be trained any more: {error}"
+        return _refit(run, contest, Decision(winner="challenger", reason=reason))
+
+
+def _kept(run: Run) -> Decision | None:
+    """The decision of a former attempt, where one got so far: its factors may be there."""
+    if not run.folder.exists(_DECISION):
+        return None
+    return Decision.model_validate_json(run.folder.read_bytes(_DECISION))
 
 
 def refit_of(run: Workbench, contest: Contest, decision: Decision) -> Fit:

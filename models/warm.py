@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from conf.settings import TrainSettings
 from models.als import Factors, HalfStep
 from models.confidences import activity
-from models.errors import NoWarmStart
+from models.errors import NoWarmStart, TrainError
 from models.factor_table import dimensions_of, gather_factors
 from models.ids import IdMap, id_type
 
@@ -60,7 +60,7 @@ def begin(
         return Beginning.cold(users, sources, None)
     try:
         return start.align(users, sources, confidences, regularization, settings)
-    except NoWarmStart as reason:
+    except (NoWarmStart, TrainError) as reason:
         return Beginning.cold(users, sources, str(reason))
 
 

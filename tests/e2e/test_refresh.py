@@ -4,10 +4,12 @@ import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.conftest import LAST, write_day
+import pyarrow as pa
+
+from tests.e2e.conftest import LAST, Literal, write_day
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import FIRST
-from tests.features.world import events
+from tests.features.world import ago, events
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -15,15 +17,19 @@ if TYPE_CHECKING:
 NEXT = LAST + dt.timedelta(days=1)
 EVEN, ODD = {*range(101, 107)}, {*range(107, 113)}
 """The sources that even and odd users like."""
-CAME, ONLY_UNKNOWN, OLD = 41, 42, 1
+CAME, ONLY_UNKNOWN, OLD, FORGOTTEN = 41, 42, 1, 43
+LONELY = 150
 SEEN = 111
 
 
 def test_users_who_came_after_the_training_are_folded_in(make: Make, shared_spark: "SparkSession") -> None:
-    product = make()
+    days = Literal.crowd()
+    days[1] = pa.concat_tables([days[1], events(ago(1), (FORGOTTEN, LONELY, "click"))])
+    product = make(days)
     with product.loading():
         assert product.run(*FIRST).code == 0
         trained = product.run_ids[-1]
+        assert product.discovery("forget", str(FORGOTTEN), "--reason", "asked by letter").code == 0
         day = events(
             LAST, (CAME, 107, "click"), (CAME, 108, "click"), (ONLY_UNKNOWN, 999, "click"), (OLD, SEEN, "click")
         )
@@ -35,6 +41,7 @@ def test_users_who_came_after_the_training_are_folded_in(make: Make, shared_spar
         assert again.code == 0, again.log
     assert rows(product, refreshed, "source_factors") == rows(product, trained, "source_factors")
     before, after = (factors(product, run) for run in (trained, refreshed))
+    assert before.pop(FORGOTTEN), "LONELY had nobody else, and is of the training all the same"
     assert {user: after[user] for user in before} == before
     assert after.keys() - before.keys() == {CAME}
     assert factors(product, product.run_ids[-1]) == after  # of the training, however many refreshes lie between

@@ -9,9 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from conf import contract
 from conf.errors import ConfigError, DiscoveryError
+from conf.recipe import Recipe
 from conf.settings import Settings
 from features.build import Features, build_features
-from features.errors import MissingDaysError, SchemaError, SnapshotError
+from features.errors import MissingDaysError, NotArrivedError, SchemaError, SnapshotError
 from features.fakes import FakeCatalog
 from features.schema import spark_schema
 from tests.features.world import AS_OF, PAIR_SCHEMA, ago, at, events, settings, table
@@ -71,6 +72,26 @@ def build(spark: SparkSession, tables: Any, wanted: Settings) -> Features:
 def full(spark: SparkSession) -> Features:
     """Every dataset there is."""
     return build(spark, FULL, settings(**SNAPSHOTS))
+
+
+def test_a_champion_has_interactions_of_its_own_window(spark: SparkSession) -> None:
+    own, theirs = settings(), Recipe.of(settings()).model_copy(update={"windows": {"clicks": "4 days ago:today"}})
+    features = build_features(own, AS_OF, FakeCatalog(spark, {"clicks": CLICKS}), theirs.applied_to(own))
+    assert features.champion is not None
+    pairs = {tuple(row) for row in features.champion.interactions.select("user_id", "source_id").collect()}
+    own_pairs = {tuple(row) for row in features.interactions.select("user_id", "source_id").collect()}
+    assert pairs - own_pairs == {(1, 14)}
+    assert [len(record.days) for record in features.champion.inputs] == [4]
+
+
+def test_days_that_a_champion_lacks_are_a_reason_and_days_to_wait_for_are_waited_for(spark: SparkSession) -> None:
+    theirs = Recipe.of(settings()).model_copy(update={"windows": {"clicks": "9 days ago:today"}})
+    features = build_features(settings(), AS_OF, FakeCatalog(spark, {"clicks": CLICKS}), theirs.applied_to(settings()))
+    assert features.champion is None
+    assert str(ago(9)) in (features.champion_fault or "")
+    patient = settings(events={"clicks": {"path": "clicks", "window": "3 days ago:today", "on_missing": "wait"}})
+    with pytest.raises(NotArrivedError):
+        build_features(patient, AS_OF, FakeCatalog(spark, {"clicks": CLICKS}), theirs.applied_to(patient))
 
 
 def test_every_table_has_its_contract(full: Features) -> None:

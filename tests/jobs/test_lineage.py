@@ -127,6 +127,19 @@ def test_a_lineage_that_lacks_something_is_refused(run: Run, client: MlflowClien
     refuse_without_lineage(run)
 
 
+def test_a_version_from_before_recipes_competed_is_of_its_settings(run: Run, client: MlflowClient) -> None:
+    whole = json.loads(lineage_file(run, client).read_text())
+    recipe = whole.pop("recipe")
+    del whole["decision"]
+    rewrite(run, client, whole)
+    refuse_without_lineage(run)
+    version = run.edges.registry.version(run.settings.product, version_of(run))
+    assert version is not None
+    lineage = vouch(run.edges.registry, version).lineage
+    assert lineage is not None
+    assert (lineage.recipe, lineage.decision.winner) == (recipe, "challenger")
+
+
 def test_a_lineage_that_was_changed_is_refused(run: Run, client: MlflowClient) -> None:
     path = lineage_file(run, client)
     path.write_text(path.read_text().replace("0.1843", "0.2843"))
