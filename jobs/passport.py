@@ -9,7 +9,7 @@ from typing import Any
 from conf.settings import TrainSettings
 from jobs.lineage_record import NO_PARENT, Input, Lineage
 from jobs.log import log, timed
-from jobs.passport_past import champion_page, weeks_before
+from jobs.passport_past import champion_page, weeks_before, whole
 from jobs.run import Run
 from models.golden import GoldenMetrics, golden_metrics
 from models.judge import ALL, CHAMPION, OURS, POPULARITY, Figure, Judgement
@@ -145,9 +145,9 @@ def _this_week(made: Lineage, found: Findings, arm: str) -> Week:
         high=None if ndcg is None else ndcg.high,
         popularity=None if popularity is None else popularity.mean,
         golden=found.golden.ndcg,
-        users=_whole(made.training.get("users")),
-        sources=_whole(made.training.get("sources")),
-        interactions=_whole(made.training.get("interactions")),
+        users=whole(made.training.get("users")),
+        sources=whole(made.training.get("sources")),
+        interactions=whole(made.training.get("interactions")),
     )
 
 
@@ -167,10 +167,6 @@ def _holdout(made: Lineage) -> str:
 def _input(given: Input) -> InputLine:
     rows = sum(day.rows for day in given.days)
     return InputLine(given.name, f"{given.start}:{given.end}", len(given.days), rows, given.digest, given.uri)
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None else int(value)
 
 
 def _said(value: Any) -> str:

@@ -60,17 +60,18 @@ def _week(version: Version, logged: LoggedRun | None, golden: GoldenMetrics) -> 
         version=version.number,
         run_id=version.run_id or "unknown",
         as_of=version.tags.get("discovery.as_of", "unknown"),
-        k=_whole(metrics.get("judged.k")),
+        k=whole(metrics.get("judged.k")),
         ndcg=metrics.get(f"{arm}ndcg"),
         low=metrics.get(f"{arm}ndcg.low"),
         high=metrics.get(f"{arm}ndcg.high"),
         popularity=metrics.get("judged.popularity.ndcg"),
         golden=metrics.get("golden.ndcg") if params.get("golden.sha256") == golden.sha256 else None,
-        users=_whole(metrics.get("users")),
-        sources=_whole(metrics.get("sources")),
-        interactions=_whole(metrics.get("interactions")),
+        users=whole(metrics.get("users")),
+        sources=whole(metrics.get("sources")),
+        interactions=whole(metrics.get("interactions")),
     )
 
 
-def _whole(value: float | None) -> int | None:
+def whole(value: float | None) -> int | None:
+    """A count that MLflow or JSON may hold as a float; None where it is not known."""
     return None if value is None else int(value)

@@ -13,7 +13,6 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from conf import contract
 from conf.errors import Refused
-from jobs.champion import contest_of
 from jobs.erased import without_rows_of
 from jobs.lineage_record import Decision
 from jobs.log import timed
@@ -140,7 +139,7 @@ def _fold_in(run: Workbench, former: _Former, interactions: ds.Dataset) -> int:
 
 def _interactions(run: Workbench) -> ds.Dataset:
     """By the champion's recipe: weights of another one would mean something else to its factors."""
-    contest = contest_of(run.settings, run.manifest.champion, run.manifest.fact("features", "champion_fault"))
+    contest = run.contest
     if contest.champion is not None:
         table = contest.table("interactions")
     elif contest.is_champions:

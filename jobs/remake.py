@@ -7,7 +7,6 @@ from functools import cached_property
 from conf.errors import Refused
 from conf.settings import Settings
 from jobs.build_features import features_for, write_features
-from jobs.champion import Contest, contest_of
 from jobs.erased import Erased
 from jobs.fit import Fit, fit
 from jobs.lineage_record import Decision
@@ -41,11 +40,6 @@ class Remake(Workbench):
 
     def _read_erased(self) -> Erased:
         return self._forgotten
-
-    @cached_property
-    def contest(self) -> Contest:
-        """The recipe of the run and its rival's, as they were."""
-        return contest_of(self.settings, self.manifest.champion, self.manifest.fact("features", "champion_fault"))
 
     @cached_property
     def training(self) -> Fit:

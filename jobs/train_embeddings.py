@@ -7,7 +7,7 @@ Training reads Parquet itself; Spark ranks and judges the lists of the recipes.
 
 import sys
 
-from jobs.champion import Contest, contest_of
+from jobs.champion import Contest
 from jobs.decision import decide
 from jobs.entry import enter
 from jobs.fit import Fit, fit
@@ -47,8 +47,7 @@ def _refresh(run: Run) -> tuple[Facts, str]:
 
 def _compete(run: Run) -> tuple[Facts, Judgement | str]:
     """Judges the run's recipe and the champion's, both trained before the cut, and refits the winner."""
-    contest = contest_of(run.settings, run.manifest.champion, run.manifest.fact("features", "champion_fault"))
-    contest, judgement = _judge(run, contest)
+    contest, judgement = _judge(run, run.contest)
     decision = _kept(run) or decide(contest, judgement, run.settings.judge.tolerance)
     decision, stats = _refit(run, contest, decision)
     judged = {"skipped": judgement} if isinstance(judgement, str) else judgement.flat()

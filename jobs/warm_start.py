@@ -25,13 +25,13 @@ class Former:
     reason: str | None
     warm_runs: int = 0
     """Runs since the last cold start, a warm one from these factors included."""
-    digest: str | None = None
+    folder: Storage | None = None
 
     def facts(self, *, warm: bool) -> Facts:
         """What the training keeps; warm: whether the factors were used."""
         facts: Facts = {"warm_runs": self.warm_runs if warm else 0}
-        if warm:
-            facts |= {"from_run": self.run_id, "from_digest": self.digest}
+        if warm and self.folder is not None:
+            facts |= {"from_run": self.run_id, "from_digest": digest_of_factors(self.folder)}
         return facts if self.reason is None else facts | {"cold_reason": self.reason}
 
 
@@ -58,7 +58,7 @@ def former_factors(run: Workbench, settings: TrainSettings) -> Former:
     if warm_runs >= settings.cold_every:
         return _cold(f"one run in {settings.cold_every} starts anew (train.cold_every)")
     start = Start(*(folder.table(table) for table in _TABLES))
-    return Former(start, before, None, warm_runs, digest_of_factors(folder))
+    return Former(start, before, None, warm_runs, folder)
 
 
 def digest_of_factors(folder: Storage) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from conf.contract import IdKind
 from conf.settings import Settings
 from conf.share import Share
+from jobs.champion import Contest, contest_of
 from jobs.erased import Erased
 from jobs.manifest import Manifest
 from jobs.storage import Storage
@@ -46,6 +47,11 @@ class Workbench(ABC):
     def ids(self) -> IdKind:
         """Kind of the ids."""
         return self.settings.ids
+
+    @property
+    def contest(self) -> Contest:
+        """Who competes in the run, once its features are made."""
+        return contest_of(self.settings, self.manifest.champion, self.manifest.fact("features", "champion_fault"))
 
     @property
     def share(self) -> Share:

@@ -23,6 +23,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from benchmarks.arguments import positive
 from benchmarks.quality.arms import Arm, knn_lists, lists_table, our_lists, popular_lists, timed
 from benchmarks.quality.errors import QualityError
 from benchmarks.quality.known import KNOWN, known_split, tuned
@@ -119,21 +120,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description="Quality on a fixed split.")
     parser.add_argument("name", help=f"{', '.join(KNOWN)}, or any with --data FILE")
     parser.add_argument("--data", type=Path, help="a table, or the folder of the known ones; default: ../shared/data")
-    parser.add_argument("--dims", type=_positive, help="dimensions of ours; default: those shipped")
-    parser.add_argument("--k", type=_positive, help=f"length at which lists of other tables are cut; default: {_K}")
+    parser.add_argument("--dims", type=positive, help="dimensions of ours; default: those shipped")
+    parser.add_argument("--k", type=positive, help=f"length at which lists of other tables are cut; default: {_K}")
     chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--tune", type=_positive, metavar="TRIALS", help="search settings on the tuning part")
+    chosen.add_argument("--tune", type=positive, metavar="TRIALS", help="search settings on the tuning part")
     chosen.add_argument("--defaults", action="store_true", help="the shipped settings, not what a search found")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--lists-out", type=Path, help="Parquet file for the lists")
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number
 
 
 if __name__ == "__main__":

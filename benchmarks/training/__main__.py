@@ -25,6 +25,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from benchmarks.arguments import positive
 from benchmarks.real_input import DATA
 from benchmarks.training import aggregation, iterations, judging, matrix, refresh, warm
 from benchmarks.training.plan import Plan, start_spark
@@ -63,18 +64,11 @@ def main(argv: Sequence[str] | None = None, spark: Callable[[], SparkSession] = 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="What training costs.")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="some of the measurements")
-    parser.add_argument("--rounds", type=_positive, default=3, help="turns of each arm; default: 3")
+    parser.add_argument("--rounds", type=positive, default=3, help="turns of each arm; default: 3")
     parser.add_argument("--data-root", type=Path, default=DATA, help="folder of deck_cards.parquet")
     parser.add_argument("--quick", action="store_true", help="a small generated world; its figures mean nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number
 
 
 if __name__ == "__main__":
