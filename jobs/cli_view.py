@@ -9,7 +9,7 @@ from publish.operate.control import RunReport, ShareReport
 from publish.operate.wait import Outcome, Waited
 from publish.read.reader import Answer
 from publish.runs.pointer import Pointer
-from publish.runs.registry import Run
+from publish.runs.run import Run
 
 NOTHING = "nothing"
 """What stands where there is none."""

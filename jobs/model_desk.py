@@ -16,7 +16,7 @@ from jobs.lineage_record import Lineage, Vouched, vouch
 from models.registry import CHALLENGER, CHAMPION, PASSPORT, PREVIOUS, LoggedRun, Registry, Version
 from publish.clock import utc_now
 from publish.runs.pointer import Pointer
-from publish.runs.registry import RunState
+from publish.runs.run import RunState
 
 PROMOTED_TAG = "discovery.promoted"
 """When and why a person let the version serve, the last time."""

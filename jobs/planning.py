@@ -11,7 +11,7 @@ from jobs.storage import Storage
 from publish.connect.redis_clients import StoreClient
 from publish.operate.control import Control
 from publish.operate.plan import TYPICAL_RATE, Lists, Plan, Rate, lists_like, loading_rate, plan
-from publish.runs.registry import Run
+from publish.runs.run import Run
 from publish.store.capacity import DeclaredLimits, estimate_bytes, read_limits
 
 _VARINT_BYTES = {"int64": 5, "string": 14}

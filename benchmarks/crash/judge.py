@@ -14,7 +14,8 @@ from conf.connections import KafkaConnection
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults
 from publish.runs.pointer import Pointer, PointerStore
-from publish.runs.registry import Registry, Run, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import Run, RunState
 from publish.runs.run_log import kept_pointer
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement

@@ -15,7 +15,7 @@ from publish.connect.redis_clients import StoreClient
 from publish.errors import PointerMoved, PublishError, RunHeld, RunRefused, StoreUnreachable
 from publish.operate.control import Control
 from publish.runs.housekeeping import Housekeeping
-from publish.runs.registry import Run, RunState
+from publish.runs.run import Run, RunState
 from publish.store.redis_store import RedisStore
 
 GRACE = timedelta(seconds=6)

@@ -28,7 +28,8 @@ from publish.connect.clients import group_size
 from publish.connect.topic import ensure_topics
 from publish.operate.control import Control
 from publish.read.reader import Reader
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end, send_partitions
 from publish.send.sender import Sender

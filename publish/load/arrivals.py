@@ -12,7 +12,7 @@ import numpy.typing as npt
 from confluent_kafka import Message
 
 from publish.errors import MalformedMessage, UnknownMessage
-from publish.runs.registry import Run
+from publish.runs.run import Run
 from publish.store.batches import Batch, Ints
 from publish.wire.keys import Layout
 from publish.wire.messages import (

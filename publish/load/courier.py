@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Message
 
-from publish.runs.registry import Run
+from publish.runs.run import Run
 from publish.store.batches import Batch
 from publish.store.redis_store import RedisStore, Step
 from publish.store.replies import Reply

@@ -17,7 +17,7 @@ from publish.load.arrivals import Arrival, Stretch, envelope_of, genuine_mark, r
 from publish.load.courier import Call, Flight
 from publish.load.dead_letters import DeadLetter
 from publish.load.loader_tools import Tools
-from publish.runs.registry import Run
+from publish.runs.run import Run
 from publish.store.redis_store import MAX_BATCH, Position, Step
 from publish.store.replies import Reply, Status
 from publish.wire.keys import Layout

@@ -11,7 +11,7 @@ from publish.load.loader_metrics import LoaderMetrics
 from publish.load.run_book import RunBook
 from publish.runs.housekeeping import Housekeeping
 from publish.runs.pointer import PointerStore
-from publish.runs.registry import Run, RunState
+from publish.runs.run import Run, RunState
 from publish.runs.run_desk import RunDesk
 from publish.runs.run_watch import RunWatch
 from publish.store.durability import damaged

@@ -1,7 +1,8 @@
 """What the registry says, at hand for every record: read once a second, and whenever something unknown arrives."""
 
 from publish.errors import StoreUnreachable
-from publish.runs.registry import Registry, Run
+from publish.runs.registry import Registry
+from publish.runs.run import Run
 
 
 class RunBook:

@@ -10,7 +10,8 @@ from publish.errors import RunRefused
 from publish.runs.housekeeping import Housekeeping
 from publish.runs.pointer import Pointer, PointerLog, PointerStore
 from publish.runs.promotion import Promoter
-from publish.runs.registry import Registry, Run, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import Run, RunState
 from publish.runs.run_desk import RunDesk
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
 from publish.store.durability import damaged, damaged_partitions

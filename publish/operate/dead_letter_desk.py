@@ -15,7 +15,8 @@ from publish.connect.kafka_out import Outgoing, send_confirmed
 from publish.errors import LetterRefused, MalformedMessage
 from publish.load.arrivals import genuine_mark
 from publish.operate.letters import Letter, Letters
-from publish.runs.registry import Registry, Run, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import Run, RunState
 from publish.store.redis_store import RedisStore
 from publish.wire.codec import decode
 from publish.wire.messages import Envelope, Kind, begin_of, end_of

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from conf.contract import IdKind, UserId
 from publish.clock import Clock, utc_now
 from publish.runs.erasures import Erasure, ErasureLog, erase_from
-from publish.runs.registry import Registry, Run
+from publish.runs.registry import Registry
+from publish.runs.run import Run
 from publish.store.redis_store import RedisStore
 from publish.wire.keys import Layout, hash_tags
 from publish.wire.user_ids import user_key

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from conf.base import format_bytes
 from conf.settings import PublishSettings
-from publish.runs.registry import Run
+from publish.runs.run import Run
 from publish.store.capacity import MEMORY_SHARE, SAFETY, StoreLimits, estimate_lists
 from publish.store.redis_store import PartitionStatus
 from publish.wire.keys import Layout

@@ -22,7 +22,8 @@ from publish.operate.control import Control
 from publish.operate.salvage import SalvageStore, salvage
 from publish.runs.erasures import restore_erasures
 from publish.runs.pointer import Change, Pointer
-from publish.runs.registry import Registry, Run, RunState, RunStatus
+from publish.runs.registry import Registry
+from publish.runs.run import Run, RunState, RunStatus
 from publish.runs.run_log import kept_pointer, kept_runs
 from publish.runs.run_watch import RunWatch
 from publish.wire.keys import Layout, hash_tags

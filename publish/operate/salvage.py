@@ -13,7 +13,7 @@ from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults, text_of
 from publish.errors import RunRefused
 from publish.runs.pointer import Pointer
-from publish.runs.registry import Run, RunState, RunStatus
+from publish.runs.run import Run, RunState, RunStatus
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 from publish.errors import StoreUnreachable
 from publish.runs.pointer import PointerStore
-from publish.runs.registry import Run, RunState
+from publish.runs.run import Run, RunState
 from publish.runs.run_desk import RunDesk
 from publish.runs.run_watch import RunWatch
 from publish.store.redis_store import PartitionStatus

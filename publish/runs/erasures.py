@@ -15,7 +15,7 @@ from publish.connect.kafka_out import Outgoing, send_confirmed
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic_reader import TopicRecord, latest, read_topic
 from publish.errors import BadUserId, MalformedMessage
-from publish.runs.registry import Run
+from publish.runs.run import Run
 from publish.store.redis_store import RedisStore
 from publish.wire.keys import Layout, ProductKeys
 from publish.wire.user_ids import user_key

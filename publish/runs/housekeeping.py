@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from publish.clock import Clock, utc_now
 from publish.errors import RunRefused
 from publish.runs.pointer import Pointer, PointerStore
-from publish.runs.registry import Registry, Run, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import Run, RunState
 from publish.store.redis_store import RedisStore
 
 _LOG = logging.getLogger(__name__)

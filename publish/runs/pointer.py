@@ -18,7 +18,8 @@ from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults, text_of
 from publish.errors import PointerMoved, PublishError, RunRefused
-from publish.runs.registry import POINTER_ROLES, RunState, RunStatus
+from publish.runs.registry import POINTER_ROLES
+from publish.runs.run import RunState, RunStatus
 from publish.wire.keys import ProductKeys
 
 _LOG = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from conf.share import Share
 from publish.clock import Clock, utc_now
 from publish.errors import RunHeld, RunRefused
 from publish.runs.pointer import Change, Hold, Pointer, PointerStore
-from publish.runs.registry import Registry, RunState, RunStatus
+from publish.runs.registry import Registry
+from publish.runs.run import RunState, RunStatus
 from publish.wire.announcement import Announcement
 
 

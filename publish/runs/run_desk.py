@@ -6,7 +6,7 @@ from collections.abc import Callable
 from publish.errors import RunRefused, StoreRefused
 from publish.runs.housekeeping import Housekeeping
 from publish.runs.promotion import Promoter, Promotion, Verdict
-from publish.runs.registry import Run, RunState
+from publish.runs.run import Run, RunState
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, check_store, shortage, warn_of_wide_values
 from publish.store.durability import damaged, damaged_partitions, missing_copies
 from publish.store.redis_store import RedisStore

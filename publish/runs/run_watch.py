@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from publish.clock import Clock, utc_now
-from publish.runs.registry import Run, RunState
+from publish.runs.run import Run, RunState
 from publish.runs.run_desk import RunDesk
 from publish.store.durability import damaged
 from publish.store.redis_store import PartitionStatus

@@ -30,7 +30,8 @@ from publish.connect.topic import ensure_topics
 from publish.load.loader import Loader
 from publish.read.reader import Reader
 from publish.runs.pointer import Pointer, PointerStore
-from publish.runs.registry import Registry, Run
+from publish.runs.registry import Registry
+from publish.runs.run import Run
 from publish.wire.keys import ProductKeys
 
 SMALL: dict[str, Any] = {

@@ -16,7 +16,8 @@ from publish.operate.wait import Outcome
 from publish.read.reader import Reader
 from publish.runs.housekeeping import GRACE
 from publish.runs.pointer import Pointer, PointerStore
-from publish.runs.registry import Registry, Run, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import Run, RunState
 from publish.wire.announcement import Announcement, decode_fallback
 from publish.wire.codec import decode
 from publish.wire.digest import record_hash

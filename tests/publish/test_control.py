@@ -8,7 +8,7 @@ import redis
 from conf.share import Share
 from publish.errors import RunRefused, UnknownRun
 from publish.operate.control import Control
-from publish.runs.registry import RunState
+from publish.runs.run import RunState
 from publish.wire.announcement import Announcement
 from tests.publish.pushing import announce, lists_of, load_directly, publish_directly, stored
 

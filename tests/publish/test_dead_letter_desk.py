@@ -12,7 +12,8 @@ from publish.errors import LetterRefused
 from publish.operate.dead_letter_desk import DeadLetterDesk, Dropped, Sent
 from publish.operate.letters import count_letters
 from publish.operate.wait import Outcome
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys

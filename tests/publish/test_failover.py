@@ -8,7 +8,8 @@ from publish.connect.redis_clients import StoreClient
 from publish.errors import StoreRefused
 from publish.operate.wait import Outcome
 from publish.runs.pointer import PointerStore
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from publish.store.durability import damaged_partitions, missing_copies, require_copies
 from publish.store.redis_store import RedisStore
 from publish.wire.keys import slot_of

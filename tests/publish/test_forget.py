@@ -18,7 +18,8 @@ from publish.operate.forget import Forgetter, Forgotten
 from publish.operate.wait import Outcome
 from publish.read.reader import Reader
 from publish.runs.erasures import Erasure, ErasureLog, enforce_erasures, erased_ids, restore_erasures
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys

@@ -9,7 +9,8 @@ from conf.share import Share
 from publish.errors import PointerMoved, RunHeld, RunRefused, StoreUnreachable
 from publish.runs.pointer import Change, Pointer, PointerStore
 from publish.runs.promotion import Promoter, Promotion, Verdict
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from publish.wire.announcement import Announcement
 from tests.publish.pushing import publish_directly
 

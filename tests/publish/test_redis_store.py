@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from publish.errors import StoreUnreachable
-from publish.runs.registry import RunState
+from publish.runs.run import RunState
 from publish.store.redis_store import Position, RedisStore, Step
 from publish.store.replies import Status
 from publish.wire.announcement import Announcement

@@ -9,7 +9,8 @@ from publish.errors import RunRefused, UnknownRun
 from publish.runs.lease import Lease
 from publish.runs.pointer import PointerStore
 from publish.runs.promotion import Promoter
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
 from tests.publish.pushing import announce, lists_of, load_directly, publish_directly

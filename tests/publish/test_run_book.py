@@ -5,7 +5,8 @@ import redis
 
 from publish.errors import StoreUnreachable
 from publish.load.run_book import RunBook
-from publish.runs.registry import Registry, Run
+from publish.runs.registry import Registry
+from publish.runs.run import Run
 from tests.publish.pushing import announce, lists_of
 
 PRODUCT = "booked"

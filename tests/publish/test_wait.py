@@ -6,7 +6,8 @@ import redis
 from publish.errors import UnknownRun
 from publish.operate.control import Control
 from publish.operate.wait import Outcome, Progress, Waited, wait
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from tests.publish.pushing import announce, lists_of, load_directly, publish_directly
 
 LISTS = lists_of(60)

@@ -13,7 +13,8 @@ from conf.connections import KafkaConnection
 from publish.operate.control import Control
 from publish.operate.wait import Outcome
 from publish.runs.pointer import PointerStore
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from publish.wire.announcement import Announcement
 from tests.publish.damages import key_flipped, one_lost, whole
 from tests.publish.dying_loader import POINTS, SESSION_SECONDS

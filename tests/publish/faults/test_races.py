@@ -14,7 +14,8 @@ from publish.operate.control import Control
 from publish.operate.wait import Outcome
 from publish.runs.pointer import PointerStore
 from publish.runs.promotion import Promoter
-from publish.runs.registry import Registry, RunState
+from publish.runs.registry import Registry
+from publish.runs.run import RunState
 from tests.publish.promise import World, agree, kept, unchanged
 from tests.publish.pushing import loading, outcome_of, publish_directly, send, wire_of
 

@@ -9,7 +9,7 @@ from publish.errors import NotRestored
 from publish.operate.control import Control
 from publish.operate.letters import count_letters
 from publish.operate.wait import Outcome
-from publish.runs.registry import RunState
+from publish.runs.run import RunState
 from publish.wire.keys import ProductKeys
 from tests.publish.pushing import agrees, announce, expected, loading, outcome_of, send, served, wire_of
 from tests.publish.rebuilding import FIRST, SECOND, THIRD, announced, cut, ends_of, pushed, rebuilt

@@ -16,7 +16,7 @@ from publish.operate.wait import Outcome
 from publish.runs.erasures import Erasure, ErasureLog
 from publish.runs.lease import Lease
 from publish.runs.pointer import PointerStore
-from publish.runs.registry import RunState
+from publish.runs.run import RunState
 from publish.runs.run_log import kept_pointer
 from publish.wire.keys import ProductKeys
 from tests.publish.pushing import (
