@@ -17,7 +17,7 @@ from features.partials import DailyPartials, check_partials, daily_partials, sou
 from features.records import InputRecord, event_record, snapshot_record
 from features.rules import exclusions_of, sources_of
 from features.schema import conform
-from features.snapshots import read_snapshot
+from features.snapshots import Snapshot, read_snapshot
 from features.split import holdout_of, train_sources_of
 from features.survey import EventInput, Survey, check_survey, survey_inputs
 
@@ -71,7 +71,8 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     survey = survey_inputs(settings, as_of, catalog)
     check_survey(survey, settings, catalog)
     partials = [_partials(entry, settings, catalog) for entry in survey.events]
-    now, then = _snapshots(survey, settings, catalog)
+    snapshots = _snapshots(survey, settings, catalog)
+    now, then = ({name: read[i].frame for name, read in snapshots.items()} for i in (0, 1))
 
     pairs, train_pairs = (frame.persist() for frame in _both_pairs(survey, settings, catalog))
     held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
@@ -92,7 +93,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
         champion_fault=fault,
         inputs=(
             *(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
-            *(snapshot_record(entry) for entry in survey.snapshots),
+            *(snapshot_record(entry, *snapshots[entry.plan.name]) for entry in survey.snapshots),
         ),
         cached=(pairs, train_pairs),
     )
@@ -128,17 +129,15 @@ def _partials(entry: EventInput, settings: Settings, catalog: Catalog) -> DailyP
     return partials
 
 
-def _snapshots(
-    survey: Survey, settings: Settings, catalog: Catalog
-) -> tuple[Mapping[str, DataFrame], Mapping[str, DataFrame]]:
-    """The snapshots by name as of today, and as of the cut; one partition is read and checked once."""
-    now, then = {}, {}
+def _snapshots(survey: Survey, settings: Settings, catalog: Catalog) -> dict[str, tuple[Snapshot, Snapshot]]:
+    """Each snapshot by name as of today, and as of the cut; one partition is read and checked once."""
+    read = {}
     for entry in survey.snapshots:
-        name = entry.plan.name
-        now[name] = read_snapshot(entry.plan, entry.dataset, settings.ids, catalog)
+        now = read_snapshot(entry.plan, entry.dataset, settings.ids, catalog)
         same = entry.train.found == entry.plan.found
-        then[name] = now[name] if same else read_snapshot(entry.train, entry.dataset, settings.ids, catalog)
-    return now, then
+        then = now if same else read_snapshot(entry.train, entry.dataset, settings.ids, catalog)
+        read[entry.plan.name] = (now, then)
+    return read
 
 
 def _pairs(days: Days, as_of: dt.date, settings: Settings, catalog: Catalog) -> DataFrame:

@@ -66,11 +66,18 @@ class PartialRecord(Strict):
     rows: int
     """Raw rows of the partition."""
     ignored: int
-    """Raw rows with an ignored event name, or of an erased user."""
+    """Raw rows with an ignored event name."""
+    erased: int
+    """Raw rows of users who were erased when it was made."""
     dropped: Mapping[str, int]
     """Fault → raw rows left out for it."""
     events: Mapping[str, int]
-    """Event name → events counted."""
+    """Event name → raw rows kept."""
+
+    @property
+    def kept(self) -> int:
+        """Raw rows that count; `rows` is the sum of ignored, erased, dropped and kept, each of them counted."""
+        return sum(self.events.values())
 
 
 class PartialStore(Protocol):
@@ -80,13 +87,13 @@ class PartialStore(Protocol):
         """Records of those of the days that are finished."""
 
     def stage(self, name: str, days: Collection[dt.date], frame: "DataFrame") -> None:
-        """Replaces the days by the rows of `frame` (contract.daily_partials, fault, dt) without finishing them."""
+        """Replaces the days by the rows of `frame` (contract.daily_partials, left_out, dt) without finishing them."""
 
     def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
         """Marks staged days as finished."""
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> "DataFrame":
-        """Staged or finished rows of exactly these days: contract.daily_partials, fault, dt."""
+        """Staged or finished rows of exactly these days: contract.daily_partials, left_out, dt."""
 
     def prune(self, name: str, before: dt.date) -> None:
         """Deletes the days before `before`."""

@@ -12,7 +12,7 @@ from conf.errors import ConfigError
 from conf.windows import Window
 from features.catalog import Catalog, Partition
 from features.errors import MissingDaysError, NotArrivedError
-from features.rows import check_rows, count_faults, event_fields, read_rows
+from features.rows import check_all_read, check_rows, count_rows, event_fields, faults_in, read_rows
 from features.schema import check_fields
 
 
@@ -84,7 +84,7 @@ def load_dataset(
 ) -> DataFrame:
     """Checked events of the window, e.g. "10 days ago:today": user_id, source_id, event, ts, weight (1 without), dt.
 
-    Counts unusable rows in one pass. Raises ConfigError and every FeaturesError but UnknownEventsError.
+    Counts rows in one pass. Raises ConfigError and every FeaturesError but UnknownEventsError.
     """
     span = Window.parse(window, as_of)
     check_window(name, span, as_of)
@@ -92,10 +92,12 @@ def load_dataset(
     enforce_policy(plan, dataset)
     check_fields(name, event_fields(dataset, ids), plan.found)
     rows = read_rows(dataset, plan.found, ids, catalog)
-    faults = count_faults(rows)
+    counts = count_rows(rows)
     for partition in plan.found:
-        check_rows(name, dataset, partition.day, partition.rows, faults.get(partition.day, {}))
-    return rows.where("fault IS NULL").drop("fault")
+        here = counts.get(partition.day, {})
+        check_all_read(name, dataset, partition, sum(here.values()))
+        check_rows(name, dataset, partition.day, partition.rows, faults_in(here))
+    return rows.where("left_out IS NULL").drop("left_out")
 
 
 def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:

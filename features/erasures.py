@@ -17,14 +17,22 @@ def without_users(frame: DataFrame, erased: Collection[UserId], column: str = "u
     return frame.join(sf.broadcast(users), column, "left_anti").select(*frame.columns)
 
 
+def with_erased(frame: DataFrame, erased: Collection[UserId], column: str = "user_id") -> DataFrame:
+    """The rows, and in `erased` (never null) whether each is of somebody in `erased`."""
+    if not erased:
+        return frame.withColumn("erased", sf.lit(col=False))
+    users = _users(frame.sparkSession, erased, column).withColumn("erased", sf.lit(col=True))
+    joined = frame.join(sf.broadcast(users), column, "left")
+    return joined.select(*frame.columns, sf.coalesce("erased", sf.lit(col=False)).alias("erased"))
+
+
 def without_owners(catalogue: DataFrame, erased: Collection[UserId]) -> DataFrame:
     """Every source of the catalogue; those of somebody in `erased` have no owner any more."""
     if not erased or "owner_id" not in catalogue.columns:
         return catalogue
-    users = _users(catalogue.sparkSession, erased, "owner_id").withColumn("erased", sf.lit(col=True))
-    owner = sf.when(sf.col("erased").isNull(), sf.col("owner_id")).alias("owner_id")
+    owner = sf.when(~sf.col("erased"), sf.col("owner_id")).alias("owner_id")
     columns = [owner if name == "owner_id" else sf.col(name) for name in catalogue.columns]
-    return catalogue.join(sf.broadcast(users), "owner_id", "left").select(*columns)
+    return with_erased(catalogue, erased, "owner_id").select(*columns)
 
 
 def _users(spark: SparkSession, erased: Collection[UserId], column: str) -> DataFrame:

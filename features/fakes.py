@@ -44,7 +44,7 @@ class FakePartials:
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
         """The rows of the days."""
-        fields = [*spark_schema(contract.daily_partials(ids)), StructField("fault", StringType())]
+        fields = [*spark_schema(contract.daily_partials(ids)), StructField("left_out", StringType())]
         schema = StructType([*fields, StructField("dt", DateType())])
         tables = [table for (of, day), table in self.rows.items() if of == name and day in days]
         if not tables:

@@ -8,14 +8,14 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as sf
 
 from conf.contract import AMOUNT_ONE, IdKind
 from conf.datasets import EventDataset
 from features.catalog import Catalog, PartialRecord, Partition
 from features.errors import UnknownEventsError
-from features.rows import check_rows, read_rows
+from features.rows import ERASED, IGNORED, check_all_read, check_rows, faults_in, read_rows
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ def daily_partials(
 ) -> DailyPartials:
     """The partials of the partitions; only days that are new or changed are read, all of them in one pass.
 
-    Raises UnknownEventsError where a column of event names holds too many of them.
+    Raises BrokenPartitionError where other rows are read than the footers count, and UnknownEventsError where a column
+    of event names holds too many of them.
     """
     recipe = recipe_of(dataset, ids)
     days = [partition.day for partition in partitions]
@@ -85,14 +86,14 @@ def recipe_of(dataset: EventDataset, ids: IdKind) -> str:
         "day_of": dataset.day_of,
         "lateness_days": dataset.lateness_days if dataset.day_of == "ingestion" else 0,
         "ids": ids,
-        "version": 1,
+        "version": 2,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def sound(partials: DataFrame) -> DataFrame:
     """The rows of contract.daily_partials and their `dt`."""
-    return partials.where("fault IS NULL").drop("fault")
+    return partials.where("left_out IS NULL").drop("left_out")
 
 
 def checked_sum(column: Column, what: str) -> Column:
@@ -111,49 +112,52 @@ def _make(
 ) -> list[PartialRecord]:
     store, days = catalog.partials, [partition.day for partition in partitions]
     store.stage(name, days, _aggregate(read_rows(dataset, partitions, ids, catalog)))
-    counts = _counts(name, store.read(name, days, ids), len(days))
-    records = [_record(partition, recipe, counts) for partition in partitions]
+    groups = _groups(name, store.read(name, days, ids), len(days))
+    records = [_record(name, dataset, partition, recipe, groups.get(partition.day, ())) for partition in partitions]
     store.finish(name, records)
     return records
 
 
 def _aggregate(rows: DataFrame) -> DataFrame:
-    """Sound rows per (day, user, source, event); unusable ones per (day, fault), so that one pass counts them too."""
-    is_sound = sf.col("fault").isNull()
-    amount = sf.when(is_sound, sf.round(sf.col("weight") * AMOUNT_ONE).cast("bigint")).otherwise(sf.lit(0))
-    keys = [sf.when(is_sound, sf.col(key)).alias(key) for key in ("user_id", "source_id", "event")]
-    narrow = rows.select("dt", "fault", *keys, sf.when(is_sound, sf.col("ts")).alias("ts"), amount.alias("amount"))
-    grouped = narrow.groupBy("dt", "fault", "user_id", "source_id", "event").agg(
+    """Rows kept per (day, user, source, event); others per (day, why left out), so that one pass counts them too."""
+    is_kept = sf.col("left_out").isNull()
+    amount = sf.when(is_kept, sf.round(sf.col("weight") * AMOUNT_ONE).cast("bigint")).otherwise(sf.lit(0))
+    keys = [sf.when(is_kept, sf.col(key)).alias(key) for key in ("user_id", "source_id", "event")]
+    narrow = rows.select("dt", "left_out", *keys, sf.when(is_kept, sf.col("ts")).alias("ts"), amount.alias("amount"))
+    grouped = narrow.groupBy("dt", "left_out", "user_id", "source_id", "event").agg(
         sf.count("*").alias("events"),
         checked_sum(sf.col("amount"), "a day's weights of one user, source and event").alias("amount"),
         sf.max("ts").alias("last_ts"),
     )
-    return grouped.select("user_id", "source_id", "event", "events", "amount", "last_ts", "fault", "dt")
+    return grouped.select("user_id", "source_id", "event", "events", "amount", "last_ts", "left_out", "dt")
 
 
-def _counts(name: str, staged: DataFrame, days: int) -> dict[dt.date, dict[tuple[str | None, str | None], int]]:
+def _groups(name: str, staged: DataFrame, days: int) -> dict[dt.date, list[Row]]:
+    """Day → its events by why they are left out, and by name where they are kept."""
     limit = MAX_EVENT_NAMES * days
-    rows = staged.groupBy("dt", "fault", "event").agg(sf.sum("events").alias("events")).limit(limit + 1).collect()
+    rows = staged.groupBy("dt", "left_out", "event").agg(sf.sum("events").alias("events")).limit(limit + 1).collect()
     if len(rows) > limit:
         raise UnknownEventsError(
             f"dataset {name!r} has more than {MAX_EVENT_NAMES:,} different event names a day; is columns.event right?"
         )
-    counts: dict[dt.date, dict[tuple[str | None, str | None], int]] = {}
+    groups: dict[dt.date, list[Row]] = {}
     for row in rows:
-        counts.setdefault(row["dt"], {})[row["fault"], row["event"]] = row["events"]
-    return counts
+        groups.setdefault(row["dt"], []).append(row)
+    return groups
 
 
 def _record(
-    partition: Partition, recipe: str, counts: dict[dt.date, dict[tuple[str | None, str | None], int]]
+    name: str, dataset: EventDataset, partition: Partition, recipe: str, groups: Sequence[Row]
 ) -> PartialRecord:
-    here = counts.get(partition.day, {})
+    check_all_read(name, dataset, partition, sum(row["events"] for row in groups))
+    left_out = {row["left_out"]: row["events"] for row in groups if row["left_out"] is not None}
     return PartialRecord(
         day=partition.day,
         fingerprint=partition.fingerprint,
         recipe=recipe,
         rows=partition.rows,
-        ignored=partition.rows - sum(here.values()),
-        dropped={fault: count for (fault, _), count in here.items() if fault is not None},
-        events={event: count for (_, event), count in here.items() if event is not None},
+        ignored=left_out.get(IGNORED, 0),
+        erased=left_out.get(ERASED, 0),
+        dropped=faults_in(left_out),
+        events={row["event"]: row["events"] for row in groups if row["left_out"] is None},
     )

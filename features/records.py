@@ -2,10 +2,12 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 from conf.base import Strict
-from features.catalog import Partition
+from features.catalog import PartialRecord, Partition
 from features.partials import DailyPartials
+from features.snapshots import Snapshot
 from features.survey import EventInput, SnapshotInput
 
 
@@ -15,11 +17,16 @@ class DayRecord(Strict):
     day: dt.date
     fingerprint: str
     rows: int
+    """By the footers of its files; the sum of ignored, erased, dropped and kept, each of them counted."""
     bytes: int
     ignored: int = 0
-    """Rows with an ignored event name, or of an erased user."""
+    """Rows with an ignored event name; of older runs also those of erased users."""
+    erased: int = 0
+    """Rows of users who were erased when it was read; of older runs in `ignored`."""
     dropped: Mapping[str, int] = {}
     """Fault → rows left out for it, within the dataset's budget."""
+    kept: int | None = None
+    """Rows that count; null: an older run, which did not count them."""
 
 
 class InputRecord(Strict):
@@ -50,9 +57,7 @@ def event_record(entry: EventInput, partials: DailyPartials) -> InputRecord:
         name=plan.name,
         start=plan.window.start,
         end=plan.window.end,
-        days=tuple(
-            _day(part, ignored=known[part.day].ignored, dropped=known[part.day].dropped) for part in entry.partitions
-        ),
+        days=tuple(_day(part, **_counts(known[part.day])) for part in entry.partitions),
         missing=plan.missing,
         unfinished=plan.unfinished,
         empty=plan.empty,
@@ -63,27 +68,25 @@ def event_record(entry: EventInput, partials: DailyPartials) -> InputRecord:
     )
 
 
-def snapshot_record(entry: SnapshotInput) -> InputRecord:
-    """The record of a snapshot dataset."""
+def snapshot_record(entry: SnapshotInput, *read: Snapshot) -> InputRecord:
+    """The record of a snapshot dataset, of which these partitions were read."""
     plan = entry.plan
     parts = {part.day: part for part in (*entry.train.found, *plan.found)}
+    counts = {snapshot.day: {"erased": snapshot.erased, "kept": snapshot.kept} for snapshot in read}
     return InputRecord(
         name=plan.name,
         start=plan.window.start,
         end=plan.window.end,
-        days=tuple(_day(part) for part in parts.values()),
+        days=tuple(_day(part, **counts[part.day]) for part in parts.values()),
         unfinished=plan.unfinished,
         empty=plan.empty,
         judged_days=tuple(part.day for part in entry.train.found),
     )
 
 
-def _day(part: Partition, *, ignored: int = 0, dropped: Mapping[str, int] | None = None) -> DayRecord:
-    return DayRecord(
-        day=part.day,
-        fingerprint=part.fingerprint,
-        rows=part.rows,
-        bytes=part.bytes,
-        ignored=ignored,
-        dropped={} if dropped is None else dropped,
-    )
+def _counts(record: PartialRecord) -> dict[str, Any]:
+    return {"ignored": record.ignored, "erased": record.erased, "dropped": record.dropped, "kept": record.kept}
+
+
+def _day(part: Partition, **counts: Any) -> DayRecord:
+    return DayRecord(day=part.day, fingerprint=part.fingerprint, rows=part.rows, bytes=part.bytes, **counts)

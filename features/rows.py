@@ -7,15 +7,18 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from conf.contract import IdKind
-from conf.datasets import EventDataset
+from conf.datasets import Dataset, EventDataset
 from features.catalog import Catalog, Partition
-from features.erasures import without_users
-from features.errors import BadRowsError
+from features.erasures import with_erased
+from features.errors import BadRowsError, BrokenPartitionError
 from features.schema import NUMBER, TEXT, TIME, Field, id_field, quoted
 
 DAY_US = 86_400_000_000
 MAX_WEIGHT = 2.0**30
 """Largest magnitude of a weight column: beyond it the fixed-point sums would soon overflow."""
+
+ERASED, IGNORED = "erased", "ignored"
+"""Why a row is left out that is not at fault: its user must be forgotten, its event name is one to ignore."""
 
 FAULTS = {
     "null_user_id": "without a user",
@@ -25,7 +28,7 @@ FAULTS = {
     "ts_outside_day": "with a time outside their partition's day (see day_of and lateness_days)",
     "bad_weight": f"with a weight that is null, not finite or beyond ±{MAX_WEIGHT:g}",
 }
-"""Faults of a row, the first that applies counts, and what they mean."""
+"""Faults of a row and what they mean; the first reason to leave a row out counts: ERASED, IGNORED, then these."""
 
 
 def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
@@ -41,25 +44,36 @@ def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
 
 
 def read_rows(dataset: EventDataset, partitions: Sequence[Partition], ids: IdKind, catalog: Catalog) -> DataFrame:
-    """Rows but ignored events and erased users: user_id, source_id, event, ts, weight, dt, fault (null: sound)."""
+    """Every row: user_id, source_id, event, ts, weight, dt, left_out (ERASED, IGNORED, a fault; null: it is kept)."""
     fields = event_fields(dataset, ids)
     raw = catalog.read(dataset, partitions, tuple(dict.fromkeys(field.column for field in fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields), "dt")
-    rows = without_users(rows, catalog.erased)
     weight = sf.col("weight").cast("double") if dataset.columns.weight is not None else sf.lit(1.0)
-    rows = rows.withColumn("weight", weight)
-    if dataset.ignore_events:
-        rows = rows.where(sf.col("event").isNull() | ~sf.col("event").isin(*dataset.ignore_events))
-    return rows.select("user_id", "source_id", "event", "ts", "weight", "dt", _fault(dataset).alias("fault"))
+    marked = with_erased(rows, catalog.erased).withColumn("weight", weight)
+    return marked.select("user_id", "source_id", "event", "ts", "weight", "dt", _left_out(dataset).alias("left_out"))
 
 
-def count_faults(rows: DataFrame) -> dict[dt.date, dict[str, int]]:
-    """Day → fault → rows of `read_rows`, in one pass."""
-    counts = rows.where("fault IS NOT NULL").groupBy("dt", "fault").count().collect()
-    faults: dict[dt.date, dict[str, int]] = {}
-    for row in counts:
-        faults.setdefault(row["dt"], {})[row["fault"]] = row["count"]
-    return faults
+def count_rows(rows: DataFrame) -> dict[dt.date, dict[str | None, int]]:
+    """Day → why they are left out, None for those that are kept → rows of `read_rows`, in one pass."""
+    counts: dict[dt.date, dict[str | None, int]] = {}
+    for row in rows.groupBy("dt", "left_out").count().collect():
+        counts.setdefault(row["dt"], {})[row["left_out"]] = row["count"]
+    return counts
+
+
+def faults_in(counts: Mapping[str | None, int]) -> dict[str, int]:
+    """Of why rows are left out, what is a fault."""
+    return {fault: count for fault, count in counts.items() if fault in FAULTS}
+
+
+def check_all_read(name: str, dataset: Dataset, partition: Partition, read: int) -> None:
+    """Raises BrokenPartitionError unless exactly the rows were read that the footers count."""
+    if read != partition.rows:
+        raise BrokenPartitionError(
+            f"dataset {name!r} ({dataset.path}), dt={partition.day}: the footers of its files count "
+            f"{partition.rows:,} rows, and {read:,} were read: a file was replaced, added or removed meanwhile, or "
+            "Spark does not find one by its name; write the day again, under plain names, and start again"
+        )
 
 
 def check_rows(name: str, dataset: EventDataset, day: dt.date, rows: int, dropped: Mapping[str, int]) -> None:
@@ -72,6 +86,11 @@ def check_rows(name: str, dataset: EventDataset, day: dt.date, rows: int, droppe
         f"dataset {name!r} ({dataset.path}), dt={day}: {bad:,} of {rows:,} rows are unusable ({bad / rows:.3%}), "
         f"allowed are {dataset.bad_row_budget:.3%} (bad_row_budget): {kinds}. Correct the export or raise the budget"
     )
+
+
+def _left_out(dataset: EventDataset) -> Column:
+    ignored = sf.col("event").isin(*dataset.ignore_events)
+    return sf.when(sf.col("erased"), sf.lit(ERASED)).when(ignored, sf.lit(IGNORED)).otherwise(_fault(dataset))
 
 
 def _fault(dataset: EventDataset) -> Column:

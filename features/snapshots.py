@@ -1,7 +1,7 @@
 """Snapshot datasets: the newest partition before or on a day is what is true then."""
 
 import datetime as dt
-from collections.abc import Collection
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
@@ -12,8 +12,9 @@ from conf.errors import ConfigError
 from conf.windows import Window
 from features.catalog import Catalog
 from features.dataset import DatasetPlan
-from features.erasures import without_owners, without_users
+from features.erasures import with_erased, without_owners
 from features.errors import SnapshotError
+from features.rows import check_all_read
 from features.schema import LABEL, MOMENT, Field, check_fields, id_field, quoted
 
 REQUIRED = {
@@ -72,19 +73,34 @@ def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catal
     )
 
 
-def read_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, catalog: Catalog) -> DataFrame:
-    """The partition found, under our names, without erased users; an optional column that it lacks is not there.
+@dataclass(frozen=True)
+class Snapshot:
+    """The content of a partition, and how much of it was read."""
 
-    Counts in one pass; raises SchemaError, and SnapshotError for null ids or a source that occurs twice.
+    day: dt.date
+    frame: DataFrame
+    """Under our names, without erased users; an optional column that the partition lacks is not there."""
+    erased: int
+    """Rows of erased users."""
+    kept: int
+    """All other rows."""
+
+
+def read_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, catalog: Catalog) -> Snapshot:
+    """The partition found. Counts in one pass; raises SchemaError, and SnapshotError for null ids or a source twice.
+
+    Raises BrokenPartitionError where other rows are read than the footers count.
     """
     fields = check_fields(plan.name, snapshot_fields(plan.name, dataset, ids), plan.found)
     raw = catalog.read(dataset, plan.found, tuple(dict.fromkeys(field.column for field in fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields))
-    _refuse_nulls(plan, rows)
-    if plan.name == "sources":
+    (partition,) = plan.found
+    if plan.name == "sources":  # erased users are no rows here, but owners
+        counts = _count(plan, dataset, rows.withColumn("erased", sf.lit(col=False)))
         _refuse_duplicates(plan, rows)
-        return without_owners(rows, catalog.erased)
-    return without_users(rows, catalog.erased)
+        return Snapshot(partition.day, without_owners(rows, catalog.erased), **counts)
+    marked = with_erased(rows, catalog.erased)
+    return Snapshot(partition.day, marked.where("NOT erased").drop("erased"), **_count(plan, dataset, marked))
 
 
 def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -> Field:
@@ -94,12 +110,19 @@ def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -
     return id_field(our, column, ids, required=required)
 
 
-def _refuse_nulls(plan: DatasetPlan, rows: DataFrame) -> None:
-    needed: Collection[str] = REQUIRED[plan.name]
-    counts = rows.agg(*(sf.count_if(sf.col(column).isNull()).alias(column) for column in needed)).collect()[0]
+def _count(plan: DatasetPlan, dataset: SnapshotDataset, marked: DataFrame) -> dict[str, int]:
+    """Rows erased and kept, in one pass, in which nulls are looked for too."""
+    needed = REQUIRED[plan.name]
+    counts = marked.agg(
+        sf.count_if("erased").alias("erased"),
+        sf.count_if(~sf.col("erased")).alias("kept"),
+        *(sf.count_if(sf.col(column).isNull()).alias(column) for column in needed),
+    ).collect()[0]
+    check_all_read(plan.name, dataset, plan.found[0], counts["erased"] + counts["kept"])
     if nulls := {column: counts[column] for column in needed if counts[column]}:
         told = ", ".join(f"{count:,} rows without {column}" for column, count in nulls.items())
         raise SnapshotError(f"dataset {plan.name!r}, dt={plan.found[0].day}: {told}; correct its export")
+    return {"erased": counts["erased"], "kept": counts["kept"]}
 
 
 def _refuse_duplicates(plan: DatasetPlan, rows: DataFrame) -> None:

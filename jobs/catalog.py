@@ -144,7 +144,7 @@ class SparkPartials:
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
         """Opens the folders of these days only; a day without rows has none."""
-        fields = [*spark_schema(contract.daily_partials(ids)), StructField("fault", StringType())]
+        fields = [*spark_schema(contract.daily_partials(ids)), StructField("left_out", StringType())]
         schema = StructType([*fields, StructField("dt", DateType())])
         there = sorted({*days} & {*_days_in(self.at, name)})
         if not there:

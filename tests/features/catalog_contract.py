@@ -18,9 +18,16 @@ Make = Callable[[Mapping[str, Mapping[dt.date, pa.Table | None]]], Catalog]
 
 
 def record(day: dt.date, fingerprint: str = "f") -> PartialRecord:
-    """A record of one row."""
+    """A record of one kept row."""
     return PartialRecord(
-        day=day, fingerprint=fingerprint, recipe="r", rows=1, ignored=0, dropped={"null_ts": 2}, events={"like": 1}
+        day=day,
+        fingerprint=fingerprint,
+        recipe="r",
+        rows=4,
+        ignored=0,
+        erased=1,
+        dropped={"null_ts": 2},
+        events={"like": 1},
     )
 
 
@@ -104,6 +111,6 @@ class CatalogContract:
         """A row of daily partials per day, with its amount."""
         parts = catalog.partitions(dataset(), [ago(1)]).finished
         spark = catalog.read(dataset(), parts, EVENT_SCHEMA.names).sparkSession
-        schema = spark_schema(contract.daily_partials("int64")).add("fault", "string").add("dt", "date")
+        schema = spark_schema(contract.daily_partials("int64")).add("left_out", "string").add("dt", "date")
         rows = [(1, 5, "like", 1, amount, at(day), None, day) for day, amount in amounts.items()]
         return spark.createDataFrame(rows, schema)

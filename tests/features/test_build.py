@@ -8,13 +8,16 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import contract
+from conf.datasets import SnapshotDataset
 from conf.errors import ConfigError, DiscoveryError
 from conf.recipe import Recipe
 from conf.settings import Settings
 from features.build import Features, build_features
-from features.errors import MissingDaysError, NotArrivedError, SchemaError, SnapshotError
+from features.errors import BrokenPartitionError, MissingDaysError, NotArrivedError, SchemaError, SnapshotError
 from features.fakes import FakeCatalog
+from features.records import DayRecord
 from features.schema import spark_schema
+from features.snapshots import plan_snapshot, read_snapshot
 from tests.features.world import AS_OF, PAIR_SCHEMA, ago, at, events, settings, table
 
 SOURCE_SCHEMA = pa.schema(
@@ -178,9 +181,33 @@ def test_inputs_for_the_manifest(full: Features) -> None:
     assert [day.day for day in clicks.days] == [ago(4), ago(3), ago(2), ago(1)]
     assert clicks.judged_days == (ago(4), ago(3), ago(2))
     assert clicks.partials_rebuilt == (ago(4), ago(3), ago(2), ago(1))
-    assert [day.day for day in records["subscriptions"].days] == [ago(1), AS_OF]
+    assert [(day.day, day.rows, day.erased, day.kept) for day in records["subscriptions"].days] == [
+        (ago(1), 2, 0, 2),
+        (AS_OF, 2, 0, 2),
+    ]
+    assert [(day.rows, day.kept) for day in clicks.days] == [(1, 1), (2, 2), (2, 2), (5, 5)]
     assert records["blocks"].unfinished == (ago(1),)
     assert records["sources"].model_validate_json(records["sources"].model_dump_json()) == records["sources"]
+
+
+def test_days_of_older_manifests_tell_what_was_counted_then() -> None:
+    old = DayRecord.model_validate({"day": ago(1), "fingerprint": "f", "rows": 3, "bytes": 9, "ignored": 1})
+    assert (old.ignored, old.erased, old.dropped, old.kept) == (1, 0, {}, None)
+
+
+@pytest.mark.parametrize("name", ["subscriptions", "blocks", "audience", "sources"])
+def test_a_snapshot_of_which_other_rows_are_read_than_its_footers_count_is_refused(
+    spark: SparkSession, name: str
+) -> None:
+    catalog, wanted = FakeCatalog(spark, FULL, {1}), SnapshotDataset(path=name)
+    plan = plan_snapshot(name, wanted, AS_OF, catalog)
+    read = read_snapshot(plan, wanted, "int64", catalog)
+    assert read.erased + read.kept == plan.rows
+    day, content = read.day, FULL[name][read.day]
+    assert content is not None
+    catalog.tables = {name: {day: pa.concat_tables([content, content.slice(0, 1)])}}
+    with pytest.raises(BrokenPartitionError, match=rf"'{name}' \({name}\), dt={day}: .* {plan.rows} rows, and"):
+        read_snapshot(plan, wanted, "int64", catalog)
 
 
 def test_one_event_dataset_and_nothing_else(spark: SparkSession) -> None:

@@ -4,13 +4,20 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from conf.datasets import EventDataset
 from conf.errors import ConfigError
 from conf.windows import Window
 from features.dataset import DatasetPlan, check_window, enforce_policy, load_dataset, plan_dataset
-from features.errors import BadRowsError, FeaturesError, MissingDatasetError, MissingDaysError, SchemaError
+from features.errors import (
+    BadRowsError,
+    BrokenPartitionError,
+    FeaturesError,
+    MissingDatasetError,
+    MissingDaysError,
+    SchemaError,
+)
 from features.fakes import FakeCatalog
 from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, dataset, days_of, events, table
 
@@ -148,6 +155,19 @@ def test_unusable_rows_stop_the_run_by_default(spark: SparkSession) -> None:
 
 def test_unusable_rows_within_the_budget_are_left_out(spark: SparkSession) -> None:
     assert load(spark, BAD_ROWS, bad_row_budget=0.75) == [(1, 1, "like", 1.0), (2, 1, "like", 1.0)]
+
+
+class LosingCatalog(FakeCatalog):
+    """Reads nothing of what its footers count."""
+
+    def read(self, *asked: Any) -> DataFrame:
+        return super().read(*asked).limit(0)
+
+
+def test_a_day_of_which_other_rows_are_read_than_its_footers_count_is_refused(spark: SparkSession) -> None:
+    catalog = LosingCatalog(spark, {"clicks": {ago(1): FULL}})
+    with pytest.raises(BrokenPartitionError, match=rf"'clicks' \(clicks\), dt={ago(1)}: .* 1 rows, and 0 were read"):
+        load_dataset("yesterday", dataset(), name="clicks", as_of=AS_OF, ids="int64", catalog=catalog)
 
 
 def test_late_events_pass_where_dt_is_the_day_of_ingestion(spark: SparkSession) -> None:

@@ -79,7 +79,8 @@ def test_partials_that_were_kept_before_the_erasure_bring_nobody_back(
 
 
 def users_kept(catalog: FakeCatalog) -> set[UserId]:
-    return {user for table in catalog.partials.rows.values() for user in table["user_id"].to_pylist()}
+    tables = (table.filter(pc.is_null(table["left_out"])) for table in catalog.partials.rows.values())
+    return {user for table in tables for user in table["user_id"].to_pylist()}
 
 
 def test_rows_left_out_are_counted_and_those_without_a_user_stay_a_fault(spark: SparkSession) -> None:
@@ -91,8 +92,12 @@ def test_rows_left_out_are_counted_and_those_without_a_user_stay_a_fault(spark: 
     built = build_features(wanted, AS_OF, FakeCatalog(spark, {"clicks": clicks}, {1}))
     days = {day.day: day for day in built.inputs[0].days}
     built.release()
-    assert [(days[ago(n)].rows, days[ago(n)].ignored) for n in (3, 2, 1)] == [(2, 1), (2, 2), (6, 2)]
-    assert days[ago(1)].dropped == {"null_user_id": 1}
+    assert [(days[ago(n)].rows, days[ago(n)].erased, days[ago(n)].kept) for n in (3, 2, 1)] == [
+        (2, 1, 1),
+        (2, 2, 0),
+        (6, 2, 3),
+    ]
+    assert (days[ago(1)].ignored, days[ago(1)].dropped) == (0, {"null_user_id": 1})
 
 
 def test_events_of_a_window(spark: SparkSession) -> None:

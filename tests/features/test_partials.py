@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from conf.contract import AMOUNT_ONE
 from conf.datasets import EventDataset
 from features import partials as module
-from features.errors import BadRowsError, UnknownEventsError
+from features.errors import BadRowsError, BrokenPartitionError, UnknownEventsError
 from features.fakes import FakeCatalog
 from features.partials import DailyPartials, check_partials, daily_partials, recipe_of, sound
 from tests.features.world import EVENT_SCHEMA, ago, at, dataset, events, table
@@ -40,17 +40,33 @@ def test_one_row_per_user_source_event_and_day(spark: SparkSession) -> None:
         (None, 9, "like", at(ago(1), 4), 1.0),  # no user
         (3, 9, "like", at(ago(1), 4), None),  # no weight
         (4, 9, "like", at(ago(1), 4), None),  # no weight
+        (5, 9, "noise", at(ago(1), 4), None),  # erased, whatever else it is
     )
-    catalog = FakeCatalog(spark, {"clicks": {ago(1): day}})
+    catalog = FakeCatalog(spark, {"clicks": {ago(1): day}}, erased={5})
     made = make(catalog, dataset(ignore_events=("noise",), columns={"weight": "n"}, bad_row_budget=0.5))
     like, leave = int(2.5 * AMOUNT_ONE), AMOUNT_ONE
     assert rows(catalog, 1) == [(1, 9, "leave", 1, leave, ago(1)), (1, 9, "like", 2, like, ago(1))]
     (record,) = made.records
-    assert (record.rows, record.ignored) == (7, 1)
+    assert (record.rows, record.ignored, record.erased, record.kept) == (8, 1, 1, 3)
     assert record.dropped == {"null_user_id": 1, "bad_weight": 2}
     assert record.events == {"like": 2, "leave": 1}
     last = catalog.partials.read("clicks", [ago(1)], "int64").where("event = 'like'").toArrow()["last_ts"].to_pylist()
     assert last == [at(ago(1), 5)]
+
+
+@pytest.mark.parametrize("lost", [1, -1])
+def test_a_day_of_which_other_rows_are_read_than_its_footers_count_is_refused(spark: SparkSession, lost: int) -> None:
+    catalog = FakeCatalog(
+        spark, {"clicks": {day: events(day, (1, 1, "like"), (2, 1, "x")) for day in (ago(1), ago(2))}}
+    )
+    clicks = dataset(ignore_events=("x",))
+    parts = catalog.partitions(clicks, catalog.days(clicks)).finished
+    catalog.tables = {"clicks": {**catalog.tables["clicks"], ago(2): events(ago(2), *[(1, 1, "like")] * (2 - lost))}}
+    with pytest.raises(
+        BrokenPartitionError, match=rf"'clicks' \(clicks\), dt={ago(2)}: .* 2 rows, and {2 - lost} were"
+    ):
+        daily_partials("clicks", clicks, parts, "int64", catalog)
+    assert catalog.partials.finished("clicks", catalog.days(clicks)) == ()
 
 
 def test_next_week_reads_only_what_is_new_or_changed(spark: SparkSession) -> None:

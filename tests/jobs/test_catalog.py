@@ -148,6 +148,8 @@ def test_rewriting_a_file_changes_the_fingerprint(tmp_path: Path) -> None:
 
 def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
     store = dry(tmp_path).partials
-    store.finish("clicks", [record(ago(1)), record(ago(2))])
+    store.finish("clicks", [record(ago(1)), record(ago(2)), record(ago(3))])
     (tmp_path / f"partials/clicks/dt={ago(1)}" / RECORD).write_text("{")
-    assert [kept.day for kept in store.finished("clicks", [ago(1), ago(2)])] == [ago(2)]
+    older = record(ago(3)).model_dump_json(exclude={"erased"})  # from before they were counted
+    (tmp_path / f"partials/clicks/dt={ago(3)}" / RECORD).write_text(older)
+    assert [kept.day for kept in store.finished("clicks", [ago(1), ago(2), ago(3)])] == [ago(2)]
