@@ -1,4 +1,4 @@
-"""What every side of the product shares: the tables of a run, and the arm, partition and bucket of a user.
+"""What every side of the product shares: ids, the tables of a run, and the arm, partition and bucket of a user.
 
 Standard library and pyarrow only. `conf/contract_vectors.json` holds test vectors for readers in other languages.
 """
@@ -13,6 +13,12 @@ import pyarrow as pa
 IdKind = Literal["int64", "string"]
 UserId = int | str
 
+MAX_ID_BYTES = 255
+"""Longest string id in UTF-8: training takes as many bytes for each id as its longest has."""
+
+ID_RULE = f"1 … {MAX_ID_BYTES} bytes of UTF-8 without NUL"
+"""What `is_id` asks of a string, for people."""
+
 EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
 """Why a list must not hold a source: the user has events with it, follows it, blocked it, or owns it."""
 
@@ -20,6 +26,18 @@ AMOUNT_ONE = 2**16
 """Fixed-point unit of `daily_partials.amount`: this many stand for a weight of 1."""
 
 _UTC = pa.timestamp("us", tz="UTC")
+
+
+def is_id(text: str) -> bool:
+    """Whether a string can be the id of a user or a source: 1 … MAX_ID_BYTES bytes of UTF-8, no NUL among them.
+
+    numpy's strings end where NULs do, and no command line can hold one. An int64 can always be an id.
+    """
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return 1 <= len(encoded) <= MAX_ID_BYTES and b"\0" not in encoded
 
 
 def _id(kind: IdKind) -> pa.DataType:

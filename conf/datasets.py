@@ -49,8 +49,8 @@ class EventDataset(Dataset):
     ignore_events: tuple[str, ...] = ()
     """Event names that are left out on purpose; any other name without a weight stops the run."""
     bad_row_budget: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Share of a day's rows that may be dropped for null ids, null or impossible times; what was dropped
-    is counted in the manifest."""
+    """Share of a day's rows that may be dropped for unusable ids, names, times or weights; what was dropped is counted
+    in the manifest."""
     columns: Columns = Columns()
     """Names of the columns in the files."""
 

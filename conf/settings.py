@@ -182,7 +182,7 @@ class Settings(Strict):
     dag: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
     """For the DAG file only: retries, time limits, pool; see `dags/products.py`."""
     ids: Literal["int64", "string"] = "int64"
-    """Kind of user and source ids in every dataset of this product."""
+    """Kind of user and source ids in every dataset of this product; strings have 1 … 255 bytes of UTF-8 without NUL."""
     data_root: str = "data"
     """URI below which relative dataset paths lie; itself relative to DISCOVERY_HOME."""
     datasets: Datasets

@@ -5,7 +5,7 @@ FeaturesError(Refused)      exit code 2
 ├── BrokenPartitionError    a file is truncated or not Parquet, or a partition holds what it must not
 ├── MissingDaysError        days of a window are missing, unfinished or empty
 ├── NotArrivedError         the same under `on_missing: wait` (also a NotYet: exit code 75)
-├── SnapshotError           a snapshot is missing, too old, has null ids or the same source twice
+├── SnapshotError           a snapshot is missing, too old, has unusable ids or the same source twice
 ├── SchemaError             a column is missing or of a wrong type, before any row is read
 ├── BadRowsError            more unusable rows in a day than the dataset's budget allows
 └── UnknownEventsError      event names that are neither weighted nor ignored

@@ -86,7 +86,7 @@ def recipe_of(dataset: EventDataset, ids: IdKind) -> str:
         "day_of": dataset.day_of,
         "lateness_days": dataset.lateness_days if dataset.day_of == "ingestion" else 0,
         "ids": ids,
-        "version": 2,
+        "version": 3,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

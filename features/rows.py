@@ -11,6 +11,7 @@ from conf.datasets import Dataset, EventDataset
 from features.catalog import Catalog, Partition
 from features.erasures import with_erased
 from features.errors import BadRowsError, BrokenPartitionError
+from features.ids import ID_FAULTS, id_faults
 from features.schema import NUMBER, TEXT, TIME, Field, id_field, quoted
 
 DAY_US = 86_400_000_000
@@ -21,9 +22,9 @@ ERASED, IGNORED = "erased", "ignored"
 """Why a row is left out that is not at fault: its user must be forgotten, its event name is one to ignore."""
 
 FAULTS = {
-    "null_user_id": "without a user",
-    "null_source_id": "without a source",
+    **ID_FAULTS,
     "null_event": "without an event name",
+    "not_utf8_event": "with an event name that is not UTF-8",
     "null_ts": "without a time",
     "ts_outside_day": "with a time outside their partition's day (see day_of and lateness_days)",
     "bad_weight": f"with a weight that is null, not finite or beyond ±{MAX_WEIGHT:g}",
@@ -50,7 +51,8 @@ def read_rows(dataset: EventDataset, partitions: Sequence[Partition], ids: IdKin
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields), "dt")
     weight = sf.col("weight").cast("double") if dataset.columns.weight is not None else sf.lit(1.0)
     marked = with_erased(rows, catalog.erased).withColumn("weight", weight)
-    return marked.select("user_id", "source_id", "event", "ts", "weight", "dt", _left_out(dataset).alias("left_out"))
+    left_out = _left_out(dataset, ids).alias("left_out")
+    return marked.select("user_id", "source_id", "event", "ts", "weight", "dt", left_out)
 
 
 def count_rows(rows: DataFrame) -> dict[dt.date, dict[str | None, int]]:
@@ -88,21 +90,19 @@ def check_rows(name: str, dataset: EventDataset, day: dt.date, rows: int, droppe
     )
 
 
-def _left_out(dataset: EventDataset) -> Column:
+def _left_out(dataset: EventDataset, ids: IdKind) -> Column:
     ignored = sf.col("event").isin(*dataset.ignore_events)
-    return sf.when(sf.col("erased"), sf.lit(ERASED)).when(ignored, sf.lit(IGNORED)).otherwise(_fault(dataset))
+    return sf.when(sf.col("erased"), sf.lit(ERASED)).when(ignored, sf.lit(IGNORED)).otherwise(_fault(dataset, ids))
 
 
-def _fault(dataset: EventDataset) -> Column:
+def _fault(dataset: EventDataset, ids: IdKind) -> Column:
     # Whole microseconds since 1970: the answer does not depend on the session's time zone.
     lateness = dataset.lateness_days if dataset.day_of == "ingestion" else 0
     day, at = sf.unix_date("dt").cast("bigint"), sf.unix_micros("ts")
     outside = (at < (day - lateness) * DAY_US) | (at >= (day + 1) * DAY_US)
     weight = sf.col("weight")
     bad_weight = weight.isNull() | sf.isnan(weight) | (sf.abs(weight) > MAX_WEIGHT)
-    faults: dict[str, Column] = {f"null_{column}": sf.col(column).isNull() for column in _NEVER_NULL}
-    faults |= {"ts_outside_day": outside, "bad_weight": bad_weight}
+    faults = {**id_faults("user_id", ids), **id_faults("source_id", ids)}
+    faults |= {"null_event": sf.col("event").isNull(), "not_utf8_event": ~sf.is_valid_utf8("event")}
+    faults |= {"null_ts": sf.col("ts").isNull(), "ts_outside_day": outside, "bad_weight": bad_weight}
     return sf.coalesce(*(sf.when(broken, sf.lit(fault)) for fault, broken in faults.items()))
-
-
-_NEVER_NULL = ("user_id", "source_id", "event", "ts")

@@ -14,6 +14,7 @@ from features.catalog import Catalog
 from features.dataset import DatasetPlan
 from features.erasures import with_erased, without_owners
 from features.errors import SnapshotError
+from features.ids import ID_FAULTS, id_faults
 from features.rows import check_all_read
 from features.schema import LABEL, MOMENT, Field, check_fields, id_field, quoted
 
@@ -87,20 +88,21 @@ class Snapshot:
 
 
 def read_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, catalog: Catalog) -> Snapshot:
-    """The partition found. Counts in one pass; raises SchemaError, and SnapshotError for null ids or a source twice.
+    """The partition found; its rows are counted in one pass.
 
-    Raises BrokenPartitionError where other rows are read than the footers count.
+    Raises SchemaError, SnapshotError for unusable ids or a source that occurs twice, and BrokenPartitionError where
+    other rows are read than the footers count.
     """
     fields = check_fields(plan.name, snapshot_fields(plan.name, dataset, ids), plan.found)
     raw = catalog.read(dataset, plan.found, tuple(dict.fromkeys(field.column for field in fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields))
     (partition,) = plan.found
     if plan.name == "sources":  # erased users are no rows here, but owners
-        counts = _count(plan, dataset, rows.withColumn("erased", sf.lit(col=False)))
+        counts = _count(plan, dataset, ids, rows.withColumn("erased", sf.lit(col=False)))
         _refuse_duplicates(plan, rows)
         return Snapshot(partition.day, without_owners(rows, catalog.erased), **counts)
     marked = with_erased(rows, catalog.erased)
-    return Snapshot(partition.day, marked.where("NOT erased").drop("erased"), **_count(plan, dataset, marked))
+    return Snapshot(partition.day, marked.where("NOT erased").drop("erased"), **_count(plan, dataset, ids, marked))
 
 
 def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -> Field:
@@ -110,17 +112,19 @@ def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -
     return id_field(our, column, ids, required=required)
 
 
-def _count(plan: DatasetPlan, dataset: SnapshotDataset, marked: DataFrame) -> dict[str, int]:
-    """Rows erased and kept, in one pass, in which nulls are looked for too."""
-    needed = REQUIRED[plan.name]
+def _count(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, marked: DataFrame) -> dict[str, int]:
+    """Rows erased and kept, in one pass, in which unusable ids are looked for too."""
+    faults = {fault: broken for column in REQUIRED[plan.name] for fault, broken in id_faults(column, ids).items()}
+    if "owner_id" in marked.columns:
+        faults |= id_faults("owner_id", ids)
+        del faults["null_owner_id"]  # which is what says that nobody owns the source
     counts = marked.agg(
         sf.count_if("erased").alias("erased"),
         sf.count_if(~sf.col("erased")).alias("kept"),
-        *(sf.count_if(sf.col(column).isNull()).alias(column) for column in needed),
+        *(sf.count_if(broken).alias(fault) for fault, broken in faults.items()),
     ).collect()[0]
     check_all_read(plan.name, dataset, plan.found[0], counts["erased"] + counts["kept"])
-    if nulls := {column: counts[column] for column in needed if counts[column]}:
-        told = ", ".join(f"{count:,} rows without {column}" for column, count in nulls.items())
+    if told := ", ".join(f"{counts[fault]:,} rows {ID_FAULTS[fault]}" for fault in faults if counts[fault]):
         raise SnapshotError(f"dataset {plan.name!r}, dt={plan.found[0].day}: {told}; correct its export")
     return {"erased": counts["erased"], "kept": counts["kept"]}
 

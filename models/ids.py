@@ -11,15 +11,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from conf.contract import IdKind
+from conf.contract import MAX_ID_BYTES, IdKind
 from models.arrow import Chunks, Column, column_of, numpy_of, whole
 from models.errors import BadIds
 
 IdKeys = NDArray[Any]
 """int64, or `S` of some width."""
-
-MAX_ID_BYTES = 255
-"""Longest string id in UTF-8: every id of a map takes as many bytes as its longest."""
 
 _MAX_ROWS = 2**31 - 1
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conf.base import format_bytes
+from conf.contract import MAX_ID_BYTES
 from conf.settings import TrainSettings
 from models.errors import TrainMemoryError
-from models.ids import MAX_ID_BYTES
 
 _PER_PAIR = 2 * (4 + 4)
 """float32 and int32 of the matrix, once by user and once by source: `implicit` solves on both."""

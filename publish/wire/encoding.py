@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.contract import IdKind, snapshot
+from conf.contract import ID_RULE, MAX_ID_BYTES, IdKind, snapshot
 from publish.errors import SnapshotRefused
 from publish.wire.columns import Bytes, Ints, cut
 from publish.wire.packed import NAMES_TAG, SCORES_TAG, has_duplicates, pack_fields, pack_ids
@@ -46,6 +46,17 @@ def encode_list(source_ids: "pa.Array[Any]", scores: "pa.Array[Any] | None", ids
     return encode_rows(pa.RecordBatch.from_pydict(row, schema), ids)[0]
 
 
+def are_ids(strings: pa.StringArray) -> bool:
+    """Whether conf.contract.is_id takes each of these strings, of which none is null; by the column, not one by one."""
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid:  # not UTF-8
+        return False
+    lengths = pc.binary_length(strings).to_numpy(zero_copy_only=False)
+    fits = ((lengths >= 1) & (lengths <= MAX_ID_BYTES)).all()
+    return bool(fits) and not pc.any(pc.match_substring(strings, "\0")).as_py()
+
+
 def _column(batch: pa.RecordBatch, name: str, schema: pa.Schema) -> "pa.ListArray[Any]":
     wanted = schema.field(name).type
     column: Any = batch.column(name)
@@ -73,10 +84,8 @@ def _check(sources: "pa.ListArray[Any]", counts: Ints, scores: "pa.ListArray[Any
         raise SnapshotRefused("snapshot: a list has not as many scores as sources; compute the lists again")
     if flat_scores.null_count or not np.isfinite(flat_scores.to_numpy(zero_copy_only=False)).all():
         raise SnapshotRefused("snapshot: a score is null, NaN or infinite; train and compute the lists again")
-    try:
-        flat_ids.validate(full=True)
-    except pa.ArrowInvalid:
-        raise SnapshotRefused("snapshot: a source id is not UTF-8; repair the events") from None
+    if isinstance(flat_ids, pa.StringArray) and not are_ids(flat_ids):
+        raise SnapshotRefused(f"snapshot: a source has an id that is not {ID_RULE}; repair the events")
     if _has_duplicates(flat_ids, counts):
         raise SnapshotRefused("snapshot: a list holds a source twice; compute the lists again")
 

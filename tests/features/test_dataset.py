@@ -148,7 +148,7 @@ BAD_ROWS = table(
 
 
 def test_unusable_rows_stop_the_run_by_default(spark: SparkSession) -> None:
-    with pytest.raises(BadRowsError, match=rf"'clicks'.*dt={ago(1)}: 6 of 8 rows.*75.000%.*1 without a user") as error:
+    with pytest.raises(BadRowsError, match=rf"'clicks'.*dt={ago(1)}: 6 of 8 rows.*75.000%.*1 without user_id") as error:
         load(spark, BAD_ROWS)
     assert "2 with a time outside their partition's day" in str(error.value)
 

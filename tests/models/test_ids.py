@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conf.contract import MAX_ID_BYTES
 from models.errors import BadIds
-from models.ids import MAX_ID_BYTES, IdMap, id_keys
+from models.ids import IdMap, id_keys
+from tests.ids import IDS
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: not text.endswith("\0"))
 INTS = st.integers(-(2**63), 2**63 - 1)
 
 
-@given(st.lists(TEXT), st.lists(TEXT))
+@given(st.lists(IDS), st.lists(IDS))
 def test_string_ids_map_to_their_place_in_utf8_order(ids: list[str], asked: list[str]) -> None:
     expected = sorted(set(ids), key=lambda text: text.encode())
     found = IdMap.of(pa.array(ids, pa.string()), "string")

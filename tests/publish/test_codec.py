@@ -1,6 +1,5 @@
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -10,11 +9,12 @@ from conf.contract import IdKind, snapshot
 from publish.errors import MalformedMessage, SnapshotRefused
 from publish.lists_pb2 import List
 from publish.wire.codec import TopList, decode
-from publish.wire.encoding import encode_list, encode_rows
+from publish.wire.encoding import are_ids, encode_list, encode_rows
+from tests.ids import ANY_BYTES, IDS, decoded_id, strings_of
 
 SCORE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 INT_LISTS = st.lists(st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=6), max_size=8)
-TEXT_LISTS = st.lists(st.lists(st.text(max_size=200), unique=True, max_size=6), max_size=8)
+TEXT_LISTS = st.lists(st.lists(IDS, unique=True, max_size=6), max_size=8)
 
 
 def rows(lists: list[list[Any]], scores: list[list[float] | None], ids: IdKind) -> pa.RecordBatch:
@@ -110,11 +110,18 @@ def test_ids_of_another_kind_are_refused() -> None:
         encode_rows(rows([["a"]], [None], "string"), "int64")
 
 
-def test_a_source_id_that_is_not_utf8_is_refused() -> None:
-    bad = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")])
-    lists = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), bad)
+@given(st.lists(ANY_BYTES, max_size=4))
+def test_a_string_is_an_id_or_it_is_refused(values: list[bytes]) -> None:
+    fit = all(decoded_id(value) is not None for value in values)
+    assert are_ids(strings_of(values)) == fit
+    assert are_ids(strings_of([b"", *values, b"\0"]).slice(1, len(values))) == fit
+    names = strings_of(list(dict.fromkeys(values)))
+    lists = pa.ListArray.from_arrays(pa.array([0, len(names)], pa.int32()), names)
     batch = pa.record_batch([lists, pa.array([None], pa.list_(pa.float32()))], names=["source_ids", "scores"])
-    with pytest.raises(SnapshotRefused, match="UTF-8"):
+    if fit:
+        assert len(encode_rows(batch, "string")) == 1
+        return
+    with pytest.raises(SnapshotRefused, match=r"not 1 … 255 bytes of UTF-8 without NUL; repair the events"):
         encode_rows(batch, "string")
 
 

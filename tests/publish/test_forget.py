@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from conf.connections import KafkaConnection
 from conf.contract import IdKind, UserId
+from publish.clock import utc_now
 from publish.errors import BadUserId, BrokerUnreachable, MalformedMessage
 from publish.operate.control import Control
 from publish.operate.forget import Forgetter, Forgotten
@@ -221,6 +222,8 @@ def test_strings_and_numbers(kafka: KafkaConnection, clean_redis: redis.Redis, p
     assert erased_ids(erasures, "string", product) == {"ü", "u 2", "7"}
     with pytest.raises(MalformedMessage, match="`ids` in the settings is wrong"):
         erased_ids(erasures, "int64", product)
+    before = Erasure(user="x" * 300, at=utc_now(), reason="asked when ids had no limit")
+    assert erased_ids([before], "string", product) == {before.user}  # it stops no run
 
 
 def test_without_kafka_nothing_is_deleted(kafka: KafkaConnection, clean_redis: redis.Redis, product: str) -> None:

@@ -170,7 +170,7 @@ def test_string_ids(store: redis.Redis) -> None:
     reader = Reader(store, PRODUCT)
     assert reader.lookup("жук", exclude=["a"]).source_ids == ("b",)
     assert reader.lookup("nobody").source_ids == ("z",)
-    for user in (7, ""):
+    for user in (7, "", "a\0", "x" * 256, "\udcff"):
         with pytest.raises(BadUserId, match="string ids"):
             reader.lookup(user)
 
