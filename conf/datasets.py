@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from conf.base import Strict
+from conf.base import MAX_DAYS, Number, Strict, Whole
 from conf.windows import WindowText
 
 
@@ -40,15 +40,15 @@ class EventDataset(Dataset):
     on_missing: Literal["fail", "wait", "shrink"] = "fail"
     """A missing or empty partition: `fail` stops the run, `wait` exits 75 so that the scheduler retries, `shrink` goes
     on without it and records it in the manifest."""
-    max_missing_days: int = Field(default=1, ge=0)
+    max_missing_days: Whole = Field(default=1, ge=0, le=MAX_DAYS)
     """With `shrink`: days that may be missing or empty in the window before the run stops all the same."""
     day_of: Literal["event", "ingestion"] = "event"
     """What `dt` is: the day of the event (every `ts` lies in it) or the day on which the event arrived."""
-    lateness_days: int = Field(default=0, ge=0)
+    lateness_days: Whole = Field(default=0, ge=0, le=MAX_DAYS)
     """With `day_of: ingestion`: days that an event may be older than its partition; later ones are bad rows."""
     ignore_events: tuple[str, ...] = ()
     """Event names that are left out on purpose; any other name without a weight stops the run."""
-    bad_row_budget: float = Field(default=0.0, ge=0.0, lt=1.0)
+    bad_row_budget: Number = Field(default=0.0, ge=0.0, lt=1.0)
     """Share of a day's rows that may be dropped for unusable ids, names, times or weights; what was dropped is counted
     in the manifest."""
     columns: Columns = Columns()
@@ -58,7 +58,7 @@ class EventDataset(Dataset):
 class SnapshotDataset(Dataset):
     """A table whose newest partition before or on `--as-of` holds everything that is true now."""
 
-    max_age_days: int = Field(default=14, ge=0)
+    max_age_days: Whole = Field(default=14, ge=0, le=MAX_DAYS)
     """Days that the newest partition may be older than `--as-of` before the run stops."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Our column name → the name in the files, where they differ."""

@@ -2,51 +2,51 @@
 
 from pydantic import Field
 
-from conf.base import Strict
+from conf.base import MAX_COUNT, MAX_RATIO, Number, Strict, Whole
 
 
 class InteractionGate(Strict):
     """Gate 1: the interactions. Relative limits compare with the run before and are skipped on the first run, aloud."""
 
-    min_rows: int = Field(default=1, ge=1)
+    min_rows: Whole = Field(default=1, ge=1, le=MAX_COUNT)
     """Interactions, at least."""
-    min_users: int = Field(default=1, ge=1)
+    min_users: Whole = Field(default=1, ge=1, le=MAX_COUNT)
     """Users with interactions, at least."""
-    min_sources: int = Field(default=1, ge=1)
+    min_sources: Whole = Field(default=1, ge=1, le=MAX_COUNT)
     """Sources with interactions, at least."""
-    max_change_of_rows: float = Field(default=0.5, gt=0)
+    max_change_of_rows: Number = Field(default=0.5, gt=0, le=MAX_RATIO)
     """Relative change of interactions, users and sources against the run before, at most."""
-    max_weight: float = Field(default=1e6, gt=0)
+    max_weight: Number = Field(default=1e6, gt=0, le=1e9)
     """Largest weight of one interaction; above it a robot or a unit error is at work."""
-    max_change_of_mean: float = Field(default=0.5, gt=0)
+    max_change_of_mean: Number = Field(default=0.5, gt=0, le=MAX_RATIO)
     """Relative change of the mean weight against the run before, at most."""
-    max_change_of_quantiles: float = Field(default=0.75, gt=0)
+    max_change_of_quantiles: Number = Field(default=0.75, gt=0, le=MAX_RATIO)
     """Relative change of the 10 %, 50 %, 90 % and 99 % quantiles of the weight against the run before, at most."""
-    max_divergence: float = Field(default=0.1, gt=0)
+    max_divergence: Number = Field(default=0.1, gt=0, le=MAX_RATIO)
     """Kullback–Leibler divergence (nats) of the histogram of log weights from the run before, at most."""
 
 
 class ListGate(Strict):
     """Gate 2: the lists and the fallback list. What a list must never hold is not a limit and cannot be overridden."""
 
-    min_length_share: float = Field(default=0.5, ge=0, le=1)
+    min_length_share: Number = Field(default=0.5, ge=0, le=1)
     """Share of the lists that are full (n long), at least; ignored where the catalogue is smaller than n."""
-    min_coverage_of_users: float = Field(default=0.9, ge=0, le=1)
+    min_coverage_of_users: Number = Field(default=0.9, ge=0, le=1)
     """Share of the users with interactions (in the audience and in the run's share) with a personal list, at least."""
-    min_coverage_of_catalogue: float = Field(default=0.01, ge=0, le=1)
+    min_coverage_of_catalogue: Number = Field(default=0.01, ge=0, le=1)
     """Share of the eligible sources that appear in any list, at least."""
-    max_concentration: float = Field(default=0.8, gt=0, le=1)
+    max_concentration: Number = Field(default=0.8, gt=0, le=1)
     """Share of the personal lists that hold the most frequent source, at most; not asked below 100 eligible sources."""
-    max_change_of_lists: float = Field(default=0.5, gt=0)
+    max_change_of_lists: Number = Field(default=0.5, gt=0, le=MAX_RATIO)
     """Relative change of the number of lists (share for share) against the run that serves, at most."""
-    min_quality_ratio: float = Field(default=1.0, ge=0)
+    min_quality_ratio: Number = Field(default=1.0, ge=0, le=MAX_RATIO)
     """NDCG@k of the judged lists ÷ that of the popularity list, at least; skipped, aloud, where not judged."""
 
 
 class GateSettings(Strict):
     """Both gates."""
 
-    time_limit_seconds: int = Field(default=1800, ge=1)
+    time_limit_seconds: Whole = Field(default=1800, ge=1, le=7 * 86_400)
     """Seconds that a gate may take; a gate that hangs has failed."""
     interactions: InteractionGate = InteractionGate()
     """Gate 1."""

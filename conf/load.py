@@ -1,4 +1,4 @@
-"""Reads a product's YAML and its overlays into `Settings`, and says clearly what is wrong with them."""
+"""Reads a product's YAML and its overlays into `Settings`, and says clearly what is wrong with them, and where."""
 
 import difflib
 import hashlib
@@ -7,24 +7,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from conf.errors import ConfigError
 from conf.settings import Settings
+from conf.strict_yaml import Document, KeyPath, YamlError, read_yaml
+
+Files = Sequence[tuple[Path, Document]]
+"""A product's YAML and its overlays, later ones winning."""
 
 
 def load_settings(config: Path, overlays: Sequence[Path] = ()) -> Settings:
     """The settings of `config` with each overlay merged over it, later ones winning; raises ConfigError."""
-    tree = _read(config)
-    for overlay in overlays:
-        tree = _merge(tree, _read(overlay))
+    files = [(path, _read(path)) for path in (config, *overlays)]
+    tree: dict[str, Any] = {}
+    for _, document in files:
+        tree = _merge(tree, document.tree)
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        where = " + ".join(str(path) for path in (config, *overlays))
-        raise ConfigError(f"{where}: " + "; ".join(_explain(detail) for detail in error.errors())) from None
+        raise ConfigError("; ".join(_explain(detail, files) for detail in error.errors())) from None
 
 
 def config_hash(settings: Settings) -> str:
@@ -38,16 +41,15 @@ def tree_hash(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Document:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a product's YAML") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: must hold keys and values, holds {type(tree).__name__}")
-    return tree
+    except YamlError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,14 +60,41 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _explain(detail: ErrorDetails) -> str:
+def _explain(detail: ErrorDetails, files: Files) -> str:
     path = ".".join(str(part) for part in detail["loc"])
+    where = _where(detail["loc"], files)
     if detail["type"] != "extra_forbidden":
-        return f"{path or 'settings'}: {detail['msg'].removeprefix('Value error, ')} (got {_short(detail['input'])})"
+        said = detail["msg"].removeprefix("Value error, ")
+        return f"{where}: {path or 'settings'}: {said}{_got(detail, files)}"
     *parents, key = detail["loc"]
     near = difflib.get_close_matches(str(key), _known_keys(parents), n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(_known_keys(parents))}"
-    return f"unknown key {path!r}{hint}"
+    return f"{where}: unknown key {path!r}{hint}"
+
+
+def _where(path: KeyPath, files: Files) -> str:
+    """File and line of a value, or of the nearest one around it."""
+    for length in range(len(path), 0, -1):
+        for file, document in reversed(files):
+            if place := document.places.get(path[:length]):
+                return f"{file}: line {place.line}"
+    return " + ".join(str(file) for file, _ in files)
+
+
+def _got(detail: ErrorDetails, files: Files) -> str:
+    """What stands in the file, as it is written there, and what it is to YAML where that surprises."""
+    if detail["type"] == "missing":
+        return ""
+    value, places = detail["input"], (document.places.get(detail["loc"]) for _, document in reversed(files))
+    written = next((place.written for place in places if place), None)
+    got = written or _short(value)
+    if isinstance(value, bool) and got.lower() not in ("true", "false"):
+        got += ", a truth value to YAML"
+    if detail["type"] == "string_type" and isinstance(value, bool | int | float):
+        got += "; quote it if it is text"
+    if detail["type"] in ("int_type", "float_type") and isinstance(value, str) and written is None:
+        got += "; a number stands without quotes"
+    return f" (got {got})"
 
 
 def _short(value: object) -> str:

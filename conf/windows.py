@@ -7,9 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from conf.base import MAX_DAYS
 from conf.errors import ConfigError
 
-_AGO = re.compile(r"(\d{1,5}) (day|week)s? ago")
+_AGO = re.compile(r"([0-9]{1,5}) (day|week)s? ago")
 _HELP = 'use "A:B" of ISO dates, "today", "yesterday", "N days ago" or "N weeks ago", e.g. "10 days ago:today"'
 
 
@@ -48,6 +49,13 @@ class Window:
 
 
 def _day(word: str, as_of: dt.date, text: str) -> dt.date:
+    day = _meant(word, as_of, text)
+    if abs((day - as_of).days) > MAX_DAYS:
+        raise ConfigError(f"window {text!r}: {word!r} is more than {MAX_DAYS:,} days from {as_of}; {_HELP}")
+    return day
+
+
+def _meant(word: str, as_of: dt.date, text: str) -> dt.date:
     if word == "today":
         return as_of
     if word == "yesterday":

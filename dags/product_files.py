@@ -5,7 +5,6 @@ A product file is a `*.yml` directly in the configuration folder (overlays live 
 """
 
 import difflib
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -13,9 +12,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 from airflow.timetables.interval import CronDataIntervalTimetable
+from strict_yaml import YamlError, read_yaml
 
 _DAYS_30 = 30 * 24 * 60
 
@@ -124,14 +123,13 @@ def read_product(path: Path) -> Product | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_yaml(path.read_text(encoding="utf-8")).tree
     except OSError as error:
         raise ProductFileError(f"cannot be read ({error.strerror}); check its permissions") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ProductFileError(f"is not YAML: {error}") from None
-    if not isinstance(tree, dict):
-        raise ProductFileError(f"must hold keys and values, holds {type(tree).__name__}")
-    return tree
+    except YamlError as error:
+        raise ProductFileError(str(error)) from None
 
 
 def _cron(schedule: object) -> str:
@@ -153,5 +151,5 @@ def _check(key: str, value: object, wanted: Any) -> None:
         raise ProductFileError(f"{key}: {value!r} is not of type {words}")
     if wanted is int and not 0 <= value <= 100:  # type: ignore[operator]
         raise ProductFileError(f"{key}: {value} is outside 0 … 100")
-    if wanted is float and not (math.isfinite(value) and 0 < value <= _DAYS_30):  # type: ignore[arg-type, operator]
+    if wanted is float and not 0 < value <= _DAYS_30:  # type: ignore[operator]
         raise ProductFileError(f"{key}: {value} must be more than 0 and at most {_DAYS_30} minutes")

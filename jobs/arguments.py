@@ -11,6 +11,9 @@ from conf.errors import ConfigError
 from conf.share import Share
 from jobs.run_id import RunId
 
+_FIRST_YEAR = 1970
+"""From its days every setting in days leads to a date."""
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -61,13 +64,15 @@ def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
 
 
 def past_day(text: str, today: dt.date) -> dt.date:
-    """The day of an `--as-of`; raises ConfigError on another text and on a day after `today`."""
+    """The day of an `--as-of`; raises ConfigError on another text, a day after `today` and one before 1970."""
     try:
         as_of = dt.date.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"--as-of {text!r} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
     if as_of > today:
         raise ConfigError(f"--as-of {as_of} is in the future (today is {today} in UTC); its days have not happened yet")
+    if as_of.year < _FIRST_YEAR:
+        raise ConfigError(f"--as-of {as_of} is before {_FIRST_YEAR}; is the year right?")
     return as_of
 
 

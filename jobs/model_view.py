@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from conf.strict_yaml import write_yaml
 from jobs.cli_view import NOTHING, View, hold_text, serving_line, table
 from jobs.lineage_record import NO_PARENT, Input, Lineage, Vouched
 from jobs.model_compare import Figure, figure_of
@@ -60,7 +59,7 @@ def model(one: Model, vouched: Vouched) -> View:
 
 def settings(lineage: Lineage) -> View:
     """The settings of a version, as YAML that a job takes."""
-    return View(yaml.safe_dump(lineage.settings, sort_keys=False, allow_unicode=True).rstrip(), lineage.settings)
+    return View(write_yaml(lineage.settings).rstrip(), lineage.settings)
 
 
 def passport(one: Model, folder: Path, files: Sequence[Path]) -> View:

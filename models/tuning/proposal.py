@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import yaml
-
 from conf.settings import TrainSettings
+from conf.strict_yaml import write_yaml
 from models.judge import Estimate
 from models.tuning.evidence import Comparison, Evidence
 from models.tuning.search import COMPLETE, FAILED, PRUNED, Trial, best_of
@@ -34,7 +33,7 @@ def overlay_of(evidence: Evidence, told: Told) -> str:
     """The change as YAML for `--overlay`: only keys that differ, and none where the present settings are to be kept."""
     changes = evidence.changes if evidence.is_better else {}
     head = f"# {told.product}, study {told.study}: {_verdict(evidence)}; the evidence is beside it in proposal.md.\n"
-    return head + yaml.safe_dump({"train": changes}, sort_keys=False)
+    return head + write_yaml({"train": changes})
 
 
 def report_of(evidence: Evidence, trials: Sequence[Trial], present: TrainSettings, told: Told) -> str:

@@ -60,7 +60,7 @@ class Search:
 
     def run(self) -> Trial:
         """The next trial; raises TrainError and TrainMemoryError where the present settings themselves do."""
-        self.study.sampler = _sampler(self.space.present.seed + len(self.trials))
+        self.study.sampler = _sampler((self.space.present.seed + len(self.trials)) % 2**32)
         trial = self.study.ask()
         started = time.monotonic()
         try:

@@ -56,6 +56,24 @@ def test_overlays_win_and_change_the_hash(tmp_path: Path) -> None:
         ("datasets: {events: {plays: {window: 'ten days ago:today'}}}", "is not a day"),
         ("lists: {n: 500, fallback_size: 10}", "fallback_size"),
         ("datasets: {events: {sources: {path: x}}}", "name of a snapshot dataset"),
+        ("train:\n  factors: 8\ntrain:\n  alpha: 1", "line 3: the key 'train' stands twice, first in line 1"),
+        ("\ninteractions: {event_weights: {play: yes}}", "line 2: interactions.event_weights.play: "),
+        ("interactions: {event_weights: {play: yes}}", "a valid number (got yes, a truth value to YAML)"),
+        ("interactions: {event_weights: {no: 1}}", "the key no is a truth value to YAML; quote it"),
+        ("interactions: {event_weights: {play: 1e7}}", "less than or equal to 1000000 (got 1e7)"),
+        ("interactions: {event_weights: {play: -1e-9}}", "too small for fixed point"),
+        ("datasets: {events: {plays: {ignore_events: [off]}}}", "(got off, a truth value to YAML; quote it"),
+        ("datasets: {events: {plays: {window: 99999 days ago:today}}}", "more than 36,500 days"),
+        ("train: {factors: 010}", "line 1: 010 is no decimal number"),
+        ("judge: {k: 1:30}", "line 1: 1:30 is no decimal number"),
+        ("train: {factors: '64'}", "a valid integer (got '64'; a number stands without quotes)"),
+        ("train: {seed: -1}", "train.seed: Input should be greater than or equal to 0 (got -1)"),
+        ("train: {max_memory: yes}", "is not a size"),
+        ("rollout: {salt: 5}", "a valid string (got 5; quote it if it is text)"),
+        ("lists: {min_score: .nan}", "lists.min_score: Input should be a finite number (got .nan)"),
+        ("gates: {interactions: {max_weight: 1e300}}", "less than or equal to 1000000000 (got 1e300)"),
+        ("publish: {load_deadline_seconds: 100000000000000}", "publish.load_deadline_seconds: "),
+        ("publish: {partitions: 2147483648}", "publish.partitions: "),
         ("- 1", "must hold keys and values"),
         ("a: [", "is not YAML"),
     ],
@@ -66,6 +84,19 @@ def test_what_is_wrong_is_said(tmp_path: Path, change: str, said: str) -> None:
         load_settings(base, [write(tmp_path, change, "change.yml")])
     assert said in str(error.value)
     assert "change.yml" in str(error.value)
+
+
+def test_a_fault_is_told_where_it_stands(tmp_path: Path) -> None:
+    base = write(tmp_path, MINIMAL.replace("play: 1.0", "play: maybe"))
+    overlay = write(tmp_path, "\n\ntrain:\n  factors: 0\n", "overlay.yml")
+    with pytest.raises(ConfigError) as error:
+        load_settings(base, [overlay])
+    first, second = str(error.value).split("; ")
+    assert first.startswith(f"{base}: line 4: interactions.event_weights.play: ")
+    assert second.startswith(f"{overlay}: line 4: train.factors: ")
+    with pytest.raises(ConfigError) as lacking:
+        load_settings(base, [write(tmp_path, "datasets:\n  events:\n    more: {}\n", "more.yml")])
+    assert "more.yml: line 3: datasets.events.more.path: Field required;" in str(lacking.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

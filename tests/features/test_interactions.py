@@ -13,8 +13,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import contract
+from conf.base import MAX_DAYS
 from conf.contract import AMOUNT_ONE
-from conf.settings import InteractionSettings
+from conf.settings import MAX_EVENT_WEIGHT, MIN_EVENT_WEIGHT, InteractionSettings
 from features.interactions import FACTOR_ONE, FIXED_ONE, factor_of, interactions_of, weigh_pairs
 from features.schema import spark_schema
 from tests.features.world import AS_OF, ago, at
@@ -71,6 +72,14 @@ def test_weights_are_the_reference_in_every_order(
 def test_a_factor_is_the_formula_to_the_last_unit(weight: float, age: int, half_life: float) -> None:
     exact = Fraction(weight) * Fraction(2.0 ** (-age / half_life)) * FACTOR_ONE
     assert abs(factor_of(weight, age, half_life) - exact) <= Fraction(1, 2) + Fraction(1, 1000)
+
+
+@given(st.sampled_from([-1, 1]), st.floats(MIN_EVENT_WEIGHT, MAX_EVENT_WEIGHT), st.data())
+def test_any_weight_of_the_settings_fits_and_counts(sign: int, size: float, data: st.DataObject) -> None:
+    wanted = InteractionSettings(event_weights={"like": sign * size}, half_life_days=data.draw(st.floats(0.05, 1e9)))
+    weight, half_life = wanted.event_weights["like"], wanted.half_life_days
+    assert factor_of(weight, 0, half_life) != 0
+    assert abs(factor_of(weight, data.draw(st.integers(0, MAX_DAYS)), half_life)) * AMOUNT_ONE < 2**63
 
 
 def test_age_counts_from_the_day_and_halves(spark: SparkSession) -> None:

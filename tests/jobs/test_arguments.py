@@ -30,6 +30,7 @@ def test_flags_become_values() -> None:
     [
         (["--as-of", "2026-11-17"], "future"),
         (["--as-of", "16.11.2026"], "YYYY-MM-DD"),
+        (["--as-of", "0026-11-16"], "before 1970"),
         (["--audience-share", "-0.1"], "outside 0"),
         (["--audience-share", "1.1"], "outside 0"),
         (["--audience-share", "a quarter"], "not a number"),

@@ -1,0 +1,1 @@
+../conf/strict_yaml.py
