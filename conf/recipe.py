@@ -1,12 +1,17 @@
 """What versions of a model compete with: which events count how much over which days, and how embeddings are trained.
 
-Where the datasets lie and how dirty they are, what a list may hold and the machine's size are not part of it: these are
-always those of today's settings.
+It is everything that decides the interactions and what training makes of them. Where the datasets lie and how dirty
+they are, what a list may hold and the machine's size are not part of it: these are always those of today's settings.
 """
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from conf.base import Strict
+from conf.contract import IdKind
+from conf.datasets import Columns, EventDataset
 from conf.errors import ConfigError
 from conf.settings import Settings, TrainSettings
 from conf.windows import WindowText
@@ -21,20 +26,37 @@ class RecipeGone(ConfigError):
 class Recipe(Strict):
     """A recipe; two are the same when they are equal."""
 
+    ids: IdKind
+    """Kind of the ids that interactions are of."""
     windows: dict[str, WindowText]
     """Event dataset → window of days."""
+    columns: dict[str, Columns]
+    """Event dataset → the columns that are read of it; the one that weighs an event is among them."""
+    ignored: dict[str, tuple[str, ...]]
+    """Event dataset → events that weigh something and are left out there, sorted; no dataset that leaves out none."""
     event_weights: dict[str, float]
     """Without the events that weigh nothing."""
     half_life_days: float
     train: TrainSettings
     """With the default threads and memory."""
 
+    @model_validator(mode="after")
+    def _columns_of_every_dataset(self) -> Self:
+        if self.columns.keys() != self.windows.keys():
+            raise ValueError("columns must be of the datasets that have a window")
+        return self
+
     @classmethod
     def of(cls, settings: Settings) -> "Recipe":
         """The recipe of a product's settings."""
+        events = settings.datasets.events
+        weights = {name: weight for name, weight in settings.interactions.event_weights.items() if weight}
         return cls(
-            windows={name: dataset.window for name, dataset in settings.datasets.events.items()},
-            event_weights={name: weight for name, weight in settings.interactions.event_weights.items() if weight},
+            ids=settings.ids,
+            windows={name: dataset.window for name, dataset in events.items()},
+            columns={name: dataset.columns for name, dataset in events.items()},
+            ignored={name: lost for name, dataset in events.items() if (lost := _lost(dataset.ignore_events, weights))},
+            event_weights=weights,
             half_life_days=settings.interactions.half_life_days,
             train=TrainSettings.model_validate(settings.train.model_dump(exclude=set(_MACHINE))),
         )
@@ -49,12 +71,11 @@ class Recipe(Strict):
         Datasets that the recipe does not know are left out, and events that it does not know weigh nothing.
         """
         known = settings.datasets.events
+        if self.ids != settings.ids:
+            raise RecipeGone(f"it is of {self.ids} ids, and the settings say {settings.ids}")
         if gone := sorted(self.windows.keys() - known.keys()):
             raise RecipeGone(f"event dataset {gone[0]!r} is not in the settings any more")
-        events = {name: known[name].model_copy(update={"window": window}) for name, window in self.windows.items()}
-        ignored = {event for dataset in events.values() for event in dataset.ignore_events}
-        if lost := sorted(self.event_weights.keys() & ignored):
-            raise RecipeGone(f"event {lost[0]!r}, to which it gives weight, is in ignore_events now")
+        events = {name: self._dataset(name, known[name]) for name in self.windows}
         weights = dict.fromkeys(settings.interactions.event_weights, 0.0) | self.event_weights
         machine = {name: getattr(settings.train, name) for name in _MACHINE}
         return settings.model_copy(
@@ -66,3 +87,34 @@ class Recipe(Strict):
                 "train": self.train.model_copy(update=machine),
             }
         )
+
+    def _dataset(self, name: str, today: EventDataset) -> EventDataset:
+        """Today's dataset as the recipe reads it; raises RecipeGone where today leaves out what it gives weight."""
+        ignored = self.ignored.get(name, ())
+        if lost := sorted({*_lost(today.ignore_events, self.event_weights)} - {*ignored}):
+            raise RecipeGone(f"event {lost[0]!r}, to which it gives weight, is in ignore_events of {name!r} now")
+        more = tuple(event for event in ignored if event not in today.ignore_events)
+        changes = {"window": self.windows[name], "columns": self.columns[name]}
+        return today.model_copy(update={**changes, "ignore_events": (*today.ignore_events, *more)})
+
+
+def completed(recipe: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe of before ids, columns and ignored events were told: with those of the settings that it was used with.
+
+    Both are JSON of any version of the code; what a recipe tells stays.
+    """
+    events = settings.get("datasets", {}).get("events", {})
+    datasets = {name: events.get(name, {}) for name in recipe.get("windows", {})}
+    weights = recipe.get("event_weights", {})
+    ignored = {name: _lost(dataset.get("ignore_events", ()), weights) for name, dataset in datasets.items()}
+    told = {
+        "ids": settings.get("ids"),
+        "columns": {name: dataset.get("columns", {}) for name, dataset in datasets.items()},
+        "ignored": {name: list(lost) for name, lost in ignored.items() if lost},
+    }
+    return {**told, **recipe}
+
+
+def _lost(ignored: Iterable[str], weights: Mapping[str, float]) -> tuple[str, ...]:
+    """Events that are ignored and weigh something, sorted."""
+    return tuple(sorted({*ignored} & weights.keys()))

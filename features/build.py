@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from conf import contract
-from conf.errors import ConfigError
+from conf.errors import ConfigError, DiscoveryError
 from conf.settings import Settings
 from features.catalog import Catalog
 from features.erasures import without_users
-from features.errors import MissingDatasetError, MissingDaysError, UnknownEventsError
+from features.errors import BadRowsError, MissingDatasetError, MissingDaysError, SchemaError, UnknownEventsError
 from features.interactions import interactions_of, weigh_pairs
-from features.partials import DailyPartials, check_partials, daily_partials, sound
+from features.partials import DailyPartials, check_partials, daily_partials, recipe_of, sound
 from features.records import InputRecord, event_record, snapshot_record
 from features.rules import exclusions_of, sources_of
 from features.schema import conform
@@ -23,6 +23,8 @@ from features.survey import EventInput, Survey, check_survey, survey_inputs
 
 Days = Mapping[str, Sequence[dt.date]]
 """Event dataset → days that are read of it."""
+_AS_NAMED: Mapping[str, str] = {}
+"""Partials are kept under the names of their datasets."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class Features:
 
 @dataclass(frozen=True)
 class ChampionFeatures:
-    """Interactions by the champion's recipe: of its own windows and weights, and else of the same datasets."""
+    """Interactions by the champion's recipe: of its own windows, columns and weights, and else of the same datasets."""
 
     interactions: DataFrame
     train_interactions: DataFrame
     inputs: tuple[InputRecord, ...]
     """One record per event dataset."""
+    apart: Days
+    """Event dataset → days of its partials, where today's hold something else."""
 
 
 def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champion: Settings | None = None) -> Features:
@@ -78,8 +82,9 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
     sources = sources_of(pairs, now.get("sources"), as_of, settings.ids)
     train_exclusions = _exclusions(train_pairs, then, settings)
-    _prune(survey, settings, catalog)
-    beside, fault = (None, None) if champion is None else _champion(champion, as_of, catalog)
+    _prune(survey, settings, catalog)  # first: a champion's days may be older
+    beside, fault = (None, None) if champion is None else _champion(champion, settings, as_of, catalog)
+    _prune_apart(survey, catalog, {} if beside is None else beside.apart)
     return Features(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
         exclusions=_exclusions(pairs, now, settings),
@@ -99,31 +104,60 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     )
 
 
-def _champion(settings: Settings, as_of: dt.date, catalog: Catalog) -> tuple[ChampionFeatures | None, str | None]:
+def _champion(
+    settings: Settings, today: Settings, as_of: dt.date, catalog: Catalog
+) -> tuple[ChampionFeatures | None, str | None]:
     """The interactions by the champion's recipe, or why there are none."""
+    apart = _kept_apart(settings, today)
+    gone: tuple[type[DiscoveryError], ...] = (ConfigError, MissingDatasetError, MissingDaysError, UnknownEventsError)
+    if apart:  # it reads columns that today's settings do not, and nobody keeps these in order for it
+        gone = (*gone, SchemaError, BadRowsError)
     try:
         survey = survey_inputs(settings, as_of, catalog)
         check_survey(survey, settings, catalog)
-        partials = [_partials(entry, settings, catalog) for entry in survey.events]
-    except (ConfigError, MissingDatasetError, MissingDaysError, UnknownEventsError) as error:
+        partials = [_partials(entry, settings, catalog, apart) for entry in survey.events]
+    except gone as error:
         return None, str(error)  # what may still arrive or be mended stops the run: it would decide by chance
-    pairs, train_pairs = _both_pairs(survey, settings, catalog)
+    pairs, train_pairs = _both_pairs(survey, settings, catalog, apart)
     return ChampionFeatures(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
         train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
         inputs=tuple(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
+        apart={
+            entry.plan.name: (*entry.days, *entry.train_days) for entry in survey.events if entry.plan.name in apart
+        },
     ), None
 
 
-def _both_pairs(survey: Survey, settings: Settings, catalog: Catalog) -> tuple[DataFrame, DataFrame]:
-    """The pairs of the windows that end at `as_of`, and of those that end at the cut."""
-    days = {entry.plan.name: entry.days for entry in survey.events}
-    train_days = {entry.plan.name: entry.train_days for entry in survey.events}
+def _kept_apart(champion: Settings, today: Settings) -> dict[str, str]:
+    """Event dataset → name of the champion's partials of it, where today's hold something else."""
+    of_today = {name: recipe_of(dataset, today.ids) for name, dataset in today.datasets.events.items()}
+    events = champion.datasets.events.items()
+    return {name: _apart(name) for name, dataset in events if recipe_of(dataset, champion.ids) != of_today[name]}
+
+
+def _apart(name: str) -> str:
+    return f"champion/{name}"
+
+
+def _both_pairs(
+    survey: Survey, settings: Settings, catalog: Catalog, kept_as: Mapping[str, str] = _AS_NAMED
+) -> tuple[DataFrame, DataFrame]:
+    """The pairs of the windows that end at `as_of`, and of those that end at the cut.
+
+    kept_as: event dataset → name of its partials, where that is another one.
+    """
+    named = [(kept_as.get(entry.plan.name, entry.plan.name), entry) for entry in survey.events]
+    days = {name: entry.days for name, entry in named}
+    train_days = {name: entry.train_days for name, entry in named}
     return _pairs(days, survey.as_of, settings, catalog), _pairs(train_days, survey.cut, settings, catalog)
 
 
-def _partials(entry: EventInput, settings: Settings, catalog: Catalog) -> DailyPartials:
-    partials = daily_partials(entry.plan.name, entry.dataset, entry.partitions, settings.ids, catalog)
+def _partials(
+    entry: EventInput, settings: Settings, catalog: Catalog, kept_as: Mapping[str, str] = _AS_NAMED
+) -> DailyPartials:
+    name = kept_as.get(entry.plan.name, entry.plan.name)
+    partials = daily_partials(name, entry.dataset, entry.partitions, settings.ids, catalog)
     days = {*entry.days, *entry.train_days}
     check_partials(partials, entry.dataset, days, settings.interactions.event_weights.keys())
     return partials
@@ -170,3 +204,10 @@ def _prune(survey: Survey, settings: Settings, catalog: Catalog) -> None:
     keep_from = survey.as_of - dt.timedelta(days=settings.runs.partials_keep_days)
     for entry in survey.events:
         catalog.partials.prune(entry.plan.name, min(keep_from, *(part.day for part in entry.partitions)))
+
+
+def _prune_apart(survey: Survey, catalog: Catalog, apart: Days) -> None:
+    """Deletes partials that former champions' recipes needed."""
+    for entry in survey.events:
+        name = entry.plan.name
+        catalog.partials.prune(_apart(name), min(apart.get(name, ()), default=dt.date.max))

@@ -65,8 +65,8 @@ def contest_of(settings: Settings, champion: Champion | None, fault: str | None 
         recipe = Recipe.model_validate(champion.recipe)
         theirs = recipe.applied_to(settings)
     except (ValidationError, RecipeGone) as error:
-        lines = str(error).splitlines()
-        return _alone(f"the recipe of the champion, {name}, cannot be made any more: {lines[0]}")
+        why = str(error) if isinstance(error, RecipeGone) else _unknown(error)
+        return _alone(f"the recipe of the champion, {name}, cannot be made any more: {why}")
     ours = Recipe.of(settings)
     if recipe == ours:
         return replace(_alone(f"the recipe is that of the champion, {name}"), is_champions=True)
@@ -74,6 +74,12 @@ def contest_of(settings: Settings, champion: Champion | None, fault: str | None 
         return _alone(f"the recipe of the champion, {name}, cannot be made any more: {fault}")
     own_features = recipe.model_copy(update={"train": ours.train}) != ours
     return Contest(theirs, own_features, "")
+
+
+def _unknown(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"this code cannot read it ({where or 'recipe'}: {first['msg']})"
 
 
 def _alone(reason: str) -> Contest:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from conf.recipe import Recipe
+from conf.recipe import Recipe, completed
 from conf.settings import Settings
 from models.registry import Registry, Version
 
@@ -98,10 +98,13 @@ class Lineage(_Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _before_recipes_competed(cls, document: Any) -> Any:
-        """A version from before had the recipe of its settings."""
-        if not isinstance(document, dict) or "recipe" in document or not document.get("settings"):
+    def _of_older_code(cls, document: Any) -> Any:
+        """A version from before recipes competed had that of its settings, an older recipe was used with these."""
+        if not isinstance(document, dict) or not document.get("settings"):
             return document
+        if "recipe" in document:
+            whole = document["recipe"] and completed(document["recipe"], document["settings"])
+            return {**document, "recipe": whole}
         try:
             recipe = Recipe.of(Settings.model_validate(document["settings"])).to_json()
         except ValidationError:

@@ -3,8 +3,9 @@
 import datetime as dt
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from conf.recipe import completed
 from jobs.champion import Champion
 from jobs.storage import Storage
 
@@ -69,6 +70,16 @@ class Manifest(BaseModel):
     stages: dict[str, StageRecord] = {}
     failure: str | None = None
     """What stopped the last attempt; null when nothing did."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_code(cls, document: Any) -> Any:
+        """Then a champion's recipe was used with the run's own columns, and could leave out nothing that it weighed."""
+        champion = document.get("champion") if isinstance(document, dict) else None
+        if not isinstance(champion, dict) or not champion.get("recipe"):
+            return document
+        recipe = completed({"ignored": {}, **champion["recipe"]}, document["settings"])
+        return {**document, "champion": {**champion, "recipe": recipe}}
 
     def fact(self, stage: str, name: str) -> Any:
         """A fact of a finished stage; raises KeyError."""

@@ -1,4 +1,7 @@
-"""Between two trainings: the factors stay, who came since gets a list of their own, and lists forget what was seen."""
+"""Between two trainings: the factors stay, who came since gets a list of their own, and lists forget what was seen.
+
+The second refresh has other settings: its users are folded in by the weights of the training all the same.
+"""
 
 import datetime as dt
 from pathlib import Path
@@ -22,10 +25,14 @@ LONELY = 150
 SEEN = 111
 
 
-def test_users_who_came_after_the_training_are_folded_in(make: Make, shared_spark: "SparkSession") -> None:
+def test_users_who_came_after_the_training_are_folded_in(
+    make: Make, shared_spark: "SparkSession", tmp_path: Path
+) -> None:
     days = Literal.crowd()
     days[1] = pa.concat_tables([days[1], events(ago(1), (FORGOTTEN, LONELY, "click"))])
-    product = make(days)
+    product = make({number: counted(rows) for number, rows in days.items()})
+    by_quantity = tmp_path / "by_quantity.yml"
+    by_quantity.write_text("datasets: {events: {clicks: {columns: {weight: quantity}}}}")
     with product.loading():
         assert product.run(*FIRST).code == 0
         trained = product.run_ids[-1]
@@ -33,11 +40,11 @@ def test_users_who_came_after_the_training_are_folded_in(make: Make, shared_spar
         day = events(
             LAST, (CAME, 107, "click"), (CAME, 108, "click"), (ONLY_UNKNOWN, 999, "click"), (OLD, SEEN, "click")
         )
-        write_day(Path(product.settings.data_root) / "clicks" / f"dt={LAST}", day)
+        write_day(Path(product.settings.data_root) / "clicks" / f"dt={LAST}", counted(day))
         ended = product.run("--as-of", str(NEXT), "--refresh")
         assert ended.code == 0, ended.log
         refreshed = product.run_ids[-1]
-        again = product.run("--as-of", str(NEXT), "--refresh")
+        again = product.run("--as-of", str(NEXT), "--refresh", "--overlay", str(by_quantity))
         assert again.code == 0, again.log
     assert rows(product, refreshed, "source_factors") == rows(product, trained, "source_factors")
     before, after = (factors(product, run) for run in (trained, refreshed))
@@ -63,6 +70,11 @@ def test_users_who_came_after_the_training_are_folded_in(make: Make, shared_spar
 
 def rows(product: Product, run: str, table: str) -> list[dict[str, Any]]:
     return product.folder(run).table(table).to_table().to_pylist()
+
+
+def counted(rows: pa.Table) -> pa.Table:
+    """The events with a column that would make each of them count a thousand times."""
+    return rows.append_column("quantity", pa.array([1000.0] * len(rows)))
 
 
 def factors(product: Product, run: str) -> dict[int, list[float]]:

@@ -8,11 +8,12 @@ import pytest
 from conf.recipe import Recipe
 from jobs.champion import Champion, contest_of, find_champion
 from jobs.decision import decide
+from jobs.manifest import Manifest
 from models.judge import CHAMPION, OURS, POPULARITY, Estimate, Figure, Judgement, Spread
 from models.registry import Registry
 from tests.features.world import settings
 from tests.jobs.lineages import register, run_of
-from tests.jobs.runs import RUN_ID
+from tests.jobs.runs import RUN_ID, manifest_of
 
 _NUMBERS = itertools.count()
 NOW = settings()
@@ -56,8 +57,12 @@ def test_the_champion_is_the_version_of_the_run_that_serves(model_store: str, tm
         (None, None, "nothing served before"),
         (Champion(run_id=RUN_ID, fault="it is gone"), None, "is not known: it is gone"),
         (champion(Recipe.of(NOW)), None, "the recipe is that of the champion, version 6"),
-        (Champion(run_id=RUN_ID, recipe={"magic": 1}), None, "cannot be made any more: "),
-        (champion(LONGER.model_copy(update={"windows": {"views": "today"}})), None, "'views' is not in the settings"),
+        (
+            Champion(run_id=RUN_ID, recipe={"magic": 1}),
+            None,
+            "cannot be made any more: this code cannot read it (ids: ",
+        ),
+        (champion(Recipe.of(settings(events={"views": {"path": "v"}}))), None, "'views' is not in the settings"),
         (champion(LONGER), "a day is missing", "cannot be made any more: a day is missing"),
     ],
 )
@@ -81,6 +86,36 @@ def test_a_recipe_that_trains_otherwise_needs_no_interactions_of_its_own() -> No
     assert contest.champion is not None
     assert contest.champion.datasets.events["clicks"].window == "9 days ago:today"
     assert contest.table("interactions") == "champion_interactions"
+
+
+def test_another_weight_column_is_another_recipe() -> None:
+    weighed = settings(events={"clicks": {"path": "clicks", "window": "3 days ago:today", "columns": {"weight": "n"}}})
+    for now, then in ((NOW, weighed), (weighed, NOW)):
+        contest = contest_of(now, champion(Recipe.of(then)))
+        assert contest.champion == then
+        assert (contest.table("interactions"), contest.is_champions) == ("champion_interactions", False)
+
+
+def test_another_kind_of_ids_has_no_rival() -> None:
+    contest = contest_of(NOW.model_copy(update={"ids": "string"}), champion(Recipe.of(NOW)))
+    assert contest.champion is None
+    assert "cannot be made any more: it is of int64 ids" in contest.reason
+
+
+def test_a_champion_of_older_code_has_the_columns_that_it_was_used_with(model_store: str, tmp_path: Path) -> None:
+    """In a manifest those of the run, in a lineage those of the settings beside it."""
+    whole = Recipe.of(NOW).to_json()
+    old = {name: value for name, value in whole.items() if name not in ("ids", "columns", "ignored")}
+    kept = manifest_of(champion=Champion(run_id=RUN_ID, version="6", recipe=old)).model_dump_json()
+    read = Manifest.model_validate_json(kept)
+    assert read.champion == champion(Recipe.of(NOW))
+    assert contest_of(NOW, read.champion).is_champions
+
+    registry, product = Registry(model_store), f"champion_{next(_NUMBERS)}"
+    register(run_of(registry, tmp_path, product=product), recipe=old)
+    found = find_champion(registry, product, RUN_ID)
+    assert found is not None
+    assert found.recipe == whole
 
 
 def test_a_rival_loses_to_proof_only() -> None:
