@@ -51,7 +51,7 @@ class Window:
 def _day(word: str, as_of: dt.date, text: str) -> dt.date:
     day = _meant(word, as_of, text)
     if abs((day - as_of).days) > MAX_DAYS:
-        raise ConfigError(f"window {text!r}: {word!r} is more than {MAX_DAYS:,} days from {as_of}; {_HELP}")
+        raise ConfigError(f"window {text!r}: {word!r} is more than {MAX_DAYS:,} days from the day of the run; {_HELP}")
     return day
 
 

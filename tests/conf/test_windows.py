@@ -37,7 +37,7 @@ def test_what_is_no_window_is_refused_with_the_words_that_are(text: str) -> None
     "text", ["36501 days ago:today", "99999 weeks ago:today", "0001-01-01:today", "9999-12-31", "１ days ago:today"]
 )
 def test_a_day_out_of_reach_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"more than 36,500 days from 2026-11-16|is not a day"):
+    with pytest.raises(ConfigError, match=r"more than 36,500 days from the day of the run|is not a day"):
         Window.parse(text, AS_OF)
 
 
