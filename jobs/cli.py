@@ -44,7 +44,8 @@ def status(config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json 
 @app.command()
 def runs(config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
     """Every run, the oldest first."""
-    show(view.runs(desk_of(config, overlay).control.runs()), as_json=json)
+    control = desk_of(config, overlay).control
+    show(view.runs(control.runs(), control.unreadable()), as_json=json)
 
 
 @app.command()

@@ -9,10 +9,14 @@ from publish.operate.control import RunReport, ShareReport
 from publish.operate.wait import Outcome, Waited
 from publish.read.reader import Answer
 from publish.runs.pointer import Pointer
-from publish.runs.run import Run
+from publish.runs.run import Run, UnreadableRun
 
 NOTHING = "nothing"
 """What stands where there is none."""
+
+
+UNREADABLE = "UNREADABLE"
+"""State of a run whose record this version cannot read."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,14 @@ class View:
         return json.dumps(self.data, default=str, ensure_ascii=False)
 
 
-def runs(reports: Sequence[RunReport]) -> View:
-    """One line per run."""
+def runs(reports: Sequence[RunReport], unreadable: Sequence[UnreadableRun] = ()) -> View:
+    """One line per run, and per record that cannot be read."""
     rows: list[tuple[str, ...]] = [("run", "as of", "state", "serves as", "lists", "share", "why")]
     rows += [_run_row(report) for report in reports]
-    text = table(rows) if reports else "no run was announced yet"
-    return View(text, [report_data(report) for report in reports])
+    rows += [(run.name, "", UNREADABLE, "", "", "", run.why) for run in unreadable]
+    text = table(rows) if len(rows) > 1 else "no run was announced yet"
+    data = [{"run": run.name, "epoch": run.epoch, "state": UNREADABLE, "reason": run.why} for run in unreadable]
+    return View(text, [report_data(report) for report in reports] + data)
 
 
 def answer(found: Answer) -> View:

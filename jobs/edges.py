@@ -51,11 +51,11 @@ class Edges:
         serving = self.serving_run()
         if serving is None or request.publish_old:
             return
-        newest = self.runs.get(serving).announcement.as_of
-        if request.as_of < newest:
+        said = self.runs.find_announcement(serving)
+        if said is not None and request.as_of < said.as_of:  # where it cannot be read, a person promotes
             raise OlderThanServing(
-                f"run {request.run_id} is as of {request.as_of}, and {serving} (as of {newest}) serves already; the "
-                "lists are computed and judged, and stay in the run folder; to publish them all the same, start a "
+                f"run {request.run_id} is as of {request.as_of}, and {serving} (as of {said.as_of}) serves already; "
+                "the lists are computed and judged, and stay in the run folder; to publish them all the same, start a "
                 "new run with --publish-old"
             )
 

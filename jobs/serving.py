@@ -82,7 +82,8 @@ def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
 def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> None:
     """Keeps the `runs.keep_runs` newest folders, those of runs that Redis holds lists of, and what these start from."""
     folders = [info.base_name for info in home.files(f"runs/{settings.product}") if RunId.find(info.base_name)]
-    needed = {report.run.name for report in control.runs() if report.run.status.cleared is None}
+    known = control.registry.read_all()
+    needed = {run.name for run in known.runs if run.status.cleared is None} | {run.name for run in known.unreadable}
     needed |= {trained for name in [*needed] if (trained := _trained_by(settings, home, name)) is not None}
     for name in sorted(folders)[: -settings.runs.keep_runs]:
         if name not in needed:

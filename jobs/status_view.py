@@ -1,12 +1,15 @@
 """`discovery status`: the product at a glance."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from conf.base import format_bytes
 from jobs.cli_view import NOTHING, View, duration, hold_text, report_data, run_data, serving_line, table
 from publish.operate.control import RunReport, StatusReport
 from publish.operate.plan import loading_rate
+from publish.runs.pointer import Pointer
+from publish.runs.run import UnreadableRun
 
 
 def status(report: StatusReport, dead_letters: int) -> View:
@@ -67,7 +70,15 @@ def _alarms(report: StatusReport) -> list[str]:
         alarms.append("a rebuild is under way; nothing serves until it is done (discovery rebuild goes on with it)")
     if report.damaged:
         alarms.append(_damage(report.damaged))
+    alarms += [_unreadable(run, report.pointer) for run in report.unreadable]
     return alarms
+
+
+def _unreadable(run: UnreadableRun, pointer: Pointer) -> str:
+    role = next(
+        (f", which the pointer names as {role}," for role, name in pointer.named.items() if name == run.name), ""
+    )
+    return f"the record of run {run.name}{role} cannot be read and is left alone: {run.why}"
 
 
 def _damage(partitions: Sequence[int]) -> str:
@@ -88,6 +99,7 @@ def _data(report: StatusReport, dead_letters: int) -> dict[str, Any]:
         ],
         "waiting": [report_data(run) for run in report.waiting],
         "damaged_partitions": list(report.damaged),
+        "unreadable": [asdict(run) for run in report.unreadable],
         "restoring": report.restoring,
         "memory": {"used": limits.used, "maxmemory": limits.maxmemory, "room": limits.room},
         "dead_letters": dead_letters,

@@ -12,7 +12,9 @@ PublishError(DiscoveryError)     exit code 1 unless said otherwise
 ├── UnknownRun                   nobody announced a run of this name
 ├── RunRefused                   a run, or what an operator asks for it, would break a promise
 ├── LetterRefused                exit code 2: a dead letter is not there, or sending it again cannot help
+├── RunFault                     a run's own record or values make the work on it fail; all others go on
 ├── PointerMoved                 somebody else changed the pointer meanwhile
+├── PointerUnreadable            what lies in the pointer's place is of another version, or damaged
 ├── NotPromoted                  the run does not serve
 │   ├── RunHeld                  exit code 3: complete, and a person has set a hold
 │   ├── RunFailed                exit code 4: the run is FAILED; the run before is served
@@ -82,8 +84,16 @@ class LetterRefused(PublishError):
     exit_code = 2
 
 
+class RunFault(PublishError):
+    """The work on one run cannot go on because of that run; where it could be, it is FAILED by now."""
+
+
 class PointerMoved(PublishError):
     """The pointer has another revision than the one the change was based on; read it again."""
+
+
+class PointerUnreadable(PublishError):
+    """The pointer's key holds what this version cannot read."""
 
 
 class NotPromoted(PublishError):

@@ -21,7 +21,7 @@ from publish.runs.run import Run
 from publish.store.redis_store import MAX_BATCH, Position, Step
 from publish.store.replies import Reply, Status
 from publish.wire.keys import Layout
-from publish.wire.messages import Codec, End
+from publish.wire.messages import Codec, End, Envelope
 
 _LOG = logging.getLogger(__name__)
 _MAX_BYTES = 262_144
@@ -74,14 +74,15 @@ class PartitionLoader:
         again = False
         while len(self._flights) > leave or (again and self._flights):
             run, calls, answer = self._flights.popleft()
-            for call, reply in zip(calls, answer.result(), strict=True):
-                # A call that moved nothing makes those behind it come from a wrong position: all are made again.
-                again = again or reply.status is Status.ERASED
-                if again:
-                    step = Step(self.partition, self._believed, call.step.after)
-                    reply = self._tools.store.load_batch(run.announcement, step, call.batch)
-                again = again or reply.status is Status.NO_BEGIN
-                self._landed(run, call, reply)
+            with self._tools.desk.blaming(run):
+                for call, reply in zip(calls, answer.result(), strict=True):
+                    # A call that moved nothing makes those behind it come from a wrong position: all are made again.
+                    again = again or reply.status is Status.ERASED
+                    if again:
+                        step = Step(self.partition, self._believed, call.step.after)
+                        reply = self._tools.store.load_batch(run.announcement, step, call.batch)
+                    again = again or reply.status is Status.NO_BEGIN
+                    self._landed(run, call, reply)
 
     def _no_lists(self, arrivals: list[Arrival]) -> None:
         for sort, group in groupby(arrivals, key=sort_of):
@@ -104,14 +105,24 @@ class PartitionLoader:
 
     def _data(self, stretch: Stretch) -> None:
         run = self._tools.book.find(stretch.epoch)
-        if run is not None and not run.state.is_over:
-            self._send(run, stretch)
+        if run is not None and self._may_load(run):
+            with self._tools.desk.blaming(run):
+                self._send(run, stretch)
             return
         self.land()
         if run is None:
-            self._bury(_letters(stretch.messages, f"nobody announced a run of epoch {stretch.epoch}"))
+            self._bury(_letters(stretch.messages, self._tools.book.why_unknown(stretch.epoch)))
         else:
             self._skip(stretch.messages)
+
+    def _may_load(self, run: Run) -> bool:
+        """Whether the run is on its way into this topic, or was loaded from it."""
+        if run.state.is_over:
+            return False
+        if self._tools.desk.belongs(run, self._layout):
+            return True
+        self._tools.book.find_fresh(run.announcement.epoch)
+        return False
 
     def _send(self, run: Run, stretch: Stretch) -> None:
         calls, believed, start = list[Call](), self._sent_to, 0
@@ -152,14 +163,18 @@ class PartitionLoader:
         envelope = envelope_of(arrival)
         run = self._tools.book.find_fresh(envelope.epoch)
         if run is None:
-            self._bury(_letters([arrival.message], f"nobody announced a run of epoch {envelope.epoch}"))
+            self._bury(_letters([arrival.message], self._tools.book.why_unknown(envelope.epoch)))
             return
+        with self._tools.desk.blaming(run):
+            self._mark_of(run, arrival, envelope)
+
+    def _mark_of(self, run: Run, arrival: Arrival, envelope: Envelope) -> None:
         try:
             mark = genuine_mark(envelope, run, self.partition)
         except MalformedMessage as forged:
             self._bury([DeadLetter(arrival.message, forged.reason)])
             return
-        if run.state.is_over:
+        if not self._may_load(run):
             self._skip([arrival.message])
         elif isinstance(mark, End):
             self._end(run, arrival, mark)
@@ -169,7 +184,7 @@ class PartitionLoader:
     def _begin(self, run: Run, arrival: Arrival) -> None:
         if run.announcement.codec != Codec.LIST:
             raise UnknownMessage(f"run {run.name} has codec {run.announcement.codec}: upgrade this loader")
-        if not self._tools.desk.admit(run, self._layout.partitions):
+        if not self._tools.desk.admit(run):
             self._skip([arrival.message])
             return
         reply = self._tools.store.begin(run.announcement, self._step([arrival.message]))

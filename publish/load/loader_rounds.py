@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, TopicPartition
 
+from publish.errors import RunFault
 from publish.load.load_partition import PartitionLoader
 from publish.load.loader_metrics import LoaderMetrics
 from publish.load.run_book import RunBook
 from publish.runs.housekeeping import Housekeeping
 from publish.runs.pointer import PointerStore
-from publish.runs.run import Run, RunState
+from publish.runs.run import Run, RunState, UnreadableRun
 from publish.runs.run_desk import RunDesk
 from publish.runs.run_watch import RunWatch
 from publish.store.durability import damaged
@@ -55,6 +56,7 @@ class Rounds:
         self._pointers = pointers
         self._housekeeping = housekeeping
         self._lost: dict[str, frozenset[int]] = {}
+        self._unreadable: frozenset[UnreadableRun] = frozenset()
         self._watching = _Every(_WATCH_SECONDS, monotonic)
         self._telling = _Every(_TELL_SECONDS, monotonic)
         self._tidying = _Every(_TIDY_SECONDS, monotonic)
@@ -66,19 +68,38 @@ class Rounds:
             self._book.refresh()
             for loader in partitions.values():
                 loader.check_position()
+            self._tell_of_unreadable()
+            for run, rival in self._book.rivals:
+                self._desk.fail(
+                    run.name, f"its epoch {run.announcement.epoch} is that of {rival.name}; start a new run"
+                )
             for run in self._book.runs:
                 if not run.state.is_over:
-                    progress = self._watch.look(run)
-                    if telling and run.state is RunState.LOADING:
-                        _LOG.info("run %s: %s", run.name, tell(run, progress))
-                    if run.state is RunState.READY:
-                        self._tell_of_damage(run, damaged(progress))
+                    self._look_after(run, telling=telling)
         if telling:
             self._desk.check_store()
             self._pointers.write_down_if_new()
             report_lag(consumer, partitions, metrics)
         if self._tidying.is_due():
             self._housekeeping.retire_unneeded()
+
+    def _look_after(self, run: Run, *, telling: bool) -> None:
+        try:
+            progress = self._watch.look(run)
+        except RunFault as fault:
+            _LOG.error("%s", fault)
+            return
+        if telling and run.state is RunState.LOADING:
+            _LOG.info("run %s: %s", run.name, tell(run, progress))
+        if run.state is RunState.READY:
+            self._tell_of_damage(run, damaged(progress))
+
+    def _tell_of_unreadable(self) -> None:
+        """An error about each record that was readable, or not there, until now."""
+        found = frozenset(self._book.unreadable)
+        for run in sorted(found - self._unreadable, key=lambda run: run.name):
+            _LOG.error("the record of run %s cannot be read, and is left alone: %s", run.name, run.why)
+        self._unreadable = found
 
     def _tell_of_damage(self, run: Run, lost: tuple[int, ...]) -> None:
         """An error when partitions that were verified are not any more, a word when all are again."""

@@ -1,8 +1,10 @@
 """What the registry says, at hand for every record: read once a second, and whenever something unknown arrives."""
 
-from publish.errors import StoreUnreachable
+from itertools import permutations
+
+from publish.errors import MalformedMessage, StoreUnreachable
 from publish.runs.registry import Registry
-from publish.runs.run import Run
+from publish.runs.run import Register, Run, RunState, UnreadableRun
 
 
 class RunBook:
@@ -10,32 +12,58 @@ class RunBook:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._all = Register((), ())
         self._runs: dict[int, Run] = {}
         self._strangers: set[int] = set()
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """Every run, the oldest first."""
-        return tuple(self._runs.values())
+        return self._all.runs
+
+    @property
+    def unreadable(self) -> tuple[UnreadableRun, ...]:
+        """The records of the registry that this version cannot read."""
+        return self._all.unreadable
+
+    @property
+    def rivals(self) -> tuple[tuple[Run, Run], ...]:
+        """Runs on their way, each with another one of its epoch that is not over: their lists look the same."""
+        going = [run for run in self.runs if not run.state.is_over]
+        pairs = (
+            (one, other) for one, other in permutations(going, 2) if one.announcement.epoch == other.announcement.epoch
+        )
+        return tuple((one, other) for one, other in pairs if one.state is not RunState.READY)
 
     def refresh(self) -> None:
         """Read the registry again; raises StoreUnreachable."""
-        self._runs = {run.announcement.epoch: run for run in self._registry.list_runs()}
+        self._all = self._registry.read_all()
+        self._runs = {}
+        for run in self._all.runs:
+            known = self._runs.get(run.announcement.epoch)
+            if known is None or known.state.is_over:
+                self._runs[run.announcement.epoch] = run
         self._strangers = set()
 
     def find_fresh(self, epoch: int) -> Run | None:
         """As `find`, with the state that the run has this very moment."""
         self._strangers.discard(epoch)  # a Redis that lost its last writes gives an epoch out again
         known = self.find(epoch)
-        now = None if known is None else self._registry.find(known.name)
+        now = None if known is None else self._find_now(known.name)
         if now is not None:
             self._runs[epoch] = now
         elif known is not None:
             self._look_again(epoch)
         return self._runs.get(epoch)
 
+    def _find_now(self, run: str) -> Run | None:
+        try:
+            return self._registry.find(run)
+        except MalformedMessage:  # damaged since a moment ago; reading all of it tells so
+            return None
+
     def find(self, epoch: int) -> Run | None:
-        """The run of an epoch, or None when nobody announced it.
+        """The run of an epoch, or None when nobody announced one that can be read.
 
         Raises StoreUnreachable when the registry is empty: then it is the registry that is wrong, not the record.
         """
@@ -43,10 +71,17 @@ class RunBook:
             self._look_again(epoch)
         return self._runs.get(epoch)
 
+    def why_unknown(self, epoch: int) -> str:
+        """Why there is no run of an epoch."""
+        for run in self.unreadable:
+            if run.epoch == epoch:
+                return f"the record of run {run.name}, of epoch {epoch}, cannot be read: {run.why}"
+        return f"nobody announced a run of epoch {epoch}"
+
     def _look_again(self, epoch: int) -> None:
         self.refresh()
         # Judged by this very reading: a moment later the registry may be back, or gone.
-        if not self._runs:
+        if self._all == Register((), ()):
             raise StoreUnreachable(
                 f"Redis knows no run of {self._registry.keys.product} while its topic has records: it lost "
                 "its data; `discovery rebuild` restores it"

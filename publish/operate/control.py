@@ -11,7 +11,7 @@ from publish.runs.housekeeping import Housekeeping
 from publish.runs.pointer import Pointer, PointerLog, PointerStore
 from publish.runs.promotion import Promoter
 from publish.runs.registry import Registry
-from publish.runs.run import Run, RunState
+from publish.runs.run import Run, RunState, UnreadableRun
 from publish.runs.run_desk import RunDesk
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
 from publish.store.durability import damaged, damaged_partitions
@@ -43,6 +43,8 @@ class StatusReport:
     """READY runs, newer than what serves, that wait for a person."""
     damaged: tuple[int, ...]
     """Partitions of the runs that serve which are not VERIFIED any more: Redis lost writes of theirs."""
+    unreadable: tuple[UnreadableRun, ...]
+    """Records of the registry that this version cannot read."""
     restoring: bool
     """A rebuild is under way; nothing serves until it is done."""
     limits: StoreLimits
@@ -98,9 +100,13 @@ class Control:
         return cls(registry, pointers, store, Housekeeping(registry, pointers, store, clock=clock), declared=declared)
 
     def runs(self) -> tuple[RunReport, ...]:
-        """Every run, the oldest first."""
+        """Every run that can be read, the oldest first."""
         pointer = self.pointers.read()
         return tuple(self._report(run, pointer) for run in self.registry.list_runs())
+
+    def unreadable(self) -> tuple[UnreadableRun, ...]:
+        """The records of the registry that this version cannot read."""
+        return self.registry.read_all().unreadable
 
     def status(self) -> StatusReport:
         """What serves, what is on its way, what waits; memory and dead letters."""
@@ -115,6 +121,7 @@ class Control:
             on_the_way=tuple(r for r in reports if r.run.state in (RunState.ANNOUNCED, RunState.LOADING)),
             waiting=tuple(r for r in ready if r.run.announcement.epoch > epoch),
             damaged=tuple(sorted({place for r in reports if _serves(r) for place in damaged(r.partitions)})),
+            unreadable=self.unreadable(),
             restoring=self.pointers.restoring() is not None,
             limits=read_limits(self._store.client, self._declared),
             dead_letters=0 if layout is None else self._store.dead_letters(layout),
@@ -145,7 +152,8 @@ class Control:
         pointer = self.promoter.cap_share(asked)
         covered = 0
         if pointer.treatment is not None:
-            covered = self.registry.get(pointer.treatment).announcement.share_bp
+            said = self.registry.find_announcement(pointer.treatment)
+            covered = 0 if said is None else said.share_bp
         return ShareReport(pointer, Share(pointer.share_bp), asked, Share(covered))
 
     def verify(self, run: str) -> tuple[str, ...]:

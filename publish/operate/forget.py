@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from conf.contract import IdKind, UserId
 from publish.clock import Clock, utc_now
+from publish.errors import MalformedMessage
 from publish.runs.erasures import Erasure, ErasureLog, erase_from
 from publish.runs.registry import Registry
 from publish.runs.run import Run
@@ -59,15 +60,23 @@ class Forgetter:
     def forget(self, user_id: UserId, reason: str) -> Forgotten:
         """Delete the user's list from every kept run, and keep it out of every later one; may be repeated.
 
-        Raises BadUserId, BrokerUnreachable, DeliveryError, MalformedMessage and StoreUnreachable.
+        Raises BadUserId, BrokerUnreachable, DeliveryError, StoreUnreachable; MalformedMessage also when all was done
+        but for runs whose records cannot be read.
         """
         product = self._registry.keys.product
         key = user_key(user_id, self._ids, product)
         erasure, known_before = self._write_down(Erasure(user=key.decode(), at=self._clock(), reason=reason))
         for layout in self._layouts(self._registry.list_runs()):
             self._store.mark_erased(layout, [key])
-        kept = [run for run in self._registry.list_runs() if run.status.cleared is None]
+        known = self._registry.read_all()
+        kept = [run for run in known.runs if run.status.cleared is None]
         removed = erase_from(self._store, kept, key)
+        if known.unreadable:
+            names = ", ".join(run.name for run in known.unreadable)
+            raise MalformedMessage(
+                f"the user is forgotten, and {len(removed)} of {len(kept)} kept runs had a list of theirs; but nobody "
+                f"can look into runs whose records cannot be read: {names} (see `discovery status`)"
+            )
         _LOG.info("%s: a user was forgotten; %d of %d kept runs had a list of theirs", product, len(removed), len(kept))
         return Forgotten(erasure, known_before, tuple(run.name for run in kept), removed)
 

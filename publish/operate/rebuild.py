@@ -23,7 +23,7 @@ from publish.operate.salvage import SalvageStore, salvage
 from publish.runs.erasures import restore_erasures
 from publish.runs.pointer import Change, Pointer
 from publish.runs.registry import Registry
-from publish.runs.run import Run, RunState, RunStatus
+from publish.runs.run import Register, Run, RunState, RunStatus
 from publish.runs.run_log import kept_pointer, kept_runs
 from publish.runs.run_watch import RunWatch
 from publish.wire.keys import Layout, hash_tags
@@ -94,7 +94,7 @@ def rebuild(
 def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = utc_now) -> Pointer:
     """Write back registry and erasures; gives the pointer to restore. Raises RunRefused when nothing was lost."""
     registry, pointers = control.registry, control.pointers
-    found, known = pointers.read(), registry.list_runs()
+    found, known = pointers.read(), registry.read_all()
     if (under_way := pointers.restoring()) is not None:
         return under_way
     _refuse_alive(registry, found, known)
@@ -113,16 +113,17 @@ def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = ut
     return target if target is not None else pointers.read()
 
 
-def _refuse_alive(registry: Registry, found: Pointer, known: tuple[Run, ...]) -> None:
+def _refuse_alive(registry: Registry, found: Pointer, known: Register) -> None:
     product = registry.keys.product
     if found.named:
         raise RunRefused(
             f"Redis has the pointer of {product} (revision {found.rev}, {found.treatment or 'nothing'} serves): it is "
             "not lost, and nothing is to be rebuilt; to serve another run say `discovery rollback` or `promote`"
         )
-    if known:
+    if known.runs or known.unreadable:
+        last = f"{known.runs[-1].name} is {known.runs[-1].state}" if known.runs else "not one can be read"
         raise RunRefused(
-            f"Redis knows {len(known)} runs of {product} ({known[-1].name} is {known[-1].state}): a rebuild would "
+            f"Redis knows {len(known.runs) + len(known.unreadable)} runs of {product} ({last}): a rebuild would "
             "overwrite them; publish a new run (--first if nothing serves), or empty this Redis and rebuild"
         )
 
@@ -170,7 +171,7 @@ def _judge(control: Control, target: Pointer, after: Pointer) -> Rebuilt:
 def _explain(registry: Registry, run: str) -> str:
     found = registry.find(run)
     if found is None:
-        return f"run {run} cannot be restored: {registry.keys.runs_topic} has no announcement of it"
+        return f"run {run} cannot be restored: {registry.keys.runs_topic} has no announcement of it that can be read"
     if found.state.is_over:
         return f"run {run} cannot be restored: {found.status.reason}"
     return f"run {run} is restored"

@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from publish.clock import Clock, utc_now
-from publish.errors import RunRefused
+from publish.errors import MalformedMessage, RunRefused, UnknownRun
 from publish.runs.pointer import Pointer, PointerStore
 from publish.runs.registry import Registry
 from publish.runs.run import Run, RunState
@@ -37,10 +37,16 @@ class Housekeeping:
         self._grace = grace
 
     def clear(self, run: str) -> None:
-        """Delete the lists of a run; raises UnknownRun, and RunRefused for a run that is needed or on its way."""
+        """Delete the lists of a run; raises RunRefused for one that is needed or on its way.
+
+        Raises UnknownRun and MalformedMessage for one whose record is not there or cannot be read.
+        """
         found = self._registry.get(run)
-        if found.status.let_go is not None and (until := found.status.let_go + self._grace) > self._clock():
-            raise RunRefused(f"run {run}: readers may still hold a pointer to it; it can be cleared at {until:%F %T}Z")
+        if found.status.let_go is not None and self._clock() - found.status.let_go < self._grace:
+            raise RunRefused(
+                f"run {run}: readers may still hold a pointer to it; it can be cleared "
+                f"{self._grace.total_seconds() / 60:g} min after {found.status.let_go:%F %T}Z"
+            )
         if found.state is RunState.FAILED:
             self._registry.fence(run)
         else:
@@ -65,7 +71,7 @@ class Housekeeping:
     def _cleared(self, run: str) -> bool:
         try:
             self.clear(run)
-        except RunRefused as refused:  # needed since a moment ago
+        except (RunRefused, UnknownRun, MalformedMessage) as refused:  # needed, gone or damaged since a moment ago
             _LOG.info("run %s stays: %s", run, refused)
             return False
         return True

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, ValidationError
 
 from conf.base import Strict
 from conf.share import Share
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults, text_of
-from publish.errors import PointerMoved, PublishError, RunRefused
+from publish.errors import PointerMoved, PointerUnreadable, PublishError, RunRefused
 from publish.runs.registry import POINTER_ROLES
 from publish.runs.run import RunState, RunStatus
 from publish.wire.keys import ProductKeys
@@ -84,7 +84,7 @@ class Change:
 
 
 class PointerStore:
-    """The pointer of one product; raises StoreUnreachable when Redis does not do its part."""
+    """The pointer of one product; raises StoreUnreachable when Redis does not do its part, and PointerUnreadable."""
 
     def __init__(
         self, client: StoreClient, product: str, *, log: PointerLog | None = None, clock: Clock = utc_now
@@ -99,8 +99,7 @@ class PointerStore:
     @store_faults()
     def read(self) -> Pointer:
         """The pointer now; revision 0 when there is none."""
-        raw = self._client.get(self.keys.pointer)
-        return Pointer() if raw is None else Pointer.model_validate_json(raw)
+        return self._read(self.keys.pointer) or Pointer()
 
     def change(self, decide: Callable[[Pointer], Change], *, attempts: int = 10) -> Pointer:
         """Apply what `decide` makes of the pointer, again when somebody else was faster.
@@ -125,8 +124,19 @@ class PointerStore:
     @store_faults()
     def restoring(self) -> Pointer | None:
         """The pointer that a rebuild under way will restore; None when there is no such rebuild."""
-        raw = self._client.get(self.keys.restoring)
-        return None if raw is None else Pointer.model_validate_json(raw)
+        return self._read(self.keys.restoring)
+
+    def _read(self, key: str) -> Pointer | None:
+        raw = self._client.get(key)
+        try:
+            return None if raw is None else Pointer.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            what = ": ".join([*map(str, first["loc"]), first["msg"]])
+            raise PointerUnreadable(
+                f"{key} in Redis is no pointer that this version can read ({what}): upgrade if a newer one wrote it; "
+                "if it is damaged, empty this Redis and say `discovery rebuild`"
+            ) from None
 
     def end_rebuild(self, change: Change) -> Pointer | None:
         """Write the pointer of `change` with its own revision, and end the rebuild; None when another one was faster.

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from conf.share import Share
 from publish.clock import Clock, utc_now
-from publish.errors import RunHeld, RunRefused
+from publish.errors import MalformedMessage, RunHeld, RunRefused
 from publish.runs.pointer import Change, Hold, Pointer, PointerStore
 from publish.runs.registry import Registry
 from publish.runs.run import RunState, RunStatus
@@ -50,7 +50,7 @@ class Promoter:
         if status.held is not None and pointer.treatment != run:
             return Promotion(Verdict.HELD, status.held)
         try:
-            self.promote(run)
+            self._promote(run, by_hand=False)
         except RunHeld as held:
             self.registry.note_held(run, str(held))
             return Promotion(Verdict.HELD, str(held))
@@ -62,6 +62,9 @@ class Promoter:
 
     def promote(self, run: str) -> Pointer:
         """Let a READY run serve; no change if it does already. Raises UnknownRun, RunHeld, RunRefused."""
+        return self._promote(run, by_hand=True)
+
+    def _promote(self, run: str, *, by_hand: bool) -> Pointer:
         candidate = self.registry.get(run).announcement
 
         def decide(pointer: Pointer) -> Change:
@@ -71,7 +74,7 @@ class Promoter:
                 raise RunHeld(
                     f"run {run} waits: hold since {pointer.hold.since:%F %T}Z ({pointer.hold.reason}); unhold"
                 )
-            self._check(candidate, pointer)
+            self._check(candidate, pointer, by_hand=by_hand)
             return Change(
                 _serve(candidate, pointer).model_copy(update={"previous": pointer.treatment}),
                 must_be={run: RunState.READY},
@@ -91,7 +94,8 @@ class Promoter:
                 update={"previous": None, "hold": Hold(reason=f"rolled back from {served}: {reason}", since=now)}
             )
             gone = RunStatus(state=RunState.ROLLED_BACK, since=now, reason=reason)
-            return Change(after, must_be={target.run: RunState.READY, served: RunState.READY}, becomes={served: gone})
+            must_be = [target.run, served] if self._can_be_read(served) else [target.run]
+            return Change(after, must_be=dict.fromkeys(must_be, RunState.READY), becomes={served: gone})
 
         return self.pointers.change(decide)
 
@@ -115,12 +119,19 @@ class Promoter:
         def decide(pointer: Pointer) -> Change:
             covered = 0
             if pointer.treatment is not None:
-                covered = self.registry.get(pointer.treatment).announcement.share_bp
+                said = self.registry.find_announcement(pointer.treatment)
+                covered = 0 if said is None else said.share_bp
             return Change(pointer.model_copy(update={"cap_bp": share.bp, "share_bp": min(share.bp, covered)}))
 
         return self.pointers.change(decide)
 
-    def _check(self, candidate: Announcement, pointer: Pointer) -> None:
+    def _can_be_read(self, run: str) -> bool:
+        try:
+            return self.registry.find(run) is not None
+        except MalformedMessage:
+            return False
+
+    def _check(self, candidate: Announcement, pointer: Pointer, *, by_hand: bool) -> None:
         if not candidate.gates_passed:
             raise RunRefused(f"run {candidate.run}: its gates did not pass")
         if candidate.users == 0:
@@ -129,7 +140,14 @@ class Promoter:
             if not candidate.first:
                 raise RunRefused(f"run {candidate.run}: nothing serves that it could be compared with; use --first")
             return
-        serving = self.registry.get(pointer.treatment).announcement
+        serving = self.registry.find_announcement(pointer.treatment)
+        if serving is None and by_hand:
+            return  # readers cannot read it either
+        if serving is None:
+            raise RunHeld(
+                f"run {candidate.run} waits: {pointer.treatment} serves, and its record in {self.registry.keys.runs} "
+                "cannot be read, so that nothing can be compared with it; `discovery promote` lets the run serve"
+            )
         if candidate.epoch <= serving.epoch:
             raise RunRefused(f"run {candidate.run} (epoch {candidate.epoch}) is older than what serves, {serving.run}")
         if not candidate.first:
@@ -150,8 +168,8 @@ class Promoter:
         found = self.registry.get(target)
         if found.state is not RunState.READY:
             raise RunRefused(f"run {target} is {found.state} and cannot serve; `discovery runs` shows which are READY")
-        serving = self.registry.get(pointer.treatment).announcement
-        if found.announcement.epoch > serving.epoch:
+        serving = self.registry.find_announcement(pointer.treatment)
+        if serving is not None and found.announcement.epoch > serving.epoch:
             raise RunRefused(f"run {target} is newer than {serving.run}; that is a promotion, not a rollback")
         return pointer.treatment, found.announcement
 

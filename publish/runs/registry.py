@@ -7,13 +7,12 @@ and naming it in the pointer exclude each other.
 
 import json
 from collections.abc import Iterable
-from functools import lru_cache
 
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import as_bytes, store_faults, text_of
-from publish.errors import RunRefused, UnknownRun
-from publish.runs.run import Run, RunState, RunStatus
+from publish.errors import MalformedMessage, RunRefused, UnknownRun
+from publish.runs.run import Register, Run, RunState, RunStatus, read_announcement, read_register, read_run
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
@@ -49,6 +48,7 @@ class Registry:
         run, now = announcement.run, self._clock()
         if announcement.product != self.keys.product:
             raise RunRefused(f"run {run} belongs to {announcement.product}, not to {self.keys.product}")
+        self._refuse_taken_epoch(announcement)
         status = RunStatus(state=RunState.ANNOUNCED, since=now)
         token = "" if lease_token is None else lease_token
         (answer,) = self._announce(
@@ -59,24 +59,38 @@ class Registry:
             raise RunRefused(f"run {run}: {refusal}")
 
     @store_faults()
-    def list_runs(self) -> tuple[Run, ...]:
-        """Every run, the oldest first."""
+    def read_all(self) -> Register:
+        """Every run, and the records that this version cannot read."""
         found = self._client.hgetall(self.keys.runs)
-        fields = {as_bytes(name): as_bytes(value) for name, value in found.items()}
-        names = [name for name in fields if not name.endswith(b":state")]
-        runs = (_run(fields[name], fields.get(name + b":state")) for name in names)
-        return tuple(sorted((run for run in runs if run is not None), key=lambda run: run.announcement.epoch))
+        return read_register(self.keys.product, {as_bytes(name): as_bytes(value) for name, value in found.items()})
+
+    def list_runs(self) -> tuple[Run, ...]:
+        """Every run that can be read, the oldest first."""
+        return self.read_all().runs
 
     @store_faults()
     def find(self, run: str) -> Run | None:
-        """One run, or None."""
+        """One run, or None; raises MalformedMessage where this version cannot read its record."""
         announcement, status = self._client.hmget(self.keys.runs, [run, self.keys.state_field(run)])
-        if announcement is None or status is None:
+        if announcement is None and status is None:
             return None
-        return _run(as_bytes(announcement), as_bytes(status))
+        raw = [None if field is None else as_bytes(field) for field in (announcement, status)]
+        try:
+            return read_run(self.keys.product, run, *raw)
+        except MalformedMessage as fault:
+            raise MalformedMessage(f"{self._where(run)} cannot be read ({fault.reason})") from None
+
+    @store_faults()
+    def find_announcement(self, run: str) -> Announcement | None:
+        """What was announced as a run, whatever its state; None where that is gone or cannot be read."""
+        raw = self._client.hget(self.keys.runs, run)
+        try:
+            return read_announcement(self.keys.product, run, None if raw is None else as_bytes(raw))
+        except MalformedMessage:
+            return None
 
     def get(self, run: str) -> Run:
-        """One run; raises UnknownRun."""
+        """One run; raises UnknownRun, MalformedMessage."""
         found = self.find(run)
         if found is None:
             raise UnknownRun(f"nobody announced a run {run} of {self.keys.product}; `discovery runs` lists them")
@@ -127,6 +141,19 @@ class Registry:
         status = self.get(run).status.model_copy(update={"cleared": self._clock()})
         self._write(run, status, after=[status.state])
 
+    def _refuse_taken_epoch(self, announcement: Announcement) -> None:
+        """A Redis that lost its last writes gives an epoch out again: whose records are whose, nobody could tell."""
+        known = self.read_all()
+        taken = {run.name: run.announcement.epoch for run in known.runs} | {
+            run.name: run.epoch for run in known.unreadable
+        }
+        for run, epoch in taken.items():
+            if epoch == announcement.epoch and run != announcement.run:
+                raise RunRefused(f"run {announcement.run}: its epoch {epoch} is that of run {run}; start a new run")
+
+    def _where(self, run: str) -> str:
+        return f"the record of run {run} in {self.keys.runs}"
+
     def _step(
         self,
         run: str,
@@ -176,16 +203,3 @@ _NOT_RETIRED = {
     "ANNOUNCED": "it is on its way; wait for it, or let its deadline pass",
     "LOADING": "it is on its way; wait for it, or let its deadline pass",
 }
-
-
-def _run(announcement: bytes, status: bytes | None) -> Run | None:
-    """A run of its two fields; None for a field that no announcement wrote."""
-    if status is None:
-        return None
-    return Run(_announcement(announcement), RunStatus.model_validate_json(status))
-
-
-@lru_cache(maxsize=128)
-def _announcement(raw: bytes) -> Announcement:
-    """An announcement never changes, and is read every second."""
-    return Announcement.from_json(raw)

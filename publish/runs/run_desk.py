@@ -1,9 +1,10 @@
 """Decisions about a run as a whole: may it be loaded, has it failed, may it serve."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from publish.errors import RunRefused, StoreRefused
+from publish.errors import MalformedMessage, PointerMoved, RunFault, RunRefused, StoreRefused, UnknownRun
 from publish.runs.housekeeping import Housekeeping
 from publish.runs.promotion import Promoter, Promotion, Verdict
 from publish.runs.run import Run, RunState
@@ -11,7 +12,9 @@ from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, check_store
 from publish.store.durability import damaged, damaged_partitions, missing_copies
 from publish.store.redis_store import RedisStore
 from publish.store.verify import fault_of
-from publish.wire.announcement import Announcement
+from publish.wire.announcement import Announcement, decode_fallback
+from publish.wire.codec import decode
+from publish.wire.keys import Layout
 from publish.wire.messages import End
 
 _LOG = logging.getLogger(__name__)
@@ -38,11 +41,46 @@ class RunDesk:
         """Refuse a Redis that was told meanwhile to throw lists away when full; raises StoreRefused."""
         check_store(self.store.client, self._declared)
 
-    def admit(self, run: Run, partitions: int) -> bool:
+    @contextmanager
+    def blaming(self, run: Run) -> Iterator[None]:
+        """Keeps what one run is to blame for from ending or blocking anything else: raises RunFault.
+
+        Faults of Redis and Kafka are no run's, and pass. What no rule foresaw (numbers that overflow, places that are
+        not there) ends the run, because it would come again with the next look.
+        """
+        try:
+            yield
+        except (MalformedMessage, RunRefused, UnknownRun, PointerMoved) as fault:
+            raise RunFault(f"run {run.name}: {fault}") from None
+        except (ArithmeticError, LookupError, ValueError) as fault:
+            _LOG.exception("run %s cannot be dealt with", run.name)
+            what = f"what was announced of it cannot be dealt with ({type(fault).__name__}: {fault})"
+            self.fail(run.name, what)
+            raise RunFault(f"run {run.name}: {what}") from None
+
+    def belongs(self, run: Run, layout: Layout) -> bool:
+        """Whether the run was announced for the topic as it is, which has this layout; one on its way is FAILED if not.
+
+        Its records would be counted at other positions than the topic's.
+        """
+        said = run.announcement
+        if said.tags == layout.tags:
+            return True
+        if run.state in (RunState.ANNOUNCED, RunState.LOADING):
+            self.fail(
+                run.name,
+                f"announced for {said.partitions} partitions, but the topic has {layout.partitions}; publish to a "
+                "new product"
+                if said.partitions != layout.partitions
+                else "announced with other hash tags than those of its partitions",
+            )
+        return False
+
+    def admit(self, run: Run) -> bool:
         """Whether the run may be loaded; before its first record it must fit into Redis, or it is FAILED."""
         if run.state is not RunState.ANNOUNCED:
             return not run.state.is_over
-        if fault := self._misfit(run.announcement, partitions):
+        if fault := self._misfit(run.announcement):
             self.fail(run.name, fault)
             return False
         self.registry.start_loading(run.name)
@@ -105,15 +143,14 @@ class RunDesk:
             _LOG.warning("run %s: %s: %s", run, promotion.verdict, promotion.reason)
         return promotion
 
-    def _misfit(self, run: Announcement, partitions: int) -> str | None:
-        if run.partitions != partitions:
-            return (
-                f"announced for {run.partitions} partitions, but the topic has {partitions}; publish to a new product"
-            )
+    def _misfit(self, run: Announcement) -> str | None:
         try:
+            decode(decode_fallback(run.fallback), run.ids)
             limits = check_store(self.store.client, self._declared)
             if shortage(run, limits) and self._housekeeping.retire_unneeded():
                 limits = check_store(self.store.client, self._declared)
+        except MalformedMessage as fault:
+            return f"its fallback list cannot be read: {fault}"
         except StoreRefused as refused:
             return str(refused)
         warn_of_wide_values(run, limits)

@@ -3,6 +3,8 @@
 Announcements and pointers, each in a compacted topic: the last one of a run, and of the product, stays for ever.
 """
 
+import logging
+
 from pydantic import ValidationError
 
 from conf.connections import KafkaConnection
@@ -11,8 +13,11 @@ from publish.connect.topic_reader import latest, read_topic
 from publish.errors import MalformedMessage, RunRefused
 from publish.runs.pointer import Pointer
 from publish.runs.registry import Registry
+from publish.runs.run import read_announcement
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
+
+_LOG = logging.getLogger(__name__)
 
 
 class KafkaRunLog:
@@ -34,9 +39,13 @@ class KafkaRunLog:
 
 
 def kept_runs(kafka: KafkaConnection, keys: ProductKeys) -> tuple[Announcement, ...]:
-    """Every run that was announced, the oldest first; raises BrokerUnreachable, MalformedMessage."""
-    records = latest(read_topic(kafka, keys.runs_topic)).values()
-    runs = [Announcement.from_json(record.value) for record in records if record.value is not None]
+    """Every run that was announced and can be read, the oldest first; raises BrokerUnreachable."""
+    runs = []
+    for record in latest(read_topic(kafka, keys.runs_topic)).values():
+        try:
+            runs.append(read_announcement(keys.product, (record.key or b"").decode(errors="replace"), record.value))
+        except MalformedMessage as fault:
+            _LOG.error("%s: the record at offset %d is left out: %s", keys.runs_topic, record.offset, fault)
     return tuple(sorted(runs, key=lambda run: run.epoch))
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from publish.clock import Clock, utc_now
 from publish.runs.run import Run, RunState
@@ -40,7 +39,11 @@ class RunWatch:
         self._sights: dict[str, _Sight] = {}
 
     def look(self, run: Run) -> tuple[PartitionStatus, ...]:
-        """See how far a run is, and do about it what has to be done; raises StoreUnreachable."""
+        """See how far a run is, and do about it what has to be done; raises StoreUnreachable, RunFault."""
+        with self._desk.blaming(run):
+            return self._look(run)
+
+    def _look(self, run: Run) -> tuple[PartitionStatus, ...]:
         if run.state not in (RunState.ANNOUNCED, RunState.LOADING):
             self._sights.pop(run.name, None)
         if run.state is RunState.READY and run.status.held is None and run.status.let_go is None:
@@ -64,7 +67,7 @@ class RunWatch:
         arrived = f"{sum(p.loaded for p in partitions)} of {said.users} lists had arrived"
         if not damaged(partitions):
             arrived += f" and been verified, but not on {said.replicas} replicas of each master"
-        if self._clock() - run.status.since > timedelta(seconds=said.load_deadline_seconds):
+        if (self._clock() - run.status.since).total_seconds() > said.load_deadline_seconds:
             return f"deadline of {said.load_deadline_seconds} s passed; {arrived}"
         still = self._seconds_still(run.name, partitions) if self._all_sent or run.state is RunState.LOADING else 0.0
         if still > said.stall_seconds:

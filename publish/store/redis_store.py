@@ -193,9 +193,9 @@ class RedisStore:
         return tuple(
             PartitionStatus(
                 piece.partition,
-                state.decode() if state is not None else None,
+                state.decode(errors="replace") if state is not None else None,
                 piece.count,
-                int(loaded) if loaded is not None else 0,
+                _count(loaded),
                 reason.decode(errors="replace") if reason is not None else None,
                 _time(since),
                 _time(touched),
@@ -238,5 +238,15 @@ def _chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
     return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
 
 
+def _count(raw: bytes | None) -> int:
+    """A number that a loader wrote; 0 also for what none of them would write, which is not VERIFIED either."""
+    return int(raw) if raw is not None and raw.isdigit() and len(raw) < 20 else 0
+
+
 def _time(raw: bytes | None) -> datetime | None:
-    return None if raw is None else datetime.fromisoformat(raw.decode())
+    """A time that a loader wrote; None also for what none of them would write, because it decides nothing."""
+    try:
+        found = None if raw is None else datetime.fromisoformat(raw.decode())
+    except ValueError:
+        return None
+    return None if found is None or found.tzinfo is None else found

@@ -22,6 +22,10 @@ RunName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 """A run id; free of the characters that have a meaning in Redis keys."""
 
 
+_BUCKETS = 2**20
+"""Buckets of a partition that any run may have; more of them only with as many lists."""
+
+
 class Slice(Strict):
     """What one partition of a run holds."""
 
@@ -30,7 +34,7 @@ class Slice(Strict):
     """Records; their seq is 0 … count − 1."""
     digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
     """publish.wire.digest over the records."""
-    bytes: int = Field(ge=0)
+    bytes: int = Field(ge=0, lt=2**63)
     """Bytes of keys and payloads, without envelopes."""
 
 
@@ -54,7 +58,7 @@ class Announcement(Strict):
     """How payloads are encoded: 1 is the protobuf message List."""
     ids: IdKind
     """Kind of user and source ids."""
-    list_size: int = Field(ge=1)
+    list_size: int = Field(ge=1, lt=2**31)
     """Sources in an answer, at most; the fallback list is longer, to leave room for exclusions."""
     salt: str
     """Salt of the arm hash."""
@@ -74,11 +78,11 @@ class Announcement(Strict):
     """Relative change of users against the run that is replaced, share for share, at most, to promote."""
     config_hash: str
     created_at: AwareDatetime
-    load_deadline_seconds: int = Field(ge=1)
+    load_deadline_seconds: int = Field(ge=1, lt=2**63)
     """Seconds from BEGIN until the run must serve."""
-    stall_seconds: int = Field(ge=1)
+    stall_seconds: int = Field(ge=1, lt=2**63)
     """Seconds without progress until the load is FAILED."""
-    replicas: int = Field(default=0, ge=0)
+    replicas: int = Field(default=0, ge=0, lt=2**31)
     """Replicas of each Redis master that must have acknowledged its lists before the run may serve."""
 
     @model_validator(mode="after")
@@ -87,6 +91,10 @@ class Announcement(Strict):
             raise ValueError(f"{len(self.tags)} tags for {self.partitions} partitions")
         if [piece.partition for piece in self.slices] != list(range(self.partitions)):
             raise ValueError(f"slices must be of the partitions 0 … {self.partitions - 1}, each once and in order")
+        if len(set(self.tags)) != self.partitions:
+            raise ValueError("two partitions have the same tag")
+        if self.buckets > max(_BUCKETS, self.users):  # each one is read when a partition is verified, also an empty one
+            raise ValueError(f"{self.buckets} buckets in each partition for {self.users} lists")
         base64.b64decode(self.fallback, validate=True)
         return self
 

@@ -6,7 +6,7 @@ import redis
 from publish.errors import StoreUnreachable
 from publish.load.run_book import RunBook
 from publish.runs.registry import Registry
-from publish.runs.run import Run
+from publish.runs.run import Register
 from tests.publish.pushing import announce, lists_of
 
 PRODUCT = "booked"
@@ -15,9 +15,12 @@ PRODUCT = "booked"
 class Restored(Registry):
     """A registry that a rebuild writes back just after it was read."""
 
-    def list_runs(self) -> tuple[Run, ...]:
-        found = super().list_runs()
-        if not found:
+    _written = False
+
+    def read_all(self) -> Register:
+        found = super().read_all()
+        if not found.runs and not self._written:
+            self._written = True
             announce(self._client, PRODUCT, lists_of(3), first=True)
         return found
 

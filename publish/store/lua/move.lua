@@ -4,12 +4,13 @@ local known = redis.call('HGET', KEYS[1], ARGV[1] .. ':state')
 if not known then
   return {'UNKNOWN'}
 end
-local state, may = cjson.decode(known).state, false
+local readable, status = pcall(cjson.decode, known)
+local state, may = readable and type(status) == 'table' and status.state or 'UNREADABLE', false
 for _, from in ipairs(cjson.decode(ARGV[2])) do
   may = may or from == state
 end
 if not may then
-  return {'REFUSED', state}
+  return {'REFUSED', tostring(state)}
 end
 local pointer = cjson.decode(redis.call('GET', KEYS[2]) or '{}')
 for _, role in ipairs(cjson.decode(ARGV[4])) do

@@ -9,14 +9,16 @@ end
 if redis.call('EXISTS', KEYS[3]) ~= tonumber(ARGV[7]) then
   return {ARGV[7] == '1' and 'STALE' or 'RESTORING'}
 end
+-- The state of a run as a table; nil for one that is not there or that nobody can read, which is left as it is.
 local function state_of(run)
-  local known = redis.call('HGET', KEYS[2], run .. ':state')
-  return known and cjson.decode(known) or {state = 'UNKNOWN'}
+  local readable, state = pcall(cjson.decode, redis.call('HGET', KEYS[2], run .. ':state') or '')
+  return readable and type(state) == 'table' and state or nil
 end
 for _, need in ipairs(cjson.decode(ARGV[3])) do
-  local state = state_of(need[1]).state
+  local found = state_of(need[1])
+  local state = found and found.state
   if state ~= need[2] then
-    return {'STATE', need[1], state}
+    return {'STATE', need[1], tostring(state or 'UNREADABLE')}
   end
 end
 redis.call('HDEL', KEYS[2], '-')  -- a full Redis allows this, and then what follows in the same script
@@ -27,7 +29,7 @@ for _, change in ipairs(cjson.decode(ARGV[4])) do
 end
 for _, run in ipairs(cjson.decode(ARGV[5])) do
   local state = state_of(run)
-  if state.state ~= 'UNKNOWN' then
+  if state then
     state.let_go = ARGV[6]
     redis.call('HSET', KEYS[2], run .. ':state', cjson.encode(state))
   end
