@@ -1,10 +1,10 @@
 """How Kafka and Redis are reached: addresses, users, TLS. Passwords are SecretStr and never in a text."""
 
-import re
 from typing import Literal, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from conf.redis_url import RedisPlace, parse_redis_url
 
 
 class _Connection(BaseModel):
@@ -64,7 +64,7 @@ class RedisConnection(_Connection):
 
     url: SecretStr
     """REDIS_URL: redis://[user:password@]host:port/db, rediss:// for TLS, unix://path; redis+cluster://host:port,host:port,
-    redis+sentinel://host:port,host:port/service/db (each also as rediss+…)."""
+    redis+sentinel://host:port,host:port/service/db (each also as rediss+…); options: docs/redis.md."""
     username: str | None = None
     """REDIS_USERNAME, unless the URL has one."""
     password: SecretStr | None = None
@@ -76,10 +76,16 @@ class RedisConnection(_Connection):
     key_file: str | None = None
     """REDIS_SSL_KEY: PEM of its key."""
 
+    @field_validator("url")
+    @classmethod
+    def _is_a_place(cls, url: SecretStr) -> SecretStr:
+        parse_redis_url(url.get_secret_value())
+        return url
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         files = self.ca_file or self.certificate_file or self.key_file
-        if files and not self.url.get_secret_value().startswith("rediss"):
+        if files and not self.place.tls:
             raise ValueError("REDIS_SSL_… is set, but REDIS_URL is not rediss://…, so nothing would be encrypted")
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("REDIS_SSL_CERTIFICATE and REDIS_SSL_KEY go together")
@@ -91,36 +97,11 @@ class RedisConnection(_Connection):
         return cls(url=SecretStr(url))
 
     @property
+    def place(self) -> RedisPlace:
+        """What the URL says; its texts hold secrets."""
+        return parse_redis_url(self.url.get_secret_value())
+
+    @property
     def address(self) -> str:
         """The URL for a message, without secrets."""
-        return mask_url(self.url.get_secret_value())
-
-
-_SCHEMES = {"redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"}
-_HOST = re.compile(r"([A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
-_OPEN_PARAMETERS = {
-    "db",
-    "protocol",
-    "socket_timeout",
-    "socket_connect_timeout",
-    "ssl_cert_reqs",
-    "health_check_interval",
-}
-
-
-def mask_url(url: str) -> str:
-    """The URL for a message: scheme, hosts, ports and path; user, password and other parameters starred."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    if parts.scheme not in _SCHEMES:  # not an address: any part of it may be the secret
-        return "***"
-    if "@" in parts.path + parts.query or parts.fragment:  # a password with /, ? or # in it ends up there
-        return "***"
-    hosts = parts.netloc.rpartition("@")[2]
-    if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
-        return "***"
-    at = "***@" if "@" in parts.netloc else ""
-    query = [(name, value if name in _OPEN_PARAMETERS else "***") for name, value in parse_qsl(parts.query)]
-    return urlunsplit((parts.scheme, f"{at}{hosts}", parts.path, urlencode(query, safe="*"), ""))
+        return self.place.address

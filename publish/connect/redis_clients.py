@@ -8,7 +8,6 @@ revision, and the caller looks again.
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,6 +17,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from conf.connections import RedisConnection
+from conf.redis_url import RedisPlace
 from publish.errors import StoreUnreachable
 
 StoreClient = redis.Redis | redis.RedisCluster
@@ -26,17 +26,16 @@ StoreClient = redis.Redis | redis.RedisCluster
 STORE_FAULTS = (redis.RedisError, RedisClusterException)
 """Every fault of these clients: the second, of a cluster whose slots nobody serves, is not a kind of the first."""
 
+_HEALTH = 30
+"""Seconds without use after which a connection is asked whether it still works."""
+_ONCE = Retry(NoBackoff(), 0)
+"""A call is made once: who calls knows what may be repeated. Of Sentinels, the next one is asked."""
+
 
 def redis_client(store: RedisConnection, *, timeout: float = 5.0) -> StoreClient:
     """A checked client (bytes in and out) of the store, `timeout` seconds a reply; raises StoreUnreachable."""
     try:
         client = _connect(store, timeout)
-    except (ValueError, TypeError):  # their texts may quote the URL
-        raise StoreUnreachable(
-            f"REDIS_URL {store.address} is not an address of Redis; use redis://[user:password@]host:port/db, "
-            "redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/service/db "
-            "(rediss… for TLS)"
-        ) from None
     except STORE_FAULTS as error:
         raise StoreUnreachable(f"Redis at {store.address}: {explain(error)}") from None
     try:
@@ -95,57 +94,36 @@ _TLS_FAULTS = {
 
 
 def _connect(store: RedisConnection, timeout: float) -> StoreClient:
-    url = store.url.get_secret_value()
-    parts = urlsplit(url)
-    tls, _, way = parts.scheme.partition("+")
+    place = store.place
+    waits = place.socket_timeout if place.socket_timeout is not None else timeout
+    secret = None if store.password is None else store.password.get_secret_value()
     options: dict[str, Any] = {
-        "username": store.username,
-        "password": None if store.password is None else store.password.get_secret_value(),
+        "username": place.username if place.username is not None else store.username,
+        "password": place.password if place.password is not None else secret,
         "decode_responses": False,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "ssl_ca_certs": store.ca_file,
-        "ssl_certfile": store.certificate_file,
-        "ssl_keyfile": store.key_file,
+        "socket_timeout": waits,
+        "socket_connect_timeout": place.connect_timeout if place.connect_timeout is not None else waits,
     }
-    options = {name: value for name, value in options.items() if value is not None}
-    match way:
+    if place.tls:
+        files = {"ca_certs": store.ca_file, "certfile": store.certificate_file, "keyfile": store.key_file}
+        options |= {"ssl": True, **{f"ssl_{name}": file for name, file in files.items() if file is not None}}
+    match place.way:
         case "cluster":
-            nodes = [ClusterNode(host, port) for host, port in _hosts(parts, 6379)]  # type: ignore[no-untyped-call]
-            return redis.RedisCluster(startup_nodes=nodes, **options | _credentials(parts), ssl=tls == "rediss")
+            nodes = [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
+            return redis.RedisCluster(startup_nodes=nodes, **options)
         case "sentinel":
-            return _master(parts, options, use_tls=tls == "rediss")
-        case _:
-            return redis.Redis.from_url(url, **options, health_check_interval=30)
+            return _master(place, options)
+        case "socket":
+            where: dict[str, Any] = {"unix_socket_path": place.path}
+        case "server":
+            where = dict(zip(("host", "port"), place.hosts[0], strict=True))
+    return redis.Redis(**where, **options, db=place.database, health_check_interval=_HEALTH, retry=_ONCE)
 
 
-def _master(parts: SplitResult, options: dict[str, Any], *, use_tls: bool) -> redis.Redis:
+def _master(place: RedisPlace, options: dict[str, Any]) -> redis.Redis:
     """Whatever server the Sentinels call the master, asked again with every new connection."""
-    _, service, *rest = parts.path.split("/")
-    if not service:
-        raise ValueError("no service")
-    own = {f"sentinel_{name}" for name in ("username", "password")}
-    query = {name: value for name, value in parse_qsl(parts.query) if name in own}
-    for_sentinels = {name: value for name, value in options.items() if name not in ("username", "password")}
-    for_sentinels |= {name.removeprefix("sentinel_"): value for name, value in query.items()}
-    for_sentinels |= {"ssl": use_tls, "retry": Retry(NoBackoff(), 0)}  # the next one is asked, and all of them again
-    sentinel = Sentinel(_hosts(parts, 26379), sentinel_kwargs=for_sentinels)  # type: ignore[no-untyped-call]
-    database = int(rest[0]) if rest and rest[0] else 0
-    ours = {**options, **_credentials(parts), "db": database, "ssl": use_tls, "health_check_interval": 30}
-    client: redis.Redis = sentinel.master_for(unquote(service), **ours)  # type: ignore[no-untyped-call]
+    theirs = {**options, "username": place.sentinel_username, "password": place.sentinel_password, "retry": _ONCE}
+    sentinel = Sentinel(place.hosts, sentinel_kwargs=theirs)  # type: ignore[no-untyped-call]
+    ours = {**options, "db": place.database, "health_check_interval": _HEALTH}
+    client: redis.Redis = sentinel.master_for(place.service, **ours)  # type: ignore[no-untyped-call]
     return client
-
-
-def _credentials(parts: SplitResult) -> dict[str, str]:
-    """User and password of the URL, where it has them."""
-    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
-    return {name: unquote(word) for name, word in (("username", user), ("password", password)) if word}
-
-
-def _hosts(parts: SplitResult, default_port: int) -> list[tuple[str, int]]:
-    """Host and port of each place in a URL that names several."""
-    places = (urlsplit(f"//{place}") for place in parts.netloc.rpartition("@")[2].split(","))
-    hosts = [(place.hostname or "", place.port or default_port) for place in places]
-    if not all(host for host, _ in hosts):
-        raise ValueError("a place without a host")
-    return hosts

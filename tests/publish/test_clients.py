@@ -5,7 +5,7 @@ import pytest
 import redis
 from confluent_kafka import Consumer
 
-from conf.connections import KafkaConnection, RedisConnection, mask_url
+from conf.connections import KafkaConnection, RedisConnection
 from publish.connect.clients import check_broker, group_size
 from publish.connect.redis_clients import explain, redis_client
 from publish.errors import BrokerUnreachable, StoreUnreachable
@@ -14,26 +14,6 @@ from tests.publish.pushing import new_product
 from tests.publish.samples import closed_port
 
 SECRET = "s3cr3t"
-
-
-@pytest.mark.parametrize(
-    ("url", "masked"),
-    [
-        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
-        (f"redis://eva:{SECRET}@store:6379/0", "redis://***@store:6379/0"),
-        (f"rediss://:{SECRET}@store", "rediss://***@store"),
-        (f"redis://store:6379?password={SECRET}&db=3", "redis://store:6379?password=***&db=3"),
-        (f"redis://eva:{SECRET}@store:notaport/0", "***"),
-        (f"eva:{SECRET}@store", "***"),
-        (SECRET, "***"),
-        (f"redis:/{SECRET}@store", "***"),
-        (f"redis://eva:12/{SECRET}@store", "***"),
-        (f"redis://eva:12?{SECRET}@store", "***"),
-        (f"redis://eva:12#{SECRET}@store", "***"),
-    ],
-)
-def test_urls_are_masked(url: str, masked: str) -> None:
-    assert mask_url(url) == masked
 
 
 def test_bootstraps_are_masked() -> None:
@@ -47,11 +27,8 @@ def test_a_client_speaks_bytes(redis_url: str) -> None:
         client.delete("k")
 
 
-@pytest.mark.parametrize(
-    "text", ["redis://eva:{s}@127.0.0.1:{port}/0", "eva:{s}@127.0.0.1:{port}", "redis://:{s}@127.0.0.1:x"]
-)
-def test_a_store_that_does_not_answer_is_a_clear_error_without_secrets(text: str) -> None:
-    url = text.format(s=SECRET, port=closed_port())
+def test_a_store_that_does_not_answer_is_a_clear_error_without_secrets() -> None:
+    url = f"redis://eva:{SECRET}@127.0.0.1:{closed_port()}/0"
     with pytest.raises(StoreUnreachable) as caught:
         redis_client(RedisConnection.of(url), timeout=0.5)
     shown = "".join(traceback.format_exception(caught.value))
