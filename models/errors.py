@@ -14,6 +14,7 @@ ModelError
 ├── GoldenChanged       the golden data set is not the registered one
 ├── PlotFailed          a drawing of a passport could not be made; its page says so
 └── RegistryError       MLflow cannot be reached or refuses
+    └── RegistryRefused exit code 2: its address, or what is needed to use it, is wrong
 """
 
 from conf.base import format_bytes
@@ -83,3 +84,7 @@ class PlotFailed(ModelError):
 
 class RegistryError(ModelError):
     """The MLflow store or server cannot be used."""
+
+
+class RegistryRefused(RegistryError, Refused):
+    """MLflow's address can never work here as it is."""

@@ -1,6 +1,7 @@
 """The way to MLflow: one address, faults told without its password, and no waiting for a server that is away."""
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +9,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from models.errors import RegistryError
+from models.errors import RegistryError, RegistryRefused
+from models.registry.address import file_of, password_of, server_of, shown
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _CONNECT_SECONDS = 5
+_STRANGE_ANSWER = re.compile(r"not in a valid JSON format|error code (40[1345]|501) != 200")
+"""What MLflow's client says of a page, of a service that has no such endpoint, and of one that wants another login."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,9 +33,7 @@ class Connection:
     @property
     def where(self) -> str:
         """The address without credentials."""
-        address, _, _ = self.tracking_uri.partition("?")
-        netloc = urlsplit(address).netloc
-        return address.replace(netloc, netloc.rpartition("@")[2], 1) if netloc else address
+        return shown(self.tracking_uri)
 
     @property
     def is_new(self) -> bool:
@@ -40,12 +41,13 @@ class Connection:
         return self._file is not None and not self._file.exists()
 
     def check(self) -> None:
-        """Returns when the store answers; raises RegistryError within seconds when it does not."""
-        with self._mapped("answer"), _impatient():
-            parts = urlsplit(self.tracking_uri)
-            if parts.scheme in ("http", "https") and parts.hostname:
-                port = parts.port if parts.port is not None else {"http": 80, "https": 443}[parts.scheme]
-                socket.create_connection((parts.hostname, port), _CONNECT_SECONDS).close()
+        """Returns when the store answers; raises RegistryError within seconds when it does not, and RegistryRefused."""
+        with self._mapped("answer", at_start=True), _impatient():
+            server = server_of(self.tracking_uri)
+            if server is not None and not self.tracking_uri.startswith("http"):
+                _import_driver(self.tracking_uri)
+            if server is not None:
+                socket.create_connection(server, _CONNECT_SECONDS).close()
             self._client.search_experiments(max_results=1)
 
     @cached_property
@@ -54,6 +56,7 @@ class Connection:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # our files are small
         from mlflow.tracking import MlflowClient
 
+        server_of(self.tracking_uri)
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
         return MlflowClient(self.tracking_uri, self.tracking_uri)
@@ -69,26 +72,37 @@ class Connection:
     @property
     def _file(self) -> Path | None:
         """The SQLite file; None for any other store."""
-        scheme, _, path = self.tracking_uri.partition(":///")
-        return Path(path).absolute() if scheme.startswith("sqlite") else None
+        return file_of(self.tracking_uri)
 
     @contextmanager
-    def _mapped(self, doing: str) -> Iterator[None]:
-        """MLflow's, the database's and the network's errors as RegistryError, without the password."""
+    def _mapped(self, doing: str, *, at_start: bool = False) -> Iterator[None]:
+        """MLflow's, the database's and the network's errors as RegistryError, without the password.
+
+        At the start of a job, what is no MLflow at all is RegistryRefused; later it may be a server that restarts.
+        """
         from mlflow.exceptions import MlflowException
         from requests import RequestException
-        from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
         try:
             yield
+        except (ModuleNotFoundError, NoSuchModuleError) as error:
+            package = error.name if isinstance(error, ModuleNotFoundError) else "the driver that the address names"
+            raise RegistryRefused(
+                f"MLflow at {self.where} needs the Python package {package}, which is not installed: install it in the "
+                "job's environment, or run an MLflow server before that database and name its http:// address"
+            ) from None
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
             said = self._clean(f"{type(error).__name__}: {error}".splitlines()[0])
-            raise RegistryError(
-                f"MLflow at {self.where} could not {doing} ({said}); check MLFLOW_TRACKING_URI and that it is up"
-            ) from None  # the cause would show the address with its password
+            kind, advice = RegistryError, "check MLFLOW_TRACKING_URI and that it is up"
+            if at_start and _is_no_mlflow(error):
+                kind, advice = RegistryRefused, "MLFLOW_TRACKING_URI must name an MLflow store, and a user it lets in"
+            raise kind(  # without its cause, which would show the address with its password
+                f"MLflow at {self.where} could not {doing} ({said}); {advice}"
+            ) from None
 
     def _clean(self, text: str) -> str:
-        password = urlsplit(self.tracking_uri).password
+        password = password_of(self.tracking_uri)
         cleaned = text.replace(self.tracking_uri, self.where)
         return cleaned.replace(password, "***") if password else cleaned
 
@@ -107,3 +121,22 @@ def _impatient() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _import_driver(uri: str) -> None:
+    """Raises ModuleNotFoundError or NoSuchModuleError where the package that speaks to a database is missing."""
+    from sqlalchemy import make_url
+
+    make_url(uri).get_dialect().import_dbapi()
+
+
+def _is_no_mlflow(error: Exception) -> bool:
+    """Whether something answered that is no MLflow store, or is one and does not know this user."""
+    from mlflow.exceptions import MlflowException, RestException
+    from sqlalchemy.exc import DatabaseError, OperationalError
+
+    if isinstance(error, DatabaseError):
+        return not isinstance(error, OperationalError)
+    if isinstance(error, RestException):
+        return "error_code" not in error.json
+    return isinstance(error, MlflowException) and _STRANGE_ANSWER.search(str(error)) is not None

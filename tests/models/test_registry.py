@@ -2,13 +2,16 @@
 
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from models.errors import RegistryError
+from models.errors import RegistryError, RegistryRefused
 from models.registry import Registry, RunInput, RunRecord, Version
 
 
@@ -20,6 +23,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def registry(store: Path) -> Registry:
     return Registry(f"sqlite:///{store}/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def web_page() -> Iterator[int]:
+    """The port of a server that answers, and not as MLflow does."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture
@@ -200,3 +214,34 @@ def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RegistryError, match="could not answer"):
         Registry(f"sqlite:///{tmp_path}/file/mlflow.db").check()
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("mysql://me:secret@127.0.0.1:{port}/x", "the Python package MySQLdb, which is not installed"),
+        ("postgresql://me:secret@no.such.host.invalid/x", "the Python package psycopg, which is not installed"),
+        ("mysql+nonsense://me:secret@127.0.0.1:{port}/x", "the driver that the address names, which is not installed"),
+        ("nonsense://me:secret@host/x", "cannot be kept there; set MLFLOW_TRACKING_URI to http://"),
+        ("databricks", "cannot be kept there"),
+        ("127.0.0.1:5000", "cannot be kept there"),
+        ("secret/runs", "cannot be kept there"),
+        ("http://me:secret@127.0.0.1:99999", "names no host, or a port that is no number"),
+        ("http://me:secret@[::1", "names no host"),
+        ("http://", "names no host"),
+        ("sqlite:///", "a folder and no file"),
+        ("sqlite:////tmp", "a folder and no file"),
+        ("sqlite://", "cannot be kept there"),
+        ("sqlite:///{file}", "must name an MLflow store"),
+        ("http://me:secret@127.0.0.1:{port}", "must name an MLflow store, and a user it lets in"),
+    ],
+)
+def test_an_address_that_can_never_work_is_refused_with_what_to_set(
+    tmp_path: Path, web_page: int, uri: str, said: str
+) -> None:
+    (tmp_path / "text").write_text("no database" * 100)
+    with pytest.raises(RegistryRefused) as caught:
+        Registry(uri.format(port=web_page, file=tmp_path / "text")).check()
+    assert said in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert "me:secret" not in str(caught.value)
