@@ -14,8 +14,7 @@ from conf.load import load_settings
 from deploy.chain import Product, job_command, run_job, running_loader
 from deploy.local_stack import LocalStack
 from deploy.service import shell_variables
-from jobs.manifest import Manifest, load_manifest
-from jobs.run import run_folder
+from jobs.manifest import Manifest, load_manifest, run_folder
 from jobs.storage import Storage
 from publish.connect.redis_clients import redis_client
 

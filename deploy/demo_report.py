@@ -18,9 +18,8 @@ from deploy.chain import Product
 from deploy.demo_truth import planted_ndcg
 from deploy.demo_world import WorldSummary
 from deploy.ranked import lists_of_ranking
-from jobs.manifest import Manifest, load_manifest
+from jobs.manifest import Manifest, load_manifest, run_folder
 from jobs.precompute_topn import FALLBACK
-from jobs.run import run_folder
 from jobs.storage import Storage
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.read.reader import Reader

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from conf.recipe import Recipe, RecipeGone
 from conf.settings import Settings
-from jobs.lineage_record import vouch
+from jobs.lineage_record import JUDGED_TAG, vouch
 from models.registry import Registry
 
 
@@ -17,6 +17,8 @@ class Champion(BaseModel):
 
     run_id: str
     version: str | None = None
+    judged: str | None = None
+    """`Manifest.judged` of its run, as MLflow has it; a version of older code has none."""
     recipe: dict[str, object] | None = None
     fault: str | None = None
     """Why its recipe is not known."""
@@ -48,7 +50,7 @@ def find_champion(registry: Registry, product: str, serving: str | None) -> Cham
     if version is None:
         return Champion(run_id=serving, fault=f"MLflow has no version of run {serving}")
     vouched = vouch(registry, version)
-    known = Champion(run_id=serving, version=version.number)
+    known = Champion(run_id=serving, version=version.number, judged=version.tags.get(JUDGED_TAG))
     if vouched.lineage is None or vouched.faults:
         return known.model_copy(update={"fault": "; ".join(vouched.faults)})
     return known.model_copy(update={"recipe": vouched.lineage.recipe})

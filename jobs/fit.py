@@ -1,9 +1,7 @@
 """One training of a run: interactions → factors, once, by either recipe, for judging or for serving."""
 
-import json
 import os
 from dataclasses import asdict, dataclass
-from typing import cast
 
 from conf import contract
 from conf.settings import TrainSettings
@@ -41,7 +39,7 @@ class Fit:
 def fit(run: Workbench, one: Fit) -> Facts:
     """Trains unless a former attempt did, and gives what is known of the training."""
     if all(run.folder.finished(table) for table in one.tables):
-        return cast(Facts, json.loads(run.folder.read_bytes(one.stats)))
+        return run.folder.read_document(one.stats)
     for table in one.tables:  # both or neither: they must be of one training
         run.folder.delete(table)
     pairs = run.folder.table(one.interactions).count_rows()
@@ -70,7 +68,7 @@ def _fit_here(run: Workbench, one: Fit) -> Facts:
         "threads": one.settings.threads or os.cpu_count(),
         "curve": [asdict(point) for point in curve.points] if curve else [],
     }
-    run.folder.write_bytes(one.stats, json.dumps(facts).encode())
+    run.folder.write_document(one.stats, facts)
     of_users, of_sources = one.tables
     run.folder.write_table(of_users, embeddings.user_batches(), contract.user_factors(run.ids))
     run.folder.write_table(of_sources, embeddings.source_batches(), contract.source_factors(run.ids))
@@ -91,7 +89,7 @@ def _fit_on_cluster(run: Workbench, one: Fit) -> Facts:
         checkpoints=run.folder.spark_path(checkpoints),
     )
     facts = {"trained_on": one.interactions, **embeddings.stats.to_json()}
-    run.folder.write_bytes(one.stats, json.dumps(facts).encode())
+    run.folder.write_document(one.stats, facts)
     of_users, of_sources = one.tables
     run.tables.write(of_users, embeddings.user_factors, contract.user_factors(run.ids))
     run.tables.write(of_sources, embeddings.source_factors, contract.source_factors(run.ids))

@@ -7,10 +7,13 @@ from conf.errors import Refused
 from expectations.errors import GateFailed
 from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import Gate, GateReport
+from jobs.bound_folder import MANIFEST, BoundFolder
 from jobs.log import tell
-from jobs.manifest import load_manifest
-from jobs.run import Run, run_folder
-from jobs.storage import Storage
+from jobs.manifest import run_folder
+from jobs.run import Run
+from jobs.workbench import KeptRun
+
+_RESTORE = "restore that folder, or set DISCOVERY_HOME to the work folder that made it"
 
 
 class BaselineMissing(Refused):
@@ -28,13 +31,13 @@ def report_file(gate: Gate) -> str:
     return f"gate_{gate}.json"
 
 
-def read_report(folder: Storage, gate: Gate) -> GateReport | None:
-    """A gate's report in a run's folder, or None when the gate has not judged that run."""
+def read_report(folder: BoundFolder, gate: Gate) -> GateReport | None:
+    """A gate's report in a run's folder, or None when the gate has not judged that run; raises ChangedSince."""
     return _read(folder, report_file(gate))
 
 
-def _read(folder: Storage, file: str) -> GateReport | None:
-    return GateReport.from_json(folder.read_bytes(file).decode()) if folder.exists(file) else None
+def _read(folder: BoundFolder, file: str) -> GateReport | None:
+    return GateReport.from_json(folder.left(file).decode()) if folder.exists(file) else None
 
 
 def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None:
@@ -42,21 +45,20 @@ def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None
     before = run.manifest.serving_before
     if before is None:
         return None
-    folder = run_folder(run.home, run.settings.product, before)
-    file = CHAMPION_INTERACTIONS if gate == "interactions" and _kept_recipe(folder) else report_file(gate)
-    report = _read(folder, file)
+    kept = run.kept_run(before)
+    file = CHAMPION_INTERACTIONS if gate == "interactions" and _kept_recipe(kept) else report_file(gate)
+    report = None if kept is None else _read(kept.folder, file)
     if report is None:
-        raise BaselineMissing(
-            f"run {before} serves, but {folder.uri}/{file} is not there to compare with; restore that "
-            "folder, or set DISCOVERY_HOME to the work folder that made it"
-        )
+        where = f"{run_folder(run.home, run.settings.product, before).uri}/{file if kept else MANIFEST}"
+        raise BaselineMissing(f"run {before} serves, but {where} is not there to compare with; {_RESTORE}")
     return report.profile
 
 
-def _kept_recipe(folder: Storage) -> bool:
+def _kept_recipe(kept: KeptRun | None) -> bool:
     """Whether the lists of a run are by interactions of the champion's recipe and not of its own."""
-    manifest = load_manifest(folder) if folder.exists(CHAMPION_INTERACTIONS) else None
-    return manifest is not None and manifest.fact("train", "decision")["winner"] == "champion"
+    if kept is None or not kept.folder.exists(CHAMPION_INTERACTIONS):
+        return False
+    return bool(kept.manifest.fact("train", "decision")["winner"] == "champion")
 
 
 def need_baselines(run: Run) -> None:

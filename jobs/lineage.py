@@ -1,16 +1,29 @@
 """A run's factors become a version of the product's model, with all that made them; no others are published."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import Refused
 from conf.recipe import Recipe
 from jobs.code_version import code_version
-from jobs.lineage_record import LINEAGE_TAG, Decision, Holdout, Input, Lineage, Partition, digest_of, sha256_of, vouch
+from jobs.lineage_record import (
+    JUDGED_TAG,
+    LINEAGE_TAG,
+    Decision,
+    Holdout,
+    Input,
+    Lineage,
+    Partition,
+    digest_of,
+    sha256_of,
+    vouch,
+)
 from jobs.log import tell
+from jobs.manifest import Manifest
 from jobs.run import Run
 from jobs.settings_diff import flattened
-from models.registry import RunInput, RunRecord
+from models.registry import RunInput, RunRecord, Version
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -34,13 +47,17 @@ def register_lineage(run: Run, made: Lineage, artifacts: Path | None = None) -> 
     return {"mlflow_run": mlflow_run, "version": version, "lineage": tags[LINEAGE_TAG]}
 
 
+def note_judged(run: Run, manifest: Manifest) -> None:
+    """Lets the registry keep the digest of the manifest with all that the gates saw; raises NoLineage."""
+    run.edges.registry.note(_version_of(run), JUDGED_TAG, manifest.judged)
+
+
 def refuse_without_lineage(run: Run) -> None:
-    """Raises NoLineage unless the registry vouches for the run's factors, as made by this run, settings and code."""
-    model = run.manifest.fact("train", "model")
-    name = f"version {model['version']} of {run.settings.product} in MLflow"
-    version = run.edges.registry.version(run.settings.product, model["version"])
-    if version is None:
-        raise NoLineage(f"{name} is gone; run {run.run_id} is not published; start a new run")
+    """Raises NoLineage unless the registry vouches for the run's factors, as made by this run, settings and code.
+
+    And for what its gates saw: the manifest is the one that the registry was told of when gate 2 had passed.
+    """
+    model, version = run.manifest.fact("train", "model"), _version_of(run)
     wanted = {
         "discovery.run_id": run.run_id,
         "discovery.as_of": run.as_of.isoformat(),
@@ -48,13 +65,37 @@ def refuse_without_lineage(run: Run) -> None:
         "discovery.code_version": run.manifest.code_version,
         LINEAGE_TAG: model.get("lineage"),
     }
-    faults = list(vouch(run.edges.registry, version).faults)
+    vouched = vouch(run.edges.registry, version)
+    faults = [*vouched.faults, *_other_tables(run, vouched.lineage)]
+    if version.tags.get(JUDGED_TAG) != run.manifest.judged:
+        faults.append(f"manifest.json of run {run.run_id} is not the one that gate 2 passed ({JUDGED_TAG})")
     if other := [tag for tag, value in wanted.items() if version.tags.get(tag) != value]:
         faults.append(f"it is not the one that run {run.run_id} registered (other {', '.join(other)})")
     if version.mlflow_run != model["mlflow_run"] or version.source != run.folder.uri:
         faults.append(f"it is of another MLflow run or of other factors than those of run {run.run_id}")
     if faults:
-        raise NoLineage(f"{name}: {'; '.join(faults)}; it is not published; start a new run")
+        raise NoLineage(f"{_name_of(run)}: {'; '.join(faults)}; it is not published; start a new run")
+
+
+def _version_of(run: Run) -> Version:
+    """The version that the run registered; raises NoLineage."""
+    version = run.edges.registry.version(run.settings.product, run.manifest.fact("train", "model")["version"])
+    if version is None:
+        raise NoLineage(f"{_name_of(run)} is gone; run {run.run_id} is not published; start a new run")
+    return version
+
+
+def _name_of(run: Run) -> str:
+    number = run.manifest.fact("train", "model")["version"]
+    return f"version {number} of {run.settings.product} in MLflow"
+
+
+def _other_tables(run: Run, lineage: Lineage | None) -> Iterator[str]:
+    """What the manifest says of tables up to the training, where the lineage says something else."""
+    made = {name: sha256 for stage in ("features", "train") for name, sha256 in run.manifest.stages[stage].made.items()}
+    kept = made if lineage is None else lineage.made
+    if other := sorted({name for name, _ in made.items() ^ kept.items()}):
+        yield f"its lineage.json and manifest.json of run {run.run_id} tell other digests of {', '.join(other)}"
 
 
 def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
@@ -63,6 +104,7 @@ def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
     is_judged, decision = "skipped" not in facts["judged"], Decision.model_validate(facts["decision"])
     recipe = _recipe(run, decision)
     stages = {name: record.code_version for name, record in manifest.stages.items()}
+    made = {name: sha256 for record in manifest.stages.values() for name, sha256 in record.made.items()}
     return Lineage(
         product=run.settings.product,
         run_id=run.run_id,
@@ -83,6 +125,7 @@ def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
         training=facts["training"],
         holdout=holdout_of(run.tables.read("holdout"), run.settings.split.holdout_days) if is_judged else None,
         judged=facts["judged"],
+        made={**made, **run.folder.made()},
     )
 
 

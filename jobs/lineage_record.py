@@ -91,6 +91,8 @@ class Lineage(_Record):
     """None: not judged."""
     judged: dict[str, int | float | str] = Field(min_length=1)
     """models.judge.Judgement.flat, or why there is none as `skipped`."""
+    made: dict[str, str] = {}
+    """SHA-256 of each table and file that the run held by then; a version from before there were any has none."""
     golden: dict[str, Any] = {}
     """models.golden.GoldenMetrics of the recipe; a version from before there were any has none."""
     shapes: dict[str, Any] = {}
@@ -127,6 +129,8 @@ class Lineage(_Record):
 
 LINEAGE_TAG = "discovery.lineage"
 """SHA-256 of the document."""
+JUDGED_TAG = "discovery.judged"
+"""SHA-256 of the run's manifest when gate 2 had passed, and so of its lists and gate reports."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from jobs.catalog import SparkCatalog
 from jobs.code_version import CHANGES, MACHINE, code_version, library_versions
 from jobs.erased import Erased
 from jobs.lineage_record import Partition
-from jobs.manifest import Manifest
-from jobs.run import run_folder
+from jobs.manifest import Manifest, run_folder
 from jobs.settings_diff import differences
 from jobs.storage import Storage
 from jobs.warm_start import digest_of_factors

@@ -1,15 +1,25 @@
 """`manifest.json` of a run: what was asked, with which data, code and parameters it was made, and what came out."""
 
 import datetime as dt
+import json
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from conf.recipe import completed
+from jobs.bound_folder import MANIFEST, Bond, BoundFolder, ChangedSince
 from jobs.champion import Champion
+from jobs.digests import digest_of_json
 from jobs.storage import Storage
 
-FILE = "manifest.json"
+_DIGEST = "sha256"
+"""Key of the file under which the digest of all the others lies."""
+_REMEDY = "restore that file as it was, or start a new run"
+
+
+_JUDGED = ("features", "train", "topn")
+"""The stages whose records are final when gate 2 has passed."""
 
 
 class Request(BaseModel):
@@ -48,6 +58,8 @@ class StageRecord(BaseModel):
     """Peak resident bytes while it ran: `jvm`, `driver` (Python), `workers` (Python, all together)."""
     facts: dict[str, Any]
     """Counts, metrics, fingerprints: what the stage wants remembered."""
+    made: dict[str, str] = {}
+    """SHA-256 of every table and file that it left in the run's folder, by name."""
 
 
 class Manifest(BaseModel):
@@ -70,6 +82,16 @@ class Manifest(BaseModel):
     stages: dict[str, StageRecord] = {}
     failure: str | None = None
     """What stopped the last attempt; null when nothing did."""
+    bound: bool = False
+    """Whether its stages tell what they made: code from before these digests did not."""
+
+    @property
+    def judged(self) -> str:
+        """SHA-256 of what is known of the run up to its last gate, whatever stopped an attempt."""
+        records = {name: record for name, record in self.stages.items() if name in _JUDGED}
+        known = self.model_copy(update={"stages": records, "failure": None})
+        # Newer code, which goes on with the run, has defaults for its new fields and completes the champion's recipe.
+        return digest_of_json(json.loads(known.model_dump_json(exclude_defaults=True, exclude={"champion"})))
 
     @model_validator(mode="before")
     @classmethod
@@ -90,11 +112,50 @@ class Manifest(BaseModel):
         return self.model_copy(update={"stages": {**self.stages, name: record}, "failure": None})
 
 
+def run_folder(home: Storage, product: str, run_id: str) -> Storage:
+    """The folder that a run owns."""
+    return home.child(f"runs/{product}/{run_id}")
+
+
+def bound_folder(home: Storage, manifest: Manifest, *, remedy: str) -> BoundFolder:
+    """The folder of a run, which gives what its finished stages left; remedy: what to do where something changed."""
+    run, bonds = manifest.request, dict[str, Bond]()
+    for stage, record in manifest.stages.items():
+        bonds |= {name: Bond(stage, sha256) for name, sha256 in record.made.items()}
+    folder = run_folder(home, run.product, run.run_id)
+    return BoundFolder(folder.uri, run.run_id, bonds if manifest.bound else None, remedy=remedy)
+
+
 def load_manifest(folder: Storage) -> Manifest | None:
-    """The manifest in a run's folder, or None when it has none yet."""
-    return Manifest.model_validate_json(folder.read_bytes(FILE)) if folder.exists(FILE) else None
+    """The manifest in a run's folder, or None when it has none yet; raises ChangedSince."""
+    if not folder.exists(MANIFEST):
+        return None
+    manifest, is_sound = read_manifest(folder)
+    if not is_sound:
+        raise ChangedSince(f"{folder.uri}/{MANIFEST} was changed since the run wrote it; {_REMEDY}")
+    return manifest
+
+
+def read_manifest(folder: Storage) -> tuple[Manifest, bool]:
+    """The manifest in a run's folder, and whether it is as it was written; raises ChangedSince, FileNotFoundError."""
+    where = f"{folder.uri}/{MANIFEST}"
+    try:
+        tree = json.loads(folder.read_bytes(MANIFEST))
+        sha256 = tree.pop(_DIGEST, None)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ChangedSince(f"{where} is no JSON object ({error}): it was changed or damaged; {_REMEDY}") from None
+    is_sound = sha256 == digest_of_json(tree)
+    try:
+        manifest = Manifest.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = "was written by other code" if is_sound else "was changed since the run wrote it"
+        raise ChangedSince(f"{where} {what} ({'.'.join(map(str, first['loc']))}: {first['msg']}); {_REMEDY}") from None
+    return manifest, is_sound or (sha256 is None and not manifest.bound)
 
 
 def save_manifest(folder: Storage, manifest: Manifest) -> None:
-    """Writes the manifest whole."""
-    folder.write_bytes(FILE, manifest.model_dump_json(indent=2).encode())
+    """Writes the manifest whole, with the digest of its content."""
+    tree: Mapping[str, Any] = json.loads(manifest.model_dump_json())
+    whole = json.dumps({**tree, _DIGEST: digest_of_json(tree)}, indent=2, ensure_ascii=False)
+    folder.write_bytes(MANIFEST, whole.encode())

@@ -22,8 +22,8 @@ from jobs.champion import find_champion
 from jobs.code_version import code_version, library_versions
 from jobs.edges import Edges, open_edges
 from jobs.log import log, tell
-from jobs.manifest import Manifest, Request, load_manifest, save_manifest
-from jobs.run import Run, run_folder
+from jobs.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
+from jobs.run import Run
 from jobs.run_id import RunId
 from jobs.storage import Storage
 
@@ -68,6 +68,7 @@ def _manifest(settings: Settings, home: Storage, edges: Edges, request: Request)
     known = load_manifest(folder)
     if known is not None:
         _refuse_other_request(known.request, request)
+        _refuse_unbound(known)
         _tell_other_code(known)
         return known
     serving = edges.serving_run()
@@ -89,9 +90,19 @@ def _manifest(settings: Settings, home: Storage, edges: Edges, request: Request)
         serving_before=serving,
         champion=find_champion(edges.registry, settings.product, serving),
         settings=settings.model_dump(mode="json"),
+        bound=True,
     )
     save_manifest(folder, manifest)
     return manifest
+
+
+def _refuse_unbound(known: Manifest) -> None:
+    """What no digest tells to be as it was judged is not published."""
+    if not known.bound and "publish" not in known.stages:
+        raise RunConflict(
+            f"run {known.request.run_id} was begun by code that kept no digests of what its stages made "
+            f"({known.code_version}), so nobody can tell whether it was changed since; start a new run without --run-id"
+        )
 
 
 def _tell_other_code(known: Manifest) -> None:

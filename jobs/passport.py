@@ -1,6 +1,5 @@
 """The passport of a run's version: what the run knows of it, beside the champion and the versions before."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +68,7 @@ def look_at(run: Run, made: Lineage, judgement: Judgement | str) -> Findings:
 
 def _curve(run: Run, stats: str) -> Sequence[Point] | str:
     """What a training kept of its iterations, or why nothing."""
-    facts = json.loads(run.folder.read_bytes(stats))
+    facts = run.folder.read_document(stats)
     if facts.get("curve"):
         return [Point(**point) for point in facts["curve"]]
     trainer = facts.get("algorithm", "unknown")

@@ -3,7 +3,6 @@
 spark-submit jobs/precompute_topn.py --config conf/prod_discovery.yml --as-of 2026-11-16 --run-id ID
 """
 
-import hashlib
 import json
 import math
 import sys
@@ -18,6 +17,7 @@ from expectations.profiles import FallbackList, ListProfile
 from expectations.report import GateReport
 from jobs.entry import enter
 from jobs.gates import baseline_of, pass_gate
+from jobs.lineage import note_judged
 from jobs.log import timed
 from jobs.rank import lists_of, served_users
 from jobs.run import Run
@@ -29,13 +29,12 @@ from models.judge import CHAMPION
 FALLBACK = "fallback.json"
 
 
-@stage("topn")
+@stage("topn", before_record=note_judged)
 def precompute_topn(run: Run) -> Facts:
     """Writes the lists and the fallback list into the run's folder and passes gate 2."""
     made = make_lists(run)
     return {
         "rows": {"lists": made.rows, "fallback": len(made.fallback)},
-        "fallback_sha256": made.fallback_sha256,
         "gate": pass_gate(run, lambda: _judge(run, made.users, made.fallback)),
     }
 
@@ -48,28 +47,24 @@ class Lists:
     """Who gets lists (user_id); none: everybody."""
     rows: int
     fallback: Fallback
-    fallback_sha256: str
 
 
 def make_lists(run: Workbench) -> Lists:
     """Writes the lists and the fallback list of the factors, exclusions and sources in the run's folder."""
     sources = run.folder.table("sources").to_table()
     fallback = fallback_list(sources, run.settings.lists.fallback_size)
-    sha256 = _keep_fallback(run, fallback)
+    _keep_fallback(run, fallback)
     users = served_users(run)
     with timed("topn", "lists") as notes:
         lists = lists_of(run, "", sources, "exclusions", fallback, users)
         rows = run.tables.write("lists", lists, contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
-    return Lists(users, rows, fallback, sha256)
+    return Lists(users, rows, fallback)
 
 
-def _keep_fallback(run: Workbench, fallback: Fallback) -> str:
-    """Writes the fallback list and gives its SHA-256, which the push compares: what gate 2 saw is what is published."""
+def _keep_fallback(run: Workbench, fallback: Fallback) -> None:
     content = {"source_ids": fallback.source_ids.to_pylist(), "scores": fallback.scores.tolist()}
-    written = json.dumps(content).encode()
-    run.folder.write_bytes(FALLBACK, written)
-    return hashlib.sha256(written).hexdigest()
+    run.folder.write_bytes(FALLBACK, json.dumps(content).encode())
 
 
 def _judge(run: Run, users: DataFrame | None, fallback: Fallback) -> GateReport:

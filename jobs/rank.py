@@ -18,12 +18,13 @@ def lists_of(
 
     exclusions: the table of what they must not hold. Raises EmptyCatalogue.
     """
+    user_factors, excluded = run.tables.read(f"{fit}user_factors"), run.tables.read(exclusions)
     factors = run.folder.table(f"{fit}source_factors").to_table()
     catalogue = Catalogue.build(factors, sources, run.ids)
     folder = share_folder(run.spark, run.scratch, f"{fit}catalogue-{run.scratch.name}", catalogue.save)
     return precompute_lists(
-        run.tables.read(f"{fit}user_factors"),
-        run.tables.read(exclusions),
+        user_factors,
+        excluded,
         users,
         folder,
         fallback,

@@ -13,13 +13,11 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from conf import contract
 from conf.errors import Refused
+from jobs.bound_folder import BoundFolder, ChangedSince
 from jobs.erased import without_rows_of
 from jobs.lineage_record import Decision
 from jobs.log import timed
-from jobs.manifest import load_manifest
-from jobs.run import run_folder
 from jobs.stage import Facts
-from jobs.storage import Storage
 from jobs.tables import Tables
 from jobs.workbench import Workbench
 from models.confidences import Constants
@@ -28,6 +26,7 @@ from models.ids import IdMap
 
 FOLDED = "folded_user_factors"
 """Table of the users that a refresh folded in."""
+_FACTORS = ("user_factors", "source_factors")
 _COUNTS = "trained_sources"
 """Table (source_id, users) of a refresh: what its sources had for interactions in the training."""
 
@@ -40,7 +39,7 @@ class RefreshRefused(Refused):
 class _Former:
     """The run whose factors stay; a refresh itself, or the training."""
 
-    folder: Storage
+    folder: BoundFolder
     spark: SparkSession
     tables: Tables
     stats: dict[str, Any]
@@ -67,7 +66,7 @@ class _Former:
 def refresh(run: Workbench) -> Facts:
     """Writes the factors of the run that serves, and of users who came since its training; tells what the stage keeps.
 
-    Raises RefreshRefused.
+    Raises RefreshRefused, ChangedSince.
     """
     former, interactions = _former(run), _interactions(run)
     with timed("train", "refresh") as notes:
@@ -105,11 +104,16 @@ def _former(run: Workbench) -> _Former:
         raise RefreshRefused("nothing serves yet, so there is nothing to refresh; start without --refresh")
     if champion.recipe is None:
         raise RefreshRefused(f"run {serving} cannot be refreshed: {champion.fault}; start without --refresh")
-    folder = run_folder(run.home, run.settings.product, serving)
-    known = load_manifest(folder)
-    if known is None or not folder.finished("user_factors"):
-        raise RefreshRefused(f"the factors of run {serving} are gone from {folder.uri}; start without --refresh")
-    stats = known.fact("train", "training")
+    try:
+        kept = run.kept_run(serving)
+        whole = kept is not None and all(kept.folder.finished(table) for table in _FACTORS)
+        if kept is None or not whole:
+            raise RefreshRefused(f"the factors of run {serving} are gone; start without --refresh")
+        for table in _FACTORS:
+            kept.folder.table(table)
+    except ChangedSince as error:
+        raise RefreshRefused(f"{error}, or start without --refresh") from None
+    folder, stats = kept.folder, kept.manifest.fact("train", "training")
     if "constants" not in stats:
         raise RefreshRefused(
             f"run {serving} was trained by {stats.get('algorithm', 'older code')}, into whose factors nobody can be "

@@ -6,14 +6,14 @@ from functools import cached_property
 
 from conf.errors import Refused
 from conf.settings import Settings
+from jobs.bound_folder import BoundFolder
 from jobs.build_features import features_for, write_features
 from jobs.erased import Erased
 from jobs.fit import Fit, fit
 from jobs.lineage_record import Decision
-from jobs.manifest import Manifest
+from jobs.manifest import Manifest, run_folder
 from jobs.precompute_topn import make_lists
 from jobs.refresh import refresh
-from jobs.run import run_folder
 from jobs.stage import Facts
 from jobs.storage import Storage
 from jobs.train_embeddings import refit_of
@@ -29,7 +29,11 @@ class Remake(Workbench):
 
     def __init__(self, settings: Settings, home: Storage, manifest: Manifest, forgotten: Erased) -> None:
         self.at = home.child(f"reproduced/{settings.product}/{manifest.request.run_id}")
-        super().__init__(settings, home, manifest, self.at.child("run"))
+        folder = BoundFolder(
+            self.at.child("run").uri, manifest.request.run_id, {}, remedy="reproduce the run once more"
+        )
+        super().__init__(settings, home, manifest, folder)
+        self.begin_stage("reproduce")
         self.original = run_folder(home, settings.product, self.run_id)
         self._forgotten = forgotten
 

@@ -12,6 +12,7 @@ from conf import contract
 from conf.environment import Environment
 from conf.settings import Settings
 from jobs.bitwise import Comparison, compare_tables
+from jobs.bound_folder import MANIFEST, ChangedSince
 from jobs.erased import Erased
 from jobs.log import log, tell
 from jobs.made_with import (
@@ -25,10 +26,9 @@ from jobs.made_with import (
     start_differences,
     thread_differences,
 )
-from jobs.manifest import Manifest, load_manifest
+from jobs.manifest import Manifest, bound_folder, read_manifest, run_folder
 from jobs.precompute_topn import FALLBACK
 from jobs.remake import NothingToReproduce, Remake, made_again
-from jobs.run import run_folder
 from jobs.storage import Storage, StorageError
 from jobs.tables import Tables
 
@@ -57,10 +57,11 @@ def reproduce(environment: Environment, product: str, run_id: str, *, anyway: bo
     `keep`: what was made stays below `reproduced/` in the work folder.
     """
     home = Storage(environment.home)
-    manifest = _finished_manifest(home, product, run_id)
+    manifest, is_sound = _finished_manifest(home, product, run_id)
     remake = Remake(_settings_of(manifest), home, manifest, _forgotten(environment, manifest))
     _check_whole(remake)
-    different = dict.fromkeys(_differences(remake))  # both recipes may read the same partition
+    changed = () if is_sound else (Difference("manifest", f"{MANIFEST} was changed since the run wrote it"),)
+    different = dict.fromkeys((*_differences(remake), *changed))  # both recipes may read the same partition
     found = tuple(sorted(different, key=lambda difference: not difference.certain))
     for difference in found:
         tell("reproduce", f"not as it was: {difference.what}: {difference.detail}")
@@ -74,16 +75,17 @@ def reproduce(environment: Environment, product: str, run_id: str, *, anyway: bo
     return Outcome(manifest, found, tables, remake.at.uri if keep else None)
 
 
-def _finished_manifest(home: Storage, product: str, run_id: str) -> Manifest:
+def _finished_manifest(home: Storage, product: str, run_id: str) -> tuple[Manifest, bool]:
+    """The manifest, and whether it is as the run wrote it."""
     folder = run_folder(home, product, run_id)
-    manifest = load_manifest(folder)
-    if manifest is None:
+    if not folder.exists(MANIFEST):
         raise NothingToReproduce(f"run {run_id} of {product} has no manifest in {folder.uri}; is DISCOVERY_HOME right?")
+    manifest, is_sound = read_manifest(folder)
     if lacks := [stage for stage in STAGES if stage not in manifest.stages]:
         raise NothingToReproduce(
             f"run {run_id} did not finish {', '.join(lacks)}, so there is nothing to compare with; resume it first"
         )
-    return manifest
+    return manifest, is_sound
 
 
 def _settings_of(manifest: Manifest) -> Settings:
@@ -139,6 +141,17 @@ def _differences(remake: Remake) -> Iterator[Difference]:
     yield from code_differences(manifest)
     yield from library_differences(manifest)
     yield from thread_differences(manifest, settings)
+    yield from _changed_tables(remake)
+
+
+def _changed_tables(remake: Remake) -> Iterator[Difference]:
+    """What is compared, where its files are not those that the run left: rows tell whether that changes anything."""
+    folder = bound_folder(remake.home, remake.manifest, remedy="")
+    for table in (remake.training.interactions, "user_factors", "source_factors", "lists"):
+        try:
+            folder.table(table)
+        except ChangedSince:
+            yield Difference("files", f"those of the run's table {table} were changed since")
 
 
 def _compare(remake: Remake) -> Iterator[Comparison]:

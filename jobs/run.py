@@ -6,7 +6,7 @@ from conf.settings import Settings
 from jobs.edges import Edges
 from jobs.erased import Erased
 from jobs.log import log
-from jobs.manifest import Manifest, save_manifest
+from jobs.manifest import Manifest, StageRecord, bound_folder, save_manifest
 from jobs.storage import Storage
 from jobs.workbench import Workbench
 from publish.errors import LeaseLost
@@ -17,7 +17,7 @@ class Run(Workbench):
     """A run while a stage works on it."""
 
     def __init__(self, settings: Settings, home: Storage, edges: Edges, lease: Lease, manifest: Manifest) -> None:
-        super().__init__(settings, home, manifest, run_folder(home, settings.product, manifest.request.run_id))
+        super().__init__(settings, home, manifest, bound_folder(home, manifest, remedy="start a new run"))
         self.edges = edges
         self.lease = lease
 
@@ -33,6 +33,11 @@ class Run(Workbench):
         self.manifest = manifest
         save_manifest(self.folder, manifest)
 
+    def keep_stage(self, name: str, record: StageRecord) -> None:
+        """Notes that a stage is finished, and with what it left."""
+        self.keep(self.manifest.with_stage(name, record))
+        self.folder.bind(name, record.made)
+
     def note_failure(self, error: BaseException) -> None:
         """Keeps why this attempt stops, unless the folder may be another attempt's by now."""
         with suppress(LeaseLost):
@@ -41,8 +46,3 @@ class Run(Workbench):
                 self.keep(self.manifest.model_copy(update={"failure": f"{type(error).__name__}: {error}"}))
             except OSError as fault:  # `error` is the one to tell
                 log.warning("warning   the manifest could not be written: %s", fault)
-
-
-def run_folder(home: Storage, product: str, run_id: str) -> Storage:
-    """The folder that a run owns."""
-    return home.child(f"runs/{product}/{run_id}")

@@ -8,8 +8,7 @@ from conf.errors import DiscoveryError
 from conf.settings import Settings
 from jobs.code_version import code_version
 from jobs.log import log, tell
-from jobs.manifest import StageRecord, load_manifest, save_manifest
-from jobs.run import run_folder
+from jobs.manifest import StageRecord, load_manifest, run_folder, save_manifest
 from jobs.run_id import RunId
 from jobs.storage import Storage
 from models.registry import Registry

@@ -1,4 +1,4 @@
-"""A stage: skipped when the run has it already, timed, its memory watched, its facts kept in the manifest."""
+"""A stage: skipped when the run has it, timed, its memory watched; its facts and what it left are in the manifest."""
 
 import datetime as dt
 import functools
@@ -9,7 +9,7 @@ from typing import Any
 from conf.base import format_bytes
 from jobs.code_version import code_version
 from jobs.log import tell
-from jobs.manifest import StageRecord
+from jobs.manifest import Manifest, StageRecord
 from jobs.memory import PeakMemory
 from jobs.run import Run
 
@@ -17,8 +17,10 @@ Facts = dict[str, Any]
 """What a stage wants remembered in the manifest: JSON."""
 
 
-def stage(name: str) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]]:
-    """Makes `work` the stage `name` of a run."""
+def stage(
+    name: str, before_record: Callable[[Run, Manifest], None] = lambda run, manifest: None
+) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]]:
+    """Makes `work` the stage `name` of a run; before_record: is told the manifest that is about to be kept."""
 
     def decorate(work: Callable[[Run], Facts]) -> Callable[[Run], None]:
         @functools.wraps(work)
@@ -27,10 +29,10 @@ def stage(name: str) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]
                 tell(name, "finished in a former attempt")
                 return
             tell(name, f"starts ({run.run_id})")
-            run.begin_stage()
+            run.begin_stage(name)
             start = time.monotonic()
             with PeakMemory() as memory:
-                facts = work(run)
+                facts, made = work(run), run.folder.made()
             seconds = time.monotonic() - start
             run.check_lease()
             now = dt.datetime.now(dt.UTC)
@@ -40,8 +42,10 @@ def stage(name: str) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]
                 seconds=round(seconds, 2),
                 peak_bytes=memory.peak,
                 facts=facts | run.left_out,
+                made=made,
             )
-            run.keep(run.manifest.with_stage(name, record))
+            before_record(run, run.manifest.with_stage(name, record))
+            run.keep_stage(name, record)
             tell(name, f"done in {seconds:.1f} s, peak memory {format_bytes(memory.peak['total'])}")
 
         return once

@@ -57,6 +57,12 @@ class Storage:
         selector = fs.FileSelector(_join(root, path), allow_not_found=True, recursive=recursive)
         return sorted(filesystem.get_file_info(selector), key=lambda info: str(info.path))
 
+    def tree(self, path: str) -> list[tuple[str, fs.FileInfo]]:
+        """Every file below `path`, however deep, by its path from there, sorted by it."""
+        root = f"{_join(self._at[1], path)}/"
+        infos = self.files(path, recursive=True)
+        return [(info.path.removeprefix(root), info) for info in infos if info.type == fs.FileType.File]
+
     def exists(self, path: str) -> bool:
         """Whether a file or folder is at `path`."""
         filesystem, root = self._at
@@ -107,6 +113,14 @@ class Storage:
         """Whether the table's marker is written."""
         return self.exists(f"{table}/{MARKER}")
 
+    def finish(self, table: str) -> None:
+        """Writes the table's marker: from now on it is finished and immutable."""
+        self.write_bytes(f"{table}/{MARKER}", self._mark(table))
+
+    def _mark(self, table: str) -> bytes:
+        """What the marker holds."""
+        return b""
+
     def table(self, table: str) -> ds.Dataset:
         """A finished Parquet table, lazily; raises NotFinished."""
         if not self.finished(table):
@@ -126,7 +140,7 @@ class Storage:
             for batch in batches:
                 writer.write_batch(batch)
                 rows += batch.num_rows
-        self.write_bytes(f"{table}/{MARKER}", b"")
+        self.finish(table)
         return rows
 
 

@@ -13,6 +13,9 @@ from jobs.storage import Storage, StorageError
 _AS_ANNOUNCED = "snapshot"
 """The one table that is read as it was written: what was announced is sent, and loaders leave erased users out."""
 
+_SPARKS_MARKER = "mapreduce.fileoutputcommitter.marksuccessfuljobs"
+"""The marker is the folder's to write."""
+
 
 class Tables:
     """The tables of one run's folder as DataFrames."""
@@ -29,10 +32,11 @@ class Tables:
         """
         if not self._folder.finished(name):
             self._folder.delete(name)
-            writer = _checked(name, frame, schema).write.mode("overwrite")
+            writer = _checked(name, frame, schema).write.mode("overwrite").option(_SPARKS_MARKER, "false")
             if row_group is not None:
                 writer = writer.option("parquet.block.size", row_group)
             writer.parquet(self._folder.spark_path(name))
+            self._folder.finish(name)
         return int(self._folder.table(name).count_rows())
 
     def read(self, name: str) -> DataFrame:

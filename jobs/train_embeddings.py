@@ -82,7 +82,7 @@ def _with_champion(run: Run, contest: Contest) -> Contest:
 
 def _refit(run: Run, contest: Contest, decision: Decision) -> tuple[Decision, Facts]:
     """Trains what is published; where the champion's recipe cannot be trained any more, the run's own."""
-    run.folder.write_bytes(_DECISION, decision.model_dump_json().encode())
+    run.folder.write_document(_DECISION, decision.model_dump())
     tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
     try:
         return decision, fit(run, refit_of(run, contest, decision))
@@ -97,7 +97,7 @@ def _kept(run: Run) -> Decision | None:
     """The decision of a former attempt, where one got so far: its factors may be there."""
     if not run.folder.exists(_DECISION):
         return None
-    return Decision.model_validate_json(run.folder.read_bytes(_DECISION))
+    return Decision.model_validate(run.folder.read_document(_DECISION))
 
 
 def refit_of(run: Workbench, contest: Contest, decision: Decision) -> Fit:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from conf.settings import TrainSettings
 from features.split import cut_of
-from jobs.manifest import load_manifest
-from jobs.run import run_folder
+from jobs.bound_folder import ChangedSince
+from jobs.log import log
 from jobs.stage import Facts
 from jobs.storage import Storage
-from jobs.workbench import Workbench
+from jobs.workbench import KeptRun, Workbench
 from models.warm import Start
 
 _TABLES = ("user_factors", "source_factors")
@@ -43,14 +43,27 @@ def former_factors(run: Workbench, settings: TrainSettings) -> Former:
     before = run.manifest.serving_before
     if before is None:
         return _cold("nothing served before")
-    folder = run_folder(run.home, run.settings.product, before)
-    known = load_manifest(folder)
-    if known is not None and known.request.refresh and "train" in known.stages:  # it did not train itself
-        before = str(known.fact("train", "training")["from_run"])
-        folder = run_folder(run.home, run.settings.product, before)
-        known = load_manifest(folder)
-    if known is None or "train" not in known.stages or not all(folder.finished(table) for table in _TABLES):
-        return _cold(f"the factors of run {before} are gone")
+    try:
+        kept = _training_of(run, before)
+        return _cold(f"the factors of run {before} are gone") if kept is None else _former(run, settings, kept)
+    except ChangedSince as error:
+        log.warning("warning   no warm start: %s", error)
+        return _cold(str(error))
+
+
+def _training_of(run: Workbench, before: str) -> KeptRun | None:
+    """The run that trained what `before` serves; None: it is gone, or its factors are."""
+    kept = run.kept_run(before)
+    if kept is None or "train" not in kept.manifest.stages:
+        return None
+    if kept.manifest.request.refresh:  # it did not train itself
+        return _training_of(run, str(kept.manifest.fact("train", "training")["from_run"]))
+    return kept if all(kept.folder.finished(table) for table in _TABLES) else None
+
+
+def _former(run: Workbench, settings: TrainSettings, kept: KeptRun) -> Former:
+    known, folder = kept.manifest, kept.folder
+    before = known.request.run_id
     cut = cut_of(run.as_of, run.settings.split.holdout_days)
     if known.request.as_of > cut:
         return _cold(f"run {before} knows days of the hold-out, which begins on {cut}")

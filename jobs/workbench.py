@@ -4,6 +4,7 @@ import datetime as dt
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from conf.contract import IdKind
 from conf.settings import Settings
 from conf.share import Share
+from jobs.bound_folder import MANIFEST, BoundFolder, ChangedSince
 from jobs.champion import Contest, contest_of
 from jobs.erased import Erased
-from jobs.manifest import Manifest
+from jobs.log import log
+from jobs.manifest import Manifest, bound_folder, load_manifest, run_folder
 from jobs.storage import Storage
 
 if TYPE_CHECKING:
@@ -22,16 +25,28 @@ if TYPE_CHECKING:
     from jobs.tables import Tables
 
 
+_RESTORE = "restore that folder from a copy"
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A former run as it was left."""
+
+    manifest: Manifest
+    folder: BoundFolder
+
+
 class Workbench(ABC):
     """Where tables of one run are made: those that it keeps, or once more to compare."""
 
-    def __init__(self, settings: Settings, home: Storage, manifest: Manifest, folder: Storage) -> None:
+    def __init__(self, settings: Settings, home: Storage, manifest: Manifest, folder: BoundFolder) -> None:
         self.settings = settings
         self.home = home
         self.manifest = manifest
         self.folder = folder
         self._owns_session = False
         self._erased: Erased | None = None
+        self._kept: dict[str, KeptRun] = {}
 
     @property
     def run_id(self) -> str:
@@ -98,9 +113,42 @@ class Workbench(ABC):
     def _read_erased(self) -> Erased:
         """Users who are forgotten now."""
 
-    def begin_stage(self) -> None:
-        """Lets the stage look anew for who was forgotten: the one before may have taken hours."""
+    def begin_stage(self, name: str) -> None:
+        """Lets the stage look anew at tables, and for who was forgotten: the one before may have taken hours."""
         self._erased = None
+        self._kept.clear()
+        self.folder.begin(name)
+
+    def kept_run(self, run_id: str) -> KeptRun | None:
+        """A former run of the product, of which nothing is given that was changed since; None: it is gone.
+
+        The champion's manifest must be the one that MLflow was told of, too. Raises ChangedSince.
+        """
+        if run_id not in self._kept:
+            manifest = load_manifest(run_folder(self.home, self.settings.product, run_id))
+            if manifest is None:
+                return None
+            self._check_champion(manifest)
+            if not manifest.bound:
+                log.warning(
+                    "warning   run %s was made by code that kept no digests (%s): whether its folder is as it left it "
+                    "is not known",
+                    run_id,
+                    manifest.code_version,
+                )
+            folder = bound_folder(self.home, manifest, remedy=_RESTORE)
+            self.folder.depend_on(folder)
+            self._kept[run_id] = KeptRun(manifest, folder)
+        return self._kept[run_id]
+
+    def _check_champion(self, manifest: Manifest) -> None:
+        champion, run_id = self.manifest.champion, manifest.request.run_id
+        if champion is None or champion.run_id != run_id or champion.judged in (None, manifest.judged):
+            return
+        raise ChangedSince(
+            f"{MANIFEST} of run {run_id} is not the one that gate 2 passed, as version {champion.version} in MLflow "
+            f"tells; {_RESTORE}"
+        )
 
     @property
     def left_out(self) -> dict[str, Any]:

@@ -157,6 +157,9 @@ def test_the_log_shows_how_good_the_lists_are(first: Served) -> None:
 def test_the_manifest_is_complete(product: Product, first: Served) -> None:
     manifest = product.manifest(first.run)
     assert list(manifest.stages) == ["features", "train", "topn", "publish", "serve"]
+    made = [name for stage in manifest.stages.values() for name in stage.made]
+    held = {Path(info.path).name for info in product.folder(first.run).files()}
+    assert (len(made), {*made}) == (len(held) - 2, held - {"manifest.json", "passport"})
     inputs = {record["name"]: record for record in manifest.fact("features", "inputs")}
     assert inputs.keys() == {*WINDOWS, *SNAPSHOTS}
     for name, days in WINDOWS.items():  # and two older days that only the judged recipe reads

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.bound_folder import MANIFEST
 from jobs.build_features import build_features
-from jobs.manifest import FILE
 from jobs.precompute_topn import precompute_topn
 from jobs.run import Run
 from jobs.train_embeddings import train_embeddings
@@ -38,12 +38,12 @@ def contents(product: Product) -> dict[str, str]:
 
 
 def edit_manifest(product: Product, *keys: str, value: object) -> None:
-    manifest = json.loads(product.folder(RUN).read_bytes(FILE))
+    manifest = json.loads(product.folder(RUN).read_bytes(MANIFEST))
     at = manifest
     for key in keys[:-1]:
         at = at[key]
     at[keys[-1]] = value
-    product.folder(RUN).write_bytes(FILE, json.dumps(manifest).encode())
+    product.folder(RUN).write_bytes(MANIFEST, json.dumps(manifest).encode())
 
 
 def flip_a_bit(product: Product, row: int) -> int:
@@ -108,7 +108,13 @@ def test_a_run_is_made_again_and_what_differs_is_named(
     told = json.loads(ended.out)
     assert [one["name"] for one in told["tables"] if not one["same"]] == ["user factors"]
     assert told["tables"][1]["differing"] == {"rows": 1, "of": 40, "first": f"user_id {user} (factors)"}
-    assert [one["what"] for one in told["differences"]] == ["input fingerprint", "code version", "library version"]
+    assert [one["what"] for one in told["differences"]] == [
+        "input fingerprint",
+        "code version",
+        "library version",
+        "files",
+        "manifest",
+    ]
     assert told["differences"][2]["detail"].startswith("numpy 1.0 then, ")
     assert told["verdict"].endswith(f"; what differs in its making: {touched}")
     assert (Path(told["kept"]) / "run" / "lists").is_dir()
@@ -125,6 +131,8 @@ def test_a_run_is_made_again_and_what_differs_is_named(
         ("code version", False),
         ("library version", False),
         ("thread count", False),
+        ("files", False),
+        ("manifest", False),
     ]
     assert told["differences"][1]["detail"] == f"dataset clicks, {ago(2)}: the partition of 40 rows is unfinished now"
     assert f"factors of run {served}, which are gone" in told["differences"][2]["detail"]

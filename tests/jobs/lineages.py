@@ -7,7 +7,7 @@ from typing import Any, cast
 from conf.settings import Settings
 from jobs.champion import find_champion
 from jobs.edges import Edges
-from jobs.lineage import lineage_of, register_lineage
+from jobs.lineage import lineage_of, note_judged, register_lineage
 from jobs.lineage_record import Holdout, Lineage
 from jobs.manifest import Manifest, StageRecord
 from jobs.run import Run
@@ -76,9 +76,10 @@ def made(run: Run, **changes: Any) -> Lineage:
 
 
 def register(run: Run, **changes: Any) -> str:
-    """Registers the run's factors and ends its training; gives the version."""
+    """Registers the run's factors, ends its training and passes gate 2; gives the version."""
     model = register_lineage(run, made(run, **changes))
-    run.manifest = trained(run.manifest, model)
+    run.manifest = trained(run.manifest, model).with_stage("topn", _record({}))
+    note_judged(run, run.manifest)
     return model["version"]
 
 

@@ -43,7 +43,8 @@ def test_the_champion_is_the_version_of_the_run_that_serves(model_store: str, tm
     run = run_of(registry, tmp_path, product=product)
     version = register(run)
     found = find_champion(registry, product, RUN_ID)
-    assert found == Champion(run_id=RUN_ID, version=version, recipe=Recipe.of(run.settings).to_json())
+    wanted = {"recipe": Recipe.of(run.settings).to_json(), "judged": run.manifest.judged}
+    assert found == Champion(run_id=RUN_ID, version=version, **wanted)
     registry.note(registry.versions(product)[0], "discovery.inputs", "another")
     doubted = find_champion(registry, product, RUN_ID)
     assert doubted is not None

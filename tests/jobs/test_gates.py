@@ -7,9 +7,11 @@ import pytest
 
 from expectations.errors import GateFailed
 from expectations.report import ExpectationResult, GateReport
+from jobs.bound_folder import ChangedSince
+from jobs.champion import Champion
 from jobs.gates import BaselineMissing, baseline_of, pass_gate
 from tests.expectations.profiles import interaction_profile
-from tests.jobs.runs import RUN_ID, run_in
+from tests.jobs.runs import RUN_ID, finish, run_in
 
 BEFORE = "20261109T030000Z-20261109-1"
 
@@ -40,9 +42,47 @@ def test_a_first_run_has_no_baseline(tmp_path: Path) -> None:
 def test_the_report_of_the_run_before_is_the_baseline(tmp_path: Path) -> None:
     before, _ = run_in(tmp_path)
     summary = pass_gate(before, lambda: REPORT)
+    finish(before, "features")
     assert summary == {"passed": 1, "failed": 0, "skipped": 1, "overridden": {"lifted": "new app"}}
     now, _ = run_in(tmp_path, serving_before=RUN_ID)
     assert baseline_of(now, "interactions") == REPORT.profile
+
+
+def test_a_baseline_that_was_changed_since_is_refused(tmp_path: Path) -> None:
+    before, _ = run_in(tmp_path)
+    pass_gate(before, lambda: REPORT)
+    finish(before, "features")
+    path = Path(before.folder.uri, "gate_interactions.json")
+    content = path.read_text()
+    path.write_text(content.replace('"rows": 2000', '"rows": 2001'))
+    assert path.read_text() != content
+    now, _ = run_in(tmp_path, serving_before=RUN_ID)
+    with pytest.raises(ChangedSince, match=rf"'gate_interactions.json' of run {RUN_ID} was changed.*restore that"):
+        baseline_of(now, "interactions")
+
+
+def test_a_champion_whose_manifest_is_not_the_one_that_mlflow_knows_is_refused(tmp_path: Path) -> None:
+    before, _ = run_in(tmp_path)
+    pass_gate(before, lambda: REPORT)
+    finish(before, "features")
+    champion = Champion(run_id=RUN_ID, version="3", judged=before.manifest.judged)
+    now, _ = run_in(tmp_path, serving_before=RUN_ID, champion=champion)
+    assert baseline_of(now, "interactions") == REPORT.profile
+    before.keep(before.manifest.model_copy(update={"epoch": 9}))
+    now.begin_stage("features")
+    with pytest.raises(ChangedSince, match=f"manifest.json of run {RUN_ID} .*version 3 in MLflow.*restore that folder"):
+        baseline_of(now, "interactions")
+
+
+def test_a_baseline_of_older_code_is_taken_and_that_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before, _ = run_in(tmp_path, bound=False)
+    pass_gate(before, lambda: REPORT)
+    finish(before, "features")
+    now, _ = run_in(tmp_path, serving_before=RUN_ID)
+    for _ in range(2):
+        assert baseline_of(now, "interactions") == REPORT.profile
+    (said,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert f"run {RUN_ID} was made by code that kept no digests (abc)" in said
 
 
 def test_the_report_of_a_gate_that_failed_is_kept_too(tmp_path: Path) -> None:
@@ -59,5 +99,5 @@ def test_the_report_of_a_gate_that_failed_is_kept_too(tmp_path: Path) -> None:
 
 def test_a_baseline_that_is_gone_stops_the_run(tmp_path: Path) -> None:
     run, _ = run_in(tmp_path, serving_before=BEFORE)
-    with pytest.raises(BaselineMissing, match=rf"{BEFORE} serves.*gate_lists.json is not there.*DISCOVERY_HOME"):
+    with pytest.raises(BaselineMissing, match=rf"{BEFORE} serves.*manifest.json is not there.*DISCOVERY_HOME"):
         baseline_of(run, "lists")

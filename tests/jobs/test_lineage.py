@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from jobs.lineage import NoLineage, holdout_of, refuse_without_lineage
+from jobs.lineage import NoLineage, holdout_of, note_judged, refuse_without_lineage
 from jobs.lineage_record import LINEAGE_TAG, Lineage, sha256_of, vouch
 from jobs.run import Run
 from models.registry import Registry
@@ -53,6 +53,7 @@ def rewrite(run: Run, client: MlflowClient, document: dict[str, Any]) -> None:
     client.set_model_version_tag(run.settings.product, version_of(run), LINEAGE_TAG, sha256_of(text))
     model = run.manifest.fact("train", "model") | {"lineage": sha256_of(text)}
     run.manifest = trained(run.manifest, model)
+    note_judged(run, run.manifest)
 
 
 def refused(run: Run) -> str:
@@ -66,12 +67,13 @@ def refused(run: Run) -> str:
 def test_a_version_says_all_that_made_it(run: Run, tmp_path: Path) -> None:
     registry, product = run.edges.registry, run.settings.product
     child = run_of(registry, tmp_path, "20261123T030000Z-20261123-1", product=product, serving_before=RUN_ID)
+    wanted = made(child)
     version = registry.version(product, register(child))
     assert version is not None
     vouched = vouch(registry, version)
     lineage = vouched.lineage
     assert vouched.faults == ()
-    assert lineage == made(child)
+    assert lineage == wanted
     assert (lineage.parent_run, lineage.parent_version) == (RUN_ID, version_of(run))
     assert lineage.settings == child.manifest.settings
     seeds = {"train.seed": run.settings.train.seed, "judge.seed": run.settings.judge.seed}
@@ -111,6 +113,34 @@ def test_a_tag_that_is_missing_or_another_is_refused(run: Run, client: MlflowCli
     assert name in refused(run)
     client.delete_model_version_tag(run.settings.product, version_of(run), name)
     assert f"lacks the tags {name}" in refused(run)
+
+
+def test_a_manifest_that_is_not_the_one_gate_2_passed_is_refused(run: Run) -> None:
+    passed = run.manifest
+    topn = passed.stages["topn"]
+    for other in (
+        passed.with_stage("topn", topn.model_copy(update={"made": {"lists": "c0ffee"}})),
+        passed.with_stage("features", passed.stages["features"].model_copy(update={"seconds": 2.0})),
+        passed.model_copy(update={"serving_before": BEFORE}),
+    ):
+        run.manifest = other
+        assert f"manifest.json of run {RUN_ID} is not the one that gate 2 passed (discovery.judged)" in refused(run)
+    run.manifest = passed.with_stage("publish", topn).model_copy(update={"failure": "DeliveryError: Kafka is away"})
+    refuse_without_lineage(run)
+    note_judged(run, other)  # an attempt that died before it could keep its record
+    note_judged(run, passed)
+    refuse_without_lineage(run)
+
+
+def test_a_lineage_tells_the_digests_of_what_the_run_held(model_store: str, tmp_path: Path) -> None:
+    run = run_of(Registry(model_store), tmp_path, product=f"lineage_{next(_NUMBERS)}")
+    features = run.manifest.stages["features"].model_copy(update={"made": {"interactions": "1", "holdout": "2"}})
+    run.manifest = run.manifest.with_stage("features", features)
+    register(run)
+    refuse_without_lineage(run)
+    run.manifest = run.manifest.with_stage("features", features.model_copy(update={"made": {"interactions": "1"}}))
+    note_judged(run, run.manifest)
+    assert f"its lineage.json and manifest.json of run {RUN_ID} tell other digests of holdout" in refused(run)
 
 
 @pytest.mark.parametrize(

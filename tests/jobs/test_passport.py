@@ -155,13 +155,13 @@ def test_shapes_are_of_the_factors_and_of_personal_scores(registry: Registry, tm
 def test_what_the_stage_finds_out(registry: Registry, tmp_path: Path, winner: str, fit: str) -> None:
     run = trained(registry, tmp_path, WEEKS[0], f"passport_{next(_NUMBERS)}", lists=f"{fit}lists")
     points = [{"iteration": 1, "seconds": 0.5, "ndcg": 0.1}, {"iteration": 2, "seconds": 0.25, "ndcg": 0.125}]
-    run.folder.write_bytes(f"{fit}training.json", json.dumps({"algorithm": "als", "curve": points}).encode())
+    run.folder.write_document(f"{fit}training.json", {"algorithm": "als", "curve": points})
     version = made(run, decision=Decision(winner=winner, reason="a reason"))
     found = look_at(run, version, judgement(1))
     assert found.golden == golden_metrics(run.settings.train)
     assert found.curve == [Point(1, 0.5, 0.1), Point(2, 0.25, 0.125)]
     assert found.shapes == shapes_of(run, f"{fit}lists")
-    run.folder.write_bytes(f"{fit}training.json", json.dumps({"algorithm": "als_spark"}).encode())
+    run.folder.write_document(f"{fit}training.json", {"algorithm": "als_spark"})
     untold = look_at(run, version, judgement(1)).curve
     assert isinstance(untold, str)
     assert "the trainer als_spark told of no iteration" in untold

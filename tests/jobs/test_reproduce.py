@@ -29,10 +29,9 @@ from jobs.made_with import (
     start_differences,
     thread_differences,
 )
-from jobs.manifest import Manifest, StageRecord
+from jobs.manifest import Manifest, StageRecord, run_folder
 from jobs.reproduce import Outcome
 from jobs.reproduce_view import reproduction
-from jobs.run import run_folder
 from jobs.storage import Storage
 from jobs.warm_start import digest_of_factors
 from tests.features.world import AS_OF, ago, events, settings

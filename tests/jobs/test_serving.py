@@ -10,8 +10,7 @@ import redis
 from conf.environment import Environment
 from conf.settings import Settings
 from jobs.desk import Desk
-from jobs.manifest import StageRecord, load_manifest, save_manifest
-from jobs.run import run_folder
+from jobs.manifest import StageRecord, load_manifest, run_folder, save_manifest
 from jobs.serving import note_in_manifest, note_serving
 from jobs.storage import Storage
 from models.registry import Registry as ModelRegistry

@@ -54,6 +54,15 @@ def test_files_are_written_whole_and_deleted_with_their_folder(tmp_path: Path) -
     storage.delete("a")
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_tree_names_files_from_its_root(tmp_path: Path, scheme: str) -> None:
+    storage = Storage(f"{scheme}{tmp_path}/lists/run/")
+    for path in ("lists/b", "lists/a=1/lists/c", "other/d"):
+        storage.write_bytes(path, b"x")
+    assert [(name, info.size) for name, info in storage.tree("lists")] == [("a=1/lists/c", 1), ("b", 1)]
+    assert storage.tree("gone") == []
+
+
 def test_an_absolute_path_stands_for_itself(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path))
     assert storage.child("data").child("clicks").uri == f"{tmp_path}/data/clicks"

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 from conf import contract
+from jobs.bound_folder import BoundFolder, ChangedSince
 from jobs.storage import NotFinished, Storage, StorageError
 from jobs.tables import Tables
 
@@ -67,3 +69,25 @@ def test_who_was_erased_since_is_left_out_but_of_what_was_announced(spark: Spark
     later = Tables(spark, Storage(str(tmp_path)), {2})
     assert [row["user_id"] for row in later.read("holdout").collect()] == [1]
     assert sorted(row["user_id"] for row in later.read("snapshot").collect()) == [1, 2]
+
+
+def test_a_table_is_bound_the_moment_it_is_finished(spark: SparkSession, tmp_path: Path) -> None:
+    frame = spark.createDataFrame([(1, 7, 0.5), (2, 7, 0.5)], "user_id bigint, source_id bigint, weight double")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BoundFolder, "finish", lambda *_: pytest.fail("killed here"))
+        with pytest.raises(pytest.fail.Exception):
+            Tables(spark, folder_of(tmp_path)).write("holdout", frame, SCHEMA)
+    assert list(tmp_path.glob("holdout/*.parquet"))
+    assert not folder_of(tmp_path).finished("holdout"), "Spark writes no marker of its own"
+    assert Tables(spark, folder_of(tmp_path)).write("holdout", frame, SCHEMA) == 2
+    assert Tables(spark, folder_of(tmp_path)).read("holdout").count() == 2
+    (file, *_) = sorted(tmp_path.glob("holdout/*.parquet"))
+    pq.write_table(pq.read_table(file).slice(1), file)
+    with pytest.raises(ChangedSince, match="'holdout'"):
+        Tables(spark, folder_of(tmp_path)).read("holdout")
+
+
+def folder_of(at: Path) -> BoundFolder:
+    folder = BoundFolder(str(at), "20261116T030000Z-20261116-1", {}, remedy="start a new run")
+    folder.begin("features")
+    return folder
