@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 from pyarrow import types as t
-from pydantic import ValidationError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from pyspark.sql.pandas.types import from_arrow_type
@@ -24,11 +23,15 @@ from conf.datasets import Dataset
 from features.catalog import DataFile, PartialRecord, PartialStore, Partition, Partitions
 from features.errors import BrokenPartitionError, MissingDatasetError
 from features.schema import plain_schema, quoted, spark_schema
+from jobs.digests import digest_of_files, listing_of
+from jobs.log import log
 from jobs.storage import Storage
 
 RECORD = "_partial.json"
 """Marker of a finished day of partials: its record. Spark ignores names that start with _."""
 
+_DIGEST = "sha256"
+"""Key under which the record's file holds the digest of the day's files."""
 _FOLDER = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
 _FOOTER_READERS = 8  # footers are small: on an object store the waiting counts, not the bytes
 
@@ -123,7 +126,7 @@ class SparkPartials:
     at: Storage
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Records of the days that have one; one that cannot be read counts as none, and its day is made again."""
+        """Records of the days that have one and are as it says; any other counts as none, and its day is made again."""
         there = sorted({*days} & {*_days_in(self.at, name)})
         return tuple(record for day in there if (record := self._record(name, day)) is not None)
 
@@ -138,9 +141,10 @@ class SparkPartials:
         writer.parquet(self.at.spark_path(name))
 
     def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
-        """Writes each day's record."""
+        """Writes each day's record, and with it the digest of the day's files."""
         for record in records:
-            self.at.write_bytes(f"{_folder(name, record.day)}/{RECORD}", record.model_dump_json(indent=1).encode())
+            said = {**record.model_dump(mode="json"), _DIGEST: self._digest(name, record.day)}
+            self.at.write_bytes(f"{_folder(name, record.day)}/{RECORD}", json.dumps(said, indent=1).encode())
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
         """Opens the folders of these days only; a day without rows has none."""
@@ -161,9 +165,20 @@ class SparkPartials:
 
     def _record(self, name: str, day: dt.date) -> PartialRecord | None:
         try:
-            return PartialRecord.model_validate_json(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))
-        except (FileNotFoundError, ValidationError):
+            said = json.loads(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))
+            sha256 = said.pop(_DIGEST, None)
+            record = PartialRecord.model_validate(said)
+        except (FileNotFoundError, ValueError, AttributeError, TypeError):
             return None
+        if sha256 == self._digest(name, day):
+            return record
+        if sha256 is not None:  # older code kept none
+            log.warning("warning   partials of %s, %s: changed since they were made; they are made again", name, day)
+        return None
+
+    def _digest(self, name: str, day: dt.date) -> str:
+        folder = _folder(name, day)
+        return digest_of_files(self.at, folder, listing_of(self.at, folder))
 
 
 def _days_in(storage: Storage, path: str) -> tuple[dt.date, ...]:

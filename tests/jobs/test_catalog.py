@@ -1,6 +1,7 @@
 """The catalog over real Parquet folders: the contract, and what only files can do."""
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -153,3 +154,23 @@ def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
     older = record(ago(3)).model_dump_json(exclude={"erased"})  # from before they were counted
     (tmp_path / f"partials/clicks/dt={ago(3)}" / RECORD).write_text(older)
     assert [kept.day for kept in store.finished("clicks", [ago(1), ago(2), ago(3)])] == [ago(2)]
+
+
+def test_partials_that_were_changed_since_are_made_again_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, days = dry(tmp_path).partials, [ago(3), ago(2), ago(1)]
+    files = [tmp_path / f"partials/clicks/dt={day}/part-0.parquet" for day in days]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        pq.write_table(events(ago(1), (1, 2, "like")), file)
+    store.finish("clicks", [record(day) for day in days])
+    assert [kept.day for kept in store.finished("clicks", days)] == days
+    pq.write_table(events(ago(1), (1, 3, "like")), files[0])
+    marker = files[1].parent / RECORD
+    of_older_code = json.loads(marker.read_text())
+    del of_older_code["sha256"]
+    marker.write_text(json.dumps(of_older_code))
+    assert [kept.day for kept in store.finished("clicks", days)] == [ago(1)]
+    (said,) = [entry.message for entry in caplog.records if entry.levelname == "WARNING"]
+    assert f"partials of clicks, {ago(3)}: changed since they were made; they are made again" in said
