@@ -4,6 +4,7 @@ Standard library and pyarrow only. `conf/contract_vectors.json` holds test vecto
 """
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable
 from typing import Literal
@@ -25,6 +26,7 @@ EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
 AMOUNT_ONE = 2**16
 """Fixed-point unit of `daily_partials.amount`: this many stand for a weight of 1."""
 
+_INT64 = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UTC = pa.timestamp("us", tz="UTC")
 
 
@@ -38,6 +40,12 @@ def is_id(text: str) -> bool:
     except UnicodeEncodeError:  # half a surrogate pair
         return False
     return 1 <= len(encoded) <= MAX_ID_BYTES and b"\0" not in encoded
+
+
+def parse_int64(text: str) -> int | None:
+    """The number that a text is the one spelling of; None for any other text: 007, +5, 1_0, １２ are nobody's id."""
+    number = int(text) if _INT64.fullmatch(text) else 2**63
+    return number if -(2**63) <= number < 2**63 else None
 
 
 def _id(kind: IdKind) -> pa.DataType:

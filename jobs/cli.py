@@ -1,20 +1,28 @@
 """`discovery`: the operator's commands. They need Redis (and Kafka to keep what they change); Spark: `reproduce`."""
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
+
+if __name__ == "__main__" or Path(sys.argv[0]).name == "discovery":
+    from jobs.interrupts import end_at_once
+
+    end_at_once()
 
 import typer
 
-from conf.errors import DiscoveryError
+from conf.errors import ConfigError, DiscoveryError
 from conf.share import Share
 from jobs import cli_view as view
 from jobs.cli_dlq import dlq
 from jobs.cli_forget import forget
 from jobs.cli_model import model
-from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, desk_of, show
+from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, UserCommand, desk_of, show
 from jobs.cli_plan import plan
 from jobs.cli_rebuild import rebuild
 from jobs.cli_reproduce import reproduce
+from jobs.interrupts import INTERRUPTED, Stop
 from jobs.log import log, start_logging
 from jobs.status_view import status as status_view
 from publish.errors import RunFailed
@@ -26,7 +34,7 @@ app = typer.Typer(
 )
 
 app.command()(plan)
-app.command()(forget)
+app.command(cls=UserCommand)(forget)
 app.command()(rebuild)
 app.command()(reproduce)
 app.add_typer(dlq, name="dlq")
@@ -48,7 +56,7 @@ def runs(config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = 
     show(view.runs(control.runs(), control.unreadable()), as_json=json)
 
 
-@app.command()
+@app.command(cls=UserCommand)
 def lookup(user: str, config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
     """What a user gets, from which run, and why."""
     desk = desk_of(config, overlay)
@@ -148,14 +156,25 @@ def load(
     desk.load(stop_on_signals(), metrics_port)
 
 
+def _refuse_odd_words(words: Sequence[str]) -> None:
+    """Bytes that are no UTF-8 can be part of nothing here: no id, run, path or reason; raises ConfigError."""
+    for word in words:
+        if not word.isascii() and any("\ud800" <= char <= "\udfff" for char in word):
+            raise ConfigError(f"{word!r:.300}: what is typed must be UTF-8")
+
+
 def main() -> None:
     """The console script; ends the process with the command's exit code."""
     start_logging()
-    try:
-        app()
-    except DiscoveryError as error:
-        log.error("error     %s", error)
-        sys.exit(error.exit_code)
+    with Stop("interrupted; what the command had not done yet was not done") as stop:
+        try:
+            _refuse_odd_words(sys.argv[1:])
+            app()
+        except DiscoveryError as error:
+            if stop.asked:
+                sys.exit(INTERRUPTED)
+            log.error("error     %s", error)
+            sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

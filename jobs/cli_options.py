@@ -1,10 +1,13 @@
 """What all commands of `discovery` share: the options that name a product, and how an answer is shown."""
 
+import itertools
+import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from jobs.cli_view import View
 from jobs.desk import Desk, open_desk
@@ -14,6 +17,22 @@ Overlay = Annotated[list[Path] | None, typer.Option(help="YAML merged over it; r
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the change.")]
 DEFAULT_CONFIG = Path("conf/prod_discovery.yml")
+_NEGATIVE = re.compile(r"-[0-9]+")
+
+
+class UserCommand(TyperCommand):
+    """A command about a user, whose id may begin with a minus: `lookup -1` works, as `lookup -- -1` does."""
+
+    ignore_unknown_options = True
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As any command, and what looks like an option is one, unless it is a number or stands behind `--`."""
+        before = list(itertools.takewhile(lambda arg: arg != "--", args))
+        rest = super().parse_args(ctx, args)
+        user = ctx.params.get("user")
+        if isinstance(user, str) and user.startswith("-") and user in before and not _NEGATIVE.fullmatch(user):
+            raise typer.BadParameter(f"there is no option {user}; a user of that name is written behind --", ctx)
+        return rest
 
 
 def desk_of(config: Path, overlay: list[Path] | None) -> Desk:
@@ -27,5 +46,6 @@ def overlays_of(overlay: list[Path] | None) -> tuple[Path, ...]:
 
 
 def show(shown: View, *, as_json: bool) -> None:
-    """Write an answer to stdout."""
+    """Write an answer to stdout, at once: a reader who has gone (`| head -1`) is noticed here and not at exit."""
     sys.stdout.write((shown.as_json() if as_json else shown.text) + "\n")
+    sys.stdout.flush()

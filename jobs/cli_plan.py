@@ -6,14 +6,18 @@ from typing import Annotated, Any
 import typer
 
 from conf.base import format_bytes
+from conf.connections import KafkaConnection
 from conf.environment import Environment
 from conf.load import load_settings
 from conf.share import Share
 from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, overlays_of, show
 from jobs.cli_view import View, duration
+from jobs.log import log
 from jobs.planning import plan_push
 from jobs.storage import Storage
+from publish.connect.clients import check_broker
 from publish.connect.redis_clients import redis_client
+from publish.errors import BrokerUnreachable
 from publish.operate.plan import Plan
 from publish.store.capacity import DeclaredLimits
 
@@ -33,17 +37,38 @@ def plan(
     client = None if environment.redis is None else redis_client(environment.redis)
     share = None if percent is None else Share.percent(percent)
     declared = DeclaredLimits.of(settings.publish)
-    planned = plan_push(settings, Storage(environment.home), client, users=users, share=share, declared=declared)
+    planned = plan_push(
+        settings,
+        Storage(environment.home),
+        client,
+        users=users,
+        share=share,
+        declared=declared,
+        kafka=_answering(environment.kafka),
+    )
     show(view(planned), as_json=json)
     if planned.misfit is not None:
         raise typer.Exit(_DOES_NOT_FIT)
+
+
+def _answering(kafka: KafkaConnection | None) -> KafkaConnection | None:
+    """The broker, if it is there; a push can be priced without it."""
+    if kafka is not None:
+        try:
+            check_broker(kafka)
+        except BrokerUnreachable as fault:
+            log.warning("warning   topics were not looked at: %s", fault)
+            return None
+    return kafka
 
 
 def view(planned: Plan) -> View:
     """A plan as text and data."""
     lists, limits = planned.lists, planned.limits
     store = "not asked: REDIS_URL is not set"
-    if limits is not None:
+    if limits is not None and limits.fault is not None:
+        store = f"{format_bytes(limits.used)} used; {limits.fault}"
+    elif limits is not None:
         store = (
             f"{format_bytes(limits.used)} of {format_bytes(limits.maxmemory)} used; "
             f"{format_bytes(max(0, limits.room))} may be filled, "
@@ -60,7 +85,7 @@ def view(planned: Plan) -> View:
         f"loading  {duration(planned.seconds_to_load)} at {planned.rate.lists_per_second:,.0f} lists/s "
         f"({planned.rate.basis})",
         f"verdict  {'it fits' if planned.misfit is None else f'does not fit: {planned.misfit}'}"
-        if limits is not None
+        if limits is not None or planned.misfit is not None
         else "verdict  unknown without Redis",
     ]
     return View("\n".join(lines), _data(planned))
@@ -70,6 +95,6 @@ def _data(planned: Plan) -> dict[str, Any]:
     return {
         **asdict(planned),
         "seconds_to_load": planned.seconds_to_load,
-        "fits": None if planned.limits is None else planned.misfit is None,
+        "fits": None if planned.limits is None and planned.misfit is None else planned.misfit is None,
         "misfit": planned.misfit,
     }

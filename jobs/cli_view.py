@@ -27,8 +27,8 @@ class View:
     data: Any
 
     def as_json(self) -> str:
-        """The data as one JSON document."""
-        return json.dumps(self.data, default=str, ensure_ascii=False)
+        """The data as one JSON document, in ASCII: any terminal and any pipe can take it."""
+        return json.dumps(self.data, default=str)
 
 
 def runs(reports: Sequence[RunReport], unreadable: Sequence[UnreadableRun] = ()) -> View:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from conf.contract import UserId
+from conf.contract import ID_RULE, UserId, is_id, parse_int64
 from conf.environment import Environment
 from conf.errors import ConfigError
 from conf.load import load_settings
@@ -66,11 +66,16 @@ class Desk:
     def user_id(self, text: str) -> UserId:
         """The user that a person typed; raises ConfigError when no user of this product can be called so."""
         if self.settings.ids == "string":
-            return text
-        try:
-            return int(text)
-        except ValueError:
-            raise ConfigError(f"user {text!r}: {self.product} has int64 user ids; give a whole number") from None
+            if is_id(text):
+                return text
+            raise ConfigError(f"user {text!r:.300}: {self.product} has string user ids, of {ID_RULE}")
+        number = parse_int64(text)
+        if number is None:
+            raise ConfigError(
+                f"user {text!r:.300}: {self.product} has int64 user ids; give a whole number from −2⁶³ to 2⁶³ − 1, in "
+                "digits without spaces, +, _ or leading zeros"
+            )
+        return number
 
     def wait(self, run: str, deadline: float | None) -> Waited:
         """Waits until the run serves or certainly will not, telling its progress."""

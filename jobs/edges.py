@@ -14,6 +14,7 @@ from models.registry import Registry as ModelRegistry
 from publish.connect.clients import check_broker, group_size
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.connect.rights import Role, check_rights
+from publish.connect.topic import check_topics
 from publish.runs.lease import Lease
 from publish.runs.pointer import PointerStore
 from publish.runs.registry import Registry as RunRegistry
@@ -68,6 +69,7 @@ def open_edges(settings: Settings, environment: Environment, home: Storage) -> E
     check_store(client, DeclaredLimits.of(settings.publish))
     check_rights(client, Role.PUBLISHER, ProductKeys(settings.product))
     check_broker(kafka)
+    check_topics(kafka, ProductKeys(settings.product), settings.publish)
     runs = RunRegistry(client, settings.product)
     refuse_if_lost(runs, kafka)
     registry = ModelRegistry(environment.need_mlflow())

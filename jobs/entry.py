@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
 
 from conf.errors import DiscoveryError
 from jobs.arguments import parse_arguments
 from jobs.dry_run import dry_run
+from jobs.interrupts import INTERRUPTED, Stop
 from jobs.log import log, start_logging
 from jobs.opening import open_run
 from jobs.orphan import end_with_spark_submit
@@ -37,27 +37,31 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
 def report(work: Callable[[], None], *, again: str) -> int:
     """Does the work of an entry with its log and signals, and gives the exit code; `again` says how to go on."""
     start_logging()
-    signal.signal(signal.SIGTERM, _stop)
     end_with_spark_submit()
-    try:
-        work()
-        return 0
-    except DiscoveryError as error:
-        log.error("error     %s", error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        log.error("error     interrupted; %s to go on with what is unfinished", again)
-        return 130
-    except Exception as error:
-        if full := _disk_full(error):
-            log.error(
-                "error     the disk is full (%s): free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then %s; "
-                "nothing was published by what is unfinished",
-                full,
-                again,
-            )
-            return 1
-        raise
+    advice = f"interrupted; {again} to go on with what is unfinished"
+    with Stop(advice, (signal.SIGINT, signal.SIGTERM)) as stop:
+        try:
+            work()
+            return 0
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except DiscoveryError as error:
+            if stop.asked:  # what Spark, Kafka or Redis say while everything ends is no news
+                return INTERRUPTED
+            log.error("error     %s", error)
+            return error.exit_code
+        except Exception as error:
+            if stop.asked:
+                return INTERRUPTED
+            if full := _disk_full(error):
+                log.error(
+                    "error     the disk is full (%s): free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then "
+                    "%s; nothing was published by what is unfinished",
+                    full,
+                    again,
+                )
+                return 1
+            raise
 
 
 def _disk_full(error: BaseException) -> str | None:
@@ -66,7 +70,3 @@ def _disk_full(error: BaseException) -> str | None:
         return os.strerror(error.errno)
     said = str(error)  # of an error in Spark there is nothing but the text
     return next((text for number in _DISK_FULL if (text := os.strerror(number)) in said), None)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -1,5 +1,6 @@
 """How a job tells what it does: one line per step on stderr, with the time and the stage."""
 
+import io
 import logging
 import os
 import sys
@@ -17,7 +18,13 @@ _QUIETER = {
 
 
 def start_logging() -> None:
-    """Sends the product's log to stderr in one plain format; of libraries only what is wrong."""
+    """Sends the product's log to stderr in one plain format; of libraries only what is wrong.
+
+    What stdout or stderr cannot spell, as in a C locale, is escaped from now on.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # it has a handler of its own
     handler = logging.StreamHandler(sys.stderr)
     formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")

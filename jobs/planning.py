@@ -4,15 +4,19 @@ from collections.abc import Sequence
 
 import pyarrow.parquet as pq
 
+from conf.connections import KafkaConnection
 from conf.errors import ConfigError
 from conf.settings import Settings
 from conf.share import Share
 from jobs.storage import Storage
 from publish.connect.redis_clients import StoreClient
+from publish.connect.topic import check_partitions
+from publish.errors import TopicMismatch
 from publish.operate.control import Control
 from publish.operate.plan import TYPICAL_RATE, Lists, Plan, Rate, lists_like, loading_rate, plan
 from publish.runs.run import Run
 from publish.store.capacity import DeclaredLimits, estimate_bytes, read_limits
+from publish.wire.keys import ProductKeys
 
 _VARINT_BYTES = {"int64": 5, "string": 14}
 """Bytes of an encoded source id where no run tells: an id below 2³⁵, or a name of 12 letters with tag and length."""
@@ -27,6 +31,7 @@ def plan_push(
     users: int | None = None,
     share: Share | None = None,
     declared: DeclaredLimits,
+    kafka: KafkaConnection | None = None,
 ) -> Plan:
     """Price the next push: of `users` lists, else as the newest run, else for the audience; raises ConfigError."""
     covered = share if share is not None else Share.fraction(settings.rollout.share)
@@ -40,7 +45,16 @@ def plan_push(
         _rate(control, runs),
         limits=None if client is None else read_limits(client, declared),
         clearable=sum(estimate_bytes(run.announcement) for run in unneeded),
+        topic_fault=None if kafka is None else _topic_fault(kafka, settings),
     )
+
+
+def _topic_fault(kafka: KafkaConnection, settings: Settings) -> str | None:
+    try:
+        check_partitions(kafka, ProductKeys(settings.product), settings.publish)
+    except TopicMismatch as mismatch:
+        return str(mismatch)
+    return None
 
 
 def _lists(settings: Settings, home: Storage, runs: Sequence[Run], users: int | None, share: Share) -> Lists:

@@ -3,6 +3,12 @@
 spark-submit jobs/precompute_topn.py --config conf/prod_discovery.yml --as-of 2026-11-16 --run-id ID
 """
 
+if __name__ == "__main__":
+    from jobs.interrupts import end_at_once
+
+    end_at_once()
+
+
 import json
 import math
 import sys

@@ -10,6 +10,12 @@ datasets → daily partials → interactions        GATE 1: rows, nulls, values,
 Each stage is also an entry of its own, because the weekly DAG retries stages, not the world.
 """
 
+if __name__ == "__main__":
+    from jobs.interrupts import end_at_once
+
+    end_at_once()
+
+
 import sys
 
 from jobs.build_features import build_features

@@ -1,7 +1,9 @@
 """The Spark session of a job: what must be so whatever cluster it runs on."""
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -17,7 +19,10 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
     builder = SparkSession.builder.appName(name)
     for key, value in _settings(settings).items():
         builder = builder.config(key, value)
+    ours = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, ours)  # Spark's own asks the JVM, which Ctrl-C has ended as well
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 

@@ -10,6 +10,7 @@ from publish.operate.control import RunReport, StatusReport
 from publish.operate.plan import loading_rate
 from publish.runs.pointer import Pointer
 from publish.runs.run import UnreadableRun
+from publish.store.capacity import StoreLimits
 
 
 def status(report: StatusReport, dead_letters: int) -> View:
@@ -22,12 +23,18 @@ def status(report: StatusReport, dead_letters: int) -> View:
         f"hold          {hold_text(pointer)}",
         f"on the way    {_on_the_way(report.on_the_way)}",
         f"waiting       {', '.join(_waiting(run) for run in report.waiting) or NOTHING}",
-        f"memory        {format_bytes(limits.used)} of {format_bytes(limits.maxmemory)} used, "
-        f"{format_bytes(max(0, limits.room))} may still be filled",
+        f"memory        {_memory(limits)}",
         f"dead letters  {dead_letters}{' (discovery dlq list)' if dead_letters else ''}",
     ]
     lines += [f"ALARM         {text}" for text in _alarms(report)]
     return View("\n".join(lines), _data(report, dead_letters))
+
+
+def _memory(limits: StoreLimits) -> str:
+    if limits.maxmemory <= 0:
+        return f"{format_bytes(limits.used)} used, of no limit"
+    room = format_bytes(max(0, limits.room))
+    return f"{format_bytes(limits.used)} of {format_bytes(limits.maxmemory)} used, {room} may still be filled"
 
 
 def _on_the_way(runs: Sequence[RunReport]) -> str:
@@ -68,6 +75,8 @@ def _alarms(report: StatusReport) -> list[str]:
     alarms = []
     if report.restoring:
         alarms.append("a rebuild is under way; nothing serves until it is done (discovery rebuild goes on with it)")
+    if report.limits.fault is not None:
+        alarms.append(f"{report.limits.fault}; until then no run is loaded")
     if report.damaged:
         alarms.append(_damage(report.damaged))
     alarms += [_unreadable(run, report.pointer) for run in report.unreadable]

@@ -5,6 +5,12 @@
 Training reads Parquet itself; Spark ranks and judges the lists of the recipes.
 """
 
+if __name__ == "__main__":
+    from jobs.interrupts import end_at_once
+
+    end_at_once()
+
+
 import sys
 
 from jobs.champion import Contest

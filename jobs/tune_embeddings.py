@@ -6,6 +6,12 @@ The features are made once. Trials are chosen by the days before the hold-out, t
 The same command goes on where a former start stopped.
 """
 
+if __name__ == "__main__":
+    from jobs.interrupts import end_at_once
+
+    end_at_once()
+
+
 import datetime as dt
 import sys
 from collections.abc import Sequence

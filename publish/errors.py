@@ -5,7 +5,7 @@ PublishError(DiscoveryError)     exit code 1 unless said otherwise
 ├── MalformedMessage             a record or a stored value is not what it claims to be
 │   └── UnknownMessage           intact, but of a kind or codec this version does not know
 ├── BrokerUnreachable            Kafka does not answer, or refuses us
-├── TopicMismatch                the topic exists and is not what the settings say
+├── TopicMismatch                exit code 2: the topic exists and is not what the settings say
 ├── DeliveryError                not every record was acknowledged
 ├── StoreUnreachable             Redis does not answer, or refuses us
 ├── StoreRefused                 Redis is set up so that it would lose data, or has no room
@@ -56,6 +56,8 @@ class BrokerUnreachable(PublishError):
 
 class TopicMismatch(PublishError):
     """A topic of the product exists with other properties than the settings ask for."""
+
+    exit_code = 2
 
 
 class DeliveryError(PublishError):

@@ -1,6 +1,8 @@
 """The topics of a product: made as they must be, or refused as they are."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -31,9 +33,43 @@ def ensure_topics(
     """Make the product's topics where they are missing; raises TopicMismatch, BrokerUnreachable (after `timeout` s)."""
     deadline = time.monotonic() + timeout
     admin = admin_client(kafka)
-    try:
+    with _told(kafka, timeout):
         for wanted in _topics(keys, settings):
             _ensure(admin, wanted, deadline)
+
+
+def check_topics(
+    kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
+) -> None:
+    """As `ensure_topics`, before hours of work, and makes none: what is not there yet is fine."""
+    _check(kafka, keys, settings, timeout, _check_topic)
+
+
+def check_partitions(
+    kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
+) -> None:
+    """As `check_topics`, for who may not read the settings of topics: only how many partitions each has."""
+    _check(kafka, keys, settings, timeout, _check_partitions)
+
+
+def _check(
+    kafka: KafkaConnection,
+    keys: ProductKeys,
+    settings: PublishSettings,
+    timeout: float,
+    check: Callable[[AdminClient, _Topic, float], object],
+) -> None:
+    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
+    with _told(kafka, timeout):
+        for wanted in _topics(keys, settings):
+            check(admin, wanted, deadline)
+
+
+@contextmanager
+def _told(kafka: KafkaConnection, timeout: float) -> Iterator[None]:
+    """Faults of the broker, for people."""
+    try:
+        yield
     except KafkaException as error:
         raise broker_unreachable(kafka, error) from None
     except TimeoutError as error:
@@ -55,16 +91,27 @@ def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
 
 
 def _ensure(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
-    found = _partitions(admin, wanted.name, deadline)
-    if found is None:
+    if _partitions(admin, wanted.name, deadline) is None:
         _create(admin, wanted, deadline)
-        found = _wait_until_ready(admin, wanted, deadline)
-    if found != wanted.partitions:
+        _wait_until_ready(admin, wanted, deadline)
+    _check_topic(admin, wanted, deadline)
+
+
+def _check_topic(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
+    if _check_partitions(admin, wanted, deadline):
+        _check_policy(admin, wanted, deadline)
+
+
+def _check_partitions(admin: AdminClient, wanted: _Topic, deadline: float) -> bool:
+    # Whether there is such a topic; raises TopicMismatch when it has another number of partitions.
+    found = _partitions(admin, wanted.name, deadline)
+    if found not in (None, wanted.partitions):
         raise TopicMismatch(
-            f"topic {wanted.name} has {found} partitions, the settings say {wanted.partitions}: "
-            f"users would be sent elsewhere than before; set publish.partitions to {found}, or name the product anew"
+            f"topic {wanted.name} has {found} partitions, the settings say {wanted.partitions}: users would be sent "
+            f"elsewhere than before; if publish.partitions was changed, set it to {found}; if the topic was given "
+            "other partitions, name the product anew"
         )
-    _check_policy(admin, wanted, deadline)
+    return found is not None
 
 
 def _partitions(admin: AdminClient, topic: str, deadline: float) -> int | None:
@@ -91,13 +138,13 @@ def _create(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
         raise
 
 
-def _wait_until_ready(admin: AdminClient, wanted: _Topic, deadline: float) -> int:
+def _wait_until_ready(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
     # A new topic is not known to every broker at once, and its partitions have no leader at first.
     while True:
         left = _left(deadline, f"topic {wanted.name} got no leaders")
         found = admin.list_topics(timeout=left).topics.get(wanted.name)
         if found is not None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
-            return len(found.partitions)
+            return
         time.sleep(0.1)
 
 

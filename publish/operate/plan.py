@@ -60,6 +60,8 @@ class Plan:
     clearable: int
     """Memory of runs that nothing needs, which BEGIN clears if it has to."""
     rate: Rate
+    topic_fault: str | None = None
+    """Why the topics as they are would be refused when it is published; None also when nobody asked."""
 
     @property
     def seconds_to_load(self) -> float:
@@ -69,8 +71,12 @@ class Plan:
     @property
     def misfit(self) -> str | None:
         """Why it would be refused at BEGIN, or fill the store later; None when it fits."""
+        if self.topic_fault is not None:
+            return self.topic_fault
         if self.limits is None:
             return None
+        if self.limits.fault is not None:
+            return self.limits.fault
         room = self.limits.room + self.clearable
         if self.needed_now > room:
             return (
@@ -95,6 +101,7 @@ def plan(
     *,
     limits: StoreLimits | None = None,
     clearable: int = 0,
+    topic_fault: str | None = None,
 ) -> Plan:
     """Price a push of these lists."""
     layout = Layout.plan(product, settings.partitions, lists.records, settings.users_per_bucket)
@@ -112,6 +119,7 @@ def plan(
         limits=limits,
         clearable=clearable,
         rate=rate,
+        topic_fault=topic_fault,
     )
 
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Literal, NamedTuple
 
-from conf.contract import UserId, arm_of
+from conf.contract import ID_RULE, UserId, arm_of, is_id
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults
-from publish.errors import Unavailable
+from publish.errors import BadUserId, Unavailable
 from publish.read.served import ServedPointer, ServedRun
 from publish.wire.codec import TopList, decode
 from publish.wire.keys import ProductKeys
@@ -70,6 +70,10 @@ class Reader:
 
         Raises BadUserId; Unavailable when nothing is published or the store lost it; StoreUnreachable.
         """
+        if isinstance(user_id, str) and not user_id.isascii() and not is_id(user_id):  # the arm is asked first
+            raise BadUserId(
+                f"user {user_id!r:.300}: users of {self._keys.product} have int64 or string ids of {ID_RULE}"
+            )
         pointer = self._pointer()
         arm, run = _place_of(pointer, user_id)
         payload = None if run is None else self._payload(run, user_id)

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from conf.base import Strict
 from conf.connections import KafkaConnection
-from conf.contract import IdKind, UserId
+from conf.contract import IdKind, UserId, parse_int64
 from publish.connect.kafka_out import Outgoing, send_confirmed
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic_reader import TopicRecord, latest, read_topic
@@ -83,7 +83,8 @@ def erased_ids(erasures: Iterable[Erasure], ids: IdKind, product: str) -> frozen
     """The users as ids of the product's kind; raises MalformedMessage for what is of another kind."""
     if ids == "string":  # of whom nobody can be called by now, nothing is left out either
         return frozenset[UserId](erasure.user for erasure in erasures)
-    users = frozenset[UserId](_number(erasure.user) for erasure in erasures)
+    numbers = [(erasure.user, parse_int64(erasure.user)) for erasure in erasures]
+    users = frozenset[UserId](text if number is None else number for text, number in numbers)
     try:
         for user in users:
             user_key(user, ids, product)
@@ -124,12 +125,3 @@ def erase_from(store: RedisStore, runs: Iterable[Run], key: bytes) -> tuple[str,
         for layout in [run.announcement.layout]
         if store.erase(run.announcement, layout.place_of_key(key)[0], key)
     )
-
-
-def _number(text: str) -> UserId:
-    """The number, where the text is one; the text, which no number is spelled like, where it is not."""
-    try:
-        number = int(text)
-    except ValueError:
-        return text
-    return number if str(number) == text else text

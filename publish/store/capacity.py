@@ -58,6 +58,17 @@ class StoreLimits:
     """Each master of a Redis Cluster; empty for a single server."""
 
     @property
+    def fault(self) -> str | None:
+        """Why lists must not be kept there, and what to set; None when they may."""
+        if self.maxmemory <= 0:
+            return "Redis has maxmemory 0 (no limit), so that the machine's memory would be the limit: set maxmemory"
+        if self.policy != _KEEPS_ALL:
+            return (
+                f"Redis has maxmemory-policy {self.policy} and would throw lists away when full: set it to noeviction"
+            )
+        return None
+
+    @property
     def each(self) -> tuple[Master, ...]:
         """Every server that takes writes."""
         return self.masters or (Master("", self.used, self.maxmemory),)
@@ -118,14 +129,8 @@ def _limits_of(server: redis.Redis, declared: DeclaredLimits) -> StoreLimits:
 def check_store(client: StoreClient, declared: DeclaredLimits = NOTHING_DECLARED) -> StoreLimits:
     """The limits of a Redis that refuses writes when full and evicts nothing; raises StoreRefused for any other."""
     limits = read_limits(client, declared)
-    if limits.maxmemory <= 0:
-        raise StoreRefused(
-            "Redis has maxmemory 0 (no limit), so that the machine's memory would be the limit: set maxmemory"
-        )
-    if limits.policy != _KEEPS_ALL:
-        raise StoreRefused(
-            f"Redis has maxmemory-policy {limits.policy} and would throw lists away when full: set it to noeviction"
-        )
+    if limits.fault is not None:
+        raise StoreRefused(limits.fault)
     return limits
 
 

@@ -1,6 +1,6 @@
 """Which ids a user of a product can have, and the key that follows from one."""
 
-from conf.contract import ID_RULE, IdKind, UserId, is_id
+from conf.contract import ID_RULE, IdKind, UserId, is_id, parse_int64
 from publish.errors import BadUserId
 
 
@@ -9,13 +9,8 @@ def user_key(user_id: UserId, ids: IdKind, product: str) -> bytes:
     if ids == "int64" and type(user_id) is int and -(2**63) <= user_id < 2**63:
         return b"%d" % user_id
     # Another spelling of the same number would hash to another place and find nothing, quietly.
-    if ids == "string":
-        fits = isinstance(user_id, str) and is_id(user_id)
-    else:
-        text = str(user_id)
-        digits = text.removeprefix("-")
-        fits = digits.isascii() and digits.isdigit() and str(int(text)) == text and -(2**63) <= int(text) < 2**63
-    if not fits:
+    known = isinstance(user_id, str) and is_id(user_id) if ids == "string" else parse_int64(str(user_id)) is not None
+    if not known:
         rule = f" of {ID_RULE}" if ids == "string" else ""
         raise BadUserId(f"user {user_id!r:.300}: users of {product} have {ids} ids{rule}; pass one as it is")
     return str(user_id).encode()

@@ -1,8 +1,13 @@
 """The operator's commands: text for a person, the same as JSON, an exit code for a script; and no Spark."""
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -42,6 +47,83 @@ def test_lookup(discovery: Discovery, serving: Announcement) -> None:
     assert (data["user_id"], data["source"], data["source_ids"], data["scores"]) == (7, "list", [8, 9], [2.0, 1.0])
     assert "the fallback list" in discovery("lookup", "7777").out
     assert discovery("lookup", "7777", "--json").data["source"] == "fallback"
+
+
+def test_negative_ids(discovery: Discovery, serving: Announcement) -> None:
+    assert discovery("lookup", "-1", "--json").data["user_id"] == -1
+    assert discovery("lookup", "--json", "-1").data["user_id"] == -1
+    assert discovery("lookup", "--json", "--", str(-(2**63))).data["user_id"] == -(2**63)
+
+
+def test_string_ids(discovery: Discovery, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Path(os.environ["DISCOVERY_CONFIG"])
+    config.write_text(config.read_text().replace("ids: int64", "ids: string"))
+    for user in ("", "x" * 256, "a\0b"):
+        said = discovery("lookup", "--", user)
+        assert said.code == 2
+        assert "has string user ids, of 1 … 255 bytes of UTF-8 without NUL" in said.log
+    for user in ("-1", "--json", "анна"):
+        assert "nothing is published" in discovery("lookup", "--", user).log
+
+
+def test_a_redis_that_may_not_keep_lists_is_told(discovery: Discovery, client: redis.Redis) -> None:
+    before = {name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy")}
+    try:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        assert (
+            "ALARM         Redis has maxmemory-policy allkeys-lru and would throw lists away" in discovery("status").out
+        )
+        client.config_set("maxmemory", 0)
+        said = discovery("status").out
+        assert "used, of no limit" in said
+        assert "ALARM         Redis has maxmemory 0 (no limit), so that the machine's memory would be the limit" in said
+        planned = discovery("plan", "--users", "10")
+        assert planned.code == 2
+        assert "verdict  does not fit: Redis has maxmemory 0 (no limit)" in planned.out
+        assert "set maxmemory" in planned.out
+    finally:
+        for name, value in before.items():
+            client.config_set(name, value)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_stdout_that_cannot_spell_everything(product: str, encoding: str) -> None:
+    script = "from jobs.cli import main; main()"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for words in (["status"], ["status", "--json"], ["--help"]):
+        argv = [sys.executable, "-c", script, *words]
+        done = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert b"Error" not in done.stderr
+
+
+def test_a_reader_who_has_gone_is_no_trace(product: str, serving: Announcement) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [sys.executable, "-c", "from jobs.cli import main; main()", "runs"]
+    done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writer)
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 4.0])
+def test_ctrl_c_ends_a_command_with_one_line(product: str, seconds: float) -> None:
+    """At whatever moment it comes: among the imports, or while it waits for a Redis that is silent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout=60"
+        command = subprocess.Popen(
+            [sys.executable, "-m", "jobs.cli", "status"],
+            env={**os.environ, "REDIS_URL": url},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        os.killpg(command.pid, signal.SIGINT)
+        _, said = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert len(said.splitlines()) == 1
+    assert "error     interrupted" in said
 
 
 def test_share_and_the_kill_switch(discovery: Discovery, serving: Announcement) -> None:
@@ -99,7 +181,20 @@ def test_waiting_has_an_end(discovery: Discovery, client: redis.Redis, product: 
     ("words", "code", "said"),
     [
         (["lookup", "anna"], 2, "has int64 user ids; give a whole number"),
-        (["lookup", str(2**70)], 1, "have int64 ids"),
+        (["lookup", str(2**70)], 2, "from −2⁶³ to 2⁶³ − 1"),
+        (["lookup", "1_0"], 2, "user '1_0': "),
+        (["lookup", "１２"], 2, "user '１２': "),
+        (["lookup", "007"], 2, "without spaces, +, _ or leading zeros"),
+        (["lookup", "+5"], 2, "user '+5': "),
+        (["lookup", " 12 "], 2, "user ' 12 ': "),
+        (["lookup", "-0"], 2, "user '-0': "),
+        (["lookup", "7" * 5_000], 2, "give a whole number"),
+        (["lookup", ""], 2, "user '': "),
+        (["lookup", "--jsn"], 2, "there is no option --jsn"),
+        (["lookup", "-x"], 2, "there is no option -x"),
+        (["forget", "-1", "--jsn"], 2, "unexpected extra argument(s) (--jsn)"),
+        (["lookup", "\udcff"], 2, "what is typed must be UTF-8"),
+        (["wait", "\udcff"], 2, "what is typed must be UTF-8"),
         (["share", "101"], 2, "outside 0 … 100 %"),
         (["share", "nan"], 2, "not a number"),
         (["share", "12.3456"], 2, "finer than a basis point"),

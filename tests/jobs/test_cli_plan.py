@@ -9,11 +9,16 @@ import pytest
 import redis
 import yaml
 
+from conf.connections import KafkaConnection
+from conf.settings import PublishSettings
+from publish.connect.topic import ensure_topics
 from publish.operate.control import Control
 from publish.store.capacity import estimate_bytes
+from publish.wire.keys import ProductKeys
 from tests.features.world import settings
 from tests.jobs.said import Discovery
 from tests.publish.pushing import publish_directly
+from tests.publish.samples import closed_port
 
 
 def described(found: Any) -> tuple[int, int, int]:
@@ -75,6 +80,22 @@ def test_what_begin_would_clear_counts_as_room(discovery: Discovery, client: red
     assert discovery("plan", "--json").data["clearable"] == estimate_bytes(failed) + estimate_bytes(passed_over)
     assert control.retire_unneeded() == (failed.run, passed_over.run)
     assert discovery("plan", "--json").data["clearable"] == 0
+
+
+def test_a_topic_with_other_partitions_is_told_before_anything_runs(
+    discovery: Discovery, kafka: KafkaConnection, product: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
+    assert "it fits" in discovery("plan", "--users", "10").out
+    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=5))
+    said = discovery("plan", "--users", "10")
+    assert said.code == 2
+    assert f"does not fit: topic {product}.topn.v1 has 5 partitions, the settings say" in said.out
+    assert discovery("plan", "--users", "10", "--json").data["fits"] is False
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{closed_port()}")
+    away = discovery("plan", "--users", "10")
+    assert away.code == 0
+    assert "topics were not looked at: Kafka at" in away.log
 
 
 def test_what_cannot_fit_is_refused_with_the_numbers(discovery: Discovery) -> None:

@@ -5,7 +5,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from publish.connect.topic import ensure_topics
+from publish.connect.topic import check_partitions, check_topics, ensure_topics
 from publish.errors import BrokerUnreachable, TopicMismatch
 from publish.wire.keys import ProductKeys
 from tests.publish.samples import closed_port
@@ -57,14 +57,24 @@ def test_two_publishers_may_make_them_at_once(kafka: KafkaConnection) -> None:
 
 def test_another_number_of_partitions_is_refused(kafka: KafkaConnection) -> None:
     make(kafka, "topics_count.topn.v1", 2, {})
-    with pytest.raises(TopicMismatch, match=r"has 2 partitions, the settings say 3.*publish.partitions to 2"):
-        ensure_topics(kafka, ProductKeys("topics_count"), SETTINGS)
+    for check in (ensure_topics, check_topics, check_partitions):
+        with pytest.raises(TopicMismatch, match=r"has 2 partitions, the settings say 3.*set it to 2") as caught:
+            check(kafka, ProductKeys("topics_count"), SETTINGS)
+        assert caught.value.exit_code == 2
+
+
+def test_looking_at_topics_makes_none(kafka: KafkaConnection) -> None:
+    for check in (check_topics, check_partitions):
+        check(kafka, ProductKeys("topics_looked_for"), SETTINGS)
+    found = AdminClient({"bootstrap.servers": kafka.servers}).list_topics().topics
+    assert not [name for name in found if name.startswith("topics_looked_for")]
 
 
 def test_a_compacted_topic_of_lists_is_refused(kafka: KafkaConnection) -> None:
     make(kafka, "topics_compact.topn.v1", 3, {"cleanup.policy": "compact"})
-    with pytest.raises(TopicMismatch, match=r"cleanup\.policy=compact"):
-        ensure_topics(kafka, ProductKeys("topics_compact"), SETTINGS)
+    for check in (ensure_topics, check_topics):
+        with pytest.raises(TopicMismatch, match=r"cleanup\.policy=compact"):
+            check(kafka, ProductKeys("topics_compact"), SETTINGS)
 
 
 def test_more_replicas_than_brokers_is_refused(kafka: KafkaConnection) -> None:
