@@ -85,15 +85,13 @@ def test_a_redis_that_may_not_keep_lists_is_told(discovery: Discovery, client: r
             client.config_set(name, value)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_stdout_that_cannot_spell_everything(product: str, encoding: str) -> None:
-    script = "from jobs.cli import main; main()"
+@pytest.mark.parametrize(("encoding", "words"), [("ascii", "status"), ("ascii", "--help"), ("latin-1", "status")])
+def test_a_stdout_that_cannot_spell_everything(product: str, encoding: str, words: str) -> None:
+    argv = [sys.executable, "-c", "from jobs.cli import main; main()", words]
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    for words in (["status"], ["status", "--json"], ["--help"]):
-        argv = [sys.executable, "-c", script, *words]
-        done = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=60)
-        assert done.returncode == 0, done.stderr
-        assert b"Error" not in done.stderr
+    done = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert b"Error" not in done.stderr
 
 
 def test_a_reader_who_has_gone_is_no_trace(product: str, serving: Announcement) -> None:
