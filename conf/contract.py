@@ -23,9 +23,6 @@ ID_RULE = f"1 … {MAX_ID_BYTES} bytes of UTF-8 without NUL"
 EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
 """Why a list must not hold a source: the user has events with it, follows it, blocked it, or owns it."""
 
-AMOUNT_ONE = 2**16
-"""Fixed-point unit of `daily_partials.amount`: this many stand for a weight of 1."""
-
 _INT64 = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UTC = pa.timestamp("us", tz="UTC")
 
@@ -60,7 +57,7 @@ def daily_partials(kind: IdKind) -> pa.Schema:
             ("source_id", _id(kind)),
             ("event", pa.string()),
             ("events", pa.int64()),  # number of events
-            ("amount", pa.int64()),  # Σ of the weight column (1 per event without one), in units of 1 / AMOUNT_ONE
+            ("amount", pa.float64()),  # Σ of the weight column (1 per event without one), the same in every order
             ("last_ts", _UTC),
         ]
     )

@@ -20,7 +20,8 @@ class Columns(Strict):
     ts: str = "ts"
     """Column with the UTC time of the event."""
     weight: str | None = None
-    """Column that multiplies an event's weight (a quantity, a duration); none: every event counts once."""
+    """Column that multiplies an event's weight (a quantity, a duration); none: every event counts once. What is not 0
+    must be between 6e-8 and 1e9, of either sign: other rows are bad rows."""
 
 
 class Dataset(Strict):

@@ -12,7 +12,7 @@ from conf.gates import GateSettings
 from conf.share import Share
 
 MAX_EVENT_WEIGHT, MIN_EVENT_WEIGHT = 1e6, 1e-6
-"""Sizes of the weight of one event that fixed-point integers hold: a pair's reach to 8.3 million."""
+"""Sizes of the weight of one event: weights of pairs are added up in integers, which hold 2^-54 … 2^32."""
 _YEAR = 366 * 86_400
 """Seconds."""
 

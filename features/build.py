@@ -11,8 +11,15 @@ from conf.errors import ConfigError, DiscoveryError
 from conf.settings import Settings
 from features.catalog import Catalog
 from features.erasures import without_users
-from features.errors import BadRowsError, MissingDatasetError, MissingDaysError, SchemaError, UnknownEventsError
-from features.interactions import interactions_of, weigh_pairs
+from features.errors import (
+    BadRowsError,
+    MissingDatasetError,
+    MissingDaysError,
+    SchemaError,
+    UnknownEventsError,
+    WeightsError,
+)
+from features.interactions import check_sums, interactions_of, weigh_pairs
 from features.partials import DailyPartials, check_partials, daily_partials, recipe_of, sound
 from features.records import InputRecord, event_record, snapshot_record
 from features.rules import exclusions_of, sources_of
@@ -23,6 +30,14 @@ from features.survey import EventInput, Survey, check_survey, survey_inputs
 
 Days = Mapping[str, Sequence[dt.date]]
 """Event dataset → days that are read of it."""
+_GONE: tuple[type[DiscoveryError], ...] = (
+    ConfigError,
+    MissingDatasetError,
+    MissingDaysError,
+    UnknownEventsError,
+    WeightsError,
+)
+"""Why a champion's recipe cannot be made any more."""
 _AS_NAMED: Mapping[str, str] = {}
 """Partials are kept under the names of their datasets."""
 
@@ -78,7 +93,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     snapshots = _snapshots(survey, settings, catalog)
     now, then = ({name: read[i].frame for name, read in snapshots.items()} for i in (0, 1))
 
-    pairs, train_pairs = (frame.persist() for frame in _both_pairs(survey, settings, catalog))
+    pairs, train_pairs = (frame.persist() for frame in _both_pairs(survey, settings, catalog, partials))
     held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
     sources = sources_of(pairs, now.get("sources"), as_of, settings.ids)
     train_exclusions = _exclusions(train_pairs, then, settings)
@@ -109,16 +124,16 @@ def _champion(
 ) -> tuple[ChampionFeatures | None, str | None]:
     """The interactions by the champion's recipe, or why there are none."""
     apart = _kept_apart(settings, today)
-    gone: tuple[type[DiscoveryError], ...] = (ConfigError, MissingDatasetError, MissingDaysError, UnknownEventsError)
+    gone = _GONE
     if apart:  # it reads columns that today's settings do not, and nobody keeps these in order for it
         gone = (*gone, SchemaError, BadRowsError)
     try:
         survey = survey_inputs(settings, as_of, catalog)
         check_survey(survey, settings, catalog)
         partials = [_partials(entry, settings, catalog, apart) for entry in survey.events]
+        pairs, train_pairs = _both_pairs(survey, settings, catalog, partials, apart)
     except gone as error:
         return None, str(error)  # what may still arrive or be mended stops the run: it would decide by chance
-    pairs, train_pairs = _both_pairs(survey, settings, catalog, apart)
     return ChampionFeatures(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
         train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
@@ -141,15 +156,21 @@ def _apart(name: str) -> str:
 
 
 def _both_pairs(
-    survey: Survey, settings: Settings, catalog: Catalog, kept_as: Mapping[str, str] = _AS_NAMED
+    survey: Survey,
+    settings: Settings,
+    catalog: Catalog,
+    partials: Sequence[DailyPartials],
+    kept_as: Mapping[str, str] = _AS_NAMED,
 ) -> tuple[DataFrame, DataFrame]:
-    """The pairs of the windows that end at `as_of`, and of those that end at the cut.
+    """The pairs of the windows that end at `as_of`, and of those that end at the cut; raises WeightsError.
 
     kept_as: event dataset → name of its partials, where that is another one.
     """
     named = [(kept_as.get(entry.plan.name, entry.plan.name), entry) for entry in survey.events]
     days = {name: entry.days for name, entry in named}
     train_days = {name: entry.train_days for name, entry in named}
+    check_sums(partials, days, settings.interactions, survey.as_of)
+    check_sums(partials, train_days, settings.interactions, survey.cut)
     return _pairs(days, survey.as_of, settings, catalog), _pairs(train_days, survey.cut, settings, catalog)
 
 

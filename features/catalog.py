@@ -73,6 +73,8 @@ class PartialRecord(Strict):
     """Fault → raw rows left out for it."""
     events: Mapping[str, int]
     """Event name → raw rows kept."""
+    largest: Mapping[str, float]
+    """Event name → largest magnitude of `amount` of one user and source."""
 
     @property
     def kept(self) -> int:

@@ -8,7 +8,8 @@ FeaturesError(Refused)      exit code 2
 ├── SnapshotError           a snapshot is missing, too old, has unusable ids or the same source twice
 ├── SchemaError             a column is missing or of a wrong type, before any row is read
 ├── BadRowsError            more unusable rows in a day than the dataset's budget allows
-└── UnknownEventsError      event names that are neither weighted nor ignored
+├── UnknownEventsError      event names that are neither weighted nor ignored
+└── WeightsError            weights that could add up to more than sums hold
 """
 
 from conf.errors import NotYet, Refused
@@ -48,3 +49,7 @@ class BadRowsError(FeaturesError):
 
 class UnknownEventsError(FeaturesError):
     """Events occur that nobody has decided about."""
+
+
+class WeightsError(FeaturesError):
+    """The weights of a user and source could add up to more than can be added up exactly."""

@@ -1,38 +1,79 @@
-"""Daily partials → one weight per (user, source), in fixed-point integers so that no order of addition matters."""
+"""Daily partials → one weight per (user, source), the same whatever the order of addition."""
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
-from conf.contract import AMOUNT_ONE
+from conf.datasets import EventDataset
+from conf.errors import ConfigError
 from conf.settings import InteractionSettings
-from features.partials import checked_sum
-
-FACTOR_ONE = 2**24
-"""Fixed-point unit of the weight of an event of one name and age."""
-FIXED_ONE = AMOUNT_ONE * FACTOR_ONE
-"""Fixed-point unit of `fixed`, the weight of a pair: int64 holds weights up to 8.3 million."""
+from features.errors import WeightsError
+from features.exact_sum import LARGEST, SMALLEST, exact_sum
+from features.partials import DailyPartials
+from features.rows import MIN_WEIGHT
 
 
-def factor_of(event_weight: float, age_days: int, half_life_days: float) -> int:
-    """event_weight · 2^(−age_days / half_life_days) in units of 1 / FACTOR_ONE."""
-    return round(event_weight * math.exp2(-age_days / half_life_days) * FACTOR_ONE)
+def factor_of(event_weight: float, age_days: int, half_life_days: float) -> float:
+    """event_weight · 2^(−age_days / half_life_days)."""
+    return event_weight * math.exp2(-age_days / half_life_days)
+
+
+def check_factors(name: str, dataset: EventDataset, oldest_days: int, settings: InteractionSettings) -> None:
+    """Raises ConfigError where an event of the dataset, at most `oldest_days` old, could weigh too little to count."""
+    least = MIN_WEIGHT if dataset.columns.weight is not None else 1.0
+    for event, weight in settings.event_weights.items():
+        factor = factor_of(weight, oldest_days, settings.half_life_days)
+        if weight == 0 or abs(factor) * least >= SMALLEST:
+            continue
+        raise ConfigError(
+            f"dataset {name!r} ({dataset.path}): an event {event!r} that is {oldest_days} days old weighs "
+            f"{weight:g} · 2^(−{oldest_days} / {settings.half_life_days:g}), which is too little to count. Shorten "
+            f"the window, lengthen interactions.half_life_days, or multiply every one of interactions.event_weights by "
+            f"the same number, which changes no list; at least {SMALLEST / least:.3g} counts"
+        )
+
+
+def check_sums(
+    partials: Iterable[DailyPartials],
+    days: Mapping[str, Sequence[dt.date]],
+    settings: InteractionSettings,
+    as_of: dt.date,
+) -> None:
+    """Raises WeightsError where what the days of each dataset hold for a user and source could add up to too much."""
+    bounds = {
+        (made.name, record.day, event): largest
+        * abs(factor_of(settings.event_weights[event], (as_of - record.day).days, settings.half_life_days))
+        for made in partials
+        for record in made.records
+        if record.day in days[made.name]
+        for event, largest in record.largest.items()
+    }
+    if math.fsum(bounds.values()) <= LARGEST:
+        return
+    name, day, event = max(bounds, key=lambda key: bounds[key])
+    raise WeightsError(
+        f"the events of one user and source could add up to a weight of {math.fsum(bounds.values()):.3g}, and at most "
+        f"{LARGEST:.3g} is held; most of it is {bounds[name, day, event]:.3g} for events {event!r} in dataset "
+        f"{name!r}, dt={day}: a robot or a unit error. Correct it, write columns.weight in a larger unit, or divide "
+        f"every one of interactions.event_weights by the same number, which changes no list"
+    )
 
 
 def weigh_pairs(
     partials: DataFrame, settings: InteractionSettings, as_of: dt.date, days: Sequence[dt.date]
 ) -> DataFrame:
-    """One row per (user_id, source_id) with any event: fixed (int64, weight · FIXED_ONE, any sign), first_ts, last_ts.
+    """One row per (user_id, source_id) with any event: weight (double, any sign), first_ts, last_ts.
 
-    `partials` hold events of `days` only, all of them before `as_of`, with a weight for each of their names.
+    `partials` hold events of `days` only, all of them before `as_of`, with a weight for each of their names, and have
+    passed `check_sums`.
     """
     factor = _factor(settings.event_weights, settings.half_life_days, as_of, min(days, default=as_of))
-    weighed = partials.select("user_id", "source_id", "last_ts", _product("amount", factor).alias("fixed"))
+    weighed = partials.select("user_id", "source_id", "last_ts", (sf.col("amount") * factor).alias("term"))
     return weighed.groupBy("user_id", "source_id").agg(
-        checked_sum(sf.col("fixed"), "the weights of one user and source").alias("fixed"),
+        exact_sum("term").alias("weight"),
         sf.min("last_ts").alias("first_ts"),  # of its first day the last: the day is what is asked for
         sf.max("last_ts").alias("last_ts"),
     )
@@ -40,24 +81,18 @@ def weigh_pairs(
 
 def interactions_of(pairs: DataFrame) -> DataFrame:
     """contract.interactions: the pairs with a positive weight, sorted by user_id, source_id over all files."""
-    weight = (sf.col("fixed").cast("double") / FIXED_ONE).alias("weight")
-    positive = pairs.where("fixed > 0").select("user_id", "source_id", weight, "last_ts")
+    positive = pairs.where("weight > 0").select("user_id", "source_id", "weight", "last_ts")
     return positive.orderBy("user_id", "source_id")
 
 
 def _factor(event_weights: Mapping[str, float], half_life_days: float, as_of: dt.date, oldest: dt.date) -> Column:
-    """One constant array per event name, looked up by day: no join, and no product of floats in Spark."""
+    """One constant array per event name, looked up by day: no join, and no power in Spark."""
     ages = range((as_of - oldest).days, 0, -1)
     place = sf.datediff(sf.col("dt"), sf.lit(oldest)) + 1
     factor = sf.raise_error(sf.concat(sf.lit("an event without a weight passed the check: "), sf.col("event"))).cast(
-        "bigint"
+        "double"
     )
     for event, weight in event_weights.items():
-        by_day = sf.lit([factor_of(weight, age, half_life_days) for age in ages] or [0]).cast("array<bigint>")
+        by_day = sf.lit([factor_of(weight, age, half_life_days) for age in ages] or [0.0])
         factor = sf.when(sf.col("event") == event, sf.element_at(by_day, place)).otherwise(factor)
     return factor
-
-
-def _product(amount: str, factor: Column) -> Column:
-    message = "a weight overflows 63 bits: a robot or a unit error is at work; look at the largest weights"
-    return sf.coalesce(sf.try_multiply(sf.col(amount), factor), sf.raise_error(sf.lit(message)).cast("bigint"))

@@ -8,13 +8,14 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as sf
 
-from conf.contract import AMOUNT_ONE, IdKind
+from conf.contract import IdKind
 from conf.datasets import EventDataset
 from features.catalog import Catalog, PartialRecord, Partition
 from features.errors import UnknownEventsError
+from features.exact_sum import exact_sum
 from features.rows import ERASED, IGNORED, check_all_read, check_rows, faults_in, read_rows
 
 _LOG = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def recipe_of(dataset: EventDataset, ids: IdKind) -> str:
         "day_of": dataset.day_of,
         "lateness_days": dataset.lateness_days if dataset.day_of == "ingestion" else 0,
         "ids": ids,
-        "version": 3,
+        "version": 4,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -94,12 +95,6 @@ def recipe_of(dataset: EventDataset, ids: IdKind) -> str:
 def sound(partials: DataFrame) -> DataFrame:
     """The rows of contract.daily_partials and their `dt`."""
     return partials.where("left_out IS NULL").drop("left_out")
-
-
-def checked_sum(column: Column, what: str) -> Column:
-    """Σ of int64 that stops Spark with a message instead of overflowing."""
-    message = f"the sum of {what} overflows 63 bits: a robot or a unit error is at work; look at the largest weights"
-    return sf.coalesce(sf.try_sum(column), sf.raise_error(sf.lit(message)).cast("bigint"))
 
 
 def _make(
@@ -121,13 +116,15 @@ def _make(
 def _aggregate(rows: DataFrame) -> DataFrame:
     """Rows kept per (day, user, source, event); others per (day, why left out), so that one pass counts them too."""
     is_kept = sf.col("left_out").isNull()
-    amount = sf.when(is_kept, sf.round(sf.col("weight") * AMOUNT_ONE).cast("bigint")).otherwise(sf.lit(0))
-    keys = [sf.when(is_kept, sf.col(key)).alias(key) for key in ("user_id", "source_id", "event")]
-    narrow = rows.select("dt", "left_out", *keys, sf.when(is_kept, sf.col("ts")).alias("ts"), amount.alias("amount"))
-    grouped = narrow.groupBy("dt", "left_out", "user_id", "source_id", "event").agg(
-        sf.count("*").alias("events"),
-        checked_sum(sf.col("amount"), "a day's weights of one user, source and event").alias("amount"),
-        sf.max("ts").alias("last_ts"),
+    kept = [sf.when(is_kept, sf.col(name)).alias(name) for name in ("user_id", "source_id", "event", "ts", "weight")]
+    grouped = (
+        rows.select("dt", "left_out", *kept)
+        .groupBy("dt", "left_out", "user_id", "source_id", "event")
+        .agg(
+            sf.count("*").alias("events"),
+            exact_sum("weight").alias("amount"),
+            sf.max("ts").alias("last_ts"),
+        )
     )
     return grouped.select("user_id", "source_id", "event", "events", "amount", "last_ts", "left_out", "dt")
 
@@ -135,7 +132,8 @@ def _aggregate(rows: DataFrame) -> DataFrame:
 def _groups(name: str, staged: DataFrame, days: int) -> dict[dt.date, list[Row]]:
     """Day → its events by why they are left out, and by name where they are kept."""
     limit = MAX_EVENT_NAMES * days
-    rows = staged.groupBy("dt", "left_out", "event").agg(sf.sum("events").alias("events")).limit(limit + 1).collect()
+    sums = sf.sum("events").alias("events"), sf.max(sf.abs("amount")).alias("largest")
+    rows = staged.groupBy("dt", "left_out", "event").agg(*sums).limit(limit + 1).collect()
     if len(rows) > limit:
         raise UnknownEventsError(
             f"dataset {name!r} has more than {MAX_EVENT_NAMES:,} different event names a day; is columns.event right?"
@@ -151,6 +149,7 @@ def _record(
 ) -> PartialRecord:
     check_all_read(name, dataset, partition, sum(row["events"] for row in groups))
     left_out = {row["left_out"]: row["events"] for row in groups if row["left_out"] is not None}
+    kept = [row for row in groups if row["left_out"] is None]
     return PartialRecord(
         day=partition.day,
         fingerprint=partition.fingerprint,
@@ -159,5 +158,6 @@ def _record(
         ignored=left_out.get(IGNORED, 0),
         erased=left_out.get(ERASED, 0),
         dropped=faults_in(left_out),
-        events={row["event"]: row["events"] for row in groups if row["left_out"] is None},
+        events={row["event"]: row["events"] for row in kept},
+        largest={row["event"]: row["largest"] for row in kept},
     )

@@ -15,8 +15,8 @@ from features.ids import ID_FAULTS, id_faults
 from features.schema import NUMBER, TEXT, TIME, Field, id_field, quoted
 
 DAY_US = 86_400_000_000
-MAX_WEIGHT = 2.0**30
-"""Largest magnitude of a weight column: beyond it the fixed-point sums would soon overflow."""
+MIN_WEIGHT, MAX_WEIGHT = 2.0**-24, 2.0**30
+"""Magnitudes of a weight column that is not 0, between which sums are exact enough (see `features.exact_sum`)."""
 
 ERASED, IGNORED = "erased", "ignored"
 """Why a row is left out that is not at fault: its user must be forgotten, its event name is one to ignore."""
@@ -27,7 +27,8 @@ FAULTS = {
     "not_utf8_event": "with an event name that is not UTF-8",
     "null_ts": "without a time",
     "ts_outside_day": "with a time outside their partition's day (see day_of and lateness_days)",
-    "bad_weight": f"with a weight that is null, not finite or beyond ±{MAX_WEIGHT:g}",
+    "bad_weight": f"with a weight that is null, not finite or beyond ±{MAX_WEIGHT:.3g} (write it in a larger unit)",
+    "weight_too_small": f"with a weight that is not 0 and within ±{MIN_WEIGHT:.3g} (write it in a smaller unit)",
 }
 """Faults of a row and what they mean; the first reason to leave a row out counts: ERASED, IGNORED, then these."""
 
@@ -105,4 +106,5 @@ def _fault(dataset: EventDataset, ids: IdKind) -> Column:
     faults = {**id_faults("user_id", ids), **id_faults("source_id", ids)}
     faults |= {"null_event": sf.col("event").isNull(), "not_utf8_event": ~sf.is_valid_utf8("event")}
     faults |= {"null_ts": sf.col("ts").isNull(), "ts_outside_day": outside, "bad_weight": bad_weight}
+    faults |= {"weight_too_small": (sf.abs(weight) < MIN_WEIGHT) & (weight != 0)}
     return sf.coalesce(*(sf.when(broken, sf.lit(fault)) for fault, broken in faults.items()))

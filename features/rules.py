@@ -8,7 +8,7 @@ from pyspark.sql.types import DateType
 
 from conf import contract
 from conf.contract import IdKind
-from features.interactions import FIXED_ONE
+from features.exact_sum import exact_sum
 from features.schema import conform
 
 ACTIVE = "active"
@@ -59,10 +59,9 @@ def _reason(frame: DataFrame, reason: str) -> DataFrame:
 
 
 def _popularity(pairs: DataFrame) -> DataFrame:
-    """One row per source with interactions: users, and Σ weight in two int64 halves, which cannot overflow."""
-    high, low = sf.sum(sf.shiftright("fixed", 32)), sf.sum(sf.col("fixed").bitwiseAND(sf.lit(2**32 - 1)))
-    weight = high.cast("double") * (2**32 / FIXED_ONE) + low.cast("double") / FIXED_ONE
-    return pairs.where("fixed > 0").groupBy("source_id").agg(sf.count("*").alias("users"), weight.alias("weight"))
+    """One row per source with interactions: users, and Σ of their weights."""
+    sums = sf.count("*").alias("users"), exact_sum("weight").alias("weight")
+    return pairs.where("weight > 0").groupBy("source_id").agg(*sums)
 
 
 def _eligible(catalogue: DataFrame, as_of: dt.date) -> Column:

@@ -9,7 +9,6 @@ from conf import contract
 from conf.contract import IdKind
 from conf.errors import ConfigError
 from conf.windows import Window
-from features.interactions import FIXED_ONE
 from features.rules import sources_of
 from features.schema import conform
 
@@ -36,7 +35,7 @@ def train_sources_of(train_pairs: DataFrame, catalogue: DataFrame | None, cut: d
     """
     known = sources_of(train_pairs, catalogue, cut, ids)
     known = known.withColumn("eligible", known["eligible"] & (known["users"] > 0))
-    first = train_pairs.where("fixed > 0").groupBy("source_id").agg(sf.min("first_ts").alias("since"))
+    first = train_pairs.where("weight > 0").groupBy("source_id").agg(sf.min("first_ts").alias("since"))
     if catalogue is not None and "created_at" in catalogue.columns:
         created = catalogue.select("source_id", sf.col("created_at").cast("timestamp").alias("created"))
         both = first.join(created, "source_id", "full")
@@ -46,8 +45,7 @@ def train_sources_of(train_pairs: DataFrame, catalogue: DataFrame | None, cut: d
 
 def holdout_of(pairs: DataFrame, train_exclusions: DataFrame, sources: DataFrame, ids: IdKind) -> DataFrame:
     """contract.holdout: pairs that weigh something in the hold-out days, are new to their user, and are eligible."""
-    weight = (sf.col("fixed").cast("double") / FIXED_ONE).alias("weight")
-    positive = pairs.where("fixed > 0").select("user_id", "source_id", weight)
+    positive = pairs.where("weight > 0").select("user_id", "source_id", "weight")
     new = positive.join(train_exclusions, ["user_id", "source_id"], "left_anti")
     eligible = sources.where("eligible").select("source_id")
     return conform(new.join(eligible, "source_id", "left_semi"), contract.holdout(ids))

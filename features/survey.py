@@ -8,6 +8,7 @@ from conf.settings import Settings
 from conf.windows import Window
 from features.catalog import Catalog, Partition
 from features.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
+from features.interactions import check_factors
 from features.rows import event_fields
 from features.schema import check_fields
 from features.snapshots import REQUIRED, enforce_snapshot, plan_snapshot, snapshot_fields, usable
@@ -33,6 +34,11 @@ class EventInput:
     def days(self) -> tuple[dt.date, ...]:
         """Days of the window that are read."""
         return tuple(partition.day for partition in self.plan.found)
+
+    def oldest_days(self, survey: "Survey") -> int:
+        """Days before `as_of`, or before the cut, at which an event of the windows can be at most."""
+        judged = 0 if self.train is None else (survey.cut - self.train.start).days
+        return max(judged, (survey.as_of - self.plan.window.start).days)
 
     @property
     def train_days(self) -> tuple[dt.date, ...]:
@@ -79,7 +85,7 @@ def survey_inputs(settings: Settings, as_of: dt.date, catalog: Catalog) -> Surve
 
 
 def check_survey(survey: Survey, settings: Settings, catalog: Catalog) -> None:
-    """Enforces the policies for gaps, then checks every schema; raises the first FeaturesError."""
+    """Enforces the policies for gaps, checks every schema and weight; raises the first FeaturesError or ConfigError."""
     for event in survey.events:
         enforce_policy(event.plan, event.dataset)
     for snapshot in survey.snapshots:
@@ -89,6 +95,8 @@ def check_survey(survey: Survey, settings: Settings, catalog: Catalog) -> None:
     for snapshot in survey.snapshots:
         for plan in (snapshot.plan, snapshot.train):
             check_fields(plan.name, snapshot_fields(plan.name, snapshot.dataset, settings.ids), plan.found)
+    for event in survey.events:
+        check_factors(event.plan.name, event.dataset, event.oldest_days(survey), settings.interactions)
 
 
 def _event(name: str, dataset: EventDataset, as_of: dt.date, cut: dt.date, catalog: Catalog) -> EventInput:

@@ -28,6 +28,7 @@ def record(day: dt.date, fingerprint: str = "f") -> PartialRecord:
         erased=1,
         dropped={"null_ts": 2},
         events={"like": 1},
+        largest={"like": 0.1 + 0.2},
     )
 
 
@@ -112,5 +113,5 @@ class CatalogContract:
         parts = catalog.partitions(dataset(), [ago(1)]).finished
         spark = catalog.read(dataset(), parts, EVENT_SCHEMA.names).sparkSession
         schema = spark_schema(contract.daily_partials("int64")).add("left_out", "string").add("dt", "date")
-        rows = [(1, 5, "like", 1, amount, at(day), None, day) for day, amount in amounts.items()]
+        rows = [(1, 5, "like", 1, float(amount), at(day), None, day) for day, amount in amounts.items()]
         return spark.createDataFrame(rows, schema)

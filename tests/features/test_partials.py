@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.contract import AMOUNT_ONE
 from conf.datasets import EventDataset
 from features import partials as module
 from features.errors import BadRowsError, BrokenPartitionError, UnknownEventsError
@@ -44,12 +43,13 @@ def test_one_row_per_user_source_event_and_day(spark: SparkSession) -> None:
     )
     catalog = FakeCatalog(spark, {"clicks": {ago(1): day}}, erased={5})
     made = make(catalog, dataset(ignore_events=("noise",), columns={"weight": "n"}, bad_row_budget=0.5))
-    like, leave = int(2.5 * AMOUNT_ONE), AMOUNT_ONE
+    like, leave = 2.5, 1.0
     assert rows(catalog, 1) == [(1, 9, "leave", 1, leave, ago(1)), (1, 9, "like", 2, like, ago(1))]
     (record,) = made.records
     assert (record.rows, record.ignored, record.erased, record.kept) == (8, 1, 1, 3)
     assert record.dropped == {"null_user_id": 1, "bad_weight": 2}
     assert record.events == {"like": 2, "leave": 1}
+    assert record.largest == {"like": 2.5, "leave": 1.0}
     last = catalog.partials.read("clicks", [ago(1)], "int64").where("event = 'like'").toArrow()["last_ts"].to_pylist()
     assert last == [at(ago(1), 5)]
 
@@ -90,9 +90,7 @@ def test_next_week_reads_only_what_is_new_or_changed(spark: SparkSession) -> Non
     assert made.reused == (ago(2),)
     assert {opened for _, opened in changed.opened} == {ago(3), ago(1)}
     assert [record.day for record in made.records] == [ago(3), ago(2), ago(1)]
-    assert rows(changed, 1, 2, 3) == sorted(
-        [*before, (2, 1, "like", 1, AMOUNT_ONE, ago(3)), (1, 2, "leave", 1, AMOUNT_ONE, ago(1))]
-    )
+    assert rows(changed, 1, 2, 3) == sorted([*before, (2, 1, "like", 1, 1.0, ago(3)), (1, 2, "leave", 1, 1.0, ago(1))])
     changed.opened.clear()
     assert make(changed, dataset()).reused == (ago(3), ago(2), ago(1))
     assert changed.opened == []
@@ -103,7 +101,7 @@ def test_a_day_staged_but_not_finished_is_made_again(spark: SparkSession) -> Non
     make(catalog, dataset())
     catalog.partials.records.clear()  # killed between the rows and the marker
     assert make(catalog, dataset()).reused == ()
-    assert rows(catalog, 1) == [(1, 1, "like", 1, AMOUNT_ONE, ago(1))]
+    assert rows(catalog, 1) == [(1, 1, "like", 1, 1.0, ago(1))]
 
 
 def test_the_recipe_holds_what_changes_the_content_and_no_more() -> None:
