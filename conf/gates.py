@@ -1,8 +1,32 @@
-"""Limits of the two gates; each name is the name of its expectation in the report and in `--override`."""
+"""Limits of the gates; each name is the name of its expectation in the report and in `--override`."""
 
 from pydantic import Field
 
 from conf.base import MAX_COUNT, MAX_RATIO, Number, Strict, Whole
+
+
+class InputGate(Strict):
+    """Gate 1, before anything is made of them: snapshots and new days of events.
+
+    Skipped, aloud, on the first run and where numbers are too small to tell. A change is relative to the larger of two
+    numbers: half as many and twice as many are both a change of 0.5; 1 lets everything pass. How far healthy weeks are
+    from these limits: `python -m benchmarks.gates`.
+    """
+
+    max_change_of_subscriptions: Number = Field(default=0.4, gt=0, le=1)
+    """Change of the rows and of the users of `subscriptions` against the run that serves, at most."""
+    max_change_of_sources: Number = Field(default=0.2, gt=0, le=1)
+    """Change of the rows of `sources` against the run that serves, at most."""
+    max_change_of_eligible_share: Number = Field(default=0.4, gt=0, le=1)
+    """Change of the share of sources that may be recommended where it fell, or of the share of the others where those
+    became fewer, at most: all closed sources called active is 1, half of the active ones closed is 0.5."""
+    max_change_of_blocks: Number = Field(default=0.4, gt=0, le=1)
+    """Change of the rows and of the users of `blocks` against the run that serves, at most."""
+    max_change_of_audience: Number = Field(default=0.4, gt=0, le=1)
+    """Change of the rows and of the users of `audience` against the run that serves, at most."""
+    max_change_of_new_days: Number = Field(default=0.4, gt=0, le=1)
+    """Change of a dataset's events and users on the days since the run that serves, a week at least, against what is
+    usual on the same weekdays before, in the median of the days, at most."""
 
 
 class InteractionGate(Strict):
@@ -44,11 +68,13 @@ class ListGate(Strict):
 
 
 class GateSettings(Strict):
-    """Both gates."""
+    """Both gates; the first one looks twice, at what comes in and at the interactions."""
 
     time_limit_seconds: Whole = Field(default=1800, ge=1, le=7 * 86_400)
     """Seconds that a gate may take; a gate that hangs has failed."""
+    inputs: InputGate = InputGate()
+    """Gate 1, what comes in."""
     interactions: InteractionGate = InteractionGate()
-    """Gate 1."""
+    """Gate 1, the interactions."""
     lists: ListGate = ListGate()
     """Gate 2."""

@@ -18,6 +18,7 @@ from deploy.chain import Product
 from deploy.demo_truth import planted_ndcg
 from deploy.demo_world import WorldSummary
 from deploy.ranked import lists_of_ranking
+from jobs.gates import INPUT_FACT
 from jobs.manifest import Manifest, load_manifest, run_folder
 from jobs.precompute_topn import FALLBACK
 from jobs.storage import Storage
@@ -90,8 +91,9 @@ def _stages(manifest: Manifest) -> Table:
 
 def _gates(manifest: Manifest) -> Table:
     table = Table("gate", "passed", "failed", "skipped", title="Gates", title_justify="left")
-    for name, stage in (("interactions", "features"), ("lists", "topn")):
-        gate = manifest.fact(stage, "gate")
+    gates = (("inputs", "features", INPUT_FACT), ("interactions", "features", "gate"), ("lists", "topn", "gate"))
+    for name, stage, fact in gates:
+        gate = manifest.fact(stage, fact)
         table.add_row(name, str(gate["passed"]), str(gate["failed"]), str(gate["skipped"]))
     return table
 

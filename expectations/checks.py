@@ -1,7 +1,7 @@
 """The vocabulary of a suite: what is expected of one measured number, and how it is written for people."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,15 +66,6 @@ def at_least(name: str, value: float | None, low: float, unit: Unit) -> Between:
     return Between(name, value, low=low, unit=unit)
 
 
-def change(name: str, limit: float, now_and_before: dict[str, tuple[float | None, float | None]]) -> Between:
-    """Expects that no number changed by more than `limit` relative to before; judges the one that changed most."""
-    changes = {label: relative_change(now, before) for label, (now, before) in now_and_before.items()}
-    worst = max(changes, key=lambda label: math.inf if (value := changes[label]) is None else value)
-    now, before = now_and_before[worst]
-    detail = f"{worst} {write(before, 'number')} → {write(now, 'number')}"
-    return Between(name, changes[worst], high=limit, unit="percent", detail=detail)
-
-
 def relative_change(now: float | None, before: float | None) -> float | None:
     """|now ÷ before − 1|, infinite from 0 to something; None where either is unknown."""
     if now is None or before is None:
@@ -82,6 +73,28 @@ def relative_change(now: float | None, before: float | None) -> float | None:
     if before == 0:
         return 0.0 if now == 0 else math.inf
     return abs(now / before - 1)
+
+
+def change_of_larger(now: float | None, before: float | None) -> float | None:
+    """1 − smaller ÷ larger, from 0 to 1: half as many and twice as many are both 0.5; None where either is unknown."""
+    if now is None or before is None:
+        return None
+    larger = max(now, before)
+    return 1 - min(now, before) / larger if larger else 0.0
+
+
+def change(
+    name: str,
+    limit: float,
+    now_and_before: dict[str, tuple[float | None, float | None]],
+    measure: Callable[[float | None, float | None], float | None] = relative_change,
+) -> Between:
+    """Expects that no number changed by more than `limit` against before; judges the one that changed most."""
+    changes = {label: measure(now, before) for label, (now, before) in now_and_before.items()}
+    worst = max(changes, key=lambda label: math.inf if (value := changes[label]) is None else value)
+    now, before = now_and_before[worst]
+    detail = f"{worst} {write(before, 'number')} → {write(now, 'number')}"
+    return Between(name, changes[worst], high=limit, unit="percent", detail=detail)
 
 
 def ratio(part: float, whole: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The two gates: measure a table, let Great Expectations judge it, and let nothing pass that failed, raised or hung."""
+"""The gates: measure a table, let Great Expectations judge it, and let nothing pass that failed, raised or hung."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,8 @@ from conf.gates import GateSettings
 from expectations.checks import FIRST_RUN, Between, Check, Skip
 from expectations.deadline import within
 from expectations.errors import GateFailed
+from expectations.input_profile import InputProfile
+from expectations.input_suite import ServedInputs, input_checks
 from expectations.interaction_suite import interaction_checks
 from expectations.list_suite import list_checks
 from expectations.overrides import LIFTABLE, check_overrides
@@ -17,7 +19,28 @@ from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import ExpectationResult, Gate, GateReport
 from expectations.suite import Verdict, judge
 
-P = TypeVar("P", InteractionProfile, ListProfile)
+P = TypeVar("P", InputProfile, InteractionProfile, ListProfile)
+
+
+def check_inputs(
+    profile: InputProfile,
+    settings: GateSettings,
+    before: ServedInputs | None,
+    overrides: Mapping[str, str],
+    *,
+    as_of: dt.date,
+    run: str | None = None,
+) -> GateReport:
+    """Gate 1's report on what came in, if it passed; raises GateFailed with the report otherwise.
+
+    Raises OverrideRefused before judging. `before` is what came in for the run that serves (None: the first run);
+    `overrides` maps limits to reasons to lift them.
+    """
+
+    def checks(measured: InputProfile) -> list[Check]:
+        return input_checks(measured, settings.inputs, before, as_of)
+
+    return _pass(_Case("inputs", lambda: profile, checks, settings.time_limit_seconds, overrides, run, as_of))
 
 
 def check_interactions(
@@ -30,10 +53,10 @@ def check_interactions(
     as_of: dt.date,
     run: str | None = None,
 ) -> GateReport:
-    """Gate 1's report, if it passed; raises GateFailed with the report otherwise, OverrideRefused before measuring.
+    """Gate 1's report on the interactions, if it passed; raises GateFailed with the report otherwise.
 
-    `baseline` is the profile of the run before (None: the first run), or why there is none that would compare;
-    `overrides` maps limits to reasons to lift them.
+    Raises OverrideRefused before measuring. `baseline` is the profile of the run before (None: the first run), or why
+    there is none that would compare; `overrides` maps limits to reasons to lift them.
     """
 
     def checks(profile: InteractionProfile) -> list[Check]:

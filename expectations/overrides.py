@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Mapping
 
-from conf.gates import InteractionGate, ListGate
+from conf.gates import InputGate, InteractionGate, ListGate
 from expectations.errors import OverrideRefused
 from expectations.report import Gate
 
 LIFTABLE: Mapping[Gate, frozenset[str]] = {
+    "inputs": frozenset(InputGate.model_fields),
     "interactions": frozenset(InteractionGate.model_fields),
     "lists": frozenset(ListGate.model_fields),
 }
@@ -15,7 +16,7 @@ LIFTABLE: Mapping[Gate, frozenset[str]] = {
 
 
 def check_overrides(overrides: Mapping[str, str]) -> None:
-    """Raises OverrideRefused unless every override (name → reason) names a limit of either gate and gives a reason.
+    """Raises OverrideRefused unless every override (name → reason) names a limit of a gate and gives a reason.
 
     Call it when the command line is read: a run of hours should not end with a misspelt name.
     """

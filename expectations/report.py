@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from conf.base import Strict
+from expectations.input_profile import InputProfile
 from expectations.profiles import InteractionProfile, ListProfile
 
-Gate = Literal["interactions", "lists"]
+Gate = Literal["inputs", "interactions", "lists"]
 Status = Literal["FAILED", "overridden", "skipped", "ok"]
 
 _ORDER: tuple[Status, ...] = ("FAILED", "overridden", "skipped", "ok")
@@ -60,7 +61,7 @@ class GateReport(Strict):
     """Every expectation, in the order of the suite."""
     unused_overrides: dict[str, str] = Field(default_factory=dict)
     """Overrides (name → reason) of expectations of this gate that held or were not judged."""
-    profile: Annotated[InteractionProfile | ListProfile, Field(discriminator="kind")] | None
+    profile: Annotated[InputProfile | InteractionProfile | ListProfile, Field(discriminator="kind")] | None
     """What was measured; None if measuring failed."""
 
     @property

@@ -10,6 +10,7 @@ from conf import contract
 from conf.errors import ConfigError, DiscoveryError
 from conf.settings import Settings
 from features.catalog import Catalog
+from features.counts import Counts, counts_of
 from features.erasures import without_users
 from features.errors import (
     BadRowsError,
@@ -60,6 +61,8 @@ class Features:
     """Why it cannot."""
     inputs: tuple[InputRecord, ...]
     """For the manifest: one record per dataset."""
+    counts: Counts
+    """For the gate."""
     cached: tuple[DataFrame, ...]
     """Pairs that several tables are made of, kept by Spark until `release`."""
 
@@ -115,6 +118,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
             *(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
             *(snapshot_record(entry, *snapshots[entry.plan.name]) for entry in survey.snapshots),
         ),
+        counts=counts_of(survey, partials, {name: read[0] for name, read in snapshots.items()}, settings, catalog),
         cached=(pairs, train_pairs),
     )
 
@@ -188,9 +192,9 @@ def _snapshots(survey: Survey, settings: Settings, catalog: Catalog) -> dict[str
     """Each snapshot by name as of today, and as of the cut; one partition is read and checked once."""
     read = {}
     for entry in survey.snapshots:
-        now = read_snapshot(entry.plan, entry.dataset, settings.ids, catalog)
+        now = read_snapshot(entry.plan, entry.dataset, survey.as_of, settings.ids, catalog)
         same = entry.train.found == entry.plan.found
-        then = now if same else read_snapshot(entry.train, entry.dataset, settings.ids, catalog)
+        then = now if same else read_snapshot(entry.train, entry.dataset, survey.cut, settings.ids, catalog)
         read[entry.plan.name] = (now, then)
     return read
 

@@ -75,6 +75,8 @@ class PartialRecord(Strict):
     """Event name → raw rows kept."""
     largest: Mapping[str, float]
     """Event name → largest magnitude of `amount` of one user and source."""
+    users: int
+    """Distinct users of the rows kept, within 2 %."""
 
     @property
     def kept(self) -> int:
@@ -87,6 +89,9 @@ class PartialStore(Protocol):
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
         """Records of those of the days that are finished."""
+
+    def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+        """Records of those of the days that were finished, oldest first, without a look at what lies beside them."""
 
     def stage(self, name: str, days: Collection[dt.date], frame: "DataFrame") -> None:
         """Replaces the days by the rows of `frame` (contract.daily_partials, left_out, dt) without finishing them."""

@@ -31,6 +31,10 @@ class FakePartials:
         """Records of the days that have one."""
         return tuple(self.records[name, day] for day in sorted(days) if (name, day) in self.records)
 
+    def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+        """The same: rows in memory do not change."""
+        return self.finished(name, days)
+
     def stage(self, name: str, days: Collection[dt.date], frame: DataFrame) -> None:
         """Keeps the rows of each day."""
         table = frame.toArrow()

@@ -17,6 +17,7 @@ from features.catalog import Catalog, PartialRecord, Partition
 from features.errors import UnknownEventsError
 from features.exact_sum import exact_sum
 from features.rows import ERASED, IGNORED, check_all_read, check_rows, faults_in, read_rows
+from features.users import count_users
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,6 +59,14 @@ def daily_partials(
     took = time.monotonic() - start
     _LOG.info("features  partials of %s: %d days made, %d kept · %.1f s", name, len(made), len(reused), took)
     return DailyPartials(name, tuple(sorted((*kept, *made), key=lambda record: record.day)), reused)
+
+
+def kept_before(
+    name: str, dataset: EventDataset, days: Collection[dt.date], ids: IdKind, catalog: Catalog
+) -> tuple[PartialRecord, ...]:
+    """Records of those of the days that earlier runs made in the same way, oldest first; the days are not opened."""
+    recipe = recipe_of(dataset, ids)
+    return tuple(record for record in catalog.partials.noted(name, days) if record.recipe == recipe)
 
 
 def check_partials(
@@ -107,8 +116,12 @@ def _make(
 ) -> list[PartialRecord]:
     store, days = catalog.partials, [partition.day for partition in partitions]
     store.stage(name, days, _aggregate(read_rows(dataset, partitions, ids, catalog)))
-    groups = _groups(name, store.read(name, days, ids), len(days))
-    records = [_record(name, dataset, partition, recipe, groups.get(partition.day, ())) for partition in partitions]
+    staged = store.read(name, days, ids)
+    groups, users = _groups(name, staged, len(days)), _users(staged)
+    records = [
+        _record(name, dataset, partition, recipe, groups.get(partition.day, ()), users.get(partition.day, 0))
+        for partition in partitions
+    ]
     store.finish(name, records)
     return records
 
@@ -144,8 +157,13 @@ def _groups(name: str, staged: DataFrame, days: int) -> dict[dt.date, list[Row]]
     return groups
 
 
+def _users(staged: DataFrame) -> dict[dt.date, int]:
+    """Day → distinct users of the rows kept (others have none); reads one column."""
+    return {row["dt"]: row["users"] for row in staged.groupBy("dt").agg(count_users().alias("users")).collect()}
+
+
 def _record(
-    name: str, dataset: EventDataset, partition: Partition, recipe: str, groups: Sequence[Row]
+    name: str, dataset: EventDataset, partition: Partition, recipe: str, groups: Sequence[Row], users: int
 ) -> PartialRecord:
     check_all_read(name, dataset, partition, sum(row["events"] for row in groups))
     left_out = {row["left_out"]: row["events"] for row in groups if row["left_out"] is not None}
@@ -160,4 +178,5 @@ def _record(
         dropped=faults_in(left_out),
         events={row["event"]: row["events"] for row in kept},
         largest={row["event"]: row["largest"] for row in kept},
+        users=users,
     )

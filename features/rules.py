@@ -47,7 +47,7 @@ def sources_of(pairs: DataFrame, catalogue: DataFrame | None, as_of: dt.date, id
         return conform(popularity.withColumns(missing), contract.sources(ids))
     known = catalogue.select(
         "source_id",
-        _eligible(catalogue, as_of).alias("eligible"),
+        eligible_column(catalogue, as_of).alias("eligible"),
         *(_optional(catalogue, column) for column in ("category", "owner_id")),
     )
     joined = known.join(popularity, "source_id", "full").na.fill(0, ["users", "weight"])
@@ -64,7 +64,7 @@ def _popularity(pairs: DataFrame) -> DataFrame:
     return pairs.where("weight > 0").groupBy("source_id").agg(*sums)
 
 
-def _eligible(catalogue: DataFrame, as_of: dt.date) -> Column:
+def eligible_column(catalogue: DataFrame, as_of: dt.date) -> Column:
     """Active and created before midnight UTC of `as_of`, where the catalogue tells; a null there is not a yes."""
     rules = [sf.lit(col=True)]
     if "status" in catalogue.columns:

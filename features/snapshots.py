@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from conf.contract import IdKind
@@ -16,7 +16,9 @@ from features.erasures import with_erased, without_owners
 from features.errors import SnapshotError
 from features.ids import ID_FAULTS, id_faults
 from features.rows import check_all_read
+from features.rules import eligible_column
 from features.schema import LABEL, MOMENT, Field, check_fields, id_field, quoted
+from features.users import count_users
 
 REQUIRED = {
     "subscriptions": ("user_id", "source_id"),
@@ -85,10 +87,16 @@ class Snapshot:
     """Rows of erased users."""
     kept: int
     """All other rows."""
+    users: int | None = None
+    """Distinct users, erased ones included, within 2 %; None of the sources."""
+    eligible: int | None = None
+    """Sources that may be recommended as of the day asked for; None of other snapshots."""
 
 
-def read_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, catalog: Catalog) -> Snapshot:
-    """The partition found; its rows are counted in one pass.
+def read_snapshot(
+    plan: DatasetPlan, dataset: SnapshotDataset, as_of: dt.date, ids: IdKind, catalog: Catalog
+) -> Snapshot:
+    """The partition found, as of a day; its rows are counted in one pass.
 
     Raises SchemaError, SnapshotError for unusable ids or a source that occurs twice, and BrokenPartitionError where
     other rows are read than the footers count.
@@ -98,11 +106,13 @@ def read_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, cata
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields))
     (partition,) = plan.found
     if plan.name == "sources":  # erased users are no rows here, but owners
-        counts = _count(plan, dataset, ids, rows.withColumn("erased", sf.lit(col=False)))
+        eligible = sf.count_if(eligible_column(rows, as_of)).alias("eligible")
+        counts = _count(plan, dataset, ids, rows.withColumn("erased", sf.lit(col=False)), eligible)
         _refuse_duplicates(plan, rows)
         return Snapshot(partition.day, without_owners(rows, catalog.erased), **counts)
     marked = with_erased(rows, catalog.erased)
-    return Snapshot(partition.day, marked.where("NOT erased").drop("erased"), **_count(plan, dataset, ids, marked))
+    counts = _count(plan, dataset, ids, marked, count_users().alias("users"))
+    return Snapshot(partition.day, marked.where("NOT erased").drop("erased"), **counts)
 
 
 def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -> Field:
@@ -112,21 +122,23 @@ def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -
     return id_field(our, column, ids, required=required)
 
 
-def _count(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, marked: DataFrame) -> dict[str, int]:
-    """Rows erased and kept, in one pass, in which unusable ids are looked for too."""
+def _count(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, marked: DataFrame, more: Column) -> dict[str, int]:
+    """Rows erased and kept, and `more`, in one pass, in which unusable ids are looked for too."""
     faults = {fault: broken for column in REQUIRED[plan.name] for fault, broken in id_faults(column, ids).items()}
     if "owner_id" in marked.columns:
         faults |= id_faults("owner_id", ids)
         del faults["null_owner_id"]  # which is what says that nobody owns the source
-    counts = marked.agg(
+    found = marked.agg(
+        more,
         sf.count_if("erased").alias("erased"),
         sf.count_if(~sf.col("erased")).alias("kept"),
         *(sf.count_if(broken).alias(fault) for fault, broken in faults.items()),
-    ).collect()[0]
+    )
+    counts = found.collect()[0].asDict()
     check_all_read(plan.name, dataset, plan.found[0], counts["erased"] + counts["kept"])
     if told := ", ".join(f"{counts[fault]:,} rows {ID_FAULTS[fault]}" for fault in faults if counts[fault]):
         raise SnapshotError(f"dataset {plan.name!r}, dt={plan.found[0].day}: {told}; correct its export")
-    return {"erased": counts["erased"], "kept": counts["kept"]}
+    return {name: counts[name] for name in counts if name not in faults}
 
 
 def _refuse_duplicates(plan: DatasetPlan, rows: DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Datasets → interactions, exclusions, sources and the hold-out; then gate 1 judges the interactions.
+"""Datasets → interactions, exclusions, sources and the hold-out; gate 1 judges what comes in, then the interactions.
 
 spark-submit jobs/build_features.py --config conf/prod_discovery.yml --as-of 2026-11-16
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from conf import contract
 from conf.settings import Settings
-from expectations.gate import check_interactions
+from expectations.gate import check_inputs, check_interactions
 from expectations.interaction_profile import measure_interactions
 from expectations.profiles import InteractionProfile
 from expectations.report import GateReport
@@ -25,7 +25,8 @@ from features.build import build_features as features_of
 from jobs.catalog import SparkCatalog
 from jobs.champion import contest_of
 from jobs.entry import enter
-from jobs.gates import CHAMPION_INTERACTIONS, baseline_of, need_baselines, pass_gate
+from jobs.gates import CHAMPION_INTERACTIONS, INPUT_FACT, baseline_of, need_baselines, pass_gate, served_inputs
+from jobs.inputs import input_profile
 from jobs.log import tell, timed
 from jobs.run import Run
 from jobs.stage import Facts, stage
@@ -55,10 +56,12 @@ def build_features(run: Run) -> Facts:
     need_baselines(run)
     contest = contest_of(run.settings, run.manifest.champion)
     features = features_for(run, contest.champion if contest.own_features else None)
+    input_gate = pass_gate(run, lambda: _judge_inputs(run, features))
     _begin(run, features)
     rows = write_features(run, features)
     features.release()
     facts = {"rows": rows, **_inputs(features), "champion_fault": features.champion_fault}
+    facts |= {INPUT_FACT: input_gate}
     before = _baseline(run)
     if features.champion is None:
         return facts | {"gate": pass_gate(run, lambda: _judge(run, "interactions", before))}
@@ -125,6 +128,17 @@ def write_features(run: Workbench, features: Features, wanted: Collection[str] =
 def _baseline(run: Run) -> InteractionProfile | None:
     found = baseline_of(run, "interactions")
     return found if isinstance(found, InteractionProfile) else None
+
+
+def _judge_inputs(run: Run, features: Features) -> GateReport:
+    return check_inputs(
+        input_profile(features.counts),
+        run.settings.gates,
+        served_inputs(run),
+        run.manifest.request.overrides,
+        as_of=run.as_of,
+        run=run.run_id,
+    )
 
 
 def _judge(run: Run, table: str, baseline: InteractionProfile | str | None) -> GateReport:

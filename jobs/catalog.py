@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -127,8 +127,11 @@ class SparkPartials:
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
         """Records of the days that have one and are as it says; any other counts as none, and its day is made again."""
-        there = sorted({*days} & {*_days_in(self.at, name)})
-        return tuple(record for day in there if (record := self._record(name, day)) is not None)
+        return tuple(record for record, sha256 in self._said(name, days) if self._holds(name, record.day, sha256))
+
+    def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+        """Reads the records alone; the digest of a day's files would read all of it."""
+        return tuple(record for record, _ in self._said(name, days))
 
     def stage(self, name: str, days: Collection[dt.date], frame: DataFrame) -> None:
         """Deletes the days, then writes all of them in one job; other days are not touched."""
@@ -163,18 +166,24 @@ class SparkPartials:
                 self.at.delete(f"{_folder(name, day)}/{RECORD}")
                 self.at.delete(_folder(name, day))
 
-    def _record(self, name: str, day: dt.date) -> PartialRecord | None:
-        try:
-            said = json.loads(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))
-            sha256 = said.pop(_DIGEST, None)
-            record = PartialRecord.model_validate(said)
-        except (FileNotFoundError, ValueError, AttributeError, TypeError):
-            return None
+    def _said(self, name: str, days: Collection[dt.date]) -> Iterator[tuple[PartialRecord, str | None]]:
+        """Each record that can be read, with the digest that it holds."""
+        for day in sorted({*days} & {*_days_in(self.at, name)}):
+            try:
+                said = json.loads(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))
+                sha256 = said.pop(_DIGEST, None)
+                record = PartialRecord.model_validate(said)
+            except (FileNotFoundError, ValueError, AttributeError, TypeError):
+                continue
+            yield record, sha256
+
+    def _holds(self, name: str, day: dt.date, sha256: str | None) -> bool:
+        """Whether the day's files are those of its record."""
         if sha256 == self._digest(name, day):
-            return record
+            return True
         if sha256 is not None:  # older code kept none
             log.warning("warning   partials of %s, %s: changed since they were made; they are made again", name, day)
-        return None
+        return False
 
     def _digest(self, name: str, day: dt.date) -> str:
         folder = _folder(name, day)

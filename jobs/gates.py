@@ -5,12 +5,15 @@ from typing import Any
 
 from conf.errors import Refused
 from expectations.errors import GateFailed
+from expectations.input_profile import InputProfile
+from expectations.input_suite import ServedInputs
 from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import Gate, GateReport
 from jobs.bound_folder import MANIFEST, BoundFolder
 from jobs.log import tell
 from jobs.manifest import run_folder
 from jobs.run import Run
+from jobs.run_id import RunId
 from jobs.workbench import KeptRun
 
 _RESTORE = "restore that folder, or set DISCOVERY_HOME to the work folder that made it"
@@ -20,7 +23,10 @@ class BaselineMissing(Refused):
     """The folder of the run that serves is gone, and with it what this run must be compared with."""
 
 
-GATES: tuple[Gate, ...] = ("interactions", "lists")
+GATES: tuple[Gate, ...] = ("inputs", "interactions", "lists")
+
+INPUT_FACT = "input_gate"
+"""What the features stage remembers of the gate on what came in."""
 
 CHAMPION_INTERACTIONS = "gate_champion_interactions.json"
 """The first gate's report on the interactions by the champion's recipe, where that is another one."""
@@ -40,7 +46,19 @@ def _read(folder: BoundFolder, file: str) -> GateReport | None:
     return GateReport.from_json(folder.left(file).decode()) if folder.exists(file) else None
 
 
-def baseline_of(run: Run, gate: Gate) -> InteractionProfile | ListProfile | None:
+def served_inputs(run: Run) -> ServedInputs | None:
+    """What came in for the run that served when this one was created; None for a first run."""
+    before = run.manifest.serving_before
+    if before is None:
+        return None
+    day, kept = RunId.parse(before).as_of, run.kept_run(before)
+    if kept is not None and INPUT_FACT not in kept.manifest.stages["features"].facts:
+        return ServedInputs(day, f"no baseline: run {before} is from before this was counted")
+    profile = baseline_of(run, "inputs")
+    return ServedInputs(day, profile if isinstance(profile, InputProfile) else f"no baseline in run {before}")
+
+
+def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | ListProfile | None:
     """What the gate measured for the run that served when this one was created; None for a first run."""
     before = run.manifest.serving_before
     if before is None:
@@ -63,8 +81,9 @@ def _kept_recipe(kept: KeptRun | None) -> bool:
 
 def need_baselines(run: Run) -> None:
     """Raises BaselineMissing now, before hours of work, when a gate would have nothing to compare the run with."""
-    for gate in GATES:
-        baseline_of(run, gate)
+    served_inputs(run)
+    baseline_of(run, "interactions")
+    baseline_of(run, "lists")
 
 
 def pass_gate(run: Run, judge: Callable[[], GateReport], file: str | None = None) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def _refuse_over(run: Run) -> None:
 
 
 def _refuse_unjudged(run: Run) -> None:
-    """Both reports must be there, of this run, and passed: what a gate did not see is not published."""
+    """Every report must be there, of this run, and passed: what a gate did not see is not published."""
     for gate in GATES:
         report = read_report(run.folder, gate)
         if report is None:

@@ -1,15 +1,20 @@
 """What a gate does not let pass ends the run: everybody can read why, and nobody outside sees anything of it."""
 
+import datetime as dt
 import json
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import jobs.build_features
+from jobs.build_features import build_features
 from publish.runs.pointer import Pointer
+from tests.e2e.conftest import LAST, write_day
 from tests.e2e.product import Make, Product, Published
 from tests.e2e.refusals import FIRST, refused
+from tests.features.world import PAIR_SCHEMA, ago, table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,7 +61,8 @@ def test_a_gate_that_fails(make: Make, name: str, shared_spark: "SparkSession") 
 
 
 def test_overrides_with_a_reason_lift_both(make: Make, shared_spark: "SparkSession") -> None:
-    product = limited(make(), *LIMITS)
+    product = limited(make(), *LIMITS).change({"datasets": {"subscriptions": {"path": "subscriptions"}}})
+    follow(product, ago(1), 3)
     flags = [flag for name in LIMITS for flag in ("--override", f"{name}={REASON}")]
     with product.loading():
         ended = product.run(*FIRST, *flags)
@@ -72,6 +78,30 @@ def test_overrides_with_a_reason_lift_both(make: Make, shared_spark: "SparkSessi
         assert told["passed"]
         lifted = {row["name"]: row["overridden"] for row in told["expectations"] if not row["passed"]}
         assert lifted[name] == REASON
+    lose_most_subscriptions(product)
+
+
+def lose_most_subscriptions(product: Product) -> None:
+    """Of the subscriptions of the run that serves nine tenths are gone: the next run ends before it makes anything."""
+    follow(product, LAST, 0.3)
+    again = ("--as-of", str(LAST), "--override", f"min_rows={REASON}")
+    told = ("gate inputs: 1 of 6", "FAILED ", "90.0 % (subscriptions: rows 120 → 12)", "at most 40.0 %")
+    ended = refused(product, *again, said=(*told, "--override max_change_of_subscriptions="), work=build_features)
+    run = product.run_ids[-1]
+    assert not product.folder(run).exists("interactions")
+    skipped = {row["name"]: row["skipped"] for row in report(product, run, "inputs")["expectations"]}
+    assert "3 new days" in skipped["max_change_of_new_days"], ended.log
+    lifted = product.run(*again, "--override", "max_change_of_subscriptions=a cleaning", work=build_features)
+    assert lifted.code == 0, lifted.log
+    overridden = product.manifest(product.run_ids[-1]).fact("features", "input_gate")["overridden"]
+    assert overridden == {"max_change_of_subscriptions": "a cleaning"}
+
+
+def follow(product: Product, day: dt.date, each: float) -> None:
+    """A snapshot in which forty users follow so many sources each, on average."""
+    pairs = [(user, 200 + source) for user in range(1, 41) for source in range(3)]
+    rows = table(PAIR_SCHEMA, *pairs[: round(40 * each)])
+    write_day(Path(product.settings.data_root) / "subscriptions" / f"dt={day}", rows)
 
 
 @pytest.mark.fault(12)

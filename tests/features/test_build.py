@@ -107,6 +107,27 @@ def test_every_table_has_its_contract(full: Features) -> None:
         ]
 
 
+def test_what_came_in_is_counted(full: Features) -> None:
+    counts = full.counts
+    found = {name: (one.day, one.erased + one.kept, one.users, one.eligible) for name, one in counts.snapshots.items()}
+    assert found == {
+        "sources": (AS_OF, 8, None, 4),  # eligible as of today, as the table of sources says
+        "subscriptions": (AS_OF, 2, 2, None),
+        "blocks": (ago(2), 1, 1, None),
+        "audience": (ago(3), 3, 2, None),
+    }
+    assert counts.windows["clicks"].days == (ago(3), ago(2), ago(1))
+    days = {record.day: (record.kept, record.users) for record in counts.days["clicks"]}
+    assert days == {ago(4): (1, 1), ago(3): (2, 2), ago(2): (2, 1), ago(1): (5, 3)}
+
+
+def test_days_that_a_run_before_has_read_are_counted_too(spark: SparkSession) -> None:
+    catalog = FakeCatalog(spark, {"clicks": {**CLICKS, ago(5): events(ago(5), (1, 1, "like"))}})
+    build_features(settings(), ago(1), catalog)
+    counts = build_features(settings(), AS_OF, catalog).counts
+    assert [record.day for record in counts.days["clicks"]] == [ago(5), ago(4), ago(3), ago(2), ago(1)]
+
+
 def test_interactions_over_the_window(full: Features) -> None:
     # half-life of one day: 1/2 for day 1, 1/8 for day 3
     assert rows(full.interactions, "user_id", "source_id", "weight") == [
@@ -201,13 +222,13 @@ def test_a_snapshot_of_which_other_rows_are_read_than_its_footers_count_is_refus
 ) -> None:
     catalog, wanted = FakeCatalog(spark, FULL, {1}), SnapshotDataset(path=name)
     plan = plan_snapshot(name, wanted, AS_OF, catalog)
-    read = read_snapshot(plan, wanted, "int64", catalog)
+    read = read_snapshot(plan, wanted, AS_OF, "int64", catalog)
     assert read.erased + read.kept == plan.rows
     day, content = read.day, FULL[name][read.day]
     assert content is not None
     catalog.tables = {name: {day: pa.concat_tables([content, content.slice(0, 1)])}}
     with pytest.raises(BrokenPartitionError, match=rf"'{name}' \({name}\), dt={day}: .* {plan.rows} rows, and"):
-        read_snapshot(plan, wanted, "int64", catalog)
+        read_snapshot(plan, wanted, AS_OF, "int64", catalog)
 
 
 def test_one_event_dataset_and_nothing_else(spark: SparkSession) -> None:

@@ -106,7 +106,7 @@ def test_a_snapshot_with_unusable_ids_is_refused_and_they_are_counted(
     columns = {each: strings_of([*sound_ids]) for each in SNAPSHOT_COLUMNS[name]} | {column: strings_of(bad)}
     catalog, wanted = catalog_of(spark, tmp_path, name, **columns), SnapshotDataset(path=name)
     with pytest.raises(SnapshotError) as refused:
-        read_snapshot(plan_snapshot(name, wanted, AS_OF, catalog), wanted, "string", catalog)
+        read_snapshot(plan_snapshot(name, wanted, AS_OF, catalog), wanted, AS_OF, "string", catalog)
     told = str(refused.value)
     assert f"dataset '{name}', dt={ago(1)}: " in told
     assert f"2 rows with an empty {column}, 1 rows with a {column} that is not UTF-8" in told

@@ -10,7 +10,7 @@ from conf.datasets import EventDataset
 from features import partials as module
 from features.errors import BadRowsError, BrokenPartitionError, UnknownEventsError
 from features.fakes import FakeCatalog
-from features.partials import DailyPartials, check_partials, daily_partials, recipe_of, sound
+from features.partials import DailyPartials, check_partials, daily_partials, kept_before, recipe_of, sound
 from tests.features.world import EVENT_SCHEMA, ago, at, dataset, events, table
 
 WEIGHTS = ("like", "leave")
@@ -50,6 +50,7 @@ def test_one_row_per_user_source_event_and_day(spark: SparkSession) -> None:
     assert record.dropped == {"null_user_id": 1, "bad_weight": 2}
     assert record.events == {"like": 2, "leave": 1}
     assert record.largest == {"like": 2.5, "leave": 1.0}
+    assert record.users == 1, "of the rows kept"
     last = catalog.partials.read("clicks", [ago(1)], "int64").where("event = 'like'").toArrow()["last_ts"].to_pylist()
     assert last == [at(ago(1), 5)]
 
@@ -94,6 +95,23 @@ def test_next_week_reads_only_what_is_new_or_changed(spark: SparkSession) -> Non
     changed.opened.clear()
     assert make(changed, dataset()).reused == (ago(3), ago(2), ago(1))
     assert changed.opened == []
+
+
+def test_days_that_earlier_runs_made_are_known_without_being_opened(spark: SparkSession) -> None:
+    many = [(user, 1, "like") for user in range(1000)] * 2
+    days = {
+        ago(9): events(ago(9), *many),
+        ago(8): events(ago(8), (1, 1, "like")),
+        ago(7): events(ago(7), (None, 1, "like")),
+    }
+    catalog = FakeCatalog(spark, {"clicks": days})
+    made = make(catalog, dataset()).records
+    assert made[0].users == pytest.approx(1000, rel=0.06), "three standard errors"
+    assert [record.users for record in made[1:]] == [1, 0]
+    catalog.opened.clear()
+    assert kept_before("clicks", dataset(), [ago(9), ago(8), ago(5)], "int64", catalog) == made[:2]
+    assert kept_before("clicks", dataset(ignore_events=("x",)), [ago(9)], "int64", catalog) == ()
+    assert catalog.opened == []
 
 
 def test_a_day_staged_but_not_finished_is_made_again(spark: SparkSession) -> None:

@@ -172,5 +172,6 @@ def test_partials_that_were_changed_since_are_made_again_and_that_is_said(
     del of_older_code["sha256"]
     marker.write_text(json.dumps(of_older_code))
     assert [kept.day for kept in store.finished("clicks", days)] == [ago(1)]
+    assert [kept.day for kept in store.noted("clicks", days)] == days, "nothing beside the records is read"
     (said,) = [entry.message for entry in caplog.records if entry.levelname == "WARNING"]
     assert f"partials of clicks, {ago(3)}: changed since they were made; they are made again" in said

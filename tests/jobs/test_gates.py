@@ -1,17 +1,29 @@
 """A gate compares a run with the one that served when it was created, and keeps its report for the next."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from conf.windows import Window
 from expectations.errors import GateFailed
+from expectations.input_profile import DayProfile, DaysProfile, InputProfile, SnapshotProfile
+from expectations.input_suite import ServedInputs
 from expectations.report import ExpectationResult, GateReport
+from features.catalog import PartialRecord
+from features.counts import Counts
+from features.snapshots import Snapshot
 from jobs.bound_folder import ChangedSince
 from jobs.champion import Champion
-from jobs.gates import BaselineMissing, baseline_of, pass_gate
-from tests.expectations.profiles import interaction_profile
+from jobs.gates import INPUT_FACT, BaselineMissing, baseline_of, need_baselines, pass_gate, served_inputs
+from jobs.inputs import input_profile
+from tests.expectations.inputs import input_profile as sound_inputs
+from tests.expectations.profiles import interaction_profile, list_profile
+from tests.features.world import AS_OF, ago
 from tests.jobs.runs import RUN_ID, finish, run_in
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 BEFORE = "20261109T030000Z-20261109-1"
 
@@ -101,3 +113,74 @@ def test_a_baseline_that_is_gone_stops_the_run(tmp_path: Path) -> None:
     run, _ = run_in(tmp_path, serving_before=BEFORE)
     with pytest.raises(BaselineMissing, match=rf"{BEFORE} serves.*manifest.json is not there.*DISCOVERY_HOME"):
         baseline_of(run, "lists")
+
+
+INPUTS = REPORT.model_copy(update={"gate": "inputs", "profile": sound_inputs()})
+
+
+LISTS = REPORT.model_copy(update={"gate": "lists", "profile": list_profile()})
+
+
+def test_what_came_in_for_the_run_that_serves_is_the_baseline(tmp_path: Path) -> None:
+    before, _ = run_in(tmp_path)
+    assert served_inputs(before) is None
+    pass_gate(before, lambda: INPUTS)
+    finish(before, "features", **{INPUT_FACT: {"passed": 6}})
+    now, _ = run_in(tmp_path, serving_before=RUN_ID)
+    assert served_inputs(now) == ServedInputs(AS_OF, sound_inputs())
+
+
+def test_a_run_from_before_inputs_were_judged_is_no_baseline(tmp_path: Path) -> None:
+    before, _ = run_in(tmp_path)
+    for report in (REPORT, LISTS):
+        pass_gate(before, lambda report=report: report)
+    finish(before, "features", rows={})
+    now, _ = run_in(tmp_path, serving_before=RUN_ID)
+    reason = f"no baseline: run {RUN_ID} is from before this was counted"
+    assert served_inputs(now) == ServedInputs(AS_OF, reason)
+    need_baselines(now)
+
+
+def test_a_report_on_inputs_that_is_gone_stops_the_run(tmp_path: Path) -> None:
+    before, _ = run_in(tmp_path)
+    finish(before, "features", **{INPUT_FACT: {}})
+    now, _ = run_in(tmp_path, serving_before=RUN_ID)
+    with pytest.raises(BaselineMissing, match=r"gate_inputs.json is not there"):
+        need_baselines(now)
+
+
+def test_what_features_count_is_what_the_gate_looks_at() -> None:
+    day = PartialRecord(
+        day=ago(1),
+        fingerprint="f",
+        recipe="r",
+        rows=9,
+        ignored=1,
+        erased=0,
+        dropped={"null_ts": 2},
+        events={"a": 2, "b": 4},
+        largest={"a": 1.0, "b": 1.0},
+        users=3,
+    )
+    frame = cast("DataFrame", None)
+    counts = Counts(
+        snapshots={
+            "sources": Snapshot(AS_OF, frame, erased=0, kept=8, eligible=4),
+            "blocks": Snapshot(AS_OF, frame, 2, 5, 6),
+        },
+        windows={"clicks": Window(ago(3), AS_OF)},
+        days={"clicks": (day, day.model_copy(update={"day": AS_OF, "users": 5}))},
+    )
+    assert input_profile(counts) == InputProfile(
+        snapshots={
+            "sources": SnapshotProfile(day=AS_OF, rows=8, eligible=4),
+            "blocks": SnapshotProfile(day=AS_OF, rows=7, users=6),
+        },
+        events={
+            "clicks": DaysProfile(
+                start=ago(3),
+                end=AS_OF,
+                days=(DayProfile(day=ago(1), events=6, users=3), DayProfile(day=AS_OF, events=6, users=5)),
+            )
+        },
+    )

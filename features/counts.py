@@ -1,0 +1,47 @@
+"""What came in, in numbers: the snapshots, the days of events that are read, and older ones that runs before kept."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from conf.settings import Settings
+from conf.windows import Window
+from features.catalog import Catalog, PartialRecord
+from features.partials import DailyPartials, kept_before
+from features.snapshots import Snapshot
+from features.survey import EventInput, Survey
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the first gate compares with the run that serves."""
+
+    snapshots: Mapping[str, Snapshot]
+    """Snapshots by name, as of today."""
+    windows: Mapping[str, Window]
+    """Event dataset → window."""
+    days: Mapping[str, tuple[PartialRecord, ...]]
+    """Event dataset → days that earlier runs kept, and days that are read, oldest first."""
+
+
+def counts_of(
+    survey: Survey,
+    partials: Sequence[DailyPartials],
+    snapshots: Mapping[str, Snapshot],
+    settings: Settings,
+    catalog: Catalog,
+) -> Counts:
+    """The counts of a run, `partials` being those of the survey's events; of older days only the records are read."""
+    both = zip(survey.events, partials, strict=True)
+    return Counts(
+        snapshots=snapshots,
+        windows={entry.plan.name: entry.plan.window for entry in survey.events},
+        days={entry.plan.name: (*_kept(entry, survey.as_of, settings, catalog), *made.records) for entry, made in both},
+    )
+
+
+def _kept(entry: EventInput, as_of: dt.date, settings: Settings, catalog: Catalog) -> tuple[PartialRecord, ...]:
+    """The days before those that are read."""
+    kept = Window(as_of - dt.timedelta(days=settings.runs.partials_keep_days), as_of)
+    days = [day for day in kept.days if day < entry.partitions[0].day]
+    return kept_before(entry.plan.name, entry.dataset, days, settings.ids, catalog)
