@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
 
 from deploy.demo_events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
 from deploy.demo_tastes import CATEGORIES, Population, World, plant
@@ -76,8 +77,7 @@ def _write_world(folder: Path, world: World, progress: Progress) -> int:
     subscriptions = first_subscriptions(population, rng)
     evenings = {world.days - ago for ago in _STATES}
     states: dict[int, Indices] = {}
-    rhythm = np.array([_WEEK[(world.first_day.weekday() + day) % 7] for day in range(world.days)])
-    for day, count in enumerate(world.events * rhythm / rhythm.sum()):
+    for day, count in enumerate(events_by_day(world)):
         date, rng = world.first_day + dt.timedelta(days=day), default_rng([world.seed, 1 + day])
         today = draw_day(population, subscriptions, day, count, rng)
         subscriptions = today.subscriptions
@@ -89,6 +89,12 @@ def _write_world(folder: Path, world: World, progress: Progress) -> int:
         progress(date, written)
     _write_states(folder, world, population, states)
     return written
+
+
+def events_by_day(world: World) -> NDArray[np.float64]:
+    """(days,) events of each day, before rounding: weekends have more."""
+    rhythm = np.array([_WEEK[(world.first_day.weekday() + day) % 7] for day in range(world.days)])
+    return np.asarray(world.events * rhythm / rhythm.sum())
 
 
 def _event_table(population: Population, happened: Happened, date: dt.date, rng: Generator) -> pa.Table:

@@ -1,0 +1,52 @@
+"""Which limits a week would not pass: the gate's own checks, decided without a call of Great Expectations each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.gates.past import Newest, Past, Snapshots, date_of
+from expectations.checks import Between, Check
+from expectations.input_profile import InputProfile
+from expectations.input_suite import ServedInputs, input_checks
+from expectations.interaction_suite import interaction_checks
+from expectations.profiles import InteractionProfile
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the gate measures of one run."""
+
+    run: int
+    inputs: InputProfile
+    interactions: InteractionProfile
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Limits that a run does not pass."""
+
+    interactions: tuple[str, ...]
+    """Those on the interactions, which there have always been."""
+    inputs: tuple[str, ...]
+    """Those on what comes in."""
+
+
+def measure(past: Past, run: int, newest: Newest, snapshots: Snapshots) -> Measured:
+    """The profiles of a run."""
+    return Measured(run, past.inputs(run, newest, snapshots), past.interactions(run, newest))
+
+
+def judge(past: Past, now: Measured, before: Measured) -> Verdict:
+    """The run `now`, while `before` serves."""
+    day, served = date_of(now.run), ServedInputs(date_of(before.run), before.inputs)
+    old = interaction_checks(now.interactions, past.gates.interactions, before.interactions, past.ids, day)
+    return Verdict(_failed(old), _failed(input_checks(now.inputs, past.gates.inputs, served, day)))
+
+
+def _failed(checks: Sequence[Check]) -> tuple[str, ...]:
+    return tuple(check.name for check in checks if isinstance(check, Between) and not holds(check))
+
+
+def holds(check: Between) -> bool:
+    """As Great Expectations judges it (a test compares)."""
+    value, low, high = check.value, check.low, check.high
+    return value is not None and (low is None or low <= value) and (high is None or value <= high)
