@@ -160,6 +160,24 @@ def snapshot(kind: IdKind) -> pa.Schema:
     )
 
 
+def pointer_history() -> pa.Schema:
+    """One row per change of what is served, sorted by `since`: the pointer from then until the next row's moment."""
+    columns: list[tuple[str, pa.DataType]] = [
+        ("revision", pa.int64()),  # grows by one with each change; 0: Redis lost what it had, nothing is served
+        ("since", _UTC),  # by Redis' clock
+        ("until", _UTC),  # null: now
+        ("treatment", pa.string()),  # run of the users with arm_of(user, salt) < share_bp; null: none
+        ("control", pa.string()),  # run of all others; null: the caller's own default
+        ("salt", pa.string()),
+        ("share_bp", pa.int32()),
+        ("cap_bp", pa.int32()),  # the largest share that the operator allows
+        ("hold", pa.string()),  # why no run is promoted by itself; null: runs are
+        ("reason", pa.string()),  # of the change
+        ("who", pa.string()),  # made it; null: not known any more
+    ]
+    return pa.schema(columns)
+
+
 def arm_of(user_id: UserId, salt: str) -> int:
     """The user's place 0 … 9,999 in the rollout: in the treatment when it is below the share in basis points."""
     return int.from_bytes(hashlib.sha256(f"{salt}|{user_id}".encode()).digest()[:4]) % 10_000

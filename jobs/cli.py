@@ -17,6 +17,7 @@ from conf.share import Share
 from jobs import cli_view as view
 from jobs.cli_dlq import dlq
 from jobs.cli_forget import forget
+from jobs.cli_history import history
 from jobs.cli_model import model
 from jobs.cli_options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, UserCommand, desk_of, show
 from jobs.cli_plan import plan
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 app.command()(plan)
 app.command(cls=UserCommand)(forget)
+app.command()(history)
 app.command()(rebuild)
 app.command()(reproduce)
 app.add_typer(dlq, name="dlq")
@@ -81,10 +83,16 @@ def wait(
 
 
 @app.command()
-def promote(run: str, config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
+def promote(
+    run: str,
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    reason: Reason = "promoted by hand",
+    json: Json = False,  # noqa: FBT002
+) -> None:
     """Let a complete run serve."""
     desk = desk_of(config, overlay)
-    pointer = desk.control.promote(run)
+    pointer = desk.control.promote(run, reason=reason)
     desk.note_serving(run)
     show(view.pointer(pointer), as_json=json)
 
@@ -117,15 +125,27 @@ def hold(
 
 
 @app.command()
-def unhold(config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
+def unhold(
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    reason: Reason = "hold lifted by hand",
+    json: Json = False,  # noqa: FBT002
+) -> None:
     """Lift the hold; promotes nothing by itself."""
-    show(view.pointer(desk_of(config, overlay).control.unhold()), as_json=json)
+    show(view.pointer(desk_of(config, overlay).control.unhold(reason=reason)), as_json=json)
 
 
 @app.command()
-def share(percent: float, config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
+def share(
+    percent: float,
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    reason: Reason = "share set by hand",
+    json: Json = False,  # noqa: FBT002
+) -> None:
     """Serve at most this percentage of the audience, also after the next batch; 0 is the kill switch."""
-    show(view.share(desk_of(config, overlay).control.share(Share.percent(percent))), as_json=json)
+    report = desk_of(config, overlay).control.share(Share.percent(percent), reason=reason)
+    show(view.share(report), as_json=json)
 
 
 @app.command()

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from conf.errors import ConfigError
 from jobs.cli_view import View
 from jobs.desk import Desk, open_desk
 
 Config = Annotated[Path, typer.Option(envvar="DISCOVERY_CONFIG", help="The product's YAML.")]
 Overlay = Annotated[list[Path] | None, typer.Option(help="YAML merged over it; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-Reason = Annotated[str, typer.Option(help="Why; kept with the change.")]
 DEFAULT_CONFIG = Path("conf/prod_discovery.yml")
 _NEGATIVE = re.compile(r"-[0-9]+")
 
@@ -33,6 +33,21 @@ class UserCommand(TyperCommand):
         if isinstance(user, str) and user.startswith("-") and user in before and not _NEGATIVE.fullmatch(user):
             raise typer.BadParameter(f"there is no option {user}; a user of that name is written behind --", ctx)
         return rest
+_LONGEST_REASON = 1_000
+
+
+def _checked_reason(text: str) -> str:
+    """A reason as it was given: readers get that of a hold with each pointer, so it is short; raises ConfigError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("--reason: it is not UTF-8; say it in other letters") from None
+    if len(text) > _LONGEST_REASON:
+        raise ConfigError(f"--reason: {len(text):,} characters; say it in {_LONGEST_REASON:,}")
+    return text
+
+
+Reason = Annotated[str, typer.Option(help="Why; kept with the change.", callback=_checked_reason)]
 
 
 def desk_of(config: Path, overlay: list[Path] | None) -> Desk:

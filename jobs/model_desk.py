@@ -114,7 +114,7 @@ class ModelDesk:
         if before.treatment is not None and self._epoch(run) < self._epoch(before.treatment):
             pointer = control.rollback(run, reason=reason)
         else:
-            pointer = control.promote(run)
+            pointer = control.promote(run, reason=reason)
         if pointer.treatment != before.treatment:
             self.registry.note(model.version, PROMOTED_TAG, f"{utc_now():%Y-%m-%d %H:%M:%S}Z: {reason}")
         return self._served(pointer)

@@ -6,8 +6,6 @@ RunError
 """
 
 import datetime as dt
-import getpass
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +24,7 @@ from jobs.manifest import Manifest, Request, load_manifest, run_folder, save_man
 from jobs.run import Run
 from jobs.run_id import RunId
 from jobs.storage import Storage
+from publish.who import person
 
 
 class RunError(Refused):
@@ -82,7 +81,7 @@ def _manifest(settings: Settings, home: Storage, edges: Edges, request: Request)
     _tell_smaller_share(edges, Share(request.share_bp))
     manifest = Manifest(
         request=request,
-        started_by=request.trigger_id or f"{getpass.getuser()}@{socket.gethostname()}",
+        started_by=request.trigger_id or person(),
         created_at=dt.datetime.now(dt.UTC),
         code_version=code_version(),
         libraries=library_versions(),

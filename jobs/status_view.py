@@ -26,6 +26,8 @@ def status(report: StatusReport, dead_letters: int) -> View:
         f"memory        {_memory(limits)}",
         f"dead letters  {dead_letters}{' (discovery dlq list)' if dead_letters else ''}",
     ]
+    if report.unsent:
+        lines.append(f"history       changes that are not in Kafka yet: {report.unsent}; a running loader sends them")
     lines += [f"ALARM         {text}" for text in _alarms(report)]
     return View("\n".join(lines), _data(report, dead_letters))
 
@@ -110,6 +112,7 @@ def _data(report: StatusReport, dead_letters: int) -> dict[str, Any]:
         "damaged_partitions": list(report.damaged),
         "unreadable": [asdict(run) for run in report.unreadable],
         "restoring": report.restoring,
+        "unsent_changes": report.unsent,
         "memory": {"used": limits.used, "maxmemory": limits.maxmemory, "room": limits.room},
         "dead_letters": dead_letters,
     }

@@ -17,7 +17,8 @@ _ENDS = {Outcome.HELD: RunHeld, Outcome.FAILED: RunFailed, Outcome.DEADLINE: Dea
 @stage(SERVE)
 def wait_until_serving(run: Run) -> Facts:
     """Returns when the run serves; raises RunHeld (3), RunFailed (4) or DeadlinePassed (5), the exit codes."""
-    control = Control.connect(run.edges.client, run.settings.product, log=KafkaPointerLog(run.edges.kafka))
+    log, who = KafkaPointerLog(run.edges.kafka), run.manifest.started_by
+    control = Control.connect(run.edges.client, run.settings.product, log=log, who=who)
     waited = wait(run.run_id, control.desk, control.pointers, progress=Teller())
     if waited.outcome is not Outcome.SERVING:
         raise _ENDS[waited.outcome](_explain(run.run_id, waited, control.pointers.read()))

@@ -151,7 +151,7 @@ class Judge:
         """Whole keys, and prefixes of the keys of runs that were not cleared."""
         runs = self.registry.list_runs()
         keys = runs[-1].announcement.layout
-        product = {keys.runs, keys.pointer, keys.epoch, keys.lease, keys.lease_token}
+        product = {keys.runs, keys.pointer, keys.history, keys.unsent, keys.epoch, keys.lease, keys.lease_token}
         partitions = {keys.position(place) for place in range(keys.partitions)}
         erased = {keys.erased(place) for place in range(keys.partitions)}
         lists = {

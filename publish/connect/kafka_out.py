@@ -1,6 +1,6 @@
-"""Messages beside the lists, delivered for sure when the call returns: dead letters, pointers, runs, erasures."""
+"""Messages beside the lists, delivered for sure when the call returns, e.g. pointers, runs and erasures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from conf.connections import KafkaConnection
 from publish.connect.clients import kafka_settings
+from publish.connect.topic_identity import TopicInspector
 from publish.errors import DeliveryError
 
 MAX_MESSAGE_BYTES = 8 * 2**20
@@ -81,33 +82,33 @@ class ConfirmedSender:
 def send_confirmed(
     kafka: KafkaConnection,
     client_id: str,
-    topic: str,
-    messages: Iterable[Outgoing],
+    batches: Mapping[str, Iterable[Outgoing]],
     *,
     if_too_large: str,
     timeout: float = 30.0,
 ) -> None:
-    """Return when each message is acknowledged; raises DeliveryError, which says what to do `if_too_large`."""
+    """Return when each message is acknowledged, topic by topic; raises DeliveryError: what to do `if_too_large`."""
     with closing(ConfirmedSender(kafka, client_id, timeout=timeout)) as sender:
-        oversize = sender.send(topic, messages)
-    if oversize:
-        size = len(oversize[0].key or b"") + len(oversize[0].value or b"")
-        raise DeliveryError(f"{topic}: a message has {size} bytes, more than the topic takes; {if_too_large}")
+        for topic, messages in batches.items():
+            if oversize := sender.send(topic, messages):
+                size = len(oversize[0].key or b"") + len(oversize[0].value or b"")
+                raise DeliveryError(f"{topic}: a message has {size} bytes, more than the topic takes; {if_too_large}")
 
 
 class KafkaPointerLog:
-    """Every pointer, in the compacted topic `<product>.pointer.v1` (publish.runs.pointer.PointerLog)."""
+    """Every pointer, and its history, in topics of their own (publish.runs.pointer_log.PointerLog)."""
 
     def __init__(self, kafka: KafkaConnection) -> None:
         self._kafka = kafka
 
-    def append(self, product: str, topic: str, pointer: bytes) -> None:
-        """Return when the broker has it; raises DeliveryError."""
+    def append(self, product: str, batches: Mapping[str, Sequence[Outgoing]]) -> None:
+        """Return when the broker has all; raises DeliveryError; BrokerUnreachable, also where a topic is missing."""
+        for topic in batches:  # a broker that makes topics by itself makes some that forget
+            TopicInspector(self._kafka, topic).identify()
         send_confirmed(
             self._kafka,
             f"discovery-pointer-{product}",
-            topic,
-            [Outgoing(product.encode(), pointer)],
+            batches,
             if_too_large="if there is a hold, set it again with a shorter reason",
             timeout=10,
         )

@@ -71,7 +71,13 @@ def calls_of(role: Role, keys: ProductKeys) -> Sequence[Call]:
         ("WAIT", 0, 1),
     )
     decide: tuple[Call, ...] = (
+        ("TIME",),
         ("SET", pointer, "value"),
+        ("RPUSH", keys.history, "value"),
+        ("RPUSH", keys.unsent, "value"),
+        ("LTRIM", keys.history, 0, -1),
+        ("LRANGE", keys.history, 0, -1),
+        ("LREM", keys.unsent, 1, "value"),
         ("DEL", keys.restoring),
         ("HSET", state, "state", "value"),
         ("HDEL", state, "-"),

@@ -25,6 +25,8 @@ class _Topic(NamedTuple):
     partitions: int
     replication: int
     config: dict[str, str]
+    checked: tuple[str, ...] = ("cleanup.policy",)
+    """Settings that a topic made by somebody else must have, too."""
 
 
 def ensure_topics(
@@ -81,10 +83,12 @@ def _told(kafka: KafkaConnection, timeout: float) -> Iterator[None]:
 def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
     kept = {"cleanup.policy": "delete", "retention.ms": str(settings.retention_hours * 3_600_000)}
     compacted = {"cleanup.policy": "compact"}
+    forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
     return (
         _Topic(keys.topic, settings.partitions, settings.replication, kept),
         _Topic(keys.dead_letter_topic, 1, settings.replication, kept),
         _Topic(keys.pointer_topic, 1, settings.replication, compacted),
+        _Topic(keys.history_topic, 1, settings.replication, forever, checked=tuple(forever)),
         _Topic(keys.runs_topic, 1, settings.replication, compacted),
         _Topic(keys.erasures_topic, 1, settings.replication, compacted),
     )
@@ -99,7 +103,7 @@ def _ensure(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
 
 def _check_topic(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
     if _check_partitions(admin, wanted, deadline):
-        _check_policy(admin, wanted, deadline)
+        _check_settings(admin, wanted, deadline)
 
 
 def _check_partitions(admin: AdminClient, wanted: _Topic, deadline: float) -> bool:
@@ -148,16 +152,17 @@ def _wait_until_ready(admin: AdminClient, wanted: _Topic, deadline: float) -> No
         time.sleep(0.1)
 
 
-def _check_policy(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
+def _check_settings(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
     left = _left(deadline, f"no settings of topic {wanted.name}")
     resource = ConfigResource(ResourceType.TOPIC, wanted.name)
     entries: Any = admin.describe_configs([resource], request_timeout=left)[resource].result(timeout=left + 1)
-    found, needed = entries["cleanup.policy"].value, wanted.config["cleanup.policy"]
-    if found != needed:
-        raise TopicMismatch(
-            f"topic {wanted.name} has cleanup.policy={found}: records that a run needs would vanish; "
-            f"set it to {needed} with Kafka's own tools"
-        )
+    for name in wanted.checked:
+        found, needed = entries[name].value, wanted.config[name]
+        if found != needed:
+            raise TopicMismatch(
+                f"topic {wanted.name} has {name}={found}: records that are needed would vanish; "
+                f"set it to {needed} with Kafka's own tools (kafka-configs.sh)"
+            )
 
 
 def _left(deadline: float, what: str) -> float:

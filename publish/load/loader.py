@@ -36,6 +36,7 @@ from publish.runs.run_desk import RunDesk
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, check_store
 from publish.store.payloads import make_ready
 from publish.store.redis_store import RedisStore
+from publish.who import service
 from publish.wire.keys import Layout, ProductKeys, hash_tags
 
 _LOG = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Loader:
         self._kafka = kafka
         registry = Registry(client, product)
         self._keys = registry.keys
-        pointers = PointerStore(client, product, log=KafkaPointerLog(kafka))
+        pointers = PointerStore(client, product, log=KafkaPointerLog(kafka), who=service("loader"))
         store = RedisStore(client)
         housekeeping = Housekeeping(registry, pointers, store)
         desk = RunDesk(store, Promoter(registry, pointers), housekeeping, declared=declared)

@@ -8,8 +8,9 @@ from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.errors import RunRefused
 from publish.runs.housekeeping import Housekeeping
-from publish.runs.pointer import Pointer, PointerLog, PointerStore
-from publish.runs.promotion import Promoter
+from publish.runs.pointer import Pointer, PointerStore
+from publish.runs.pointer_log import PointerLog
+from publish.runs.promotion import BY_HAND, Promoter
 from publish.runs.registry import Registry
 from publish.runs.run import Run, RunState, UnreadableRun
 from publish.runs.run_desk import RunDesk
@@ -47,6 +48,8 @@ class StatusReport:
     """Records of the registry that this version cannot read."""
     restoring: bool
     """A rebuild is under way; nothing serves until it is done."""
+    unsent: int
+    """Changes of the pointer that Kafka may not have yet."""
     limits: StoreLimits
     dead_letters: int
     """Records in the dead-letter topic, ever."""
@@ -90,12 +93,16 @@ class Control:
         product: str,
         *,
         log: PointerLog | None = None,
+        who: str | None = None,
         declared: DeclaredLimits = NOTHING_DECLARED,
         clock: Clock = utc_now,
     ) -> Self:
-        """The desk of a product; `log` keeps each pointer outside Redis (publish.connect.kafka_out.KafkaPointerLog)."""
+        """The desk of a product for `who`, by default the user of this process.
+
+        `log` keeps each pointer and its history outside Redis (publish.connect.kafka_out.KafkaPointerLog).
+        """
         registry = Registry(client, product, clock=clock)
-        pointers = PointerStore(client, product, log=log, clock=clock)
+        pointers = PointerStore(client, product, log=log, who=who, clock=clock)
         store = RedisStore(client, clock=clock)
         return cls(registry, pointers, store, Housekeeping(registry, pointers, store, clock=clock), declared=declared)
 
@@ -123,14 +130,15 @@ class Control:
             damaged=tuple(sorted({place for r in reports if _serves(r) for place in damaged(r.partitions)})),
             unreadable=self.unreadable(),
             restoring=self.pointers.restoring() is not None,
+            unsent=len(self.pointers.unsent.entries()),
             limits=read_limits(self._store.client, self._declared),
             dead_letters=0 if layout is None else self._store.dead_letters(layout),
         )
 
-    def promote(self, run: str) -> Pointer:
+    def promote(self, run: str, *, reason: str = BY_HAND) -> Pointer:
         """Let a READY run serve; raises UnknownRun, RunHeld, RunRefused."""
         self._refuse_damaged(run)
-        return self.promoter.promote(run)
+        return self.promoter.promote(run, reason=reason)
 
     def rollback(self, to: str | None = None, *, reason: str) -> Pointer:
         """Serve the previous run, or `to`, and set the hold; raises UnknownRun, RunRefused."""
@@ -143,13 +151,13 @@ class Control:
         """Keep runs from being promoted by themselves."""
         return self.promoter.hold(reason)
 
-    def unhold(self) -> Pointer:
+    def unhold(self, *, reason: str = BY_HAND) -> Pointer:
         """Lift the hold; promotes nothing."""
-        return self.promoter.unhold()
+        return self.promoter.unhold(reason=reason)
 
-    def share(self, asked: Share) -> ShareReport:
+    def share(self, asked: Share, *, reason: str = BY_HAND) -> ShareReport:
         """Serve the treatment to this share at most, and to no more than the run covers; outlives promotions."""
-        pointer = self.promoter.cap_share(asked)
+        pointer = self.promoter.cap_share(asked, reason=reason)
         covered = 0
         if pointer.treatment is not None:
             said = self.registry.find_announcement(pointer.treatment)

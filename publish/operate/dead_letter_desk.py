@@ -110,7 +110,7 @@ class DeadLetterDesk:
             raise LetterRefused(f"{'; '.join(refused)}; nothing was sent")
         keys = self._registry.keys
         advice = f"raise max.message.bytes of {keys.topic}, or start a new run"
-        send_confirmed(self._kafka, f"discovery-retry-{keys.product}", keys.topic, outgoing, if_too_large=advice)
+        send_confirmed(self._kafka, f"discovery-retry-{keys.product}", {keys.topic: outgoing}, if_too_large=advice)
         return tuple(sent)
 
     def drop(self, letter: int) -> Dropped:

@@ -5,6 +5,7 @@ topic, skip what is over, and load and verify what the last pointer named. Until
 that nothing is available. Every step may be interrupted and repeated, and any number of rebuilds may run at once.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,16 +18,19 @@ from publish.clock import Clock, utc_now
 from publish.connect.clients import broker_unreachable
 from publish.connect.topic_identity import TopicInspector
 from publish.connect.watermarks import watermarks
-from publish.errors import DeadlinePassed, NotRestored, RunRefused, StoreUnreachable
+from publish.errors import BrokerUnreachable, DeadlinePassed, NotRestored, RunRefused, StoreUnreachable
 from publish.operate.control import Control
 from publish.operate.salvage import SalvageStore, salvage
 from publish.runs.erasures import restore_erasures
+from publish.runs.history import History, kept_history
 from publish.runs.pointer import Change, Pointer
 from publish.runs.registry import Registry
 from publish.runs.run import Register, Run, RunState, RunStatus
 from publish.runs.run_log import kept_pointer, kept_runs
 from publish.runs.run_watch import RunWatch
-from publish.wire.keys import Layout, hash_tags
+from publish.wire.keys import Layout, ProductKeys, hash_tags
+
+_LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
 _SERVING_ROLES = ("treatment", "control")
@@ -106,11 +110,22 @@ def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = ut
         )
     layouts = {run.partitions: run.layout for run in runs}.values()
     restore_erasures(kafka, control.desk.store.client, layouts)
-    SalvageStore(control.desk.store.client, registry.keys, clock=clock).start(
-        found, salvage(kept, runs, found, clock())
-    )
+    plan = salvage(kept, runs, found, clock(), _history_if_readable(kafka, registry.keys))
+    SalvageStore(control.desk.store.client, registry.keys, pointers.who, clock=clock).start(found, plan)
     target = pointers.restoring()
     return target if target is not None else pointers.read()
+
+
+def _history_if_readable(kafka: KafkaConnection, keys: ProductKeys) -> History:
+    """What Kafka has of the history: it stays there, so that want of it is no reason not to serve again."""
+    try:
+        history = kept_history(kafka, keys)
+    except BrokerUnreachable as error:
+        _LOG.error("the history of %s is not restored into Redis; Kafka keeps it: %s", keys.product, error)
+        return History((), ())
+    for gap in history.gaps:
+        _LOG.warning("the history of %s has a gap: %s", keys.product, gap.what)
+    return history
 
 
 def _refuse_alive(registry: Registry, found: Pointer, known: Register) -> None:
@@ -139,7 +154,9 @@ def _end(control: Control, target: Pointer, *, all_read: bool) -> Rebuilt | None
     if undecided:
         return None  # looked at once more: a loader may have been faster
     ready = {run.name: run.status for run in runs.values() if run is not None and _is_ready(run)}
-    after = control.pointers.end_rebuild(_last_change(target, ready))
+    change = _last_change(target, ready)
+    reason = "rebuilt, but what served could not be" if _is_lost(target, change.pointer) else "rebuilt"
+    after = control.pointers.end_rebuild(change, reason=reason)
     return None if after is None else _judge(control, target, after)
 
 
@@ -161,11 +178,16 @@ def _last_change(target: Pointer, ready: dict[str, RunStatus]) -> Change:
 def _judge(control: Control, target: Pointer, after: Pointer) -> Rebuilt:
     """Raises NotRestored when what served is not named any more."""
     explain = partial(_explain, control.registry)
-    if after.treatment is None and after.control is None and (target.treatment or target.control):
+    if _is_lost(target, after):
         lost = "; ".join(explain(target.named[role]) for role in _SERVING_ROLES if role in target.named)
         raise NotRestored(f"{lost}; nothing serves; publish a new run with --first")
     dropped = target.previous is not None and after.previous is None
     return Rebuilt(after, explain(target.previous) if dropped and target.previous is not None else None)
+
+
+def _is_lost(target: Pointer, after: Pointer) -> bool:
+    """Whether something served, and nothing does."""
+    return after.treatment is None and after.control is None and bool(target.treatment or target.control)
 
 
 def _explain(registry: Registry, run: str) -> str:

@@ -4,15 +4,17 @@ What the last pointer names is to be loaded again, under the same name and epoch
 skipped by the loaders on their way through the topic, and never taken for those of a stranger.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults, text_of
 from publish.errors import RunRefused
-from publish.runs.pointer import Pointer
+from publish.runs.history import BEGINS, KEPT_IN_REDIS, History, HistoryEntry
+from publish.runs.pointer import LOST, Pointer
 from publish.runs.run import Run, RunState, RunStatus
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
@@ -25,21 +27,48 @@ class Salvage:
     pointer: Pointer
     """The pointer to restore when its runs are loaded again."""
     runs: tuple[Run, ...]
+    history: tuple[HistoryEntry, ...]
+    """What Kafka has of it."""
+    missing: tuple[HistoryEntry, ...]
+    """What it must have, too."""
+
+    @property
+    def had_served(self) -> bool:
+        """Whether a pointer was lost, so that history must tell that nothing is served."""
+        return bool(self.history or self.missing)
 
 
-def salvage(kept: Pointer, runs: Sequence[Announcement], found: Pointer, now: datetime) -> Salvage:
-    """What to restore: `kept` and `runs` are Kafka's, `found` is what an operator has said since the loss."""
+def salvage(kept: Pointer, runs: Sequence[Announcement], found: Pointer, now: datetime, history: History) -> Salvage:
+    """What to restore: `kept`, `runs`, `history` are Kafka's; `found` is what an operator has said since the loss."""
+    missing = _missing(kept, history, now)
+    # Whoever wrote the last pointer into the history may have died before it was in the topic of pointers.
+    kept = max([kept, *(entry.pointer for entry in history.entries if entry.pointer.named)], key=_changed)
     cap = min(kept.cap_bp, found.cap_bp)
     pointer = kept.model_copy(
         update={
-            "rev": max(kept.rev, found.rev) + 1,
+            "rev": max(kept.rev, found.rev, history.highest) + 1,
             "hold": found.hold if found.hold is not None else kept.hold,
             "cap_bp": cap,
             "share_bp": min(kept.share_bp, cap),
         }
     )
     serving = next((run.epoch for run in runs if run.run == kept.treatment), 0)
-    return Salvage(pointer, tuple(Run(run, _status(run, pointer, serving, now)) for run in runs))
+    restored = tuple(Run(run, _status(run, pointer, serving, now)) for run in runs)
+    return Salvage(pointer, restored, history.entries, missing)
+
+
+def _changed(pointer: Pointer) -> datetime:
+    """When a pointer was made; the beginning of time where it does not say."""
+    return pointer.since if pointer.since is not None else datetime.min.replace(tzinfo=UTC)
+
+
+def _missing(kept: Pointer, history: History, now: datetime) -> tuple[HistoryEntry, ...]:
+    """An entry for the last pointer where its own was lost with Redis, or a version made it that wrote none."""
+    if kept.rev == 0 or history.knows(kept):
+        return ()
+    reason = "its reason was lost with Redis" if history.entries else BEGINS
+    since = kept.since if kept.since is not None else now
+    return (HistoryEntry(pointer=kept.model_copy(update={"since": since}), reason=reason, who=None),)
 
 
 def _status(run: Announcement, pointer: Pointer, serving_epoch: int, now: datetime) -> RunStatus:
@@ -55,10 +84,11 @@ def _status(run: Announcement, pointer: Pointer, serving_epoch: int, now: dateti
 class SalvageStore:
     """Writes a salvage into an empty registry, in one atomic call; raises StoreUnreachable."""
 
-    def __init__(self, client: StoreClient, keys: ProductKeys, *, clock: Clock = utc_now) -> None:
+    def __init__(self, client: StoreClient, keys: ProductKeys, who: str, *, clock: Clock = utc_now) -> None:
         self._keys = keys
+        self._who = who
         self._clock = clock
-        self._restore = client.register_script(text_of("restore"))
+        self._restore = client.register_script(text_of("history", "restore"))
 
     @store_faults()
     def start(self, found: Pointer, plan: Salvage) -> None:
@@ -69,13 +99,26 @@ class SalvageStore:
             fields += (self._keys.state_field(run.name), run.status.model_dump_json())
         keys = self._keys
         (answer,) = self._restore(
-            keys=[keys.pointer, keys.runs, keys.epoch, keys.lease_token, keys.restoring],
+            keys=[
+                keys.history,
+                keys.unsent,
+                keys.pointer,
+                keys.runs,
+                keys.epoch,
+                keys.lease_token,
+                keys.restoring,
+            ],
             args=[
                 found.rev,
                 plan.pointer.model_dump_json(),
                 max((run.announcement.epoch for run in plan.runs), default=0),
                 # Larger than every token before: nobody asks for leases a thousand times a second.
                 int(self._clock().timestamp() * 1_000),
+                Pointer().model_dump_json() if plan.had_served else "",
+                LOST,
+                self._who,
+                _texts(plan.history[-KEPT_IN_REDIS:]),
+                _texts(plan.missing),
                 *fields,
             ],
         )
@@ -84,3 +127,7 @@ class SalvageStore:
                 f"{keys.product}: somebody changed {keys.pointer} or {keys.runs} this very moment; look at "
                 "`discovery status`, then try again"
             )
+
+
+def _texts(entries: Sequence[HistoryEntry]) -> str:
+    return json.dumps([entry.model_dump_json() for entry in entries])

@@ -50,8 +50,7 @@ class ErasureLog:
         send_confirmed(
             self._kafka,
             f"discovery-erasures-{self._product}",
-            self.topic,
-            [Outgoing(erasure.key, erasure.model_dump_json().encode())],
+            {self.topic: [Outgoing(erasure.key, erasure.model_dump_json().encode())]},
             if_too_large="give a shorter reason",
             timeout=self._timeout,
         )

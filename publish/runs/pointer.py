@@ -1,29 +1,34 @@
 """The one mutable key of a product: which run serves whom (`{<product>}:ptr`).
 
 Every change is a compare-and-swap on its revision, in one Lua call that also checks and changes the states of the runs
-it is about; all of these keys share a slot.
+it is about, and writes the change into the history with its reason and author; all of these keys share a slot.
 """
 
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from pydantic import AwareDatetime, Field, ValidationError
 
 from conf.base import Strict
 from conf.share import Share
 from publish.clock import Clock, utc_now
+from publish.connect.kafka_out import Outgoing
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults, text_of
 from publish.errors import PointerMoved, PointerUnreadable, PublishError, RunRefused
+from publish.runs.pointer_log import PointerLog, Unsent, message_of
 from publish.runs.registry import POINTER_ROLES
 from publish.runs.run import RunState, RunStatus
+from publish.who import person
 from publish.wire.keys import ProductKeys
 
 _LOG = logging.getLogger(__name__)
 
+LOST = "Redis lost what it had; nothing is served until it is rebuilt"
+"""The reason of an entry of the history that no order made."""
+_AT_ONCE = 500
 _UNDER_WAY = (
     "Redis was lost and is being rebuilt; until then nobody can be promoted, held or given another share: wait for "
     "`discovery rebuild`, or start it again if it was interrupted"
@@ -57,7 +62,7 @@ class Pointer(Strict):
     previous: str | None = None
     """Run to go back to."""
     since: AwareDatetime | None = None
-    """When it last changed."""
+    """When it last changed, by Redis' clock."""
     serving_since: AwareDatetime | None = None
     """When it first named the treatment that it names."""
 
@@ -65,13 +70,6 @@ class Pointer(Strict):
     def named(self) -> dict[str, str]:
         """Role → run, for the roles that are taken."""
         return {role: run for role in POINTER_ROLES if (run := getattr(self, role)) is not None}
-
-
-class PointerLog(Protocol):
-    """Keeps every pointer outside Redis."""
-
-    def append(self, product: str, topic: str, pointer: bytes) -> None:
-        """Store it durably; raises PublishError."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +85,33 @@ class PointerStore:
     """The pointer of one product; raises StoreUnreachable when Redis does not do its part, and PointerUnreadable."""
 
     def __init__(
-        self, client: StoreClient, product: str, *, log: PointerLog | None = None, clock: Clock = utc_now
+        self,
+        client: StoreClient,
+        product: str,
+        *,
+        log: PointerLog | None = None,
+        who: str | None = None,
+        clock: Clock = utc_now,
     ) -> None:
+        """`who` changes it, by default the user of this process; `log` keeps pointer and history outside Redis."""
         self.keys = ProductKeys(product)
+        self.unsent = Unsent(client, product)
+        self.who = who if who is not None else person()
         self._client = client
         self._log = log
         self._clock = clock
         self._logged = 0
-        self._swap = client.register_script(text_of("swap"))
+        self._seen = False
+        self._swap = client.register_script(text_of("history", "swap"))
+        self._observe = client.register_script(text_of("history", "observe"))
 
     @store_faults()
     def read(self) -> Pointer:
         """The pointer now; revision 0 when there is none."""
         return self._read(self.keys.pointer) or Pointer()
 
-    def change(self, decide: Callable[[Pointer], Change], *, attempts: int = 10) -> Pointer:
-        """Apply what `decide` makes of the pointer, again when somebody else was faster.
+    def change(self, decide: Callable[[Pointer], Change], *, reason: str, attempts: int = 10) -> Pointer:
+        """Apply what `decide` makes of the pointer, again when somebody else was faster; history keeps the reason.
 
         Raises what `decide` raises, RunRefused when a run is not in the state it must be in, and PointerMoved after
         `attempts` races.
@@ -114,11 +123,9 @@ class PointerStore:
             change = decide(before)
             if change.pointer == before:
                 return before
-            now = self._clock()
-            first = now if change.pointer.treatment != before.treatment else before.serving_since
-            after = change.pointer.model_copy(update={"rev": before.rev + 1, "since": now, "serving_since": first})
-            if self._try(before, after, change):
-                return after
+            after = change.pointer.model_copy(update={"rev": before.rev + 1, "serving_since": before.serving_since})
+            if (swapped := self._try(before, after, change, reason)) is not None:
+                return swapped
         raise PointerMoved(f"the pointer of {self.keys.product} changed {attempts} times meanwhile; try again")
 
     @store_faults()
@@ -138,51 +145,77 @@ class PointerStore:
                 "if it is damaged, empty this Redis and say `discovery rebuild`"
             ) from None
 
-    def end_rebuild(self, change: Change) -> Pointer | None:
+    def end_rebuild(self, change: Change, *, reason: str) -> Pointer | None:
         """Write the pointer of `change` with its own revision, and end the rebuild; None when another one was faster.
 
         Raises RunRefused when a run is not in the state it must be in.
         """
-        after = change.pointer.model_copy(update={"since": self._clock()})
-        return after if self._try(Pointer(), after, change, ends_rebuild=True) else None
+        return self._try(Pointer(), change.pointer, change, reason, ends_rebuild=True)
 
     def write_down_if_new(self) -> None:
-        """Log a pointer that this process has not logged yet: somebody without a log, or without luck, changed it."""
+        """Log what this process has not logged yet: somebody without a log, or without luck, changed the pointer."""
         pointer = self.read()
-        if pointer.rev > self._logged and (pointer.named or self._knows_runs()):
-            self._write_down(pointer)
+        self._seen = self._seen or pointer.rev > 0
+        self._write_down_what_no_swap_did()
+        self._send(pointer if pointer.rev > self._logged else None)
 
-    def _write_down(self, pointer: Pointer) -> None:
+    def _send(self, pointer: Pointer | None) -> None:
+        """Give the log a pointer and what it lacks of the history; what it refuses, a running loader sends later."""
         if self._log is None:
             return
         try:
-            self._log.append(self.keys.product, self.keys.pointer_topic, pointer.model_dump_json().encode())
-        except PublishError as error:  # the swap is done; a running loader writes it down later
-            _LOG.error(
-                "pointer revision %d serves but is not yet in %s: %s", pointer.rev, self.keys.pointer_topic, error
-            )
-        else:
+            self._append(self._log, pointer)
+        except PublishError as error:  # the swap is done
+            what = "its last change" if pointer is None else f"revision {pointer.rev}"
+            topics = f"{self.keys.pointer_topic} and {self.keys.history_topic}"
+            _LOG.error("the pointer of %s: %s is not yet in %s: %s", self.keys.product, what, topics, error)
+
+    def _append(self, log: PointerLog, pointer: Pointer | None) -> None:
+        batches: dict[str, list[Outgoing]] = {}
+        if pointer is not None and (pointer.named or self._knows_runs()):
+            message = Outgoing(self.keys.product.encode(), pointer.model_dump_json().encode())
+            batches[self.keys.pointer_topic] = [message]
+        entries = self.unsent.entries(_AT_ONCE)
+        while batches or entries:
+            if entries:
+                batches[self.keys.history_topic] = [message_of(entry) for entry in entries]
+            log.append(self.keys.product, batches)
+            self.unsent.remove(entries)
+            batches, entries = {}, self.unsent.entries(_AT_ONCE)
+        if pointer is not None:
             self._logged = pointer.rev
+
+    @store_faults()
+    def _write_down_what_no_swap_did(self) -> None:
+        """Complete the history by a pointer that somebody changed without it, and by the loss of one seen here."""
+        empty = Pointer().model_dump_json() if self._seen else ""
+        keys = [self.keys.history, self.keys.unsent, self.keys.pointer, self.keys.restoring]
+        self._observe(keys=keys, args=[empty, LOST, self.who])
 
     @store_faults()
     def _knows_runs(self) -> bool:
         """A pointer without runs is that of a Redis that lost them: it must not take the place of the one kept."""
         return bool(self._client.exists(self.keys.runs))
 
-    def _try(self, before: Pointer, after: Pointer, change: Change, *, ends_rebuild: bool = False) -> bool:
-        swapped = self._swapped(before, after, change, ends_rebuild=ends_rebuild)
-        if swapped:
-            _LOG.info("%s", _tell(self.keys.product, after))
-            if after.named or self._knows_runs():
-                self._write_down(after)
+    def _try(
+        self, before: Pointer, after: Pointer, change: Change, reason: str, *, ends_rebuild: bool = False
+    ) -> Pointer | None:
+        swapped = self._swapped(before, after, change, reason, ends_rebuild=ends_rebuild)
+        if swapped is not None:
+            _LOG.info("%s", _tell(self.keys.product, swapped))
+            self._send(swapped)
         return swapped
 
     @store_faults()
-    def _swapped(self, before: Pointer, after: Pointer, change: Change, *, ends_rebuild: bool) -> bool:
+    def _swapped(
+        self, before: Pointer, after: Pointer, change: Change, reason: str, *, ends_rebuild: bool
+    ) -> Pointer | None:
         let_go = sorted(set(before.named.values()) - set(after.named.values()))
         becomes = [[run, status.model_dump_json()] for run, status in change.becomes.items()]
+        serves_anew = not ends_rebuild and after.treatment != before.treatment
+        keys = self.keys
         answer = self._swap(
-            keys=[self.keys.pointer, self.keys.runs, self.keys.restoring],
+            keys=[keys.history, keys.unsent, keys.pointer, keys.runs, keys.restoring],
             args=[
                 before.rev,
                 after.model_dump_json(),
@@ -191,6 +224,9 @@ class PointerStore:
                 json.dumps(let_go),
                 self._clock().isoformat(),
                 int(ends_rebuild),
+                json.dumps(["since", "serving_since"] if serves_anew else ["since"]),
+                reason,
+                self.who,
             ],
         )
         word, *detail = (part.decode() for part in answer)
@@ -198,7 +234,7 @@ class PointerStore:
             raise RunRefused(f"run {detail[0]} is {detail[1]}, and must be {change.must_be[detail[0]]} for that")
         if word == "RESTORING":
             raise RunRefused(_UNDER_WAY)
-        return bool(word == "SWAPPED")
+        return Pointer.model_validate_json(detail[0]) if word == "SWAPPED" else None
 
 
 def _tell(product: str, pointer: Pointer) -> str:

@@ -11,6 +11,9 @@ from publish.runs.registry import Registry
 from publish.runs.run import RunState, RunStatus
 from publish.wire.announcement import Announcement
 
+BY_HAND = "by hand"
+"""The reason of an order for which none was given."""
+
 
 class Verdict(StrEnum):
     """What became of a run that wanted to serve."""
@@ -50,7 +53,7 @@ class Promoter:
         if status.held is not None and pointer.treatment != run:
             return Promotion(Verdict.HELD, status.held)
         try:
-            self._promote(run, by_hand=False)
+            self._promote(run, f"run {run} is complete", by_hand=False)
         except RunHeld as held:
             self.registry.note_held(run, str(held))
             return Promotion(Verdict.HELD, str(held))
@@ -60,11 +63,11 @@ class Promoter:
             raise
         return Promotion(Verdict.SERVING)
 
-    def promote(self, run: str) -> Pointer:
+    def promote(self, run: str, *, reason: str = BY_HAND) -> Pointer:
         """Let a READY run serve; no change if it does already. Raises UnknownRun, RunHeld, RunRefused."""
-        return self._promote(run, by_hand=True)
+        return self._promote(run, reason, by_hand=True)
 
-    def _promote(self, run: str, *, by_hand: bool) -> Pointer:
+    def _promote(self, run: str, reason: str, *, by_hand: bool) -> Pointer:
         candidate = self.registry.get(run).announcement
 
         def decide(pointer: Pointer) -> Change:
@@ -80,7 +83,7 @@ class Promoter:
                 must_be={run: RunState.READY},
             )
 
-        return self.pointers.change(decide)
+        return self.pointers.change(decide, reason=reason)
 
     def rollback(self, to: str | None = None, *, reason: str) -> Pointer:
         """Go back to the previous run or to `to`, mark what served ROLLED_BACK and set the hold; raises RunRefused."""
@@ -97,7 +100,7 @@ class Promoter:
             must_be = [target.run, served] if self._can_be_read(served) else [target.run]
             return Change(after, must_be=dict.fromkeys(must_be, RunState.READY), becomes={served: gone})
 
-        return self.pointers.change(decide)
+        return self.pointers.change(decide, reason=reason)
 
     def hold(self, reason: str) -> Pointer:
         """Keep every run from being promoted by itself; an earlier hold stays as it is."""
@@ -107,13 +110,13 @@ class Promoter:
             hold = pointer.hold if pointer.hold is not None else Hold(reason=reason, since=now)
             return Change(pointer.model_copy(update={"hold": hold}))
 
-        return self.pointers.change(decide)
+        return self.pointers.change(decide, reason=reason)
 
-    def unhold(self) -> Pointer:
+    def unhold(self, *, reason: str = BY_HAND) -> Pointer:
         """Lift the hold; promotes nothing."""
-        return self.pointers.change(lambda pointer: Change(pointer.model_copy(update={"hold": None})))
+        return self.pointers.change(lambda pointer: Change(pointer.model_copy(update={"hold": None})), reason=reason)
 
-    def cap_share(self, share: Share) -> Pointer:
+    def cap_share(self, share: Share, *, reason: str = BY_HAND) -> Pointer:
         """Serve the treatment to at most this share from now on, and to no more than what the run covers."""
 
         def decide(pointer: Pointer) -> Change:
@@ -123,7 +126,7 @@ class Promoter:
                 covered = 0 if said is None else said.share_bp
             return Change(pointer.model_copy(update={"cap_bp": share.bp, "share_bp": min(share.bp, covered)}))
 
-        return self.pointers.change(decide)
+        return self.pointers.change(decide, reason=reason)
 
     def _can_be_read(self, run: str) -> bool:
         try:

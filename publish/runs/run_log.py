@@ -32,8 +32,7 @@ class KafkaRunLog:
         send_confirmed(
             self._kafka,
             f"discovery-runs-{announcement.product}",
-            topic,
-            [Outgoing(announcement.run.encode(), announcement.canonical)],
+            {topic: [Outgoing(announcement.run.encode(), announcement.canonical)]},
             if_too_large=f"raise max.message.bytes of {topic}, or make lists.fallback_size smaller",
         )
 

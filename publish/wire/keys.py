@@ -35,6 +35,16 @@ class ProductKeys:
         return f"{{{self.product}}}:ptr"
 
     @property
+    def history(self) -> str:
+        """List: the newest entries of the pointer's history, the oldest first (runs.history.HistoryEntry as JSON)."""
+        return f"{{{self.product}}}:ptr:history"
+
+    @property
+    def unsent(self) -> str:
+        """List: entries of the history that Kafka may not have yet, the oldest first."""
+        return f"{{{self.product}}}:ptr:unsent"
+
+    @property
     def epoch(self) -> str:
         """Counter: the epoch of the newest run."""
         return f"{{{self.product}}}:epoch"
@@ -78,6 +88,11 @@ class ProductKeys:
     def pointer_topic(self) -> str:
         """Compacted topic of every pointer, keyed by the product, so that it survives Redis."""
         return f"{self.product}.pointer.v1"
+
+    @property
+    def history_topic(self) -> str:
+        """Topic of every pointer that ever was, with reason and author; nothing in it is ever deleted."""
+        return f"{self.product}.pointer-history.v1"
 
     @property
     def runs_topic(self) -> str:

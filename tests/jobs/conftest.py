@@ -9,12 +9,16 @@ import pytest
 import redis
 import yaml
 
+from conf.connections import KafkaConnection
+from conf.settings import PublishSettings
 from jobs import cli
 from models.registry import Registry
+from publish.connect.topic import ensure_topics
 from publish.wire.announcement import Announcement
+from publish.wire.keys import ProductKeys
 from tests.features.world import settings
 from tests.jobs.said import PASSWORD, Discovery, Said
-from tests.publish.pushing import publish_directly
+from tests.publish.pushing import PARTITIONS, publish_directly
 
 _NUMBERS = itertools.count()
 
@@ -44,6 +48,14 @@ def product(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     for variable in ("KAFKA_BOOTSTRAP_SERVERS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(variable, raising=False)
     return name
+
+
+@pytest.fixture
+def broker(kafka: KafkaConnection, product: str, monkeypatch: pytest.MonkeyPatch) -> KafkaConnection:
+    """The broker, named by the environment, with the product's topics."""
+    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
+    return kafka
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from conf.settings import PublishSettings
-from publish.connect.kafka_out import KafkaPointerLog
-from publish.connect.topic import ensure_topics
+from publish.connect.kafka_out import KafkaPointerLog, Outgoing
 from publish.operate.control import Control
 from publish.operate.letters import count_letters
 from publish.operate.wait import Outcome
@@ -31,14 +29,6 @@ from tests.publish.pushing import (
 LISTS = lists_of(60)
 
 
-@pytest.fixture
-def broker(kafka: KafkaConnection, product: str, monkeypatch: pytest.MonkeyPatch) -> KafkaConnection:
-    """The broker, named by the environment, with the product's topics."""
-    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS))
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
-    return kafka
-
-
 def pushed(broker: KafkaConnection, client: redis.Redis, product: str, **changes: object) -> Announcement:
     """A run that serves and is written down; a loader must be running."""
     run = announce(client, product, LISTS, **changes)
@@ -52,7 +42,7 @@ def pushed(broker: KafkaConnection, client: redis.Redis, product: str, **changes
 def lose(client: redis.Redis, product: str, *runs: Announcement) -> None:
     """Delete all that Redis knows of a product, and of no other."""
     keys = ProductKeys(product)
-    names = [keys.runs, keys.pointer, keys.epoch, keys.lease, keys.lease_token]
+    names = [keys.runs, keys.pointer, keys.history, keys.unsent, keys.epoch, keys.lease, keys.lease_token]
     for run in runs:
         for partition in range(run.partitions):
             layout = run.layout
@@ -103,7 +93,7 @@ def test_rebuild_of_what_is_not_in_the_topic(
     KafkaRunLog(broker).append(run)
     log = KafkaPointerLog(broker)
     pointer = b'{"rev":4,"treatment":"%s","share_bp":10000,"salt":"s"}' % run.run.encode()
-    log.append(product, ProductKeys(product).pointer_topic, pointer)
+    log.append(product, {ProductKeys(product).pointer_topic: [Outgoing(product.encode(), pointer)]})
     lose(client, product, run)
     said = discovery("rebuild")
     assert (said.code, said.out) == (4, "")

@@ -40,6 +40,7 @@ POINTS: dict[str, tuple[type, str, str, Which]] = {  # class, method, before, wi
     "after a VERIFIED": (RedisStore, "mark_verified", "after", 1),
     "after the last VERIFIED": (RedisStore, "mark_verified", "after", 3),
     "between READY and promote": (Registry, "ready", "after", 1),
+    "swapped, not in Kafka": (PointerStore, "_swapped", "after", lambda pointer: pointer and pointer.rev > 1),
     "after the swap": (PointerStore, "change", "after", lambda pointer: pointer.rev > 1),
     "a letter sent, not counted": (DeadLetterQueue, "bury", "after", 1),
     "FAILED, not fenced": (RedisStore, "fence", "before", 1),

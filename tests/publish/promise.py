@@ -14,6 +14,7 @@ from publish.errors import Unavailable
 from publish.operate.control import Control
 from publish.operate.wait import Outcome
 from publish.read.reader import Reader
+from publish.runs.history import HistoryEntry
 from publish.runs.housekeeping import GRACE
 from publish.runs.pointer import Pointer, PointerStore
 from publish.runs.registry import Registry
@@ -172,11 +173,20 @@ def agree(client: redis.Redis, product: str) -> None:
         _agrees_with_registry(run, {key: found.pop(key) for key in list(found) if key.startswith(prefixes)})
     own = ProductKeys(product)
     rest = {own.runs, own.pointer, own.epoch, own.lease, own.lease_token, own.restoring, synced_key(product)}
+    rest |= {own.history, own.unsent}
     for layout in {run.announcement.layout for run in runs}:
         for partition, tag in enumerate(layout.tags):
             rest |= {layout.position(partition), layout.erased(partition), synced_key(tag)}
+    _has_its_entry(pointer, found.get(own.history.encode(), ()))
     strays = found.keys() - {key.encode() for key in rest}
     assert not strays, f"keys of no run: {sorted(strays)[:5]}"
+
+
+def _has_its_entry(pointer: Pointer, history: Content) -> None:
+    """The history ends with the pointer, whoever changed it and whatever happened to them then."""
+    if pointer.rev > 0:
+        assert isinstance(history, tuple)
+        assert HistoryEntry.model_validate_json(history[-1]).pointer == pointer
 
 
 def _said(reader: Reader, user: UserId) -> Said | str:

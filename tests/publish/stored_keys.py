@@ -4,8 +4,8 @@ import redis
 
 from publish.wire.announcement import Announcement
 
-Content = dict[bytes, bytes] | frozenset[bytes] | bytes
-"""What lies under a key: a hash, a set, a string."""
+Content = dict[bytes, bytes] | frozenset[bytes] | tuple[bytes, ...] | bytes
+"""What lies under a key: a hash, a set, a list, a string."""
 
 
 def dump(client: redis.Redis, product: str) -> dict[bytes, Content]:
@@ -27,9 +27,13 @@ def read_keys(client: redis.Redis, keys: set[bytes]) -> dict[bytes, Content]:
         for key in names:
             pipe.type(key)
         kinds = pipe.execute()
-        reading = {b"hash": pipe.hgetall, b"set": pipe.smembers}
+        reading = {b"hash": pipe.hgetall, b"set": pipe.smembers, b"list": lambda key: pipe.lrange(key, 0, -1)}
         for key, kind in zip(names, kinds, strict=True):
             reading.get(kind, pipe.get)(key)
         values = pipe.execute()
-    found = {key: value for key, value in zip(names, values, strict=True) if value is not None}
-    return {key: frozenset(value) if isinstance(value, set) else value for key, value in found.items()}
+    frozen = {set: frozenset, list: tuple}
+    return {
+        key: frozen.get(type(value), lambda same: same)(value)
+        for key, value in zip(names, values, strict=True)
+        if value is not None
+    }

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from conf.connections import KafkaConnection
-from publish.connect.kafka_out import MAX_MESSAGE_BYTES, KafkaPointerLog
+from publish.connect.kafka_out import MAX_MESSAGE_BYTES, KafkaPointerLog, Outgoing
 from publish.connect.topic_reader import read_topic
 from publish.errors import DeliveryError
 from publish.runs.erasures import Erasure, ErasureLog
@@ -20,7 +20,8 @@ Append = Callable[[KafkaConnection, ProductKeys, int], None]
 
 
 def append_pointer(kafka: KafkaConnection, keys: ProductKeys, size: int) -> None:
-    KafkaPointerLog(kafka).append(keys.product, keys.pointer_topic, bytes(size))
+    message = Outgoing(keys.product.encode(), bytes(size))
+    KafkaPointerLog(kafka).append(keys.product, {keys.pointer_topic: [message]})
 
 
 def append_run(kafka: KafkaConnection, keys: ProductKeys, size: int) -> None:

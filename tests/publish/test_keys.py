@@ -26,8 +26,8 @@ def test_slot_is_the_one_of_the_redis_cluster_specification() -> None:
 
 def test_product_keys_share_one_hash_tag() -> None:
     keys = ProductKeys("groups")
-    tagged = [keys.runs, keys.pointer, keys.epoch, keys.lease, keys.lease_token]
-    assert len(set(tagged)) == 5
+    tagged = [keys.runs, keys.pointer, keys.history, keys.unsent, keys.epoch, keys.lease, keys.lease_token]
+    assert len(set(tagged)) == 7
     assert {re.match(r"\{(.*?)\}", key)[1] for key in tagged} == {"groups"}  # type: ignore[index]
 
 
@@ -42,7 +42,8 @@ def test_keys_and_topics_by_name() -> None:
     assert layout.state_field("r1") == "r1:state"
     assert list(layout.bucket_keys("r1", 0)) == [f"{{groups.7}}:r1:b:{bucket}" for bucket in range(5)]
     assert (layout.topic, layout.dead_letter_topic) == ("groups.topn.v1", "groups.topn.v1.dead")
-    assert layout.pointer_topic == "groups.pointer.v1"
+    assert (layout.pointer_topic, layout.history_topic) == ("groups.pointer.v1", "groups.pointer-history.v1")
+    assert (layout.history, layout.unsent) == ("{groups}:ptr:history", "{groups}:ptr:unsent")
 
 
 def test_place_of_a_user_is_the_contracts() -> None:

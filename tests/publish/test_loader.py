@@ -4,6 +4,9 @@ import redis
 
 from conf.connections import KafkaConnection
 from publish.operate.wait import Outcome
+from publish.runs.history import kept_history
+from publish.runs.pointer import PointerStore
+from publish.runs.run_log import kept_pointer
 from tests.publish.pushing import (
     announce,
     eventually,
@@ -20,11 +23,14 @@ from tests.publish.pushing import (
 def test_every_pointer_is_also_kept_in_kafka(kafka: KafkaConnection, clean_redis: redis.Redis) -> None:
     product, lists = new_product(kafka), lists_of(200)
     run = announce(clean_redis, product, lists, first=True)
-    topic, key = run.layout.pointer_topic, run.layout.pointer
     with loading(kafka, clean_redis, product):
         send(kafka, run.layout.topic, wire_of(run, lists))
         assert outcome_of(clean_redis, run).outcome is Outcome.SERVING
         # Whoever swapped it without a log, here perhaps `wait`, has it written down by the loader within seconds.
-        eventually(lambda: bool(messages_of(kafka, topic)))
-        eventually(lambda: messages_of(kafka, topic)[-1].value() == clean_redis.get(key))
-    assert messages_of(kafka, topic)[-1].key() == product.encode()
+        eventually(lambda: bool(messages_of(kafka, run.layout.pointer_topic)))
+        pointer = PointerStore(clean_redis, product).read()
+        eventually(lambda: kept_pointer(kafka, run.layout) == pointer)
+        eventually(lambda: bool(kept_history(kafka, run.layout).entries))
+    assert messages_of(kafka, run.layout.pointer_topic)[-1].key() == product.encode()
+    (entry,) = kept_history(kafka, run.layout).entries
+    assert (entry.pointer, entry.reason) == (pointer, f"run {run.run} is complete")

@@ -6,12 +6,13 @@ import pytest
 import redis
 
 from conf.share import Share
-from publish.errors import PointerMoved, RunHeld, RunRefused, StoreUnreachable
+from publish.errors import PointerMoved, RunHeld, RunRefused
 from publish.runs.pointer import Change, Pointer, PointerStore
 from publish.runs.promotion import Promoter, Promotion, Verdict
 from publish.runs.registry import Registry
 from publish.runs.run import RunState
 from publish.wire.announcement import Announcement
+from tests.publish.changes import Log
 from tests.publish.pushing import publish_directly
 
 
@@ -195,7 +196,7 @@ def test_a_change_in_between_is_not_lost(promoter: Promoter, first: Announcement
             other.hold("at the same moment")
         return Change(pointer.model_copy(update={"cap_bp": 1_234}))
 
-    after = promoter.pointers.change(decide)
+    after = promoter.pointers.change(decide, reason="a test")
     assert (seen, after.rev) == ([1, 2], 3)
     assert after.hold is not None
     assert after.cap_bp == 1_234
@@ -209,7 +210,7 @@ def test_a_pointer_that_never_stands_still_is_an_error(promoter: Promoter, clean
         return Change(pointer.model_copy(update={"cap_bp": 1}))
 
     with pytest.raises(PointerMoved, match="3 times"):
-        promoter.pointers.change(decide, attempts=3)
+        promoter.pointers.change(decide, reason="a test", attempts=3)
 
 
 def test_a_full_redis_can_still_be_rolled_back(
@@ -227,25 +228,16 @@ def test_a_full_redis_can_still_be_rolled_back(
 def test_a_log_that_fails_does_not_undo_the_swap_and_is_caught_up(
     clean_redis: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Log:
-        """Fails once."""
-
-        def __init__(self) -> None:
-            self.kept: list[bytes] = []
-            self.broken = True
-
-        def append(self, product: str, topic: str, pointer: bytes) -> None:
-            if self.broken:
-                raise StoreUnreachable("down")
-            self.kept.append(pointer)
-
-    log = Log()
+    log = Log("groups")
+    log.state = "down"
     pointers = PointerStore(clean_redis, "groups", log=log)
     promoter = Promoter(Registry(clean_redis, "groups"), pointers)
     publish_directly(clean_redis, "groups")
-    promoter.hold("for a test")
-    assert "not yet in groups.pointer.v1" in caplog.text
-    log.broken = False
+    held = promoter.hold("for a test")
+    assert "revision 1 is not yet in groups.pointer.v1 and groups.pointer-history.v1: down" in caplog.text
+    log.state = "up"
     pointers.write_down_if_new()
     pointers.write_down_if_new()
-    assert log.kept == [clean_redis.get("{groups}:ptr")]
+    assert log.kept["groups.pointer.v1"] == [held.model_dump_json().encode()]
+    assert log.kept["groups.pointer-history.v1"] == clean_redis.lrange("{groups}:ptr:history", 0, -1)
+    assert pointers.unsent.entries() == []

@@ -19,6 +19,7 @@ from publish.operate.forget import Forgetter
 from publish.operate.rebuild import rebuild
 from publish.operate.wait import Outcome, wait
 from publish.runs.erasures import ErasureLog
+from publish.runs.history import read_history
 from publish.runs.housekeeping import Housekeeping
 from publish.runs.lease import Lease
 from publish.runs.registry import Registry
@@ -92,6 +93,8 @@ def test_each_user_does_its_part_of_a_push(team: Team) -> None:
         operator.hold("a test")
         operator.share(Share.percent(100))
         assert operator.status().pointer.treatment == first.run
+        changes = read_history(client, team.product, team.kafka)
+        assert ([entry.rev for entry in changes.entries], changes.gaps) == ([1, 2, 3], ())
         forgotten = Forgetter(erasures, registry, store, ids="int64", partitions=PARTITIONS).forget(7, "asked for it")
         assert forgotten.removed_from == (first.run, second.run)
         Housekeeping(registry, operator.pointers, store, grace=timedelta(0)).clear(second.run)
@@ -105,7 +108,7 @@ def test_each_user_does_its_part_of_a_push(team: Team) -> None:
     # What a client tells of itself; a limit that only a warning is about (CONFIG tells passwords, too); and `wait`,
     # which promotes what it finds complete before a loader did.
     tolerated = {f"{team.product}-{role}: {what}" for role in Role for what in ("client", "config")}
-    tolerated.add(f"{team.product}-{Role.PUBLISHER}: set")
+    tolerated.add(f"{team.product}-{Role.PUBLISHER}: lrange")
     assert set(team.denials()) <= tolerated
 
 
@@ -141,6 +144,7 @@ FORBIDDEN: dict[Role, tuple[tuple[str | int, ...], ...]] = {
         ("HGETALL", LIST),
         ("GET", "{PRODUCT}:lease"),
         ("EVAL", "return 1", 0),
+        ("LRANGE", "{PRODUCT}:ptr:history", 0, -1),
     ),
     Role.PUBLISHER: (
         ("SET", "{PRODUCT}:ptr", "x"),
@@ -156,6 +160,10 @@ FORBIDDEN: dict[Role, tuple[tuple[str | int, ...], ...]] = {
         ("HGET", LIST, "user"),
         ("UNLINK", LIST),
         ("HSET", "{PRODUCT.0}:pos", "offset", 1),
+        ("RPUSH", "{PRODUCT}:ptr:history", "x"),
+        ("LTRIM", "{PRODUCT}:ptr:history", 1, 0),
+        ("RPUSH", "{PRODUCT}:ptr:unsent", "x"),
+        ("LREM", "{PRODUCT}:ptr:unsent", 1, "x"),
     ),
     Role.LOADER: (
         ("SET", "{PRODUCT}:lease", "x"),

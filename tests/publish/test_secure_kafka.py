@@ -15,6 +15,7 @@ from publish.operate.control import Control
 from publish.operate.forget import Forgetter
 from publish.operate.wait import Outcome
 from publish.runs.erasures import ErasureLog
+from publish.runs.history import kept_history
 from publish.runs.registry import Registry
 from publish.runs.run_log import KafkaRunLog, kept_pointer, kept_runs
 from publish.send.producer import send_begin, send_end, send_partitions
@@ -60,6 +61,7 @@ def test_a_push_with_the_rights_of_each_role(broker: SecureBroker, clean_redis: 
         Forgetter(erasures, registry, store, ids="int64", partitions=PARTITIONS).forget(7, "asked for it")
     assert [found.run for found in kept_runs(publisher, keys)] == [run.run]
     assert kept_pointer(operator, keys) == held
+    assert [entry.rev for entry in kept_history(operator, keys).entries] == [1, 2]
     assert [erasure.user for erasure in ErasureLog(publisher, PRODUCT).read()] == ["7"]
     answers = served(clean_redis, PRODUCT, range(USERS))
     assert answers.pop(7)[1] == "fallback"
@@ -107,7 +109,13 @@ def test_a_missing_right_is_told(broker: SecureBroker) -> None:
 
 def test_the_job_cannot_write_pointers_and_the_loader_no_lists(broker: SecureBroker) -> None:
     keys = ProductKeys(PRODUCT)
-    for role, topic in ((Role.PUBLISHER, keys.pointer_topic), (Role.LOADER, keys.topic), (Role.READER, keys.topic)):
+    forged = (
+        (Role.PUBLISHER, keys.pointer_topic),
+        (Role.PUBLISHER, keys.history_topic),
+        (Role.LOADER, keys.topic),
+        (Role.READER, keys.topic),
+    )
+    for role, topic in forged:
         sender = ConfirmedSender(broker.connection(role), "test", timeout=10)
         with pytest.raises(DeliveryError):
             sender.send(topic, [Outgoing(b"forged", b"forged")])

@@ -31,11 +31,13 @@ def test_topics_are_made_as_the_settings_say_and_found_the_next_time(kafka: Kafk
     ensure_topics(kafka, keys, SETTINGS)
     ensure_topics(kafka, keys, SETTINGS)
     found = AdminClient({"bootstrap.servers": kafka.servers}).list_topics().topics
-    names = (keys.topic, keys.dead_letter_topic, keys.pointer_topic, keys.runs_topic, keys.erasures_topic)
-    assert [len(found[name].partitions) for name in names] == [3, 1, 1, 1, 1]
+    compacted = (keys.pointer_topic, keys.runs_topic, keys.erasures_topic)
+    names = (keys.topic, keys.dead_letter_topic, keys.history_topic, *compacted)
+    assert [len(found[name].partitions) for name in names] == [3, 1, 1, 1, 1, 1]
     policies = [config_of(kafka, name)["cleanup.policy"] for name in names]
-    assert policies == ["delete", "delete", "compact", "compact", "compact"]
+    assert policies == ["delete", "delete", "delete", "compact", "compact", "compact"]
     assert config_of(kafka, keys.topic)["retention.ms"] == str(28 * 24 * 3_600_000)
+    assert [config_of(kafka, keys.history_topic)[name] for name in ("retention.ms", "retention.bytes")] == ["-1", "-1"]
 
 
 def test_two_publishers_may_make_them_at_once(kafka: KafkaConnection) -> None:
@@ -75,6 +77,22 @@ def test_a_compacted_topic_of_lists_is_refused(kafka: KafkaConnection) -> None:
     for check in (ensure_topics, check_topics):
         with pytest.raises(TopicMismatch, match=r"cleanup\.policy=compact"):
             check(kafka, ProductKeys("topics_compact"), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"retention.ms": "604800000"}, r"retention\.ms=604800000: records that are needed would vanish"),
+        ({"retention.ms": "-1", "retention.bytes": "1000000"}, r"retention\.bytes=1000000.*set it to -1"),
+        ({"retention.ms": "-1", "cleanup.policy": "compact"}, r"cleanup\.policy=compact.*set it to delete"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_a_history_that_would_forget_is_refused(kafka: KafkaConnection, config: dict[str, str], said: str) -> None:
+    keys = ProductKeys(f"topics_forget_{'_'.join(config).replace('.', '_')}")
+    make(kafka, keys.history_topic, 1, config)
+    with pytest.raises(TopicMismatch, match=said):
+        ensure_topics(kafka, keys, SETTINGS)
 
 
 def test_more_replicas_than_brokers_is_refused(kafka: KafkaConnection) -> None:

@@ -12,6 +12,7 @@ import redis
 from conf.connections import KafkaConnection
 from publish.operate.control import Control
 from publish.operate.wait import Outcome
+from publish.runs.history import kept_history, read_history
 from publish.runs.pointer import PointerStore
 from publish.runs.registry import Registry
 from publish.runs.run import RunState
@@ -20,11 +21,11 @@ from tests.publish.damages import key_flipped, one_lost, whole
 from tests.publish.dying_loader import POINTS, SESSION_SECONDS
 from tests.publish.processes import dying_loaders
 from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import announce, lists_of, load_directly, loading
+from tests.publish.pushing import announce, eventually, lists_of, load_directly, loading
 from tests.publish.samples import Lists
 
 DAMAGES = {"a letter sent, not counted": key_flipped, "FAILED, not fenced": one_lost}
-SERVED_ALREADY = "after the swap"
+SERVED_ALREADY = ("swapped, not in Kafka", "after the swap")
 
 
 @dataclass
@@ -71,7 +72,7 @@ def test_a_loader_killed(graveyard: dict[str, Killed], point: str) -> None:
     at = graveyard[point]
     world, run, lists = at.world, at.run, at.lists
     serving = PointerStore(world.client, world.product).read().treatment
-    assert (serving == run.run) == (point == SERVED_ALREADY)
+    assert (serving == run.run) == (point in SERVED_ALREADY)
     if serving == run.run:
         world.now_serves(run, lists)
     elif Registry(world.client, world.product).get(run.run).state is not RunState.FAILED:
@@ -79,6 +80,9 @@ def test_a_loader_killed(graveyard: dict[str, Killed], point: str) -> None:
     with loading(world.kafka, world.client, world.product):
         assert kept(world, run, lists) is (Outcome.FAILED if point in DAMAGES else Outcome.SERVING)
         assert kept(world, *world.push(lists_of(200, shift=9))) is Outcome.SERVING
+        if point in SERVED_ALREADY:
+            eventually(lambda: kept_history(world.kafka, run.layout) == read_history(world.client, run.product, None))
+            assert [change.rev for change in kept_history(world.kafka, run.layout).entries] == [1, 2, 3]
 
 
 @pytest.mark.fault(14)

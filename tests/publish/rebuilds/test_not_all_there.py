@@ -9,6 +9,7 @@ from publish.errors import NotRestored
 from publish.operate.control import Control
 from publish.operate.letters import count_letters
 from publish.operate.wait import Outcome
+from publish.runs.history import kept_history
 from publish.runs.run import RunState
 from publish.wire.keys import ProductKeys
 from tests.publish.pushing import agrees, announce, expected, loading, outcome_of, send, served, wire_of
@@ -49,6 +50,8 @@ def test_nothing_serves_when_what_served_aged_out(
         with pytest.raises(NotRestored, match=r"not all of its records.*nothing serves.*--first"):
             rebuilt(kafka, control)
         assert control.pointers.read().named == {}
+        last = kept_history(kafka, control.registry.keys).entries[-1]
+        assert (last.pointer, last.reason) == (control.pointers.read(), "rebuilt, but what served could not be")
         assert {answer[0] for answer in served(clean_redis, product, list(FIRST)).values()} == {None}
         third = pushed(kafka, clean_redis, product, THIRD, first=True)
         assert control.pointers.read().share_bp == 1_000  # the operator's word outlives it all

@@ -14,8 +14,9 @@ from publish.operate.letters import count_letters
 from publish.operate.rebuild import Rebuilt, start_rebuild
 from publish.operate.wait import Outcome
 from publish.runs.erasures import Erasure, ErasureLog
+from publish.runs.history import kept_history, read_history
 from publish.runs.lease import Lease
-from publish.runs.pointer import PointerStore
+from publish.runs.pointer import LOST, PointerStore
 from publish.runs.run import RunState
 from publish.runs.run_log import kept_pointer
 from publish.wire.keys import ProductKeys
@@ -58,6 +59,12 @@ def test_what_served_serves_again_under_the_same_word(
         assert result.pointer.rev == before.rev + 1
         unchanged = {"rev": before.rev, "since": before.since}
         assert result.pointer.model_copy(update=unchanged) == before
+        changes = read_history(clean_redis, product, None)
+        assert changes == kept_history(kafka, control.registry.keys)
+        assert [change.rev for change in changes.entries] == [*range(1, before.rev + 1), 0, before.rev + 1]
+        assert [change.reason for change in changes.entries[-4:]] == ["by hand", "by hand", LOST, "rebuilt"]
+        assert [change.pointer for change in changes.entries[-3::2]] == [before, result.pointer]
+        assert changes.gaps == ()
         assert stored(clean_redis, second).keys() == {str(user).encode() for user in THIRD}
         control.share(Share.percent(100))
         assert served(clean_redis, product, list(THIRD)) == expected(second, THIRD)
@@ -131,3 +138,8 @@ def test_what_an_operator_said_after_the_loss_counts(
     assert (pointer.treatment, pointer.share_bp, pointer.cap_bp) == (second.run, 0, 0)
     assert pointer.hold is not None
     assert pointer.hold.reason == "Redis is gone"
+    changes = kept_history(kafka, control.registry.keys)
+    assert [change.rev for change in changes.entries] == [1, 2, 1, 2, 3]
+    (gap,) = changes.gaps
+    assert gap.what.startswith("Redis lost everything after revision 2; since when nothing was served")
+    assert changes.entries[2].pointer.named == {}

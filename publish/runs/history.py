@@ -1,0 +1,184 @@
+"""Who was served when: every change of the pointer, with its reason and author.
+
+Redis writes an entry in the call that changes the pointer, and keeps the newest; whoever has the way to Kafka sends it
+to `<product>.pointer-history.v1` (runs.pointer_log.Unsent), where nothing is ever deleted. An entry may lie there
+several times. Where the entries do not follow from one another, that is a `Gap`, and told: nothing is papered over.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Self
+
+import pyarrow as pa
+from pydantic import ValidationError, model_validator
+
+from conf import contract
+from conf.base import Strict
+from conf.connections import KafkaConnection
+from publish.connect.redis_clients import StoreClient
+from publish.connect.store_scripts import as_bytes, store_faults
+from publish.connect.topic_reader import read_topic
+from publish.runs.pointer import Pointer
+from publish.wire.keys import ProductKeys
+
+BEGINS = "history begins"
+"""The reason of the pointer that was there when its history was first kept (lua/history.lua)."""
+KEPT_IN_REDIS = 1_000
+"""Entries in Redis besides those that Kafka may not have yet (lua/history.lua)."""
+
+
+class HistoryEntry(Strict):
+    """One change of the pointer."""
+
+    pointer: Pointer
+    """The pointer from then on; revision 0: Redis had lost it, and nothing was served."""
+    reason: str
+    who: str | None
+    """Who changed it; None: nobody can say any more."""
+
+    @model_validator(mode="after")
+    def _has_a_time(self) -> Self:
+        if self.pointer.since is None:
+            raise ValueError("an entry of the history says since when")
+        return self
+
+    @property
+    def rev(self) -> int:
+        """The pointer's revision."""
+        return self.pointer.rev
+
+    @property
+    def since(self) -> datetime:
+        """When it changed, by Redis' clock."""
+        assert self.pointer.since is not None  # checked above
+        return self.pointer.since
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that the history does not tell, and the moment before which that was; None: of no moment."""
+
+    before: datetime | None
+    what: str
+
+
+@dataclass(frozen=True)
+class History:
+    """Entries, the oldest first, and what they do not tell."""
+
+    entries: tuple[HistoryEntry, ...]
+    gaps: tuple[Gap, ...]
+
+    @classmethod
+    def of(cls, found: Iterable[HistoryEntry], gaps: Iterable[Gap] = ()) -> Self:
+        """The history in entries that may come twice and in any order; of two with one identity the first counts."""
+        unique: dict[tuple[int, datetime], HistoryEntry] = {}
+        for entry in found:
+            unique.setdefault((entry.rev, entry.since), entry)
+        entries = tuple(sorted(unique.values(), key=lambda entry: (entry.since, entry.rev)))
+        return cls(entries, (*gaps, *_gaps(entries)))
+
+    @property
+    def highest(self) -> int:
+        """The highest revision that was ever given; 0 where there was none."""
+        return max((entry.rev for entry in self.entries), default=0)
+
+    def knows(self, pointer: Pointer) -> bool:
+        """Whether a pointer is among the entries."""
+        return any((entry.rev, entry.since) == (pointer.rev, pointer.since) for entry in self.entries)
+
+    def since(self, moment: datetime) -> "History":
+        """What was in force at the moment or later, with the gaps that lie there."""
+        old = sum(entry.since <= moment for entry in self.entries)
+        return self._without(max(0, old - 1))
+
+    def newest(self, number: int) -> "History":
+        """The newest so many entries, with the gaps between them."""
+        return self._without(max(0, len(self.entries) - number))
+
+    def table(self) -> pa.Table:
+        """The entries as conf.contract.pointer_history."""
+        untils = [*(entry.since for entry in self.entries[1:]), None]
+        rows = [_row(entry, until) for entry, until in zip(self.entries, untils, strict=False)]
+        return pa.Table.from_pylist(rows, schema=contract.pointer_history())
+
+    def _without(self, oldest: int) -> "History":
+        kept = self.entries[oldest:]
+        begin = kept[0].since if oldest else None
+        gaps = (gap for gap in self.gaps if gap.before is None or begin is None or gap.before > begin)
+        return History(kept, tuple(gaps))
+
+
+def read_history(client: StoreClient, product: str, kafka: KafkaConnection | None) -> History:
+    """What Redis and Kafka have of the history; None: Redis alone, which may have the newest only.
+
+    Raises StoreUnreachable and BrokerUnreachable.
+    """
+    keys = ProductKeys(product)
+    with store_faults():
+        # Redis first: what is sent and leaves it meanwhile is then found in Kafka.
+        stored = {key: client.lrange(key, 0, -1) for key in (keys.history, keys.unsent)}
+    kept = History((), ()) if kafka is None else kept_history(kafka, keys)
+    entries, gaps = list(kept.entries), [gap for gap in kept.gaps if gap.before is None]
+    for key, values in stored.items():
+        for place, value in enumerate(values):
+            _parse(as_bytes(value), f"{key}: item {place}", entries, gaps)
+    return History.of(entries, gaps)
+
+
+def kept_history(kafka: KafkaConnection, keys: ProductKeys) -> History:
+    """What Kafka has of the history; raises BrokerUnreachable."""
+    entries: list[HistoryEntry] = []
+    gaps: list[Gap] = []
+    for record in read_topic(kafka, keys.history_topic):
+        _parse(record.value, f"{keys.history_topic}: the record at offset {record.offset}", entries, gaps)
+    return History.of(entries, gaps)
+
+
+def _parse(value: bytes | None, where: str, entries: list[HistoryEntry], gaps: list[Gap]) -> None:
+    try:
+        entries.append(HistoryEntry.model_validate_json(value if value is not None else b""))
+    except ValidationError:
+        # One record that nobody can read must not hide all others, and cannot be taken out of the topic.
+        gaps.append(Gap(None, f"{where} is no entry of a version known here"))
+
+
+def _gaps(entries: Sequence[HistoryEntry]) -> Iterator[Gap]:
+    if entries and entries[0].rev > 1 and entries[0].reason != BEGINS:
+        yield Gap(entries[0].since, f"{_revisions(1, entries[0].rev - 1)} missing: the history begins with a later one")
+    highest = 0
+    for before, entry in pairwise(entries):
+        highest = max(highest, before.rev)
+        if entry.rev in (0, before.rev + 1, highest + 1):
+            continue
+        yield Gap(entry.since, _what_is_missing(before, entry, highest))
+
+
+def _what_is_missing(before: HistoryEntry, entry: HistoryEntry, highest: int) -> str:
+    if entry.rev > highest:
+        return f"{_revisions(highest + 1, entry.rev - 1)} missing"
+    if entry.rev == 1:
+        return f"Redis lost everything after revision {before.rev}; since when nothing was served is not known"
+    return (
+        f"revision {entry.rev} was given a second time: Redis had gone back behind revision {before.rev}, in a "
+        "fail-over or by losing its last second; since when the one before was served again is not known"
+    )
+
+
+def _revisions(first: int, last: int) -> str:
+    return f"revision {first} is" if first == last else f"revisions {first} to {last} are"
+
+
+def _row(entry: HistoryEntry, until: datetime | None) -> dict[str, object]:
+    pointer = entry.pointer
+    return {
+        "revision": pointer.rev,
+        "since": entry.since,
+        "until": until,
+        **{name: getattr(pointer, name) for name in ("treatment", "control", "salt", "share_bp", "cap_bp")},
+        "hold": None if pointer.hold is None else pointer.hold.reason,
+        "reason": entry.reason,
+        "who": entry.who,
+    }

@@ -1,0 +1,8 @@
+-- Writes down what no swap did: a pointer that has no entry, or that Redis lost everything. KEYS after the history's: ptr,
+-- restoring. ARGV: the pointer of a product that never served ('' unless this product had another one), why, who.
+local pointer = redis.call('GET', KEYS[3])
+if pointer then
+  catch_up(cjson.decode(pointer))
+elseif ARGV[1] ~= '' and redis.call('EXISTS', KEYS[4]) == 0 then
+  write_down_loss(ARGV[1], ARGV[2], ARGV[3])
+end
