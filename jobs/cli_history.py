@@ -113,4 +113,4 @@ def _time(moment: dt.datetime) -> str:
 
 
 def _iso(moment: dt.datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

@@ -108,6 +108,8 @@ class Loader:
         """One poll and what follows from it."""
         try:
             may_try = self._back_off.is_over
+            if may_try:
+                self._rounds.keep_pointer()  # first: when Redis has lost everything, nothing below can be done
             if may_try and self._assigned - self._partitions.keys():
                 self._place()
             self._load(self._consumer.consume(_POLL_RECORDS, timeout=_POLL_SECONDS))

@@ -20,7 +20,7 @@ from publish.store.redis_store import PartitionStatus
 
 _LOG = logging.getLogger(__name__)
 
-_WATCH_SECONDS, _TELL_SECONDS, _TIDY_SECONDS = 1.0, 5.0, 60.0
+_WATCH_SECONDS, _KEEP_SECONDS, _TELL_SECONDS, _TIDY_SECONDS = 1.0, 5.0, 5.0, 60.0
 
 
 class _Every:
@@ -58,8 +58,14 @@ class Rounds:
         self._lost: dict[str, frozenset[int]] = {}
         self._unreadable: frozenset[UnreadableRun] = frozenset()
         self._watching = _Every(_WATCH_SECONDS, monotonic)
+        self._keeping = _Every(_KEEP_SECONDS, monotonic)
         self._telling = _Every(_TELL_SECONDS, monotonic)
         self._tidying = _Every(_TIDY_SECONDS, monotonic)
+
+    def keep_pointer(self) -> None:
+        """Write the pointer down where that is due; raises StoreUnreachable."""
+        if self._keeping.is_due():
+            self._pointers.write_down_if_new()
 
     def walk(self, consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
         """Do what is due; raises StoreUnreachable and StoreRefused."""
@@ -78,7 +84,6 @@ class Rounds:
                     self._look_after(run, telling=telling)
         if telling:
             self._desk.check_store()
-            self._pointers.write_down_if_new()
             report_lag(consumer, partitions, metrics)
         if self._tidying.is_due():
             self._housekeeping.retire_unneeded()

@@ -1,7 +1,7 @@
 """Who was served when: no change of the pointer without its entry, and no hole in the history that it does not tell."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -298,6 +298,30 @@ def test_what_did_not_come_to_kafka_is_sent_by_the_next(
     assert control.status().unsent == 0
     assert [(change.rev, change.who) for change in log.history().entries] == [(1, "eva@desk")]
     assert log.pointer() == control.pointers.read()
+
+
+def test_a_sender_takes_away_only_what_it_sent(clean_redis: redis.Redis, log: Log) -> None:
+    quiet = PointerStore(clean_redis, "groups")
+
+    def change(cap: int) -> None:
+        quiet.change(lambda now: Change(now.model_copy(update={"cap_bp": cap})), reason="a test")
+
+    class Slow(Log):
+        """While it stores for the first time, another sender is faster, and the pointer changes once more."""
+
+        def append(self, product: str, batches: Mapping[str, Sequence[Outgoing]]) -> None:
+            super().append(product, batches)
+            self.state = "down"
+            loader(clean_redis, log).write_down_if_new()
+            change(3)
+
+    change(1)
+    change(2)
+    slow = Slow("groups")
+    PointerStore(clean_redis, "groups", log=slow).write_down_if_new()
+    assert [change.rev for change in slow.history().entries] == [1, 2]
+    assert [change.rev for change in log.history().entries] == [1, 2]
+    assert len(quiet.unsent.entries()) == 1
 
 
 def test_two_who_send_at_once_lose_nothing(clean_redis: redis.Redis, log: Log) -> None:

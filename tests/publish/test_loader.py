@@ -1,12 +1,15 @@
 """What a loader does beside loading, through the real broker and the real Redis; what it survives is in `faults/`."""
 
+import pytest
 import redis
 
 from conf.connections import KafkaConnection
+from publish.load import loader_rounds
 from publish.operate.wait import Outcome
 from publish.runs.history import kept_history
-from publish.runs.pointer import PointerStore
+from publish.runs.pointer import LOST, PointerStore
 from publish.runs.run_log import kept_pointer
+from publish.who import service
 from tests.publish.pushing import (
     announce,
     eventually,
@@ -20,7 +23,10 @@ from tests.publish.pushing import (
 )
 
 
-def test_every_pointer_is_also_kept_in_kafka(kafka: KafkaConnection, clean_redis: redis.Redis) -> None:
+def test_every_pointer_is_also_kept_in_kafka_and_so_is_its_loss(
+    kafka: KafkaConnection, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader_rounds, "_KEEP_SECONDS", 0.2)
     product, lists = new_product(kafka), lists_of(200)
     run = announce(clean_redis, product, lists, first=True)
     with loading(kafka, clean_redis, product):
@@ -31,6 +37,9 @@ def test_every_pointer_is_also_kept_in_kafka(kafka: KafkaConnection, clean_redis
         pointer = PointerStore(clean_redis, product).read()
         eventually(lambda: kept_pointer(kafka, run.layout) == pointer)
         eventually(lambda: bool(kept_history(kafka, run.layout).entries))
+        clean_redis.flushall()
+        eventually(lambda: len(kept_history(kafka, run.layout).entries) == 2)
     assert messages_of(kafka, run.layout.pointer_topic)[-1].key() == product.encode()
-    (entry,) = kept_history(kafka, run.layout).entries
+    entry, loss = kept_history(kafka, run.layout).entries
     assert (entry.pointer, entry.reason) == (pointer, f"run {run.run} is complete")
+    assert (loss.rev, loss.reason, loss.who) == (0, LOST, service("loader"))
