@@ -33,15 +33,13 @@ class UserCommand(TyperCommand):
         if isinstance(user, str) and user.startswith("-") and user in before and not _NEGATIVE.fullmatch(user):
             raise typer.BadParameter(f"there is no option {user}; a user of that name is written behind --", ctx)
         return rest
+
+
 _LONGEST_REASON = 1_000
 
 
 def _checked_reason(text: str) -> str:
     """A reason as it was given: readers get that of a hold with each pointer, so it is short; raises ConfigError."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ConfigError("--reason: it is not UTF-8; say it in other letters") from None
     if len(text) > _LONGEST_REASON:
         raise ConfigError(f"--reason: {len(text):,} characters; say it in {_LONGEST_REASON:,}")
     return text

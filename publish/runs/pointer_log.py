@@ -1,6 +1,6 @@
 """The way of the pointer and its history into Kafka, which keeps both for the day when Redis is lost."""
 
-import json
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -44,6 +44,5 @@ class Unsent:
 
 
 def message_of(entry: bytes) -> Outgoing:
-    """An entry under its identity: even a topic that was wrongly told to compact would keep every one."""
-    pointer = json.loads(entry)["pointer"]
-    return Outgoing(f"{pointer['rev']} {pointer['since']}".encode(), entry)
+    """An entry under a key of its own: even a topic that was wrongly told to compact would keep every one."""
+    return Outgoing(hashlib.sha256(entry).hexdigest().encode(), entry)

@@ -356,6 +356,19 @@ def test_a_topic_that_is_not_there_yet_is_waited_for(
     assert read_history(clean_redis, keys.product, kafka) == kept_history(kafka, keys)
 
 
+@pytest.mark.parametrize("garbage", [b"?", b"7", b"{}", b'{"pointer": 1}', b'{"pointer": {"rev": 1}}', b"\xff"])
+def test_what_is_no_entry_stops_nobody(control: Control, clean_redis: redis.Redis, log: Log, garbage: bytes) -> None:
+    control.hold("a test")
+    clean_redis.rpush(KEYS.history, garbage)
+    clean_redis.rpush(KEYS.unsent, garbage)
+    control.unhold()
+    assert control.status().unsent == 0
+    found = stored(clean_redis)
+    assert [(change.rev, change.who) for change in found.entries] == [(1, "eva@desk"), (2, "eva@desk")]
+    assert len(found.gaps) == 1
+    assert garbage in log.kept[KEYS.history_topic]
+
+
 def test_what_is_no_entry_does_not_hide_the_others(clean_redis: redis.Redis, kafka: KafkaConnection) -> None:
     keys = ProductKeys("history_with_garbage")
     ensure_topics(kafka, keys, PublishSettings(partitions=1))

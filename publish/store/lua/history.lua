@@ -17,10 +17,12 @@ local function iso(seconds, micros)
     math.floor(second / 3600), math.floor(second / 60) % 60, second % 60, micros)
 end
 
--- The pointer of the newest entry, or nil.
+-- The pointer of the newest entry, or nil; of an entry that nobody can read, one without a revision.
 local function newest()
-  local entry = redis.call('LRANGE', HISTORY, -1, -1)[1]
-  return entry and cjson.decode(entry).pointer
+  local raw = redis.call('LRANGE', HISTORY, -1, -1)[1]
+  local readable, entry = pcall(cjson.decode, raw or '')
+  local pointer = readable and type(entry) == 'table' and entry.pointer
+  return type(pointer) == 'table' and type(pointer.since) == 'string' and pointer or raw and {since = ''}
 end
 
 -- The time by Redis' clock, but never before the newest entry: a server that took over may be behind.
