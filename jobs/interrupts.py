@@ -4,6 +4,7 @@ A terminal sends Ctrl-C to the whole process group, Spark's JVM included, so tha
 fail in many ways. None of them is what happened; the line is written at once, and whatever follows is not told.
 """
 
+import logging
 import os
 import signal
 import time
@@ -44,10 +45,12 @@ class Stop:
     def __exit__(self, *_: object) -> None:
         for number, handler in zip(self._signals, self._before, strict=True):
             signal.signal(number, handler)
+        logging.disable(logging.NOTSET)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
+        logging.disable()  # libraries tell with traces what the line says
         _say(self._advice)
         raise KeyboardInterrupt
 

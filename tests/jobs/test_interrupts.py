@@ -1,5 +1,6 @@
 """Ctrl-C ends a job with one line and exit code 130, whatever breaks on the way down."""
 
+import logging
 import os
 import signal
 import time
@@ -26,6 +27,7 @@ def breaking(error: Exception) -> Callable[[], None]:
         try:
             press()
         finally:
+            logging.getLogger().error("KeyboardInterrupt while sending command.")  # as py4j does
             raise error
 
     return work
