@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from conf.connections import KafkaConnection, RedisConnection
 from conf.errors import ConfigError
+from conf.location import Location
 
 _Connection = TypeVar("_Connection", KafkaConnection, RedisConnection)
 
@@ -19,7 +19,7 @@ class Environment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     home: str
-    """DISCOVERY_HOME: URI or folder with runs, partials and the default MLflow store; default ./work."""
+    """DISCOVERY_HOME: folder or URI with runs, partials and the default MLflow store; default ./work."""
     kafka: KafkaConnection | None
     """KAFKA_…; None where no address is set."""
     redis: RedisConnection | None
@@ -30,11 +30,9 @@ class Environment(BaseModel):
     @classmethod
     def read(cls) -> "Environment":
         """The environment of this process; creates nothing."""
-        home = os.environ.get("DISCOVERY_HOME", "") or "work"
-        if "://" not in home:
-            home = str(Path(home).absolute())
+        home = _home()
         return cls(
-            home=home,
+            home=str(home),
             kafka=_kafka(),
             redis=_redis(),
             mlflow=_secret("MLFLOW_TRACKING_URI") or _sqlite(home),
@@ -43,7 +41,7 @@ class Environment(BaseModel):
     @property
     def is_local(self) -> bool:
         """Whether the work folder is a folder of this machine."""
-        return "://" not in self.home or self.home.startswith("file://")
+        return Location.parse(self.home).is_local
 
     def need_mlflow(self) -> str:
         """The tracking store; raises ConfigError when it is not set and the work folder cannot hold one."""
@@ -64,8 +62,21 @@ class Environment(BaseModel):
         return self.redis
 
 
-def _sqlite(home: str) -> SecretStr | None:
-    return None if "://" in home else SecretStr(f"sqlite:///{home}/mlflow.db")
+def _home() -> Location:
+    try:
+        return Location.parse(os.environ.get("DISCOVERY_HOME", "") or "work")
+    except ConfigError as error:
+        raise ConfigError(f"DISCOVERY_HOME: {error}") from None
+
+
+def _sqlite(home: Location) -> SecretStr | None:
+    """The store in a local work folder; SQLAlchemy decodes %, and ? would end the path."""
+    if not home.is_local:
+        return None
+    # MLflow makes the folder that it reads from sqlite:///…, encoded as it is; of the longer name it makes none.
+    scheme = "sqlite+pysqlite" if {"%", "?"} & {*home.path} else "sqlite"
+    path = home.path.replace("%", "%25").replace("?", "%3F")
+    return SecretStr(f"{scheme}:///{path}/mlflow.db")
 
 
 def _secret(name: str) -> SecretStr | None:

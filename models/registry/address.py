@@ -1,7 +1,7 @@
 """MLFLOW_TRACKING_URI: which addresses can be one at all, and what is shown of them."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from models.errors import RegistryRefused
 
@@ -32,8 +32,9 @@ def password_of(uri: str) -> str | None:
 
 
 def file_of(uri: str) -> Path | None:
-    """The SQLite file; None for any other store."""
-    scheme, _, path = uri.partition(":///")
+    """The SQLite file, as SQLAlchemy reads the address; None for any other store."""
+    scheme, _, rest = uri.partition(":///")
+    path = unquote(rest.partition("?")[0])
     return Path(path).absolute() if scheme.partition("+")[0] == "sqlite" else None
 
 

@@ -20,6 +20,32 @@ def test_other_shares_are_refused(value: float) -> None:
         Share.fraction(value)
 
 
+@pytest.mark.parametrize(
+    ("home", "store"),
+    [
+        ("/a b#", "sqlite:////a b#/mlflow.db"),
+        ("file:///a%20b", "sqlite:////a b/mlflow.db"),
+        ("/a?b%41", "sqlite+pysqlite:////a%3Fb%2541/mlflow.db"),
+    ],
+)
+def test_the_models_store_lies_in_the_work_folder(home: str, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCOVERY_HOME", home)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert Environment.read().need_mlflow() == store
+
+
+def test_a_work_folder_elsewhere_holds_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCOVERY_HOME", "s3a://bucket/work")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    environment = Environment.read()
+    assert (environment.home, environment.is_local) == ("s3://bucket/work", False)
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI is not set"):
+        environment.need_mlflow()
+    monkeypatch.setenv("DISCOVERY_HOME", "ftp://host/work")
+    with pytest.raises(ConfigError, match="DISCOVERY_HOME: ftp://host/work: no storage of the kind"):
+        Environment.read()
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:planted-secret@127.0.0.1:1/0")
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)

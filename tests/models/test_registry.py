@@ -11,18 +11,23 @@ from threading import Thread
 import pytest
 from mlflow.tracking import MlflowClient
 
+from conf.environment import Environment
 from models.errors import RegistryError, RegistryRefused
 from models.registry import Registry, RunInput, RunRecord, Version
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store") / "not" / "yet" / "there"
+    return tmp_path_factory.mktemp("store") / "not?yet" / "%41 there#"
 
 
 @pytest.fixture(scope="module")
 def registry(store: Path) -> Registry:
-    return Registry(f"sqlite:///{store}/mlflow.db")
+    """The one of a work folder with characters that mean something in a URL."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DISCOVERY_HOME", str(store))
+        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
+        return Registry(Environment.read().need_mlflow())
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,9 @@ def test_a_run_keeps_all_that_made_it(registry: Registry, store: Path, record: R
     assert dataset.tags[0].value == "f" * 64
     kept = {path.name for path in store.rglob("artifacts/*")}
     assert kept == {"lineage.json", "gate.json"}
+    assert (store / "mlflow.db").is_file()
+    assert list(store.parents[1].iterdir()) == [store.parent]  # and nothing beside the work folder
+    assert list(store.parent.iterdir()) == [store]
 
 
 def test_a_stage_that_runs_again_finds_its_run_and_version(registry: Registry, record: RunRecord) -> None:
