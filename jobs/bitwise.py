@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from jobs.storage import StorageError
+from jobs.storage_errors import StorageError
 from models.arrow import column_of, lengths_of, numpy_of
 from models.streamed import streamed
 

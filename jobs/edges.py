@@ -9,7 +9,8 @@ from conf.errors import ConfigError, Refused
 from conf.settings import Settings
 from jobs.log import tell
 from jobs.manifest import Request
-from jobs.storage import Storage, StorageError
+from jobs.storage import Storage
+from jobs.storage_errors import StorageError
 from models.registry import Registry as ModelRegistry
 from publish.connect.clients import check_broker, group_size
 from publish.connect.redis_clients import StoreClient, redis_client

@@ -34,5 +34,5 @@ def share_folder(spark: SparkSession, scratch: Path, name: str, save: Callable[[
             tar.add(file, arcname=file.name)
             file.unlink()
     folder.rmdir()
-    spark.sparkContext.addArchive(f"{archive}#{name}")
+    spark.sparkContext.addArchive(f"{archive.as_uri()}#{name}")
     return WorkerFolder(name)

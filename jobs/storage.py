@@ -1,13 +1,10 @@
-"""One storage interface over local folders, HDFS and object stores: pyarrow's filesystems behind a root URI.
+"""One storage interface over local folders, HDFS and object stores: pyarrow's filesystems behind a root URI."""
 
-StorageError
-├── AlreadyFinished     a finished table is never written again
-└── NotFinished         the table's marker is not there
-"""
-
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,21 +12,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from conf.errors import DiscoveryError
+from conf.location import GLOB, Location
+from jobs.filesystems import open_filesystem, path_in
+from jobs.storage_errors import AlreadyFinished, NoAnswer, NotFinished, UnreadableFolder
 
 MARKER = "_SUCCESS"
-
-
-class StorageError(DiscoveryError):
-    """Storage cannot do what was asked."""
-
-
-class AlreadyFinished(StorageError):
-    """The table is finished and therefore immutable."""
-
-
-class NotFinished(StorageError):
-    """The table does not exist or was not written to its end."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +24,70 @@ class Storage:
     """A folder named by a URI or a local path; everything below it is addressed by relative paths."""
 
     uri: str
+    """A local folder as its path, any other as its URI; raises ConfigError when it is made of anything else."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uri", str(Location.parse(self.uri)))
 
     def child(self, path: str) -> "Storage":
         """The folder `path` below this one; an absolute path or URI stands for itself."""
-        if "://" in path or path.startswith("/"):
-            return Storage(path)
-        return Storage(f"{self.uri.rstrip('/')}/{path}")
+        return Storage(str(self.location.child(path)))
+
+    @cached_property
+    def location(self) -> Location:
+        """Where the folder lies."""
+        return Location.parse(self.uri)
+
+    @property
+    def name(self) -> str:
+        """The folder's own name; empty for the root of a storage."""
+        return self.location.path.rpartition("/")[2]
+
+    @property
+    def parent(self) -> "Storage":
+        """The folder that holds this one; the root of a storage holds itself."""
+        at = self.location
+        return Storage(str(replace(at, path=at.path.rpartition("/")[0] or "/")))
+
+    @property
+    def local_path(self) -> Path | None:
+        """The folder on this machine; None for any other storage."""
+        return Path(self.location.path) if self.location.is_local else None
 
     @property
     def _at(self) -> tuple[fs.FileSystem, str]:
-        if "://" not in self.uri:
-            return fs.LocalFileSystem(), str(Path(self.uri).absolute())
-        filesystem, path = fs.FileSystem.from_uri(self.uri)
-        return filesystem, path
+        return open_filesystem(self.location), path_in(self.location)
 
-    def files(self, path: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
-        """Files and folders below `path`, sorted by path; empty when there is no such folder."""
-        filesystem, root = self._at
-        selector = fs.FileSelector(_join(root, path), allow_not_found=True, recursive=recursive)
-        return sorted(filesystem.get_file_info(selector), key=lambda info: str(info.path))
+    @contextmanager
+    def _looking_at(self, path: str) -> Iterator[None]:
+        """The errors of looking at a file or folder as ours."""
+        where = _join(self.uri, path)
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise UnreadableFolder(f"{where} holds a name that is not UTF-8: {error.object!r}; rename it") from None
+        except (OSError, pa.ArrowException) as error:
+            fault = UnreadableFolder if self.location.is_local else NoAnswer
+            raise fault(f"{where} cannot be looked at ({error}); check our rights") from None
+
+    def files(self, path: str = "") -> list[fs.FileInfo]:
+        """Files and folders in `path`, sorted by path; none when there is no such folder.
+
+        A link to nothing is there as NotFound. Raises UnreadableFolder and NoAnswer.
+        """
+        with self._looking_at(path):
+            filesystem, root = self._at
+            folder = _join(root, path)
+            infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+            if self.location.is_local:
+                infos += [fs.FileInfo(link, fs.FileType.NotFound) for link in _links_to_nothing(folder)]
+            return sorted(infos, key=lambda info: str(info.path))
+
+    def type_of(self, path: str = "") -> fs.FileType:
+        """What is at `path`: NotFound, a File, a Directory, or Unknown; raises UnreadableFolder and NoAnswer."""
+        with self._looking_at(path):
+            filesystem, root = self._at
+            return filesystem.get_file_info(_join(root, path)).type
 
     def tree(self, path: str) -> list[tuple[str, fs.FileInfo]]:
         """Every file below `path`, however deep, by its path from there, sorted by it."""
@@ -65,13 +97,20 @@ class Storage:
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is at `path`."""
-        filesystem, root = self._at
-        return bool(filesystem.get_file_info(_join(root, path)).type != fs.FileType.NotFound)
+        return bool(self.type_of(path) != fs.FileType.NotFound)
 
     def spark_path(self, path: str = "") -> str:
-        """`path` as Spark names it: a local folder with its scheme, S3 by the connector's."""
-        where = self.uri if "://" in self.uri else f"file://{Path(self.uri).absolute()}"
-        return _join(where.replace("s3://", "s3a://", 1).rstrip("/"), path)
+        """`path` for Spark to write to, or to take off the paths that it reads (basePath)."""
+        at = self.location
+        scheme = "s3a" if at.scheme == "s3" else at.scheme
+        return _join(f"{scheme}://{at.authority}{at.path}".rstrip("/"), path)
+
+    def spark_pattern(self, path: str = "") -> str:
+        """`path` for Spark to read: it takes paths for patterns, so their special characters are escaped.
+
+        Its own option against that (__globPaths__) reads every file once per path that has such characters.
+        """
+        return GLOB.sub(r"\\\g<0>", self.spark_path(path))
 
     def open(self, path: str) -> pa.NativeFile:
         """A file for random access; raises FileNotFoundError."""
@@ -142,6 +181,15 @@ class Storage:
                 rows += batch.num_rows
         self.finish(table)
         return rows
+
+
+def _links_to_nothing(folder: str) -> list[str]:
+    """Links whose target is not there: pyarrow leaves them out."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_symlink() and not Path(entry.path).exists()]
+    except FileNotFoundError:
+        return []
 
 
 def _join(root: str, path: str) -> str:

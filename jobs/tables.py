@@ -8,7 +8,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from conf.contract import UserId
 from features.erasures import without_users
-from jobs.storage import Storage, StorageError
+from jobs.storage import Storage
+from jobs.storage_errors import StorageError
 
 _AS_ANNOUNCED = "snapshot"
 """The one table that is read as it was written: what was announced is sent, and loaders leave erased users out."""
@@ -42,7 +43,7 @@ class Tables:
     def read(self, name: str) -> DataFrame:
         """A finished table without users who were erased since; raises NotFinished."""
         self._folder.table(name)
-        frame = self._spark.read.parquet(self._folder.spark_path(name))
+        frame = self._spark.read.parquet(self._folder.spark_pattern(name))
         if name == _AS_ANNOUNCED or "user_id" not in frame.columns:
             return frame
         return without_users(frame, self._erased)

@@ -11,7 +11,7 @@ import pytest
 
 from conf import contract
 from jobs.bitwise import compare_tables, digest_table
-from jobs.storage import StorageError
+from jobs.storage_errors import StorageError
 
 LISTS = contract.lists("int64")
 NAMED = contract.lists("string")

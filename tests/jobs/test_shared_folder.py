@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from jobs.shared_folder import share_folder
+from tests.odd_names import ODD
 
 
 def test_workers_find_what_was_saved(spark: SparkSession, tmp_path: Path) -> None:
@@ -15,7 +16,8 @@ def test_workers_find_what_was_saved(spark: SparkSession, tmp_path: Path) -> Non
         np.save(folder / "a.npy", np.arange(5))
         (folder / "b.txt").write_text("b")
 
-    folder = share_folder(spark, tmp_path, "shared-folder-test", save)
+    (tmp_path / ODD).mkdir()
+    folder = share_folder(spark, tmp_path / ODD, "shared-folder-test", save)
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -1,11 +1,14 @@
 """A table is finished when its marker is there, and then never written again."""
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import fs
 
-from jobs.storage import AlreadyFinished, NotFinished, Storage
+from jobs.storage import Storage
+from jobs.storage_errors import AlreadyFinished, NotFinished, UnreadableFolder
 
 SCHEMA = pa.schema([("user_id", pa.int64())])
 
@@ -61,6 +64,46 @@ def test_a_tree_names_files_from_its_root(tmp_path: Path, scheme: str) -> None:
         storage.write_bytes(path, b"x")
     assert [(name, info.size) for name, info in storage.tree("lists")] == [("a=1/lists/c", 1), ("b", 1)]
     assert storage.tree("gone") == []
+
+
+def test_what_pyarrow_lists_not_or_cannot_name(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day/there").touch()
+    (tmp_path / "day/link").symlink_to("there")
+    (tmp_path / "day/lost").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "day/pipe")
+    kinds = {info.base_name: info.type for info in storage.files("day")}
+    assert kinds == {
+        "there": fs.FileType.File,
+        "link": fs.FileType.File,
+        "lost": fs.FileType.NotFound,
+        "pipe": fs.FileType.Unknown,
+    }
+    assert storage.files("nowhere") == []
+    (tmp_path / "day/loop").symlink_to("loop")
+    assert "loop" in {info.base_name for info in storage.files("day")}
+    Path(os.fsdecode(bytes(tmp_path / "day") + b"/a\xff")).touch()
+    with pytest.raises(UnreadableFolder, match=r"/day holds a name that is not UTF-8: .*a\\xff") as error:
+        storage.files("day")
+    assert error.value.exit_code == 2
+
+
+def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert Storage(str(tmp_path)).type_of("file") == fs.FileType.File
+    assert not Storage(str(tmp_path / "file")).exists("below")
+    with pytest.raises(UnreadableFolder, match=r"/file cannot be looked at .*directory"):
+        Storage(str(tmp_path)).files("file")
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "S3A"])
+def test_spark_has_names_of_its_own(scheme: str) -> None:
+    folder = Storage(f"{scheme}://bucket/a%20b")
+    assert folder.uri == "s3://bucket/a%20b"
+    assert folder.spark_path("dt=2026-11-14/x*.parquet") == "s3a://bucket/a b/dt=2026-11-14/x*.parquet"
+    assert folder.spark_pattern("x[1]\\") == r"s3a://bucket/a b/x\[1\]\\"
+    assert Storage(f"{scheme}://bucket").spark_path("x") == "s3a://bucket/x"
 
 
 def test_an_absolute_path_stands_for_itself(tmp_path: Path) -> None:

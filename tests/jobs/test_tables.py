@@ -9,21 +9,23 @@ from pyspark.sql import SparkSession
 
 from conf import contract
 from jobs.bound_folder import BoundFolder, ChangedSince
-from jobs.storage import NotFinished, Storage, StorageError
+from jobs.storage import Storage
+from jobs.storage_errors import NotFinished, StorageError
 from jobs.tables import Tables
+from tests.odd_names import ODD
 
 SCHEMA = contract.holdout("int64")
 
 
 @pytest.fixture
 def tables(spark: SparkSession, tmp_path: Path) -> Tables:
-    return Tables(spark, Storage(str(tmp_path)))
+    return Tables(spark, Storage(str(tmp_path / ODD)))
 
 
 def test_columns_are_those_of_the_contract(tables: Tables, spark: SparkSession, tmp_path: Path) -> None:
     frame = spark.createDataFrame([("x", 0.5, 7, 1)], "extra string, weight double, source_id bigint, user_id bigint")
     assert tables.write("holdout", frame, SCHEMA) == 1
-    assert Storage(str(tmp_path)).table("holdout").to_table().to_pylist() == [
+    assert Storage(str(tmp_path / ODD)).table("holdout").to_table().to_pylist() == [
         {"user_id": 1, "source_id": 7, "weight": 0.5}
     ]
     assert tables.read("holdout").columns == SCHEMA.names
@@ -42,8 +44,8 @@ def test_a_finished_table_stays_and_an_unfinished_one_is_replaced(
     tables: Tables, spark: SparkSession, tmp_path: Path
 ) -> None:
     ddl = "user_id bigint, source_id bigint, weight double"
-    (tmp_path / "holdout").mkdir()
-    (tmp_path / "holdout/part-9.parquet").write_bytes(b"of a killed attempt")
+    (tmp_path / ODD / "holdout").mkdir(parents=True)
+    (tmp_path / ODD / "holdout/part-9.parquet").write_bytes(b"of a killed attempt")
     one = spark.createDataFrame([(1, 7, 0.5), (2, 7, 0.5)], ddl)
     assert tables.write("holdout", one, SCHEMA) == 2
     assert tables.write("holdout", one.limit(1), SCHEMA) == 2
