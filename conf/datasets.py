@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from conf.base import MAX_DAYS, Number, Strict, Whole
+from conf.location import is_folder_name
 from conf.windows import WindowText
 
 
@@ -28,7 +29,7 @@ class Dataset(Strict):
     """A folder of `dt=YYYY-MM-DD/*.parquet`."""
 
     path: str
-    """URI, or a path below `data_root`."""
+    """Path, relative to `data_root`, or URI of the folder; docs/storage.md says what may lie in it."""
     success_marker: str | None = "_SUCCESS"
     """File that marks a partition as complete; a partition without it counts as missing. null: never asked for."""
 
@@ -90,6 +91,8 @@ class Datasets(Strict):
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Datasets":
+        if odd := [name for name in self.events if not is_folder_name(name)]:
+            raise ValueError(f"event dataset {odd[0]!r}: no folder for its daily partials can have this name")
         if taken := sorted(self.events.keys() & set(_SNAPSHOTS)):
             raise ValueError(f"event dataset {taken[0]!r} has the name of a snapshot dataset; give it another one")
         return self

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file, as its footer describes it; `schema` has plain types (see `features.schema.plain`)."""
+    """One Parquet file, as its footer describes it; `schema` has plain types (see `features.plain_types`)."""
 
     path: str
     """Relative to the dataset's folder, e.g. dt=2026-11-15/part-0.parquet."""
     rows: int
     bytes: int
     schema: pa.Schema
+    undecodable: Mapping[str, str] = field(default_factory=dict)
+    """Column → its compression, where Spark cannot undo it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Partitions:
     finished: tuple[Partition, ...]
     unfinished: tuple[dt.date, ...]
     """Days whose folder is there without its success marker."""
+    misnamed: Mapping[dt.date, str] = field(default_factory=dict)
+    """Day → a folder that a person may take for it, and that is not called dt=YYYY-MM-DD."""
 
 
 class PartialRecord(Strict):

@@ -1,8 +1,8 @@
 """What of an event dataset lies in a window, what gaps mean there, and its checked events."""
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 
@@ -14,6 +14,8 @@ from features.catalog import Catalog, Partition
 from features.errors import MissingDaysError, NotArrivedError
 from features.rows import check_all_read, check_rows, count_rows, event_fields, faults_in, read_rows
 from features.schema import check_fields
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class DatasetPlan:
     """Days with a folder but without their success marker."""
     empty: tuple[dt.date, ...]
     """Finished days with no row."""
+    misnamed: Mapping[dt.date, str] = field(default_factory=dict)
+    """Missing day → a folder that a person may take for it."""
 
     @property
     def rows(self) -> int:
@@ -58,6 +62,7 @@ def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Cata
         missing=tuple(day for day in window.days if day not in seen),
         unfinished=parts.unfinished,
         empty=tuple(partition.day for partition in parts.finished if partition.rows == 0),
+        misnamed={day: name for day, name in parts.misnamed.items() if day not in seen},
     )
 
 
@@ -107,7 +112,16 @@ def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
         "empty": plan.empty,
     }
     told = "; ".join(f"{len(days)} {kind}: {_days(days)}" for kind, days in kinds.items() if days)
-    return f"{'' if plan.found else 'nothing to read: '}{told}. {_remedy(plan, dataset)}"
+    return f"{'' if plan.found else 'nothing to read: '}{told}. {say_misnamed(plan.misnamed)}{_remedy(plan, dataset)}"
+
+
+def say_misnamed(misnamed: Mapping[dt.date, str]) -> str:
+    """A sentence about folders that are no days by their names, with the right names of some; empty without any."""
+    if not misnamed:
+        return ""
+    some = ", ".join(f"{name!r} (write dt={day})" for day, name in sorted(misnamed.items())[:_SHOWN])
+    more = ", …" if len(misnamed) > _SHOWN else ""
+    return f"Only folders called dt=YYYY-MM-DD are days; there are {some}{more}. "
 
 
 def _remedy(plan: DatasetPlan, dataset: EventDataset) -> str:

@@ -1,7 +1,7 @@
 """What can be wrong with the input of a run.
 
 FeaturesError(Refused)      exit code 2
-├── MissingDatasetError     the dataset's folder is not there
+├── MissingDatasetError     the dataset's folder is not there, or is a file, or a table of another format
 ├── BrokenPartitionError    a file is truncated or not Parquet, or a partition holds what it must not
 ├── MissingDaysError        days of a window are missing, unfinished or empty
 ├── NotArrivedError         the same under `on_missing: wait` (also a NotYet: exit code 75)
@@ -20,7 +20,7 @@ class FeaturesError(Refused):
 
 
 class MissingDatasetError(FeaturesError):
-    """The folder of a dataset does not exist."""
+    """The folder of a dataset does not exist, or is none of `dt=YYYY-MM-DD` with Parquet files."""
 
 
 class BrokenPartitionError(FeaturesError):

@@ -16,7 +16,8 @@ from conf.contract import IdKind, UserId
 from conf.datasets import Dataset
 from features.catalog import DataFile, PartialRecord, Partition, Partitions
 from features.errors import MissingDatasetError
-from features.schema import plain_schema, quoted, spark_schema
+from features.plain_types import plain_schema
+from features.schema import quoted, spark_schema
 
 
 @dataclass

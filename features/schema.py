@@ -15,6 +15,8 @@ from conf.contract import IdKind
 from features.catalog import DataFile, Partition
 from features.errors import SchemaError
 
+_PARTITION = "dt"
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -56,46 +58,52 @@ def id_field(name: str, column: str, ids: IdKind, *, required: bool = True) -> F
     return Field(name, column, INTEGER if ids == "int64" else TEXT, required, is_id=True)
 
 
-def plain(type_: pa.DataType) -> pa.DataType:
-    """The type without its encoding: a dictionary is its values, every kind of string is a string."""
-    if t.is_dictionary(type_):
-        return plain(type_.value_type)
-    return pa.string() if t.is_large_string(type_) or t.is_string_view(type_) else type_
-
-
-def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with plain types and without metadata."""
-    return pa.schema([pa.field(field.name, plain(field.type)) for field in schema])
-
-
 def check_fields(name: str, fields: Sequence[Field], partitions: Iterable[Partition]) -> tuple[Field, ...]:
     """The fields that every file has; raises SchemaError naming each file kind, column, type and remedy."""
-    examples: dict[pa.Schema, DataFile] = {}
+    examples: dict[tuple[object, ...], DataFile] = {}
     for partition in partitions:
         for file in partition.files:
-            examples.setdefault(file.schema, file)
+            examples.setdefault((file.schema, *sorted(file.undecodable.items())), file)
     faults = [
         f"{file.path}: {fault}"
         for file in examples.values()
         for field in fields
-        if (fault := _fault(name, field, file.schema))
+        if (fault := _fault(name, field, file))
     ]
     if faults:
         raise SchemaError(f"dataset {name!r} does not have the columns it must have: " + "; ".join(faults))
-    return tuple(field for field in fields if all(field.column in schema.names for schema in examples))
+    return tuple(field for field in fields if all(field.column in file.schema.names for file in examples.values()))
 
 
-def _fault(name: str, field: Field, schema: pa.Schema) -> str | None:
+def _fault(name: str, field: Field, file: DataFile) -> str | None:
+    schema = file.schema
     count = schema.names.count(field.column)
     if count > 1:
         return f"column {field.column!r} is there {count} times; write it once"
     if count == 0:
         return _missing(name, field, schema.names) if field.required else None
+    if fault := _unreadable(field.column, file):
+        return fault
     found = schema.field(field.column).type
     if field.kind.accepts(found):
         return None
     hint = "every dataset of a product has the kind of ids that its `ids` says" if field.is_id else "write it as that"
     return f"column {field.column!r} is {found}, must be {field.kind.name}: {hint}"
+
+
+def _unreadable(column: str, file: DataFile) -> str | None:
+    """Why Spark cannot read a column that is there."""
+    if column.lower() == _PARTITION:
+        return (
+            f"column {column!r} has the name of the partitions, which Spark reads instead; write it under another one"
+        )
+    if alike := [other for other in file.schema.names if other != column and other.lower() == column.lower()]:
+        return f"column {column!r} is there as {alike[0]!r} too, and Spark does not tell them apart; rename one"
+    if column in file.undecodable:
+        return (
+            f"column {column!r} is compressed by {file.undecodable[column]}, which Spark cannot undo; write it by zstd"
+        )
+    return None
 
 
 def _missing(name: str, field: Field, present: Sequence[str]) -> str:

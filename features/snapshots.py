@@ -11,7 +11,7 @@ from conf.datasets import SnapshotDataset
 from conf.errors import ConfigError
 from conf.windows import Window
 from features.catalog import Catalog
-from features.dataset import DatasetPlan
+from features.dataset import DatasetPlan, say_misnamed
 from features.erasures import with_erased, without_owners
 from features.errors import SnapshotError
 from features.ids import ID_FAULTS, id_faults
@@ -69,10 +69,11 @@ def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catal
             "let it run again, or leave the dataset out of the settings if there is nothing to tell yet"
         )
     there = [str(day) for day in catalog.days(dataset)]
+    misnamed = catalog.partitions(dataset, plan.window.days).misnamed
     raise SnapshotError(
         f"dataset {plan.name!r} ({dataset.path}) has no finished partition in {plan.window}; there are: "
         f"{', '.join(there[-5:]) or 'none'}; unfinished: {', '.join(map(str, plan.unfinished)) or 'none'}. "
-        f"Let its export run, or raise max_age_days (now {dataset.max_age_days})"
+        f"{say_misnamed(misnamed)}Let its export run, or raise max_age_days (now {dataset.max_age_days})"
     )
 
 

@@ -1,16 +1,11 @@
 """The datasets and daily partials of one product in a storage: footers by pyarrow, rows by Spark."""
 
 import datetime as dt
-import hashlib
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import fs
 from pyarrow import types as t
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
@@ -20,10 +15,11 @@ from pyspark.sql.types import DataType, DateType, LongType, StringType, StructFi
 from conf import contract
 from conf.contract import IdKind, UserId
 from conf.datasets import Dataset
-from features.catalog import DataFile, PartialRecord, PartialStore, Partition, Partitions
-from features.errors import BrokenPartitionError, MissingDatasetError
-from features.schema import plain_schema, quoted, spark_schema
+from features.catalog import PartialRecord, PartialStore, Partition, Partitions
+from features.schema import quoted, spark_schema
+from jobs.dataset_names import days_among, folder_of
 from jobs.digests import digest_of_files, listing_of
+from jobs.footers import Footers
 from jobs.log import log
 from jobs.storage import Storage
 
@@ -32,8 +28,12 @@ RECORD = "_partial.json"
 
 _DIGEST = "sha256"
 """Key under which the record's file holds the digest of the day's files."""
-_FOLDER = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
-_FOOTER_READERS = 8  # footers are small: on an object store the waiting counts, not the bytes
+_LOCAL_AS_IT_IS = {
+    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "fs.file.impl.disable.cache": "true",
+}
+"""Spark's usual local file system looks for checksums beside a file: it would refuse one that was written anew without
+Spark, and a name with a colon."""
 
 
 @dataclass(frozen=True)
@@ -52,34 +52,19 @@ class SparkCatalog:
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
         """Days with a folder `dt=YYYY-MM-DD`; other names are none of ours."""
-        at = self._at(dataset)
-        if not at.exists(""):
-            raise MissingDatasetError(
-                f"dataset folder {dataset.path!r} does not exist: {at.uri}; correct the path or run its export"
-            )
-        return _days_in(at, "")
+        return Footers(self.data).days(dataset)
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> Partitions:
         """Opens the footers of the days asked for, and nothing else."""
-        finished, unfinished = [], []
-        with ThreadPoolExecutor(_FOOTER_READERS) as pool:
-            for day in sorted({*days} & {*self.days(dataset)}):
-                listed = self._at(dataset).files(_folder("", day))
-                if dataset.success_marker not in (None, *(info.base_name for info in listed)):
-                    unfinished.append(day)
-                    continue
-                infos = [info for info in listed if _is_data(info, dataset)]
-                files = tuple(pool.map(lambda info, day=day: self._file(dataset, day, info), infos))
-                finished.append(Partition(day, files, _fingerprint(infos, files)))
-        return Partitions(tuple(finished), tuple(unfinished))
+        return Footers(self.data).partitions(dataset, days)
 
     def read(self, dataset: Dataset, partitions: Sequence[Partition], columns: Sequence[str]) -> DataFrame:
         """Exactly the files whose footers were read; those of one physical schema together."""
-        groups: dict[pa.Schema, list[str]] = {}
+        at, groups = self.data.child(dataset.path), dict[pa.Schema, list[str]]()
         for file in (file for partition in partitions for file in partition.files):
             schema = pa.schema([file.schema.field(name) for name in columns if name in file.schema.names])
-            groups.setdefault(schema, []).append(self._at(dataset).spark_path(file.path))
-        frames = [self._read_alike(dataset, schema, files, columns) for schema, files in groups.items()]
+            groups.setdefault(schema, []).append(at.spark_pattern(file.path))
+        frames = [self._read_alike(at, schema, files, columns) for schema, files in groups.items()]
         if not frames:
             empty = StructType([*(StructField(name, StringType()) for name in columns), StructField("dt", DateType())])
             return self.spark().createDataFrame([], empty)
@@ -88,34 +73,13 @@ class SparkCatalog:
             together = together.unionByName(frame)
         return together
 
-    def _at(self, dataset: Dataset) -> Storage:
-        """The dataset's folder, which may lie outside of `data`."""
-        return self.data.child(dataset.path)
-
-    def _read_alike(self, dataset: Dataset, schema: pa.Schema, files: list[str], columns: Sequence[str]) -> DataFrame:
+    def _read_alike(self, at: Storage, schema: pa.Schema, files: list[str], columns: Sequence[str]) -> DataFrame:
         spark = self.spark()
         spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")  # else Spark refuses nanoseconds altogether
         fields = [StructField(field.name, _stored(field.type)) for field in schema]
-        reader = spark.read.schema(StructType([*fields, StructField("dt", DateType())]))
-        raw = reader.option("basePath", self._at(dataset).spark_path()).parquet(*files)
+        reader = spark.read.schema(StructType([*fields, StructField("dt", DateType())])).options(**_LOCAL_AS_IT_IS)
+        raw = reader.option("basePath", at.spark_path()).parquet(*files)
         return raw.select(*(_column(schema, name) for name in columns), "dt")
-
-    def _file(self, dataset: Dataset, day: dt.date, info: fs.FileInfo) -> DataFile:
-        path = f"{_folder('', day)}/{info.base_name}"
-        where = f"dataset {dataset.path!r}: {path}"
-        if info.type != fs.FileType.File:
-            raise BrokenPartitionError(
-                f"{where} is a folder, and only files are read; write them straight into the day"
-            )
-        try:
-            with self._at(dataset).open(path) as stream:
-                footer = pq.read_metadata(stream)
-                schema = footer.schema.to_arrow_schema()
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise BrokenPartitionError(
-                f"{where} cannot be read as Parquet ({error}); it is truncated or no Parquet file: write the day again"
-            ) from None
-        return DataFile(path, footer.num_rows, info.size, plain_schema(_int96_as_micros(schema, footer)))
 
 
 @dataclass(frozen=True)
@@ -157,7 +121,7 @@ class SparkPartials:
         if not there:
             return self.spark().createDataFrame([], schema)
         reader = self.spark().read.schema(schema).option("basePath", self.at.spark_path(name))
-        return reader.parquet(*(self.at.spark_path(_folder(name, day)) for day in there))
+        return reader.parquet(*(self.at.spark_pattern(_folder(name, day)) for day in there))
 
     def prune(self, name: str, before: dt.date) -> None:
         """Deletes older days, their record first."""
@@ -191,40 +155,11 @@ class SparkPartials:
 
 
 def _days_in(storage: Storage, path: str) -> tuple[dt.date, ...]:
-    names = (info.base_name for info in storage.files(path) if info.type == fs.FileType.Directory)
-    return tuple(sorted(day for name in names if (day := _day_of(name)) is not None))
+    return days_among(storage.files(path))
 
 
-def _day_of(folder: str) -> dt.date | None:
-    found = _FOLDER.fullmatch(folder)
-    try:
-        return dt.date.fromisoformat(found[1]) if found else None
-    except ValueError:  # dt=2026-02-31
-        return None
-
-
-def _folder(path: str, day: dt.date) -> str:
-    return f"{path}/dt={day}".lstrip("/")
-
-
-def _is_data(info: fs.FileInfo, dataset: Dataset) -> bool:
-    """Names that start with _ or . are hidden, as in Spark."""
-    return info.base_name[0] not in "_." and info.base_name != dataset.success_marker
-
-
-def _fingerprint(infos: Sequence[fs.FileInfo], files: Sequence[DataFile]) -> str:
-    facts = [
-        (info.base_name, info.size, info.mtime_ns, file.rows, str(file.schema))
-        for info, file in zip(infos, files, strict=True)
-    ]
-    return hashlib.sha256(json.dumps(sorted(facts)).encode()).hexdigest()[:32]
-
-
-def _int96_as_micros(schema: pa.Schema, footer: pq.FileMetaData) -> pa.Schema:
-    """Arrow shows Spark's and Hive's INT96 times as nanoseconds; Spark reads them as timestamps, unlike those."""
-    columns = (footer.schema.column(i) for i in range(len(footer.schema)))
-    int96 = {column.path for column in columns if column.physical_type == "INT96"}
-    return pa.schema([field.with_type(pa.timestamp("us", "UTC")) if field.name in int96 else field for field in schema])
+def _folder(name: str, day: dt.date) -> str:
+    return f"{name}/{folder_of(day)}"
 
 
 def _stored(type_: pa.DataType) -> DataType:

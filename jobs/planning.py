@@ -1,13 +1,14 @@
 """Where the numbers of `discovery plan` come from: the newest run, or the audience's Parquet footers; no Spark."""
 
 from collections.abc import Sequence
-
-import pyarrow.parquet as pq
+from contextlib import suppress
 
 from conf.connections import KafkaConnection
 from conf.errors import ConfigError
 from conf.settings import Settings
 from conf.share import Share
+from features.errors import MissingDatasetError
+from jobs.footers import Footers
 from jobs.storage import Storage
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic import check_partitions
@@ -82,23 +83,17 @@ def _mean_bytes(settings: Settings) -> float:
 
 
 def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
-    """The newest finished partition of the audience, and its rows from the footers."""
+    """The newest partition of the audience that a run would take for finished and has rows, and these; none: None."""
     dataset = settings.datasets.audience
     if dataset is None:
         return None
-    at = home.child(settings.data_root).child(dataset.path)
-    names = [info.base_name for info in at.files() if info.base_name.startswith("dt=")]
-    for name in sorted(names, reverse=True):
-        files = [info for info in at.files(name) if info.base_name.endswith(".parquet")]
-        rows = sum(_rows(at, f"{name}/{info.base_name}") for info in files)
-        if rows:
-            return name.removeprefix("dt="), rows
+    footers = Footers(home.child(settings.data_root))
+    with suppress(MissingDatasetError):
+        for day in reversed(footers.days(dataset)):
+            for partition in footers.partitions(dataset, (day,)).finished:
+                if partition.rows:
+                    return str(day), partition.rows
     return None
-
-
-def _rows(at: Storage, path: str) -> int:
-    with at.open(path) as file:
-        return int(pq.read_metadata(file).num_rows)
 
 
 def _rate(control: Control | None, runs: Sequence[Run]) -> Rate:

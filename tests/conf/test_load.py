@@ -74,6 +74,7 @@ def test_overlays_win_and_change_the_hash(tmp_path: Path) -> None:
         ("gates: {interactions: {max_weight: 1e300}}", "less than or equal to 1000000000 (got 1e300)"),
         ("publish: {load_deadline_seconds: 100000000000000}", "publish.load_deadline_seconds: "),
         ("publish: {partitions: 2147483648}", "publish.partitions: "),
+        ("datasets: {events: {../x: {path: x}}}", "no folder for its daily partials can have this name"),
         ("- 1", "must hold keys and values"),
         ("a: [", "is not YAML"),
     ],

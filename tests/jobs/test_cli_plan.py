@@ -60,10 +60,12 @@ def test_the_audience_is_counted_from_its_footers(
     tree = settings().model_dump(mode="json") | {"product": product, "data_root": str(tmp_path / "data")}
     tree["datasets"]["audience"] = {"path": "audience"}
     (tmp_path / "product.yml").write_text(yaml.safe_dump(tree))
-    for day, users in (("2026-11-08", 50), ("2026-11-15", 70)):
+    for day, users in (("2026-11-08", 50), ("2026-11-15", 70), ("2026-11-16", 90)):
         folder = tmp_path / "data" / "audience" / f"dt={day}"
         folder.mkdir(parents=True)
         pq.write_table(pa.table({"user_id": list(range(users))}), folder / "part-0.parquet")
+        (folder / "_SUCCESS").touch()
+    (folder / "_SUCCESS").unlink()  # of the newest: it is still being written
     found = discovery("plan", "--json").data
     assert found["lists"]["records"] == 70
     assert "2026-11-15" in found["lists"]["basis"]

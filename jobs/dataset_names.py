@@ -1,0 +1,51 @@
+"""What the names in a dataset's folder mean: days, data, what is hidden, and what only nearly is a day."""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping
+
+from pyarrow import fs
+
+_FOLDER = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
+_NEARLY = re.compile(r"\W*(?:\w+\W*=\W*)?(\d{4})[-_./ ]?(\d{1,2})[-_./ ]?(\d{1,2})(?:\D.*)?")
+UNFINISHED_COPY = "._COPYING_"
+"""End of the name of a file that `hdfs dfs -put` is still writing."""
+
+
+def folder_of(day: dt.date) -> str:
+    """The name of a day's folder."""
+    return f"dt={day}"
+
+
+def day_of(folder: str) -> dt.date | None:
+    """The day of a folder's name; None for other names."""
+    found = _FOLDER.fullmatch(folder)
+    try:
+        return dt.date.fromisoformat(found[1]) if found else None
+    except ValueError:  # dt=2026-02-31
+        return None
+
+
+def days_among(infos: Iterable[fs.FileInfo]) -> tuple[dt.date, ...]:
+    """The days that have a folder, oldest first."""
+    names = (info.base_name for info in infos if info.type == fs.FileType.Directory)
+    return tuple(sorted(day for name in names if (day := day_of(name)) is not None))
+
+
+def nearly_days(infos: Iterable[fs.FileInfo]) -> Mapping[dt.date, str]:
+    """Day → a name that a person may have meant for it, such as DT=20261114, 2026-11-14 or dt=2026-11-4."""
+    found: dict[dt.date, str] = {}
+    for info in infos:
+        match = _NEARLY.fullmatch(info.base_name)
+        if match is None or day_of(info.base_name) is not None:
+            continue
+        try:
+            found.setdefault(dt.date(*map(int, match.groups())), info.base_name)
+        except ValueError:
+            continue  # no day at all
+    return found
+
+
+def is_hidden(name: str) -> bool:
+    """Whether Spark leaves a file of this name out: its HadoopFSUtils.shouldFilterOutPathName, and summaries."""
+    return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith(UNFINISHED_COPY)
