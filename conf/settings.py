@@ -199,7 +199,7 @@ class Settings(Strict):
     ids: Literal["int64", "string"] = "int64"
     """Kind of user and source ids in every dataset of this product; strings have 1 … 255 bytes of UTF-8 without NUL."""
     data_root: str = "data"
-    """URI below which relative dataset paths lie; itself relative to DISCOVERY_HOME."""
+    """Path, relative to DISCOVERY_HOME, or URI of the folder below which relative dataset paths lie."""
     datasets: Datasets
     """What the product reads."""
     interactions: InteractionSettings

@@ -10,6 +10,7 @@ from features.dataset import DatasetPlan
 from features.survey import check_survey, survey_inputs
 from jobs.arguments import Arguments
 from jobs.catalog import SparkCatalog
+from jobs.folders import check_folders
 from jobs.storage import Storage
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def dry_run(arguments: Arguments) -> Iterator[str]:
     """The plan of every dataset as text; then raises what the run itself would raise before it reads a row."""
     settings = load_settings(arguments.config, arguments.overlays)
     home = Storage(Environment.read().home)
+    check_folders(home, settings)
     catalog = SparkCatalog(_no_spark, home.child(settings.data_root), home.child(f"partials/{settings.product}"))
     survey = survey_inputs(settings, arguments.as_of, catalog)
     head = f"{settings.product} as of {arguments.as_of} would read, below {home.child(settings.data_root).uri}:\n"

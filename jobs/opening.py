@@ -19,6 +19,7 @@ from jobs.arguments import Arguments
 from jobs.champion import find_champion
 from jobs.code_version import code_version, library_versions
 from jobs.edges import Edges, open_edges
+from jobs.folders import check_folders
 from jobs.log import log, tell
 from jobs.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
 from jobs.run import Run
@@ -47,6 +48,7 @@ def open_run(arguments: Arguments) -> Iterator[Run]:
     share = _allowed_share(settings, arguments)
     environment = Environment.read()
     home = Storage(environment.home)
+    check_folders(home, settings)
     run_id = str(arguments.run_id or _new_run_id(home, settings.product, arguments.as_of))
     edges = open_edges(settings, environment, home)
     with edges.lease(run_id) as lease:

@@ -14,6 +14,7 @@ from conf.settings import Settings
 from jobs.bitwise import Comparison, compare_tables
 from jobs.bound_folder import MANIFEST, ChangedSince
 from jobs.erased import Erased
+from jobs.folders import check_folders
 from jobs.log import log, tell
 from jobs.made_with import (
     STAGES,
@@ -29,7 +30,8 @@ from jobs.made_with import (
 from jobs.manifest import Manifest, bound_folder, read_manifest, run_folder
 from jobs.precompute_topn import FALLBACK
 from jobs.remake import NothingToReproduce, Remake, made_again
-from jobs.storage import Storage, StorageError
+from jobs.storage import Storage
+from jobs.storage_errors import StorageError
 from jobs.tables import Tables
 
 
@@ -58,7 +60,9 @@ def reproduce(environment: Environment, product: str, run_id: str, *, anyway: bo
     """
     home = Storage(environment.home)
     manifest, is_sound = _finished_manifest(home, product, run_id)
-    remake = Remake(_settings_of(manifest), home, manifest, _forgotten(environment, manifest))
+    settings = _settings_of(manifest)
+    check_folders(home, settings)
+    remake = Remake(settings, home, manifest, _forgotten(environment, manifest))
     _check_whole(remake)
     changed = () if is_sound else (Difference("manifest", f"{MANIFEST} was changed since the run wrote it"),)
     different = dict.fromkeys((*_differences(remake), *changed))  # both recipes may read the same partition

@@ -4,17 +4,23 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from conf.settings import SparkSettings
+from jobs.folders import check_spark_reads
+from jobs.storage import Storage
 
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def open_session(name: str, settings: SparkSettings) -> SparkSession:
-    """The session; master, memory and cluster settings are spark-submit's."""
+def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] = ()) -> SparkSession:
+    """The session; master, memory and cluster settings are spark-submit's; raises ConfigError.
+
+    folders: those that it must be able to read.
+    """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name)
     for key, value in _settings(settings).items():
@@ -24,6 +30,7 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, ours)  # Spark's own asks the JVM, which Ctrl-C has ended as well
     spark.sparkContext.setLogLevel("ERROR")
+    check_spark_reads(spark, folders)
     return spark
 
 

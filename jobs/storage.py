@@ -70,7 +70,7 @@ class Storage:
             fault = UnreadableFolder if self.location.is_local else NoAnswer
             raise fault(f"{where} cannot be looked at ({error}); check our rights") from None
 
-    def files(self, path: str = "") -> list[fs.FileInfo]:
+    def files(self, path: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
         """Files and folders in `path`, sorted by path; none when there is no such folder.
 
         A link to nothing is there as NotFound. Raises UnreadableFolder and NoAnswer.
@@ -78,7 +78,7 @@ class Storage:
         with self._looking_at(path):
             filesystem, root = self._at
             folder = _join(root, path)
-            infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+            infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=recursive))
             if self.location.is_local:
                 infos += [fs.FileInfo(link, fs.FileType.NotFound) for link in _links_to_nothing(folder)]
             return sorted(infos, key=lambda info: str(info.path))

@@ -115,7 +115,8 @@ def _session(study: Study) -> "Iterator[SparkSession]":
     from jobs.session import open_session
 
     is_first = SparkSession.getActiveSession() is None
-    spark = open_session(f"{study.settings.product} tuning {study.record.name}", study.settings.spark)
+    folders = (study.folder, *(study.data.child(of.path) for of in study.settings.datasets.by_name.values()))
+    spark = open_session(f"{study.settings.product} tuning {study.record.name}", study.settings.spark, folders)
     try:
         yield spark
     finally:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime
 
@@ -24,6 +23,7 @@ from conf.settings import Settings
 from jobs.catalog import SparkCatalog
 from jobs.code_version import code_version, library_versions
 from jobs.erased import Erased
+from jobs.folders import check_folders
 from jobs.log import tell
 from jobs.settings_diff import differences
 from jobs.storage import Storage
@@ -78,6 +78,7 @@ def open_study(arguments: TuningArguments) -> Iterator[Study]:
     most = settings.train.factors if arguments.max_factors is None else arguments.max_factors
     space = Space.up_to(most, settings.train)
     home = Storage(environment.home)
+    check_folders(home, settings)
     data, studies = home.child(settings.data_root), home.child(f"tuning/{settings.product}")
     basis = _basis(settings, arguments, most, SparkCatalog(_no_spark, data, studies))
     mlflow = Trials(environment.need_mlflow())
@@ -143,12 +144,11 @@ def _alone(folder: Storage, name: str) -> Iterator[None]:
 
     An object store knows no such lock: there, whoever starts it sees to it that one process works on a study.
     """
-    parts = urlsplit(folder.uri)
-    if parts.scheme not in ("", "file"):
+    if folder.local_path is None:
         yield
         return
-    Path(parts.path).mkdir(parents=True, exist_ok=True)
-    with (Path(parts.path) / LOCK).open("w") as lock:
+    folder.local_path.mkdir(parents=True, exist_ok=True)
+    with (folder.local_path / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -15,6 +15,7 @@ from conf.share import Share
 from jobs.bound_folder import MANIFEST, BoundFolder, ChangedSince
 from jobs.champion import Contest, contest_of
 from jobs.erased import Erased
+from jobs.folders import folders_of
 from jobs.log import log
 from jobs.manifest import Manifest, bound_folder, load_manifest, run_folder
 from jobs.storage import Storage
@@ -91,7 +92,8 @@ class Workbench(ABC):
         from jobs.session import open_session
 
         is_first = SparkSession.getActiveSession() is None
-        session = open_session(f"{self.settings.product} {self.run_id}", self.settings.spark)
+        folders = folders_of(self.home, self.settings).values()
+        session = open_session(f"{self.settings.product} {self.run_id}", self.settings.spark, folders)
         self._owns_session = is_first
         return session
 

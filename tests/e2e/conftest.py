@@ -16,6 +16,7 @@ from conf.contract import IdKind
 from deploy.demo_world import World, generate
 from tests.e2e.product import Make, Product, Servers
 from tests.features.world import ago, events
+from tests.odd_names import ODD
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -58,9 +59,9 @@ def make(servers: Servers, tmp_path: Path) -> Make:
     """Makes a product that reads `days` of clicks (a sound crowd unless given), with changes to that dataset."""
 
     def build(days: Mapping[int, pa.Table] | None = None, **clicks: Any) -> Product:
-        name, data = f"bad_{next(_NUMBERS)}", tmp_path / "data"
+        name, data = f"bad_{next(_NUMBERS)}", tmp_path / f"data {ODD}"
         settings = write_days(data, Literal.crowd() if days is None else days, product=name, **clicks)
-        return Product.create(servers, tmp_path / "home", settings)
+        return Product.create(servers, tmp_path / f"home {ODD}", settings)
 
     return build
 

@@ -59,7 +59,7 @@ DAY, FILE = f"{ago(2)}", f"dt={ago(2)}/part-0.parquet"
 FILES: dict[str, tuple[Spoil, tuple[str, ...]]] = {  # fault → what happens to the day before yesterday, what is said
     "missing dataset folder": (
         lambda day: shutil.rmtree(day.parent),
-        ("'clicks' does not exist", "/data/clicks", "correct the path or run its export"),
+        ("'clicks' does not exist", "/clicks; correct the path or run its export"),
     ),
     "no partition in the window": (
         age_all,
@@ -80,6 +80,30 @@ FILES: dict[str, tuple[Spoil, tuple[str, ...]]] = {  # fault → what happens to
     "wrong type": (
         lambda day: rewrite(day / "part-0.parquet", retype("ts", pa.int64())),
         (FILE, "column 'ts' is int64, must be a timestamp"),
+    ),
+    "compression without a codec": (
+        lambda day: pq.write_table(pq.read_table(day / "part-0.parquet"), day / "part-0.parquet", compression="brotli"),
+        (FILE, "column 'user_id' is compressed by BROTLI", "write it by zstd"),
+    ),
+    "columns that differ by case": (
+        lambda day: rewrite(day / "part-0.parquet", lambda rows: rows.append_column("TS", rows["ts"])),
+        (FILE, "column 'ts' is there as 'TS' too", "rename one"),
+    ),
+    "lost link": (
+        lambda day: (day / "part-1.parquet").symlink_to("gone"),
+        (f"dt={ago(2)}/part-1.parquet is a link to what is not there",),
+    ),
+    "nearly a day": (
+        lambda day: day.rename(day.with_name(day.name.replace("-", ""))),
+        (f"1 missing: {DAY}", f"'dt={DAY.replace('-', '')}' (write dt={DAY})"),
+    ),
+    "Delta table": (
+        lambda day: (day.parent / "_delta_log").mkdir(),
+        ("'clicks'", "is a Delta table", "export it as plain Parquet"),
+    ),
+    "dataset that is a file": (
+        lambda day: (shutil.rmtree(day.parent), day.parent.touch()),
+        ("'clicks' is no folder", "let the path name the folder"),
     ),
     "wrong kind of ids": (
         lambda day: rewrite(day / "part-0.parquet", retype("user_id", pa.string())),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from tests.e2e.conftest import LAST
 from tests.e2e.product import Product, Servers
 from tests.e2e.raw import check_lists, reference
+from tests.odd_names import ODD
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
 def test_string_ids(servers: Servers, string_world: Path, tmp_path: Path, shared_spark: "SparkSession") -> None:
-    product = Product.create(servers, tmp_path, {**reference("names", string_world), "ids": "string"})
+    product = Product.create(servers, tmp_path / ODD, {**reference("names", string_world), "ids": "string"})
     with product.loading():
         ended = product.run("--as-of", str(LAST), "--first")
     assert ended.code == 0, ended.log

@@ -23,12 +23,13 @@ from tests.e2e.conftest import LAST, write_days
 from tests.e2e.product import Product, Servers
 from tests.e2e.submit import submitted
 from tests.features.world import ago, events
+from tests.odd_names import ODD
 
 FLAGS = ("--as-of", str(LAST), "--study", "one", "--max-factors", "16")
 
 
 def test_a_killed_search_goes_on_and_proposes(servers: Servers, tmp_path: Path) -> None:
-    product = Product.create(servers, tmp_path, _settings(tmp_path / "data", days=6))
+    product = Product.create(servers, tmp_path / ODD, _settings(tmp_path / "data", days=6))
     with submitted(product, *FLAGS, "--trials", "1000", entry="tune_embeddings") as (job, log):
         while "trial 2/1000" not in log.read_text():
             assert job.poll() is None, log.read_text()

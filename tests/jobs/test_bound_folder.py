@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.bound_folder import Bond, BoundFolder, ChangedSince
-from jobs.storage import AlreadyFinished, NotFinished
+from jobs.storage_errors import AlreadyFinished, NotFinished
 
 RUN = "20261116T030000Z-20261116-1"
 SCHEMA = pa.schema([("user_id", pa.int64()), ("source_ids", pa.list_(pa.int64())), ("score", pa.float32())])
