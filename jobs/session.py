@@ -46,6 +46,10 @@ def _settings(settings: SparkSettings) -> dict[str, str]:
         "spark.sql.sources.partitionOverwriteMode": "dynamic",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.ui.showConsoleProgress": "false",
+        # a cluster's own defaults must not leave out files that the footers count: see jobs.dataset_names.is_hidden
+        "spark.sql.files.ignoredPathSegmentRegex": "^[._]",
+        "spark.sql.files.ignoreCorruptFiles": "false",
+        "spark.sql.files.ignoreMissingFiles": "false",
         # one BLAS thread per Python worker, and compiled kernels kept for the next one
         **{f"spark.executorEnv.{name}": "1" for name in _ONE_THREAD},
         "spark.executorEnv.NUMBA_CACHE_DIR": cache,

@@ -4,9 +4,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf.errors import ConfigError
-from conf.settings import SparkSettings
-from jobs.folders import check_folders, folders_of
-from jobs.session import open_session
+from jobs.folders import check_folders, check_spark_reads, folders_of
 from jobs.storage import Storage
 from tests.features.world import settings
 
@@ -40,4 +38,4 @@ def test_spark_without_the_connector_of_a_storage(spark: SparkSession) -> None:
     with pytest.raises(
         ConfigError, match=r"Spark cannot read s3a:// .*S3AFileSystem not found.*start it with hadoop-aws"
     ):
-        open_session("tests", SparkSettings(), [Storage("/work"), Storage("hdfs://nn/x"), Storage("s3://bucket/x")])
+        check_spark_reads(spark, [Storage("/work"), Storage("hdfs://nn/x"), Storage("s3://bucket/x")])
