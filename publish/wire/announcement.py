@@ -106,7 +106,7 @@ class Announcement(Strict):
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise MalformedMessage(f"announcement: {where}: {first['msg']}") from None
+            raise MalformedMessage(": ".join(filter(None, ["announcement", where, first["msg"]]))) from None
 
     @property
     def canonical(self) -> bytes:
