@@ -82,7 +82,7 @@ class Footers:
     def _file(self, dataset: Dataset, day: dt.date, info: fs.FileInfo) -> DataFile:
         path, at = f"{folder_of(day)}/{info.base_name}", self.at(dataset)
         where = f"dataset {dataset.path!r}: {path}"
-        _refuse_what_spark_cannot_name(where, at, path)
+        _refuse_what_spark_cannot_name(dataset, at, path)
         try:
             with at.open(path) as stream:
                 footer = pq.read_metadata(stream)
@@ -114,7 +114,7 @@ def _is_data(dataset: Dataset, day: dt.date, info: fs.FileInfo) -> bool:
         return False
     if info.type != fs.FileType.File:
         raise BrokenPartitionError(
-            f"{where} is {_WHAT_IT_IS[info.type]}, and only files are read; write them straight into the day"
+            f"{where} is {_WHAT_IT_IS[info.type]}, and only files are read; {_REMEDY.get(info.type, 'take it away')}"
         )
     return True
 
@@ -125,17 +125,22 @@ _WHAT_IT_IS = {
     fs.FileType.NotFound: "a link to what is not there",
     fs.FileType.Unknown: "neither a file nor a folder",
 }
+_REMEDY = {
+    fs.FileType.Directory: "write them straight into the day",
+    fs.FileType.NotFound: "bring back what it names, or write the day again",
+}
 
 
-def _refuse_what_spark_cannot_name(where: str, at: Storage, name: str) -> None:
+def _refuse_what_spark_cannot_name(dataset: Dataset, at: Storage, name: str) -> None:
+    told = f"dataset {dataset.path!r}: "
     if puzzles_spark(f"{at.location.path}/{name}"):
         raise BrokenPartitionError(
-            f"{where}: a path with a colon and one of * ? [ ] {{ }} \\ cannot be read by Spark; rename the file"
+            f"{told}{name}: a path with a colon and one of * ? [ ] {{ }} \\ cannot be read by Spark; rename the file"
         )
     try:
         refuse_unnameable(name, at)
     except UnreadableFolder as error:
-        raise BrokenPartitionError(f"{where}: {error}") from None
+        raise BrokenPartitionError(f"{told}{error}") from None
 
 
 def _undecodable(footer: pq.FileMetaData) -> dict[str, str]:

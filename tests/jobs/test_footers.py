@@ -87,13 +87,13 @@ DAY = f"dt={ago(1)}"
 IN_A_DAY: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "a link to nothing": (
         lambda day: (day / "b.parquet").symlink_to("gone.parquet"),
-        (f"{DAY}/b.parquet is a link to what is not there",),
+        (f"{DAY}/b.parquet is a link to what is not there", "bring back what it names, or write the day again"),
     ),
     "a link to itself": (
         lambda day: (day / "b.parquet").symlink_to("b.parquet"),
         (f"{DAY}/b.parquet is a link to what is not there",),
     ),
-    "a pipe": (lambda day: os.mkfifo(day / "b"), (f"{DAY}/b is neither a file nor a folder",)),
+    "a pipe": (lambda day: os.mkfifo(day / "b"), (f"{DAY}/b is neither a file nor a folder", "take it away")),
     "a folder": (lambda day: (day / "hour=3").mkdir(), (f"{DAY}/hour=3 is a folder", "straight into the day")),
     "a copy under way": (
         lambda day: (day / "b.parquet._COPYING_").write_bytes(b""),
