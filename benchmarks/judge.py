@@ -5,7 +5,7 @@
 The truth of a user: sources with a positive event in the `days` days from `as_of` on and no event in the `window` days
 before. Beside our lists stands, for the same users, the popularity list: sources by users with a positive event in the
 window, without what each user has seen in it. Judged are users with a list and a truth; sources that nobody knew in
-the window stay in the truth, although no list can hold them. Errors: `RealInputError`, `deploy.ranked.ListsError`.
+the window stay in the truth, although no list can hold them. Errors: `RealInputError`, `deploy.demo.ranked.ListsError`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import pyarrow.dataset as ds
 
 from benchmarks.real_input import DATA, KNOWN, days_of, read_events
 from conf.errors import DiscoveryError
-from deploy.ranked import Entries, Ids, Pairs, Score, lists_of_ranking, whole
+from deploy.demo.ranked import Entries, Ids, Pairs, Score, lists_of_ranking, whole
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,12 @@ def payloads_of(client: StoreClient, product: str, most: int) -> dict[UserId, by
     serving = Control.connect(client, product).status().serving
     if serving is None or serving.announcement.users == 0:
         raise NothingServes(f"no lists of {product} serve; run `make up` and the weekly job first")
-    said, found = serving.announcement, dict[UserId, bytes]()
-    for partition in range(said.partitions):
-        for key in said.layout.bucket_keys(said.run, partition):
+    announced, found = serving.announcement, dict[UserId, bytes]()
+    for partition in range(announced.partitions):
+        for key in announced.layout.bucket_keys(announced.run, partition):
             for user, payload in client.hgetall(key).items():
                 name = as_bytes(user).decode()
-                found[int(name) if said.ids == "int64" else name] = as_bytes(payload)
+                found[int(name) if announced.ids == "int64" else name] = as_bytes(payload)
         if len(found) >= most:
             break
     return dict(list(found.items())[:most])

@@ -12,10 +12,10 @@ import psutil
 from conf.connections import RedisConnection
 from conf.load import load_settings
 from deploy.chain import Product, job_command, run_job, running_loader
-from deploy.local_stack import LocalStack
-from deploy.service import shell_variables
-from jobs.manifest import Manifest, load_manifest, run_folder
-from jobs.storage import Storage
+from deploy.environment import shell_variables
+from deploy.servers.local_stack import LocalStack
+from jobs.run.manifest import Manifest, load_manifest, run_folder
+from jobs.storage.store import Storage
 from publish.connect.redis_clients import redis_client
 
 

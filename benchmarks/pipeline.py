@@ -19,7 +19,8 @@ from pathlib import Path
 from benchmarks.measured_run import MeasuredRun, measure_run
 from conf.base import format_bytes
 from deploy.chain import REPO, Product
-from deploy.demo_world import World, WorldSummary, generate
+from deploy.demo.tastes import World
+from deploy.demo.world import WorldSummary, generate
 
 _PRODUCT = Product(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/benchmark.yml",))
 

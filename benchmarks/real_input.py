@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from conf.contract import IdKind
 from conf.errors import DiscoveryError
-from deploy.ranked import whole
+from deploy.demo.ranked import whole
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 """Where the data lie unless said otherwise: `../shared/data`, seen from the repository."""
@@ -69,7 +69,7 @@ def days_of(events: pa.Table) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
 
 
 def write_dataset(events: pa.Table, folder: Path) -> int:
-    """Writes events, which are in order of time, as a partition per day and gives the number of days.
+    """Writes events, which are in order of time, as a partition per day and returns the number of days.
 
     Raises RealInputError when the folder is there already.
     """

@@ -26,10 +26,10 @@ from benchmarks.real_input import DATA
 from conf.load import load_settings
 from conf.settings import TrainSettings
 from deploy.chain import REPO
-from models.als_spark import train_on_spark
-from models.arrow import ListColumn, factor_matrix, whole
-from models.ids import IdMap
-from models.list_metrics import score_lists
+from models.arrays.arrow import ListColumn, factor_matrix, whole
+from models.arrays.ids import IdMap
+from models.metrics import score_lists
+from models.training.als_spark import train_on_spark
 
 _REPLICATES = 2_000
 _BLOCKS = 4

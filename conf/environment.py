@@ -122,11 +122,11 @@ def _redis() -> RedisConnection | None:
 
 
 def _connection(kind: type[_Connection], address: str, names: Mapping[str, str]) -> _Connection | None:
-    said = {field: value for field, name in names.items() if (value := os.environ.get(name, ""))}
-    if address not in said:
+    given = {field: value for field, name in names.items() if (value := os.environ.get(name, ""))}
+    if address not in given:
         return None
     try:
-        return kind.model_validate(said)
+        return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = names[str(first["loc"][0])] if first["loc"] else names[address]

@@ -11,7 +11,7 @@ _KINDS = {".py", ".lua", ".json", ".yml", ".parquet"}
 
 
 def write_archive(target: Path) -> int:
-    """Writes the zip and gives the number of its files."""
+    """Writes the zip and returns the number of its files."""
     files = [file for package in PACKAGES for file in sorted((REPO / package).rglob("*")) if file.suffix in _KINDS]
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.errors import StackError
-from deploy.processes import OwnerGuard, end_session, spawn, start_time, tail
+from deploy.servers.errors import StackError
+from deploy.servers.processes import OwnerGuard, end_session, spawn, start_time, tail
 
 REPO = Path(__file__).parent.parent
 
@@ -33,7 +33,7 @@ class Product:
 
 @contextmanager
 def running_loader(product: Product, environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    """The loader for as long as the block runs; gives its pid; raises ChainFailed when it ended early."""
+    """The loader for as long as the block runs; returns its pid; raises ChainFailed when it ended early."""
     argv = [sys.executable, "-m", "jobs.cli", "load", *product.flags]
     process = spawn(argv, cwd=REPO, env=environment, log=log)
     guard = OwnerGuard(process.pid)
@@ -59,8 +59,8 @@ def run_job(command: Sequence[str], environment: Mapping[str, str], log: Path | 
     guard = OwnerGuard(job.pid)
     try:
         if job.wait() != 0:
-            said = "its log is above" if log is None else f"the end of its log:\n{tail(log)}"
-            raise ChainFailed(f"the job ended with exit code {job.returncode}; {said}")
+            where = "its log is above" if log is None else f"the end of its log:\n{tail(log)}"
+            raise ChainFailed(f"the job ended with exit code {job.returncode}; {where}")
     finally:
         if job.poll() is None:
             end_session(job.pid, start_time(job.pid), seconds=20)

@@ -27,8 +27,8 @@ def main() -> int:
     except ImportError:
         sys.stderr.write("Python's venv module is missing; install it (Debian: apt-get install python3-venv)\n")
         return 1
-    from deploy.errors import StackError
-    from deploy.java import find_java
+    from deploy.servers.errors import StackError
+    from deploy.servers.java import find_java
 
     try:
         find_java()

@@ -7,32 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conf.errors import DiscoveryError
-from deploy.chain import REPO
-from deploy.demo_world import World, generate
-from deploy.java import find_java
-from deploy.local_stack import down, running_environment, start_detached, up
+from deploy.demo.tastes import World
+from deploy.demo.world import generate
+from deploy.environment import shell_variables
+from deploy.servers.local_stack import down, running_environment, start_detached, up
 
 DEFAULT = Path("conf/prod_discovery.yml")
-
-
-def shell_variables(home: Path, servers: dict[str, str], config: Path) -> dict[str, str]:
-    """What spark-submit and `discovery` need, with the addresses in `servers`."""
-    python = str(Path(sys.executable).absolute())
-    java = find_java().program.resolve()
-    return {
-        **servers,
-        "MLFLOW_TRACKING_URI": f"sqlite:///{home}/mlflow.db",
-        "DISCOVERY_HOME": str(home),
-        "DISCOVERY_CONFIG": str(config.absolute()),
-        "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
-        "PYSPARK_PYTHON": python,
-        "PYSPARK_DRIVER_PYTHON": python,
-        "SPARK_CONF_DIR": str(REPO / "conf"),
-        "JAVA_HOME": str(java.parent.parent),
-        "OPENBLAS_NUM_THREADS": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "GX_ANALYTICS_ENABLED": "false",
-    }
 
 
 def start(home: Path, config: Path) -> None:

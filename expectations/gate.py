@@ -17,7 +17,7 @@ from expectations.list_suite import list_checks
 from expectations.overrides import LIFTABLE, check_overrides
 from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import ExpectationResult, Gate, GateReport
-from expectations.suite import Verdict, judge
+from expectations.suite import CheckResult, judge
 
 P = TypeVar("P", InputProfile, InteractionProfile, ListProfile)
 
@@ -134,7 +134,7 @@ def _skipped(check: Skip, *, protected: bool) -> ExpectationResult:
     )
 
 
-def _judged(check: Between, verdict: Verdict, override: str | None, *, protected: bool) -> ExpectationResult:
+def _judged(check: Between, verdict: CheckResult, override: str | None, *, protected: bool) -> ExpectationResult:
     return ExpectationResult(
         name=check.name,
         observed=verdict.observed,

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as fn
+from pyspark.sql import functions as sf
 
 from expectations.profiles import BINS, FIRST_BIN, QUANTILES, InteractionProfile
 from expectations.schema import columns_of
@@ -54,37 +54,37 @@ def _utc(microseconds: int | None) -> dt.datetime | None:
 
 
 def _bin() -> Column:
-    usable = _finite() & (fn.col("weight") > 0)
-    place = fn.floor(fn.log2("weight")) - fn.lit(FIRST_BIN)
-    return fn.when(usable, fn.greatest(fn.lit(0), fn.least(fn.lit(BINS - 1), place))).alias("bin")
+    usable = _finite() & (sf.col("weight") > 0)
+    place = sf.floor(sf.log2("weight")) - sf.lit(FIRST_BIN)
+    return sf.when(usable, sf.greatest(sf.lit(0), sf.least(sf.lit(BINS - 1), place))).alias("bin")
 
 
 def _finite() -> Column:
-    weight = fn.col("weight")
-    return ~(fn.isnan(weight) | (fn.abs(weight) == float("inf")))
+    weight = sf.col("weight")
+    return ~(sf.isnan(weight) | (sf.abs(weight) == float("inf")))
 
 
 def _rows() -> list[Column]:
-    finite = fn.when(_finite(), fn.col("weight"))
+    finite = sf.when(_finite(), sf.col("weight"))
     return [
-        fn.count(fn.lit(1)).alias("rows"),
-        *(fn.count_if(fn.col(name).isNull()).alias(f"null_{name}") for name in _COLUMNS),
-        fn.count_if(fn.col("user_id").isNotNull() & fn.col("source_id").isNotNull()).alias("with_ids"),
-        fn.count_if(~_finite()).alias("non_finite"),
-        fn.count_if(finite <= 0).alias("non_positive"),
-        fn.min(finite).alias("min"),
-        fn.max(finite).alias("max"),
-        fn.avg(finite).alias("mean"),
-        fn.percentile_approx(finite, list(QUANTILES), _ACCURACY).alias("quantiles"),
-        *(fn.count_if(fn.col("bin") == k).alias(f"bin_{k}") for k in range(BINS)),
-        fn.unix_micros(fn.min("last_ts")).alias("first_ts"),
-        fn.unix_micros(fn.max("last_ts")).alias("last_ts"),
+        sf.count(sf.lit(1)).alias("rows"),
+        *(sf.count_if(sf.col(name).isNull()).alias(f"null_{name}") for name in _COLUMNS),
+        sf.count_if(sf.col("user_id").isNotNull() & sf.col("source_id").isNotNull()).alias("with_ids"),
+        sf.count_if(~_finite()).alias("non_finite"),
+        sf.count_if(finite <= 0).alias("non_positive"),
+        sf.min(finite).alias("min"),
+        sf.max(finite).alias("max"),
+        sf.avg(finite).alias("mean"),
+        sf.percentile_approx(finite, list(QUANTILES), _ACCURACY).alias("quantiles"),
+        *(sf.count_if(sf.col("bin") == k).alias(f"bin_{k}") for k in range(BINS)),
+        sf.unix_micros(sf.min("last_ts")).alias("first_ts"),
+        sf.unix_micros(sf.max("last_ts")).alias("last_ts"),
     ]
 
 
 def _distinct() -> list[Column]:
     return [
-        fn.count_distinct("user_id").alias("users"),
-        fn.count_distinct("source_id").alias("sources"),
-        fn.count_distinct("user_id", "source_id").alias("pairs"),
+        sf.count_distinct("user_id").alias("users"),
+        sf.count_distinct("source_id").alias("sources"),
+        sf.count_distinct("user_id", "source_id").alias("pairs"),
     ]

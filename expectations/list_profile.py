@@ -4,16 +4,18 @@ A list is never exploded to be compared with its user's exclusions: these are ga
 list as arrays, so that one row per user is joined, not one per entry.
 """
 
+import math
+from collections.abc import Collection
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as fn
+from pyspark.sql import functions as sf
 
 from conf.contract import EXCLUSION_REASONS
-from expectations.fallback_profile import measure_fallback
-from expectations.profiles import FallbackList, ListProfile
+from expectations.profiles import FallbackList, FallbackProfile, ListProfile
 from expectations.schema import columns_of
 
 _COLUMNS = ("user_id", "source_ids", "scores", "personal")
@@ -58,75 +60,88 @@ def _per_user(exclusions: DataFrame) -> DataFrame:
     """One row per user: an array of sources per reason."""
     columns_of(exclusions, ("user_id", "source_id", "reason"))
     gathered = [
-        fn.collect_list(fn.when(fn.col("reason") == reason, fn.col("source_id"))).alias(reason)
+        sf.collect_list(sf.when(sf.col("reason") == reason, sf.col("source_id"))).alias(reason)
         for reason in EXCLUSION_REASONS
     ]
     return exclusions.groupBy("user_id").agg(*gathered)
 
 
 def _rows(n: int) -> list[Column]:
-    ids, scores = fn.col("source_ids"), fn.col("scores")
-    length = fn.size(ids)
+    ids, scores = sf.col("source_ids"), sf.col("scores")
+    length = sf.size(ids)
     return [
-        fn.count(fn.lit(1)).alias("lists"),
-        fn.count_if("personal").alias("personal"),
-        fn.count_distinct("user_id").alias("users"),
+        sf.count(sf.lit(1)).alias("lists"),
+        sf.count_if("personal").alias("personal"),
+        sf.count_distinct("user_id").alias("users"),
         *_nulls(),
-        fn.count_if(length == n).alias("full"),
-        fn.count_if(length > n).alias("too_long"),
-        fn.min(length).alias("min_length"),
-        fn.avg(length).alias("mean_length"),
-        fn.count_if(fn.size(fn.array_distinct(ids)) < length).alias("with_duplicates"),
-        fn.count_if(fn.size(scores) != length).alias("mismatched"),
-        fn.count_if(fn.exists(scores, _not_finite)).alias("non_finite"),
-        fn.count_if(_ascending(scores)).alias("ascending"),
+        sf.count_if(length == n).alias("full"),
+        sf.count_if(length > n).alias("too_long"),
+        sf.min(length).alias("min_length"),
+        sf.avg(length).alias("mean_length"),
+        sf.count_if(sf.size(sf.array_distinct(ids)) < length).alias("with_duplicates"),
+        sf.count_if(sf.size(scores) != length).alias("mismatched"),
+        sf.count_if(sf.exists(scores, _not_finite)).alias("non_finite"),
+        sf.count_if(_ascending(scores)).alias("ascending"),
         *(_shared(reason).alias(f"excluded_{reason}") for reason in EXCLUSION_REASONS),
     ]
 
 
 def _nulls() -> list[Column]:
     missing = {
-        "user_id": [fn.col("user_id").isNull()],
-        "source_ids": [fn.col("source_ids").isNull(), fn.exists("source_ids", fn.isnull)],
-        "scores": [fn.col("scores").isNull(), fn.exists("scores", fn.isnull)],
-        "personal": [fn.col("personal").isNull()],
+        "user_id": [sf.col("user_id").isNull()],
+        "source_ids": [sf.col("source_ids").isNull(), sf.exists("source_ids", sf.isnull)],
+        "scores": [sf.col("scores").isNull(), sf.exists("scores", sf.isnull)],
+        "personal": [sf.col("personal").isNull()],
     }
-    return [fn.count_if(reduce(or_, tests)).alias(f"null_{name}") for name, tests in missing.items()]
+    return [sf.count_if(reduce(or_, tests)).alias(f"null_{name}") for name, tests in missing.items()]
 
 
 def _not_finite(score: Column) -> Column:
-    return fn.isnan(score) | (fn.abs(score) == float("inf"))
+    return sf.isnan(score) | (sf.abs(score) == float("inf"))
 
 
 def _ascending(scores: Column) -> Column:
     """A score above the one before it; arrays with NaN or null are counted elsewhere."""
-    sound = ~fn.exists(scores, lambda score: score.isNull() | _not_finite(score))
-    return sound & (fn.sort_array(scores, asc=False) != scores)
+    sound = ~sf.exists(scores, lambda score: score.isNull() | _not_finite(score))
+    return sound & (sf.sort_array(scores, asc=False) != scores)
 
 
 def _shared(reason: str) -> Column:
-    count = fn.size(fn.array_intersect(fn.col("source_ids"), fn.col(reason)))
-    return fn.coalesce(fn.sum(count), fn.lit(0))  # users without exclusions have null
+    count = sf.size(sf.array_intersect(sf.col("source_ids"), sf.col(reason)))
+    return sf.coalesce(sf.sum(count), sf.lit(0))  # users without exclusions have null
 
 
 def _per_source(lists: DataFrame, sources: DataFrame) -> DataFrame:
     """One row per source of the lists or of the sources: entries, entries in personal lists, eligible."""
     columns_of(sources, ("source_id", "eligible"))
-    entries = lists.select("personal", fn.explode(fn.array_distinct("source_ids")).alias("source_id"))
+    entries = lists.select("personal", sf.explode(sf.array_distinct("source_ids")).alias("source_id"))
     counts = entries.groupBy("source_id").agg(
-        fn.count(fn.lit(1)).alias("entries"), fn.count_if("personal").alias("personal_entries")
+        sf.count(sf.lit(1)).alias("entries"), sf.count_if("personal").alias("personal_entries")
     )
     known = sources.select("source_id", "eligible").where("source_id is not null")
     return counts.where("source_id is not null").join(known, "source_id", "full")  # null entries are counted elsewhere
 
 
 def _catalogue(fallback: FallbackList) -> list[Column]:
-    eligible = fn.expr("eligible <=> true")  # a source that is not in the sources is not eligible
-    in_fallback = fn.col("source_id").isin(list(fallback.source_ids))
+    eligible = sf.expr("eligible <=> true")  # a source that is not in the sources is not eligible
+    in_fallback = sf.col("source_id").isin(list(fallback.source_ids))
     return [
-        fn.coalesce(fn.sum(fn.when(~eligible, fn.col("entries"))), fn.lit(0)).alias("ineligible"),
-        fn.count_if(eligible).alias("eligible_sources"),
-        fn.count_if(eligible & (fn.col("entries") > 0)).alias("listed_sources"),
-        fn.coalesce(fn.max("personal_entries"), fn.lit(0)).alias("most_frequent"),
-        fn.collect_set(fn.when(eligible & in_fallback, fn.col("source_id"))).alias("eligible_fallback"),
+        sf.coalesce(sf.sum(sf.when(~eligible, sf.col("entries"))), sf.lit(0)).alias("ineligible"),
+        sf.count_if(eligible).alias("eligible_sources"),
+        sf.count_if(eligible & (sf.col("entries") > 0)).alias("listed_sources"),
+        sf.coalesce(sf.max("personal_entries"), sf.lit(0)).alias("most_frequent"),
+        sf.collect_set(sf.when(eligible & in_fallback, sf.col("source_id"))).alias("eligible_fallback"),
     ]
+
+
+def measure_fallback(fallback: FallbackList, eligible: Collection[int | str | None]) -> FallbackProfile:
+    """The profile of `fallback`, of whose source ids those in `eligible` may be recommended."""
+    ids, scores = fallback.source_ids, fallback.scores
+    return FallbackProfile(
+        sources=len(ids),
+        ineligible=sum(source not in eligible for source in ids),
+        duplicates=len(ids) - len(set(ids)),
+        mismatched=abs(len(scores) - len(ids)),
+        non_finite=sum(not math.isfinite(score) for score in scores),
+        ascending=sum(after > before for before, after in pairwise(filter(math.isfinite, scores))),
+    )

@@ -16,7 +16,7 @@ LIFTABLE: Mapping[Gate, frozenset[str]] = {
 
 
 def check_overrides(overrides: Mapping[str, str]) -> None:
-    """Raises OverrideRefused unless every override (name → reason) names a limit of a gate and gives a reason.
+    """Raises OverrideRefused unless every override (name → reason) names a limit of a gate and returns a reason.
 
     Call it when the command line is read: a run of hours should not end with a misspelt name.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What Great Expectations said about one check."""
 
     passed: bool
@@ -27,7 +27,7 @@ class Verdict:
     value: float | None
 
 
-def judge(checks: Sequence[Between]) -> dict[str, Verdict]:
+def judge(checks: Sequence[Between]) -> dict[str, CheckResult]:
     """Name → verdict of every check; one that raised inside Great Expectations, or has no result, has failed."""
     if not checks:
         return {}
@@ -64,15 +64,15 @@ def _name(result: "ExpectationValidationResult") -> str:
     return "" if config is None or config.meta is None else str(config.meta["name"])
 
 
-def _verdict(check: Between, result: "ExpectationValidationResult | None") -> Verdict:
+def _verdict(check: Between, result: "ExpectationValidationResult | None") -> CheckResult:
     if result is None:
-        return Verdict(passed=False, observed="no result from Great Expectations", value=None)
+        return CheckResult(passed=False, observed="no result from Great Expectations", value=None)
     if raised := _raised(result.exception_info):
-        return Verdict(passed=False, observed=f"raised: {raised}", value=None)
+        return CheckResult(passed=False, observed=f"raised: {raised}", value=None)
     observed = result.result.get("observed_value")
     value = None if observed is None else float(observed)
     finite = value if value is not None and math.isfinite(value) else None
-    return Verdict(passed=bool(result.success), observed=check.observed(value), value=finite)
+    return CheckResult(passed=bool(result.success), observed=check.observed(value), value=finite)
 
 
 def _raised(info: Mapping[str, Any] | None) -> str:

@@ -9,9 +9,7 @@ from pyspark.sql import DataFrame
 from conf import contract
 from conf.errors import ConfigError, DiscoveryError
 from conf.settings import Settings
-from features.catalog import Catalog
 from features.counts import Counts, counts_of
-from features.erasures import without_users
 from features.errors import (
     BadRowsError,
     MissingDatasetError,
@@ -20,14 +18,16 @@ from features.errors import (
     UnknownEventsError,
     WeightsError,
 )
+from features.exclusions import exclusions_of, sources_of
 from features.interactions import check_sums, interactions_of, weigh_pairs
-from features.partials import DailyPartials, check_partials, daily_partials, recipe_of, sound
+from features.partials import DailyPartials, check_partials, daily_partials, settings_hash_of, sound
+from features.reading.catalog import Catalog
+from features.reading.erasures import without_users
+from features.reading.snapshots import Snapshot, read_snapshot
 from features.records import InputRecord, event_record, snapshot_record
-from features.rules import exclusions_of, sources_of
-from features.schema import conform
-from features.snapshots import Snapshot, read_snapshot
 from features.split import holdout_of, train_sources_of
 from features.survey import EventInput, Survey, check_survey, survey_inputs
+from features.tables import conform
 
 Days = Mapping[str, Sequence[dt.date]]
 """Event dataset → days that are read of it."""
@@ -150,9 +150,9 @@ def _champion(
 
 def _kept_apart(champion: Settings, today: Settings) -> dict[str, str]:
     """Event dataset → name of the champion's partials of it, where today's hold something else."""
-    of_today = {name: recipe_of(dataset, today.ids) for name, dataset in today.datasets.events.items()}
+    of_today = {name: settings_hash_of(dataset, today.ids) for name, dataset in today.datasets.events.items()}
     events = champion.datasets.events.items()
-    return {name: _apart(name) for name, dataset in events if recipe_of(dataset, champion.ids) != of_today[name]}
+    return {name: _apart(name) for name, dataset in events if settings_hash_of(dataset, champion.ids) != of_today[name]}
 
 
 def _apart(name: str) -> str:

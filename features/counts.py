@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from conf.settings import Settings
 from conf.windows import Window
-from features.catalog import Catalog, PartialRecord
 from features.partials import DailyPartials, kept_before
-from features.snapshots import Snapshot
+from features.reading.catalog import Catalog, PartialRecord
+from features.reading.snapshots import Snapshot
 from features.survey import EventInput, Survey
 
 

@@ -1,4 +1,4 @@
-"""In-memory catalog for tests, held to the same contract as `jobs.catalog.SparkCatalog`."""
+"""In-memory catalog for tests, held to the same contract as `jobs.storage.datasets.SparkCatalog`."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
@@ -14,15 +14,15 @@ from pyspark.sql.types import DateType, StringType, StructField, StructType
 from conf import contract
 from conf.contract import IdKind, UserId
 from conf.datasets import Dataset
-from features.catalog import DataFile, PartialRecord, Partition, Partitions
 from features.errors import MissingDatasetError
-from features.plain_types import plain_schema
-from features.schema import quoted, spark_schema
+from features.reading.catalog import DataFile, DayPartition, DayPartitions, PartialRecord
+from features.reading.plain_types import plain_schema
+from features.tables import quoted, spark_schema
 
 
 @dataclass
 class FakePartials:
-    """Implements `features.catalog.PartialStore`."""
+    """Implements `features.reading.catalog.PartialStore`."""
 
     spark: SparkSession
     rows: dict[tuple[str, dt.date], pa.Table] = field(default_factory=dict)
@@ -65,7 +65,8 @@ class FakePartials:
 
 @dataclass
 class FakeCatalog:
-    """Implements `features.catalog.Catalog` over {dataset path: {day: table}}; a day without a table is unfinished."""
+    """Implements `features.reading.catalog.Catalog` over {dataset path: {day: table}}; a day without a table is
+    unfinished."""
 
     spark: SparkSession
     tables: Mapping[str, Mapping[dt.date, pa.Table | None]]
@@ -83,7 +84,7 @@ class FakeCatalog:
             raise MissingDatasetError(f"dataset folder {dataset.path!r} does not exist in memory; put a table there")
         return tuple(sorted(self.tables[dataset.path]))
 
-    def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> Partitions:
+    def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
         """One file per day; the fingerprint is of the rows."""
         finished, unfinished = [], []
         for day in sorted({*days} & {*self.days(dataset)}):
@@ -92,10 +93,10 @@ class FakeCatalog:
                 unfinished.append(day)
                 continue
             files = () if table is None else (_file(day, table),)
-            finished.append(Partition(day, files, str(hash(str(table and table.to_pydict())))))
-        return Partitions(tuple(finished), tuple(unfinished))
+            finished.append(DayPartition(day, files, str(hash(str(table and table.to_pydict())))))
+        return DayPartitions(tuple(finished), tuple(unfinished))
 
-    def read(self, dataset: Dataset, partitions: Sequence[Partition], columns: Sequence[str]) -> DataFrame:
+    def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> DataFrame:
         """The rows with the plain types of the protocol."""
         frames = []
         for partition in partitions:

@@ -13,7 +13,7 @@ from conf.settings import InteractionSettings
 from features.errors import WeightsError
 from features.exact_sum import LARGEST, SMALLEST, exact_sum
 from features.partials import DailyPartials
-from features.rows import MIN_WEIGHT
+from features.reading.rows import MIN_WEIGHT
 
 
 def factor_of(event_weight: float, age_days: int, half_life_days: float) -> float:

@@ -13,11 +13,11 @@ from pyspark.sql import functions as sf
 
 from conf.contract import IdKind
 from conf.datasets import EventDataset
-from features.catalog import Catalog, PartialRecord, Partition
 from features.errors import UnknownEventsError
 from features.exact_sum import exact_sum
-from features.rows import ERASED, IGNORED, check_all_read, check_rows, faults_in, read_rows
-from features.users import count_users
+from features.placement import count_users
+from features.reading.catalog import Catalog, DayPartition, PartialRecord
+from features.reading.rows import ERASED, IGNORED, check_all_read, check_rows, faults_in, read_rows
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,14 +37,14 @@ class DailyPartials:
 
 
 def daily_partials(
-    name: str, dataset: EventDataset, partitions: Sequence[Partition], ids: IdKind, catalog: Catalog
+    name: str, dataset: EventDataset, partitions: Sequence[DayPartition], ids: IdKind, catalog: Catalog
 ) -> DailyPartials:
     """The partials of the partitions; only days that are new or changed are read, all of them in one pass.
 
     Raises BrokenPartitionError where other rows are read than the footers count, and UnknownEventsError where a column
     of event names holds too many of them.
     """
-    recipe = recipe_of(dataset, ids)
+    recipe = settings_hash_of(dataset, ids)
     days = [partition.day for partition in partitions]
     wanted = {partition.day: partition.fingerprint for partition in partitions}
     kept = [
@@ -65,7 +65,7 @@ def kept_before(
     name: str, dataset: EventDataset, days: Collection[dt.date], ids: IdKind, catalog: Catalog
 ) -> tuple[PartialRecord, ...]:
     """Records of those of the days that earlier runs made in the same way, oldest first; the days are not opened."""
-    recipe = recipe_of(dataset, ids)
+    recipe = settings_hash_of(dataset, ids)
     return tuple(record for record in catalog.partials.noted(name, days) if record.recipe == recipe)
 
 
@@ -81,14 +81,14 @@ def check_partials(
         for event in record.events.keys() - set(event_names):
             unknown[event] = unknown.get(event, 0) + record.events[event]
     if unknown:
-        told = ", ".join(f"{event!r} ({count:,} events)" for event, count in sorted(unknown.items())[:20])
+        named = ", ".join(f"{event!r} ({count:,} events)" for event, count in sorted(unknown.items())[:20])
         raise UnknownEventsError(
-            f"dataset {partials.name!r} ({dataset.path}) holds {len(unknown)} event names without a weight: {told}. "
+            f"dataset {partials.name!r} ({dataset.path}) holds {len(unknown)} event names without a weight: {named}. "
             f"Weigh them in interactions.event_weights or list them in ignore_events of the dataset"
         )
 
 
-def recipe_of(dataset: EventDataset, ids: IdKind) -> str:
+def settings_hash_of(dataset: EventDataset, ids: IdKind) -> str:
     """Hash of the settings that decide what a day's partials hold; weights of events do not."""
     content = {
         "columns": dataset.columns.model_dump(),
@@ -109,7 +109,7 @@ def sound(partials: DataFrame) -> DataFrame:
 def _make(
     name: str,
     dataset: EventDataset,
-    partitions: Sequence[Partition],
+    partitions: Sequence[DayPartition],
     ids: IdKind,
     catalog: Catalog,
     recipe: str,
@@ -163,7 +163,7 @@ def _users(staged: DataFrame) -> dict[dt.date, int]:
 
 
 def _record(
-    name: str, dataset: EventDataset, partition: Partition, recipe: str, groups: Sequence[Row], users: int
+    name: str, dataset: EventDataset, partition: DayPartition, recipe: str, groups: Sequence[Row], users: int
 ) -> PartialRecord:
     check_all_read(name, dataset, partition, sum(row["events"] for row in groups))
     left_out = {row["left_out"]: row["events"] for row in groups if row["left_out"] is not None}

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from conf.base import Strict
-from features.catalog import PartialRecord, Partition
 from features.partials import DailyPartials
-from features.snapshots import Snapshot
+from features.reading.catalog import DayPartition, PartialRecord
+from features.reading.snapshots import Snapshot
 from features.survey import EventInput, SnapshotInput
 
 
@@ -88,5 +88,5 @@ def _counts(record: PartialRecord) -> dict[str, Any]:
     return {"ignored": record.ignored, "erased": record.erased, "dropped": record.dropped, "kept": record.kept}
 
 
-def _day(part: Partition, **counts: Any) -> DayRecord:
+def _day(part: DayPartition, **counts: Any) -> DayRecord:
     return DayRecord(day=part.day, fingerprint=part.fingerprint, rows=part.rows, bytes=part.bytes, **counts)

@@ -7,24 +7,8 @@ from pyspark.sql import functions as sf
 
 from conf import contract
 from conf.contract import IdKind
-from conf.errors import ConfigError
-from conf.windows import Window
-from features.rules import sources_of
-from features.schema import conform
-
-
-def cut_of(as_of: dt.date, holdout_days: int) -> dt.date:
-    """The first day that the judged training does not see: train < cut <= test < as_of."""
-    return as_of - dt.timedelta(days=holdout_days)
-
-
-def train_window(text: str, cut: dt.date) -> Window | None:
-    """The window anchored at the cut and ending there at the latest; none where it has no day before the cut."""
-    try:
-        window = Window.parse(text, cut)
-        return Window(window.start, min(window.end, cut))
-    except ConfigError:  # "2026-11-10:3 days ago" has days today and none at an earlier cut
-        return None
+from features.exclusions import sources_of
+from features.tables import conform
 
 
 def train_sources_of(train_pairs: DataFrame, catalogue: DataFrame | None, cut: dt.date, ids: IdKind) -> DataFrame:

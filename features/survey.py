@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from conf.datasets import EventDataset, SnapshotDataset
 from conf.settings import Settings
 from conf.windows import Window
-from features.catalog import Catalog, Partition
-from features.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
+from features.cut import cut_of, train_window
 from features.interactions import check_factors
-from features.rows import event_fields
-from features.schema import check_fields
-from features.snapshots import REQUIRED, enforce_snapshot, plan_snapshot, snapshot_fields, usable
-from features.split import cut_of, train_window
+from features.reading.catalog import Catalog, DayPartition
+from features.reading.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
+from features.reading.rows import event_fields
+from features.reading.schema import check_fields
+from features.reading.snapshots import REQUIRED, enforce_snapshot, plan_snapshot, snapshot_fields, usable
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class EventInput:
     """Window of the judged recipe, anchored at the cut."""
 
     @property
-    def partitions(self) -> tuple[Partition, ...]:
+    def partitions(self) -> tuple[DayPartition, ...]:
         """Everything that is read, oldest first."""
         return (*(self.older.found if self.older else ()), *self.plan.found)
 

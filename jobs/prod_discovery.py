@@ -11,20 +11,20 @@ Each stage is also an entry of its own, because the weekly DAG retries stages, n
 """
 
 if __name__ == "__main__":
-    from jobs.interrupts import end_at_once
+    from jobs.runtime.interrupts import end_at_once
 
     end_at_once()
 
 
 import sys
 
-from jobs.build_features import build_features
-from jobs.entry import enter
-from jobs.precompute_topn import precompute_topn
-from jobs.publish_topn import publish_topn
-from jobs.run import Run
-from jobs.train_embeddings import train_embeddings
-from jobs.wait_until_serving import wait_until_serving
+from jobs.run.context import Run
+from jobs.run.enter import enter
+from jobs.stages.features import build_features
+from jobs.stages.lists import precompute_topn
+from jobs.stages.publish import publish_topn
+from jobs.stages.training.train import train_embeddings
+from jobs.stages.wait_until_serving import wait_until_serving
 
 
 def discover(run: Run) -> None:

@@ -4,147 +4,15 @@ spark-submit jobs/publish_topn.py --config conf/prod_discovery.yml --as-of 2026-
 """
 
 if __name__ == "__main__":
-    from jobs.interrupts import end_at_once
+    from jobs.runtime.interrupts import end_at_once
 
     end_at_once()
 
 
-import json
 import sys
 
-import numpy as np
-import pyarrow as pa
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F  # noqa: N812
-
-from conf import contract
-from conf.errors import Refused
-from features.users import bucket_column, partition_column
-from jobs.entry import enter
-from jobs.gates import GATES, read_report
-from jobs.lineage import refuse_without_lineage
-from jobs.log import timed
-from jobs.precompute_topn import FALLBACK
-from jobs.run import Run
-from jobs.slices import measure_slices, send_slices
-from jobs.stage import Facts, stage
-from publish.connect.topic import ensure_topics
-from publish.runs.run_log import KafkaRunLog
-from publish.send.producer import send_begin, send_end
-from publish.send.sender import Sender
-from publish.store.durability import require_copies
-from publish.wire.announcement import Announcement, Slice, encode_fallback
-from publish.wire.encoding import encode_list
-from publish.wire.keys import Layout
-
-
-class NotPublishable(Refused):
-    """The run is computed and judged, and must not be pushed."""
-
-
-@stage("publish")
-def publish_topn(run: Run) -> Facts:
-    """Pushes the run's lists; returns when the broker has acknowledged every record and every END."""
-    _refuse_unjudged(run)
-    refuse_without_lineage(run)
-    _refuse_over(run)
-    run.edges.refuse_older(run.manifest.request)
-    settings = run.settings.publish
-    users = run.folder.table("lists").count_rows()  # erased ones too: a resumed push must come to the same layout
-    layout = Layout.plan(run.settings.product, settings.partitions, users, settings.users_per_bucket)
-    with timed("publish", "snapshot") as notes:
-        rows = run.tables.write("snapshot", _snapshot(run, layout), contract.snapshot(run.ids))
-        notes.append(f"{rows:,} rows")
-    announcement = _announcement(run, layout, measure_slices(run, layout))
-    run.folder.check_again()  # from here on, what is sent is compared with what was announced
-    ensure_topics(run.edges.kafka, announcement.layout, settings)
-    # Opened before it is needed: the broker takes half a second to make a producer known.
-    with Sender(layout.topic, run.edges.kafka, delivery_timeout=settings.delivery_timeout_seconds) as sender:
-        run.check_lease()
-        run.edges.runs.announce(announcement, run.lease.token)
-        require_copies(run.edges.client, announcement)
-        KafkaRunLog(run.edges.kafka).append(announcement)
-        with timed("publish", "sent and acknowledged") as notes:
-            send_begin(announcement, sender)
-            sent = send_slices(run, announcement)
-            run.check_lease()
-            send_end(announcement, sent, sender)
-            notes.append(f"{announcement.users:,} records, {announcement.total_bytes:,} bytes")
-    produced = sum(piece.count for piece in sent)
-    return {
-        "counts": {"computed": rows, "produced": produced},
-        "bytes": announcement.total_bytes,
-        "announcement": announcement.hash,
-    }
-
-
-def _snapshot(run: Run, layout: Layout) -> DataFrame:
-    """The lists by partition, bucket and user, with a dense seq; without scores where the settings say so."""
-    user = F.col("user_id")
-    lists = run.tables.read("lists").withColumn("partition", partition_column(user, layout.partitions))
-    if not run.settings.publish.scores:
-        lists = lists.withColumn("scores", F.array().cast("array<float>"))
-    bucket = bucket_column(user, layout.partitions, layout.buckets)
-    seq = F.row_number().over(Window.partitionBy("partition").orderBy(bucket, user)).cast("long") - 1
-    return lists.withColumn("seq", seq).sortWithinPartitions("partition", "seq")
-
-
-def _announcement(run: Run, layout: Layout, slices: list[Slice]) -> Announcement:
-    settings, request = run.settings, run.manifest.request
-    assert run.manifest.epoch is not None, "a run that may publish took an epoch when it was created"
-    return Announcement(
-        run=run.run_id,
-        epoch=run.manifest.epoch,
-        product=settings.product,
-        as_of=run.as_of,
-        partitions=layout.partitions,
-        buckets=layout.buckets,
-        tags=layout.tags,
-        ids=run.ids,
-        list_size=settings.lists.n,
-        salt=settings.rollout.salt,
-        share_bp=run.share.bp,
-        slices=tuple(slices),
-        fallback=encode_fallback(_fallback_payload(run)),
-        first=request.first,
-        scheduled=request.scheduled,
-        gates_passed=True,
-        max_change_of_users=settings.rollout.max_change_of_users,
-        config_hash=request.config_hash,
-        created_at=run.manifest.created_at,
-        load_deadline_seconds=settings.publish.load_deadline_seconds,
-        stall_seconds=settings.publish.stall_seconds,
-        replicas=settings.publish.redis_replicas,
-    )
-
-
-def _fallback_payload(run: Run) -> bytes:
-    content = json.loads(run.folder.left(FALLBACK))
-    source_ids = pa.array(content["source_ids"], pa.int64() if run.ids == "int64" else pa.string())
-    scores = pa.array(np.asarray(content["scores"], np.float32)) if run.settings.publish.scores else None
-    return encode_list(source_ids, scores, run.ids)
-
-
-def _refuse_over(run: Run) -> None:
-    """What a loader gave up on in a former attempt can never serve; sending it again would be for nothing."""
-    known = run.edges.runs.find(run.run_id)
-    if known is not None and known.state.is_over:
-        why = f" ({known.status.reason})" if known.status.reason is not None else ""
-        raise NotPublishable(
-            f"run {run.run_id} was pushed before and is {known.state}{why}; it cannot serve any more; see that a "
-            "loader runs (`discovery load`), then start a new run"
-        )
-
-
-def _refuse_unjudged(run: Run) -> None:
-    """Every report must be there, of this run, and passed: what a gate did not see is not published."""
-    for gate in GATES:
-        report = read_report(run.folder, gate)
-        if report is None:
-            raise NotPublishable(f"run {run.run_id} has no report of gate {gate}; run the stages before this one first")
-        if not report.passed or report.run != run.run_id:
-            raise NotPublishable(f"run {run.run_id} did not pass gate {gate}; it is not published")
-
+from jobs.run.enter import enter
+from jobs.stages.publish import publish_topn
 
 if __name__ == "__main__":
     sys.exit(enter(publish_topn))

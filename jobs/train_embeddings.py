@@ -6,112 +6,15 @@ Training reads Parquet itself; Spark ranks and judges the lists of the recipes.
 """
 
 if __name__ == "__main__":
-    from jobs.interrupts import end_at_once
+    from jobs.runtime.interrupts import end_at_once
 
     end_at_once()
 
 
 import sys
 
-from jobs.champion import Contest
-from jobs.decision import decide
-from jobs.entry import enter
-from jobs.fit import Fit, fit
-from jobs.judging import check_judgeable, judge_recipes
-from jobs.lineage import lineage_of, register_lineage
-from jobs.lineage_record import Decision
-from jobs.log import tell
-from jobs.passport import look_at, write_passport
-from jobs.refresh import refresh
-from jobs.run import Run
-from jobs.stage import Facts, stage
-from jobs.workbench import Workbench
-from models.errors import BadIds, BadInteractions, EmptyCatalogue, NothingToJudge, TrainError, TrainMemoryError
-from models.judge import Judgement
-
-_DECISION = "decision.json"
-_UNTRAINABLE = (BadIds, BadInteractions, TrainError, TrainMemoryError)
-
-
-@stage("train")
-def train_embeddings(run: Run) -> Facts:
-    """Writes and registers the factors of the recipe that wins or, in a refresh, of the version that serves."""
-    facts, judgement = _refresh(run) if run.manifest.request.refresh else _compete(run)
-    made = lineage_of(run, facts)
-    found = look_at(run, made, judgement)
-    made = made.model_copy(update=found.kept)
-    pages = write_passport(run, made, found)
-    model = register_lineage(run, made, pages.folder)
-    return {**facts, **found.kept, "passport": {"missing_plots": pages.faults}, "model": model}
-
-
-def _refresh(run: Run) -> tuple[Facts, str]:
-    """Keeps the factors that serve; gives why they are not judged again."""
-    facts = refresh(run)
-    return facts, facts["judged"]["skipped"]
-
-
-def _compete(run: Run) -> tuple[Facts, Judgement | str]:
-    """Judges the run's recipe and the champion's, both trained before the cut, and refits the winner."""
-    contest, judgement = _judge(run, run.contest)
-    decision = _kept(run) or decide(contest, judgement, run.settings.judge.tolerance)
-    decision, stats = _refit(run, contest, decision)
-    judged = {"skipped": judgement} if isinstance(judgement, str) else judgement.flat()
-    return {"training": stats, "judged": judged, "decision": decision.model_dump()}, judgement
-
-
-def _judge(run: Run, contest: Contest) -> tuple[Contest, Judgement | str]:
-    """How good lists by the recipes are for users with something new in the hold-out, or why that cannot be told.
-
-    And who competed: a champion's recipe that cannot be trained any more does not.
-    """
-    try:
-        check_judgeable(run)
-        fit(run, Fit("train_", "train_interactions", run.settings.train))
-        contest = _with_champion(run, contest)
-        return contest, judge_recipes(run, contest)
-    except (EmptyCatalogue, NothingToJudge) as error:
-        tell("train", f"not judged: {error}")
-        return contest, str(error)
-
-
-def _with_champion(run: Run, contest: Contest) -> Contest:
-    """The contest after the champion's recipe was trained, or why it goes on without."""
-    if contest.champion is None:
-        return contest
-    try:
-        fit(run, Fit("champion_train_", contest.table("train_interactions"), contest.champion.train))
-    except _UNTRAINABLE as error:
-        return Contest(None, own_features=False, reason=f"the champion's recipe cannot be trained any more: {error}")
-    return contest
-
-
-def _refit(run: Run, contest: Contest, decision: Decision) -> tuple[Decision, Facts]:
-    """Trains what is published; where the champion's recipe cannot be trained any more, the run's own."""
-    run.folder.write_document(_DECISION, decision.model_dump())
-    tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
-    try:
-        return decision, fit(run, refit_of(run, contest, decision))
-    except _UNTRAINABLE as error:
-        if decision.winner == "challenger" or contest.champion is None:
-            raise
-        reason = f"the champion's recipe cannot be trained any more: {error}"
-        return _refit(run, contest, Decision(winner="challenger", reason=reason))
-
-
-def _kept(run: Run) -> Decision | None:
-    """The decision of a former attempt, where one got so far: its factors may be there."""
-    if not run.folder.exists(_DECISION):
-        return None
-    return Decision.model_validate(run.folder.read_document(_DECISION))
-
-
-def refit_of(run: Workbench, contest: Contest, decision: Decision) -> Fit:
-    """The training of what the run publishes."""
-    if decision.winner == "champion" and contest.champion is not None:
-        return Fit("", contest.table("interactions"), contest.champion.train)
-    return Fit("", "interactions", run.settings.train)
-
+from jobs.run.enter import enter
+from jobs.stages.training.train import train_embeddings
 
 if __name__ == "__main__":
     sys.exit(enter(train_embeddings))

@@ -7,7 +7,7 @@ The same command goes on where a former start stopped.
 """
 
 if __name__ == "__main__":
-    from jobs.interrupts import end_at_once
+    from jobs.runtime.interrupts import end_at_once
 
     end_at_once()
 
@@ -16,13 +16,13 @@ import datetime as dt
 import sys
 from collections.abc import Sequence
 
-from jobs.entry import report
-from jobs.tuning_arguments import parse_tuning
-from jobs.tuning_features import check_history, load_part, make_features
-from jobs.tuning_outcome import propose
-from jobs.tuning_study import open_study
-from jobs.tuning_survey import VALIDATION
-from jobs.tuning_trials import run_trials
+from jobs.runtime.exit import report
+from jobs.tuning.arguments import parse_tuning
+from jobs.tuning.features import check_history, load_part, make_features
+from jobs.tuning.parts import VALIDATION
+from jobs.tuning.proposal import propose
+from jobs.tuning.study import open_study
+from jobs.tuning.trials import run_trials
 
 
 def tune_embeddings(argv: Sequence[str] | None = None) -> None:

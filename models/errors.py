@@ -7,7 +7,7 @@ ModelError
 ├── NoWarmStart         a former run's factors that no training can go on from
 ├── TrainError          training gave factors that are no numbers
 ├── BadFactors          factors that cannot be ranked: shape, dimensions, NaN, infinite, overflow
-├── EmptyCatalogue      no source may be recommended
+├── NoCandidates      no source may be recommended
 ├── NothingToJudge      no user engaged with anything new in the hold-out
 ├── LeakedSource        a judged list holds a source that nobody knew before the cut
 ├── KnnTooLarge         item-kNN would need more memory than `train.max_memory`
@@ -58,7 +58,7 @@ class BadFactors(ModelError):
     """Factors that cannot be ranked exactly."""
 
 
-class EmptyCatalogue(ModelError, Refused):
+class NoCandidates(ModelError, Refused):
     """There is no eligible source with factors."""
 
 

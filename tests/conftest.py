@@ -12,7 +12,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytest_plugins = ["tests.servers", "tests.secure_servers"]
+pytest_plugins = ["tests.support.servers", "tests.support.secure_servers", "tests.support.model_store"]
 
 os.environ.update(
     PYSPARK_PYTHON=sys.executable,

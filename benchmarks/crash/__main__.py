@@ -24,12 +24,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks.crash.book import Book
 from benchmarks.crash.chaos import Chaos
 from benchmarks.crash.hunt import Hunt, Parts
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.judge import Judge
 from benchmarks.crash.operator import Operator
-from benchmarks.crash.readers import Barred, Readers
+from benchmarks.crash.readers import Forbidden, Readers
 from benchmarks.crash.stack import Stack
 from benchmarks.crash.truth import Truth
 from conf.connections import RedisConnection
@@ -38,15 +38,15 @@ from publish.connect.redis_clients import redis_client
 
 
 def crash(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
-    """Hunt for so many minutes; gives what was counted."""
-    book, truth, barred = Book(home, arguments.seed), Truth(arguments.seed, arguments.users), Barred()
-    with Stack(home, book, loaders=arguments.loaders) as stack:
+    """Hunt for so many minutes; returns what was counted."""
+    journal, truth, forbidden = Journal(home, arguments.seed), Truth(arguments.seed, arguments.users), Forbidden()
+    with Stack(home, journal, loaders=arguments.loaders) as stack:
         connection = RedisConnection.of(stack.redis.url)
-        operator = Operator(redis_client(connection), stack.kafka, book)
-        chaos = Chaos(stack, operator, book)
-        readers = Readers(stack.redis.url, truth, barred, book, count=arguments.readers)
-        judge = Judge(redis_client(connection), truth, readers, barred, book)
-        hunt = Hunt(Parts(stack, truth, book, readers, barred, judge, operator, chaos, home), _say)
+        operator = Operator(redis_client(connection), stack.kafka, journal)
+        chaos = Chaos(stack, operator, journal)
+        readers = Readers(stack.redis.url, truth, forbidden, journal, count=arguments.readers)
+        judge = Judge(redis_client(connection), truth, readers, forbidden, journal)
+        hunt = Hunt(Parts(stack, truth, journal, readers, forbidden, judge, operator, chaos, home), _say)
         try:
             hunt.begin(0)
             with readers:
@@ -55,30 +55,30 @@ def crash(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
                 hunt.end(number)
         finally:
             chaos.stop()
-            for line in book.news():
+            for line in journal.news():
                 _say(line)
-            book.close()
-    _say(_table(book, hunt))
+            journal.close()
+    _say(_table(journal, hunt))
     counted = ("pushes", "served", "held", "refused", "kills", "freezes", "restarts", "reads", "violations")
     return {
-        **{name: book.counts[name] for name in counted},
-        "power_cuts": book.counts["redis power"],
+        **{name: journal.counts[name] for name in counted},
+        "power_cuts": journal.counts["redis power"],
         "seed": arguments.seed,
         "minutes": arguments.minutes,
         "users": arguments.users,
         "loaders": arguments.loaders,
         "violations_by_sort": {
             name.removeprefix("violation: "): count
-            for name, count in book.counts.items()
+            for name, count in journal.counts.items()
             if name.startswith("violation: ")
         },
     }
 
 
-def _table(book: Book, hunt: Hunt) -> str:
+def _table(journal: Journal, hunt: Hunt) -> str:
     """Everything that was counted, and why pushes were refused."""
-    names = sorted(name for name in book.counts if not name.startswith("violation"))
-    lines = [f"  {name:<22}{book.counts[name]:>12,}" for name in [*names, "violations"]]
+    names = sorted(name for name in journal.counts if not name.startswith("violation"))
+    lines = [f"  {name:<22}{journal.counts[name]:>12,}" for name in [*names, "violations"]]
     return "\n".join(["", *lines, "", "  not served, and why:", hunt.summary(), ""])
 
 

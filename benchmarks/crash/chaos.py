@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from benchmarks.crash.book import Book
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.operator import Operator
 from benchmarks.crash.plan import Event, Plan
 from benchmarks.crash.pushes import Push
@@ -17,8 +17,8 @@ _LOOK = 0.01
 class Chaos:
     """Runs each event of a plan on a thread of its own; one event at a time for each victim."""
 
-    def __init__(self, stack: Stack, operator: Operator, book: Book) -> None:
-        self._stack, self._operator, self._book = stack, operator, book
+    def __init__(self, stack: Stack, operator: Operator, journal: Journal) -> None:
+        self._stack, self._operator, self._journal = stack, operator, journal
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -55,12 +55,12 @@ class Chaos:
             else:
                 self._hurt_server(event, push)
         except Exception as error:
-            self._book.violation("hunter", f"{event} could not be done or undone: {error!r}", push=push.number)
+            self._journal.violation("hunter", f"{event} could not be done or undone: {error!r}", push=push.number)
             raise
 
     def _hurt_service(self, event: Event, service: Service, push: Push) -> None:
         away = "loader away" if event.victim == "loader" else "publisher away"
-        with service.lock, self._book.window(away, tail=5):
+        with service.lock, self._journal.window(away, tail=5):
             if service.ended is not None:
                 return  # a publisher that is done
             self._tell(event, service.name, push)
@@ -75,31 +75,31 @@ class Chaos:
             service.end(signal.SIGKILL if event.action == "kill" else signal.SIGTERM)
             self._stop.wait(event.seconds)
             service.start()
-            self._book.note(f"{service.name} started")
+            self._journal.note(f"{service.name} started")
 
     def _hurt_server(self, event: Event, push: Push) -> None:
         name, server = event.victim, self._stack.server(event.victim)
         with self._stack.locks[name], ExitStack() as windows:
             self._tell(event, name, push)
-            windows.enter_context(self._book.window(f"{name} away", tail=1))
+            windows.enter_context(self._journal.window(f"{name} away", tail=1))
             if event.action == "freeze":
                 with self._stack.frozen(name):
                     self._stop.wait(event.seconds)
-                self._book.note(f"{name} goes on")
+                self._journal.note(f"{name} goes on")
                 return
             if name == "redis" and event.action != "restart":
-                windows.enter_context(self._book.window("setback"))
+                windows.enter_context(self._journal.window("setback"))
             ends: dict[str, Callable[[], None]] = {"kill": server.kill, "restart": server.stop}
             if event.action == "power":
-                self._book.note(f"redis lost {self._stack.lose_power(event.draw)} bytes of its last second")
+                self._journal.note(f"redis lost {self._stack.lose_power(event.draw)} bytes of its last second")
             else:
                 ends[event.action]()
             self._stop.wait(event.seconds)
             self._stack.start_again(name)
-            self._book.note(f"{name} is back")
+            self._journal.note(f"{name} is back")
 
     def _tell(self, event: Event, name: str, push: Push) -> None:
-        self._book.count({"kill": "kills", "power": "kills", "freeze": "freezes"}.get(event.action, "restarts"))
-        self._book.count(f"{event.victim} {event.action}")
+        self._journal.count({"kill": "kills", "power": "kills", "freeze": "freezes"}.get(event.action, "restarts"))
+        self._journal.count(f"{event.victim} {event.action}")
         far = f"{push.loaded:.0%} loaded, {push.verified} verified"
-        self._book.note(f"{event.action} {name} for {event.seconds:.1f} s in push {push.number} ({far})")
+        self._journal.note(f"{event.action} {name} for {event.seconds:.1f} s in push {push.number} ({far})")

@@ -10,7 +10,7 @@ from benchmarks.crash.truth import PARTITIONS
 from conf.connections import KafkaConnection
 from publish.connect.clients import kafka_settings
 from publish.errors import DeliveryError
-from publish.wire.messages import Kind, pack
+from publish.wire.messages import MessageKind, pack
 
 _STRANGE_EPOCH = 10**12
 _OTHER_LIST = b"\x0a\x01\x07"  # the list [7], which no user has
@@ -53,7 +53,7 @@ def damaged(damage: Damage, records: Sequence[Raw], draw: float, epoch: int) -> 
         "twice": [*records, *records],
         "lost": before + after,
         "lost_doubled": [*before, *after[:1], *after] if after else [*before, *before[-1:]],
-        "other_value": [*records, Raw(partition, key, pack(Kind.DATA, epoch, place, key, _OTHER_LIST))],
+        "other_value": [*records, Raw(partition, key, pack(MessageKind.DATA, epoch, place, key, _OTHER_LIST))],
         "flipped": [*before, Raw(partition, key, value[:-1] + bytes([value[-1] ^ 1])), *after],
         "moved": [*before, *after, Raw((partition + 1) % PARTITIONS, key, value)],
         "cut": [*before, Raw(partition, key, value[:-1]), *after],
@@ -65,4 +65,4 @@ def damaged(damage: Damage, records: Sequence[Raw], draw: float, epoch: int) -> 
 def _strangers(partition: int) -> list[Raw]:
     """Records of a run that nobody announced; a reader must never see them."""
     key = str(partition).encode()
-    return [Raw(partition, key, pack(Kind.DATA, _STRANGE_EPOCH, seq, key, _OTHER_LIST)) for seq in range(3)]
+    return [Raw(partition, key, pack(MessageKind.DATA, _STRANGE_EPOCH, seq, key, _OTHER_LIST)) for seq in range(3)]

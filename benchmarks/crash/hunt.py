@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.crash.book import Book
 from benchmarks.crash.chaos import Chaos
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.judge import Judge, Verdict
 from benchmarks.crash.operator import GRACE, Operator
 from benchmarks.crash.plan import Plan, plan_of
 from benchmarks.crash.pushes import Push
-from benchmarks.crash.readers import Barred, Readers
+from benchmarks.crash.readers import Forbidden, Readers
 from benchmarks.crash.stack import Stack
 from benchmarks.crash.truth import Truth
 from conf.errors import DiscoveryError
@@ -43,9 +43,9 @@ class Parts:
 
     stack: Stack
     truth: Truth
-    book: Book
+    journal: Journal
     readers: Readers
-    barred: Barred
+    forbidden: Forbidden
     judge: Judge
     operator: Operator
     chaos: Chaos
@@ -56,7 +56,7 @@ class Hunt:
     """Pushes in a loop; `tell` gets a line now and then."""
 
     def __init__(self, parts: Parts, tell: Callable[[str], None]) -> None:
-        self._parts, self._book, self._tell = parts, parts.book, tell
+        self._parts, self._journal, self._tell = parts, parts.journal, tell
         self._open: list[_Open] = []
         self._peace = True
         self._reasons: Counter[str] = Counter()
@@ -67,11 +67,11 @@ class Hunt:
         push = self._start(Plan(number), first=True)
         self._finish([push])
         self._settle_all()
-        if self._book.counts["served"] != 1:
+        if self._journal.counts["served"] != 1:
             raise HuntFailed(f"the first push did not serve: {push.last_words}; see {push.publisher.log}")
 
     def hunt(self, first: int, seconds: float) -> int:
-        """Push with faults until the time is up; gives the number of the next push."""
+        """Push with faults until the time is up; returns the number of the next push."""
         self._peace = False
         number, until = first, time.monotonic() + seconds
         while time.monotonic() < until:
@@ -96,13 +96,13 @@ class Hunt:
         self._parts.operator.calm()
         push = self._start(Plan(number))
         self._finish([push])
-        served = self._book.counts["served"]
+        served = self._journal.counts["served"]
         self._settle_all()
-        if self._book.counts["served"] == served:
-            self._book.violation("last push", f"in peace it did not serve: {push.last_words}", push=number)
+        if self._journal.counts["served"] == served:
+            self._journal.violation("last push", f"in peace it did not serve: {push.last_words}", push=number)
         self._rest(GRACE.total_seconds() + 1)
         if not self._parts.judge.is_kept(self._parts.stack.kafka):
-            self._book.violation("pointer not kept", "Kafka has another pointer than Redis")
+            self._journal.violation("pointer not kept", "Kafka has another pointer than Redis")
         for _ in range(2):
             self._try(self._parts.operator.tidy)
             self._try(self._parts.judge.sweep)
@@ -114,11 +114,11 @@ class Hunt:
 
     def _start(self, plan: Plan, *, first: bool = False) -> Push:
         parts = self._parts
-        push = Push(plan, parts.truth, parts.stack, self._book, parts.home, first=first)
-        self._book.push = plan.number
-        self._book.note(f"begin {push}")
+        push = Push(plan, parts.truth, parts.stack, self._journal, parts.home, first=first)
+        self._journal.push = plan.number
+        self._journal.note(f"begin {push}")
         if not plan.may_serve:
-            parts.barred.add(push.run)
+            parts.forbidden.add(push.run)
         for other in self._open:
             other.rivals = True
         self._open.append(_Open(push, rivals=bool(self._open)))
@@ -137,7 +137,9 @@ class Hunt:
         self._try(self._inspect)
 
     def _give_up(self, push: Push) -> None:
-        self._book.violation("quiet", f"{push} neither serves nor failed in time; {push.last_words}", push=push.number)
+        self._journal.violation(
+            "quiet", f"{push} neither serves nor failed in time; {push.last_words}", push=push.number
+        )
         push.give_up()
         self._open = [one for one in self._open if one.push is not push]
 
@@ -171,7 +173,7 @@ class Hunt:
             if one.verdict is None and one.push.is_late:
                 self._give_up(one.push)
         elif self._peace or now - one.at > _FIRM_SECONDS:
-            if self._book.was("setback", one.at, one.at + _FIRM_SECONDS):
+            if self._journal.was("setback", one.at, one.at + _FIRM_SECONDS):
                 one.verdict = None
                 return
             self._open.remove(one)
@@ -179,9 +181,9 @@ class Hunt:
             self._parts.judge.judge(one.push, *one.verdict, rivals=one.rivals)
 
     def _count(self, push: Push, verdict: Verdict, why: str) -> None:
-        self._book.note(f"push {push.number}: {verdict} {why}")
-        self._book.count("pushes")
-        self._book.count({Verdict.SERVED: "served", Verdict.HELD: "held"}.get(verdict, "refused"))
+        self._journal.note(f"push {push.number}: {verdict} {why}")
+        self._journal.count("pushes")
+        self._journal.count({Verdict.SERVED: "served", Verdict.HELD: "held"}.get(verdict, "refused"))
         if verdict is not Verdict.SERVED:
             kind = push.plan.damage if not push.plan.may_serve else "whole"
             self._reasons[f"{kind}: {verdict}: {_in_short(why)}"] += 1
@@ -202,14 +204,14 @@ class Hunt:
         try:
             what()
         except StoreUnreachable:
-            self._book.count("looks without Redis")
+            self._journal.count("looks without Redis")
         except PublishError as error:
-            self._book.note(f"{type(error).__name__}: {error}")
+            self._journal.note(f"{type(error).__name__}: {error}")
 
     def _report(self) -> None:
         self._told_at = time.monotonic()
-        counts, seconds = self._book.counts, time.monotonic() - self._book.began
-        for news in self._book.news():
+        counts, seconds = self._journal.counts, time.monotonic() - self._journal.began
+        for news in self._journal.news():
             self._tell(news)
         self._tell(
             f"{seconds:6.0f} s  pushes {counts['pushes']} (served {counts['served']}, held {counts['held']}, "

@@ -4,18 +4,18 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from benchmarks.crash.book import Book
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import order_of
 from benchmarks.crash.push import PRODUCT
 from benchmarks.crash.pushes import Push
-from benchmarks.crash.readers import CACHE_SECONDS, Barred, Readers
+from benchmarks.crash.readers import CACHE_SECONDS, Forbidden, Readers
 from benchmarks.crash.truth import Truth
 from conf.connections import KafkaConnection
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults
 from publish.runs.pointer import Pointer, PointerStore
-from publish.runs.registry import Registry
-from publish.runs.run import Run, RunState
+from publish.runs.registry import RunRegistry
+from publish.runs.run import RegisteredRun, RunState
 from publish.runs.run_log import kept_pointer
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement
@@ -50,9 +50,17 @@ class _Believed:
 class Judge:
     """Looks at Redis from outside; every method raises StoreUnreachable while it is away."""
 
-    def __init__(self, client: StoreClient, truth: Truth, readers: Readers, barred: Barred, book: Book) -> None:
-        self._client, self._truth, self._readers, self._barred, self._book = client, truth, readers, barred, book
-        self.registry = Registry(client, PRODUCT)
+    def __init__(
+        self, client: StoreClient, truth: Truth, readers: Readers, forbidden: Forbidden, journal: Journal
+    ) -> None:
+        self._client, self._truth, self._readers, self._forbidden, self._journal = (
+            client,
+            truth,
+            readers,
+            forbidden,
+            journal,
+        )
+        self.registry = RunRegistry(client, PRODUCT)
         self.store = RedisStore(client)
         self._pointers = PointerStore(client, PRODUCT)
         self._believed: _Believed | None = None
@@ -62,8 +70,8 @@ class Judge:
         """How a push that was sent ended, and why; None while it is on its way."""
         found = self.registry.find(push.run)
         if found is None:
-            if "ANNOUNCED" in push.names and not self._book.was("setback", push.began, time.monotonic()):
-                self._book.violation("vanished", f"{push.run} was announced and is gone", push=push.number)
+            if "ANNOUNCED" in push.names and not self._journal.was("setback", push.began, time.monotonic()):
+                self._journal.violation("vanished", f"{push.run} was announced and is gone", push=push.number)
             return Verdict.LOST, push.last_words
         why = found.status.reason if found.status.reason is not None else ""
         pointer = self._pointers.read()
@@ -85,8 +93,8 @@ class Judge:
             if "ENDING" not in push.names:
                 self._violation(push, "END unsent", f"{verdict} although its END was never sent")
         if verdict is Verdict.FAILED:
-            self._barred.add(push.run)
-            disturbed = rivals or self._book.was("setback", push.began - _REOPENED_SECONDS, time.monotonic())
+            self._forbidden.add(push.run)
+            disturbed = rivals or self._journal.was("setback", push.began - _REOPENED_SECONDS, time.monotonic())
             allowed = (*_TIME, *_RIVALRY) if disturbed else _TIME
             if push.plan.may_serve and not any(text in why for text in allowed):
                 self._violation(push, "blamed", f"a whole push was FAILED: {why}")
@@ -105,7 +113,7 @@ class Judge:
         if self._pointers.read().rev != pointer.rev:
             return None
         for fault in faults:
-            self._book.violation("not whole", f"revision {pointer.rev}: {fault}")
+            self._journal.violation("not whole", f"revision {pointer.rev}: {fault}")
         return pointer
 
     def glance(self) -> Pointer:
@@ -113,21 +121,21 @@ class Judge:
         asked = time.monotonic()
         pointer = self._pointers.read()
         read, before = time.monotonic(), self._believed
-        if before is None or self._book.was("setback", before.at, read):
+        if before is None or self._journal.was("setback", before.at, read):
             self._believed = _Believed(pointer, read, read)
             return pointer
         old, new = (p.treatment for p in (before.pointer, pointer))
         if pointer.rev < before.pointer.rev:
-            self._book.violation("pointer", f"revision {before.pointer.rev} became {pointer.rev}")
+            self._journal.violation("pointer", f"revision {before.pointer.rev} became {pointer.rev}")
         if old is not None and (new is None or self._order(new) < self._order(old)):
-            self._book.violation("pointer", f"{old} served, now {new} does, and nobody rolled back")
+            self._journal.violation("pointer", f"{old} served, now {new} does, and nobody rolled back")
         if pointer != before.pointer:
             self._believed = _Believed(pointer, read, read)
             return pointer
         for sight in self._readers.sights(max(before.at + CACHE_SECONDS, before.followed), asked):
             if sight.run != pointer.treatment:
                 late = sight.since - before.at
-                self._book.violation("stale", f"answer from {sight.run} {late:.1f} s after {pointer.treatment}")
+                self._journal.violation("stale", f"answer from {sight.run} {late:.1f} s after {pointer.treatment}")
         before.followed = max(asked - _SIGHT_SECONDS, before.followed)
         return pointer
 
@@ -144,7 +152,7 @@ class Judge:
                 if key not in kept and not any(key.startswith(prefix) for prefix in kept):
                     strays.add(key)
         for key in sorted(strays if strictly else strays & self._strays)[:5]:
-            self._book.violation("orphan", f"key {key} belongs to nothing ({len(strays)} such keys)")
+            self._journal.violation("orphan", f"key {key} belongs to nothing ({len(strays)} such keys)")
         self._strays = strays - self._strays
 
     def _places(self) -> set[str]:
@@ -165,7 +173,7 @@ class Judge:
     def _order(self, run: str) -> int:
         return order_of(self._truth.seed, self._truth.number_of(run))
 
-    def _faults_of_named(self, run: Run | None) -> list[str]:
+    def _faults_of_named(self, run: RegisteredRun | None) -> list[str]:
         if run is None:
             return ["is not in the registry"]
         faults = [] if run.state is RunState.READY else [f"is {run.state}"]
@@ -199,4 +207,4 @@ class Judge:
         return found
 
     def _violation(self, push: Push, sort: str, text: str) -> None:
-        self._book.violation(sort, f"{push}: {text}; its publisher: {push.last_words}", push=push.number)
+        self._journal.violation(sort, f"{push}: {text}; its publisher: {push.last_words}", push=push.number)

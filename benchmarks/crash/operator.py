@@ -4,7 +4,7 @@ import threading
 import time
 from datetime import timedelta
 
-from benchmarks.crash.book import Book
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import SHARES, Action
 from benchmarks.crash.push import PRODUCT
 from conf.connections import KafkaConnection
@@ -15,7 +15,7 @@ from publish.connect.redis_clients import StoreClient
 from publish.errors import PointerMoved, PublishError, RunHeld, RunRefused, StoreUnreachable
 from publish.operate.control import Control
 from publish.runs.housekeeping import Housekeeping
-from publish.runs.run import Run, RunState
+from publish.runs.run import RegisteredRun, RunState
 from publish.store.redis_store import RedisStore
 
 GRACE = timedelta(seconds=6)
@@ -24,13 +24,13 @@ _LATE_SECONDS = 60.0  # an order that got no answer may still be carried out by 
 
 
 class Operator:
-    """One person at a time; every order may fail for want of Redis, and is told in the book."""
+    """One person at a time; every order may fail for want of Redis, and is told in the journal."""
 
-    def __init__(self, client: StoreClient, kafka: KafkaConnection, book: Book) -> None:
+    def __init__(self, client: StoreClient, kafka: KafkaConnection, journal: Journal) -> None:
         self.control = Control.connect(client, PRODUCT, log=KafkaPointerLog(kafka))
         registry, pointers = self.control.registry, self.control.pointers
         self._housekeeping = Housekeeping(registry, pointers, RedisStore(client), grace=GRACE)
-        self._book = book
+        self._journal = journal
         self._lock = threading.Lock()
 
     def order(self, action: Action, draw: float) -> None:
@@ -43,8 +43,8 @@ class Operator:
                 said = f"refused: {refused}"
             except StoreUnreachable as away:
                 said = f"no answer: {away}"
-            self._book.count(f"operator {action}")
-            self._book.note(f"operator {action}: {said} ({time.monotonic() - started:.1f} s)")
+            self._journal.count(f"operator {action}")
+            self._journal.note(f"operator {action}: {said} ({time.monotonic() - started:.1f} s)")
 
     def calm(self) -> None:
         """Lift the hold, promote the newest run that was held, give the full share again."""
@@ -57,11 +57,11 @@ class Operator:
                     return
                 self.control.unhold()
                 held = [report.run.name for report in self.control.status().waiting]
-                self._book.note(f"operator unhold; waiting: {', '.join(held) or 'nobody'}")
+                self._journal.note(f"operator unhold; waiting: {', '.join(held) or 'nobody'}")
                 if held:
                     self.control.promote(held[-1])
             except PublishError as error:
-                self._book.note(f"operator calm: {type(error).__name__}: {error}")
+                self._journal.note(f"operator calm: {type(error).__name__}: {error}")
 
     def _do(self, action: Action, draw: float) -> str:
         match action:
@@ -78,18 +78,18 @@ class Operator:
                 raise ValueError(action)
 
     def _roll_back(self) -> str:
-        with self._book.window("setback") as window:
+        with self._journal.window("setback") as window:
             try:
                 pointer = self.control.rollback(reason="the hunter says so")
             except StoreUnreachable:
                 window.tail = _LATE_SECONDS
                 raise
         if pointer.hold is None:
-            self._book.violation("rollback", f"revision {pointer.rev} has no hold after a rollback")
+            self._journal.violation("rollback", f"revision {pointer.rev} has no hold after a rollback")
         return f"{pointer.treatment} serves, revision {pointer.rev}"
 
     def tidy(self) -> tuple[str, ...]:
-        """Clear what nothing needs; gives the runs that were cleared."""
+        """Clear what nothing needs; returns the runs that were cleared."""
         cleared = list(self._housekeeping.retire_unneeded())
         for run in self.control.registry.list_runs():
             if _is_left_over(run):
@@ -98,7 +98,7 @@ class Operator:
         return tuple(cleared)
 
 
-def _is_left_over(run: Run) -> bool:
+def _is_left_over(run: RegisteredRun) -> bool:
     """Rolled back, and looked into."""
     rolled_back = run.state is RunState.ROLLED_BACK and run.status.cleared is None
     return rolled_back and utc_now() - run.status.since > 2 * GRACE

@@ -82,7 +82,7 @@ class Plan:
     retries: int = 2
     """How often a publisher that failed or was killed is started again."""
     calm: bool = True
-    """Before the push, the operator lifts the hold, gives the full share and promotes what was held."""
+    """Before the push, the operator lifts the hold, returns the full share and promotes what was held."""
     together: bool = False
     """The next push begins at the same time."""
     events: tuple[Event, ...] = ()

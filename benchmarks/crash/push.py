@@ -32,7 +32,7 @@ from publish.errors import LeaseHeld
 from publish.operate.control import Control
 from publish.operate.wait import Waited, wait
 from publish.runs.lease import Lease
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end, send_partitions
 from publish.send.sender import Sender
@@ -41,7 +41,7 @@ from publish.store.durability import require_copies
 from publish.wire.announcement import Announcement, Slice, encode_fallback
 from publish.wire.encoding import encode_list
 from publish.wire.keys import Layout, ProductKeys
-from publish.wire.messages import MARK_KEY, Kind, end_value, pack
+from publish.wire.messages import MARK_KEY, MessageKind, end_value, pack
 
 PRODUCT = "crash"
 SALT = "crash-1"
@@ -93,7 +93,7 @@ def push(order: Order, kafka: KafkaConnection, client: StoreClient) -> Waited:
             else:
                 send_end(run, sent, sender)
         say("ENDED")
-        return wait(run.run, control.desk, control.pointers)
+        return wait(run.run, control.lifecycle, control.pointers)
 
 
 def say(step: str, **facts: Any) -> None:
@@ -101,7 +101,7 @@ def say(step: str, **facts: Any) -> None:
     print(json.dumps({"step": step, **facts}), flush=True)
 
 
-def _announcement(order: Order, registry: Registry) -> Announcement:
+def _announcement(order: Order, registry: RunRegistry) -> Announcement:
     """The announcement of an earlier attempt, else a new one with an epoch of its own."""
     kept = Path(order.home) / f"push-{order.number}.json"
     if kept.exists():
@@ -160,7 +160,7 @@ def _send(order: Order, run: Announcement, kafka: KafkaConnection, partition: in
     if order.damage in ("none", "no_end") or partition != order.partition:
         return send_partitions([(partition, [batch])], run, sender)[0]
     records = [
-        Raw(partition, key, pack(Kind.DATA, run.epoch, some.first_seq + place, key, payload))
+        Raw(partition, key, pack(MessageKind.DATA, run.epoch, some.first_seq + place, key, payload))
         for some in read_partition([batch], partition, run.layout, "int64")
         for place, (key, payload) in enumerate(zip(some.keys, some.payloads, strict=True))
     ]
@@ -183,8 +183,8 @@ def main(argv: list[str]) -> int:
     except DiscoveryError as error:
         say("ERROR", sort=type(error).__name__, reason=str(error))
         return error.exit_code
-    say("DONE", outcome=waited.outcome.name, reason=waited.reason)
-    return waited.outcome.value
+    say("DONE", outcome=waited.ending.name, reason=waited.reason)
+    return waited.ending.value
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.crash.book import Book
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import Moment, Plan
 from benchmarks.crash.push import PRODUCT, SETTINGS, Order
 from benchmarks.crash.stack import Service, Stack
 from benchmarks.crash.truth import PARTITIONS, Truth
 from publish.errors import PublishError
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.store.redis_store import RedisStore
 
 _REST = 0.7  # seconds before a publisher is started again
@@ -24,7 +24,9 @@ _SLACK = 45.0  # seconds that ending a run may take beside its deadlines
 class Push:
     """One push of a hunt; `tick` it until it `is_sent`, and settle it afterwards."""
 
-    def __init__(self, plan: Plan, truth: Truth, stack: Stack, book: Book, home: Path, *, first: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, truth: Truth, stack: Stack, journal: Journal, home: Path, *, first: bool = False
+    ) -> None:
         self.plan, self.number, self.run = plan, plan.number, truth.run_of(plan.number)
         self.began = self._attempt_began = time.monotonic()
         self.announced: float | None = None
@@ -45,7 +47,7 @@ class Push:
         argv = [sys.executable, "-m", "benchmarks.crash.push", order.model_dump_json()]
         self.publisher = Service(f"publisher{plan.number}", argv, stack.environment, home / f"push-{plan.number}.log")
         self._kept = home / f"push-{plan.number}.json"
-        self._book, self._attempts, self._ended_at = book, 1, 0.0
+        self._journal, self._attempts, self._ended_at = journal, 1, 0.0
         self._deadline = SETTINGS.load_deadline_seconds + SETTINGS.stall_seconds + _SLACK
         self.publisher.start()
 
@@ -59,15 +61,15 @@ class Push:
             if code not in (1, -9) or self._attempts > self.plan.retries:
                 if time.monotonic() - self._ended_at > _LAST_LOOK:
                     self.is_sent = True
-                    self._book.note(f"push {self.number}: publisher ended with {code} {self.last_words}")
+                    self._journal.note(f"push {self.number}: publisher ended with {code} {self.last_words}")
             elif time.monotonic() - self._ended_at > _REST:
-                self._book.note(f"push {self.number}: publisher ended with {code} {self.last_words}; again")
+                self._journal.note(f"push {self.number}: publisher ended with {code} {self.last_words}; again")
                 self._attempts, self._ended_at, self._attempt_began = self._attempts + 1, 0.0, time.monotonic()
                 self.publisher.start()
         finally:
             self.publisher.lock.release()
 
-    def look(self, registry: Registry, store: RedisStore) -> None:
+    def look(self, registry: RunRegistry, store: RedisStore) -> None:
         """See how far it is, for events that wait for that."""
         try:
             found = registry.find(self.run)
@@ -105,7 +107,7 @@ class Push:
     def is_late(self) -> bool:
         """Whether it had to be over by now, outages allowed for."""
         since = self._attempt_began
-        away = sum(self._book.seconds(name, since) for name in ("redis away", "broker away", "loader away"))
+        away = sum(self._journal.seconds(name, since) for name in ("redis away", "broker away", "loader away"))
         return time.monotonic() - since > self._deadline + away
 
     @property

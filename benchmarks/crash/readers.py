@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from benchmarks.crash.book import Book
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import SHARES, order_of
 from benchmarks.crash.push import PRODUCT, SALT
 from benchmarks.crash.truth import Told, Truth
@@ -34,21 +34,21 @@ class Sight:
     until: float
 
 
-class Barred:
+class Forbidden:
     """Pushes that nobody may be answered from: damaged ones from the start, failed ones once they are known to be."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
     def add(self, run: str) -> None:
-        """Bar a run from now on."""
+        """Forbid a run from now on."""
         self._since.setdefault(run, time.monotonic())
 
     def forget(self, run: str) -> None:
         """Redis lost the verdict on a run with its last second."""
         self._since.pop(run, None)
 
-    def bars(self, run: str, asked: float) -> bool:
+    def forbids(self, run: str, asked: float) -> bool:
         """Whether a look-up begun at `asked` must not see the run; a pointer may be cached for two seconds."""
         return asked - CACHE_SECONDS > self._since.get(run, asked)
 
@@ -56,10 +56,10 @@ class Barred:
 class Readers:
     """So many readers, each with a client and a pointer cache of its own; a context manager."""
 
-    def __init__(self, url: str, truth: Truth, barred: Barred, book: Book, *, count: int) -> None:
-        self._book = book
+    def __init__(self, url: str, truth: Truth, forbidden: Forbidden, journal: Journal, *, count: int) -> None:
+        self._journal = journal
         self._over = threading.Event()
-        self._readers = [_Reading(url, truth, barred, book, self._over, place) for place in range(count)]
+        self._readers = [_Reading(url, truth, forbidden, journal, self._over, place) for place in range(count)]
 
     def __enter__(self) -> Self:
         for reader in self._readers:
@@ -77,7 +77,7 @@ class Readers:
         """A reader that ended sees nothing any more."""
         for reader in self._readers:
             if reader.ident is not None and not reader.is_alive():
-                self._book.violation("hunter", f"{reader.name} ended")
+                self._journal.violation("hunter", f"{reader.name} ended")
 
     def sights(self, since: float, until: float) -> list[Sight]:
         """What was seen by look-ups that lie between these times."""
@@ -88,10 +88,12 @@ class Readers:
 
 
 class _Reading(threading.Thread):
-    def __init__(self, url: str, truth: Truth, barred: Barred, book: Book, stop: threading.Event, place: int) -> None:
+    def __init__(
+        self, url: str, truth: Truth, forbidden: Forbidden, journal: Journal, stop: threading.Event, place: int
+    ) -> None:
         super().__init__(name=f"reader{place}", daemon=True)
         self.sights: list[Sight] = []
-        self._truth, self._barred, self._book, self._over = truth, barred, book, stop
+        self._truth, self._forbidden, self._journal, self._over = truth, forbidden, journal, stop
         self._dice = random.Random(f"{truth.seed}/reader/{place}")
         self._reader = Reader(redis_client(RedisConnection.of(url)), PRODUCT)
         self._is_steady = place == 0
@@ -113,16 +115,16 @@ class _Reading(threading.Thread):
         try:
             answer = self._reader.lookup(user)
         except StoreUnreachable as away:
-            self._book.count("reads without Redis")
-            if not self._book.was("redis away", asked - _RECOVERY, time.monotonic()):
-                self._book.violation("unreachable", f"{self.name}: {away}, though Redis was up for {_RECOVERY} s")
+            self._journal.count("reads without Redis")
+            if not self._journal.was("redis away", asked - _RECOVERY, time.monotonic()):
+                self._journal.violation("unreachable", f"{self.name}: {away}, though Redis was up for {_RECOVERY} s")
             self._over.wait(0.02)
             return None
         except Exception as error:  # noqa: BLE001  # whatever it is, a user got no answer
-            self._book.violation("no answer", f"{self.name}, user {user}: {type(error).__name__}: {error}")
+            self._journal.violation("no answer", f"{self.name}, user {user}: {type(error).__name__}: {error}")
             self._over.wait(0.5)
             return None
-        self._book.count("reads")
+        self._journal.count("reads")
         if answer.run is not None:
             self._see(answer.run, asked)
         return answer
@@ -130,11 +132,11 @@ class _Reading(threading.Thread):
     def _see(self, run: str, asked: float) -> None:
         now, number = time.monotonic(), self._truth.number_of(run)
         order = order_of(self._truth.seed, number)
-        if self._barred.bars(run, asked):
-            self._book.violation("failed run served", f"{self.name} was answered from {run}", push=number)
+        if self._forbidden.forbids(run, asked):
+            self._journal.violation("failed run served", f"{self.name} was answered from {run}", push=number)
         newest, first_seen = self._newest
-        if order < newest and not self._book.was("setback", first_seen, now):
-            self._book.violation(
+        if order < newest and not self._journal.was("setback", first_seen, now):
+            self._journal.violation(
                 "back in time", f"{self.name} saw push {newest} or its twin, then {number}", push=number
             )
         if order != newest:
@@ -149,7 +151,7 @@ class _Reading(threading.Thread):
         by_run: dict[str, list[Answer]] = defaultdict(list)
         for answer in answers:
             if fault := _fault_of_arm(answer):
-                self._book.violation("arm", f"{self.name}, user {answer.user_id}: {fault}")
+                self._journal.violation("arm", f"{self.name}, user {answer.user_id}: {fault}")
             if answer.run is not None:
                 by_run[answer.run].append(answer)
         for run, some in by_run.items():
@@ -157,7 +159,9 @@ class _Reading(threading.Thread):
             truth = self._truth.told(number, [int(answer.user_id) for answer in some])
             for answer, told in zip(some, truth, strict=True):
                 if (fault := _fault_of(answer, told)) is not None:
-                    self._book.violation("answer", f"{self.name}, {run}, user {answer.user_id}: {fault}", push=number)
+                    self._journal.violation(
+                        "answer", f"{self.name}, {run}, user {answer.user_id}: {fault}", push=number
+                    )
 
 
 def _fault_of_arm(answer: Answer) -> str | None:

@@ -17,15 +17,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
     ResourceType,
 )
 
-from benchmarks.crash.book import Book
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.push import PRODUCT, SETTINGS
 from conf.connections import KafkaConnection
 from deploy.chain import REPO
-from deploy.errors import FolderInUse
-from deploy.kafka_broker import KafkaBroker
-from deploy.processes import LastingProcess, OwnerGuard, spawn
-from deploy.redis_server import RedisServer
-from deploy.server import EmbeddedServer, Startable
+from deploy.servers.errors import FolderInUse
+from deploy.servers.kafka_broker import KafkaBroker
+from deploy.servers.processes import LastingProcess, OwnerGuard, spawn
+from deploy.servers.redis_server import RedisServer
+from deploy.servers.server import EmbeddedServer, Startable
 from publish.connect.clients import admin_client
 from publish.connect.topic import ensure_topics
 from publish.wire.keys import ProductKeys
@@ -102,13 +102,13 @@ class Service:
 class Stack(Startable):
     """Broker, Redis and loaders in `home`; as a context manager it stops them all, whatever state they are in."""
 
-    def __init__(self, home: Path, book: Book, *, loaders: int) -> None:
+    def __init__(self, home: Path, journal: Journal, *, loaders: int) -> None:
         self.redis = RedisServer(home / "redis", maxmemory="768mb", start_seconds=_START_SECONDS)
         self.broker = KafkaBroker(home / "kafka", start_seconds=_START_SECONDS)
         self.locks = {"redis": threading.RLock(), "broker": threading.RLock()}
         self.loaders: list[Service] = []
         self.environment: dict[str, str] = {}
-        self._home, self._book, self._count = home, book, loaders
+        self._home, self._journal, self._count = home, journal, loaders
         self._sizes: list[tuple[float, int, int]] = []
         self._stop = threading.Event()
         self._sampler = threading.Thread(target=self._sample, name="aof", daemon=True)
@@ -157,8 +157,10 @@ class Stack(Startable):
                     f"loading {ProductKeys(PRODUCT).topic}" in said
                 ):  # before that it may: a server was away while it started
                     last = said[-1_500:]
-                    self._book.violation("loader ended", f"{loader.name} ended by itself with exit code {code}: {last}")
-                self._book.note(f"{loader.name} had ended with exit code {code}; started again")
+                    self._journal.violation(
+                        "loader ended", f"{loader.name} ended by itself with exit code {code}: {last}"
+                    )
+                self._journal.note(f"{loader.name} had ended with exit code {code}; started again")
                 loader.start()
             finally:
                 loader.lock.release()
@@ -180,7 +182,7 @@ class Stack(Startable):
                 time.sleep(0.1)
 
     def lose_power(self, draw: float) -> int:
-        """Kill Redis and cut its file at `draw` in [0, 1) of what the last second appended; gives the bytes lost.
+        """Kill Redis and cut its file at `draw` in [0, 1) of what the last second appended; returns the bytes lost.
 
         This is what `appendfsync everysec` allows to be lost when the machine fails; a killed process alone loses less.
         """

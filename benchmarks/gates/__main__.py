@@ -27,7 +27,7 @@ from benchmarks.gates.real import real_past
 from benchmarks.gates.walk import Healthy, Planted, healthy, planted, walk
 from benchmarks.real_input import DATA, KNOWN
 from conf.errors import DiscoveryError
-from deploy.demo_tastes import World
+from deploy.demo.tastes import World
 
 SHARES = (0.25, 0.5, 0.9)
 """How much is lost: a quarter, half, nearly all."""

@@ -10,10 +10,10 @@ from numpy.random import default_rng
 from benchmarks.gates.past import WEEK, Events, Past, Snapshot, Snapshots, Weights, window_days
 from conf.load import load_settings
 from deploy.chain import REPO
-from deploy.demo_events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
-from deploy.demo_tastes import Population, World, plant
-from deploy.demo_world import events_by_day
-from deploy.ranked import Indices
+from deploy.demo.events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
+from deploy.demo.ranked import Indices
+from deploy.demo.tastes import Population, World, plant
+from deploy.demo.world import events_by_day
 
 FIRST_RUN = 28
 """Days of events before the first run."""

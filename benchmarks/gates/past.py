@@ -13,7 +13,7 @@ from conf.contract import IdKind
 from conf.gates import GateSettings
 from conf.settings import Settings
 from conf.windows import Window
-from deploy.ranked import Indices, Marks
+from deploy.demo.ranked import Indices, Marks
 from expectations.checks import describe
 from expectations.input_profile import DayProfile, DaysProfile, InputProfile, SnapshotProfile
 from expectations.profiles import BINS, FIRST_BIN, QUANTILES, InteractionProfile

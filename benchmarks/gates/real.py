@@ -14,7 +14,7 @@ from benchmarks.gates.past import WEEK, Events, Past, Snapshot, Snapshots, windo
 from benchmarks.real_input import KNOWN, days_of, read_events
 from conf.load import load_settings
 from deploy.chain import REPO
-from deploy.ranked import Column, Indices, Marks, whole
+from deploy.demo.ranked import Column, Indices, Marks, whole
 
 _RARE = {"deck_cards": "side", "online_retail": "return"}
 _SHORT, _LONG, _CATALOGUE = 28, 56, 90  # days

@@ -28,8 +28,8 @@ from conf.errors import DiscoveryError
 from conf.load import load_settings
 from conf.settings import PublishSettings
 from deploy.chain import REPO
-from deploy.kafka_broker import KafkaBroker
-from deploy.redis_server import RedisServer
+from deploy.servers.kafka_broker import KafkaBroker
+from deploy.servers.redis_server import RedisServer
 from publish.connect.topic import ensure_topics
 from publish.wire.announcement import Slice
 from publish.wire.keys import ProductKeys

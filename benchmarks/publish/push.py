@@ -21,14 +21,14 @@ from benchmarks.publish.yardsticks import YardstickFailed
 from conf.connections import KafkaConnection
 from conf.contract import UserId
 from deploy.chain import Product, running_loader
-from deploy.kafka_broker import KafkaBroker
-from deploy.redis_server import RedisServer
-from deploy.service import shell_variables
+from deploy.environment import shell_variables
+from deploy.servers.kafka_broker import KafkaBroker
+from deploy.servers.redis_server import RedisServer
 from publish.connect.clients import group_size
 from publish.connect.topic import ensure_topics
 from publish.operate.control import Control
 from publish.read.reader import Reader
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.runs.run import RunState
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end, send_partitions
@@ -94,7 +94,7 @@ class Push:
 
     def announce(self) -> Announcement:
         """The next run, which the loader will accept."""
-        registry = Registry(self.client, self.product)
+        registry = RunRegistry(self.client, self.product)
         epoch = registry.next_epoch()
         run = announcement_of(self.snapshot, self.layout, self.slices, f"run-{epoch}", epoch)
         registry.announce(run)
@@ -113,7 +113,7 @@ class Push:
 
     @contextmanager
     def loader(self) -> Iterator[int]:
-        """A loader of the product in a process of its own; gives its pid."""
+        """A loader of the product in a process of its own; returns its pid."""
         overlay = self.servers.home / f"{self.product}.yml"
         overlay.write_text(f"product: {self.product}\n")
         addresses = {**self.servers.broker.environment, **self.servers.store.environment}
@@ -125,7 +125,7 @@ class Push:
     def load(self, run: Announcement) -> Load:
         """Starts a loader and waits until it has promoted a run that is all in the topic."""
         with self.loader() as pid:
-            self.wait_for(lambda: Registry(self.client, self.product).get(run.run).state is not RunState.ANNOUNCED)
+            self.wait_for(lambda: RunRegistry(self.client, self.product).get(run.run).state is not RunState.ANNOUNCED)
             start, loader, store = time.perf_counter(), cpu_seconds(pid), cpu_seconds(self.servers.store.pid)
             self.wait_until_served(run)
             return Load(
@@ -153,7 +153,7 @@ class Push:
         deadline = time.monotonic() + _DEADLINE_SECONDS
         while not truth():
             if time.monotonic() > deadline:
-                states = {run.name: run.state for run in Registry(self.client, self.product).list_runs()}
+                states = {run.name: run.state for run in RunRegistry(self.client, self.product).list_runs()}
                 raise YardstickFailed(f"{self.product}: not served in {_DEADLINE_SECONDS} s: {states}")
             time.sleep(_LOOK_SECONDS)
 

@@ -10,8 +10,8 @@ from resource import RUSAGE_CHILDREN, getrusage
 from typing import NamedTuple
 
 from conf.errors import DiscoveryError
-from deploy.java import find_java
-from deploy.kafka_jars import cache_folder, ensure_jars
+from deploy.servers.java import find_java
+from deploy.servers.kafka_jars import cache_folder, ensure_jars
 
 _TOOLS_LOCK = Path(__file__).with_name("kafka-tools.lock")  # the tool is no part of the broker's own jars
 _CLIENTS, _PIPELINE = 50, 500

@@ -9,16 +9,16 @@ import pyarrow as pa
 
 from benchmarks.quality.part import Part
 from conf.settings import JudgeSettings, TrainSettings
-from models.als import Factors
-from models.arrow import ListColumn, column_of
-from models.fallback import fallback_list
-from models.ids import IdMap
+from models.arrays.arrow import ListColumn, column_of
+from models.arrays.ids import IdMap
 from models.judge import Neighbours
-from models.list_metrics import score_lists
-from models.matrix import fill_matrix
+from models.lists.fallback import fallback_list
+from models.lists.topn import list_columns
+from models.metrics import score_lists
 from models.ranking import SourceIndex, rank_top_n
-from models.topn import list_columns
-from models.train import train
+from models.training.als import Factors
+from models.training.matrix import fill_matrix
+from models.training.train import train
 
 LONGEST = 100
 """Sources in a list."""

@@ -11,7 +11,7 @@ from benchmarks.quality.errors import QualityError
 from benchmarks.quality.part import Part
 from benchmarks.quality.split import Split
 from benchmarks.real_input import KNOWN, RealInputError, days_of, read_events
-from models.arrow import column_of
+from models.arrays.arrow import column_of
 
 CUT = dt.date(2025, 9, 1)
 """The first day judged."""

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from conf.contract import IdKind
-from models.arrow import Column, ListColumn, column_of, numpy_of, whole
+from models.arrays.arrow import Column, ListColumn, column_of, numpy_of, whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from benchmarks.quality.errors import QualityError
 from benchmarks.quality.part import Part
 from conf.contract import IdKind
-from models.arrow import column_of, numpy_of, whole
+from models.arrays.arrow import column_of, numpy_of, whole
 
 HELD_OUT = 0.1
 """Share of each user's train rows that recipes are chosen by where the table has no valid rows."""

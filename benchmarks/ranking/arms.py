@@ -123,7 +123,7 @@ def index_folder(stream: Stream) -> Path:
 
 
 def build_index(stream: Stream) -> float:
-    """Makes the index of a stream and the compiled code of both forms; gives the seconds of the build."""
+    """Makes the index of a stream and the compiled code of both forms; returns the seconds of the build."""
     from models.ranking import SourceIndex
 
     sources = stream.read_sources()

@@ -38,8 +38,8 @@ def _check_block(factors: FactorSet, sources: np.ndarray, first: int, top: TopN)
     n = top.ids.shape[1]
     rows = slice(first, first + len(top.ids))
     scores = factors.users[rows].astype(np.float64) @ sources.T
-    barred = factors.exclusions[rows]
-    scores[np.repeat(np.arange(len(top.ids)), np.diff(barred.indptr)), barred.indices] = -np.inf
+    excluded = factors.exclusions[rows]
+    scores[np.repeat(np.arange(len(top.ids)), np.diff(excluded.indptr)), excluded.indices] = -np.inf
     kept = min(n, len(sources))
     best = np.full(top.scores.shape, -np.inf)
     best[:, :kept] = -np.sort(-np.partition(scores, -kept, axis=1)[:, -kept:], axis=1)

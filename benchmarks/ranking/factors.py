@@ -12,9 +12,9 @@ from scipy.sparse import csr_matrix
 from benchmarks.ranking.errors import RankingBenchError
 from benchmarks.real_input import DATA
 from conf.settings import TrainSettings
-from deploy.kafka_jars import cache_folder
-from models.als import Factors, ImplicitAls
-from models.confidences import damp, noise_level, to_confidences
+from deploy.servers.kafka_jars import cache_folder
+from models.training.als import Factors, ImplicitAls
+from models.training.confidences import damp, noise_level, to_confidences
 
 _MILLION = 1_000_000
 _FIELDS = ("users", "sources", "indptr", "indices")
@@ -57,7 +57,7 @@ class FactorSet:
     def with_sources(self, count: int) -> "FactorSet":
         """A catalogue of `count` sources: rows drawn from ours, longer or shorter by 10 %, turned by 15 %.
 
-        Each user is barred from as many sources as before.
+        Each user is excluded from as many sources as before.
         """
         random = np.random.default_rng(0)
         sources = _noisy(self.sources, count, random)
@@ -66,14 +66,14 @@ class FactorSet:
         return replace(self, sources=sources, exclusions=exclusions)
 
     def with_users(self, count: int) -> "FactorSet":
-        """That many users, made in the same way; each is barred from what the user it was drawn from is."""
+        """That many users, made in the same way; each is excluded from what the user it was drawn from is."""
         random = np.random.default_rng(2)
         rows = random.integers(len(self.users), size=count)
         return replace(self, users=_noise(self.users[rows], random), exclusions=self.exclusions[rows])
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FactorRecipe:
     """How a set of factors comes out of a file of interactions: ALS, confidences damped by both sides' activity."""
 
     data: str
@@ -96,10 +96,10 @@ class Recipe:
 
 
 RECIPES = {
-    "deck_cards_64": Recipe("deck_cards", 64, 90, 10, 0),
-    "deck_cards_128": Recipe("deck_cards", 128, 90, 10, 0),
-    "gowalla_64": Recipe("gowalla", 64, 4, 20, 0.4),
-    "gowalla_128": Recipe("gowalla", 128, 8, 20, 0.4),
+    "deck_cards_64": FactorRecipe("deck_cards", 64, 90, 10, 0),
+    "deck_cards_128": FactorRecipe("deck_cards", 128, 90, 10, 0),
+    "gowalla_64": FactorRecipe("gowalla", 64, 4, 20, 0.4),
+    "gowalla_128": FactorRecipe("gowalla", 128, 8, 20, 0.4),
 }
 NAMES = (*RECIPES, "million_64")
 """The sets that a benchmark without further words ranks; the last is drawn from gowalla_64."""

@@ -22,8 +22,8 @@ from benchmarks.training.weeks import WINDOW_DAYS, Weeks
 from conf import contract
 from features.interactions import interactions_of, weigh_pairs
 from features.partials import daily_partials, sound
-from jobs.storage import Storage
-from jobs.tables import Tables
+from jobs.storage.store import Storage
+from jobs.storage.tables import Tables
 
 _QUERY = """
 COPY (

@@ -17,9 +17,9 @@ from scipy.sparse import csr_matrix
 from benchmarks.training.plan import CORES, Plan
 from benchmarks.training.row import Row, times_faster
 from conf.settings import TrainSettings
-from models.als import ImplicitAls
-from models.confidences import confidences_of
-from models.matrix import fill_matrix, scan_ids
+from models.training.als import ImplicitAls
+from models.training.confidences import confidences_of
+from models.training.matrix import fill_matrix, scan_ids
 
 _GOALS = {64: 14.0, 128: 20.0}
 _FEW, _MORE = 1, 3

@@ -21,9 +21,9 @@ from benchmarks.training.plan import Plan
 from benchmarks.training.row import Row, within
 from conf import contract
 from conf.settings import JudgeSettings
-from models.arrow import column_of, lists_of
-from models.fallback import fallback_list
-from models.judge import ITEM_KNN, OURS, POPULAR, Evidence, Judgement, KnownSources, judge, judge_users
+from models.arrays.arrow import column_of, lists_of
+from models.judge import ITEM_KNN, OURS, POPULAR, JudgeInputs, Judgement, KnownSources, judge, judge_users
+from models.lists.fallback import fallback_list
 
 _GOAL = 10.0
 _HISTORY, _TRUTH, _LISTED, _K = 30, 6, 50, 20
@@ -48,7 +48,7 @@ def measure(plan: Plan) -> list[Row]:
 @dataclass(frozen=True, eq=False)
 class _World:
     arms: dict[str, DataFrame]
-    evidence: Evidence
+    evidence: JudgeInputs
     eligible: int
 
     @classmethod
@@ -69,7 +69,7 @@ class _World:
         listed = [_lists(random, served, known["source_id"].to_numpy()) for _ in (OURS, ITEM_KNN)]
         return cls(
             {name: table(f"lists_{name}", lists) for name, lists in zip((OURS, ITEM_KNN), listed, strict=True)},
-            Evidence(
+            JudgeInputs(
                 truth=table("truth", _of(contract.holdout("int64"), [*truth, np.ones(len(truth[0]))])),
                 interactions=table(
                     "judged_interactions",

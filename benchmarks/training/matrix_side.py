@@ -18,7 +18,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from benchmarks.ranking.worker import peak_bytes
 from benchmarks.training.plan import start_spark
-from models.matrix import fill_matrix, scan_ids
+from models.training.matrix import fill_matrix, scan_ids
 
 
 def main(name: str, path: str) -> None:

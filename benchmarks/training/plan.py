@@ -17,7 +17,7 @@ from benchmarks.quality.deck_cards import CUT, part_at
 from benchmarks.quality.part import Part
 from benchmarks.real_input import read_events
 from conf.settings import SparkSettings
-from jobs.session import open_session
+from jobs.run.session import open_session
 
 CORES = 2
 """Cores of every arm, ours and the rival's."""

@@ -11,10 +11,10 @@ from benchmarks.training.row import Row, as_good, share_of
 from conf.load import load_settings
 from conf.settings import TrainSettings
 from deploy.chain import REPO
-from jobs.storage import Storage
-from models.learning_curve import LearningCurve, Point
-from models.train import Embeddings, train
-from models.warm import Start
+from jobs.storage.store import Storage
+from models.training.learning_curve import LearningCurve, Point
+from models.training.train import Embeddings, train
+from models.training.warm import Start
 
 _K = 20
 _GOAL = 0.99

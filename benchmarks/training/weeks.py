@@ -15,9 +15,9 @@ from benchmarks.training.plan import Plan
 from conf import contract
 from conf.settings import Settings
 from features.build import Features, build_features
-from jobs.catalog import SparkCatalog
-from jobs.storage import Storage
-from jobs.tables import Tables
+from jobs.storage.datasets import SparkCatalog
+from jobs.storage.store import Storage
+from jobs.storage.tables import Tables
 
 WINDOW_DAYS, WEEK_DAYS = 28, 7
 _JUDGED_OLDER = 2

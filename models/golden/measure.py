@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from conf.settings import TrainSettings
-from models.arrow import column_of, lists_of, numpy_of
+from models.arrays.arrow import column_of, lists_of, numpy_of
 from models.errors import GoldenChanged
-from models.list_metrics import ListScores, score_lists
-from models.train import Embeddings, train
+from models.metrics import ListScores, score_lists
+from models.training.train import Embeddings, train
 
 NAME, VERSION, FILE = "planted_tastes", 1, "planted_tastes_1.parquet"
 SHA256 = "8a56ae44f9402b5f0c34c32a316c931caec20e01d897d7521adbeebc8d280d12"

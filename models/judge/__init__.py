@@ -10,17 +10,17 @@ The way, one module each:
 6. `table`      the same for people
 7. `acceptance` the rule by which a challenger replaces the champion
 
-What a metric means for one user is in `models.list_metrics`.
+What a metric means for one user is in `models.metrics`.
 """
 
-from models.judge.acceptance import Verdict, accept
+from models.judge.acceptance import Acceptance, accept
 from models.judge.bootstrap import ALL, Estimate
 from models.judge.item_knn import Neighbours
-from models.judge.judgement import NEW, Figure, Judgement, Spread, judge
+from models.judge.judgement import NEW, FigureKey, Judgement, Spread, judge
 from models.judge.knn_lists import knn_lists
 from models.judge.known import KnownSources, new_from
 from models.judge.table import table_of
-from models.judge.users import CHAMPION, ITEM_KNN, OURS, POPULAR, POPULARITY, Evidence, judge_users
+from models.judge.users import CHAMPION, ITEM_KNN, OURS, POPULAR, POPULARITY, JudgeInputs, judge_users
 
 __all__ = [
     "ALL",
@@ -30,14 +30,14 @@ __all__ = [
     "OURS",
     "POPULAR",
     "POPULARITY",
+    "Acceptance",
     "Estimate",
-    "Evidence",
-    "Figure",
+    "FigureKey",
+    "JudgeInputs",
     "Judgement",
     "KnownSources",
     "Neighbours",
     "Spread",
-    "Verdict",
     "accept",
     "judge",
     "judge_users",

@@ -2,37 +2,51 @@
 
 from dataclasses import dataclass
 
+from models.champion import Contest
 from models.judge.bootstrap import ALL
-from models.judge.judgement import Figure, Judgement
+from models.judge.judgement import FigureKey, Judgement
 from models.judge.users import CHAMPION, POPULARITY
+from models.registry.lineage import Decision
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Acceptance:
     """Whether the challenger may serve, and the figures that say so."""
 
     accepted: bool
     reason: str
 
 
-def accept(judgement: Judgement, tolerance: float) -> Verdict:
+def accept(judgement: Judgement, tolerance: float) -> Acceptance:
     """The verdict on ours as challenger of the arm `champion`: by proof, not by a lucky week.
 
     At the lower end of their paired intervals, its NDCG must not be below 1 − tolerance of the champion's, and must be
     above that of popularity.
     """
-    champion = judgement.figures[Figure(CHAMPION, ALL, "ndcg")]
-    lead, over_popularity = (judgement.leads[Figure(arm, ALL, "ndcg")] for arm in (CHAMPION, POPULARITY))
+    champion = judgement.figures[FigureKey(CHAMPION, ALL, "ndcg")]
+    lead, over_popularity = (judgement.leads[FigureKey(arm, ALL, "ndcg")] for arm in (CHAMPION, POPULARITY))
     allowed = -tolerance * champion.mean
     faults = {
         "is not shown to be as good as the champion": lead.low < allowed,
         "is not shown to be better than popularity": over_popularity.low <= 0,
     }
-    said = [fault for fault, found in faults.items() if found]
+    failed = [fault for fault, found in faults.items() if found]
     figures = (
         f"NDCG@{judgement.k} {lead.mean:+.4f} ({lead.low:+.4f} to {lead.high:+.4f}) against the champion's "
         f"{champion.mean:.4f}, where {allowed:+.4f} is allowed; {over_popularity.mean:+.4f} "
         f"({over_popularity.low:+.4f} to {over_popularity.high:+.4f}) against popularity"
     )
-    word = " and ".join(said) or "is not worse than the champion, and better than popularity"
-    return Verdict(accepted=not said, reason=f"the challenger {word}: {figures}")
+    word = " and ".join(failed) or "is not worse than the champion, and better than popularity"
+    return Acceptance(accepted=not failed, reason=f"the challenger {word}: {figures}")
+
+
+def decide(contest: Contest, judgement: Judgement | str, tolerance: float) -> Decision:
+    """Who wins; judgement: the figures, or why there are none. Without proof the champion's recipe stays."""
+    if contest.champion is None:
+        return Decision(winner="challenger", reason=contest.reason)
+    if isinstance(judgement, str):
+        return Decision(winner="champion", reason=f"the recipes could not be judged: {judgement}")
+    if CHAMPION not in judgement.arms:
+        return Decision(winner="challenger", reason=f"the champion's recipe is {judgement.remarks[CHAMPION]}")
+    verdict = accept(judgement, tolerance)
+    return Decision(winner="challenger" if verdict.accepted else "champion", reason=verdict.reason)

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as sf
 
-from models.arrow import column_of, numpy_of
+from models.arrays.arrow import column_of, numpy_of
 
 Sums = NDArray[np.int64]
 
@@ -50,9 +50,9 @@ def bootstrap_means(
     paired one, since both count equally often in every replicate.
     """
     named = [value.cast("double").alias(f"v{at}") for at, value in enumerate(values)]
-    keyed = rows.select(F.xxhash64(F.lit(seed), "user_id").alias("key"), "segment", *named)
+    keyed = rows.select(sf.xxhash64(sf.lit(seed), "user_id").alias("key"), "segment", *named)
     cells = keyed.mapInArrow(_PartialSums(len(values), replicates), _PARTIAL_DDL).groupBy("segment", "cell")
-    found = cells.agg(F.sum("amount").alias("amount"), F.sum("users").alias("users")).toArrow()
+    found = cells.agg(sf.sum("amount").alias("amount"), sf.sum("users").alias("users")).toArrow()
     sums: dict[str, Sums] = {}
     for segment in map(str, pc.unique(found["segment"]).to_pylist()):
         part = found.filter(pc.field("segment") == segment)

@@ -19,13 +19,13 @@ from scipy.sparse import csr_matrix
 from conf.base import format_bytes
 from conf.contract import IdKind
 from conf.settings import JudgeSettings, TrainSettings
-from models.arrow import ListColumn, lengths_of
+from models.arrays.arrow import ListColumn, lengths_of
+from models.arrays.ids import IdMap
+from models.arrays.mapped import map_arrays, save_arrays
 from models.errors import KnnTooLarge
-from models.ids import IdMap
-from models.mapped import map_arrays, save_arrays
-from models.matrix import fill_matrix, scan_ids
 from models.ranking import TopN
 from models.ranking.compiled import compiled
+from models.training.matrix import fill_matrix, scan_ids
 
 _ARRAYS = ("indptr", "indices", "similarities")
 _PER_PAIR, _PER_NEIGHBOUR = 8 + 24, 32
@@ -76,13 +76,13 @@ class Neighbours:
         ids, indptr, indices, similarities = map_arrays(folder, ("ids", *_ARRAYS))
         return cls(IdMap(ids), indptr, indices, similarities)
 
-    def best(self, histories: ListColumn, barred: ListColumn, n: int) -> TopN:
-        """The n best sources (rows of `ids`) for users with these sources, without the barred; padded with −1."""
+    def best(self, histories: ListColumn, excluded: ListColumn, n: int) -> TopN:
+        """The n best sources (rows of `ids`) for users with these sources, without the excluded; padded with −1."""
         best = TopN.empty(len(histories), n)
         sums, touched = np.zeros(len(self.ids), np.float64), np.empty(len(self.ids), np.int32)
         _rank(
             *self._rows(histories),
-            *self._rows(barred),
+            *self._rows(excluded),
             self.indptr,
             self.indices,
             self.similarities,
@@ -151,7 +151,7 @@ def _rank(
     history_at: NDArray[np.int64],
     histories: NDArray[np.int32],
     barred_at: NDArray[np.int64],
-    barred: NDArray[np.int32],
+    excluded: NDArray[np.int32],
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
     similarities: NDArray[np.float32],
@@ -172,7 +172,7 @@ def _rank(
                     count += 1
                 sums[source] += similarities[at]
         for b in range(barred_at[u], barred_at[u + 1]):
-            sums[barred[b]] = 0
+            sums[excluded[b]] = 0
         for t in range(count):
             source = touched[t]
             score = np.float32(sums[source])

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as sf
 
 from conf.settings import JudgeSettings
 from models.errors import NothingToJudge
 from models.judge.bootstrap import ALL, Estimate, bootstrap_means
 from models.judge.users import COLD, HEAVY, LIGHT, OURS
-from models.list_metrics import spread
+from models.metrics import spread
 
 NEW = "new"
 """The segment of users whose truth holds new sources, judged on these only."""
@@ -21,7 +21,7 @@ METRICS = ("ndcg", "recall", "map")
 LIST_TRAITS = ("novelty", "covered", "fallback")
 
 
-class Figure(NamedTuple):
+class FigureKey(NamedTuple):
     """What an estimate is of."""
 
     arm: str
@@ -45,9 +45,9 @@ class Judgement:
 
     k: int
     replicates: int
-    figures: Mapping[Figure, Estimate]
+    figures: Mapping[FigureKey, Estimate]
     """METRICS and LIST_TRAITS of every arm and segment, of new sources METRICS only; no users, no figure."""
-    leads: Mapping[Figure, Estimate]
+    leads: Mapping[FigureKey, Estimate]
     """Ours − the arm, paired by user: METRICS of every other arm and segment."""
     spreads: Mapping[str, Spread]
     remarks: Mapping[str, str]
@@ -55,7 +55,7 @@ class Judgement:
 
     def users(self, segment: str = ALL) -> int:
         """Judged users of a segment."""
-        known = self.figures.get(Figure(OURS, segment, "ndcg"))
+        known = self.figures.get(FigureKey(OURS, segment, "ndcg"))
         return known.users if known else 0
 
     @property
@@ -90,9 +90,9 @@ def judge(
     eligible: sources that a list could hold; remarks: what is to be said of an arm, for example why it is not there.
     """
     arms = [column for column in rows.columns if column not in ("user_id", "segment")]
-    figures = [Figure(arm, ALL, metric) for arm in arms for metric in (*METRICS, *LIST_TRAITS)]
-    figures += [Figure(arm, NEW, metric) for arm in arms for metric in METRICS]
-    leads = [Figure(arm, segment, metric) for arm in arms[1:] for segment in (ALL, NEW) for metric in METRICS]
+    figures = [FigureKey(arm, ALL, metric) for arm in arms for metric in (*METRICS, *LIST_TRAITS)]
+    figures += [FigureKey(arm, NEW, metric) for arm in arms for metric in METRICS]
+    leads = [FigureKey(arm, segment, metric) for arm in arms[1:] for segment in (ALL, NEW) for metric in METRICS]
     values = [*map(_value, figures), *(_value(lead._replace(arm=arms[0])) - _value(lead) for lead in leads)]
     means = bootstrap_means(rows, values, replicates=settings.replicates, seed=settings.seed)
     if not means:
@@ -107,14 +107,16 @@ def judge(
     )
 
 
-def _value(figure: Figure) -> Column:
+def _value(figure: FigureKey) -> Column:
     """The column of contract.judged_users that a figure is the mean of."""
-    return F.col(f"{figure.arm}.{'new_' if figure.segment == NEW else ''}{figure.metric}").cast("double")
+    return sf.col(f"{figure.arm}.{'new_' if figure.segment == NEW else ''}{figure.metric}").cast("double")
 
 
-def _by_segment(figures: Sequence[Figure], means: Mapping[str, Sequence[Estimate | None]]) -> dict[Figure, Estimate]:
+def _by_segment(
+    figures: Sequence[FigureKey], means: Mapping[str, Sequence[Estimate | None]]
+) -> dict[FigureKey, Estimate]:
     """The estimates of every segment of users; those on new sources are of everybody, and a segment by themselves."""
-    found: dict[Figure, Estimate] = {}
+    found: dict[FigureKey, Estimate] = {}
     for at, figure in enumerate(figures):
         of_users = means if figure.segment == ALL else {NEW: means[ALL]}
         for segment, estimates in of_users.items():
@@ -125,9 +127,11 @@ def _by_segment(figures: Sequence[Figure], means: Mapping[str, Sequence[Estimate
 
 def _spreads(rows: DataFrame, arms: Sequence[str], eligible: int) -> dict[str, Spread]:
     """For each arm, (places, sources with that many places): small, however large the catalogue is."""
-    served = rows.select(F.posexplode(F.array(*(F.col(f"{arm}.source_ids") for arm in arms))).alias("arm", "sources"))
-    places = served.select("arm", F.explode("sources").alias("source_id")).groupBy("arm", "source_id").count()
-    histogram = places.groupBy("arm", "count").agg(F.count("*").alias("sources")).orderBy("arm", "count").collect()
+    served = rows.select(
+        sf.posexplode(sf.array(*(sf.col(f"{arm}.source_ids") for arm in arms))).alias("arm", "sources")
+    )
+    places = served.select("arm", sf.explode("sources").alias("source_id")).groupBy("arm", "source_id").count()
+    histogram = places.groupBy("arm", "count").agg(sf.count("*").alias("sources")).orderBy("arm", "count").collect()
     found = {}
     for at, arm in enumerate(arms):
         found[arm] = Spread(

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as sf
 
 from conf.contract import IdKind
-from models.fallback import Fallback
 from models.judge.item_knn import load_neighbours
-from models.topn import barred_sources, list_batch, list_columns, list_schema
+from models.lists.fallback import Fallback
+from models.lists.topn import excluded_sources, list_batch, list_columns, list_schema
 
 
 def knn_lists(
@@ -29,15 +29,15 @@ def knn_lists(
     without their exclusions (personal = false). The rows have no order.
     """
     known = interactions.join(users, "user_id", "left_semi")
-    histories = known.groupBy("user_id").agg(F.collect_list("source_id").alias("history"))
-    rows = histories.join(barred_sources(exclusions, users), "user_id", "full_outer")
+    histories = known.groupBy("user_id").agg(sf.collect_list("source_id").alias("history"))
+    rows = histories.join(excluded_sources(exclusions, users), "user_id", "full_outer")
     work = _KnnLists(folder, popular, n, ids)
-    return rows.select("user_id", "history", "barred").mapInArrow(work, list_schema(ids))
+    return rows.select("user_id", "history", "excluded").mapInArrow(work, list_schema(ids))
 
 
 @dataclass(frozen=True)
 class _KnnLists:
-    """user_id, history, barred → contract.lists."""
+    """user_id, history, excluded → contract.lists."""
 
     folder: Callable[[], str]
     popular: Fallback
@@ -49,7 +49,7 @@ class _KnnLists:
         for batch in batches:
             known = batch["history"].is_valid()
             some, others = batch.filter(known), batch.filter(pc.invert(known))
-            best = neighbours.best(some["history"], some["barred"], self.n)
+            best = neighbours.best(some["history"], some["excluded"], self.n)
             yield list_batch(some["user_id"], *list_columns(best, neighbours.ids), self.ids, personal=True)
-            popular = self.popular.without(others["barred"], self.n, self.ids)
+            popular = self.popular.without(others["excluded"], self.n, self.ids)
             yield list_batch(others["user_id"], *popular, self.ids, personal=False)

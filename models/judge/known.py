@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from conf.contract import IdKind
 from conf.settings import JudgeSettings
-from models.arrow import Column, ListColumn, lengths_of, numpy_of
+from models.arrays.arrow import Column, ListColumn, lengths_of, numpy_of
+from models.arrays.ids import IdMap
+from models.arrays.mapped import map_arrays, save_arrays
 from models.errors import LeakedSource
-from models.ids import IdMap
-from models.mapped import map_arrays, save_arrays
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from conf.settings import JudgeSettings
 from models.judge.bootstrap import ALL, CONFIDENCE, Estimate
-from models.judge.judgement import METRICS, NEW, SEGMENTS, Figure, Judgement
+from models.judge.judgement import METRICS, NEW, SEGMENTS, FigureKey, Judgement
 from models.judge.users import COLD, HEAVY, LIGHT
 
 _TITLES = {"ndcg": "NDCG", "recall": "Recall", "map": "MAP"}
@@ -32,8 +32,8 @@ def _arms(judgement: Judgement) -> Iterator[str]:
     titles = [f"{_TITLES[metric]}@{judgement.k}" for metric in METRICS]
     yield _line("", titles, 21) + _traits("novelty", "cover", "Gini", "fallb")
     for arm in judgement.arms:
-        cells = [_cell(judgement.figures.get(Figure(arm, ALL, metric))) for metric in METRICS]
-        novelty, fallback = (judgement.figures.get(Figure(arm, ALL, trait)) for trait in ("novelty", "fallback"))
+        cells = [_cell(judgement.figures.get(FigureKey(arm, ALL, metric))) for metric in METRICS]
+        novelty, fallback = (judgement.figures.get(FigureKey(arm, ALL, trait)) for trait in ("novelty", "fallback"))
         found = judgement.spreads[arm]
         yield _line(arm, cells, 21) + _traits(
             f"{novelty.mean:.2f}" if novelty else _MISSING,
@@ -42,7 +42,7 @@ def _arms(judgement: Judgement) -> Iterator[str]:
             f"{fallback.mean:.2f}" if fallback else _MISSING,
         )
     for arm in judgement.arms[1:]:
-        cells = [_cell(judgement.leads.get(Figure(arm, ALL, metric)), "+") for metric in METRICS]
+        cells = [_cell(judgement.leads.get(FigureKey(arm, ALL, metric)), "+") for metric in METRICS]
         yield _line(f"− {arm}", cells, 21)
 
 
@@ -50,7 +50,7 @@ def _segments(judgement: Judgement, titles: dict[str, str]) -> Iterator[str]:
     """One line per segment: its users and each arm's NDCG."""
     yield _line(f"NDCG@{judgement.k}", judgement.arms, 19) + f"{'users':>11}"
     for segment in SEGMENTS:
-        cells = [_cell(judgement.figures.get(Figure(arm, segment, "ndcg"))) for arm in judgement.arms]
+        cells = [_cell(judgement.figures.get(FigureKey(arm, segment, "ndcg"))) for arm in judgement.arms]
         yield _line(titles[segment], cells, 19) + f"{judgement.users(segment):>11,}"
 
 

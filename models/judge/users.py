@@ -9,17 +9,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as sf
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from conf import contract
 from conf.contract import IdKind
 from conf.settings import JudgeSettings
-from models.arrow import Column, ListColumn, column_of, lengths_of
-from models.fallback import Fallback
+from models.arrays.arrow import Column, ListColumn, column_of, lengths_of
 from models.judge.known import KnownSources, load_known
-from models.list_metrics import find_hits, score_hits
-from models.topn import barred_sources
+from models.lists.fallback import Fallback
+from models.lists.topn import excluded_sources
+from models.metrics import find_hits, score_hits
 
 OURS, POPULARITY, ITEM_KNN, CHAMPION = "ours", "popularity", "item_knn", "champion"
 """The arms; `ours` is the recipe that is judged."""
@@ -32,7 +32,7 @@ COLD, LIGHT, HEAVY = "cold", "light", "heavy"
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class JudgeInputs:
     """What lists are judged by, as of the cut but for the truth.
 
     truth: contract.holdout; interactions and exclusions: those of the judged recipe; popular: the popular sources, best
@@ -47,19 +47,19 @@ class Evidence:
     ids: IdKind
 
 
-def judge_users(arms: Mapping[str, DataFrame], evidence: Evidence, k: int, settings: JudgeSettings) -> DataFrame:
+def judge_users(arms: Mapping[str, DataFrame], evidence: JudgeInputs, k: int, settings: JudgeSettings) -> DataFrame:
     """contract.judged_users of the arms (contract.lists by name, ours first) and `popularity`, for users with truth.
 
     Lists are cut at k. A user without a row in an arm's lists is served the popular sources there. Rows have no order.
     The workers raise LeakedSource when a list holds what nobody knew before the cut.
     """
     truth, users = evidence.truth, evidence.truth.select("user_id")
-    rows = truth.groupBy("user_id").agg(F.collect_set("source_id").alias("truths"))
+    rows = truth.groupBy("user_id").agg(sf.collect_set("source_id").alias("truths"))
     activity = evidence.interactions.join(users, "user_id", "left_semi").groupBy("user_id").count()
-    rows = rows.join(activity, "user_id", "left").join(barred_sources(evidence.exclusions, users), "user_id", "left")
+    rows = rows.join(activity, "user_id", "left").join(excluded_sources(evidence.exclusions, users), "user_id", "left")
     for arm, lists in arms.items():
-        top = F.slice("source_ids", 1, k).alias(f"{arm}_top")
-        rows = rows.join(lists.select("user_id", top, F.col("personal").alias(f"{arm}_personal")), "user_id", "left")
+        top = sf.slice("source_ids", 1, k).alias(f"{arm}_top")
+        rows = rows.join(lists.select("user_id", top, sf.col("personal").alias(f"{arm}_personal")), "user_id", "left")
     ours, *others = arms
     work = _Judge((ours, POPULARITY, *others), evidence.popular, evidence.known, k, evidence.ids)
     segmented = rows.withColumn("segment", _segment(settings.heavy_from)).drop("count")
@@ -67,13 +67,13 @@ def judge_users(arms: Mapping[str, DataFrame], evidence: Evidence, k: int, setti
 
 
 def _segment(heavy_from: int) -> SparkColumn:
-    known = F.coalesce("count", F.lit(0))
-    return F.when(known == 0, COLD).when(known < heavy_from, LIGHT).otherwise(HEAVY)
+    known = sf.coalesce("count", sf.lit(0))
+    return sf.when(known == 0, COLD).when(known < heavy_from, LIGHT).otherwise(HEAVY)
 
 
 @dataclass(frozen=True)
 class _Judge:
-    """user_id, segment, truths, barred, <arm>_top, <arm>_personal → contract.judged_users."""
+    """user_id, segment, truths, excluded, <arm>_top, <arm>_personal → contract.judged_users."""
 
     arms: tuple[str, ...]
     popular: Fallback
@@ -89,7 +89,7 @@ class _Judge:
         known = load_known(self.known())
         for batch in batches:
             truths = _Truths(batch["truths"], lengths_of(batch["truths"]), known.count_new(batch["truths"]))
-            popular, _ = self.popular.without(batch["barred"], self.k, self.ids)
+            popular, _ = self.popular.without(batch["excluded"], self.k, self.ids)
             columns = []
             for arm in self.arms:
                 lists, personal = _served(batch, arm, popular)

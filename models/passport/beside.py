@@ -71,13 +71,13 @@ def weeks_section(passport: Passport) -> Section:
         for week in weeks
     ]
     header = ("as of", "version", "run", "users", "interactions", "k", "NDCG", "popularity", "golden NDCG")
-    said = (
+    caption = (
         "Each week is judged on a hold-out of its own, so a change may be one of the data; golden NDCG is always of "
         "the same data. The last line is this version."
     )
     shows = "NDCG, golden NDCG, users and interactions of the last versions"
     plot = Plot("weeks", shows, lambda canvas: draw_weeks(canvas, weeks), (9, 5.6))
-    return Section("The weeks before", [Text(said), plot, Table(header, rows, 3), *map(Text, _unmeasured(weeks))])
+    return Section("The weeks before", [Text(caption), plot, Table(header, rows, 3), *map(Text, _unmeasured(weeks))])
 
 
 def _unmeasured(weeks: list[Week]) -> Iterator[str]:
@@ -103,12 +103,12 @@ def golden_section(passport: Passport) -> Section:
     if theirs is not None:
         rows.append(("champion", f"{theirs.name} {theirs.version}", share(theirs.ndcg), share(theirs.recall)))
     rows.append(("popularity", data, share(ours.popularity_ndcg), share(ours.popularity_recall)))
-    said = (
+    caption = (
         "Is it the code or the data? These figures move only if code, libraries or training settings do. They are of "
         f"the golden data set {ours.name}, version {ours.version}, SHA-256 {ours.sha256}: {ours.users:,} users, a cold "
         "training with this version's settings by the trainer als in one thread."
     )
-    blocks: list[Block] = [Text(said), Table(("", "data set", f"NDCG@{ours.k}", f"Recall@{ours.k}"), rows, 2)]
+    blocks: list[Block] = [Text(caption), Table(("", "data set", f"NDCG@{ours.k}", f"Recall@{ours.k}"), rows, 2)]
     if theirs is None:
         why = champion if isinstance(champion, str) else "it was registered before there were any"
         blocks.append(Text(f"The champion's golden metrics are not there: {why}."))
@@ -129,11 +129,11 @@ def shape_section(passport: Passport) -> Section:
         for whose, shape in zip(("this version", "champion"), pair, strict=True)
         if shape is not None
     ]
-    said = (
+    caption = (
         "Quantiles. Scores are those of personal lists on the hold-out users; norms are those of the factors that the "
         "version holds, which are trained up to its day."
     )
-    blocks: list[Block] = [Text(said)]
+    blocks: list[Block] = [Text(caption)]
     if rows:
         shows = "Quantiles of scores and norms: line 50 %, box 25 to 75 %, whiskers 1 to 99 %"
         drawn = {_SHAPE_TITLES[name]: pair for name, pair in both.items()}

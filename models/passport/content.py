@@ -46,14 +46,14 @@ def _curve(passport: Passport) -> Section:
     points = passport.curve
     if isinstance(points, str):
         return Section("Learning curve", [Text(f"There is none: {points}.")])
-    said = (
+    caption = (
         "NDCG of the plain best sources of a sample of the hold-out users, by the factors as they were after each "
         "iteration of the judged training: how training goes, not how good the lists are."
     )
     rows = [(str(point.iteration), f"{point.seconds:.2f}", share(point.ndcg)) for point in points]
     shows = f"NDCG after each of {len(points)} iterations"
     plot = Plot("learning_curve", shows, lambda canvas: draw_curve(canvas, points), (7, 3.2))
-    return Section("Learning curve", [Text(said), plot, Table(("iteration", "seconds", "NDCG"), rows, numbers=0)])
+    return Section("Learning curve", [Text(caption), plot, Table(("iteration", "seconds", "NDCG"), rows, numbers=0)])
 
 
 def _inputs(passport: Passport) -> Section:
@@ -61,8 +61,10 @@ def _inputs(passport: Passport) -> Section:
         (given.name, given.window, given.digest, given.uri, count(given.partitions), count(given.rows))
         for given in passport.inputs
     ]
-    said = "A digest is over the fingerprints of the partitions that were read."
-    return Section("Inputs", [Text(said), Table(("dataset", "window", "digest", "in", "partitions", "rows"), rows, 4)])
+    caption = "A digest is over the fingerprints of the partitions that were read."
+    return Section(
+        "Inputs", [Text(caption), Table(("dataset", "window", "digest", "in", "partitions", "rows"), rows, 4)]
+    )
 
 
 def _made(passport: Passport) -> Section:

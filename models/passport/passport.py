@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from conf.settings import JudgeSettings
 from models.golden import GoldenMetrics
-from models.judge import Estimate, Figure, Judgement
-from models.learning_curve import Point
+from models.judge import Estimate, FigureKey, Judgement
 from models.passport.shape import Shape
+from models.training.learning_curve import Point
 
 SCORES, USER_NORMS, SOURCE_NORMS = "scores", "user_norms", "source_norms"
 SHAPES = (SCORES, USER_NORMS, SOURCE_NORMS)
@@ -99,4 +99,4 @@ class Passport:
         """A judged figure, of the version's own arm unless told; None where there is none."""
         if isinstance(self.judgement, str):
             return None
-        return self.judgement.figures.get(Figure(self.arm if arm is None else arm, segment, metric))
+        return self.judgement.figures.get(FigureKey(self.arm if arm is None else arm, segment, metric))

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from models.judge import CHAMPION, ITEM_KNN, OURS, POPULARITY, Figure, Judgement
-from models.learning_curve import Point
+from models.judge import CHAMPION, ITEM_KNN, OURS, POPULARITY, FigureKey, Judgement
 from models.passport.passport import Week
 from models.passport.shape import PERCENTS, Shape
+from models.training.learning_curve import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ def draw_segments(canvas: "Canvas", judged: Judgement, segments: Sequence[str]) 
     """NDCG with intervals: a group per segment, a point per arm."""
     axes = _axes(canvas.subplots(), f"NDCG@{judged.k}")
     for at, arm in enumerate(judged.arms):
-        found = [judged.figures.get(Figure(arm, segment, "ndcg")) for segment in segments]
+        found = [judged.figures.get(FigureKey(arm, segment, "ndcg")) for segment in segments]
         shift = (at - (len(judged.arms) - 1) / 2) * _GAP
         known = [(place + shift, figure) for place, figure in enumerate(found) if figure is not None]
         _points(

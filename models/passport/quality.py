@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, Figure, Judgement
+from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, FigureKey, Judgement
 from models.judge.judgement import LIST_TRAITS, METRICS, SEGMENTS
 from models.judge.users import COLD, HEAVY, LIGHT
 from models.passport.page import MISSING, Block, Plot, Section, Table, Text, count, interval
@@ -50,7 +50,7 @@ def _segments(judged: Judgement, passport: Passport) -> Section:
     here = [segment for segment in SEGMENTS if segment == ALL or judged.users(segment)]
     cells = [(segment, arm) for segment in here if segment != ALL for arm in judged.arms]
     leads = [(segment, arm) for segment, arm in cells if arm != OURS]
-    said = (
+    caption = (
         f"By interactions before the cut: {COLD} none, {LIGHT} fewer than {rules.heavy_from}, {HEAVY} at least so many."
         f" {NEW.capitalize()}: users whose truth holds sources of at most {rules.new_source_days} days, judged on "
         "these only."
@@ -60,7 +60,7 @@ def _segments(judged: Judgement, passport: Passport) -> Section:
     return Section(
         "By segment",
         [
-            Text(said),
+            Text(caption),
             *([Text(f"Without users, and so without figures: {', '.join(nobody)}.")] if nobody else []),
             Plot("segments", shows, lambda canvas: draw_segments(canvas, judged, here), (9, 3.8)),
             Table(
@@ -98,19 +98,19 @@ def _metrics(judged: Judgement) -> list[str]:
 
 
 def _row(names: Sequence[str], judged: Judgement, arm: str, segment: str) -> tuple[str, ...]:
-    return (*names, *(_cell(judged.figures.get(Figure(arm, segment, metric))) for metric in METRICS))
+    return (*names, *(_cell(judged.figures.get(FigureKey(arm, segment, metric))) for metric in METRICS))
 
 
 def _lead(names: Sequence[str], judged: Judgement, arm: str, segment: str) -> tuple[str, ...]:
-    return (*names, *(_cell(judged.leads.get(Figure(arm, segment, metric)), "+") for metric in METRICS))
+    return (*names, *(_cell(judged.leads.get(FigureKey(arm, segment, metric)), "+") for metric in METRICS))
 
 
 def _traits(names: Sequence[str], judged: Judgement, arm: str, segment: str) -> tuple[str, ...]:
-    return (*names, *(_cell(judged.figures.get(Figure(arm, segment, trait))) for trait in LIST_TRAITS))
+    return (*names, *(_cell(judged.figures.get(FigureKey(arm, segment, trait))) for trait in LIST_TRAITS))
 
 
 def _users(judged: Judgement, arm: str, segment: str) -> str:
-    known = judged.figures.get(Figure(arm, segment, "ndcg"))
+    known = judged.figures.get(FigureKey(arm, segment, "ndcg"))
     return count(known.users) if known else MISSING
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from models.arrow import ListColumn, factor_matrix, lengths_of, numpy_of
+from models.arrays.arrow import ListColumn, factor_matrix, lengths_of, numpy_of
 
 PERCENTS = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 

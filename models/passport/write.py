@@ -26,7 +26,7 @@ _DRAWING = (
 
 
 def write_pages(passport: Passport, folder: Path) -> list[str]:
-    """Writes the pages into a folder, which is made; gives why plots are missing, which the pages say too."""
+    """Writes the pages into a folder, which is made; returns why plots are missing, which the pages say too."""
     folder.mkdir(parents=True, exist_ok=True)
     page, images, faults = page_of(passport), dict[str, bytes](), dict[str, str]()
     for plot in page.plots:

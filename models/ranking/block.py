@@ -9,26 +9,26 @@ from numpy.typing import NDArray
 
 from models.ranking.exclusions import Bits, Exclusions
 from models.ranking.index import SourceIndex
-from models.ranking.lists import Lists
+from models.ranking.lists import BestSoFar
 
 
 class Block(NamedTuple):
     """Users that walk together: factors float32 (m, d), the same in float64, norms float64 (m,), what they must not
-    get, barred (m, panels): bits of the sources that are not to be looked at, and their lists.
+    get, excluded (m, panels): bits of the sources that are not to be looked at, and their lists.
     """
 
     factors: NDArray[np.float32]
     wide: NDArray[np.float64]
     norms: NDArray[np.float64]
     exclusions: Exclusions
-    barred: Bits
-    lists: Lists
+    excluded: Bits
+    lists: BestSoFar
 
     def part(self, start: int, stop: int) -> "Block":
         """Some of the users; what is put into their lists is in these."""
         some = slice(start, stop)
         exclusions, lists = self.exclusions.take(some), self.lists.part(some)
-        return Block(self.factors[some], self.wide[some], self.norms[some], exclusions, self.barred[some], lists)
+        return Block(self.factors[some], self.wide[some], self.norms[some], exclusions, self.excluded[some], lists)
 
 
 @dataclass(frozen=True)

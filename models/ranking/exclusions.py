@@ -1,6 +1,6 @@
 """The sources that a user must not get, as bits in the order of the index.
 
-With a bit per source and user of a block, a panel's barred sources are taken out of 64 candidates by one operation,
+With a bit per source and user of a block, a panel's excluded sources are taken out of 64 candidates by one operation,
 before any of them is scored: what users have seen already is what they score highest.
 """
 
@@ -52,7 +52,7 @@ class Exclusions(NamedTuple):
 
 
 @inlined
-def bar(bits: Bits, user: int, rank: int) -> None:
+def exclude_source(bits: Bits, user: int, rank: int) -> None:
     """Sets the bit of the source that stands at `rank`."""
     bits[user, rank >> 6] |= np.uint64(1) << np.uint64(rank & 63)
 
@@ -61,4 +61,4 @@ def bar(bits: Bits, user: int, rank: int) -> None:
 def _mark(exclusions: Exclusions, bits: Bits, ranks: NDArray[np.int32]) -> None:
     for user in range(len(exclusions.starts)):
         for at in range(exclusions.starts[user], exclusions.stops[user]):
-            bar(bits, user, ranks[exclusions.rows[at]])
+            exclude_source(bits, user, ranks[exclusions.rows[at]])

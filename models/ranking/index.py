@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.mapped import map_arrays, save_arrays
 from models.errors import BadFactors
-from models.mapped import map_arrays, save_arrays
 from models.ranking.panels import MOST_DIMENSIONS, Panels, quantise_sources
 from models.ranking.rotation import Rotation
 

@@ -22,7 +22,7 @@ _SPARE = 44
 """Places beyond n that even a short list has, so that it is rarely cut."""
 
 
-class Lists(NamedTuple):
+class BestSoFar(NamedTuple):
     """Lists of users: keys uint64 (users, places), the first filled[u] of which are real; least uint64 (users,)."""
 
     keys: Keys
@@ -31,14 +31,14 @@ class Lists(NamedTuple):
     n: int
 
     @classmethod
-    def empty(cls, users: int, n: int) -> "Lists":
+    def empty(cls, users: int, n: int) -> "BestSoFar":
         """Lists for the n best sources, without bars."""
         keys = np.zeros((users, n + max(n, _SPARE)), np.uint64)
         return cls(keys, np.zeros(users, np.int64), np.zeros(users, np.uint64), n)
 
-    def part(self, some: slice) -> "Lists":
+    def part(self, some: slice) -> "BestSoFar":
         """The lists of some of the users, in the same memory."""
-        return Lists(self.keys[some], self.filled[some], self.least[some], self.n)
+        return BestSoFar(self.keys[some], self.filled[some], self.least[some], self.n)
 
     def clear(self) -> None:
         """Makes them empty again: fresh memory would cost more than what is done with it."""
@@ -118,7 +118,7 @@ def _keep_best(keys: Keys, user: int, count: int, n: int) -> None:
 
 
 @compiled
-def raise_bar(lists: Lists, user: int) -> None:
+def raise_bar(lists: BestSoFar, user: int) -> None:
     """Cuts the list of a user to the n best and puts the bar at the last of them, if it holds as many."""
     if lists.filled[user] >= lists.n:
         _keep_best(lists.keys, user, lists.filled[user], lists.n)
@@ -129,7 +129,7 @@ def raise_bar(lists: Lists, user: int) -> None:
 
 
 @inlined
-def offer(lists: Lists, user: int, score: np.float32, row: int) -> None:
+def offer(lists: BestSoFar, user: int, score: np.float32, row: int) -> None:
     """Puts a source into the list of a user if it is above the user's bar."""
     key = key_of(score, row)
     if key > lists.least[user]:

@@ -78,7 +78,7 @@ class Loop:
         builder.position_at_end(body)
 
     def close(self, values: list[Any]) -> list[Any]:
-        """Ends the body with the values for the next round; gives the values after the last one."""
+        """Ends the body with the values for the next round; returns the values after the last one."""
         last = self._builder.block
         self.round.add_incoming(self._builder.add(self.round, number(1)), last)
         for phi, value in zip(self.values, values, strict=True):

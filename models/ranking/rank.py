@@ -11,7 +11,7 @@ from models.ranking.block import Block, Counts, Walk
 from models.ranking.exclusions import Exclusions
 from models.ranking.forms import FASTEST
 from models.ranking.index import SourceIndex, check_factors
-from models.ranking.lists import Lists
+from models.ranking.lists import BestSoFar
 from models.ranking.rounding import check_no_overflow, rounds_to_zero
 from models.ranking.seeds import find_seeds
 
@@ -81,7 +81,7 @@ def _serve(
     """The lists of the other users, block by block, similar users together."""
     panels, n = len(index.panels.codes), min(top.ids.shape[1], len(index))
     width = min(len(users), max(1, min(USER_BLOCK, _BITS // (8 * panels))))
-    bits, lists = np.empty((width, panels), np.uint64), Lists.empty(width, n)
+    bits, lists = np.empty((width, panels), np.uint64), BestSoFar.empty(width, n)
     seeds, counts = find_seeds(index, factors[users], norms[users], n, bits, walk)
     by_cluster = np.arange(len(users)) if seeds is None else np.argsort(seeds.clusters, kind="stable")
     for start in range(0, len(users), max(1, width)):
@@ -89,10 +89,10 @@ def _serve(
         some = users[members]
         bits.fill(0)
         lists.clear()
-        own, barred = exclusions.take(some), bits[: len(some)]
-        own.mark(barred, index.sources.ranks)
+        own, excluded = exclusions.take(some), bits[: len(some)]
+        own.mark(excluded, index.sources.ranks)
         wide = factors[some].astype(np.float64)
-        block = Block(factors[some], wide, norms[some], own, barred, lists.part(slice(len(some))))
+        block = Block(factors[some], wide, norms[some], own, excluded, lists.part(slice(len(some))))
         if seeds is not None:
             counts += seeds.fill(index, members, block)
         counts += walk(index, block)

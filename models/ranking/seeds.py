@@ -18,9 +18,9 @@ from scipy.sparse import csr_matrix
 
 from models.ranking.block import Block, Counts, Walk
 from models.ranking.compiled import compiled
-from models.ranking.exclusions import Bits, Exclusions, bar
+from models.ranking.exclusions import Bits, Exclusions, exclude_source
 from models.ranking.index import SourceIndex
-from models.ranking.lists import Lists, offer, raise_bar
+from models.ranking.lists import BestSoFar, offer, raise_bar
 from models.ranking.vectors import at_least, count_bits, dot, lowest_bit
 
 _CLUSTERS = 128
@@ -66,7 +66,7 @@ class Seeds:
     def fill(self, index: SourceIndex, users: NDArray[np.int64], block: Block) -> Counts:
         """Fills the lists of a block with seeds and raises its bars; `users` of the call are the block's, by cluster.
 
-        Seeds have got their scores: they are barred from the walk.
+        Seeds have got their scores: they are excluded from the walk.
         """
         counts = Counts()
         clusters = self.clusters[users]
@@ -88,8 +88,8 @@ def find_seeds(
 ) -> tuple[Seeds | None, Counts]:
     """Seeds for users float32 (users, d) of norms > 0, and what it took to find them.
 
-    bits (block, panels): memory for the barred sources of the users that walk together. None where users or sources are
-    too few to pay for it.
+    bits (block, panels): memory for the excluded sources of the users that walk together. None where users or sources
+    are too few to pay for it.
     """
     length = -(-(5 * n // 2 + 80) // 64) * 64  # of the order of n, also without what a user has seen
     if not len(factors) or _SOURCES_PER_SEED * length > len(index):
@@ -140,7 +140,7 @@ def _best_of_centres(
     index: SourceIndex, centres: NDArray[np.float32], length: int, bits: Bits, walk: Walk
 ) -> tuple[NDArray[np.int32], Counts]:
     count = len(centres)
-    wide, lists = centres.astype(np.float64), Lists.empty(count, length)
+    wide, lists = centres.astype(np.float64), BestSoFar.empty(count, length)
     bits.fill(0)
     exclusions = Exclusions.of(None, count, len(index))
     counts = walk(index, Block(centres, wide, np.linalg.norm(wide, axis=1), exclusions, bits, lists))
@@ -204,7 +204,7 @@ def _fill(
                 mask &= mask - np.uint64(1)
                 x, y = block.wide.ctypes.data + user * dimensions * 8, factors.ctypes.data + place * dimensions * 4
                 offer(block.lists, user, dot(x, y, dimensions), rows[ranks[place]])
-                bar(block.barred, user, ranks[place])
+                exclude_source(block.excluded, user, ranks[place])
                 scored += 1
         raise_bar(block.lists, user)
     for rank in ranks:

@@ -20,7 +20,7 @@ _TINY = 2.0**-126
 def drop_finished(
     active: NDArray[np.int64], count: int, norms: NDArray[np.float64], longest: float, least: Keys
 ) -> int:
-    """Moves those of the first `count` active users to the front who may find something, and gives their number."""
+    """Moves those of the first `count` active users to the front who may find something, and returns their number."""
     kept = 0
     for at in range(count):
         user = active[at]

@@ -16,7 +16,7 @@ PANELS = 8
 
 @instruction
 def screen(typing: Any, codes: Any, starts: Any, steps: Any, users: Any, bars: Any, masks: Any) -> Any:
-    """Screens 6 users against the 64 sources of a panel; gives the users' masks, or-ed, uint64.
+    """Screens 6 users against the 64 sources of a panel; returns the users' masks, or-ed, uint64.
 
     All are addresses but `steps`, the number of steps of 4 coordinates. codes: int8 (steps, 64, 4) of the panel;
     starts: int32 (64), where its sums begin; users: 6 addresses of uint8 (steps, 4); bars: int32 (6, PANELS), of which

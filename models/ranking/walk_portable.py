@@ -68,7 +68,7 @@ def _offer_candidates(
             mask = at_least(approximate.ctypes.data + (at * width + start) * 4, bar)
             if mask == 0:
                 continue
-            mask &= ~block.barred[user, (first + start) >> 6]
+            mask &= ~block.excluded[user, (first + start) >> 6]
             while mask != 0:
                 source = first + start + lowest_bit(mask)
                 mask &= mask - np.uint64(1)

@@ -21,7 +21,7 @@ from models.ranking.vectors import dot, lowest_bit, prefetch
 from models.ranking.vnni import PANELS, USERS, screen
 
 
-class _Desk(NamedTuple):
+class _Scratch(NamedTuple):
     """Where a walk works: the active users, and of the 6 at hand their numbers, the addresses of their codes, their
     bars (6, PANELS) and masks (6,); then the candidates found, as lanes and places in the index.
     """
@@ -35,7 +35,7 @@ class _Desk(NamedTuple):
     places: NDArray[np.int64]
 
     @classmethod
-    def of(cls, users: int) -> "_Desk":
+    def of(cls, users: int) -> "_Scratch":
         most = PANELS * USERS * PANEL
         return cls(
             np.arange(users),
@@ -51,41 +51,42 @@ class _Desk(NamedTuple):
 def walk(index: SourceIndex, block: Block) -> Counts:
     """Offers the sources of the index to the lists of a block of users, as far as they can matter."""
     codes = quantise_users(block.wide, block.norms, index.rotation)
-    return Counts(*_walk(index.sources, index.panels, block, codes, _Desk.of(len(block.wide))))
+    return Counts(*_walk(index.sources, index.panels, block, codes, _Scratch.of(len(block.wide))))
 
 
 @compiled
-def _walk(sources: Sources, panels: Panels, block: Block, codes: UserCodes, desk: _Desk) -> tuple[int, int]:
-    active, pairs, candidates = len(desk.active), 0, 0
+def _walk(sources: Sources, panels: Panels, block: Block, codes: UserCodes, scratch: _Scratch) -> tuple[int, int]:
+    active, pairs, candidates = len(scratch.active), 0, 0
     for first in range(0, len(panels.codes), PANELS):
         last = min(first + PANELS, len(panels.codes))
-        active = drop_finished(desk.active, active, block.norms, sources.norms[first * PANEL], block.lists.least)
+        active = drop_finished(scratch.active, active, block.norms, sources.norms[first * PANEL], block.lists.least)
         if active == 0:
             break
         pairs += active * (min(last * PANEL, len(sources.norms)) - first * PANEL)
         for start in range(0, active, USERS):
-            _take_group(desk, start, active, codes, panels, block, first, last)
-            found = _screen(desk, panels, sources, block, first, last)
+            _take_group(scratch, start, active, codes, panels, block, first, last)
+            found = _screen(scratch, panels, sources, block, first, last)
             candidates += found
-            _score(desk, found, sources, block)
+            _score(scratch, found, sources, block)
     return pairs, candidates
 
 
 @inlined
 def _take_group(
-    desk: _Desk, start: int, active: int, codes: UserCodes, panels: Panels, block: Block, first: int, last: int
+    scratch: _Scratch, start: int, active: int, codes: UserCodes, panels: Panels, block: Block, first: int, last: int
 ) -> None:
-    """Puts 6 active users on the desk, with their bars in panels first … last − 1; nothing passes in a lane left."""
+    """Puts 6 active users into the scratch memory, with their bars in panels first … last − 1; nothing passes in a lane
+    left."""
     for lane in range(USERS):
-        user = desk.active[min(start + lane, active - 1)]
-        desk.group[lane] = user
-        desk.codes[lane] = codes.codes.ctypes.data + user * codes.codes.shape[1]
+        user = scratch.active[min(start + lane, active - 1)]
+        scratch.group[lane] = user
+        scratch.codes[lane] = codes.codes.ctypes.data + user * codes.codes.shape[1]
         if start + lane < active:
             score = score_of(block.lists.least[user])
-            _set_bars(desk.bars, lane, score, codes.scales, user, panels.scales, first, last)
+            _set_bars(scratch.bars, lane, score, codes.scales, user, panels.scales, first, last)
         else:
             for panel in range(PANELS):
-                desk.bars[lane, panel] = NEVER
+                scratch.bars[lane, panel] = NEVER
 
 
 @reordered
@@ -110,8 +111,9 @@ def _set_bars(
 
 
 @inlined
-def _screen(desk: _Desk, panels: Panels, sources: Sources, block: Block, first: int, last: int) -> int:
-    """Finds the candidates of the users on the desk in panels first … last − 1, and gives their number."""
+def _screen(scratch: _Scratch, panels: Panels, sources: Sources, block: Block, first: int, last: int) -> int:
+    """Finds the candidates of the users into the scratch memory in panels first … last − 1, and returns their
+    number."""
     steps, row = panels.codes.shape[1], sources.factors.shape[1] * 4
     found = 0
     for panel in range(first, last):
@@ -119,30 +121,30 @@ def _screen(desk: _Desk, panels: Panels, sources: Sources, block: Block, first: 
             panels.codes.ctypes.data + panel * steps * (4 * PANEL),
             panels.starts.ctypes.data + panel * (4 * PANEL),
             steps,
-            desk.codes.ctypes.data,
-            desk.bars.ctypes.data + (panel - first) * 4,
-            desk.masks.ctypes.data,
+            scratch.codes.ctypes.data,
+            scratch.bars.ctypes.data + (panel - first) * 4,
+            scratch.masks.ctypes.data,
         )
         if some == 0:
             continue
         for lane in range(USERS):
-            mask = desk.masks[lane] & ~block.barred[desk.group[lane], panel]
+            mask = scratch.masks[lane] & ~block.excluded[scratch.group[lane], panel]
             while mask != 0:
                 place = panel * PANEL + lowest_bit(mask)
                 mask &= mask - np.uint64(1)
                 prefetch(sources.factors.ctypes.data + place * row, row)
-                desk.lanes[found] = lane
-                desk.places[found] = place
+                scratch.lanes[found] = lane
+                scratch.places[found] = place
                 found += 1
     return found
 
 
 @inlined
-def _score(desk: _Desk, found: int, sources: Sources, block: Block) -> None:
+def _score(scratch: _Scratch, found: int, sources: Sources, block: Block) -> None:
     """Scores the candidates and offers them to their users' lists."""
     dimensions = sources.factors.shape[1]
     for candidate in range(found):
-        user, place = desk.group[desk.lanes[candidate]], desk.places[candidate]
+        user, place = scratch.group[scratch.lanes[candidate]], scratch.places[candidate]
         x = block.wide.ctypes.data + user * dimensions * 8
         y = sources.factors.ctypes.data + place * dimensions * 4
         offer(block.lists, user, dot(x, y, dimensions), sources.rows[place])

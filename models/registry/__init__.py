@@ -1,8 +1,8 @@
 """Runs and model versions in MLflow; no other module talks to it."""
 
 from models.registry.records import CHALLENGER, CHAMPION, PASSPORT, PREVIOUS, LoggedRun, RunInput, RunRecord, Version
-from models.registry.store import Registry
-from models.registry.trials import StudyRecord, TrialRecord, Trials
+from models.registry.store import ModelRegistry
+from models.registry.trials import StudyRun, TrialRecord, Trials
 
 __all__ = [
     "CHALLENGER",
@@ -10,10 +10,10 @@ __all__ = [
     "PASSPORT",
     "PREVIOUS",
     "LoggedRun",
-    "Registry",
+    "ModelRegistry",
     "RunInput",
     "RunRecord",
-    "StudyRecord",
+    "StudyRun",
     "TrialRecord",
     "Trials",
     "Version",

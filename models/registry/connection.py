@@ -93,12 +93,12 @@ class Connection:
                 "job's environment, or run an MLflow server before that database and name its http:// address"
             ) from None
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            said = self._clean(f"{type(error).__name__}: {error}".splitlines()[0])
+            cause = self._clean(f"{type(error).__name__}: {error}".splitlines()[0])
             kind, advice = RegistryError, "check MLFLOW_TRACKING_URI and that it is up"
             if at_start and _is_no_mlflow(error):
                 kind, advice = RegistryRefused, "MLFLOW_TRACKING_URI must name an MLflow store, and a user it lets in"
             raise kind(  # without its cause, which would show the address with its password
-                f"MLflow at {self.where} could not {doing} ({said}); {advice}"
+                f"MLflow at {self.where} could not {doing} ({cause}); {advice}"
             ) from None
 
     def _clean(self, text: str) -> str:

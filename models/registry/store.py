@@ -24,11 +24,12 @@ _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, repr=False)
-class Registry(Connection):
+class ModelRegistry(Connection):
     """The runs of every product, and the versions of its model; each method raises RegistryError."""
 
     def log_run(self, record: RunRecord) -> str:
-        """Logs a run under its product's experiment; gives the MLflow run id. A run that is logged already is kept."""
+        """Logs a run under its product's experiment; returns the MLflow run id. A run that is logged already is
+        kept."""
         with self._mapped(f"log run {record.run_id}"):
             if record.artifacts is not None and not record.artifacts.is_dir():
                 raise FileNotFoundError(f"there is no folder {record.artifacts}")  # MLflow would log nothing
@@ -61,7 +62,8 @@ class Registry(Connection):
                 return Path(self._client.download_artifacts(mlflow_run, _LINEAGE, folder)).read_text(encoding="utf-8")
 
     def fetch(self, mlflow_run: str, folder: str, target: Path) -> list[Path]:
-        """Copies a folder that was logged with a run into `target`; gives the files, none when there is no such one."""
+        """Copies a folder that was logged with a run into `target`; returns the files, none when there is no such
+        one."""
         with self._mapped(f"fetch {folder} of the MLflow run {mlflow_run}"), tempfile.TemporaryDirectory() as scratch:
             if not self._client.list_artifacts(mlflow_run, folder):
                 return []

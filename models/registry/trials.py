@@ -17,7 +17,7 @@ _ENDED = ("FINISHED", "FAILED")
 
 
 @dataclass(frozen=True)
-class StudyRecord:
+class StudyRun:
     """A study: `study_id` is its own for ever, `name` is for people; params as the trials have them in common."""
 
     product: str
@@ -45,7 +45,7 @@ class TrialRecord:
 class Trials(Connection):
     """The experiment `<product>-tuning` of every product; each method raises RegistryError."""
 
-    def open_study(self, study: StudyRecord) -> str:
+    def open_study(self, study: StudyRun) -> str:
         """The MLflow run of a study, made unless it is there."""
         from mlflow.entities import Param
 

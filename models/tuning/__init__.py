@@ -10,20 +10,20 @@ Trials are chosen by the days before the hold-out. half_life_days, event weights
 shape the features, which are made once for all trials.
 """
 
-from models.tuning.evidence import Comparison, Evidence, changes_of, compare, weigh
+from models.tuning.evidence import Evidence, SettingsComparison, changes_of, compare, weigh
 from models.tuning.part import Part
-from models.tuning.proposal import Told, overlay_of, report_of
+from models.tuning.proposal import ProposalContext, overlay_of, report_of
 from models.tuning.search import FAILED, Search, Trial, best_of, open_search
 from models.tuning.space import Space
 
 __all__ = [
     "FAILED",
-    "Comparison",
     "Evidence",
     "Part",
+    "ProposalContext",
     "Search",
+    "SettingsComparison",
     "Space",
-    "Told",
     "Trial",
     "best_of",
     "changes_of",

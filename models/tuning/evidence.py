@@ -11,15 +11,15 @@ from conf.base import Strict
 from conf.settings import JudgeSettings, TrainSettings
 from models.judge import Estimate
 from models.judge.bootstrap import CONFIDENCE, poisson_weights
-from models.list_metrics import PerUser
-from models.train import train
+from models.metrics import PerUser
+from models.training.train import train
 from models.tuning.part import Part
 from models.tuning.space import rounded
 
 _LOG = logging.getLogger(__name__)
 
 
-class Comparison(Strict):
+class SettingsComparison(Strict):
     """Mean NDCG@k over the same users, with 95 % bootstrap intervals."""
 
     users: int
@@ -38,9 +38,9 @@ class Evidence(Strict):
     """Its number, from 1."""
     changes: dict[str, int | float]
     """What it changes in `train`; empty where it is the present settings."""
-    validation: Comparison
+    validation: SettingsComparison
     """On the days that it was chosen by: the best of many looks better here than it is."""
-    holdout: Comparison
+    holdout: SettingsComparison
     """On days that chose nothing."""
 
     @property
@@ -54,11 +54,11 @@ def changes_of(params: dict[str, Any], present: TrainSettings) -> dict[str, Any]
     return {name: value for name, value in rounded(params).items() if value != rounded(present.model_dump())[name]}
 
 
-def compare(part: Part, present: TrainSettings, changes: dict[str, Any], judge: JudgeSettings) -> Comparison:
+def compare(part: Part, present: TrainSettings, changes: dict[str, Any], judge: JudgeSettings) -> SettingsComparison:
     """Trains with the present settings and, where there are changes, with the changed ones, and judges both."""
     ours = _ndcg(part, present)
     theirs = _ndcg(part, present.model_copy(update=changes)) if changes else None
-    return Comparison(
+    return SettingsComparison(
         users=len(part.users),
         present=weigh(ours, judge),
         popularity=weigh(part.judge_popular().ndcg, judge),

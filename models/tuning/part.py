@@ -11,16 +11,16 @@ from threadpoolctl import threadpool_limits
 from conf import contract
 from conf.contract import IdKind
 from conf.settings import ListSettings
-from models.als import Factors
-from models.arrow import Column, ListColumn, column_of, lists_of, numpy_of, whole
-from models.catalogue import Catalogue
-from models.factor_table import factor_batches
-from models.fallback import fallback_list
-from models.ids import IdMap
+from models.arrays.arrow import Column, ListColumn, column_of, lists_of, numpy_of, whole
+from models.arrays.ids import IdMap
 from models.judge import POPULAR
-from models.list_metrics import ListScores, score_lists
-from models.matrix import scan_ids
-from models.topn import serve_users
+from models.lists.candidates import Candidates
+from models.lists.fallback import fallback_list
+from models.lists.topn import serve_users
+from models.metrics import ListScores, score_lists
+from models.training.als import Factors
+from models.training.factor_table import factor_batches
+from models.training.matrix import scan_ids
 
 _BLOCK = 4096
 """Users ranked at once."""
@@ -30,7 +30,7 @@ _BLOCK = 4096
 class Part:
     """Interactions (contract.interactions), and users with a truth; lists are cut at k.
 
-    truths and barred: for each of `users`, what they newly engaged with, and what their list must not hold. trained:
+    truths and excluded: for each of `users`, what they newly engaged with, and what their list must not hold. trained:
     the users and sources of the interactions, whose rows are those of every training's factors.
     """
 
@@ -39,7 +39,7 @@ class Part:
     """contract.train_sources."""
     users: Column
     truths: ListColumn
-    barred: ListColumn
+    excluded: ListColumn
     trained: tuple[IdMap, IdMap]
     lists: ListSettings
     k: int
@@ -65,7 +65,7 @@ class Part:
             sources=sources,
             users=users,
             truths=_by_user(truth, users),
-            barred=_by_user(exclusions, users),
+            excluded=_by_user(exclusions, users),
             trained=scan_ids(interactions, ids),
             lists=lists.model_copy(update={"n": k}),  # a list is filled from its head: its first k are the same
             k=k,
@@ -78,32 +78,32 @@ class Part:
             return self
         drawn = column_of(np.sort(np.random.default_rng(seed).choice(len(self.users), most, replace=False)))
         return replace(
-            self, users=self.users.take(drawn), truths=self.truths.take(drawn), barred=self.barred.take(drawn)
+            self, users=self.users.take(drawn), truths=self.truths.take(drawn), excluded=self.excluded.take(drawn)
         )
 
     def judge(self, user_factors: Factors, source_factors: Factors) -> ListScores:
-        """Scores of the lists that the users would get by factors of the trained; raises EmptyCatalogue."""
+        """Scores of the lists that the users would get by factors of the trained; raises NoCandidates."""
         batches = factor_batches(self.trained[1], source_factors, contract.source_factors(self.ids))
         factors = pa.Table.from_batches(batches)
-        catalogue = Catalogue.build(factors, self.sources, self.ids)
+        candidates = Candidates.build(factors, self.sources, self.ids)
         fallback = fallback_list(self.sources, self.lists.fallback_size)
         rows = self.trained[0].rows(self.users)
         lengths = np.where(rows >= 0, user_factors.shape[1], 0)
         own = pc.if_else(
             column_of(rows >= 0), lists_of(lengths, column_of(user_factors[rows[rows >= 0]].ravel())), None
         )
-        batch = pa.RecordBatch.from_arrays([self.users, own, self.barred], ["user_id", "factors", "barred"])
+        batch = pa.RecordBatch.from_arrays([self.users, own, self.excluded], ["user_id", "factors", "excluded"])
         with threadpool_limits(1, "blas"):
             served = [
                 lists
                 for start in range(0, len(self.users), _BLOCK)
-                for lists in serve_users(batch.slice(start, _BLOCK), catalogue, fallback, self.lists, self.ids)
+                for lists in serve_users(batch.slice(start, _BLOCK), candidates, fallback, self.lists, self.ids)
             ]
         return self._scores(pa.Table.from_batches(served))
 
     def judge_popular(self) -> ListScores:
         """Scores of the most popular sources without what each user must not get."""
-        popular, _ = fallback_list(self.sources, POPULAR).without(self.barred, self.k, self.ids)
+        popular, _ = fallback_list(self.sources, POPULAR).without(self.excluded, self.k, self.ids)
         return score_lists(popular, self.truths, self.k)
 
     def _scores(self, served: pa.Table) -> ListScores:

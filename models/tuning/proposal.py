@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from conf.settings import TrainSettings
 from conf.strict_yaml import write_yaml
 from models.judge import Estimate
-from models.tuning.evidence import Comparison, Evidence
+from models.tuning.evidence import Evidence, SettingsComparison
 from models.tuning.search import COMPLETE, FAILED, PRUNED, Trial, best_of
 
 _SHOWN = 5
@@ -15,7 +15,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Told:
+class ProposalContext:
     """What the report says besides the evidence: where it comes from."""
 
     product: str
@@ -29,29 +29,29 @@ class Told:
     k: int
 
 
-def overlay_of(evidence: Evidence, told: Told) -> str:
+def overlay_of(evidence: Evidence, about: ProposalContext) -> str:
     """The change as YAML for `--overlay`: only keys that differ, and none where the present settings are to be kept."""
     changes = evidence.changes if evidence.is_better else {}
-    head = f"# {told.product}, study {told.study}: {_verdict(evidence)}; the evidence is beside it in proposal.md.\n"
+    head = f"# {about.product}, study {about.study}: {_verdict(evidence)}; the evidence is beside it in proposal.md.\n"
     return head + write_yaml({"train": changes})
 
 
-def report_of(evidence: Evidence, trials: Sequence[Trial], present: TrainSettings, told: Told) -> str:
+def report_of(evidence: Evidence, trials: Sequence[Trial], present: TrainSettings, about: ProposalContext) -> str:
     """The evidence as a page of Markdown."""
     counts = Counter(trial.state for trial in trials)
     ran = ", ".join(f"{counts[state]} {state}" for state in (COMPLETE, PRUNED, FAILED))
     parts = [
-        f"# {told.product}: {_verdict(evidence)}",
-        _to_do(evidence, told),
-        f"## Evidence\nMean NDCG@{told.k} of the lists that users would get, with 95 % bootstrap intervals; the "
+        f"# {about.product}: {_verdict(evidence)}",
+        _to_do(evidence, about),
+        f"## Evidence\nMean NDCG@{about.k} of the lists that users would get, with 95 % bootstrap intervals; the "
         "difference is paired by user. Trials were chosen by the validation days, which end where the hold-out begins; "
         "the best of many looks better there than it is. "
-        f"The hold-out chose nothing; this is look {told.looks} at it.",
+        f"The hold-out chose nothing; this is look {about.looks} at it.",
         _comparisons(evidence),
         f"## Trials\n{len(trials)} trials: {ran}. The best by validation:",
         _table(trials),
         *(() if not evidence.changes else ("## Change\n" + _changes(evidence, present),)),
-        "## What this was made of\n" + "\n".join(f"- {name}: {fact}" for name, fact in told.facts.items()),
+        "## What this was made of\n" + "\n".join(f"- {name}: {fact}" for name, fact in about.facts.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -60,10 +60,10 @@ def _verdict(evidence: Evidence) -> str:
     return "a change of `train` is proposed" if evidence.is_better else "keep the present settings"
 
 
-def _to_do(evidence: Evidence, told: Told) -> str:
+def _to_do(evidence: Evidence, about: ProposalContext) -> str:
     if evidence.is_better:
         return (
-            f"Review it, put the keys of `proposal.yml` under `train:` of `{told.config}`, and commit that with this "
+            f"Review it, put the keys of `proposal.yml` under `train:` of `{about.config}`, and commit that with this "
             "page; `--overlay proposal.yml` tries it first. Nothing was changed by the search."
         )
     if not evidence.changes:
@@ -86,7 +86,7 @@ def _comparisons(evidence: Evidence) -> str:
     return "\n".join(lines)
 
 
-def _lead(found: Comparison) -> str:
+def _lead(found: SettingsComparison) -> str:
     if found.lead is None:
         return "–"
     share = f" ({found.lead.mean / found.present.mean:+.1%})" if found.present.mean else ""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from models.als import Factors, ImplicitAls
 from models.errors import TrainError, TrainMemoryError
-from models.train import train
+from models.training.als import Factors, ImplicitAls
+from models.training.train import train
 from models.tuning.part import Part
 from models.tuning.space import Space
 

@@ -17,7 +17,7 @@ KafkaSettings = dict[str, Any]
 
 def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
     """What every Kafka client of ours has in common; librdkafka's own log goes to the logger `publish.kafka`."""
-    said = {
+    configured = {
         "security.protocol": kafka.protocol,
         "sasl.mechanisms": kafka.mechanism,
         "sasl.username": kafka.username,
@@ -32,7 +32,7 @@ def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
         "client.id": client_id,
         "socket.connection.setup.timeout.ms": 5_000,
         "logger": logging.getLogger("publish.kafka"),
-        **{name: value for name, value in said.items() if value is not None},
+        **{name: value for name, value in configured.items() if value is not None},
     }
 
 
@@ -87,8 +87,8 @@ def check_broker(kafka: KafkaConnection, *, timeout: float = 10.0) -> None:
             admin.list_topics(timeout=min(1.0, timeout))
         except KafkaException as error:
             admin.poll(0)  # why a connection fails is told to the callback, and to the call only that it took long
-            if told := next((fault for fault in faults if fault.code() in _KAFKA_REFUSALS), None):
-                raise broker_unreachable(kafka, KafkaException(told)) from None
+            if refusal := next((fault for fault in faults if fault.code() in _KAFKA_REFUSALS), None):
+                raise broker_unreachable(kafka, KafkaException(refusal)) from None
             if time.monotonic() > deadline:
                 raise broker_unreachable(kafka, error) from None
         else:

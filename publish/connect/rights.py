@@ -36,11 +36,11 @@ def check_rights(client: StoreClient, role: Role, keys: ProductKeys) -> None:
     with store_faults():
         for master in masters_of(client):  # each has users of its own
             if denied := _denied(master.client, calls_of(role, keys)):
-                told = ", ".join(sorted({" ".join(map(str, call[:2])) for call in denied}))
+                commands = ", ".join(sorted({" ".join(map(str, call[:2])) for call in denied}))
                 where = f"Redis at {master.address}" if master.address else "Redis"
                 raise StoreUnreachable(
                     f"{where} does not allow this user what the {role} of {keys.product} must do: "
-                    f"{told}; give it the line of its role in deploy/redis.acl (docs/security.md)"
+                    f"{commands}; give it the line of its role in deploy/redis.acl (docs/security.md)"
                 )
 
 
@@ -136,8 +136,8 @@ def _denied(node: redis.Redis, calls: Sequence[Call]) -> list[Call]:
     try:
         # PING first: a server that runs it instead of queueing it would run what follows, too.
         for call, answer in ((("MULTI",), b"OK"), (("PING",), b"QUEUED")):
-            if (said := _ask(connection, call)) != answer:
-                if isinstance(said, redis.exceptions.NoPermissionError):
+            if (answered := _ask(connection, call)) != answer:
+                if isinstance(answered, redis.exceptions.NoPermissionError):
                     return [call]
                 raise redis.ResponseError(f"NOTRANSACTIONS {call[0]}") from None
         return [call for call in calls if isinstance(_ask(connection, call), redis.exceptions.NoPermissionError)]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from confluent_kafka import Message
 
 from publish.errors import MalformedMessage, UnknownMessage
-from publish.runs.run import Run
+from publish.runs.run import RegisteredRun
 from publish.store.batches import Batch, Ints
 from publish.wire.keys import Layout
 from publish.wire.messages import (
@@ -23,7 +23,7 @@ from publish.wire.messages import (
     Codec,
     End,
     Envelope,
-    Kind,
+    MessageKind,
     begin_of,
     end_of,
     unpack,
@@ -42,7 +42,7 @@ class Arrival(NamedTuple):
     too_new: bool = False
 
 
-class Stretch(NamedTuple):
+class DataBlock(NamedTuple):
     """Consecutive lists of one run, intact and in the right partition; the i-th of each column are one record."""
 
     epoch: int
@@ -58,7 +58,7 @@ class Stretch(NamedTuple):
         return Batch(self.seqs, self.crcs // layout.partitions % layout.buckets, self.users, self.payloads)
 
 
-def read_messages(messages: Sequence[Message], partition: int, partitions: int) -> Iterator[Stretch | list[Arrival]]:
+def read_messages(messages: Sequence[Message], partition: int, partitions: int) -> Iterator[DataBlock | list[Arrival]]:
     """Consecutive messages of a partition, of so many, in pieces: lists by the run, and whatever is no intact list."""
     from publish.wire.record_rows import open_rows  # numba: a second to import, and only a loader needs it
 
@@ -67,13 +67,17 @@ def read_messages(messages: Sequence[Message], partition: int, partitions: int) 
         values = [value if len(value) >= ENVELOPE_BYTES else _NOTHING for value in values]
     heads, intact, payloads = open_rows(keys, values)
     crcs = np.fromiter(map(zlib.crc32, keys), np.int64, len(keys))
-    lists = (heads["kind"] == Kind.DATA) & (heads["codec"] == Codec.LIST) & np.array([key != MARK_KEY for key in keys])
+    lists = (
+        (heads["kind"] == MessageKind.DATA)
+        & (heads["codec"] == Codec.LIST)
+        & np.array([key != MARK_KEY for key in keys])
+    )
     plain = intact & lists & (crcs % partitions == partition)
     for piece in _pieces(plain, heads["epoch"]):
         if plain[piece.start]:
             seqs = heads["seq"][piece].astype(np.int64)
             epoch = int(heads["epoch"][piece.start])
-            yield Stretch(epoch, messages[piece], seqs, crcs[piece], keys[piece], payloads[piece])
+            yield DataBlock(epoch, messages[piece], seqs, crcs[piece], keys[piece], payloads[piece])
         else:
             yield [read_arrival(message, partition, partitions) for message in messages[piece]]
 
@@ -103,14 +107,14 @@ def read_arrival(message: Message, partition: int, partitions: int) -> Arrival:
         return Arrival(message, None, error.reason, epoch, too_new=True)
     except MalformedMessage as error:
         return Arrival(message, None, error.reason)
-    if envelope.kind is Kind.DATA and key is not None:
+    if envelope.kind is MessageKind.DATA and key is not None:
         home = zlib.crc32(key) % partitions
         if home != partition:
             return Arrival(message, None, f"belongs to partition {home}", envelope.epoch)
     return Arrival(message, envelope)
 
 
-def sort_of(arrival: Arrival) -> Kind | None:
+def sort_of(arrival: Arrival) -> MessageKind | None:
     """Kind of a record; None of an unreadable one."""
     return None if arrival.envelope is None else arrival.envelope.kind
 
@@ -122,9 +126,9 @@ def envelope_of(arrival: Arrival) -> Envelope:
     return arrival.envelope
 
 
-def genuine_mark(envelope: Envelope, run: Run, partition: int) -> Begin | End:
+def genuine_mark(envelope: Envelope, run: RegisteredRun, partition: int) -> Begin | End:
     """The payload of a BEGIN or END that agrees with what was announced; raises MalformedMessage."""
-    mark = begin_of(envelope) if envelope.kind is Kind.BEGIN else end_of(envelope)
+    mark = begin_of(envelope) if envelope.kind is MessageKind.BEGIN else end_of(envelope)
     if mark.run != run.name:
         raise MalformedMessage(f"epoch {envelope.epoch} was announced as another run")
     if isinstance(mark, Begin) and mark.announcement != run.announcement.hash:

@@ -21,7 +21,7 @@ class BackOff:
         return self._monotonic() >= self._until
 
     def start(self) -> float:
-        """Another failure; gives the seconds to wait."""
+        """Another failure; returns the seconds to wait."""
         seconds = min(_LONGEST, _FIRST * 2.0**self._failures) * random.uniform(0.8, 1.2)
         self._failures = min(self._failures + 1, 10)
         self._until = self._monotonic() + seconds

@@ -28,7 +28,7 @@ class DeadLetterQueue:
         self._sender = sender
         self.topic = topic
 
-    def bury(self, letters: Sequence[DeadLetter]) -> None:
+    def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
         """Return when the broker acknowledged every letter; raises DeliveryError."""
         if not letters:
             return

@@ -13,11 +13,11 @@ from itertools import groupby
 from confluent_kafka import Message
 
 from publish.errors import MalformedMessage, PublishError, UnknownMessage
-from publish.load.arrivals import Arrival, Stretch, envelope_of, genuine_mark, read_messages, sort_of
-from publish.load.courier import Call, Flight
+from publish.load.arrivals import Arrival, DataBlock, envelope_of, genuine_mark, read_messages, sort_of
 from publish.load.dead_letters import DeadLetter
 from publish.load.loader_tools import Tools
-from publish.runs.run import Run
+from publish.load.store_writer import Call, PendingWrite
+from publish.runs.run import RegisteredRun
 from publish.store.redis_store import MAX_BATCH, Position, Step
 from publish.store.replies import Reply, Status
 from publish.wire.keys import Layout
@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 _MAX_BYTES = 262_144
 """About the payloads of one atomic call: large lists take Redis longer."""
 _AHEAD = 1
-"""Flights of a partition on their way while the next one is made ready."""
+"""Writes of a partition on their way while the next one is made ready."""
 
 
 class PositionMoved(PublishError):
@@ -43,7 +43,7 @@ class PartitionLoader:
         self._layout = layout
         self._topic_id = topic_id
         self._believed = believed
-        self._flights: deque[Flight] = deque()
+        self._pending: deque[PendingWrite] = deque()
 
     @property
     def next_offset(self) -> int | None:
@@ -53,7 +53,7 @@ class PartitionLoader:
 
     def check_position(self) -> None:
         """Raise PositionMoved when Redis stands elsewhere: it lost writes, and no record may come to show it."""
-        self.land()
+        self.drain()
         if self._tools.store.position(self._layout, self.partition) != self._believed:
             raise PositionMoved(f"partition {self.partition}: Redis has another position than this loader")
 
@@ -63,18 +63,18 @@ class PartitionLoader:
         if offset is not None and stands is not None and stands.topic_id == self._topic_id and offset < stands.offset:
             raise PositionMoved(f"partition {self.partition}: offset {offset} came after {stands.offset}")
         for piece in read_messages(messages, self.partition, self._layout.partitions):
-            if isinstance(piece, Stretch):
+            if isinstance(piece, DataBlock):
                 self._data(piece)
             else:
-                self.land()
+                self.drain()
                 self._no_lists(piece)
 
-    def land(self, leave: int = 0) -> None:
-        """Wait for what is on its way, but for so many flights, and do what the answers ask for; raises as `load`."""
+    def drain(self, leave: int = 0) -> None:
+        """Wait for what is on its way, but for so many writes, and do what the answers ask for; raises as `load`."""
         again = False
-        while len(self._flights) > leave or (again and self._flights):
-            run, calls, answer = self._flights.popleft()
-            with self._tools.desk.blaming(run):
+        while len(self._pending) > leave or (again and self._pending):
+            run, calls, answer = self._pending.popleft()
+            with self._tools.lifecycle.blaming(run):
                 for call, reply in zip(calls, answer.result(), strict=True):
                     # A call that moved nothing makes those behind it come from a wrong position: all are made again.
                     again = again or reply.status is Status.ERASED
@@ -82,7 +82,7 @@ class PartitionLoader:
                         step = Step(self.partition, self._believed, call.step.after)
                         reply = self._tools.store.load_batch(run.announcement, step, call.batch)
                     again = again or reply.status is Status.NO_BEGIN
-                    self._landed(run, call, reply)
+                    self._written(run, call, reply)
 
     def _no_lists(self, arrivals: list[Arrival]) -> None:
         for sort, group in groupby(arrivals, key=sort_of):
@@ -93,86 +93,86 @@ class PartitionLoader:
                     self._mark(arrival)
 
     def _unreadable(self, arrivals: list[Arrival]) -> None:
-        """Bury them; those that may be of the run in progress count against it."""
+        """Dead-letter them; those that may be of the run in progress count against it."""
         poison = 0
         for arrival in arrivals:
-            run = None if arrival.epoch is None else self._tools.book.find(arrival.epoch)
+            run = None if arrival.epoch is None else self._tools.run_cache.find(arrival.epoch)
             ours = run is not None and not run.state.is_over
             if arrival.too_new and ours:
                 raise UnknownMessage(f"{arrival.fault}: this loader is older than the publisher; upgrade it")
             poison += ours or arrival.epoch is None
-        self._bury([DeadLetter(arrival.message, arrival.fault) for arrival in arrivals], poison=poison)
+        self._dead_letter([DeadLetter(arrival.message, arrival.fault) for arrival in arrivals], poison=poison)
 
-    def _data(self, stretch: Stretch) -> None:
-        run = self._tools.book.find(stretch.epoch)
+    def _data(self, block: DataBlock) -> None:
+        run = self._tools.run_cache.find(block.epoch)
         if run is not None and self._may_load(run):
-            with self._tools.desk.blaming(run):
-                self._send(run, stretch)
+            with self._tools.lifecycle.blaming(run):
+                self._send(run, block)
             return
-        self.land()
+        self.drain()
         if run is None:
-            self._bury(_letters(stretch.messages, self._tools.book.why_unknown(stretch.epoch)))
+            self._dead_letter(_letters(block.messages, self._tools.run_cache.why_unknown(block.epoch)))
         else:
-            self._skip(stretch.messages)
+            self._skip(block.messages)
 
-    def _may_load(self, run: Run) -> bool:
+    def _may_load(self, run: RegisteredRun) -> bool:
         """Whether the run is on its way into this topic, or was loaded from it."""
         if run.state.is_over:
             return False
-        if self._tools.desk.belongs(run, self._layout):
+        if self._tools.lifecycle.belongs(run, self._layout):
             return True
-        self._tools.book.find_fresh(run.announcement.epoch)
+        self._tools.run_cache.find_fresh(run.announcement.epoch)
         return False
 
-    def _send(self, run: Run, stretch: Stretch) -> None:
+    def _send(self, run: RegisteredRun, block: DataBlock) -> None:
         calls, believed, start = list[Call](), self._sent_to, 0
-        room = _MAX_BYTES * len(stretch.payloads) // max(1, sum(map(len, stretch.payloads)))
-        for batch in stretch.batch(run.announcement.layout).cut(max(1, min(MAX_BATCH, room))):
-            messages = stretch.messages[start : start + len(batch.users)]
+        room = _MAX_BYTES * len(block.payloads) // max(1, sum(map(len, block.payloads)))
+        for batch in block.batch(run.announcement.layout).cut(max(1, min(MAX_BATCH, room))):
+            messages = block.messages[start : start + len(batch.users)]
             step = Step(self.partition, believed, self._after(messages))
             calls.append(Call(step, batch, messages))
             believed, start = step.after, start + len(messages)
-        self._flights.append(self._tools.courier.send(run, calls))
-        self.land(leave=_AHEAD)
+        self._pending.append(self._tools.writer.send(run, calls))
+        self.drain(leave=_AHEAD)
 
-    def _landed(self, run: Run, call: Call, reply: Reply) -> None:
+    def _written(self, run: RegisteredRun, call: Call, reply: Reply) -> None:
         if reply.status is Status.NO_BEGIN:
             self._before_begin(run, call.messages)
             return
         self._moved(reply, call.messages)
         if reply.status is Status.CONFLICT:
-            self._tools.desk.fail(run.name, f"partition {self.partition}: {reply.detail}")
+            self._tools.lifecycle.fail(run.name, f"partition {self.partition}: {reply.detail}")
         elif reply.status is Status.LOADED:
             self._tools.metrics.loaded.inc(len(call.messages))
         else:
             self._tools.metrics.fenced.inc(len(call.messages))
 
-    def _before_begin(self, run: Run, messages: Sequence[Message]) -> None:
+    def _before_begin(self, run: RegisteredRun, messages: Sequence[Message]) -> None:
         """Data of a run that never began here: of a stray producer, unless the run was cleared meanwhile.
 
         In a rebuild it may also be what the topic's retention left of a run.
         """
-        now = self._tools.book.find_fresh(run.announcement.epoch)
+        now = self._tools.run_cache.find_fresh(run.announcement.epoch)
         if now is None or now.state.is_over or now.status.restoring:
             self._skip(messages)
         else:
-            self._bury(_letters(messages, f"data of run {run.name} before its BEGIN"), poison=len(messages))
+            self._dead_letter(_letters(messages, f"data of run {run.name} before its BEGIN"), poison=len(messages))
 
     def _mark(self, arrival: Arrival) -> None:
-        """BEGIN or END: bury a forged one, skip one of a run that is over."""
+        """BEGIN or END: dead-letter a forged one, skip one of a run that is over."""
         envelope = envelope_of(arrival)
-        run = self._tools.book.find_fresh(envelope.epoch)
+        run = self._tools.run_cache.find_fresh(envelope.epoch)
         if run is None:
-            self._bury(_letters([arrival.message], self._tools.book.why_unknown(envelope.epoch)))
+            self._dead_letter(_letters([arrival.message], self._tools.run_cache.why_unknown(envelope.epoch)))
             return
-        with self._tools.desk.blaming(run):
+        with self._tools.lifecycle.blaming(run):
             self._mark_of(run, arrival, envelope)
 
-    def _mark_of(self, run: Run, arrival: Arrival, envelope: Envelope) -> None:
+    def _mark_of(self, run: RegisteredRun, arrival: Arrival, envelope: Envelope) -> None:
         try:
             mark = genuine_mark(envelope, run, self.partition)
         except MalformedMessage as forged:
-            self._bury([DeadLetter(arrival.message, forged.reason)])
+            self._dead_letter([DeadLetter(arrival.message, forged.reason)])
             return
         if not self._may_load(run):
             self._skip([arrival.message])
@@ -181,44 +181,44 @@ class PartitionLoader:
         else:
             self._begin(run, arrival)
 
-    def _begin(self, run: Run, arrival: Arrival) -> None:
+    def _begin(self, run: RegisteredRun, arrival: Arrival) -> None:
         if run.announcement.codec != Codec.LIST:
             raise UnknownMessage(f"run {run.name} has codec {run.announcement.codec}: upgrade this loader")
-        if not self._tools.desk.admit(run):
+        if not self._tools.lifecycle.admit(run):
             self._skip([arrival.message])
             return
         reply = self._tools.store.begin(run.announcement, self._step([arrival.message]))
-        self._tools.desk.check_still_wanted(run.name)  # first: a BEGIN that was done and not answered is STALE now
+        self._tools.lifecycle.check_still_wanted(run.name)  # first: a BEGIN that was done and not answered is STALE now
         self._moved(reply, [arrival.message])
         if reply.status is Status.BEGUN:
             count = run.announcement.slices[self.partition].count
             _LOG.info("run %s partition %d: BEGIN, %d lists", run.name, self.partition, count)
 
-    def _end(self, run: Run, arrival: Arrival, end: End) -> None:
+    def _end(self, run: RegisteredRun, arrival: Arrival, end: End) -> None:
         status = self._tools.store.progress(run.announcement)[self.partition]
         if status.state is None and run.status.restoring:
             self._skip([arrival.message])
             return
         if status.state is None:
-            self._bury([DeadLetter(arrival.message, f"END of run {run.name} before its BEGIN")], poison=1)
+            self._dead_letter([DeadLetter(arrival.message, f"END of run {run.name} before its BEGIN")], poison=1)
             return
         if status.state == Status.LOADING:
-            fault = self._tools.desk.fault_at_end(run, self.partition, end, self._tools.pause)
+            fault = self._tools.lifecycle.fault_at_end(run, self.partition, end, self._tools.pause)
         else:
             fault = None if status.is_verified else status.reason
         if fault is not None:
-            self._tools.desk.fail(run.name, fault)
+            self._tools.lifecycle.fail(run.name, fault)
         if fault is not None or status.state != Status.LOADING:
             self._skip([arrival.message])
             return
         self._moved(self._tools.store.mark_verified(run.announcement, self._step([arrival.message])), [arrival.message])
         _LOG.info("run %s partition %d: VERIFIED, %d lists", run.name, self.partition, status.loaded)
-        self._tools.desk.settle(run.name)
+        self._tools.lifecycle.settle(run.name)
 
-    def _bury(self, letters: Sequence[DeadLetter], *, poison: int = 0) -> None:
+    def _dead_letter(self, letters: Sequence[DeadLetter], *, poison: int = 0) -> None:
         for start in range(0, len(letters), MAX_BATCH):
             some = letters[start : start + MAX_BATCH]
-            self._tools.dead_letters.bury(some)
+            self._tools.dead_letters.dead_letter(some)
             share = min(poison, len(some))  # all of a group's letters count, or which ones do not matters to nobody
             messages = [letter.message for letter in some]
             step = self._step(messages)
@@ -233,8 +233,8 @@ class PartitionLoader:
 
     @property
     def _sent_to(self) -> Position | None:
-        """Where Redis will stand when what is on its way has landed."""
-        return self._flights[-1].calls[-1].step.after if self._flights else self._believed
+        """Where Redis will stand when what is on its way has been written."""
+        return self._pending[-1].calls[-1].step.after if self._pending else self._believed
 
     def _step(self, messages: Sequence[Message]) -> Step:
         """The move past these messages."""

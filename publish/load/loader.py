@@ -20,19 +20,19 @@ from publish.connect.redis_clients import StoreClient
 from publish.connect.topic_identity import TopicIdentity, TopicInspector
 from publish.errors import PublishError
 from publish.load.back_off import BackOff
-from publish.load.courier import Courier
 from publish.load.dead_letters import DeadLetterQueue
 from publish.load.load_partition import PartitionLoader, PositionMoved
 from publish.load.loader_metrics import LoaderMetrics
 from publish.load.loader_rounds import Rounds
 from publish.load.loader_tools import Tools
-from publish.load.run_book import RunBook
+from publish.load.run_cache import RunCache
+from publish.load.store_writer import StoreWriter
 from publish.runs.erasures import ErasureLog, enforce_erasures
 from publish.runs.housekeeping import Housekeeping
+from publish.runs.lifecycle import RunLifecycle
 from publish.runs.pointer import PointerStore
 from publish.runs.promotion import Promoter
-from publish.runs.registry import Registry
-from publish.runs.run_desk import RunDesk
+from publish.runs.registry import RunRegistry
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, check_store
 from publish.store.payloads import make_ready
 from publish.store.redis_store import RedisStore
@@ -66,18 +66,18 @@ class Loader:
         check_store(client, declared)
         self.metrics = metrics if metrics is not None else LoaderMetrics(product)
         self._kafka = kafka
-        registry = Registry(client, product)
+        registry = RunRegistry(client, product)
         self._keys = registry.keys
         pointers = PointerStore(client, product, log=KafkaPointerLog(kafka), who=service("loader"))
         store = RedisStore(client)
         housekeeping = Housekeeping(registry, pointers, store)
-        desk = RunDesk(store, Promoter(registry, pointers), housekeeping, declared=declared)
-        book = RunBook(registry)
+        lifecycle = RunLifecycle(store, Promoter(registry, pointers), housekeeping, declared=declared)
+        run_cache = RunCache(registry)
         self._sender = ConfirmedSender(kafka, f"discovery-dead-letters-{product}")
         letters = DeadLetterQueue(self._sender, self._keys.dead_letter_topic)
-        self._courier = Courier(store)
-        self._tools = Tools(store, self._courier, book, desk, letters, self.metrics, self._pause)
-        self._rounds = Rounds(book, desk, pointers, housekeeping)
+        self._writer = StoreWriter(store)
+        self._tools = Tools(store, self._writer, run_cache, lifecycle, letters, self.metrics, self._pause)
+        self._rounds = Rounds(run_cache, lifecycle, pointers, housekeeping)
         self._consumer = Consumer(_consumer_settings(kafka, product))
         self._assigned: frozenset[int] = frozenset()
         self._partitions: dict[int, PartitionLoader] = {}
@@ -100,7 +100,7 @@ class Loader:
             _LOG.info("stopped while verifying; the next loader verifies again")
         finally:
             self._consumer.close()
-            self._courier.close()
+            self._writer.close()
             self._sender.close()
             _LOG.info("loader of %s stopped", self._keys.topic)
 
@@ -138,12 +138,12 @@ class Loader:
 
     def _place(self) -> None:
         """Start each assigned partition from Redis' position, or from its beginning."""
-        self._courier.wait()
-        self._tools.desk.check_store()
+        self._writer.wait()
+        self._tools.lifecycle.check_store()
         topic = self._inspector.identify()
         layout = Layout(self._keys.product, topic.partitions, 1, hash_tags(self._keys.product, topic.partitions))
-        self._tools.book.refresh()
-        enforce_erasures(self._tools.store, self._tools.book.runs, layout, self._assigned, self._erasures.read())
+        self._tools.run_cache.refresh()
+        enforce_erasures(self._tools.store, self._tools.run_cache.runs, layout, self._assigned, self._erasures.read())
         loaders = {
             partition: PartitionLoader(
                 self._tools, layout, partition, topic.id, self._tools.store.position(layout, partition)
@@ -170,7 +170,7 @@ class Loader:
                 loader.load(some)
         for partition, loader in self._partitions.items():
             if partition not in by_partition:
-                loader.land()
+                loader.drain()
 
     def _check_topic(self) -> None:
         """A recreated topic has another id, and its offsets begin anew."""

@@ -49,7 +49,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 def serve_metrics(metrics: LoaderMetrics, port: int, host: str = "0.0.0.0") -> int:
-    """Serve `/metrics` and `/health` (200 or 503) on a thread; gives the port, a free one for port 0."""
+    """Serve `/metrics` and `/health` (200 or 503) on a thread; returns the port, a free one for port 0."""
     prometheus: WSGIApplication = make_wsgi_app(metrics.registry)
 
     def application(environment: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

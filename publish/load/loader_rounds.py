@@ -9,11 +9,11 @@ from confluent_kafka import Consumer, TopicPartition
 from publish.errors import RunFault
 from publish.load.load_partition import PartitionLoader
 from publish.load.loader_metrics import LoaderMetrics
-from publish.load.run_book import RunBook
+from publish.load.run_cache import RunCache
 from publish.runs.housekeeping import Housekeeping
+from publish.runs.lifecycle import RunLifecycle
 from publish.runs.pointer import PointerStore
-from publish.runs.run import Run, RunState, UnreadableRun
-from publish.runs.run_desk import RunDesk
+from publish.runs.run import RegisteredRun, RunState, UnreadableRun
 from publish.runs.run_watch import RunWatch
 from publish.store.durability import damaged
 from publish.store.redis_store import PartitionStatus
@@ -43,16 +43,16 @@ class Rounds:
 
     def __init__(
         self,
-        book: RunBook,
-        desk: RunDesk,
+        run_cache: RunCache,
+        lifecycle: RunLifecycle,
         pointers: PointerStore,
         housekeeping: Housekeeping,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._book = book
-        self._desk = desk
-        self._watch = RunWatch(desk, monotonic=monotonic)
+        self._run_cache = run_cache
+        self._lifecycle = lifecycle
+        self._watch = RunWatch(lifecycle, monotonic=monotonic)
         self._pointers = pointers
         self._housekeeping = housekeeping
         self._lost: dict[str, frozenset[int]] = {}
@@ -71,24 +71,24 @@ class Rounds:
         """Do what is due; raises StoreUnreachable and StoreRefused."""
         telling = self._telling.is_due()
         if self._watching.is_due():
-            self._book.refresh()
+            self._run_cache.refresh()
             for loader in partitions.values():
                 loader.check_position()
             self._tell_of_unreadable()
-            for run, rival in self._book.rivals:
-                self._desk.fail(
+            for run, rival in self._run_cache.rivals:
+                self._lifecycle.fail(
                     run.name, f"its epoch {run.announcement.epoch} is that of {rival.name}; start a new run"
                 )
-            for run in self._book.runs:
+            for run in self._run_cache.runs:
                 if not run.state.is_over:
                     self._look_after(run, telling=telling)
         if telling:
-            self._desk.check_store()
+            self._lifecycle.check_store()
             report_lag(consumer, partitions, metrics)
         if self._tidying.is_due():
             self._housekeeping.retire_unneeded()
 
-    def _look_after(self, run: Run, *, telling: bool) -> None:
+    def _look_after(self, run: RegisteredRun, *, telling: bool) -> None:
         try:
             progress = self._watch.look(run)
         except RunFault as fault:
@@ -101,12 +101,12 @@ class Rounds:
 
     def _tell_of_unreadable(self) -> None:
         """An error about each record that was readable, or not there, until now."""
-        found = frozenset(self._book.unreadable)
+        found = frozenset(self._run_cache.unreadable)
         for run in sorted(found - self._unreadable, key=lambda run: run.name):
             _LOG.error("the record of run %s cannot be read, and is left alone: %s", run.name, run.why)
         self._unreadable = found
 
-    def _tell_of_damage(self, run: Run, lost: tuple[int, ...]) -> None:
+    def _tell_of_damage(self, run: RegisteredRun, lost: tuple[int, ...]) -> None:
         """An error when partitions that were verified are not any more, a word when all are again."""
         known = self._lost.get(run.name, frozenset())
         if new := sorted(set(lost) - known):
@@ -120,7 +120,7 @@ class Rounds:
         self._watch.forget()
 
 
-def tell(run: Run, progress: tuple[PartitionStatus, ...]) -> str:
+def tell(run: RegisteredRun, progress: tuple[PartitionStatus, ...]) -> str:
     """How far a run is, in words."""
     loaded, total = sum(part.loaded for part in progress), run.announcement.users
     verified = sum(part.is_verified for part in progress)

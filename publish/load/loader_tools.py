@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from publish.load.courier import Courier
 from publish.load.dead_letters import DeadLetterQueue
 from publish.load.loader_metrics import LoaderMetrics
-from publish.load.run_book import RunBook
-from publish.runs.run_desk import RunDesk
+from publish.load.run_cache import RunCache
+from publish.load.store_writer import StoreWriter
+from publish.runs.lifecycle import RunLifecycle
 from publish.store.redis_store import RedisStore
 
 
@@ -16,9 +16,9 @@ class Tools:
     """What the partitions of one loader share."""
 
     store: RedisStore
-    courier: Courier
-    book: RunBook
-    desk: RunDesk
+    writer: StoreWriter
+    run_cache: RunCache
+    lifecycle: RunLifecycle
     dead_letters: DeadLetterQueue
     metrics: LoaderMetrics
     pause: Callable[[], None]

@@ -8,12 +8,12 @@ from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.errors import RunRefused
 from publish.runs.housekeeping import Housekeeping
+from publish.runs.lifecycle import RunLifecycle
 from publish.runs.pointer import Pointer, PointerStore
 from publish.runs.pointer_log import PointerLog
 from publish.runs.promotion import BY_HAND, Promoter
-from publish.runs.registry import Registry
-from publish.runs.run import Run, RunState, UnreadableRun
-from publish.runs.run_desk import RunDesk
+from publish.runs.registry import RunRegistry
+from publish.runs.run import RegisteredRun, RunState, UnreadableRun
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
 from publish.store.durability import damaged, damaged_partitions
 from publish.store.redis_store import PartitionStatus, RedisStore
@@ -24,7 +24,7 @@ from publish.store.verify import fault_of
 class RunReport:
     """One run at a glance."""
 
-    run: Run
+    run: RegisteredRun
     serves_as: str | None
     """Its role in the pointer: treatment, control or previous."""
     partitions: tuple[PartitionStatus, ...]
@@ -38,7 +38,7 @@ class StatusReport:
     """A product at a glance."""
 
     pointer: Pointer
-    serving: Run | None
+    serving: RegisteredRun | None
     on_the_way: tuple[RunReport, ...]
     waiting: tuple[RunReport, ...]
     """READY runs, newer than what serves, that wait for a person."""
@@ -67,11 +67,11 @@ class ShareReport:
 
 
 class Control:
-    """The operator's desk of one product; every method may raise StoreUnreachable."""
+    """What an operator asks and orders of one product; every method may raise StoreUnreachable."""
 
     def __init__(
         self,
-        registry: Registry,
+        registry: RunRegistry,
         pointers: PointerStore,
         store: RedisStore,
         housekeeping: Housekeeping,
@@ -82,7 +82,7 @@ class Control:
         self.pointers = pointers
         self.housekeeping = housekeeping
         self.promoter = Promoter(registry, pointers)
-        self.desk = RunDesk(store, self.promoter, housekeeping, declared=declared)
+        self.lifecycle = RunLifecycle(store, self.promoter, housekeeping, declared=declared)
         self._store = store
         self._declared = declared
 
@@ -97,11 +97,11 @@ class Control:
         declared: DeclaredLimits = NOTHING_DECLARED,
         clock: Clock = utc_now,
     ) -> Self:
-        """The desk of a product for `who`, by default the user of this process.
+        """The control of a product for `who`, by default the user of this process.
 
         `log` keeps each pointer and its history outside Redis (publish.connect.kafka_out.KafkaPointerLog).
         """
-        registry = Registry(client, product, clock=clock)
+        registry = RunRegistry(client, product, clock=clock)
         pointers = PointerStore(client, product, log=log, who=who, clock=clock)
         store = RedisStore(client, clock=clock)
         return cls(registry, pointers, store, Housekeeping(registry, pointers, store, clock=clock), declared=declared)
@@ -160,8 +160,8 @@ class Control:
         pointer = self.promoter.cap_share(asked, reason=reason)
         covered = 0
         if pointer.treatment is not None:
-            said = self.registry.find_announcement(pointer.treatment)
-            covered = 0 if said is None else said.share_bp
+            announced = self.registry.find_announcement(pointer.treatment)
+            covered = 0 if announced is None else announced.share_bp
         return ShareReport(pointer, Share(pointer.share_bp), asked, Share(covered))
 
     def verify(self, run: str) -> tuple[str, ...]:
@@ -171,8 +171,8 @@ class Control:
             raise RunRefused(f"run {run} was cleared at {found.status.cleared:%F %T}Z: there is nothing to verify")
         if found.state in (RunState.ANNOUNCED, RunState.LOADING):
             raise RunRefused(f"run {run} is still on its way ({found.state}); `discovery wait {run}`, then verify it")
-        said = found.announcement
-        faults = (fault_of(self._store.client, said, partition) for partition in range(said.partitions))
+        announced = found.announcement
+        faults = (fault_of(self._store.client, announced, partition) for partition in range(announced.partitions))
         return tuple(fault for fault in faults if fault is not None)
 
     def clear(self, run: str) -> None:
@@ -180,7 +180,7 @@ class Control:
         self.housekeeping.clear(run)
 
     def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
-        """Clear every run that nothing needs but the `keep` newest that could serve again; gives what was cleared."""
+        """Clear every run that nothing needs but the `keep` newest that could serve again; returns what was cleared."""
         return self.housekeeping.retire_unneeded(keep=keep)
 
     def _refuse_damaged(self, run: str) -> None:
@@ -191,7 +191,7 @@ class Control:
                 "loader (discovery load) loads them again; to stop serving at once: discovery share 0"
             )
 
-    def _report(self, run: Run, pointer: Pointer) -> RunReport:
+    def _report(self, run: RegisteredRun, pointer: Pointer) -> RunReport:
         role = next((role for role, name in pointer.named.items() if name == run.name), None)
         partitions = () if run.state.is_over else self._store.progress(run.announcement)
         return RunReport(run, role, partitions, estimate_bytes(run.announcement))

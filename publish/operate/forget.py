@@ -14,8 +14,8 @@ from conf.contract import IdKind, UserId
 from publish.clock import Clock, utc_now
 from publish.errors import MalformedMessage
 from publish.runs.erasures import Erasure, ErasureLog, erase_from
-from publish.runs.registry import Registry
-from publish.runs.run import Run
+from publish.runs.registry import RunRegistry
+from publish.runs.run import RegisteredRun
 from publish.store.redis_store import RedisStore
 from publish.wire.keys import Layout, hash_tags
 from publish.wire.user_ids import user_key
@@ -43,7 +43,7 @@ class Forgetter:
     def __init__(
         self,
         log: ErasureLog,
-        registry: Registry,
+        registry: RunRegistry,
         store: RedisStore,
         *,
         ids: IdKind,
@@ -88,7 +88,7 @@ class Forgetter:
         self._log.append(erasure)
         return erasure, False
 
-    def _layouts(self, runs: Iterable[Run]) -> set[Layout]:
+    def _layouts(self, runs: Iterable[RegisteredRun]) -> set[Layout]:
         """Where the partitions' sets of erased users lie: in one place, unless runs of other layouts are still kept."""
         product = self._registry.keys.product
         tags = {run.announcement.tags for run in runs} | {hash_tags(product, self._partitions)}

@@ -20,7 +20,7 @@ _AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Letter:
-    """One record that was not loaded: as it came, when and why it was buried, and where it came from."""
+    """One record that was not loaded: as it came, when and why it was dead-lettered, and where it came from."""
 
     id: int
     at: datetime | None

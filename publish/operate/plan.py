@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from conf.base import format_bytes
 from conf.settings import PublishSettings
-from publish.runs.run import Run
+from conf.share import Share
+from publish.runs.run import RegisteredRun
 from publish.store.capacity import MEMORY_SHARE, SAFETY, StoreLimits, estimate_lists
 from publish.store.redis_store import PartitionStatus
 from publish.wire.keys import Layout
@@ -20,7 +21,7 @@ _HOURS_OF_A_WEEK = 168
 
 
 @dataclass(frozen=True)
-class Lists:
+class PlannedLists:
     """Lists to be published."""
 
     records: int
@@ -39,10 +40,10 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PushPlan:
     """One push, priced; sizes in bytes."""
 
-    lists: Lists
+    lists: PlannedLists
     topic_bytes: int
     """One push on the topic, all replicas."""
     topic_bytes_with_retry: int
@@ -95,20 +96,20 @@ class Plan:
 
 def plan(
     product: str,
-    lists: Lists,
+    lists: PlannedLists,
     settings: PublishSettings,
     rate: Rate,
     *,
     limits: StoreLimits | None = None,
     clearable: int = 0,
     topic_fault: str | None = None,
-) -> Plan:
+) -> PushPlan:
     """Price a push of these lists."""
     layout = Layout.plan(product, settings.partitions, lists.records, settings.users_per_bucket)
     sent = int(lists.records * (lists.record_bytes + ENVELOPE_BYTES + _KAFKA_RECORD_BYTES)) * settings.replication
     run_bytes = estimate_lists(lists.records, int(lists.records * lists.record_bytes), layout)
     kept = settings.retention_hours // _HOURS_OF_A_WEEK + 1
-    return Plan(
+    return PushPlan(
         lists=lists,
         topic_bytes=sent,
         topic_bytes_with_retry=2 * sent,
@@ -123,12 +124,14 @@ def plan(
     )
 
 
-def lists_like(run: Run, share_bp: int) -> Lists:
+def lists_like(run: RegisteredRun, share_bp: int) -> PlannedLists:
     """Lists as the newest run had them, for another share of the audience."""
-    said = run.announcement
-    records = said.users if said.share_bp == 0 else said.users * share_bp // said.share_bp
-    mean = said.total_bytes / max(1, said.users)
-    return Lists(records, mean, f"as run {said.run} of {said.as_of}, which covers {said.share_bp / 100:g} %")
+    announced = run.announcement
+    records = announced.users if announced.share_bp == 0 else announced.users * share_bp // announced.share_bp
+    mean = announced.total_bytes / max(1, announced.users)
+    return PlannedLists(
+        records, mean, f"as run {announced.run} of {announced.as_of}, which covers {Share(announced.share_bp)}"
+    )
 
 
 def loading_rate(partitions: tuple[PartitionStatus, ...]) -> float | None:

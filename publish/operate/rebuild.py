@@ -24,8 +24,8 @@ from publish.operate.salvage import SalvageStore, salvage
 from publish.runs.erasures import restore_erasures
 from publish.runs.history import History, kept_history
 from publish.runs.pointer import Change, Pointer
-from publish.runs.registry import Registry
-from publish.runs.run import Register, Run, RunState, RunStatus
+from publish.runs.registry import RunRegistry
+from publish.runs.run import Register, RegisteredRun, RunState, RunStatus
 from publish.runs.run_log import kept_pointer, kept_runs
 from publish.runs.run_watch import RunWatch
 from publish.wire.keys import Layout, ProductKeys, hash_tags
@@ -73,7 +73,7 @@ def rebuild(
     target = start_rebuild(kafka, control, clock=clock)
     runs = [run for name in target.named.values() if (run := control.registry.find(name)) is not None]
     patience = sum(run.announcement.load_deadline_seconds for run in runs) if deadline is None else deadline
-    watch, began = RunWatch(control.desk, clock=clock, monotonic=monotonic), monotonic()
+    watch, began = RunWatch(control.lifecycle, clock=clock, monotonic=monotonic), monotonic()
     while True:
         seconds = monotonic() - began
         try:
@@ -96,7 +96,7 @@ def rebuild(
 
 
 def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = utc_now) -> Pointer:
-    """Write back registry and erasures; gives the pointer to restore. Raises RunRefused when nothing was lost."""
+    """Write back registry and erasures; returns the pointer to restore. Raises RunRefused when nothing was lost."""
     registry, pointers = control.registry, control.pointers
     found, known = pointers.read(), registry.read_all()
     if (under_way := pointers.restoring()) is not None:
@@ -109,9 +109,9 @@ def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = ut
             f"{registry.keys.runs_topic}): there is nothing to restore; publish a new run with --first"
         )
     layouts = {run.partitions: run.layout for run in runs}.values()
-    restore_erasures(kafka, control.desk.store.client, layouts)
+    restore_erasures(kafka, control.lifecycle.store.client, layouts)
     plan = salvage(kept, runs, found, clock(), _history_if_readable(kafka, registry.keys))
-    SalvageStore(control.desk.store.client, registry.keys, pointers.who, clock=clock).start(found, plan)
+    SalvageStore(control.lifecycle.store.client, registry.keys, pointers.who, clock=clock).start(found, plan)
     target = pointers.restoring()
     return target if target is not None else pointers.read()
 
@@ -128,7 +128,7 @@ def _history_if_readable(kafka: KafkaConnection, keys: ProductKeys) -> History:
     return history
 
 
-def _refuse_alive(registry: Registry, found: Pointer, known: Register) -> None:
+def _refuse_alive(registry: RunRegistry, found: Pointer, known: Register) -> None:
     product = registry.keys.product
     if found.named:
         raise RunRefused(
@@ -150,7 +150,7 @@ def _end(control: Control, target: Pointer, *, all_read: bool) -> Rebuilt | None
     if undecided and not all_read:
         return None
     for run in undecided:
-        control.desk.fail(run.name, "not all of its records are in the topic any more")
+        control.lifecycle.fail(run.name, "not all of its records are in the topic any more")
     if undecided:
         return None  # looked at once more: a loader may have been faster
     ready = {run.name: run.status for run in runs.values() if run is not None and _is_ready(run)}
@@ -190,7 +190,7 @@ def _is_lost(target: Pointer, after: Pointer) -> bool:
     return after.treatment is None and after.control is None and bool(target.treatment or target.control)
 
 
-def _explain(registry: Registry, run: str) -> str:
+def _explain(registry: RunRegistry, run: str) -> str:
     found = registry.find(run)
     if found is None:
         return f"run {run} cannot be restored: {registry.keys.runs_topic} has no announcement of it that can be read"
@@ -210,13 +210,13 @@ def _pointer_of_another(control: Control) -> Pointer:
     return pointer
 
 
-def _is_ready(run: Run) -> bool:
+def _is_ready(run: RegisteredRun) -> bool:
     return run.state is RunState.READY
 
 
 def _end_of_topic(kafka: KafkaConnection, control: Control) -> Callable[[], bool]:
     """A question: did the loaders read all that is in the topic at this moment?"""
-    keys, store = control.registry.keys, control.desk.store
+    keys, store = control.registry.keys, control.lifecycle.store
     topic = TopicInspector(kafka, keys.topic).identify()
     layout = Layout(keys.product, topic.partitions, 1, hash_tags(keys.product, topic.partitions))
     try:

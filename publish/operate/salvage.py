@@ -15,7 +15,7 @@ from publish.connect.store_scripts import store_faults, text_of
 from publish.errors import RunRefused
 from publish.runs.history import BEGINS, KEPT_IN_REDIS, History, HistoryEntry
 from publish.runs.pointer import LOST, Pointer
-from publish.runs.run import Run, RunState, RunStatus
+from publish.runs.run import RegisteredRun, RunState, RunStatus
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
 
@@ -26,7 +26,7 @@ class Salvage:
 
     pointer: Pointer
     """The pointer to restore when its runs are loaded again."""
-    runs: tuple[Run, ...]
+    runs: tuple[RegisteredRun, ...]
     history: tuple[HistoryEntry, ...]
     """What Kafka has of it."""
     missing: tuple[HistoryEntry, ...]
@@ -53,7 +53,7 @@ def salvage(kept: Pointer, runs: Sequence[Announcement], found: Pointer, now: da
         }
     )
     serving = next((run.epoch for run in runs if run.run == kept.treatment), 0)
-    restored = tuple(Run(run, _status(run, pointer, serving, now)) for run in runs)
+    restored = tuple(RegisteredRun(run, _status(run, pointer, serving, now)) for run in runs)
     return Salvage(pointer, restored, history.entries, missing)
 
 

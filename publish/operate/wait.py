@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from enum import Enum
 
 from publish.errors import StoreUnreachable
+from publish.runs.lifecycle import RunLifecycle
 from publish.runs.pointer import PointerStore
-from publish.runs.run import Run, RunState
-from publish.runs.run_desk import RunDesk
+from publish.runs.run import RegisteredRun, RunState
 from publish.runs.run_watch import RunWatch
 from publish.store.redis_store import PartitionStatus
 
 _LOOK_SECONDS = 0.25
 
 
-class Outcome(Enum):
+class RunEnding(Enum):
     """How a run ended; the value is the exit code of `discovery wait`."""
 
     SERVING = 0
@@ -26,14 +26,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Waited:
-    """An outcome, and its reason unless the run serves."""
+    """How a run ended, and its reason unless the run serves."""
 
-    outcome: Outcome
+    ending: RunEnding
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Progress:
+class LoadProgress:
     """How far a run is on its way; lists and lists a second."""
 
     run: str
@@ -47,11 +47,11 @@ class Progress:
 
 def wait(
     run: str,
-    desk: RunDesk,
+    lifecycle: RunLifecycle,
     pointers: PointerStore,
     *,
     deadline: float | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[LoadProgress], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Waited:
@@ -61,11 +61,11 @@ def wait(
     stands still or passes its own deadline (`load_deadline_seconds`). `deadline` only bounds this call and leaves the
     run as it is; None waits for the run's own. Raises UnknownRun; StoreUnreachable when the deadline finds Redis away.
     """
-    watch = RunWatch(desk, all_sent=True, monotonic=monotonic)
+    watch = RunWatch(lifecycle, all_sent=True, monotonic=monotonic)
     meter = _Meter(monotonic)
     while True:
         try:
-            found = desk.registry.get(run)
+            found = lifecycle.registry.get(run)
             ended = _ended(found, pointers)
             if ended is not None:
                 return ended
@@ -75,23 +75,23 @@ def wait(
             if deadline is not None and meter.seconds > deadline:
                 raise
         if deadline is not None and meter.seconds > deadline:
-            return Waited(Outcome.DEADLINE, f"run {run} neither served nor failed within {deadline:g} s")
+            return Waited(RunEnding.DEADLINE, f"run {run} neither served nor failed within {deadline:g} s")
         sleep(_LOOK_SECONDS)
 
 
-def _ended(run: Run, pointers: PointerStore) -> Waited | None:
+def _ended(run: RegisteredRun, pointers: PointerStore) -> Waited | None:
     pointer = pointers.read()
     if run.name in (pointer.treatment, pointer.control):
-        return Waited(Outcome.SERVING)
+        return Waited(RunEnding.SERVING)
     why = run.status.reason if run.status.reason is not None else ""
     if run.state is RunState.FAILED:
-        return Waited(Outcome.DEADLINE if why.startswith("deadline") else Outcome.FAILED, why)
+        return Waited(RunEnding.DEADLINE if why.startswith("deadline") else RunEnding.FAILED, why)
     if run.state.is_over:
-        return Waited(Outcome.FAILED, f"run {run.name} is {run.state}: {why}")
+        return Waited(RunEnding.FAILED, f"run {run.name} is {run.state}: {why}")
     if run.status.let_go is not None or run.name == pointer.previous:
-        return Waited(Outcome.FAILED, f"run {run.name} served before; now {pointer.treatment} does")
+        return Waited(RunEnding.FAILED, f"run {run.name} served before; now {pointer.treatment} does")
     if run.state is RunState.READY and run.status.held is not None:
-        return Waited(Outcome.HELD, run.status.held)
+        return Waited(RunEnding.HELD, run.status.held)
     return None
 
 
@@ -108,10 +108,10 @@ class _Meter:
         """Since the start."""
         return self._monotonic() - self._start
 
-    def read(self, run: Run, partitions: tuple[PartitionStatus, ...]) -> Progress:
+    def read(self, run: RegisteredRun, partitions: tuple[PartitionStatus, ...]) -> LoadProgress:
         """The progress now; the rate is the mean since the first look."""
         loaded, seconds = sum(part.loaded for part in partitions), self.seconds
         if self._first is None:
             self._first = loaded
         rate = (loaded - self._first) / seconds if seconds > 0 else 0.0
-        return Progress(run.name, run.state, partitions, loaded, run.announcement.users, rate, seconds)
+        return LoadProgress(run.name, run.state, partitions, loaded, run.announcement.users, rate, seconds)

@@ -152,7 +152,7 @@ def _place_of(pointer: ServedPointer, user_id: UserId) -> tuple[Arm, str | None]
 
 
 def _without(found: TopList, exclude: Iterable[UserId]) -> tuple[TopList, int]:
-    barred = {str(source) for source in exclude}  # as text: 7 and "7" are the same source
-    kept = [place for place, source in enumerate(found.source_ids) if str(source) not in barred]
+    excluded = {str(source) for source in exclude}  # as text: 7 and "7" are the same source
+    kept = [place for place, source in enumerate(found.source_ids) if str(source) not in excluded]
     scores = tuple(found.scores[place] for place in kept) if found.scores else ()
     return TopList(tuple(found.source_ids[place] for place in kept), scores), len(found.source_ids) - len(kept)

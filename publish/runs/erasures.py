@@ -15,7 +15,7 @@ from publish.connect.kafka_out import Outgoing, send_confirmed
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic_reader import TopicRecord, latest, read_topic
 from publish.errors import BadUserId, MalformedMessage
-from publish.runs.run import Run
+from publish.runs.run import RegisteredRun
 from publish.store.redis_store import RedisStore
 from publish.wire.keys import Layout, ProductKeys
 from publish.wire.user_ids import user_key
@@ -105,7 +105,11 @@ def restore_erasures(kafka: KafkaConnection, client: StoreClient, layouts: Colle
 
 
 def enforce_erasures(
-    store: RedisStore, runs: Iterable[Run], layout: Layout, partitions: Collection[int], erasures: Iterable[Erasure]
+    store: RedisStore,
+    runs: Iterable[RegisteredRun],
+    layout: Layout,
+    partitions: Collection[int],
+    erasures: Iterable[Erasure],
 ) -> None:
     """Mark the erased users of these partitions again, and delete what a Redis that went back in time has of them."""
     keys = [erasure.key for erasure in erasures if layout.partition_of(erasure.user) in partitions]
@@ -116,8 +120,8 @@ def enforce_erasures(
                 erase_from(store, [run], key)
 
 
-def erase_from(store: RedisStore, runs: Iterable[Run], key: bytes) -> tuple[str, ...]:
-    """Delete the list of a user who is marked as erased from each run; gives the runs that had one."""
+def erase_from(store: RedisStore, runs: Iterable[RegisteredRun], key: bytes) -> tuple[str, ...]:
+    """Delete the list of a user who is marked as erased from each run; returns the runs that had one."""
     return tuple(
         run.name
         for run in runs

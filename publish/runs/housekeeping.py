@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from publish.clock import Clock, utc_now
 from publish.errors import MalformedMessage, RunRefused, UnknownRun
 from publish.runs.pointer import Pointer, PointerStore
-from publish.runs.registry import Registry
-from publish.runs.run import Run, RunState
+from publish.runs.registry import RunRegistry
+from publish.runs.run import RegisteredRun, RunState
 from publish.store.redis_store import RedisStore
 
 _LOG = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class Housekeeping:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: RunRegistry,
         pointers: PointerStore,
         store: RedisStore,
         *,
@@ -55,14 +55,14 @@ class Housekeeping:
         self._registry.mark_cleared(run)
         _LOG.info("run %s: cleared", run)
 
-    def unneeded(self) -> tuple[Run, ...]:
+    def unneeded(self) -> tuple[RegisteredRun, ...]:
         """The runs that nothing needs and whose lists are still there, the oldest first."""
         pointer, now, runs = self._pointers.read(), self._clock(), self._registry.list_runs()
         serving = max((run.announcement.epoch for run in runs if run.name == pointer.treatment), default=0)
         return tuple(run for run in runs if self._is_unneeded(run, pointer, serving, now))
 
     def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
-        """Clear every run that nothing needs but the `keep` newest that could serve again; gives what was cleared."""
+        """Clear every run that nothing needs but the `keep` newest that could serve again; returns what was cleared."""
         spare = self.unneeded()
         could_serve = [run.name for run in spare if run.state is RunState.READY]
         kept = set(could_serve[len(could_serve) - keep :]) if keep else set()
@@ -76,7 +76,7 @@ class Housekeeping:
             return False
         return True
 
-    def _is_unneeded(self, run: Run, pointer: Pointer, serving_epoch: int, now: datetime) -> bool:
+    def _is_unneeded(self, run: RegisteredRun, pointer: Pointer, serving_epoch: int, now: datetime) -> bool:
         status = run.status
         if status.cleared is not None or run.name in pointer.named.values():
             return False

@@ -68,7 +68,7 @@ class Lease:
         gone; another one lapses soon, which this waits for, telling `on_wait` once.
         """
         deadline = time.monotonic() + ttl + 1
-        told = False
+        was_told = False
         while True:
             asked = time.monotonic()
             lease = cls(client, keys, _new_holder(client, keys, run, now), ttl)
@@ -82,9 +82,9 @@ class Lease:
                 continue
             if holder is not None and (holder.run != run or asked > deadline):
                 raise LeaseHeld(_refusal(keys, holder, left))
-            if holder is not None and not told:
+            if holder is not None and not was_told:
                 on_wait(f"waiting up to {left:.0f} s for the lease of an earlier attempt: {holder}")
-                told = True
+                was_told = True
             time.sleep(min(0.5, max(0.02, left)))
 
     @property

@@ -7,7 +7,7 @@ from conf.share import Share
 from publish.clock import Clock, utc_now
 from publish.errors import MalformedMessage, RunHeld, RunRefused
 from publish.runs.pointer import Change, Hold, Pointer, PointerStore
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.runs.run import RunState, RunStatus
 from publish.wire.announcement import Announcement
 
@@ -15,7 +15,7 @@ BY_HAND = "by hand"
 """The reason of an order for which none was given."""
 
 
-class Verdict(StrEnum):
+class PromotionResult(StrEnum):
     """What became of a run that wanted to serve."""
 
     SERVING = "SERVING"
@@ -31,14 +31,14 @@ class Verdict(StrEnum):
 class Promotion:
     """The verdict on a run, and its reason unless it serves."""
 
-    verdict: Verdict
+    result: PromotionResult
     reason: str = ""
 
 
 class Promoter:
     """Moves the pointer of one product; raises StoreUnreachable when Redis does not do its part."""
 
-    def __init__(self, registry: Registry, pointers: PointerStore, *, clock: Clock = utc_now) -> None:
+    def __init__(self, registry: RunRegistry, pointers: PointerStore, *, clock: Clock = utc_now) -> None:
         self.registry = registry
         self.pointers = pointers
         self._clock = clock
@@ -47,21 +47,21 @@ class Promoter:
         """Promote a READY run without a person: a hold leaves it READY, a broken rule makes it FAILED."""
         status, pointer = self.registry.get(run).status, self.pointers.read()
         if status.restoring or (pointer.rev == 0 and self.pointers.restoring() is not None):
-            return Promotion(Verdict.WAITING, "Redis was lost and is being rebuilt")
+            return Promotion(PromotionResult.WAITING, "Redis was lost and is being rebuilt")
         if status.let_go is not None or run in (pointer.control, pointer.previous):
-            return Promotion(Verdict.REPLACED, f"it served before; now {pointer.treatment} does")
+            return Promotion(PromotionResult.REPLACED, f"it served before; now {pointer.treatment} does")
         if status.held is not None and pointer.treatment != run:
-            return Promotion(Verdict.HELD, status.held)
+            return Promotion(PromotionResult.HELD, status.held)
         try:
             self._promote(run, f"run {run} is complete", by_hand=False)
         except RunHeld as held:
             self.registry.note_held(run, str(held))
-            return Promotion(Verdict.HELD, str(held))
+            return Promotion(PromotionResult.HELD, str(held))
         except RunRefused as refused:
             if self.registry.fail(run, str(refused)):
-                return Promotion(Verdict.FAILED, str(refused))
+                return Promotion(PromotionResult.FAILED, str(refused))
             raise
-        return Promotion(Verdict.SERVING)
+        return Promotion(PromotionResult.SERVING)
 
     def promote(self, run: str, *, reason: str = BY_HAND) -> Pointer:
         """Let a READY run serve; no change if it does already. Raises UnknownRun, RunHeld, RunRefused."""

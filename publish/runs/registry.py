@@ -12,7 +12,7 @@ from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import as_bytes, store_faults, text_of
 from publish.errors import MalformedMessage, RunRefused, UnknownRun
-from publish.runs.run import Register, Run, RunState, RunStatus, read_announcement, read_register, read_run
+from publish.runs.run import Register, RegisteredRun, RunState, RunStatus, read_announcement, read_register, read_run
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
@@ -21,7 +21,7 @@ POINTER_ROLES = ("treatment", "control", "previous")
 """What the pointer can name a run as."""
 
 
-class Registry:
+class RunRegistry:
     """The registry of one product; every method raises StoreUnreachable when Redis does not do its part."""
 
     def __init__(self, client: StoreClient, product: str, *, clock: Clock = utc_now) -> None:
@@ -64,12 +64,12 @@ class Registry:
         found = self._client.hgetall(self.keys.runs)
         return read_register(self.keys.product, {as_bytes(name): as_bytes(value) for name, value in found.items()})
 
-    def list_runs(self) -> tuple[Run, ...]:
+    def list_runs(self) -> tuple[RegisteredRun, ...]:
         """Every run that can be read, the oldest first."""
         return self.read_all().runs
 
     @store_faults()
-    def find(self, run: str) -> Run | None:
+    def find(self, run: str) -> RegisteredRun | None:
         """One run, or None; raises MalformedMessage where this version cannot read its record."""
         announcement, status = self._client.hmget(self.keys.runs, [run, self.keys.state_field(run)])
         if announcement is None and status is None:
@@ -89,7 +89,7 @@ class Registry:
         except MalformedMessage:
             return None
 
-    def get(self, run: str) -> Run:
+    def get(self, run: str) -> RegisteredRun:
         """One run; raises UnknownRun, MalformedMessage."""
         found = self.find(run)
         if found is None:

@@ -54,7 +54,7 @@ class RunStatus(Strict):
 
 
 @dataclass(frozen=True)
-class Run:
+class RegisteredRun:
     """One run of the registry."""
 
     announcement: Announcement
@@ -88,7 +88,7 @@ class UnreadableRun:
 class Register:
     """All that a registry holds."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[RegisteredRun, ...]
     """The oldest first."""
     unreadable: tuple[UnreadableRun, ...]
     """By name."""
@@ -98,17 +98,17 @@ def read_register(product: str, fields: Mapping[bytes, bytes]) -> Register:
     """What the fields of `{<product>}:runs` are."""
     names = sorted({name.removesuffix(_STATE) for name in fields})
     found = [_run_or_why(product, name, fields.get(name), fields.get(name + _STATE)) for name in names]
-    runs = (run for run in found if isinstance(run, Run))
+    runs = (run for run in found if isinstance(run, RegisteredRun))
     return Register(
         tuple(sorted(runs, key=lambda run: run.announcement.epoch)),
         tuple(run for run in found if isinstance(run, UnreadableRun)),
     )
 
 
-def read_run(product: str, name: str, announcement: bytes | None, status: bytes | None) -> Run:
+def read_run(product: str, name: str, announcement: bytes | None, status: bytes | None) -> RegisteredRun:
     """The run of its two fields; raises MalformedMessage."""
     said = read_announcement(product, name, announcement)
-    return Run(said, _status(status))
+    return RegisteredRun(said, _status(status))
 
 
 def read_announcement(product: str, name: str, raw: bytes | None) -> Announcement:
@@ -121,7 +121,9 @@ def read_announcement(product: str, name: str, raw: bytes | None) -> Announcemen
     return said
 
 
-def _run_or_why(product: str, name: bytes, announcement: bytes | None, status: bytes | None) -> Run | UnreadableRun:
+def _run_or_why(
+    product: str, name: bytes, announcement: bytes | None, status: bytes | None
+) -> RegisteredRun | UnreadableRun:
     try:
         return read_run(product, name.decode(errors="replace"), announcement, status)
     except MalformedMessage as fault:

@@ -12,7 +12,7 @@ from publish.connect.kafka_out import Outgoing, send_confirmed
 from publish.connect.topic_reader import latest, read_topic
 from publish.errors import MalformedMessage, RunRefused
 from publish.runs.pointer import Pointer
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.runs.run import read_announcement
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
@@ -59,7 +59,7 @@ def kept_pointer(kafka: KafkaConnection, keys: ProductKeys) -> Pointer:
         raise MalformedMessage(f"{keys.pointer_topic}: offset {record.offset} holds no pointer known here") from None
 
 
-def refuse_if_lost(registry: Registry, kafka: KafkaConnection) -> None:
+def refuse_if_lost(registry: RunRegistry, kafka: KafkaConnection) -> None:
     """Raise RunRefused where Redis knows no run and Kafka does: an epoch from there would be one given out before."""
     if not registry.knows_anything() and (runs := kept_runs(kafka, registry.keys)):
         raise RunRefused(

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from publish.clock import Clock, utc_now
-from publish.runs.run import Run, RunState
-from publish.runs.run_desk import RunDesk
+from publish.runs.lifecycle import RunLifecycle
+from publish.runs.run import RegisteredRun, RunState
 from publish.store.durability import damaged
 from publish.store.redis_store import PartitionStatus
 
@@ -26,31 +26,31 @@ class RunWatch:
 
     def __init__(
         self,
-        desk: RunDesk,
+        lifecycle: RunLifecycle,
         *,
         all_sent: bool = False,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._desk = desk
+        self._lifecycle = lifecycle
         self._all_sent = all_sent
         self._clock = clock
         self._monotonic = monotonic
         self._sights: dict[str, _Sight] = {}
 
-    def look(self, run: Run) -> tuple[PartitionStatus, ...]:
+    def look(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
         """See how far a run is, and do about it what has to be done; raises StoreUnreachable, RunFault."""
-        with self._desk.blaming(run):
+        with self._lifecycle.blaming(run):
             return self._look(run)
 
-    def _look(self, run: Run) -> tuple[PartitionStatus, ...]:
+    def _look(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
         if run.state not in (RunState.ANNOUNCED, RunState.LOADING):
             self._sights.pop(run.name, None)
         if run.state is RunState.READY and run.status.held is None and run.status.let_go is None:
-            self._desk.settle(run.name)
-        partitions = self._desk.store.progress(run.announcement)
+            self._lifecycle.settle(run.name)
+        partitions = self._lifecycle.store.progress(run.announcement)
         if run.state is RunState.LOADING:
-            self._desk.settle(run.name)
+            self._lifecycle.settle(run.name)
         if fault := self._fault(run, partitions):
             self._fail_if_unchanged(run, fault)
         return partitions
@@ -59,19 +59,19 @@ class RunWatch:
         """Begin anew after an outage."""
         self._sights.clear()
 
-    def _fault(self, run: Run, partitions: tuple[PartitionStatus, ...]) -> str | None:
+    def _fault(self, run: RegisteredRun, partitions: tuple[PartitionStatus, ...]) -> str | None:
         """Why a run on its way has to end, if so."""
         if run.state not in (RunState.ANNOUNCED, RunState.LOADING) or run.status.restoring:
             return None  # a run on its way back stands behind all that is older in the topic; `rebuild` ends it
-        said = run.announcement
-        arrived = f"{sum(p.loaded for p in partitions)} of {said.users} lists had arrived"
+        announced = run.announcement
+        arrived = f"{sum(p.loaded for p in partitions)} of {announced.users} lists had arrived"
         if not damaged(partitions):
-            arrived += f" and been verified, but not on {said.replicas} replicas of each master"
-        if (self._clock() - run.status.since).total_seconds() > said.load_deadline_seconds:
-            return f"deadline of {said.load_deadline_seconds} s passed; {arrived}"
+            arrived += f" and been verified, but not on {announced.replicas} replicas of each master"
+        if (self._clock() - run.status.since).total_seconds() > announced.load_deadline_seconds:
+            return f"deadline of {announced.load_deadline_seconds} s passed; {arrived}"
         still = self._seconds_still(run.name, partitions) if self._all_sent or run.state is RunState.LOADING else 0.0
-        if still > said.stall_seconds:
-            return f"no progress for {said.stall_seconds} s; {arrived}; are publisher and loader running?"
+        if still > announced.stall_seconds:
+            return f"no progress for {announced.stall_seconds} s; {arrived}; are publisher and loader running?"
         return None
 
     def _seconds_still(self, run: str, partitions: tuple[PartitionStatus, ...]) -> float:
@@ -80,8 +80,8 @@ class RunWatch:
             self._sights[run] = last = _Sight(partitions, now)
         return now - last.at
 
-    def _fail_if_unchanged(self, run: Run, fault: str) -> None:
+    def _fail_if_unchanged(self, run: RegisteredRun, fault: str) -> None:
         """Somebody may have settled it a moment ago: then there is nothing to fail."""
-        now = self._desk.registry.get(run.name)
+        now = self._lifecycle.registry.get(run.name)
         if now.state is run.state:
-            self._desk.fail(run.name, fault)
+            self._lifecycle.fail(run.name, fault)

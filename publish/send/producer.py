@@ -25,7 +25,7 @@ def send_begin(announcement: Announcement, sender: Sender) -> None:
 def send_partitions(
     partitions: Iterable[tuple[int, Iterable[pa.RecordBatch]]], announcement: Announcement, sender: Sender
 ) -> list[Slice]:
-    """Send the snapshot's rows of some partitions; gives what was acknowledged, which is what was announced.
+    """Send the snapshot's rows of some partitions; returns what was acknowledged, which is what was announced.
 
     Raises SnapshotRefused, DeliveryError.
     """

@@ -32,7 +32,7 @@ MARK_KEY = b""
 _Body = TypeVar("_Body", "Begin", "End")
 
 
-class Kind(IntEnum):
+class MessageKind(IntEnum):
     """What a record is."""
 
     BEGIN = 1
@@ -50,7 +50,7 @@ class Codec(IntEnum):
 class Envelope(NamedTuple):
     """One record, checked: its sort, its run's epoch, its seq, and the payload."""
 
-    kind: Kind
+    kind: MessageKind
     codec: Codec
     epoch: int
     seq: int
@@ -73,9 +73,9 @@ class End(Strict):
     digest: str
 
 
-def pack(kind: Kind, epoch: int, seq: int, key: bytes, payload: bytes) -> bytes:
+def pack(kind: MessageKind, epoch: int, seq: int, key: bytes, payload: bytes) -> bytes:
     """The Kafka value of a record; its codec follows from the kind."""
-    head = HEAD.pack(kind, Codec.LIST if kind == Kind.DATA else Codec.JSON, epoch, seq)
+    head = HEAD.pack(kind, Codec.LIST if kind == MessageKind.DATA else Codec.JSON, epoch, seq)
     return b"%b%b%b" % (head, _CRC.pack(zlib.crc32(payload, zlib.crc32(key, zlib.crc32(head)))), payload)
 
 
@@ -96,36 +96,36 @@ def unpack(key: bytes | None, value: bytes | None) -> Envelope:
 def _known(key: bytes, payload: bytes, kind: int, codec: int, epoch: int, seq: int) -> Envelope:
     if kind not in (1, 2, 3):
         raise UnknownMessage(f"unknown kind {kind}")
-    if codec != (Codec.LIST if kind == Kind.DATA else Codec.JSON):
-        raise UnknownMessage(f"unknown codec {codec} for {Kind(kind).name}")
-    if (key == MARK_KEY) == (kind == Kind.DATA):
-        raise MalformedMessage(f"{Kind(kind).name} with {'an empty' if key == MARK_KEY else 'a'} key")
-    return Envelope(Kind(kind), Codec(codec), epoch, seq, payload)
+    if codec != (Codec.LIST if kind == MessageKind.DATA else Codec.JSON):
+        raise UnknownMessage(f"unknown codec {codec} for {MessageKind(kind).name}")
+    if (key == MARK_KEY) == (kind == MessageKind.DATA):
+        raise MalformedMessage(f"{MessageKind(kind).name} with {'an empty' if key == MARK_KEY else 'a'} key")
+    return Envelope(MessageKind(kind), Codec(codec), epoch, seq, payload)
 
 
 def begin_value(announcement: Announcement, partition: int) -> bytes:
     """The Kafka value of BEGIN for one partition."""
     body = Begin(run=announcement.run, announcement=announcement.hash, slice=announcement.slices[partition])
-    return pack(Kind.BEGIN, announcement.epoch, 0, MARK_KEY, body.model_dump_json().encode())
+    return pack(MessageKind.BEGIN, announcement.epoch, 0, MARK_KEY, body.model_dump_json().encode())
 
 
 def end_value(announcement: Announcement, sent: Slice) -> bytes:
     """The Kafka value of END for the partition of `sent`, what the broker acknowledged."""
     body = End(run=announcement.run, count=sent.count, digest=sent.digest)
-    return pack(Kind.END, announcement.epoch, sent.count, MARK_KEY, body.model_dump_json().encode())
+    return pack(MessageKind.END, announcement.epoch, sent.count, MARK_KEY, body.model_dump_json().encode())
 
 
 def begin_of(envelope: Envelope) -> Begin:
     """The payload of a BEGIN; raises MalformedMessage."""
-    return _body(envelope, Kind.BEGIN, Begin)
+    return _body(envelope, MessageKind.BEGIN, Begin)
 
 
 def end_of(envelope: Envelope) -> End:
     """The payload of an END; raises MalformedMessage."""
-    return _body(envelope, Kind.END, End)
+    return _body(envelope, MessageKind.END, End)
 
 
-def _body(envelope: Envelope, kind: Kind, body: type[_Body]) -> _Body:
+def _body(envelope: Envelope, kind: MessageKind, body: type[_Body]) -> _Body:
     if envelope.kind != kind:
         raise MalformedMessage(f"{envelope.kind.name} where {kind.name} was expected")
     try:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from publish.wire.checksums import checksums, seal
 from publish.wire.columns import Ints, cut, join
-from publish.wire.messages import ENVELOPE_BYTES, HEAD, Codec, Kind
+from publish.wire.messages import ENVELOPE_BYTES, HEAD, Codec, MessageKind
 
 _HEAD_ROW = np.dtype([("kind", "u1"), ("codec", "u1"), ("epoch", ">u8"), ("seq", ">u4")])
 _ENVELOPE_ROW = np.dtype([*_HEAD_ROW.descr, ("crc", ">u4")])
@@ -29,7 +29,7 @@ class Opened(NamedTuple):
 def pack_rows(epoch: int, first_seq: int, keys: Sequence[bytes], payloads: Sequence[bytes]) -> list[bytes]:
     """The Kafka values of consecutive DATA records; each equals what `pack` makes of it."""
     heads = np.empty(len(keys), _HEAD_ROW)
-    heads["kind"], heads["codec"], heads["epoch"] = Kind.DATA, Codec.LIST, epoch
+    heads["kind"], heads["codec"], heads["epoch"] = MessageKind.DATA, Codec.LIST, epoch
     heads["seq"] = np.arange(first_seq, first_seq + len(keys))
     data, ends = join(payloads)
     values = seal(heads.view(np.uint8).reshape(-1, HEAD.size), *join(keys), data, ends)

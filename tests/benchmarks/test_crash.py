@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.crash import __main__ as crash
-from benchmarks.crash.book import Book
 from benchmarks.crash.damage import Raw, damaged
+from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import DAMAGES, Damage, is_second, order_of, plan_of
 from benchmarks.crash.truth import LIST_SIZE, PARTITIONS, Truth
 from publish.send.snapshot import measure_partition
 from publish.wire.keys import Layout
-from publish.wire.messages import Kind, pack
+from publish.wire.messages import MessageKind, pack
 
 TRUTH = Truth(seed=5, users=900)
 
@@ -68,21 +68,23 @@ def test_no_two_pushes_have_a_list_in_common() -> None:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_partition_is_not_the_one_that_was_meant(damage: Damage) -> None:
-    records = [Raw(1, key, pack(Kind.DATA, 1, seq, key, b"\x0a\x01\x05")) for seq, key in enumerate([b"1", b"2", b"3"])]
+    records = [
+        Raw(1, key, pack(MessageKind.DATA, 1, seq, key, b"\x0a\x01\x05")) for seq, key in enumerate([b"1", b"2", b"3"])
+    ]
     for draw in (0.0, 0.4, 0.99):
         sent = damaged(damage, records, draw, 1)
         assert (sent != records) == (damage != "no_end")
 
 
 def test_the_book_knows_when_somebody_was_away(tmp_path: Path) -> None:
-    book = Book(tmp_path, 1)
-    with book.window("redis away") as window:
-        assert book.was("redis away", window.start, window.start + 1)
-    assert not book.was("redis away", window.end + 1, window.end + 2)
-    assert not book.was("broker away", window.start, window.end)
-    book.violation("answer", "user 7 got the list of another", push=3)
-    book.close()
+    journal = Journal(tmp_path, 1)
+    with journal.window("redis away") as window:
+        assert journal.was("redis away", window.start, window.start + 1)
+    assert not journal.was("redis away", window.end + 1, window.end + 2)
+    assert not journal.was("broker away", window.start, window.end)
+    journal.violation("answer", "user 7 got the list of another", push=3)
+    journal.close()
     kept = json.loads((tmp_path / "violations.jsonl").read_text())
     assert (kept["seed"], kept["push"], kept["sort"]) == (1, 3, "answer")
-    assert book.counts["violations"] == 1
-    assert "user 7 got the list of another" in book.news()[0]
+    assert journal.counts["violations"] == 1
+    assert "user 7 got the list of another" in journal.news()[0]

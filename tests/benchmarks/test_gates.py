@@ -19,7 +19,7 @@ from benchmarks.gates.real import real_past
 from benchmarks.gates.verdicts import holds
 from benchmarks.gates.walk import healthy, planted, walk
 from conf.gates import GateSettings
-from deploy.demo_tastes import World
+from deploy.demo.tastes import World
 from expectations.checks import Between
 from expectations.suite import judge
 

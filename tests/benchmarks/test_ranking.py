@@ -69,8 +69,8 @@ def test_a_stream_gives_what_was_written_whatever_the_blocks(tmp_path: Path) -> 
     blocks = list(Stream.write(written, tmp_path).blocks(3, BLOCK + 8))
     assert [len(users) for users, _ in blocks] == [BLOCK, 5]
     assert np.array_equal(np.concatenate([users for users, _ in blocks]), written.users[3:-1])
-    barred = np.concatenate([exclude.toarray() for _, exclude in blocks])
-    assert np.array_equal(barred > 0, written.exclusions[3:-1].toarray() > 0)
+    excluded = np.concatenate([exclude.toarray() for _, exclude in blocks])
+    assert np.array_equal(excluded > 0, written.exclusions[3:-1].toarray() > 0)
 
 
 def _spoil_swap(top: TopN) -> None:
@@ -99,9 +99,9 @@ def test_the_check_sees_a_wrong_list(stream: Stream, spoil: Any) -> None:
 def test_the_check_sees_barred_and_repeated_sources(stream: Stream) -> None:
     free = replace(_factors(), exclusions=csr_matrix((60, 900), dtype=np.float32))
     top = _lists(ARMS["ours"](stream), stream)
-    barred = np.array([np.isin(ids, _factors().exclusions[user].indices).any() for user, ids in enumerate(top.ids)])
-    assert not barred.any()
-    assert check_lists(free, 0, top).wrong > 0  # some would have got what they are barred from
+    excluded = np.array([np.isin(ids, _factors().exclusions[user].indices).any() for user, ids in enumerate(top.ids)])
+    assert not excluded.any()
+    assert check_lists(free, 0, top).wrong > 0  # some would have got what they are excluded from
     same = FactorSet("same", np.ones((1, 2), np.float32), np.ones((9, 2), np.float32), csr_matrix((1, 9)))
     scores = np.full((1, 3), 2, np.float32)
     assert check_lists(same, 0, TopN(np.array([[4, 5, 6]], np.int32), scores)).wrong == 0

@@ -41,7 +41,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(home: Path, config: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     """What an Airflow worker would be given, with a broker and a Redis that live as long as the test."""
-    stack = [str(PYTHON), "-m", "deploy.local_stack"]
+    stack = [str(PYTHON), "-m", "deploy.servers.local_stack"]
     try:
         subprocess.run([*stack, "up", "--home", str(home)], cwd=REPO, check=True, timeout=120)
         recorded = json.loads((home / "stack.json").read_text())["processes"]
@@ -92,7 +92,7 @@ def finished(command: list[str], environment: dict[str, str], log: Path, *, seco
 
 @pytest.mark.real_run
 def test_a_weekly_run_serves(home: Path, config: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    world = [str(PYTHON), "-m", "deploy.demo_world", str(home / "data"), *WORLD]
+    world = [str(PYTHON), "-m", "deploy.demo.world", str(home / "data"), *WORLD]
     finished(world, environment, tmp_path / "world.log", seconds=120)
     finished([str(AIRFLOW), "db", "migrate"], environment, tmp_path / "migrate.log", seconds=120)
     loader = [str(DISCOVERY), "load", "--config", str(config)]

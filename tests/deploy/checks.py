@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from deploy.ports import is_free
-from deploy.processes import is_alive, start_time
+from deploy.servers.ports import is_free
+from deploy.servers.processes import is_alive, start_time
 
 __all__ = ["is_alive", "is_free", "start_time", "wait_until"]
 

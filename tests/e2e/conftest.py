@@ -13,10 +13,11 @@ import pytest
 
 from conf.connections import KafkaConnection
 from conf.contract import IdKind
-from deploy.demo_world import World, generate
+from deploy.demo.tastes import World
+from deploy.demo.world import generate
 from tests.e2e.product import Make, Product, Servers
 from tests.features.world import ago, events
-from tests.odd_names import ODD
+from tests.support.odd_names import ODD
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -80,7 +81,7 @@ class Literal:
 
 
 def write_days(folder: Path, days: Mapping[int, pa.Table], *, product: str, **more: Any) -> dict[str, Any]:
-    """Writes {days ago: rows} as dataset `clicks` below `folder`; gives the settings of a product that reads it."""
+    """Writes {days ago: rows} as dataset `clicks` below `folder`; returns the settings of a product that reads it."""
     for number, rows in days.items():
         write_day(folder / "clicks" / f"dt={ago(number)}", rows)
     return settings_of(folder, product=product, **more)
@@ -99,7 +100,7 @@ def settings_of(folder: Path, *, product: str, **clicks: Any) -> dict[str, Any]:
 
 
 def write_day(folder: Path, rows: pa.Table) -> Path:
-    """One finished partition of one file; gives the file."""
+    """One finished partition of one file; returns the file."""
     folder.mkdir(parents=True)
     pq.write_table(rows, folder / "part-0.parquet")
     (folder / "_SUCCESS").touch()

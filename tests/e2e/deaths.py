@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jobs.manifest import Manifest
-from jobs.run import Run
+from jobs.run.context import Run
+from jobs.run.manifest import Manifest
 from tests.e2e.product import Product
 
 RUN = "20261116T030000Z-20261116-1"

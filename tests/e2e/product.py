@@ -19,19 +19,20 @@ from confluent_kafka import Consumer, TopicPartition
 from conf.connections import KafkaConnection
 from conf.load import load_settings
 from conf.settings import Settings
-from jobs import cli
-from jobs.entry import enter, report
-from jobs.manifest import Manifest, load_manifest
+from jobs.cli import app
 from jobs.prod_discovery import discover
-from jobs.storage import Storage
+from jobs.run.enter import enter
+from jobs.run.manifest import Manifest, load_manifest
+from jobs.runtime.exit import report
+from jobs.storage.store import Storage
 from jobs.tune_embeddings import tune_embeddings
 from publish.connect.clients import admin_client
 from publish.connect.topic import ensure_topics
 from publish.load.loader import Loader
 from publish.read.reader import Reader
 from publish.runs.pointer import Pointer, PointerStore
-from publish.runs.registry import Registry
-from publish.runs.run import Run
+from publish.runs.registry import RunRegistry
+from publish.runs.run import RegisteredRun
 from publish.wire.keys import ProductKeys
 
 SMALL: dict[str, Any] = {
@@ -80,7 +81,7 @@ class Ended:
 class Published:
     """What the outside world can see of a product."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[RegisteredRun, ...]
     pointer: Pointer
     messages: int
 
@@ -156,7 +157,7 @@ class Product:
         with _environment(self.environment), _own_process(), redirect_stderr(log), redirect_stdout(out):
             sys.argv = ["discovery", *words, *self.flags()]
             try:
-                cli.main()
+                app.main()
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else 0
             finally:
@@ -166,7 +167,7 @@ class Product:
     def published(self) -> Published:
         """Announced runs, pointer, and messages in the topic."""
         client = self.client
-        runs, pointer = Registry(client, self.name).list_runs(), PointerStore(client, self.name).read()
+        runs, pointer = RunRegistry(client, self.name).list_runs(), PointerStore(client, self.name).read()
         return Published(
             runs, pointer, messages_in(KafkaConnection(servers=self.servers.kafka), ProductKeys(self.name).topic)
         )

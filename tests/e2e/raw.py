@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from conf.contract import UserId
-from deploy.service import REPO
+from deploy.chain import REPO
 
 REFERENCE = yaml.safe_load((REPO / "conf/prod_discovery.yml").read_text())
 WINDOWS = {"reactions": 10, "clicks": 9, "joins": 14}
@@ -27,18 +27,18 @@ def reference(name: str, world: Path) -> dict[str, Any]:
 def check_lists(world: Path, as_of: dt.date, rows: list[dict[str, Any]]) -> None:
     """No list of `rows` holds a source that is seen, subscribed, blocked, owned or not eligible in the raw datasets."""
     midnight = dt.datetime.combine(as_of, dt.time(), dt.UTC)
-    barred: Pairs = set()
+    excluded: Pairs = set()
     for name, days in WINDOWS.items():
         for day in days_before(as_of, days):
-            barred |= _pairs(pq.read_table(world / name / f"dt={day}").to_pylist())
-    barred |= _pairs(newest(world / "subscriptions", as_of)) | _pairs(newest(world / "blocks", as_of))
+            excluded |= _pairs(pq.read_table(world / name / f"dt={day}").to_pylist())
+    excluded |= _pairs(newest(world / "subscriptions", as_of)) | _pairs(newest(world / "blocks", as_of))
     catalogue = newest(world / "sources", as_of)
-    barred |= {(row["owner_id"], row["source_id"]) for row in catalogue}
+    excluded |= {(row["owner_id"], row["source_id"]) for row in catalogue}
     active = {r["source_id"] for r in catalogue if r["status"] == "active" and r["created_at"] < midnight}
     listed = {(row["user_id"], source) for row in rows for source in row["source_ids"]}
-    assert len(barred) > 1_000
+    assert len(excluded) > 1_000
     assert 0 < len(active) < len(catalogue)
-    assert not listed & barred
+    assert not listed & excluded
     assert {source for _, source in listed} <= active
     assert all(len(set(row["source_ids"])) == len(row["source_ids"]) <= 10 for row in rows)
     assert sum(len(row["source_ids"]) == 10 for row in rows) > len(rows) / 2

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.processes import OwnerGuard
-from deploy.service import REPO, shell_variables
+from deploy.chain import REPO
+from deploy.environment import shell_variables
+from deploy.servers.processes import OwnerGuard
 from tests.e2e.product import Product
 
 

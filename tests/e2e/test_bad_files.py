@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.build_features import build_features
+from jobs.stages.features import build_features
 from tests.e2e.conftest import LAST, Literal, write_day
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import FIRST, clicks_of, refused

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from deploy.ports import choose_ports
-from jobs.run import Run
+from deploy.servers.ports import choose_ports
+from jobs.run.context import Run
 from tests.e2e.conftest import Literal
 from tests.e2e.product import Make
 from tests.e2e.refusals import FIRST, clicks_of, refused

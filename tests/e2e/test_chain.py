@@ -12,10 +12,10 @@ import pyarrow.dataset as ds
 import pytest
 
 from conf.contract import UserId, bucket_of, partition_of
-from deploy.processes import OwnerGuard
-from deploy.service import REPO
+from deploy.chain import REPO
+from deploy.servers.processes import OwnerGuard
 from models.golden.measure import NAME, VERSION
-from models.registry import Registry as ModelRegistry
+from models.registry import ModelRegistry
 from publish.operate.control import Control
 from publish.read.reader import Answer
 from tests.e2e.conftest import LAST, WEEK_BEFORE

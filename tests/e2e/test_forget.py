@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from jobs.build_features import build_features
+from jobs.stages.features import build_features
 from tests.e2e.deaths import RUN
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import FIRST

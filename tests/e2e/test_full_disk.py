@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.build_features import build_features
-from jobs.run import Run
+from jobs.run.context import Run
+from jobs.stages.features import build_features
 from tests.e2e.product import Make
 from tests.e2e.refusals import FIRST, refused
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import jobs.build_features
-from jobs.build_features import build_features
+import jobs.stages.features
+from jobs.stages.features import build_features
 from publish.runs.pointer import Pointer
 from tests.e2e.conftest import LAST, write_day
 from tests.e2e.product import Make, Product, Published
@@ -111,7 +111,7 @@ def test_a_gate_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch, shared_s
     def hang(interactions: object) -> None:
         enough.wait(60)
 
-    monkeypatch.setattr(jobs.build_features, "measure_interactions", hang)
+    monkeypatch.setattr(jobs.stages.features, "measure_interactions", hang)
     try:
         refused(product, said=("FAILED  measured_and_judged", "no answer within 1 s", "gates.time_limit_seconds"))
     finally:

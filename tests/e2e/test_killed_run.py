@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.build_features import build_features
+from jobs.stages.features import build_features
 from tests.e2e.conftest import LAST, Literal, write_days
 from tests.e2e.product import Product, Servers
 from tests.e2e.submit import submitted

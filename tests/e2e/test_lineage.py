@@ -1,4 +1,4 @@
-"""What the registry does not vouch for, or is not what the stage before left and its gate saw, is not published."""
+"""What has no lineage in the registry, or is not what the stage before left and its gate saw, is not published."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from mlflow.tracking import MlflowClient
 
-from jobs.bound_folder import MANIFEST
-from jobs.build_features import build_features
-from jobs.manifest import save_manifest
-from jobs.precompute_topn import FALLBACK, precompute_topn
-from jobs.publish_topn import publish_topn
-from jobs.train_embeddings import train_embeddings
+from jobs.run.manifest import save_manifest
+from jobs.stages.features import build_features
+from jobs.stages.lists import FALLBACK, precompute_topn
+from jobs.stages.publish import publish_topn
+from jobs.stages.training.train import train_embeddings
+from jobs.storage.bound_folder import MANIFEST
 from publish.runs.pointer import Pointer
 from tests.e2e.product import Make, Product, Published
 from tests.e2e.refusals import FIRST, refused

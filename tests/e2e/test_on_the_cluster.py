@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from jobs.build_features import build_features
-from jobs.precompute_topn import precompute_topn
-from jobs.run import Run
-from jobs.train_embeddings import train_embeddings
+from jobs.run.context import Run
+from jobs.stages.features import build_features
+from jobs.stages.lists import precompute_topn
+from jobs.stages.training.train import train_embeddings
 from tests.e2e.conftest import Literal
 from tests.e2e.product import Make
 from tests.e2e.refusals import FIRST

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.bound_folder import MANIFEST
-from jobs.build_features import build_features
-from jobs.precompute_topn import precompute_topn
-from jobs.run import Run
-from jobs.train_embeddings import train_embeddings
+from jobs.run.context import Run
+from jobs.stages.features import build_features
+from jobs.stages.lists import precompute_topn
+from jobs.stages.training.train import train_embeddings
+from jobs.storage.bound_folder import MANIFEST
 from tests.e2e.conftest import LAST, Literal
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import clicks_of
@@ -47,7 +47,7 @@ def edit_manifest(product: Product, *keys: str, value: object) -> None:
 
 
 def flip_a_bit(product: Product, row: int) -> int:
-    """Changes the last bit of a factor of a user; gives the user."""
+    """Changes the last bit of a factor of a user; returns the user."""
     path = Path(product.folder(RUN).uri) / "user_factors" / "part-0.parquet"
     table = pq.read_table(path)
     factors: Any = table["factors"].combine_chunks()

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-import jobs.publish_topn
-from jobs.build_features import build_features
-from jobs.run import Run
-from jobs.tables import Tables
-from jobs.train_embeddings import train_embeddings
-from models.registry import Registry as ModelRegistry
+import jobs.stages.publish
+from jobs.run.context import Run
+from jobs.stages.features import build_features
+from jobs.stages.training.train import train_embeddings
+from jobs.storage.tables import Tables
+from models.registry import ModelRegistry
 from tests.e2e.deaths import RUN, before_the_record, death, tables_of
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import FIRST, clicks_of
@@ -63,7 +63,7 @@ def test_a_training_that_dies_on_its_way_to_mlflow(make: Make, shared_spark: "Sp
 
 def test_a_push_that_dies_before_its_end_and_before_its_record(make: Make, shared_spark: "SparkSession") -> None:
     product = make()
-    with product.loading(), death(jobs.publish_topn, "send_end"):
+    with product.loading(), death(jobs.stages.publish, "send_end"):
         die(product)
     kept = tables_of(product)
     with death(Run, "keep", before_the_record("publish")):  # nobody loads meanwhile

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from conf.share import Share
-from jobs.publish_topn import publish_topn
-from jobs.run import Run
-from jobs.run_id import RunId
+from jobs.run.context import Run
+from jobs.run.run_id import RunId
+from jobs.stages.publish import publish_topn
 from publish.runs.pointer import PointerStore
 from publish.runs.promotion import Promoter
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from tests.e2e.conftest import LAST, Literal, write_days
 from tests.e2e.product import Product, Servers
 from tests.features.world import ago
-from tests.publish.pushing import publish_directly
+from tests.publish.support.pushing import publish_directly
 
 AS_OF = ("--as-of", str(LAST))
 Named = Callable[[str], Product]
@@ -39,7 +39,7 @@ def named(servers: Servers, tmp_path: Path) -> Named:
 def serving(product: Product) -> str:
     """Lets a run serve that no folder of this product knows."""
     run = publish_directly(product.client, product.name, first=True)
-    Promoter(Registry(product.client, product.name), PointerStore(product.client, product.name)).promote(run.run)
+    Promoter(RunRegistry(product.client, product.name), PointerStore(product.client, product.name)).promote(run.run)
     return run.run
 
 
@@ -107,7 +107,7 @@ def test_an_older_day_is_not_published(named: Named) -> None:
     serving(product)  # as of 2026-11-16
 
     def refuse(run: Run) -> None:
-        run.edges.refuse_older(run.manifest.request)
+        run.servers.refuse_older(run.manifest.request)
 
     older = ["--as-of", str(ago(7))]
     ended = product.run(*older, work=refuse)

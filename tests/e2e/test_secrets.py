@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from deploy.service import REPO
+from deploy.chain import REPO
 from publish.connect.rights import Role
 from publish.connect.topic import ensure_topics
 from publish.wire.keys import ProductKeys
@@ -21,14 +21,14 @@ from tests.e2e.conftest import Literal, write_days
 from tests.e2e.product import Product, Servers
 from tests.e2e.refusals import FIRST
 from tests.e2e.submit import submitted, variables_of
-from tests.publish import acl_users, secure_broker
-from tests.publish.pushing import loading
-from tests.publish.samples import closed_port
+from tests.publish.support import acl_users, secure_broker
+from tests.publish.support.pushing import loading
+from tests.publish.support.samples import closed_port
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from tests.publish.secure_broker import SecureBroker
+    from tests.publish.support.secure_broker import SecureBroker
 
 WRONG = "planted-and-wrong"
 SECRETS = (WRONG, *(of(role) for role in Role for of in (acl_users.password_of, secure_broker.password_of)))
@@ -122,7 +122,8 @@ def test_a_command_that_is_refused(guarded: Guarded, fault: str, tmp_path: Path)
 
 
 def test_a_traceback_of_what_nobody_expected(guarded: Guarded) -> None:
-    broken = "import jobs.cli, jobs.desk; jobs.desk.Desk.control = property(lambda desk: desk.no_such); jobs.cli.main()"
+    broken = "from jobs.cli import app, context; "
+    broken += "context.ProductContext.control = property(lambda product: product.no_such); app.main()"
     product = guarded.as_role(Role.OPERATOR)
     argv, variables = _argv(product, "status", code=broken), variables_of(product)
     done = subprocess.run(argv, cwd=REPO, env=variables, capture_output=True, text=True, timeout=300, check=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.e2e.conftest import LAST
 from tests.e2e.product import Product, Servers
 from tests.e2e.raw import check_lists, reference
-from tests.odd_names import ODD
+from tests.support.odd_names import ODD
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -23,7 +23,7 @@ from tests.e2e.conftest import LAST, write_days
 from tests.e2e.product import Product, Servers
 from tests.e2e.submit import submitted
 from tests.features.world import ago, events
-from tests.odd_names import ODD
+from tests.support.odd_names import ODD
 
 FLAGS = ("--as-of", str(LAST), "--study", "one", "--max-factors", "16")
 

@@ -8,9 +8,9 @@ import pytest
 from pyspark.sql import DataFrame
 
 from conf import contract
-from features.catalog import Catalog, PartialRecord
 from features.errors import MissingDatasetError
-from features.schema import spark_schema
+from features.reading.catalog import Catalog, PartialRecord
+from features.tables import spark_schema
 from tests.features.world import EVENT_SCHEMA, ago, at, dataset, events, table
 
 Make = Callable[[Mapping[str, Mapping[dt.date, pa.Table | None]]], Catalog]

@@ -15,9 +15,9 @@ from conf.settings import Settings
 from features.build import Features, build_features
 from features.errors import BrokenPartitionError, MissingDaysError, NotArrivedError, SchemaError, SnapshotError
 from features.fakes import FakeCatalog
+from features.reading.snapshots import plan_snapshot, read_snapshot
 from features.records import DayRecord
-from features.schema import spark_schema
-from features.snapshots import plan_snapshot, read_snapshot
+from features.tables import spark_schema
 from tests.features.world import AS_OF, PAIR_SCHEMA, ago, at, events, settings, table
 
 SOURCE_SCHEMA = pa.schema(

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 from conf.recipe import Recipe
 from conf.settings import Settings
 from features.build import Features, build_features
-from jobs.catalog import SparkCatalog
-from jobs.storage import Storage
+from jobs.storage.datasets import SparkCatalog
+from jobs.storage.store import Storage
 from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, settings, table
 
 CHAMPIONS = "partials/champion/clicks"

@@ -10,7 +10,7 @@ from conf.datasets import EventDataset
 from features import partials as module
 from features.errors import BadRowsError, BrokenPartitionError, UnknownEventsError
 from features.fakes import FakeCatalog
-from features.partials import DailyPartials, check_partials, daily_partials, kept_before, recipe_of, sound
+from features.partials import DailyPartials, check_partials, daily_partials, kept_before, settings_hash_of, sound
 from tests.features.world import EVENT_SCHEMA, ago, at, dataset, events, table
 
 WEIGHTS = ("like", "leave")
@@ -131,8 +131,10 @@ def test_the_recipe_holds_what_changes_the_content_and_no_more() -> None:
         dataset(day_of="ingestion"),
         dataset(day_of="ingestion", lateness_days=2),
     ]
-    assert len({recipe_of(one, "int64") for one in same}) == 1
-    recipes = {recipe_of(one, "int64") for one in (*different, dataset())} | {recipe_of(dataset(), "string")}
+    assert len({settings_hash_of(one, "int64") for one in same}) == 1
+    recipes = {settings_hash_of(one, "int64") for one in (*different, dataset())} | {
+        settings_hash_of(dataset(), "string")
+    }
     assert len(recipes) == len(different) + 2
 
 

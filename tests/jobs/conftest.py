@@ -11,24 +11,15 @@ import yaml
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from jobs import cli
-from models.registry import Registry
+from jobs.cli import app
 from publish.connect.topic import ensure_topics
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
 from tests.features.world import settings
-from tests.jobs.said import PASSWORD, Discovery, Said
-from tests.publish.pushing import PARTITIONS, publish_directly
+from tests.jobs.commands import PASSWORD, CommandResult, Discovery
+from tests.publish.support.pushing import PARTITIONS, publish_directly
 
 _NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def model_store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An MLflow store for the whole session: making one takes seconds; each test has a product of its own."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-    Registry(uri).check()
-    return uri
 
 
 @pytest.fixture
@@ -62,13 +53,13 @@ def broker(kafka: KafkaConnection, product: str, monkeypatch: pytest.MonkeyPatch
 def discovery(product: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Discovery:
     """Runs a command as the console script does."""
 
-    def run(*words: str) -> Said:
+    def run(*words: str) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["discovery", *words])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         shown = capsys.readouterr()
         assert PASSWORD not in shown.out + shown.err
-        return Said(int(end.value.code or 0), shown.out, shown.err)
+        return CommandResult(int(end.value.code or 0), shown.out, shown.err)
 
     return run
 

@@ -7,8 +7,8 @@ from typing import NoReturn
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.catalog import SparkCatalog
-from jobs.storage import Storage
+from jobs.storage.datasets import SparkCatalog
+from jobs.storage.store import Storage
 
 
 def no_spark() -> NoReturn:

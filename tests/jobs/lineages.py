@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from conf.settings import Settings
-from jobs.champion import find_champion
-from jobs.edges import Edges
-from jobs.lineage import lineage_of, note_judged, register_lineage
-from jobs.lineage_record import Holdout, Lineage
-from jobs.manifest import Manifest, StageRecord
-from jobs.run import Run
-from jobs.storage import Storage
-from models.registry import Registry
+from jobs.run.context import Run
+from jobs.run.manifest import Manifest, StageRecord
+from jobs.run.servers import RunServers
+from jobs.stages.training.register import lineage_of, note_judged, register_lineage
+from jobs.storage.store import Storage
+from models.champion import find_champion
+from models.registry import ModelRegistry
+from models.registry.lineage import Holdout, Lineage
 from publish.runs.lease import Lease
 from tests.features.world import AS_OF, ago, settings
 from tests.jobs.runs import RUN_ID, FakeLease, manifest_of
@@ -44,7 +44,7 @@ JUDGED: dict[str, int | float | str] = {
 }
 
 
-def run_of(registry: Registry, home: Path, run_id: str = RUN_ID, *, product: str = "test", **manifest: Any) -> Run:
+def run_of(registry: ModelRegistry, home: Path, run_id: str = RUN_ID, *, product: str = "test", **manifest: Any) -> Run:
     """A run whose features are built, with a registry and no other server."""
     known = manifest_of(**manifest)
     before = known.serving_before
@@ -58,8 +58,8 @@ def run_of(registry: Registry, home: Path, run_id: str = RUN_ID, *, product: str
     known = known.model_copy(update={"request": request}).with_stage(
         "features", _record({"inputs": inputs, "champion_inputs": []})
     )
-    edges = Edges(product, *cast("list[Any]", [None, None, registry, None, None]))
-    return Run(product_of(product), Storage(str(home)), edges, cast("Lease", FakeLease()), known)
+    servers = RunServers(product, *cast("list[Any]", [None, None, registry, None, None]))
+    return Run(product_of(product), Storage(str(home)), servers, cast("Lease", FakeLease()), known)
 
 
 def product_of(name: str) -> Settings:
@@ -76,7 +76,7 @@ def made(run: Run, **changes: Any) -> Lineage:
 
 
 def register(run: Run, **changes: Any) -> str:
-    """Registers the run's factors, ends its training and passes gate 2; gives the version."""
+    """Registers the run's factors, ends its training and passes gate 2; returns the version."""
     model = register_lineage(run, made(run, **changes))
     run.manifest = trained(run.manifest, model).with_stage("topn", _record({}))
     note_judged(run, run.manifest)

@@ -21,7 +21,7 @@ def pressed(words: list[str], seconds: float, environment: Mapping[str, str] | N
     )
     assert command.stderr is not None
     for line in command.stderr:
-        if line.startswith(_IMPORTED) and line.endswith("jobs.interrupts\n"):
+        if line.startswith(_IMPORTED) and line.endswith("jobs.runtime.interrupts\n"):
             break
     time.sleep(0.1 + seconds)
     os.killpg(command.pid, signal.SIGINT)

@@ -4,10 +4,10 @@ import datetime as dt
 from pathlib import Path
 from typing import Any, cast
 
-from jobs.edges import Edges
-from jobs.manifest import Manifest, Request, StageRecord
-from jobs.run import Run
-from jobs.storage import Storage
+from jobs.run.context import Run
+from jobs.run.manifest import Manifest, Request, StageRecord
+from jobs.run.servers import RunServers
+from jobs.storage.store import Storage
 from publish.errors import LeaseLost
 from publish.runs.lease import Lease
 from tests.features.world import AS_OF, settings
@@ -61,5 +61,5 @@ def finish(run: Run, stage: str, **facts: Any) -> None:
 def run_in(home: Path, **changes: Any) -> tuple[Run, FakeLease]:
     """A run below `home` that has no servers, and its lease."""
     lease = FakeLease()
-    edges = cast("Edges", None)
-    return Run(settings(), Storage(str(home)), edges, cast("Lease", lease), manifest_of(**changes)), lease
+    servers = cast("RunServers", None)
+    return Run(settings(), Storage(str(home)), servers, cast("Lease", lease), manifest_of(**changes)), lease

@@ -1,4 +1,4 @@
-"""spark-submit puts jobs/ first on the path: no file in it may hide a module that somebody else imports by its name."""
+"""spark-submit puts jobs/ first on the path: no file or folder in it may hide a module that somebody else imports."""
 
 import importlib.metadata
 import sys
@@ -6,11 +6,21 @@ from pathlib import Path
 
 import jobs
 
-STEMS = {path.stem for path in Path(jobs.__file__).parent.glob("*.py")} - {"__init__"}
+ROOM = Path(jobs.__file__).parent
+FILES = {path.stem for path in ROOM.glob("*.py")} - {"__init__"}
+FOLDERS = {path.parent.name for path in ROOM.glob("*/__init__.py")}
 
 
-def test_no_file_of_jobs_hides_another_module() -> None:
+def test_no_file_or_folder_of_jobs_hides_another_module() -> None:
     installed = importlib.metadata.packages_distributions().keys()
-    ours = {path.parent.name for path in Path(jobs.__file__).parent.parent.glob("*/__init__.py")}
+    ours = {path.parent.name for path in ROOM.parent.glob("*/__init__.py")}
     assert {"conf", "publish"} <= ours
-    assert STEMS & (sys.stdlib_module_names | installed | ours) == set()
+    assert {"run", "stages"} <= FOLDERS
+    assert (FILES | FOLDERS) & (sys.stdlib_module_names | installed | ours) == set()
+
+
+def test_in_jobs_itself_there_are_entries_only() -> None:
+    for name in FILES:
+        text = (ROOM / f"{name}.py").read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 40, name
+        assert text.rstrip().splitlines()[-2] == 'if __name__ == "__main__":', name

@@ -9,9 +9,8 @@ import numpy as np
 
 from conf.settings import JudgeSettings
 from models.golden import GoldenMetrics
-from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, Figure, Judgement, Spread
+from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, FigureKey, Judgement, Spread
 from models.judge.judgement import LIST_TRAITS, METRICS, SEGMENTS
-from models.learning_curve import Point
 from models.passport import (
     SCORES,
     SOURCE_NORMS,
@@ -23,6 +22,7 @@ from models.passport import (
     Week,
 )
 from models.passport.shape import shape_of
+from models.training.learning_curve import Point
 
 ARMS = (OURS, POPULARITY, ITEM_KNN, CHAMPION)
 GOLDEN = GoldenMetrics("planted_tastes", 1, "8a" * 32, 20, 1_316, 0.2798, 0.4042, 0.1571, 0.253)
@@ -40,11 +40,11 @@ def judgement(seed: int, arms: tuple[str, ...] = ARMS, segments: tuple[str, ...]
     figures, leads = {}, {}
     for arm, segment in itertools.product(arms, segments):
         for metric in METRICS:
-            figures[Figure(arm, segment, metric)] = estimate(segment, 0.05, 0.4)
+            figures[FigureKey(arm, segment, metric)] = estimate(segment, 0.05, 0.4)
             if arm != OURS:
-                leads[Figure(arm, segment, metric)] = estimate(segment, -0.05, 0.2)
+                leads[FigureKey(arm, segment, metric)] = estimate(segment, -0.05, 0.2)
         for trait in LIST_TRAITS if segment != NEW else ():
-            figures[Figure(arm, segment, trait)] = estimate(segment, 0, 14 if trait == "novelty" else 1)
+            figures[FigureKey(arm, segment, trait)] = estimate(segment, 0, 14 if trait == "novelty" else 1)
     spreads = {arm: Spread(float(draw.random()), float(draw.random())) for arm in arms}
     remarks = {ITEM_KNN: "similarities of a sample of 12.0% of the users (judge.knn_products)"}
     return Judgement(20, 200, figures, leads, spreads, remarks if ITEM_KNN in arms else {})
@@ -52,7 +52,7 @@ def judgement(seed: int, arms: tuple[str, ...] = ARMS, segments: tuple[str, ...]
 
 def week(number: int | None, as_of: dt.date, judged: Judgement | None, **changes: Any) -> Week:
     """A version of a week, judged so."""
-    ndcg = None if judged is None else judged.figures[Figure(OURS, ALL, "ndcg")]
+    ndcg = None if judged is None else judged.figures[FigureKey(OURS, ALL, "ndcg")]
     made = Week(
         version=None if number is None else str(number),
         run_id=f"{as_of:%Y%m%d}T030000Z-{as_of:%Y%m%d}-1",
@@ -61,7 +61,7 @@ def week(number: int | None, as_of: dt.date, judged: Judgement | None, **changes
         ndcg=None if ndcg is None else ndcg.mean,
         low=None if ndcg is None else ndcg.low,
         high=None if ndcg is None else ndcg.high,
-        popularity=None if judged is None else judged.figures[Figure(POPULARITY, ALL, "ndcg")].mean,
+        popularity=None if judged is None else judged.figures[FigureKey(POPULARITY, ALL, "ndcg")].mean,
         golden=0.2798,
         users=1_234_567,
         sources=45_678,

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from conf import contract
 from conf.contract import IdKind
-from models.train import Embeddings
+from models.training.train import Embeddings
 
 EPOCH = 1_700_000_000_000_000
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from conf.connections import RedisConnection
-from deploy.redis_cluster import RedisCluster
 from publish.connect.redis_clients import StoreClient, redis_client
-from tests.publish import pushing
-from tests.publish.pace import Pace
+from tests.publish.support import pushing
+from tests.publish.support.pace import Pace
+from tests.support.redis_cluster import RedisCluster
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.judge import CHAMPION, OURS, POPULARITY, Estimate, Figure, Judgement, Spread, accept
+from models.judge import CHAMPION, OURS, POPULARITY, Estimate, FigureKey, Judgement, Spread, accept
 
 SMALL = st.floats(-0.5, 0.5)
 LEADS = st.tuples(SMALL, SMALL, SMALL).map(sorted).map(lambda three: Estimate(100, three[1], three[0], three[2]))
@@ -11,10 +11,10 @@ LEADS = st.tuples(SMALL, SMALL, SMALL).map(sorted).map(lambda three: Estimate(10
 
 def judgement(champion: float, over_champion: Estimate, over_popularity: Estimate) -> Judgement:
     """What the rule looks at."""
-    figures = {Figure(CHAMPION, "all", "ndcg"): Estimate(100, champion, champion, champion)}
+    figures = {FigureKey(CHAMPION, "all", "ndcg"): Estimate(100, champion, champion, champion)}
     leads = {
-        Figure(CHAMPION, "all", "ndcg"): over_champion,
-        Figure(POPULARITY, "all", "ndcg"): over_popularity,
+        FigureKey(CHAMPION, "all", "ndcg"): over_champion,
+        FigureKey(POPULARITY, "all", "ndcg"): over_popularity,
     }
     return Judgement(20, 200, figures, leads, dict.fromkeys((OURS, POPULARITY, CHAMPION), Spread(1, 0)), {})
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as sf
 
 from models.judge.bootstrap import ALL, bootstrap_means, poisson_weights
 
@@ -61,7 +61,7 @@ def test_nobody_and_nothing(spark: "SparkSession") -> None:
     rows = rows_of(spark)
     assert bootstrap_means(rows.where("user_id < 0"), [rows["x"]], replicates=20, seed=1) == {}
     one = rows.where("user_id = 1")  # in a third of the replicates not drawn
-    alone, missing = bootstrap_means(one, [one["x"], F.lit(None)], replicates=20, seed=1)[ALL]
+    alone, missing = bootstrap_means(one, [one["x"], sf.lit(None)], replicates=20, seed=1)[ALL]
     assert alone is not None
     assert alone.low == alone.mean == alone.high
     assert missing is None

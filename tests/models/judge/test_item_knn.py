@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from conf import contract
 from conf.contract import IdKind
 from conf.settings import JudgeSettings, TrainSettings
-from models.arrow import lists_of
+from models.arrays.arrow import lists_of
 from models.errors import KnnTooLarge
-from models.fallback import Fallback
 from models.judge import Neighbours, knn_lists
+from models.lists.fallback import Fallback
 from tests.models.judge.worlds import sources_table
 from tests.models.worlds import ids_of, interactions_of, written
 
@@ -54,16 +54,16 @@ def test_lists_agree_with_dense_arithmetic(tmp_path_factory: pytest.TempPathFact
     draw = np.random.default_rng(seed)
     seen = draw.random((15, SOURCES)) < 0.3
     seen[0] = True  # every source is known
-    barred = seen & (draw.random(seen.shape) < 0.7)
+    excluded = seen & (draw.random(seen.shape) < 0.7)
     neighbours = built(tmp_path_factory.mktemp("knn"), seen, knn_neighbours=SOURCES)
-    best = neighbours.best(nested(seen), nested(barred), n)
-    scores = np.where(barred, 0, dense_scores(seen, SOURCES))
+    best = neighbours.best(nested(seen), nested(excluded), n)
+    scores = np.where(excluded, 0, dense_scores(seen, SOURCES))
     for user in range(len(seen)):
         listed = best.ids[user][best.ids[user] >= 0]
         ideal = np.sort(scores[user])[::-1][:n]
         assert scores[user][listed] == pytest.approx(ideal[ideal > 0])
         assert best.scores[user][: len(listed)] == pytest.approx(ideal[ideal > 0])
-        assert not barred[user][listed].any()
+        assert not excluded[user][listed].any()
         assert INELIGIBLE not in listed
 
 
@@ -100,9 +100,13 @@ def test_final_lists(spark: "SparkSession", tmp_path: Path, kind: IdKind) -> Non
     folder.mkdir()
     neighbours.save(folder)
     pairs = [(int(user), int(source), 1.0) for user, source in np.argwhere(seen)]
-    barred = [(user, source) for user, source, _ in pairs] + [(9, 0)]
+    excluded = [(user, source) for user, source, _ in pairs] + [(9, 0)]
     exclusions = pa.Table.from_arrays(
-        [ids_of([u for u, _ in barred], kind), ids_of([s for _, s in barred], kind), pa.array(["seen"] * len(barred))],
+        [
+            ids_of([u for u, _ in excluded], kind),
+            ids_of([s for _, s in excluded], kind),
+            pa.array(["seen"] * len(excluded)),
+        ],
         schema=contract.exclusions(kind),
     )
     popular = Fallback(ids_of([0, 1, 4], kind), np.array([2, 2, 2], np.float32))

@@ -10,9 +10,9 @@ import pytest
 
 from conf.contract import IdKind, judged_users
 from models.errors import NothingToJudge
-from models.judge import ALL, NEW, OURS, POPULARITY, Figure
+from models.judge import ALL, NEW, OURS, POPULARITY, FigureKey
 from tests.models.judge.worlds import World
-from tests.models.test_list_metrics import slow_gini
+from tests.models.test_metrics import slow_gini
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,7 +22,7 @@ KINDS = pytest.mark.parametrize("kind", ["int64", "string"])
 LISTS = {
     1: [5, 6, 7],  # 6 at rank 2 is right, 7 at rank 3 is cut off
     2: [8, 5],  # 8 at rank 1 is right; 9 and 3 are missed
-    4: [],  # everything is barred: an empty list of their own
+    4: [],  # everything is excluded: an empty list of their own
     7: [5, 6],  # nothing new in the hold-out: not judged
 }
 TRUTH = {
@@ -31,7 +31,7 @@ TRUTH = {
     3: [2],  # has no list: is served the popular ones, and 2 is at rank 2
     4: [5],
 }
-BARRED = {2: [1], 4: [*range(1, 10)]}
+EXCLUDED = {2: [1], 4: [*range(1, 10)]}
 SEEN = {1: [1, 2], 2: [1, 2, 4], 4: [2], 7: [1, 2, 3]}
 SECOND = 1 / math.log2(3)
 IDEAL = 1 + SECOND
@@ -40,11 +40,11 @@ IDEAL = 1 + SECOND
 @KINDS
 def test_a_world_small_enough_for_paper(spark: "SparkSession", tmp_path: Path, kind: IdKind) -> None:
     world = World(spark, tmp_path, kind)
-    rows = world.judged({OURS: LISTS}, TRUTH, barred=BARRED, seen=SEEN, k=2)
+    rows = world.judged({OURS: LISTS}, TRUTH, excluded=EXCLUDED, seen=SEEN, k=2)
     found = world.judgement(rows, k=2, eligible=10)
 
     def mean(metric: str, arm: str = OURS, segment: str = ALL) -> float:
-        return found.figures[Figure(arm, segment, metric)].mean
+        return found.figures[FigureKey(arm, segment, metric)].mean
 
     assert found.users() == 4
     assert mean("ndcg") == pytest.approx((SECOND / IDEAL + 1 / IDEAL + SECOND + 0) / 4)
@@ -62,13 +62,13 @@ def test_a_world_small_enough_for_paper(spark: "SparkSession", tmp_path: Path, k
 
 def test_segments_are_by_what_was_known_before_the_cut(spark: "SparkSession", tmp_path: Path) -> None:
     world = World(spark, tmp_path)
-    found = world.judgement(world.judged({OURS: LISTS}, TRUTH, barred=BARRED, seen=SEEN, k=2), k=2)
-    ndcg = {segment: found.figures[Figure(OURS, segment, "ndcg")].mean for segment in ("cold", "light", "heavy")}
+    found = world.judgement(world.judged({OURS: LISTS}, TRUTH, excluded=EXCLUDED, seen=SEEN, k=2), k=2)
+    ndcg = {segment: found.figures[FigureKey(OURS, segment, "ndcg")].mean for segment in ("cold", "light", "heavy")}
     assert ndcg == pytest.approx({"cold": SECOND, "light": SECOND / IDEAL / 2, "heavy": 1 / IDEAL})
     assert [found.users(segment) for segment in (ALL, "cold", "light", "heavy")] == [4, 1, 2, 1]
     # sources 1 to 7 became known within 7 days before the cut: user 1 missed 7, user 2 missed 3
     assert found.users(NEW) == 4
-    assert found.figures[Figure(OURS, NEW, "recall")].mean == pytest.approx((1 / 2 + 0 + 1 + 0) / 4)
+    assert found.figures[FigureKey(OURS, NEW, "recall")].mean == pytest.approx((1 / 2 + 0 + 1 + 0) / 4)
 
 
 def test_arms_are_compared_user_by_user(spark: "SparkSession", tmp_path: Path) -> None:
@@ -79,13 +79,13 @@ def test_arms_are_compared_user_by_user(spark: "SparkSession", tmp_path: Path) -
     truth = {user: [int(draw.integers(1, 10))] for user in users}
     worse = {user: [source for source in top if source not in truth[user]][:2] for user, top in ours.items()}
     same = world.judgement(world.judged({OURS: ours, "champion": dict(ours)}, truth, k=3), k=3)
-    lead = same.leads[Figure("champion", ALL, "ndcg")]
+    lead = same.leads[FigureKey("champion", ALL, "ndcg")]
     assert (lead.mean, lead.low, lead.high) == (0, 0, 0)  # however wide the intervals of the two are
-    assert same.figures[Figure(OURS, ALL, "ndcg")].low < same.figures[Figure(OURS, ALL, "ndcg")].high
+    assert same.figures[FigureKey(OURS, ALL, "ndcg")].low < same.figures[FigureKey(OURS, ALL, "ndcg")].high
     better = world.judgement(world.judged({OURS: ours, "champion": worse}, truth, k=3), k=3)
-    lead = better.leads[Figure("champion", ALL, "ndcg")]
+    lead = better.leads[FigureKey("champion", ALL, "ndcg")]
     assert 0 < lead.low <= lead.mean <= lead.high
-    assert lead.mean == pytest.approx(better.figures[Figure(OURS, ALL, "ndcg")].mean)  # the champion never hits
+    assert lead.mean == pytest.approx(better.figures[FigureKey(OURS, ALL, "ndcg")].mean)  # the champion never hits
 
 
 @KINDS

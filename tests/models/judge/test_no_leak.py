@@ -16,11 +16,11 @@ import pytest
 from conf.settings import JudgeSettings, ListSettings, TrainSettings
 from features.build import Features, build_features
 from features.fakes import FakeCatalog
-from models.catalogue import Catalogue
-from models.fallback import Fallback, fallback_list
-from models.judge import Evidence, KnownSources, Neighbours, judge_users, knn_lists
-from models.topn import precompute_lists
-from models.train import Embeddings, train
+from models.judge import JudgeInputs, KnownSources, Neighbours, judge_users, knn_lists
+from models.lists.candidates import Candidates
+from models.lists.fallback import Fallback, fallback_list
+from models.lists.topn import precompute_lists
+from models.training.train import Embeddings, train
 from tests.features.world import AS_OF, ago, events, settings
 from tests.models.worlds import written
 
@@ -69,7 +69,7 @@ def test_no_arm_learns_what_was_planted(spark: "SparkSession", tmp_path: Path) -
         50,
         "int64",
     )
-    evidence = Evidence(
+    evidence = JudgeInputs(
         truth=built.holdout,
         interactions=built.train_interactions,
         exclusions=built.train_exclusions,
@@ -121,7 +121,7 @@ def our_lists(
     popular: Fallback,
     built: Features,
 ) -> "DataFrame":
-    catalogue = Catalogue.build(pa.Table.from_batches(embeddings.source_batches()), sources, "int64")
+    catalogue = Candidates.build(pa.Table.from_batches(embeddings.source_batches()), sources, "int64")
     return precompute_lists(
         spark.createDataFrame(pa.Table.from_batches(embeddings.user_batches())),
         built.train_exclusions,
@@ -135,7 +135,7 @@ def our_lists(
 
 
 def saved(folder: Path, arrays: Any) -> partial[str]:
-    """Saves arrays that workers map; gives what they call."""
+    """Saves arrays that workers map; returns what they call."""
     folder.mkdir()
     arrays.save(folder)
     return partial(str, str(folder))

@@ -3,7 +3,19 @@
 import itertools
 
 from conf.settings import JudgeSettings
-from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, Figure, Judgement, Spread, table_of
+from models.judge import (
+    ALL,
+    CHAMPION,
+    ITEM_KNN,
+    NEW,
+    OURS,
+    POPULARITY,
+    Estimate,
+    FigureKey,
+    Judgement,
+    Spread,
+    table_of,
+)
 
 ARMS = (OURS, POPULARITY, ITEM_KNN, CHAMPION)
 MEANS = {"ndcg": 0.1234, "recall": 1.0, "map": 0.05, "novelty": 12.5, "covered": 0.9, "fallback": 1.0}
@@ -12,9 +24,9 @@ MEANS = {"ndcg": 0.1234, "recall": 1.0, "map": 0.05, "novelty": 12.5, "covered":
 def judgement(*, segments: tuple[str, ...] = (ALL, "cold", "light", "heavy", NEW)) -> Judgement:
     """Four arms with the same figures; ours loses against all."""
     places = itertools.product(ARMS, segments, MEANS)
-    figures = {Figure(*place): Estimate(1_234_567, MEANS[place[2]], 0.1, 0.2) for place in places}
+    figures = {FigureKey(*place): Estimate(1_234_567, MEANS[place[2]], 0.1, 0.2) for place in places}
     leads = {
-        Figure(arm, ALL, metric): Estimate(9, -0.0213, -0.0312, -0.0118)
+        FigureKey(arm, ALL, metric): Estimate(9, -0.0213, -0.0312, -0.0118)
         for arm, metric in itertools.product(ARMS[1:], ("ndcg", "recall", "map"))
     }
     spreads = {arm: Spread(1.0, 0.75) for arm in ARMS}

@@ -11,8 +11,8 @@ import pyarrow as pa
 from conf import contract
 from conf.contract import IdKind
 from conf.settings import JudgeSettings
-from models.fallback import Fallback
-from models.judge import Evidence, Judgement, KnownSources, judge, judge_users
+from models.judge import JudgeInputs, Judgement, KnownSources, judge, judge_users
+from models.lists.fallback import Fallback
 from tests.models.worlds import EPOCH, ids_of
 
 if TYPE_CHECKING:
@@ -64,12 +64,18 @@ class World:
         return self.table(schema, *columns, *([value] * len(flat) for value in more))
 
     def judged(
-        self, arms: Mapping[str, Lists], truth: Lists, *, barred: Lists | None = None, seen: Lists | None = None, k: int
+        self,
+        arms: Mapping[str, Lists],
+        truth: Lists,
+        *,
+        excluded: Lists | None = None,
+        seen: Lists | None = None,
+        k: int,
     ) -> "DataFrame":
-        evidence = Evidence(
+        evidence = JudgeInputs(
             truth=self.pairs(contract.holdout(self.kind), truth, 1.0),
             interactions=self.pairs(contract.interactions(self.kind), seen or {}, 1.0, EPOCH),
-            exclusions=self.pairs(contract.exclusions(self.kind), barred or {}, "seen"),
+            exclusions=self.pairs(contract.exclusions(self.kind), excluded or {}, "seen"),
             popular=Fallback(self.ids(self.popularity), np.arange(9, 0, -1).astype(np.float32)),
             known=lambda folder=str(self.folder): folder,  # type: ignore[misc]
             ids=self.kind,

@@ -5,13 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.ranking.compiled import compiled
-from models.ranking.lists import Lists, key_of, offer, raise_bar, row_of, score_of
+from models.ranking.lists import BestSoFar, key_of, offer, raise_bar, row_of, score_of
 
 scores = st.floats(-(2.0**127), 2.0**127, width=32) | st.sampled_from([0.0, -0.0, 1.0, -1.0])
 
 
 @compiled
-def _offer_all(lists: Lists, found: np.ndarray, rows: np.ndarray) -> None:
+def _offer_all(lists: BestSoFar, found: np.ndarray, rows: np.ndarray) -> None:
     for place in range(len(rows)):
         offer(lists, 0, found[place], rows[place])
 
@@ -30,7 +30,7 @@ def test_keys_order_by_score_then_by_smaller_row(a: float, row_a: int, b: float,
 def test_a_list_keeps_the_best_in_whatever_order_they_come(values: list[float], n: int, seed: int) -> None:
     rows = np.random.default_rng(seed).permutation(len(values))
     found = np.array(values, np.float32)[rows] if values else np.empty(0, np.float32)
-    lists = Lists.empty(1, n)
+    lists = BestSoFar.empty(1, n)
     _offer_all(lists, found, rows)
     raise_bar(lists, 0)
     ids, best = np.full((1, n), -1, np.int32), np.full((1, n), -np.inf, np.float32)

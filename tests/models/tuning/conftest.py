@@ -8,7 +8,7 @@ import pytest
 
 from conf.contract import IdKind
 from conf.settings import ListSettings, TrainSettings
-from models.ids import id_type
+from models.arrays.ids import id_type
 from models.tuning import Part
 from tests.models.worlds import ids_of, interactions_of, planted, written
 
@@ -22,7 +22,7 @@ def part(tmp_path_factory: pytest.TempPathFactory) -> Part:
 
 
 def make_part(folder: Path, ids: IdKind) -> Part:
-    """A fifth of the pairs of 120 users and 40 sources is the truth, the rest is what is trained on and barred."""
+    """A fifth of the pairs of 120 users and 40 sources is the truth, the rest is what is trained on and excluded."""
     pairs = np.argwhere(planted(120, 40, 3)[0].toarray())
     held = np.random.default_rng(0).random(len(pairs)) < 0.2
     interactions = interactions_of([(user, source, 1.0) for user, source in pairs[~held]], ids)

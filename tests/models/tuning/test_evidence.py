@@ -8,12 +8,22 @@ import yaml
 
 from conf.load import load_settings
 from conf.settings import JudgeSettings
-from deploy.service import REPO
+from deploy.chain import REPO
 from models.judge import Estimate
-from models.tuning import Comparison, Evidence, Part, Told, Trial, compare, overlay_of, report_of, weigh
+from models.tuning import (
+    Evidence,
+    Part,
+    ProposalContext,
+    SettingsComparison,
+    Trial,
+    compare,
+    overlay_of,
+    report_of,
+    weigh,
+)
 from tests.models.tuning.conftest import PRESENT
 
-TOLD = Told("music", "one", "conf/music.yml", {"code": "abc"}, looks=1, k=20)
+TOLD = ProposalContext("music", "one", "conf/music.yml", {"code": "abc"}, looks=1, k=20)
 CHANGES = {"alpha": 0.7, "factors": 64}
 TRIALS = [
     Trial(1, "complete", {"factors": 8, "alpha": 0.5}, 0.2, 0.3, {1: 0.1}, 1.0, None),
@@ -25,7 +35,7 @@ TRIALS = [
 
 def evidence(low: float) -> Evidence:
     lead = Estimate(100, 0.01, low, 0.02)
-    found = Comparison(
+    found = SettingsComparison(
         users=100,
         present=Estimate(100, 0.2, 0.19, 0.21),
         popularity=Estimate(100, 0.1, 0.09, 0.11),

@@ -23,8 +23,8 @@ def test_scores_are_those_of_ranking_everything(ids: IdKind, tmp_path: Path) -> 
     source_ids = part.trained[1].to_arrow().to_pylist()
     eligible = np.array([not str(source).endswith("9") for source in source_ids])
     for at, row in enumerate(rows):
-        barred = set(part.barred[at].as_py())
-        allowed = eligible & np.array([source not in barred for source in source_ids])
+        excluded = set(part.excluded[at].as_py())
+        allowed = eligible & np.array([source not in excluded for source in source_ids])
         scores = np.where(allowed, sources @ users[row], -np.inf)
         best = [source_ids[place] for place in np.argsort(-scores, kind="stable")[: part.k] if allowed[place]]
         if at < 3:

@@ -7,10 +7,10 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection, RedisConnection
-from deploy.redis_server import RedisServer
+from deploy.servers.redis_server import RedisServer
 from publish.connect.redis_clients import redis_client
-from tests.publish.promise import World
-from tests.publish.pushing import loading
+from tests.publish.support.promise import World
+from tests.publish.support.pushing import loading
 
 
 @pytest.fixture

@@ -11,20 +11,20 @@ from confluent_kafka import Consumer, TopicPartition
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from deploy.kafka_broker import KafkaBroker
+from deploy.servers.kafka_broker import KafkaBroker
 from publish.connect.clients import admin_client
 from publish.connect.topic import ensure_topics
 from publish.errors import DeliveryError
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.send.producer import send_begin, send_end, send_partitions
 from publish.send.sender import Sender
 from publish.wire.announcement import Announcement, Slice
 from publish.wire.keys import ProductKeys
-from publish.wire.messages import Kind, unpack
-from tests.publish.mock_cluster import PRODUCE, MockCluster
-from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import PARTITIONS, eventually, lists_of, loading, progress, send, wire_of
-from tests.publish.samples import Lists, announcement_of, batches_of
+from publish.wire.messages import MessageKind, unpack
+from tests.publish.support.mock_cluster import PRODUCE, MockCluster
+from tests.publish.support.promise import World, kept, unchanged
+from tests.publish.support.pushing import PARTITIONS, eventually, lists_of, loading, progress, send, wire_of
+from tests.publish.support.samples import Lists, announcement_of, batches_of
 
 NOT_LEADER, TIMED_OUT, NOT_ENOUGH_REPLICAS, DENIED, SEQUENCE_LOST = 6, 7, 19, 29, 45
 
@@ -69,7 +69,7 @@ def test_the_broker_is_killed_and_restarted_in_the_middle(shaky: World, own_brok
         unchanged(shaky)
         own_broker.start()
         send_run(shaky.kafka, run, lists, 60)  # a stage that is tried again sends all of it again
-        assert kept(shaky, run, lists, deadline=120) is Outcome.SERVING
+        assert kept(shaky, run, lists, deadline=120) is RunEnding.SERVING
 
 
 @pytest.mark.fault(21)
@@ -89,7 +89,7 @@ def test_the_broker_does_not_answer_in_time(shaky: World, own_broker: KafkaBroke
             os.kill(own_broker.pid, signal.SIGCONT)
     with loading(shaky.kafka, shaky.client, shaky.product):
         send_run(shaky.kafka, run, lists, 60)
-        assert kept(shaky, run, lists, deadline=120) is Outcome.SERVING
+        assert kept(shaky, run, lists, deadline=120) is RunEnding.SERVING
 
 
 @pytest.mark.fault(21)
@@ -103,7 +103,7 @@ def test_the_broker_stays_away(shaky: World, own_broker: KafkaBroker) -> None:
         pytest.raises(DeliveryError),
     ):
         send_begin(run, sender)
-    assert kept(shaky, run, lists) is Outcome.FAILED
+    assert kept(shaky, run, lists) is RunEnding.FAILED
 
 
 LISTS = lists_of(300)
@@ -118,7 +118,7 @@ def mock() -> Iterator[tuple[MockCluster, Announcement]]:
         yield cluster, run
 
 
-def arrived(kafka: KafkaConnection, run: Announcement) -> list[tuple[int, Kind, int]]:
+def arrived(kafka: KafkaConnection, run: Announcement) -> list[tuple[int, MessageKind, int]]:
     """Partition, kind and seq of all that is in the topic."""
     consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "test", "auto.offset.reset": "earliest"})
     found = []
@@ -134,12 +134,16 @@ def arrived(kafka: KafkaConnection, run: Announcement) -> list[tuple[int, Kind, 
     return found
 
 
-def whole_run(run: Announcement) -> list[tuple[int, Kind, int]]:
+def whole_run(run: Announcement) -> list[tuple[int, MessageKind, int]]:
     """The same of a run that arrived once and in order."""
     return [
         (piece.partition, kind, seq)
         for piece in run.slices
-        for kind, seq in [(Kind.BEGIN, 0), *((Kind.DATA, n) for n in range(piece.count)), (Kind.END, piece.count)]
+        for kind, seq in [
+            (MessageKind.BEGIN, 0),
+            *((MessageKind.DATA, n) for n in range(piece.count)),
+            (MessageKind.END, piece.count),
+        ]
     ]
 
 
@@ -201,7 +205,7 @@ def test_the_topic_is_deleted_and_made_anew(world: World) -> None:
         admin.delete_topics([topic])[topic].result(10)
         eventually(lambda: topic not in admin.list_topics(timeout=10).topics)
         ensure_topics(world.kafka, ProductKeys(world.product), PublishSettings(partitions=PARTITIONS))
-        assert kept(world, *world.push()) is Outcome.SERVING
+        assert kept(world, *world.push()) is RunEnding.SERVING
 
 
 @pytest.mark.fault(30)
@@ -218,4 +222,4 @@ def test_the_topic_is_made_anew_in_the_middle_of_a_load(world: World) -> None:
         ensure_topics(world.kafka, run.layout, PublishSettings(partitions=PARTITIONS))
         unchanged(world)
         send(world.kafka, topic, wire_of(run, lists))
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING

@@ -9,9 +9,9 @@ import redis
 from publish.errors import RunRefused
 from publish.operate.control import Control
 from publish.read.reader import Reader
-from tests.publish.promise import World, agree, unchanged
-from tests.publish.pushing import loading
-from tests.publish.stored_keys import dump, keys_of
+from tests.publish.support.promise import World, agree, unchanged
+from tests.publish.support.pushing import loading
+from tests.publish.support.stored_keys import dump, keys_of
 
 
 class Killed(BaseException):
@@ -28,7 +28,7 @@ def weeks(world: World) -> World:
 
 
 def later(world: World, **by: float) -> Control:
-    """The desk of somebody who comes after that time."""
+    """The housekeeping of somebody who comes after that time."""
     return Control.connect(world.client, world.product, clock=lambda: datetime.now(UTC) + timedelta(**by))
 
 

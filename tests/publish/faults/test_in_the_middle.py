@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from deploy.redis_server import RedisServer
-from publish.operate.wait import Outcome
-from tests.publish.processes import ROOT
-from tests.publish.promise import World, kept
-from tests.publish.pushing import eventually, loading, messages_of, progress
-from tests.publish.slow_loader import slow_down
+from deploy.servers.redis_server import RedisServer
+from publish.operate.wait import RunEnding
+from tests.publish.support.processes import ROOT
+from tests.publish.support.promise import World, kept
+from tests.publish.support.pushing import eventually, loading, messages_of, progress
+from tests.publish.support.slow_loader import slow_down
 
 USERS = 2_000
 
@@ -29,13 +29,13 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_loader_is_killed_at_any_moment(world: World, redis_url: str, killer: signal.Signals) -> None:
     """14: in the middle of many calls."""
     run, lists = world.push(world.next_lists(USERS), first=True)
-    command = [sys.executable, "-m", "tests.publish.slow_loader", world.kafka.servers, redis_url, world.product]
+    command = [sys.executable, "-m", "tests.publish.support.slow_loader", world.kafka.servers, redis_url, world.product]
     with subprocess.Popen(command, cwd=ROOT, env=os.environ) as process:
         eventually(lambda: progress(world.client, run) > USERS // 10, seconds=60)
         process.send_signal(killer)
     assert progress(world.client, run) < USERS
     with loading(world.kafka, world.client, world.product):
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
 
 
 @pytest.mark.fault(15)
@@ -51,7 +51,7 @@ def test_redis_is_killed_while_calls_are_under_way(own_world: World, own_redis: 
         own_redis.kill()
         eventually(lambda: not loader.metrics.is_healthy)
         own_redis.start()
-        assert kept(own_world, run, lists) is Outcome.SERVING
+        assert kept(own_world, run, lists) is RunEnding.SERVING
     assert not messages_of(own_world.kafka, run.layout.dead_letter_topic)
 
 
@@ -65,7 +65,7 @@ def test_redis_is_full_while_calls_are_under_way(own_world: World) -> None:
         own_world.client.config_set("maxmemory", 1)
         eventually(lambda: not loader.metrics.is_healthy)
         own_world.client.config_set("maxmemory", "256mb")
-        assert kept(own_world, run, lists) is Outcome.SERVING
+        assert kept(own_world, run, lists) is RunEnding.SERVING
 
 
 @pytest.mark.fault(20)
@@ -76,4 +76,4 @@ def test_a_loader_leaves_while_calls_are_under_way(world: World) -> None:
         with loading(world.kafka, world.client, world.product):
             run, lists = world.push(world.next_lists(USERS), first=True)
             eventually(lambda: progress(world.client, run) > USERS // 10)
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING

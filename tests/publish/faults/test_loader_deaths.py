@@ -11,18 +11,18 @@ import redis
 
 from conf.connections import KafkaConnection
 from publish.operate.control import Control
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.runs.history import kept_history, read_history
 from publish.runs.pointer import PointerStore
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.runs.run import RunState
 from publish.wire.announcement import Announcement
-from tests.publish.damages import key_flipped, one_lost, whole
-from tests.publish.dying_loader import POINTS, SESSION_SECONDS
-from tests.publish.processes import dying_loaders
-from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import announce, eventually, lists_of, load_directly, loading
-from tests.publish.samples import Lists
+from tests.publish.support.damages import key_flipped, one_lost, whole
+from tests.publish.support.dying_loader import POINTS, SESSION_SECONDS
+from tests.publish.support.processes import dying_loaders
+from tests.publish.support.promise import World, kept, unchanged
+from tests.publish.support.pushing import announce, eventually, lists_of, load_directly, loading
+from tests.publish.support.samples import Lists
 
 DAMAGES = {"a letter sent, not counted": key_flipped, "FAILED, not fenced": one_lost}
 SERVED_ALREADY = ("swapped, not in Kafka", "after the swap")
@@ -59,7 +59,7 @@ def _second_run(kafka: KafkaConnection, client: redis.Redis, point: str) -> Kill
     load_directly(client, first, lists)
     for partition in range(first.partitions):
         client.delete(first.layout.position(partition))
-    assert Registry(client, world.product).ready(first.run)
+    assert RunRegistry(client, world.product).ready(first.run)
     Control.connect(client, world.product).promote(first.run)
     world.now_serves(first, lists)
     return Killed(world, *world.push(lists_of(200, shift=5), DAMAGES.get(point, whole)))
@@ -75,11 +75,11 @@ def test_a_loader_killed(graveyard: dict[str, Killed], point: str) -> None:
     assert (serving == run.run) == (point in SERVED_ALREADY)
     if serving == run.run:
         world.now_serves(run, lists)
-    elif Registry(world.client, world.product).get(run.run).state is not RunState.FAILED:
+    elif RunRegistry(world.client, world.product).get(run.run).state is not RunState.FAILED:
         unchanged(world)
     with loading(world.kafka, world.client, world.product):
-        assert kept(world, run, lists) is (Outcome.FAILED if point in DAMAGES else Outcome.SERVING)
-        assert kept(world, *world.push(lists_of(200, shift=9))) is Outcome.SERVING
+        assert kept(world, run, lists) is (RunEnding.FAILED if point in DAMAGES else RunEnding.SERVING)
+        assert kept(world, *world.push(lists_of(200, shift=9))) is RunEnding.SERVING
         if point in SERVED_ALREADY:
             eventually(lambda: kept_history(world.kafka, run.layout) == read_history(world.client, run.product, None))
             assert [change.rev for change in kept_history(world.kafka, run.layout).entries] == [1, 2, 3]
@@ -92,4 +92,4 @@ def test_a_run_whose_loader_died_is_finished_by_whoever_waits(kafka: KafkaConnec
     lists = lists_of(60)
     run = announce(client, world.product, lists, first=True)
     load_directly(client, run, lists)
-    assert kept(world, run, lists) is Outcome.SERVING
+    assert kept(world, run, lists) is RunEnding.SERVING

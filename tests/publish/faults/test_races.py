@@ -11,13 +11,13 @@ import redis
 
 from publish.errors import PublishError, RunHeld
 from publish.operate.control import Control
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.runs.pointer import PointerStore
 from publish.runs.promotion import Promoter
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.runs.run import RunState
-from tests.publish.promise import World, agree, kept, unchanged
-from tests.publish.pushing import loading, outcome_of, publish_directly, send, wire_of
+from tests.publish.support.promise import World, agree, kept, unchanged
+from tests.publish.support.pushing import ending_of, loading, publish_directly, send, wire_of
 
 
 @pytest.mark.fault(22)
@@ -29,8 +29,8 @@ def test_two_pushes_at_once(world: World) -> None:
     mixed = [record for pair in zip(*wires, strict=True) for record in pair]
     with loading(world.kafka, world.client, world.product):
         send(world.kafka, older.layout.topic, mixed)
-        assert kept(world, newer, lists[1]) is Outcome.SERVING
-        assert outcome_of(world.client, older).outcome is Outcome.FAILED
+        assert kept(world, newer, lists[1]) is RunEnding.SERVING
+        assert ending_of(world.client, older).ending is RunEnding.FAILED
     unchanged(world)
 
 
@@ -40,13 +40,13 @@ def test_an_older_run_arrives_late(world: World) -> None:
     late_lists = world.next_lists()
     late = world.announce(late_lists)
     with loading(world.kafka, world.client, world.product):
-        assert kept(world, *world.push()) is Outcome.SERVING
+        assert kept(world, *world.push()) is RunEnding.SERVING
         send(world.kafka, late.layout.topic, wire_of(late, late_lists))
-        assert kept(world, late, late_lists) is Outcome.FAILED
+        assert kept(world, late, late_lists) is RunEnding.FAILED
 
 
 def at_once(*calls: Callable[[], object]) -> list[str]:
-    """Make all calls within a few milliseconds, in any order; gives the refusals."""
+    """Make all calls within a few milliseconds, in any order; returns the refusals."""
     gate, refusals = threading.Barrier(len(calls)), list[str]()
 
     def one(call: Callable[[], object]) -> None:
@@ -63,7 +63,7 @@ def at_once(*calls: Callable[[], object]) -> list[str]:
 
 
 def promoter(client: redis.Redis, product: str) -> Promoter:
-    return Promoter(Registry(client, product), PointerStore(client, product))
+    return Promoter(RunRegistry(client, product), PointerStore(client, product))
 
 
 @pytest.mark.fault(22)
@@ -73,7 +73,7 @@ def test_failing_a_run_races_promoting_it(client: redis.Redis) -> None:
     client.delete(f"{{{product}}}:ptr", f"{{{product}}}:runs")
     for _ in range(40):
         run = publish_directly(client, product, first=True)
-        mine, other = promoter(client, product), Registry(client, product)
+        mine, other = promoter(client, product), RunRegistry(client, product)
         at_once(lambda: mine.promote(run.run), lambda: other.fail(run.run, "a race"))  # noqa: B023
         serves = PointerStore(client, product).read().treatment == run.run
         assert serves == (other.get(run.run).state is RunState.READY)
@@ -89,12 +89,12 @@ def test_clearing_a_run_races_promoting_and_rolling_back_to_it(client: redis.Red
     client.delete(f"{{{product}}}:ptr", f"{{{product}}}:runs")
     for _ in range(25):
         first = publish_directly(client, product, first=True)
-        desk = promoter(client, product)
-        desk.unhold()
-        desk.promote(first.run)
+        promoting = promoter(client, product)
+        promoting.unhold()
+        promoting.promote(first.run)
         run = publish_directly(client, product, first=True)
         clear = Control.connect(client, product).clear
-        at_once(lambda: desk.promote(run.run), lambda: clear(run.run), lambda: clear(first.run))  # noqa: B023
+        at_once(lambda: promoting.promote(run.run), lambda: clear(run.run), lambda: clear(first.run))  # noqa: B023
         at_once(
             lambda: promoter(client, product).rollback(reason="a race"),
             lambda: clear(first.run),  # noqa: B023
@@ -110,9 +110,9 @@ def test_a_hold_races_promotions(client: redis.Redis) -> None:
     client.delete(f"{{{product}}}:ptr", f"{{{product}}}:runs")
     for _ in range(25):
         run = publish_directly(client, product, first=True)
-        desk, other = promoter(client, product), promoter(client, product)
-        desk.unhold()
-        at_once(lambda: desk.promote_if_ready(run.run), lambda: other.hold("a race"))  # noqa: B023
+        promoting, other = promoter(client, product), promoter(client, product)
+        promoting.unhold()
+        at_once(lambda: promoting.promote_if_ready(run.run), lambda: other.hold("a race"))  # noqa: B023
         pointer = PointerStore(client, product).read()
         assert pointer.hold is not None
         late = publish_directly(client, product, first=True)

@@ -11,13 +11,13 @@ import redis
 
 from publish.errors import RunRefused
 from publish.operate.control import Control
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.read.reader import Reader
 from publish.runs.pointer import PointerStore
 from publish.wire.announcement import Announcement
-from tests.publish.promise import World, agree, kept, unchanged
-from tests.publish.pushing import announce, lists_of, load_directly, loading
-from tests.publish.samples import Lists
+from tests.publish.support.promise import World, agree, kept, unchanged
+from tests.publish.support.pushing import announce, lists_of, load_directly, loading
+from tests.publish.support.samples import Lists
 
 USERS, SWAPS = 60, 100
 
@@ -63,13 +63,13 @@ class Onlookers:
 
 def ready(client: redis.Redis, product: str, onlookers: Onlookers | None = None) -> Announcement:
     """Another run, complete and not promoted."""
-    desk = Control.connect(client, product)
-    lists = lists_of(USERS, shift=len(desk.registry.list_runs()))
+    control = Control.connect(client, product)
+    lists = lists_of(USERS, shift=len(control.registry.list_runs()))
     run = announce(client, product, lists, first=True)
     if onlookers is not None:
         onlookers.known[run.run] = lists
     load_directly(client, run, lists)
-    assert desk.registry.ready(run.run)
+    assert control.registry.ready(run.run)
     return run
 
 
@@ -135,7 +135,7 @@ def test_rolling_back_twice_then_to_a_cleared_run_then_a_push(world: World) -> N
                 control.rollback(gone.run, reason="to nothing")
         unchanged(world)
         run, lists = world.push()
-        assert kept(world, run, lists) is Outcome.HELD
+        assert kept(world, run, lists) is RunEnding.HELD
         control.unhold()
         unchanged(world)
         control.promote(run.run)

@@ -11,11 +11,11 @@ import pytest
 
 from conf.connections import KafkaConnection
 from publish.connect.clients import group_size
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.wire.keys import ProductKeys
-from tests.publish.processes import dying_loaders
-from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import Wire, eventually, loading, progress, send, wire_of
+from tests.publish.support.processes import dying_loaders
+from tests.publish.support.promise import World, kept, unchanged
+from tests.publish.support.pushing import Wire, eventually, loading, progress, send, wire_of
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def test_two_loaders_then_three_then_one(world: World) -> None:
             unchanged(world)
             others.close()
             eventually(lambda: group_size(world.kafka, group) == 1)
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
 
 
 @pytest.mark.fault(20)
@@ -71,12 +71,12 @@ def test_a_frozen_loader_wakes_up_when_another_has_taken_over(world: World, redi
         (child,) = psutil.Process(frozen.pid).children()
         eventually(lambda: child.status() == psutil.STATUS_STOPPED, seconds=60)
         with loading(world.kafka, world.client, world.product):
-            assert kept(world, run, lists) is Outcome.SERVING
+            assert kept(world, run, lists) is RunEnding.SERVING
             child.send_signal(signal.SIGCONT)
             said = frozen.stdout.readline()
             assert "STALE" in said, said
             unchanged(world)
-            assert kept(world, *world.push()) is Outcome.SERVING
+            assert kept(world, *world.push()) is RunEnding.SERVING
 
 
 @pytest.mark.fault(20)
@@ -89,7 +89,7 @@ def test_a_loader_frozen_before_verified_wakes_up_late(world: World, redis_url: 
         (child,) = psutil.Process(frozen.pid).children()
         eventually(lambda: child.status() == psutil.STATUS_STOPPED, seconds=60)
         with loading(world.kafka, world.client, world.product):
-            assert kept(world, run, lists) is Outcome.SERVING
+            assert kept(world, run, lists) is RunEnding.SERVING
             os.kill(child.pid, signal.SIGCONT)
             said = frozen.stdout.readline()
             assert "STALE" in said, said

@@ -11,14 +11,14 @@ from conf.connections import KafkaConnection, RedisConnection
 from publish.connect.redis_clients import redis_client
 from publish.errors import DeliveryError, SnapshotRefused
 from publish.lists_pb2 import List
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.send.producer import send_begin, send_partitions
 from publish.send.sender import Sender
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement, Slice
 from publish.wire.digest import Digest
-from publish.wire.messages import ENVELOPE_BYTES, HEAD, Kind, pack
-from tests.publish.damages import (
+from publish.wire.messages import ENVELOPE_BYTES, HEAD, MessageKind, pack
+from tests.publish.support.damages import (
     FATAL,
     HARMLESS,
     Damage,
@@ -27,9 +27,9 @@ from tests.publish.damages import (
     other_values_after_end,
     records_after_end,
 )
-from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import Wire, data_of, eventually, loading, messages_of, send, wire_of
-from tests.publish.samples import Lists, batches_of
+from tests.publish.support.promise import World, kept, unchanged
+from tests.publish.support.pushing import Wire, data_of, eventually, loading, messages_of, send, wire_of
+from tests.publish.support.samples import Lists, batches_of
 
 TIMID = {"stall_seconds": 3}
 """So that what can never be complete is noticed soon."""
@@ -58,12 +58,12 @@ def cases(faults: list[tuple[int, Damage]]) -> list[object]:
 
 @pytest.mark.parametrize("damage", cases(HARMLESS))
 def test_a_push_that_holds_everything_serves(world: World, damage: Damage) -> None:
-    assert kept(world, *world.push(damage=damage)) is Outcome.SERVING
+    assert kept(world, *world.push(damage=damage)) is RunEnding.SERVING
 
 
 @pytest.mark.parametrize("damage", cases(FATAL))
 def test_a_damaged_push_fails_and_changes_nothing(world: World, damage: Damage) -> None:
-    assert kept(world, *world.push(damage=damage, **TIMID)) is Outcome.FAILED
+    assert kept(world, *world.push(damage=damage, **TIMID)) is RunEnding.FAILED
 
 
 BAD = {
@@ -83,11 +83,11 @@ def test_a_list_that_no_snapshot_may_hold_fails_even_when_it_was_announced_so(wo
     partition, key, value = data[100]
     assert key is not None
     assert value is not None
-    data[100] = (partition, key, pack(Kind.DATA, right.epoch, HEAD.unpack_from(value)[3], key, payload))
+    data[100] = (partition, key, pack(MessageKind.DATA, right.epoch, HEAD.unpack_from(value)[3], key, payload))
     run = world.announce(lists, slices=slices_of_wire(data, right.partitions), **TIMID)
     begins, ends = wire_of(run, lists)[: run.partitions], wire_of(run, lists)[-run.partitions :]
     send(world.kafka, run.layout.topic, [*begins, *(_of_epoch(record, run.epoch) for record in data), *ends])
-    assert kept(world, run, lists) is Outcome.FAILED
+    assert kept(world, run, lists) is RunEnding.FAILED
 
 
 def slices_of_wire(data: Wire, partitions: int) -> tuple[Slice, ...]:
@@ -107,7 +107,7 @@ def _of_epoch(record: tuple[int, bytes | None, bytes | None], epoch: int) -> tup
     assert key is not None
     assert value is not None
     _, _, _, seq = HEAD.unpack_from(value)
-    return partition, key, pack(Kind.DATA, epoch, seq, key, value[ENVELOPE_BYTES:])
+    return partition, key, pack(MessageKind.DATA, epoch, seq, key, value[ENVELOPE_BYTES:])
 
 
 @pytest.mark.fault(13)
@@ -122,7 +122,7 @@ def test_an_oversize_list_is_refused_by_the_sender_and_the_run_fails(world: Worl
         send_begin(run, sender)
         with pytest.raises(DeliveryError, match="more than"):
             send_partitions([(home, [batch])], run, sender)
-    assert kept(world, run, lists) is Outcome.FAILED
+    assert kept(world, run, lists) is RunEnding.FAILED
 
 
 @pytest.mark.fault(13)
@@ -147,7 +147,7 @@ def test_the_sender_refuses_such_rows_and_the_run_fails(
         send_begin(run, sender)
         with pytest.raises(SnapshotRefused, match=why):
             send_partitions([(0, [batch.set_column(place, batch.schema.field(column), cells)])], run, sender)
-    assert kept(world, run, lists) is Outcome.FAILED
+    assert kept(world, run, lists) is RunEnding.FAILED
 
 
 @pytest.mark.fault(9)
@@ -155,7 +155,7 @@ def test_the_sender_refuses_such_rows_and_the_run_fails(
 def test_records_that_come_after_a_run_serves_change_nothing(world: World, damage: Damage) -> None:
     """9: a zombie task goes on when its run serves; whatever it sends is read, and moves nothing but the position."""
     run, lists = world.push()
-    assert kept(world, run, lists) is Outcome.SERVING
+    assert kept(world, run, lists) is RunEnding.SERVING
     world.send(run, lists, damage)
     eventually(lambda: has_caught_up(world, run))
     unchanged(world)
@@ -183,10 +183,10 @@ def test_a_producer_that_nobody_announced_reaches_no_reader(world: World) -> Non
     forged = Announcement.model_validate({**run.model_dump(), "epoch": 10**9 + 7, "run": "forged"})
     before = len(messages_of(world.kafka, run.layout.dead_letter_topic))
     send(world.kafka, run.layout.topic, wire_of(forged, lists))
-    assert kept(world, *world.push()) is Outcome.SERVING
+    assert kept(world, *world.push()) is RunEnding.SERVING
     letters = messages_of(world.kafka, run.layout.dead_letter_topic)[before:]
     assert len(letters) == 40 + 2 * run.partitions
     headers = dict(letters[0].headers() or [])
     assert headers["reason"] == b"nobody announced a run of epoch 1000000007"
     assert headers["topic"] == run.layout.topic.encode()
-    assert kept(world, run, lists) is Outcome.FAILED
+    assert kept(world, run, lists) is RunEnding.FAILED

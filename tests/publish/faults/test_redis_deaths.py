@@ -8,24 +8,24 @@ import redis
 from confluent_kafka import Consumer, TopicPartition
 
 from conf.connections import KafkaConnection
-from deploy.redis_server import RedisServer
+from deploy.servers.redis_server import RedisServer
 from publish.connect.clients import group_size
 from publish.errors import Unavailable, UnknownRun
 from publish.load.loader import Loader
-from publish.load.run_book import RunBook
-from publish.operate.wait import Outcome
+from publish.load.run_cache import RunCache
+from publish.operate.wait import RunEnding
 from publish.read.reader import Reader
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.wire.keys import ProductKeys
-from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import (
+from tests.publish.support.promise import World, kept, unchanged
+from tests.publish.support.pushing import (
     PARTITIONS,
     announce,
+    ending_of,
     eventually,
     lists_of,
     loading,
     messages_of,
-    outcome_of,
     progress,
     send,
     wire_of,
@@ -60,7 +60,7 @@ def test_redis_killed_with_an_append_only_file(own_world: World, own_redis: Redi
         crash(own_redis, loader)
         unchanged(world)
         send(world.kafka, run.layout.topic, wire[300:])
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
     assert not messages_of(world.kafka, run.layout.dead_letter_topic)
 
 
@@ -79,7 +79,7 @@ def test_redis_killed_with_nothing_but_an_older_snapshot(own_world: World, own_r
         eventually(lambda: progress(world.client, run) > 350)
         crash(own_redis, loader)
         send(world.kafka, run.layout.topic, wire[400:])
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
 
 
 @pytest.mark.fault(15)
@@ -98,7 +98,7 @@ def test_offsets_in_kafka_are_not_believed(own_world: World, own_redis: RedisSer
     own_redis.start()
     with loading(world.kafka, world.client, world.product):
         send(world.kafka, run.layout.topic, wire[400:])
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
 
 
 def commit_all(world: World) -> None:
@@ -126,12 +126,12 @@ def test_redis_wakes_up_before_the_run_was_announced(own_world: World, own_redis
         eventually(lambda: progress(world.client, lost) > 200)
         crash(own_redis, loader)
         with pytest.raises(UnknownRun):
-            outcome_of(world.client, lost)
+            ending_of(world.client, lost)
         unchanged(world)
         send(world.kafka, lost.layout.topic, wire_of(lost, lists)[300:])
         run, others = world.push(lists | {7: [70]})
         assert run.epoch == lost.epoch
-        assert kept(world, run, others) is Outcome.SERVING
+        assert kept(world, run, others) is RunEnding.SERVING
 
 
 @pytest.mark.fault(15)
@@ -140,11 +140,11 @@ def test_an_epoch_that_was_nobodys_is_given_out_again(client: redis.Redis) -> No
     product = "given_out_again"
     client.delete(f"{{{product}}}:runs", f"{{{product}}}:epoch")
     epoch = announce(client, product, lists_of(20)).epoch + 1
-    book = RunBook(Registry(client, product))
-    assert book.find(epoch) is None
+    run_cache = RunCache(RunRegistry(client, product))
+    assert run_cache.find(epoch) is None
     run = announce(client, product, lists_of(20))
     assert run.epoch == epoch
-    found = book.find_fresh(epoch)
+    found = run_cache.find_fresh(epoch)
     assert found is not None
     assert found.name == run.run
 
@@ -158,9 +158,9 @@ def test_redis_wakes_up_before_the_swap(own_world: World, own_redis: RedisServer
     world.client.save()
     with loading(world.kafka, world.client, world.product) as loader:
         send(world.kafka, run.layout.topic, wire_of(run, lists))
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
         crash(own_redis, loader)
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
 
 
 @pytest.mark.fault(15)
@@ -182,7 +182,7 @@ def test_redis_comes_back_with_an_empty_disk(own_world: World, own_redis: RedisS
         with pytest.raises(Unavailable):
             Reader(world.client, world.product).lookup(1)
         with pytest.raises(UnknownRun):
-            outcome_of(world.client, run)
+            ending_of(world.client, run)
         assert not loader.metrics.is_healthy
         assert not world.client.keys(f"*:{run.run}:*")
     assert not messages_of(world.kafka, run.layout.dead_letter_topic)
@@ -190,7 +190,7 @@ def test_redis_comes_back_with_an_empty_disk(own_world: World, own_redis: RedisS
 
 @pytest.mark.fault(15)
 def test_an_empty_redis_is_given_back_what_it_had(kafka: KafkaConnection, own_client: redis.Redis) -> None:
-    """15: nothing was buried meanwhile, so all of the run is still to come."""
+    """15: nothing was dead-lettered meanwhile, so all of the run is still to come."""
     world = World.new(kafka, own_client)
     run, lists = world.push()
     saved = own_client.hgetall(run.layout.runs), own_client.get(run.layout.epoch)
@@ -201,7 +201,7 @@ def test_an_empty_redis_is_given_back_what_it_had(kafka: KafkaConnection, own_cl
         assert not messages_of(kafka, run.layout.dead_letter_topic)
         own_client.hset(run.layout.runs, mapping=saved[0])
         own_client.set(run.layout.epoch, saved[1])
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
 
 
 @pytest.mark.fault(16)
@@ -217,12 +217,12 @@ def test_the_tail_of_the_file_is_cut(own_world: World, own_redis: RedisServer, l
     announced = file.stat().st_size
     with loading(world.kafka, world.client, world.product) as loader:
         send(world.kafka, run.layout.topic, wire_of(run, lists))
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
         own_redis.kill()
         size = file.stat().st_size
         with file.open("ab") as tail:
             tail.truncate(max(announced, size - lost))
         eventually(lambda: not loader.metrics.is_healthy)
         own_redis.start()
-        assert kept(world, run, lists) is Outcome.SERVING
-        assert kept(world, *world.push()) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
+        assert kept(world, *world.push()) is RunEnding.SERVING

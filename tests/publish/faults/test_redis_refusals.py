@@ -10,17 +10,17 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection, RedisConnection
-from deploy.redis_server import RedisServer
+from deploy.servers.redis_server import RedisServer
 from publish.connect.redis_clients import redis_client
 from publish.errors import StoreRefused
 from publish.load.loader import Loader
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.runs.pointer import PointerStore
 from publish.wire.announcement import Announcement
-from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import eventually, loading, messages_of, progress, send, wire_of
-from tests.publish.samples import Lists, closed_port
-from tests.publish.tcp_proxy import TcpProxy
+from tests.publish.support.promise import World, kept, unchanged
+from tests.publish.support.pushing import eventually, loading, messages_of, progress, send, wire_of
+from tests.publish.support.samples import Lists, closed_port
+from tests.publish.support.tcp_proxy import TcpProxy
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def half_loaded(world: World, **changes: Any) -> Iterator[tuple[Loader, Announce
         eventually(lambda: progress(world.client, run) > 250 and loader.metrics.is_healthy)
         yield loader, run, lists
         send(world.kafka, run.layout.topic, wire[300:])
-        assert kept(world, run, lists) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.SERVING
     assert not messages_of(world.kafka, run.layout.dead_letter_topic)
 
 
@@ -64,9 +64,9 @@ def test_redis_stays_full(own_world: World) -> None:
         eventually(lambda: progress(own_world.client, run) > 250)
         own_world.client.config_set("maxmemory", 1)
         send(own_world.kafka, run.layout.topic, wire_of(run, lists)[300:])
-        assert kept(own_world, run, lists) is Outcome.FAILED
+        assert kept(own_world, run, lists) is RunEnding.FAILED
         own_world.client.config_set("maxmemory", "512mb")
-        assert kept(own_world, *own_world.push()) is Outcome.SERVING
+        assert kept(own_world, *own_world.push()) is RunEnding.SERVING
 
 
 @pytest.mark.fault(18)
@@ -76,7 +76,7 @@ def test_maxmemory_is_too_small_for_the_run(own_world: World) -> None:
     with loading(own_world.kafka, client, own_world.product):
         client.config_set("maxmemory", client.info("memory")["used_memory"] + 50_000)
         run, lists = own_world.push()
-        assert kept(own_world, run, lists) is Outcome.FAILED
+        assert kept(own_world, run, lists) is RunEnding.FAILED
         assert not client.keys(f"*:{run.run}:*")
 
 
@@ -95,10 +95,10 @@ def test_the_policy_is_changed_to_evict_before_begin(own_world: World) -> None:
     with loading(own_world.kafka, own_world.client, own_world.product) as loader:
         eventually(lambda: loader.metrics.is_healthy)
         own_world.client.config_set("maxmemory-policy", "allkeys-lru")
-        assert kept(own_world, *own_world.push(stall_seconds=3)) is Outcome.FAILED
+        assert kept(own_world, *own_world.push(stall_seconds=3)) is RunEnding.FAILED
         eventually(lambda: not loader.metrics.is_healthy)
         own_world.client.config_set("maxmemory-policy", "noeviction")
-        assert kept(own_world, *own_world.push()) is Outcome.SERVING
+        assert kept(own_world, *own_world.push()) is RunEnding.SERVING
 
 
 @pytest.mark.fault(18)
@@ -125,7 +125,7 @@ def test_lists_are_evicted_in_the_middle_of_a_load(own_world: World) -> None:
         eventually(lambda: progress(own_world.client, run) == len(lists))
         own_world.client.delete(run.layout.bucket_of(run.run, 5))  # as eviction would
         send(own_world.kafka, run.layout.topic, wire[-run.partitions :])
-        assert kept(own_world, run, lists) is Outcome.FAILED
+        assert kept(own_world, run, lists) is RunEnding.FAILED
 
 
 def become_a_replica(client: redis.Redis, _: Path) -> Callable[[], object]:
@@ -227,7 +227,7 @@ def test_answers_of_redis_are_lost_for_a_while(own_world: World, own_redis: Redi
                 eventually(lambda: not loader.metrics.is_healthy)
                 proxy.release()
                 eventually(lambda: loader.metrics.is_healthy)
-            assert kept(own_world, run, lists) is Outcome.SERVING
+            assert kept(own_world, run, lists) is RunEnding.SERVING
         client.close()
     assert not messages_of(own_world.kafka, run.layout.dead_letter_topic)
 

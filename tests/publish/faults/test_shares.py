@@ -12,7 +12,7 @@ from conf.contract import arm_of, partition_of
 from conf.share import Share
 from publish.operate.control import Control
 from publish.read.reader import Reader
-from tests.publish.promise import World, unchanged
+from tests.publish.support.promise import World, unchanged
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -63,7 +63,7 @@ def test_python_and_spark_put_everybody_in_the_same_arm(spark: "SparkSession") -
     """26: the audience that was computed is the audience that is served."""
     from pyspark.sql import functions as sf
 
-    from features.users import arm_column, partition_column
+    from features.placement import arm_column, partition_column
 
     users = [*range(-500, 1_500), 2**63 - 1, -(2**63)]
     columns = {"arm": arm_column(sf.col("user_id"), SALT), "home": partition_column(sf.col("user_id"), 12)}

@@ -4,13 +4,13 @@ import zlib
 
 import pytest
 
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement
-from publish.wire.messages import HEAD, Kind
-from tests.publish.damages import Damage
-from tests.publish.promise import World, kept, unchanged
-from tests.publish.pushing import Wire, eventually, loading, messages_of, send, wire_of
+from publish.wire.messages import HEAD, MessageKind
+from tests.publish.support.damages import Damage
+from tests.publish.support.promise import World, kept, unchanged
+from tests.publish.support.pushing import Wire, eventually, loading, messages_of, send, wire_of
 
 
 def packed(kind: int, codec: int, epoch: int, seq: int, key: bytes, payload: bytes) -> bytes:
@@ -31,7 +31,7 @@ def of_kind(kind: int, codec: int) -> Damage:
 
 
 @pytest.mark.fault(28)
-@pytest.mark.parametrize(("kind", "codec"), [(4, 1), (Kind.DATA, 2), (9, 9)])
+@pytest.mark.parametrize(("kind", "codec"), [(4, 1), (MessageKind.DATA, 2), (9, 9)])
 def test_an_old_loader_stops_at_a_record_that_it_does_not_know(world: World, kind: int, codec: int) -> None:
     """28: it buries nothing and stays before the record; the run fails, loudly; the next run is loaded."""
     lists = world.next_lists()
@@ -44,8 +44,8 @@ def test_an_old_loader_stops_at_a_record_that_it_does_not_know(world: World, kin
         eventually(lambda: not loader.metrics.is_healthy)
         eventually(lambda: RedisStore(world.client).progress(run)[partition].state == "LOADING")
         assert not messages_of(world.kafka, run.layout.dead_letter_topic)
-        assert kept(world, run, lists) is Outcome.FAILED
-        assert kept(world, *world.push()) is Outcome.SERVING  # now it may be buried: its run is over
+        assert kept(world, run, lists) is RunEnding.FAILED
+        assert kept(world, *world.push()) is RunEnding.SERVING  # now it may be dead-lettered: its run is over
 
 
 @pytest.mark.fault(28)
@@ -58,17 +58,17 @@ def test_an_old_loader_stops_at_a_run_of_another_codec(world: World) -> None:
         send(world.kafka, run.layout.topic, wire_of(run, lists))
         eventually(lambda: not loader.metrics.is_healthy)
         assert not world.client.keys(f"*:{run.run}:*")
-        assert kept(world, run, lists) is Outcome.FAILED
-        assert kept(world, *world.push()) is Outcome.SERVING
+        assert kept(world, run, lists) is RunEnding.FAILED
+        assert kept(world, *world.push()) is RunEnding.SERVING
 
 
 @pytest.mark.fault(28)
 def test_a_stranger_of_another_version_stops_nobody(world: World) -> None:
-    """28: what belongs to no announced run is buried, whatever version it is of."""
+    """28: what belongs to no announced run is dead-lettered, whatever version it is of."""
     key = b"5"
     home = zlib.crc32(key) % 3
     assert world.serving is not None
     with loading(world.kafka, world.client, world.product):
         send(world.kafka, world.serving.layout.topic, [(home, key, packed(7, 7, 10**12, 0, key, b"?"))])
-        assert kept(world, *world.push()) is Outcome.SERVING
+        assert kept(world, *world.push()) is RunEnding.SERVING
     unchanged(world)

@@ -6,13 +6,13 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from deploy.redis_server import RedisServer
+from deploy.servers.redis_server import RedisServer
 from publish.operate.control import Control
-from publish.operate.wait import Outcome
-from tests.publish.damages import one_lost
-from tests.publish.promise import World, agree, kept
-from tests.publish.pushing import loading
-from tests.publish.stored_keys import dump
+from publish.operate.wait import RunEnding
+from tests.publish.support.damages import one_lost
+from tests.publish.support.promise import World, agree, kept
+from tests.publish.support.pushing import loading
+from tests.publish.support.stored_keys import dump
 
 WEEKS = 10
 
@@ -25,7 +25,7 @@ def test_ten_weekly_runs(kafka: KafkaConnection, own_client: redis.Redis, own_re
     with loading(kafka, own_client, world.product):
         for week in range(WEEKS):
             if week % 3 == 2:
-                assert kept(world, *world.push(damage=one_lost)) is Outcome.FAILED
+                assert kept(world, *world.push(damage=one_lost)) is RunEnding.FAILED
             world.serve()
             now = datetime.now(UTC) + timedelta(days=7 * week + 1)
             Control.connect(own_client, world.product, clock=lambda now=now: now).retire_unneeded()

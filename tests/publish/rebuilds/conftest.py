@@ -6,7 +6,7 @@ import redis
 from conf.connections import KafkaConnection
 from publish.connect.kafka_out import KafkaPointerLog
 from publish.operate.control import Control
-from tests.publish.pushing import new_product
+from tests.publish.support.pushing import new_product
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from publish.operate.control import Control
 from publish.operate.letters import count_letters
 from publish.operate.rebuild import Rebuilt, start_rebuild
 from publish.wire.keys import ProductKeys
-from tests.publish.pushing import agrees, expected, loading, served
-from tests.publish.rebuilding import SECOND, rebuilt, serves_nothing, two_weeks
+from tests.publish.support.pushing import agrees, expected, loading, served
+from tests.publish.support.rebuilding import SECOND, rebuilt, serves_nothing, two_weeks
 
 Killed = type("Killed", (BaseException,), {})
 

@@ -8,12 +8,12 @@ from conf.share import Share
 from publish.errors import NotRestored
 from publish.operate.control import Control
 from publish.operate.letters import count_letters
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.runs.history import kept_history
 from publish.runs.run import RunState
 from publish.wire.keys import ProductKeys
-from tests.publish.pushing import agrees, announce, expected, loading, outcome_of, send, served, wire_of
-from tests.publish.rebuilding import FIRST, SECOND, THIRD, announced, cut, ends_of, pushed, rebuilt
+from tests.publish.support.pushing import agrees, announce, ending_of, expected, loading, send, served, wire_of
+from tests.publish.support.rebuilding import FIRST, SECOND, THIRD, announced, cut, ends_of, pushed, rebuilt
 
 
 @pytest.mark.parametrize("kept_of_it", [0, 20], ids=["all of it", "its begin and some lists"])
@@ -66,7 +66,7 @@ def test_a_run_that_kafka_does_not_know_cannot_serve_again(
         pushed(kafka, clean_redis, product, FIRST, first=True)
         second = announce(clean_redis, product, SECOND)
         send(kafka, second.layout.topic, wire_of(second, SECOND))
-        assert outcome_of(clean_redis, second).outcome is Outcome.SERVING
+        assert ending_of(clean_redis, second).ending is RunEnding.SERVING
     clean_redis.flushall()
     with loading(kafka, clean_redis, product), pytest.raises(NotRestored, match="has no announcement of it"):
         rebuilt(kafka, control)

@@ -6,13 +6,13 @@ import redis
 from conf.connections import KafkaConnection
 from publish.errors import RunRefused
 from publish.operate.control import Control
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.runs.pointer import Pointer
-from publish.runs.registry import Registry
+from publish.runs.registry import RunRegistry
 from publish.runs.run_log import kept_pointer, refuse_if_lost
 from publish.wire.keys import ProductKeys
-from tests.publish.pushing import loading, outcome_of, send, wire_of
-from tests.publish.rebuilding import FIRST, announced, rebuilt
+from tests.publish.support.pushing import ending_of, loading, send, wire_of
+from tests.publish.support.rebuilding import FIRST, announced, rebuilt
 
 
 def test_a_living_redis_is_left_alone(
@@ -25,7 +25,7 @@ def test_a_living_redis_is_left_alone(
         with pytest.raises(RunRefused, match=f"{run.run} is ANNOUNCED"):
             rebuilt(kafka, control)
         send(kafka, run.layout.topic, wire_of(run, FIRST))
-        assert outcome_of(clean_redis, run).outcome is Outcome.SERVING
+        assert ending_of(clean_redis, run).ending is RunEnding.SERVING
     before = {key: clean_redis.dump(key) for key in clean_redis.scan_iter()}
     with pytest.raises(RunRefused, match="it is not lost"):
         rebuilt(kafka, control)
@@ -35,7 +35,7 @@ def test_a_living_redis_is_left_alone(
 def test_no_run_starts_on_a_redis_that_lost_the_others(
     kafka: KafkaConnection, clean_redis: redis.Redis, product: str
 ) -> None:
-    registry = Registry(clean_redis, product)
+    registry = RunRegistry(clean_redis, product)
     refuse_if_lost(registry, kafka)
     announced(kafka, clean_redis, product, FIRST)
     refuse_if_lost(registry, kafka)

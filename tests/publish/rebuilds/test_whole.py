@@ -12,7 +12,7 @@ from publish.errors import RunRefused
 from publish.operate.control import Control
 from publish.operate.letters import count_letters
 from publish.operate.rebuild import Rebuilt, start_rebuild
-from publish.operate.wait import Outcome
+from publish.operate.wait import RunEnding
 from publish.runs.erasures import Erasure, ErasureLog
 from publish.runs.history import kept_history, read_history
 from publish.runs.lease import Lease
@@ -20,19 +20,19 @@ from publish.runs.pointer import LOST, PointerStore
 from publish.runs.run import RunState
 from publish.runs.run_log import kept_pointer
 from publish.wire.keys import ProductKeys
-from tests.publish.pushing import (
+from tests.publish.support.pushing import (
     PARTITIONS,
     agrees,
+    ending_of,
     eventually,
     expected,
     loading,
-    outcome_of,
     send,
     served,
     stored,
     wire_of,
 )
-from tests.publish.rebuilding import FIRST, SECOND, THIRD, announced, pushed, rebuilt, serves_nothing, two_weeks
+from tests.publish.support.rebuilding import FIRST, SECOND, THIRD, announced, pushed, rebuilt, serves_nothing, two_weeks
 
 
 @pytest.mark.fault(29)
@@ -102,7 +102,7 @@ def test_a_push_during_a_rebuild_serves_after_it(
         with pytest.raises(RunRefused, match="discovery rebuild"):
             control.clear(second.run)
         rebuilt(kafka, control)
-        assert outcome_of(clean_redis, third).outcome is Outcome.SERVING
+        assert ending_of(clean_redis, third).ending is RunEnding.SERVING
         assert served(clean_redis, product, list(THIRD)) == expected(third, THIRD)
         assert control.pointers.read().previous == second.run
         agrees(clean_redis, product)

@@ -1,0 +1,119 @@
+"""Draws what happens in a demo world on one day, given who follows what in the morning.
+
+A pair of a user and a source is one number, user position · S + source position, with S sources.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from deploy.demo.ranked import Indices, Marks
+from deploy.demo.tastes import Population
+
+EVENTS = ("like", "comment", "share", "click", "join", "leave")
+_LIKE, _COMMENT, _SHARE, _CLICK, _JOIN, _LEAVE = range(len(EVENTS))
+_REACTIONS = (0.75, 0.15, 0.10)  # likes, comments, shares
+_PARTS = {"reactions": 0.45, "clicks": 0.50, "joins": 0.042, "leaves": 0.008}  # of all events
+_NOISE = {"reactions": 0.05, "clicks": 0.2}  # share drawn by popularity, whatever the taste
+_HABIT = 0.35  # share of reactions and clicks drawn from what the user follows
+_SUBSCRIPTIONS_PER_USER = 12  # drawn before the first day; about half of them please
+_BLOCKS_PER_USER = 0.03
+
+
+@dataclass(frozen=True)
+class Happened:
+    """Events of one dataset and day: pairs, and positions in EVENTS."""
+
+    pairs: Indices
+    events: Indices
+
+
+@dataclass(frozen=True)
+class Day:
+    """The events of each dataset on one day, and the sorted pairs that follow each other in the evening."""
+
+    datasets: dict[str, Happened]
+    subscriptions: Indices
+
+
+def draw_day(population: Population, subscriptions: Indices, day: int, count: float, rng: Generator) -> Day:
+    """About `count` events on the `day`-th day; somewhat fewer when nobody has anything left to join."""
+    alive = population.alive_on(day)
+    reactions, clicks = (
+        _visits(population, alive, subscriptions, round(_PARTS[name] * count), _NOISE[name], rng)
+        for name in ("reactions", "clicks")
+    )
+    joined = _joins(population, alive, subscriptions, round(_PARTS["joins"] * count), rng)
+    left = _leaves(population, subscriptions, round(_PARTS["leaves"] * count), rng)
+    moves, mixed = np.concatenate([joined, left]), rng.permutation(len(joined) + len(left))
+    datasets = {
+        "reactions": Happened(reactions, rng.choice([_LIKE, _COMMENT, _SHARE], size=len(reactions), p=_REACTIONS)),
+        "clicks": Happened(clicks, np.full(len(clicks), _CLICK)),
+        "joins": Happened(moves[mixed], np.where(mixed < len(joined), _JOIN, _LEAVE)),
+    }
+    kept = subscriptions[~_contains(np.sort(left), subscriptions)]
+    return Day(datasets, np.sort(np.concatenate([kept, joined])))  # np.setdiff1d would cost more than all the rest
+
+
+def first_subscriptions(population: Population, rng: Generator) -> Indices:
+    """Sorted pairs that follow each other before the first day; users who have been idle since follow, too."""
+    count = _SUBSCRIPTIONS_PER_USER * population.users
+    anybody = rng.integers(0, population.users, count)
+    users = np.where(rng.random(count) < 0.5, anybody, population.draw_users(rng, count))
+    return np.unique(_loved(population, population.alive_on(0), users, rng))
+
+
+def _joins(population: Population, alive: Marks, subscriptions: Indices, count: int, rng: Generator) -> Indices:
+    """At most `count` different new pairs that follow taste, in order of drawing."""
+    pairs = _loved(population, alive, population.draw_users(rng, 4 * count), rng)
+    pairs = pairs[~_contains(subscriptions, pairs)]
+    return pairs[np.sort(np.unique(pairs, return_index=True)[1])[:count]]
+
+
+def draw_blocks(population: Population, subscriptions: Indices, rng: Generator) -> Indices:
+    """Sorted pairs of users with sources that displease them and that they do not follow."""
+    count = round(_BLOCKS_PER_USER * population.users)
+    users, sources = population.draw_users(rng, 4 * count), population.draw_popular(rng, 4 * count)
+    displeased = rng.random(4 * count) > population.truth.appeal(users, sources)
+    pairs = (users * population.sources + sources)[displeased]
+    return np.unique(pairs[~_contains(subscriptions, pairs)][:count])
+
+
+def _visits(
+    population: Population, alive: Marks, subscriptions: Indices, count: int, noise: float, rng: Generator
+) -> Indices:
+    """`count` pairs of an active user with a source: one they follow, one of their taste, or a popular one."""
+    starts = np.searchsorted(subscriptions, np.arange(population.users + 1) * population.sources)
+    drawn = np.zeros(0, np.int64)
+    while len(drawn) < count:
+        users = population.draw_users(rng, 2 * (count - len(drawn)) + 100)
+        why, follows = rng.random(len(users)), starts[users] < starts[users + 1]
+        habit = users[(why < _HABIT) & follows]
+        chance = users[why >= 1 - noise]
+        taste = users[(why < 1 - noise) & ~((why < _HABIT) & follows)]
+        followed = starts[habit] + (rng.random(len(habit)) * (starts[habit + 1] - starts[habit])).astype(np.int64)
+        popular = chance * population.sources + population.draw_popular(rng, len(chance))
+        known = np.concatenate([subscriptions[followed], popular])
+        known = known[alive[known % population.sources]]
+        drawn = np.concatenate([drawn, known, _loved(population, alive, taste, rng)])
+    return rng.permutation(drawn)[:count]
+
+
+def _loved(population: Population, alive: Marks, users: Indices, rng: Generator) -> Indices:
+    """One pair for each of `users`, without those that turn out to be closed or not to please."""
+    sources = population.draw_loved(rng, users)
+    pleased = alive[sources] & (rng.random(len(users)) < population.truth.appeal(users, sources))
+    return (users * population.sources + sources)[pleased]
+
+
+def _leaves(population: Population, subscriptions: Indices, count: int, rng: Generator) -> Indices:
+    """At most `count` different pairs of `subscriptions`, rather those that please less."""
+    pairs = rng.permutation(subscriptions)[: 3 * count]
+    appeal = population.truth.appeal(*np.divmod(pairs, population.sources))
+    return pairs[rng.random(len(pairs)) > appeal][:count]
+
+
+def _contains(sorted_pairs: Indices, pairs: Indices) -> Marks:
+    """Which of `pairs` are there."""
+    return np.asarray(np.append(sorted_pairs, -1)[np.searchsorted(sorted_pairs, pairs)] == pairs)

@@ -1,0 +1,111 @@
+"""What the demo shows at its end: three users, the gates, the stages, and how good the published lists are."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from rich.console import Console
+from rich.table import Table
+
+from conf.base import format_bytes
+from conf.connections import RedisConnection
+from conf.contract import UserId
+from conf.load import load_settings
+from deploy.chain import Product
+from deploy.demo.ranked import lists_of_ranking
+from deploy.demo.truth import planted_ndcg
+from deploy.demo.world import WorldSummary
+from jobs.run.manifest import Manifest, load_manifest, run_folder
+from jobs.stages.gates import INPUT_FACT
+from jobs.stages.lists import FALLBACK
+from jobs.storage.store import Storage
+from publish.connect.redis_clients import StoreClient, redis_client
+from publish.read.reader import Reader
+
+_JUDGED = 10  # NDCG@10
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What was done and where."""
+
+    home: Path
+    product: Product
+    run: str
+    world: WorldSummary
+    redis_url: str
+
+
+def report(demo: Demo) -> None:
+    """Reads every list back from Redis as a service would, judges them and prints the summary; raises PublishError."""
+    console = Console(stderr=False, highlight=False)
+    settings = load_settings(demo.product.config, demo.product.overlays)
+    folder = run_folder(Storage(str(demo.home)), settings.product, demo.run)
+    manifest = load_manifest(folder)
+    assert manifest is not None, "the job wrote a manifest, or the demo failed before"
+    client = redis_client(RedisConnection.of(demo.redis_url))
+    reader = Reader(client, settings.product)
+    users = cast("list[UserId]", _newest(demo.home / "data/audience")["user_id"].to_pylist())
+    console.print(_lookups(reader, users))
+    console.print(_stages(manifest))
+    console.print(_gates(manifest))
+    published = _read_back(reader, users)
+    exclusions = folder.table("exclusions").to_table(columns=["user_id", "source_id"])
+    truth = demo.home / "data/_truth"
+    ours = planted_ndcg(truth, published, exclusions, k=_JUDGED)
+    fallback = pa.array(json.loads(folder.read_bytes(FALLBACK))["source_ids"])
+    popular = planted_ndcg(
+        truth, lists_of_ranking(fallback, published["user_id"], exclusions, _JUDGED), exclusions, k=_JUDGED
+    )
+    console.print(_summary(demo, manifest, client, published.num_rows, ours, popular))
+
+
+def _newest(dataset: Path) -> pa.Table:
+    newest = max(path for path in dataset.iterdir() if path.name.startswith("dt="))
+    return ds.dataset(newest, format="parquet").to_table()
+
+
+def _read_back(reader: Reader, users: list[UserId]) -> pa.Table:
+    return pa.table({"user_id": users, "source_ids": [list(reader.lookup(user).source_ids) for user in users]})
+
+
+def _lookups(reader: Reader, users: list[UserId]) -> Table:
+    table = Table("user", "from", "run", "sources, best first", title="Three look-ups", title_justify="left")
+    for user in users[:: max(1, len(users) // _SHOWN)][:_SHOWN]:
+        answer = reader.lookup(user)
+        best = ", ".join(str(source) for source in answer.source_ids[:8])
+        table.add_row(str(user), answer.source, str(answer.run), f"{best} … ({len(answer.source_ids)})")
+    return table
+
+
+def _stages(manifest: Manifest) -> Table:
+    table = Table("stage", "seconds", "peak memory", title="Stages", title_justify="left")
+    for name, stage in manifest.stages.items():
+        table.add_row(name, f"{stage.seconds:.1f}", format_bytes(stage.peak_bytes["total"]))
+    return table
+
+
+def _gates(manifest: Manifest) -> Table:
+    table = Table("gate", "passed", "failed", "skipped", title="Gates", title_justify="left")
+    gates = (("inputs", "features", INPUT_FACT), ("interactions", "features", "gate"), ("lists", "topn", "gate"))
+    for name, stage, fact in gates:
+        gate = manifest.fact(stage, fact)
+        table.add_row(name, str(gate["passed"]), str(gate["failed"]), str(gate["skipped"]))
+    return table
+
+
+def _summary(demo: Demo, manifest: Manifest, client: StoreClient, users: int, ours: float, popular: float) -> Table:
+    memory = client.info("memory")
+    per_user = (memory["used_memory"] - memory["used_memory_startup"]) / users
+    table = Table("what", "how much", title="Summary", title_justify="left")
+    table.add_row("users · sources · events", f"{demo.world.users:,} · {demo.world.sources:,} · {demo.world.events:,}")
+    table.add_row("interactions", f"{manifest.fact('features', 'rows')['interactions']:,}")
+    table.add_row("lists published", f"{manifest.fact('publish', 'counts')['produced']:,}")
+    table.add_row("Redis, all in", f"{per_user:.0f} bytes per user")
+    table.add_row(f"NDCG@{_JUDGED} against the planted tastes, lists as read from Redis", f"{ours:.3f}")
+    table.add_row(f"NDCG@{_JUDGED} of the popularity list", f"{popular:.3f}")
+    return table

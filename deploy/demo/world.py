@@ -1,0 +1,193 @@
+"""The demo world: events, subscriptions, sources, blocks and audience of people with planted tastes.
+
+    python -m deploy.demo.world OUT [--users N] [--sources N] [--days N] [--as-of DAY] [--events N] [--ids KIND]
+
+Below OUT lie the datasets that `conf/prod_discovery.yml` reads, and `_truth/` (see `deploy/demo/truth.py`), with the
+world itself as `world.json`. Snapshots tell the state in the evening of the last day, and of the last one that a recipe
+judged on two days may know. One day of events is in memory at a time. Errors are `deploy.demo.truth.WorldError`.
+"""
+
+import argparse
+import dataclasses
+import datetime as dt
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
+
+from deploy.demo.events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
+from deploy.demo.ranked import Ids, Indices
+from deploy.demo.tastes import CATEGORIES, Population, World, plant
+from deploy.demo.truth import WorldError
+
+__all__ = ["World", "WorldSummary", "generate"]
+
+Progress = Callable[[dt.date, int], None]
+"""Hears each finished day and the events so far."""
+
+_WEEK = (0.90, 0.88, 0.88, 0.92, 1.05, 1.25, 1.20)  # Monday to Sunday
+_DAY_US = 86_400_000_000
+_STATES = (3, 1)  # days before `as_of` in whose evenings snapshots are taken
+_UNKNOWN_CATEGORY = 0.02  # share of the sources without one
+_UTC = pa.timestamp("us", tz="UTC")
+_EPOCH = dt.date(1970, 1, 1)
+_PARSERS: dict[str, Callable[[str], object]] = {"as_of": dt.date.fromisoformat, "ids": str}  # the others are numbers
+
+
+@dataclass(frozen=True)
+class WorldSummary:
+    """What was generated."""
+
+    users: int
+    sources: int
+    events: int
+    bytes: int
+    """Size of all files."""
+
+
+def generate(out: Path, world: World, progress: Progress = lambda day, events: None) -> WorldSummary:
+    """Writes `world` below `out`, whole or not at all; raises WorldError where `out` exists and is not empty."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise WorldError(f"{out} is not empty: delete it, or give another folder for the demo world")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    events = _write_world(partial, world, progress)
+    (partial / "_truth" / "world.json").write_text(json.dumps(dataclasses.asdict(world), default=str))
+    size = sum(file.stat().st_size for file in partial.rglob("*.parquet"))
+    if out.exists():
+        out.rmdir()
+    partial.rename(out)
+    return WorldSummary(world.users, world.sources, events, size)
+
+
+def _write_world(folder: Path, world: World, progress: Progress) -> int:
+    rng, written = default_rng([world.seed, 0]), 0
+    population = plant(world, rng)
+    population.truth.save(folder / "_truth")
+    subscriptions = first_subscriptions(population, rng)
+    evenings = {world.days - ago for ago in _STATES}
+    states: dict[int, Indices] = {}
+    for day, count in enumerate(events_by_day(world)):
+        date, rng = world.first_day + dt.timedelta(days=day), default_rng([world.seed, 1 + day])
+        today = draw_day(population, subscriptions, day, count, rng)
+        subscriptions = today.subscriptions
+        if day in evenings:
+            states[day] = subscriptions
+        for name, happened in today.datasets.items():
+            _write_partition(folder / name, date, _event_table(population, happened, date, rng))
+            written += len(happened.pairs)
+        progress(date, written)
+    _write_states(folder, world, population, states)
+    return written
+
+
+def events_by_day(world: World) -> NDArray[np.float64]:
+    """(days,) events of each day, before rounding: weekends have more."""
+    rhythm = np.array([_WEEK[(world.first_day.weekday() + day) % 7] for day in range(world.days)])
+    return np.asarray(world.events * rhythm / rhythm.sum())
+
+
+def _event_table(population: Population, happened: Happened, date: dt.date, rng: Generator) -> pa.Table:
+    """One row per event, in order of time; most of them in the evening (UTC)."""
+    moments = np.sort(rng.beta(2.5, 1.5, len(happened.pairs)) * _DAY_US).astype(np.int64)
+    moments = np.minimum(moments, _DAY_US - 1) + (date - _EPOCH).days * _DAY_US
+    names = pa.array(EVENTS).take(happened.events)
+    return _pair_table(population, happened.pairs).append_column("event", names).append_column("ts", _times(moments))
+
+
+def _write_states(folder: Path, world: World, population: Population, states: dict[int, Indices]) -> None:
+    """Writes what held in the evening of each day in `states` (day → who followed whom), the last one included."""
+    rng, newest = default_rng([world.seed, 1 + world.days]), states[world.days - 1]
+    blocks, sources = draw_blocks(population, newest, rng), _source_table(world, population, rng)
+    blocked = rng.integers(0, world.days, len(blocks))  # the day on which a user did it
+    for day, subscriptions in states.items():
+        blocks_then = blocks[(blocked <= day) & ~np.isin(blocks, subscriptions)]
+        tables = {
+            "subscriptions": _pair_table(population, subscriptions),
+            "blocks": _pair_table(population, blocks_then),
+            "sources": _sources_in_the_evening(sources, population, day),
+            "audience": pa.table({"user_id": population.truth.user_ids}),
+        }
+        for name, table in tables.items():
+            _write_partition(folder / name, world.first_day + dt.timedelta(days=day), table)
+
+
+def _sources_in_the_evening(sources: pa.Table, population: Population, day: int) -> pa.Table:
+    """The sources that were there on the `day`-th day, as they were in its evening."""
+    status = pa.array(["closed", "active"]).take((population.closed > day).astype(np.int64))
+    return sources.set_column(1, "status", status).filter(pa.array(population.born <= day))
+
+
+def _source_table(world: World, population: Population, rng: Generator) -> pa.Table:
+    """Every source that ever lived, as it was in the end."""
+    truth, count = population.truth, population.sources
+    created = (population.born + (world.first_day - _EPOCH).days) * _DAY_US + rng.integers(0, _DAY_US, count)
+    category = np.where(rng.random(count) < _UNKNOWN_CATEGORY, len(CATEGORIES), population.category)
+    return pa.table(
+        {
+            "source_id": truth.source_ids,
+            "status": pa.array(["closed", "active"]).take(truth.eligible.astype(np.int64)),
+            "category": pa.array([*CATEGORIES, None]).take(category),
+            "owner_id": truth.user_ids.take(population.owner),
+            "created_at": _times(created),
+        }
+    )
+
+
+def _pair_table(population: Population, pairs: Indices) -> pa.Table:
+    users, sources = np.divmod(pairs, population.sources)
+    truth = population.truth
+    return pa.table({"user_id": truth.user_ids.take(users), "source_id": truth.source_ids.take(sources)})
+
+
+def _times(microseconds: Indices) -> Ids:
+    return pa.array(microseconds).cast(_UTC)
+
+
+def _write_partition(dataset: Path, day: dt.date, table: pa.Table) -> None:
+    folder = dataset / f"dt={day}"
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "part-0.parquet")
+    (folder / "_SUCCESS").touch()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; 0 is success, 2 a world that cannot be made."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.demo.world", description="Generates the demo world.")
+    parser.add_argument("out", type=Path, help="folder to make")
+    for field in dataclasses.fields(World):
+        choices = ["int64", "string"] if field.name == "ids" else None
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_PARSERS.get(field.name, int),
+            choices=choices,
+            default=field.default,
+        )
+    arguments = vars(parser.parse_args(argv))
+    started, out = time.monotonic(), arguments.pop("out")
+    try:
+        summary = generate(out, World(**arguments), lambda day, events: _say(f"{day}  {events:>12,} events"))
+    except WorldError as error:
+        print(f"demo world: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    counts = f"{summary.users:,} users, {summary.sources:,} sources, {summary.events:,} events, {summary.bytes:,} bytes"
+    _say(f"{out}: {counts} in {time.monotonic() - started:.1f} s")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

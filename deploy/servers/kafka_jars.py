@@ -1,0 +1,165 @@
+"""Apache Kafka's jars: fetched once by the Ivy that pyspark ships, trusted only by their hashes in `kafka-jars.lock`.
+
+No address is written here: Ivy's own default repository is used, or the one that the Ivy settings file named by
+DISCOVERY_IVY_SETTINGS chooses (for sites that download through a mirror).
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from deploy.servers.errors import JarFetchFailed, JarHashMismatch
+from deploy.servers.java import Java
+
+KAFKA_VERSION = "4.3.1"
+LOCK_FILE = Path(__file__).with_name("kafka-jars.lock")
+_FETCH_SECONDS = 900
+_LOG = logging.getLogger(__name__)
+
+_SETTINGS = """<ivysettings>
+  <settings defaultResolver="central"/>
+  <resolvers><ibiblio name="central" m2compatible="true" usepoms="false"/></resolvers>
+</ivysettings>
+"""
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One line of the lock file: Maven coordinates and the hash of the file."""
+
+    sha256: str
+    group: str
+    artifact: str
+    version: str
+
+    @classmethod
+    def parse(cls, line: str) -> "Jar":
+        """Reads `SHA256 GROUP:ARTIFACT:VERSION`."""
+        sha256, coordinates = line.split()
+        group, artifact, version = coordinates.split(":")
+        return cls(sha256, group, artifact, version)
+
+    @property
+    def file_name(self) -> str:
+        """Its name in the jar folder."""
+        return f"{self.artifact}-{self.version}.jar"
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the file exists and has the locked hash."""
+        return path.is_file() and _sha256(path) == self.sha256
+
+
+def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where downloads live: DISCOVERY_CACHE, else `discovery` in the user's cache folder."""
+    if chosen := environ.get("DISCOVERY_CACHE"):
+        return Path(chosen)
+    user_cache = environ.get("XDG_CACHE_HOME")
+    return (Path(user_cache) if user_cache else Path.home() / ".cache") / "discovery"
+
+
+def kafka_folder(cache: Path) -> Path:
+    """The part of the cache that belongs to this version of Kafka."""
+    return cache / f"kafka-{KAFKA_VERSION}"
+
+
+def read_lock(lock_file: Path = LOCK_FILE) -> tuple[Jar, ...]:
+    """The jars of the lock file, in its order."""
+    return tuple(Jar.parse(line) for line in lock_file.read_text().splitlines() if line.strip())
+
+
+def ensure_jars(java: Java, cache: Path, *, lock_file: Path = LOCK_FILE) -> tuple[Path, ...]:
+    """Every locked jar as a verified file; missing and corrupt ones are fetched, by one process at a time."""
+    jars = read_lock(lock_file)
+    folder = kafka_folder(cache) / "jars"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _one_process(folder.with_name("jars.lock")):
+        wanted = [jar for jar in jars if not jar.is_at(folder / jar.file_name)]
+        if wanted:
+            _LOG.info("fetching %d jars of Kafka %s into %s", len(wanted), KAFKA_VERSION, folder)
+            _fetch(wanted, folder, java)
+    return tuple(folder / jar.file_name for jar in jars)
+
+
+@contextmanager
+def _one_process(lock: Path) -> Iterator[None]:
+    with lock.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(jars: Sequence[Jar], folder: Path, java: Java) -> None:
+    """Downloads into a scratch folder and moves each file into place only once its hash is right."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as name:
+        scratch = Path(name)
+        output = _run_ivy(jars, scratch, java)
+        missing = [jar for jar in jars if not (scratch / jar.file_name).is_file()]
+        if missing:
+            raise JarFetchFailed(
+                f"{len(missing)} of Kafka's jars could not be downloaded. Check the network and proxy (Java reads "
+                "JAVA_TOOL_OPTIONS), or name a mirror in an Ivy settings file through DISCOVERY_IVY_SETTINGS. "
+                f"Ivy's last words:\n{_tail(output)}"
+            )
+        for jar in jars:
+            _check_hash(jar, scratch / jar.file_name)
+        for jar in jars:
+            (scratch / jar.file_name).replace(folder / jar.file_name)
+
+
+def _check_hash(jar: Jar, path: Path) -> None:
+    if (actual := _sha256(path)) != jar.sha256:
+        raise JarHashMismatch(
+            f"Kafka's jar {jar.group}:{jar.artifact}:{jar.version} was downloaded with sha256 {actual}, but "
+            f"{LOCK_FILE.name} wants {jar.sha256}; it was thrown away. Do not go on before you know who changed it: "
+            "the repository, a proxy or the lock file."
+        )
+
+
+def _run_ivy(jars: Iterable[Jar], scratch: Path, java: Java) -> str:
+    """Runs Ivy with a cache of its own, so that nothing half-downloaded elsewhere matters, and returns its output."""
+    chosen = os.environ.get("DISCOVERY_IVY_SETTINGS")
+    settings = Path(chosen).absolute() if chosen else "settings.xml"
+    (scratch / "settings.xml").write_text(_SETTINGS)
+    (scratch / "ivy.xml").write_text(_ivy_module(jars))
+    options = ["-settings", settings, "-ivy", "ivy.xml", "-cache", "ivy-cache"]
+    command = [java.program, "-jar", _ivy_jar(), *options, "-retrieve", "[artifact]-[revision].[ext]"]
+    try:
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise JarFetchFailed(f"Kafka's jars were not downloaded within {_FETCH_SECONDS} s: try again") from error
+    return done.stdout + done.stderr
+
+
+def _ivy_module(jars: Iterable[Jar]) -> str:
+    lines = [
+        f"<dependency org={quoteattr(jar.group)} name={quoteattr(jar.artifact)} rev={quoteattr(jar.version)} "
+        'transitive="false"/>'
+        for jar in jars
+    ]
+    info = '<info organisation="discovery" module="kafka"/>'
+    return f'<ivy-module version="2.0">{info}<dependencies>{"".join(lines)}</dependencies></ivy-module>'
+
+
+def _ivy_jar() -> Path:
+    spec = find_spec("pyspark")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for jar in Path(folder).glob("jars/ivy-*.jar"):
+            return jar
+    raise JarFetchFailed("no Ivy to fetch Kafka's jars with: install the job environment (pyspark ships ivy-*.jar)")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _tail(text: str, lines: int = 15) -> str:
+    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])

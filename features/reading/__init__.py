@@ -1,0 +1,1 @@
+"""Reading datasets: which partitions, with which columns, rows and faults, for whom."""

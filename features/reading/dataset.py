@@ -1,0 +1,139 @@
+"""What of an event dataset lies in a window, what gaps mean there, and its checked events."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame
+
+from conf.contract import IdKind
+from conf.datasets import EventDataset
+from conf.errors import ConfigError
+from conf.windows import Window
+from features.errors import MissingDaysError, NotArrivedError
+from features.reading.catalog import Catalog, DayPartition
+from features.reading.rows import check_all_read, check_rows, count_rows, event_fields, faults_in, read_rows
+from features.reading.schema import check_fields
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """The partitions of one dataset that a window finds, from names, markers and footers alone."""
+
+    name: str
+    window: Window
+    found: tuple[DayPartition, ...]
+    """Finished partitions with rows, oldest first."""
+    missing: tuple[dt.date, ...]
+    """Days without a folder."""
+    unfinished: tuple[dt.date, ...]
+    """Days with a folder but without their success marker."""
+    empty: tuple[dt.date, ...]
+    """Finished days with no row."""
+    misnamed: Mapping[dt.date, str] = field(default_factory=dict)
+    """Missing day → a folder that a person may take for it."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the partitions found."""
+        return sum(partition.rows for partition in self.found)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the partitions found."""
+        return sum(partition.bytes for partition in self.found)
+
+    @property
+    def gaps(self) -> tuple[dt.date, ...]:
+        """Days with nothing to read, oldest first."""
+        return tuple(sorted((*self.missing, *self.unfinished, *self.empty)))
+
+
+def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Catalog) -> DatasetPlan:
+    """What the window finds; gaps do not raise, a missing folder and a broken file do."""
+    parts = catalog.partitions(dataset, window.days)
+    seen = {*parts.unfinished, *(partition.day for partition in parts.finished)}
+    return DatasetPlan(
+        name=name,
+        window=window,
+        found=tuple(partition for partition in parts.finished if partition.rows > 0),
+        missing=tuple(day for day in window.days if day not in seen),
+        unfinished=parts.unfinished,
+        empty=tuple(partition.day for partition in parts.finished if partition.rows == 0),
+        misnamed={day: name for day, name in parts.misnamed.items() if day not in seen},
+    )
+
+
+def enforce_policy(plan: DatasetPlan, dataset: EventDataset) -> None:
+    """Raises MissingDaysError, or NotArrivedError under `wait`, when the gaps are more than the dataset allows."""
+    allowed = dataset.max_missing_days if dataset.on_missing == "shrink" else 0
+    if plan.found and len(plan.gaps) <= allowed:
+        return
+    fault = NotArrivedError if dataset.on_missing == "wait" else MissingDaysError
+    raise fault(f"dataset {plan.name!r} ({dataset.path}), window {plan.window}: {_gaps(plan, dataset)}")
+
+
+def check_window(name: str, window: Window, as_of: dt.date) -> None:
+    """Raises ConfigError when the window reaches a day that is not over at midnight before `as_of`."""
+    if window.end > as_of:
+        raise ConfigError(
+            f"dataset {name!r}: window {window} reaches beyond the last complete day before {as_of}; "
+            'let it end at "today" or earlier'
+        )
+
+
+def load_dataset(
+    window: str, dataset: EventDataset, *, name: str, as_of: dt.date, ids: IdKind, catalog: Catalog
+) -> DataFrame:
+    """Checked events of the window, e.g. "10 days ago:today": user_id, source_id, event, ts, weight (1 without), dt.
+
+    Counts rows in one pass. Raises ConfigError and every FeaturesError but UnknownEventsError.
+    """
+    span = Window.parse(window, as_of)
+    check_window(name, span, as_of)
+    plan = plan_dataset(name, dataset, span, catalog)
+    enforce_policy(plan, dataset)
+    check_fields(name, event_fields(dataset, ids), plan.found)
+    rows = read_rows(dataset, plan.found, ids, catalog)
+    counts = count_rows(rows)
+    for partition in plan.found:
+        here = counts.get(partition.day, {})
+        check_all_read(name, dataset, partition, sum(here.values()))
+        check_rows(name, dataset, partition.day, partition.rows, faults_in(here))
+    return rows.where("left_out IS NULL").drop("left_out")
+
+
+def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
+    kinds = {
+        "missing": plan.missing,
+        f"present but unfinished (no {dataset.success_marker})": plan.unfinished,
+        "empty": plan.empty,
+    }
+    gaps = "; ".join(f"{len(days)} {kind}: {_days(days)}" for kind, days in kinds.items() if days)
+    return f"{'' if plan.found else 'nothing to read: '}{gaps}. {say_misnamed(plan.misnamed)}{_remedy(plan, dataset)}"
+
+
+def say_misnamed(misnamed: Mapping[dt.date, str]) -> str:
+    """A sentence about folders that are no days by their names, with the right names of some; empty without any."""
+    if not misnamed:
+        return ""
+    some = ", ".join(f"{name!r} (write dt={day})" for day, name in sorted(misnamed.items())[:_SHOWN])
+    more = ", …" if len(misnamed) > _SHOWN else ""
+    return f"Only folders called dt=YYYY-MM-DD are days; there are {some}{more}. "
+
+
+def _remedy(plan: DatasetPlan, dataset: EventDataset) -> str:
+    if dataset.on_missing == "wait":
+        return "Run again when they have arrived"
+    if not plan.found:
+        return "Let the export run, or correct the path, the window or --as-of"
+    if dataset.on_missing == "shrink":
+        return f"At most {dataset.max_missing_days} may be (max_missing_days); let the export run or allow more"
+    return "Let the export run, or set on_missing to wait or shrink"
+
+
+def _days(days: Sequence[dt.date]) -> str:
+    shown = ", ".join(map(str, days[:10]))
+    return shown if len(days) <= 10 else f"{shown} … {days[-1]}"

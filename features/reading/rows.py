@@ -1,0 +1,111 @@
+"""Reading rules of event rows: ours by name and type, and the first thing that is wrong with each."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sf
+
+from conf.contract import IdKind
+from conf.datasets import Dataset, EventDataset
+from features.errors import BadRowsError, BrokenPartitionError
+from features.reading.catalog import Catalog, DayPartition
+from features.reading.erasures import with_erased
+from features.reading.ids import ID_FAULTS, id_faults
+from features.reading.schema import NUMBER, TEXT, TIME, Field, id_field
+from features.tables import quoted
+
+DAY_US = 86_400_000_000
+MIN_WEIGHT, MAX_WEIGHT = 2.0**-24, 2.0**30
+"""Magnitudes of a weight column that is not 0, between which sums are exact enough (see `features.exact_sum`)."""
+
+ERASED, IGNORED = "erased", "ignored"
+"""Why a row is left out that is not at fault: its user must be forgotten, its event name is one to ignore."""
+
+FAULTS = {
+    **ID_FAULTS,
+    "null_event": "without an event name",
+    "not_utf8_event": "with an event name that is not UTF-8",
+    "null_ts": "without a time",
+    "ts_outside_day": "with a time outside their partition's day (see day_of and lateness_days)",
+    "bad_weight": f"with a weight that is null, not finite or beyond ±{MAX_WEIGHT:.3g} (write it in a larger unit)",
+    "weight_too_small": f"with a weight that is not 0 and within ±{MIN_WEIGHT:.3g} (write it in a smaller unit)",
+}
+"""Faults of a row and what they mean; the first reason to leave a row out counts: ERASED, IGNORED, then these."""
+
+
+def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
+    """The columns that an event dataset must have."""
+    names = dataset.columns
+    fields = (
+        id_field("user_id", names.user_id, ids),
+        id_field("source_id", names.source_id, ids),
+        Field("event", names.event, TEXT),
+        Field("ts", names.ts, TIME),
+    )
+    return fields if names.weight is None else (*fields, Field("weight", names.weight, NUMBER))
+
+
+def read_rows(dataset: EventDataset, partitions: Sequence[DayPartition], ids: IdKind, catalog: Catalog) -> DataFrame:
+    """Every row: user_id, source_id, event, ts, weight, dt, left_out (ERASED, IGNORED, a fault; null: it is kept)."""
+    fields = event_fields(dataset, ids)
+    raw = catalog.read(dataset, partitions, tuple(dict.fromkeys(field.column for field in fields)))
+    rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields), "dt")
+    weight = sf.col("weight").cast("double") if dataset.columns.weight is not None else sf.lit(1.0)
+    marked = with_erased(rows, catalog.erased).withColumn("weight", weight)
+    left_out = _left_out(dataset, ids).alias("left_out")
+    return marked.select("user_id", "source_id", "event", "ts", "weight", "dt", left_out)
+
+
+def count_rows(rows: DataFrame) -> dict[dt.date, dict[str | None, int]]:
+    """Day → why they are left out, None for those that are kept → rows of `read_rows`, in one pass."""
+    counts: dict[dt.date, dict[str | None, int]] = {}
+    for row in rows.groupBy("dt", "left_out").count().collect():
+        counts.setdefault(row["dt"], {})[row["left_out"]] = row["count"]
+    return counts
+
+
+def faults_in(counts: Mapping[str | None, int]) -> dict[str, int]:
+    """Of why rows are left out, what is a fault."""
+    return {fault: count for fault, count in counts.items() if fault in FAULTS}
+
+
+def check_all_read(name: str, dataset: Dataset, partition: DayPartition, read: int) -> None:
+    """Raises BrokenPartitionError unless exactly the rows were read that the footers count."""
+    if read != partition.rows:
+        raise BrokenPartitionError(
+            f"dataset {name!r} ({dataset.path}), dt={partition.day}: the footers of its files count "
+            f"{partition.rows:,} rows, and {read:,} were read: a file was replaced, added or removed meanwhile, or "
+            "Spark does not find one by its name; write the day again, under plain names, and start again"
+        )
+
+
+def check_rows(name: str, dataset: EventDataset, day: dt.date, rows: int, dropped: Mapping[str, int]) -> None:
+    """Raises BadRowsError when more of a day's rows are unusable than `bad_row_budget` says."""
+    bad = sum(dropped.values())
+    if bad <= dataset.bad_row_budget * rows:
+        return
+    kinds = ", ".join(f"{count:,} {FAULTS[fault]} ({fault})" for fault, count in sorted(dropped.items()))
+    raise BadRowsError(
+        f"dataset {name!r} ({dataset.path}), dt={day}: {bad:,} of {rows:,} rows are unusable ({bad / rows:.3%}), "
+        f"allowed are {dataset.bad_row_budget:.3%} (bad_row_budget): {kinds}. Correct the export or raise the budget"
+    )
+
+
+def _left_out(dataset: EventDataset, ids: IdKind) -> Column:
+    ignored = sf.col("event").isin(*dataset.ignore_events)
+    return sf.when(sf.col("erased"), sf.lit(ERASED)).when(ignored, sf.lit(IGNORED)).otherwise(_fault(dataset, ids))
+
+
+def _fault(dataset: EventDataset, ids: IdKind) -> Column:
+    # Whole microseconds since 1970: the answer does not depend on the session's time zone.
+    lateness = dataset.lateness_days if dataset.day_of == "ingestion" else 0
+    day, at = sf.unix_date("dt").cast("bigint"), sf.unix_micros("ts")
+    outside = (at < (day - lateness) * DAY_US) | (at >= (day + 1) * DAY_US)
+    weight = sf.col("weight")
+    bad_weight = weight.isNull() | sf.isnan(weight) | (sf.abs(weight) > MAX_WEIGHT)
+    faults = {**id_faults("user_id", ids), **id_faults("source_id", ids)}
+    faults |= {"null_event": sf.col("event").isNull(), "not_utf8_event": ~sf.is_valid_utf8("event")}
+    faults |= {"null_ts": sf.col("ts").isNull(), "ts_outside_day": outside, "bad_weight": bad_weight}
+    faults |= {"weight_too_small": (sf.abs(weight) < MIN_WEIGHT) & (weight != 0)}
+    return sf.coalesce(*(sf.when(broken, sf.lit(fault)) for fault, broken in faults.items()))

@@ -1,0 +1,22 @@
+"""Contract tables in Spark: their schemas, exact column names, and frames made to conform."""
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as sf
+from pyspark.sql.pandas.types import from_arrow_type
+from pyspark.sql.types import StructField, StructType
+
+
+def quoted(column: str) -> Column:
+    """The Spark column of exactly this name, dots and all."""
+    return sf.col("`" + column.replace("`", "``") + "`")
+
+
+def spark_schema(schema: pa.Schema) -> StructType:
+    """The Spark schema of a contract table, all columns nullable."""
+    return StructType([StructField(field.name, from_arrow_type(field.type)) for field in schema])
+
+
+def conform(frame: DataFrame, schema: pa.Schema) -> DataFrame:
+    """Exactly the columns of the contract, in its order and types; a column that is missing raises in Spark."""
+    return frame.select(*(frame[field.name].cast(field.dataType).alias(field.name) for field in spark_schema(schema)))

@@ -1,0 +1,125 @@
+"""One product from the operator's side: its settings, connections and the few steps that the commands share."""
+
+import gc
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from conf.contract import ID_RULE, UserId, is_id, parse_int64
+from conf.environment import Environment
+from conf.errors import ConfigError
+from conf.load import load_settings
+from conf.settings import Settings
+from jobs.run.after_serving import note_in_manifest, note_serving, noting
+from jobs.run.progress import ProgressLog
+from jobs.runtime.log import log
+from jobs.storage.store import Storage
+from models.registry import ModelRegistry
+from publish.connect.clients import check_broker
+from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.redis_clients import StoreClient, redis_client
+from publish.connect.rights import Role, check_rights
+from publish.connect.topic import ensure_topics
+from publish.errors import BrokerUnreachable
+from publish.load.loader import Loader
+from publish.load.loader_metrics import LoaderMetrics, serve_metrics
+from publish.operate.control import Control, StatusReport
+from publish.operate.letters import count_letters
+from publish.operate.wait import Waited, wait
+from publish.read.reader import Reader
+from publish.runs.pointer import PointerStore
+from publish.store.capacity import DeclaredLimits
+from publish.wire.keys import ProductKeys
+
+
+@dataclass(frozen=True, repr=False)
+class ProductContext:
+    """Checked connections of one product, for a person."""
+
+    settings: Settings
+    environment: Environment
+    client: StoreClient
+
+    @property
+    def product(self) -> str:
+        """The product's name."""
+        return self.settings.product
+
+    @property
+    def declared(self) -> DeclaredLimits:
+        """What the settings say of a Redis that does not tell its limits."""
+        return DeclaredLimits.of(self.settings.publish)
+
+    @cached_property
+    def control(self) -> Control:
+        """The operator's questions and orders; keeps pointers in Kafka too where its address is known."""
+        kafka = self.environment.kafka
+        pointer_log = None if kafka is None else KafkaPointerLog(kafka)
+        return Control.connect(self.client, self.product, log=pointer_log, declared=self.declared)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Look-ups as an online service does them."""
+        return Reader(self.client, self.product)
+
+    def user_id(self, text: str) -> UserId:
+        """The user that a person typed; raises ConfigError when no user of this product can be called so."""
+        if self.settings.ids == "string":
+            if is_id(text):
+                return text
+            raise ConfigError(f"user {text!r:.300}: {self.product} has string user ids, of {ID_RULE}")
+        number = parse_int64(text)
+        if number is None:
+            raise ConfigError(
+                f"user {text!r:.300}: {self.product} has int64 user ids; give a whole number from −2⁶³ to 2⁶³ − 1, in "
+                "digits without spaces, +, _ or leading zeros"
+            )
+        return number
+
+    def wait(self, run: str, deadline: float | None) -> Waited:
+        """Waits until the run serves or certainly will not, telling its progress."""
+        progress = ProgressLog()
+        return wait(
+            run, self.control.lifecycle, PointerStore(self.client, self.product), deadline=deadline, progress=progress
+        )
+
+    def note_serving(self, run: str) -> None:
+        """Notes in the registry and the work folder that the run serves; what serves does not depend on it."""
+        home = Storage(self.environment.home)
+        note_in_manifest(self.settings, home, self.control, run)
+        with noting(run):  # a registry whose address is not known is a fault in noting, too
+            registry = ModelRegistry(self.environment.need_mlflow())
+            note_serving(self.settings, home, self.control, registry, run)
+
+    def dead_letters(self, report: StatusReport) -> int:
+        """Letters in the dead-letter topic; where Kafka is not known or away, all that loaders ever wrote."""
+        if self.environment.kafka is not None:
+            try:
+                return count_letters(self.environment.kafka, ProductKeys(self.product).dead_letter_topic)
+            except BrokerUnreachable as fault:
+                log.warning("warning   %s", fault)
+        return report.dead_letters
+
+    def load(self, stop: threading.Event, metrics_port: int | None) -> None:
+        """Runs the loader until `stop`; raises what keeps it from starting."""
+        kafka = self.environment.need_kafka()
+        check_rights(self.client, Role.LOADER, ProductKeys(self.product))
+        check_broker(kafka)
+        ensure_topics(kafka, ProductKeys(self.product), self.settings.publish)
+        metrics = LoaderMetrics(self.product)
+        if metrics_port is not None:
+            serve_metrics(metrics, metrics_port)
+        loader = Loader(kafka, self.client, self.product, declared=self.declared, metrics=metrics)
+        # Thousands of messages live at a time, none in a cycle: looking for cycles in them cost a fifth of the load.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        loader.run(stop)
+
+
+def open_context(config: Path, overlays: Sequence[Path]) -> ProductContext:
+    """The context of the product in `config`; raises ConfigError and StoreUnreachable."""
+    settings = load_settings(config, overlays)
+    environment = Environment.read()
+    return ProductContext(settings, environment, redis_client(environment.need_redis()))

@@ -1,0 +1,50 @@
+"""`discovery forget USER`: one user deleted everywhere (docs/forget.md)."""
+
+from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, context_of, show
+from jobs.cli.views.view import View
+from publish.connect.topic import ensure_topics
+from publish.operate.forget import Forgetter, Forgotten
+from publish.runs.erasures import ErasureLog
+from publish.wire.keys import ProductKeys
+
+
+def forget(
+    user: str,
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    reason: Reason = "asked for by hand",
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Delete a user's list from every kept run, and keep the user out of every later one. It cannot be undone."""
+    context = context_of(config, overlay)
+    kafka = context.environment.need_kafka()  # an erasure that only Redis knows would be lost with it
+    ensure_topics(kafka, ProductKeys(context.product), context.settings.publish)
+    forgetter = Forgetter(
+        ErasureLog(kafka, context.product),
+        context.control.registry,
+        context.control.lifecycle.store,
+        ids=context.settings.ids,
+        partitions=context.settings.publish.partitions,
+    )
+    show(forgotten(forgetter.forget(user, reason)), as_json=json)
+
+
+def forgotten(done: Forgotten) -> View:
+    """What was done about a user."""
+    erasure, kept = done.erasure, len(done.looked_into)
+    if done.removed_from:
+        lists = f"deleted from {', '.join(done.removed_from)}"
+    else:
+        lists = "nothing to delete" if kept else "no run is kept"
+    lines = [
+        f"user    {erasure.user} is forgotten since {erasure.at:%Y-%m-%d %H:%M:%S}Z: {erasure.reason}",
+        f"lists   {lists} ({kept} kept runs looked into)",
+        "later   no run reads, computes or loads anything of the user; when files and messages age out: docs/forget.md",
+    ]
+    data = {
+        **erasure.model_dump(mode="json"),
+        "known_before": done.known_before,
+        "looked_into": list(done.looked_into),
+        "removed_from": list(done.removed_from),
+    }
+    return View("\n".join(lines), data)

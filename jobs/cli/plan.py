@@ -1,0 +1,100 @@
+"""`discovery plan`: what the next push will cost, before anything runs."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from conf.base import format_bytes
+from conf.connections import KafkaConnection
+from conf.environment import Environment
+from conf.load import load_settings
+from conf.share import Share
+from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, overlays_of, show
+from jobs.cli.plan_inputs import plan_push
+from jobs.cli.views.view import View, duration
+from jobs.runtime.log import log
+from jobs.storage.store import Storage
+from publish.connect.clients import check_broker
+from publish.connect.redis_clients import redis_client
+from publish.errors import BrokerUnreachable
+from publish.operate.plan import PushPlan
+from publish.store.capacity import DeclaredLimits
+
+_DOES_NOT_FIT = 2
+
+
+def plan(
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Lists to publish; default: as the newest run.")] = None,
+    percent: Annotated[float | None, typer.Option("--share", help="Percent of the audience.")] = None,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """What the next push needs of Kafka, Redis and time; exits 2 when it would not fit."""
+    settings = load_settings(config, overlays_of(overlay))
+    environment = Environment.read()
+    client = None if environment.redis is None else redis_client(environment.redis)
+    share = None if percent is None else Share.percent(percent)
+    declared = DeclaredLimits.of(settings.publish)
+    planned = plan_push(
+        settings,
+        Storage(environment.home),
+        client,
+        users=users,
+        share=share,
+        declared=declared,
+        kafka=_answering(environment.kafka),
+    )
+    show(view(planned), as_json=json)
+    if planned.misfit is not None:
+        raise typer.Exit(_DOES_NOT_FIT)
+
+
+def _answering(kafka: KafkaConnection | None) -> KafkaConnection | None:
+    """The broker, if it is there; a push can be priced without it."""
+    if kafka is not None:
+        try:
+            check_broker(kafka)
+        except BrokerUnreachable as fault:
+            log.warning("warning   topics were not looked at: %s", fault)
+            return None
+    return kafka
+
+
+def view(planned: PushPlan) -> View:
+    """A plan as text and data."""
+    lists, limits = planned.lists, planned.limits
+    store = "not asked: REDIS_URL is not set"
+    if limits is not None and limits.fault is not None:
+        store = f"{format_bytes(limits.used)} used; {limits.fault}"
+    elif limits is not None:
+        store = (
+            f"{format_bytes(limits.used)} of {format_bytes(limits.maxmemory)} used; "
+            f"{format_bytes(max(0, limits.room))} may be filled, "
+            f"{format_bytes(planned.clearable)} more when what nothing needs is cleared"
+        )
+    lines = [
+        f"lists    {lists.records:,} of {lists.record_bytes:.0f} bytes ({lists.basis})",
+        f"topic    {format_bytes(planned.topic_bytes)} with all replicas, "
+        f"{format_bytes(planned.topic_bytes_with_retry)} with a retry, "
+        f"{format_bytes(planned.topic_bytes_kept)} over the retention",
+        f"memory   {format_bytes(planned.run_bytes)} for this run, {format_bytes(planned.needed_now)} must be free at "
+        f"BEGIN, {format_bytes(planned.steady_peak)} at the weekly peak (serving, to roll back to, loading)",
+        f"redis    {store}",
+        f"loading  {duration(planned.seconds_to_load)} at {planned.rate.lists_per_second:,.0f} lists/s "
+        f"({planned.rate.basis})",
+        f"verdict  {'it fits' if planned.misfit is None else f'does not fit: {planned.misfit}'}"
+        if limits is not None or planned.misfit is not None
+        else "verdict  unknown without Redis",
+    ]
+    return View("\n".join(lines), _data(planned))
+
+
+def _data(planned: PushPlan) -> dict[str, Any]:
+    return {
+        **asdict(planned),
+        "seconds_to_load": planned.seconds_to_load,
+        "fits": None if planned.limits is None and planned.misfit is None else planned.misfit is None,
+        "misfit": planned.misfit,
+    }

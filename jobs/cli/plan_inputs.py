@@ -1,0 +1,109 @@
+"""Where the numbers of `discovery plan` come from: the newest run, or the audience's Parquet footers; no Spark."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from conf.connections import KafkaConnection
+from conf.errors import ConfigError
+from conf.settings import Settings
+from conf.share import Share
+from features.errors import MissingDatasetError
+from jobs.storage.footers import Footers
+from jobs.storage.store import Storage
+from publish.connect.redis_clients import StoreClient
+from publish.connect.topic import check_partitions
+from publish.errors import TopicMismatch
+from publish.operate.control import Control
+from publish.operate.plan import TYPICAL_RATE, PlannedLists, PushPlan, Rate, lists_like, loading_rate, plan
+from publish.runs.run import RegisteredRun
+from publish.store.capacity import DeclaredLimits, estimate_bytes, read_limits
+from publish.wire.keys import ProductKeys
+
+_VARINT_BYTES = {"int64": 5, "string": 14}
+"""Bytes of an encoded source id where no run tells: an id below 2³⁵, or a name of 12 letters with tag and length."""
+_SCORE_BYTES = 4
+
+
+def plan_push(
+    settings: Settings,
+    home: Storage,
+    client: StoreClient | None,
+    *,
+    users: int | None = None,
+    share: Share | None = None,
+    declared: DeclaredLimits,
+    kafka: KafkaConnection | None = None,
+) -> PushPlan:
+    """Price the next push: of `users` lists, else as the newest run, else for the audience; raises ConfigError."""
+    covered = share if share is not None else Share.fraction(settings.rollout.share)
+    control = None if client is None else Control.connect(client, settings.product)
+    runs = () if control is None else control.registry.list_runs()
+    unneeded = () if control is None else control.housekeeping.unneeded()
+    return plan(
+        settings.product,
+        _lists(settings, home, runs, users, covered),
+        settings.publish,
+        _rate(control, runs),
+        limits=None if client is None else read_limits(client, declared),
+        clearable=sum(estimate_bytes(run.announcement) for run in unneeded),
+        topic_fault=None if kafka is None else _topic_fault(kafka, settings),
+    )
+
+
+def _topic_fault(kafka: KafkaConnection, settings: Settings) -> str | None:
+    try:
+        check_partitions(kafka, ProductKeys(settings.product), settings.publish)
+    except TopicMismatch as mismatch:
+        return str(mismatch)
+    return None
+
+
+def _lists(
+    settings: Settings, home: Storage, runs: Sequence[RegisteredRun], users: int | None, share: Share
+) -> PlannedLists:
+    newest = runs[-1] if runs else None
+    if newest is not None:
+        like = lists_like(newest, share.bp)
+        return like if users is None else PlannedLists(users, like.record_bytes, f"--users, and lists {like.basis}")
+    mean = _mean_bytes(settings)
+    if users is not None:
+        return PlannedLists(users, mean, f"--users, and full lists of {settings.lists.n}")
+    audience = _audience(settings, home)
+    if audience is None:
+        raise ConfigError(
+            f"{settings.product} has no run yet and no audience dataset that could be counted: say --users N"
+        )
+    day, rows = audience
+    return PlannedLists(rows * share.bp // 10_000, mean, f"the audience of {day}, and full lists of {settings.lists.n}")
+
+
+def _mean_bytes(settings: Settings) -> float:
+    """Key and payload of a full list, as far as the settings tell."""
+    key = 10 if settings.ids == "int64" else 16
+    scores = _SCORE_BYTES if settings.publish.scores else 0
+    return key + settings.lists.n * (_VARINT_BYTES[settings.ids] + scores) + 6
+
+
+def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
+    """The newest partition of the audience that a run would take for finished and has rows, and these; none: None."""
+    dataset = settings.datasets.audience
+    if dataset is None:
+        return None
+    footers = Footers(home.child(settings.data_root))
+    with suppress(MissingDatasetError):
+        for day in reversed(footers.days(dataset)):
+            for partition in footers.partitions(dataset, (day,)).finished:
+                if partition.rows:
+                    return str(day), partition.rows
+    return None
+
+
+def _rate(control: Control | None, runs: Sequence[RegisteredRun]) -> Rate:
+    """The rate of the newest run that was loaded whole."""
+    for run in reversed(runs):
+        if control is None or run.status.cleared is not None:
+            continue
+        rate = loading_rate(control.lifecycle.store.progress(run.announcement))
+        if rate is not None:
+            return Rate(rate, f"as run {run.name} was loaded")
+    return Rate(TYPICAL_RATE, "assumed; no run of this product was measured yet")

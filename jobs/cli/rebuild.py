@@ -1,0 +1,61 @@
+"""`discovery rebuild`: what served, back from Kafka after the loss of Redis."""
+
+from typing import Annotated
+
+import typer
+
+from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, context_of, show
+from jobs.cli.views.view import NOTHING, View, hold_text, serving_line
+from jobs.runtime.log import log, tell
+from publish.connect.clients import check_broker, group_size
+from publish.operate.rebuild import RebuildProgress, Rebuilt
+from publish.operate.rebuild import rebuild as rebuild_lists
+from publish.store.capacity import check_store
+from publish.wire.keys import ProductKeys
+
+
+def rebuild(
+    config: Config = DEFAULT_CONFIG,
+    overlay: Overlay = None,
+    deadline: Annotated[
+        float | None, typer.Option(help="Seconds to wait for the loaders; default: the deadlines of the runs.")
+    ] = None,
+    json: Json = False,  # noqa: FBT002
+) -> None:
+    """Restore runs, erasures and pointer from Kafka after Redis lost them: exits 0 done, 4 lost, 5 deadline passed."""
+    context = context_of(config, overlay)
+    kafka = context.environment.need_kafka()
+    check_broker(kafka)
+    check_store(context.client, context.declared)
+    if group_size(kafka, ProductKeys(context.product).loader_group) == 0:
+        log.warning(
+            "rebuild   no loader of %s runs, and it is they who load; start one: discovery load", context.product
+        )
+    show(view(rebuild_lists(kafka, context.control, deadline=deadline, progress=_RebuildLog())), as_json=json)
+
+
+def view(rebuilt: Rebuilt) -> View:
+    """What serves after a rebuild."""
+    pointer = rebuilt.pointer
+    lines = [
+        serving_line(pointer, None),
+        f"roll back to  {pointer.previous if pointer.previous is not None else NOTHING}",
+        f"hold          {hold_text(pointer)}",
+    ]
+    if rebuilt.dropped is not None:
+        lines.append(f"lost          {rebuilt.dropped}")
+    return View("\n".join(lines), {"pointer": pointer.model_dump(mode="json"), "lost": rebuilt.dropped})
+
+
+class _RebuildLog:
+    """Tells progress when it has moved, at most every two seconds."""
+
+    _EVERY = 2.0
+
+    def __init__(self) -> None:
+        self._loaded, self._at = -1, -self._EVERY
+
+    def __call__(self, progress: RebuildProgress) -> None:
+        if progress.loaded != self._loaded and progress.seconds - self._at >= self._EVERY:
+            self._loaded, self._at = progress.loaded, progress.seconds
+            tell("rebuild", f"{progress.loaded:,} of {progress.total:,} lists · {progress.seconds:.0f} s")

@@ -1,0 +1,1 @@
+"""`discovery reproduce`: a run made once more from its manifest, and compared bit by bit."""

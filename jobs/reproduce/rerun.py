@@ -1,0 +1,80 @@
+"""A run made again: the same tables from the same manifest, in a folder of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+from conf.errors import Refused
+from conf.settings import Settings
+from jobs.run.context import RunContext
+from jobs.run.manifest import Manifest, run_folder
+from jobs.stages.features import features_for, write_features
+from jobs.stages.lists import make_lists
+from jobs.stages.stage import Facts
+from jobs.stages.training.fit import Fit, fit
+from jobs.stages.training.refresh import refresh
+from jobs.stages.training.train import refit_of
+from jobs.storage.bound_folder import BoundFolder
+from jobs.storage.erased import Erased
+from jobs.storage.store import Storage
+from models.registry.lineage import Decision
+
+
+class NothingToReproduce(Refused):
+    """The run, or what this code can read of it, is not enough to make it again."""
+
+
+class Rerun(RunContext):
+    """A run made again in a folder of its own, with daily partials of its own; reads datasets and former runs only."""
+
+    def __init__(self, settings: Settings, home: Storage, manifest: Manifest, forgotten: Erased) -> None:
+        self.at = home.child(f"reproduced/{settings.product}/{manifest.request.run_id}")
+        folder = BoundFolder(
+            self.at.child("run").uri, manifest.request.run_id, {}, remedy="reproduce the run once more"
+        )
+        super().__init__(settings, home, manifest, folder)
+        self.begin_stage("reproduce")
+        self.original = run_folder(home, settings.product, self.run_id)
+        self._forgotten = forgotten
+
+    @property
+    def partials(self) -> Storage:
+        """Not those of the runs: how a day is aggregated is reproduced as well."""
+        return self.at.child("partials")
+
+    def _read_erased(self) -> Erased:
+        return self._forgotten
+
+    @cached_property
+    def training(self) -> Fit:
+        """What was published; its table of interactions is that of a refresh, too."""
+        return refit_of(self, self.contest, Decision.model_validate(self.manifest.fact("train", "decision")))
+
+    @property
+    def rival(self) -> Settings | None:
+        """Settings of the champion's recipe, where the factors are of its interactions."""
+        return None if self.training.interactions == "interactions" else self.contest.champion
+
+
+@contextmanager
+def made_again(rerun: Rerun, *, keep: bool) -> Iterator[Facts]:
+    """Everything made again, as long as it is looked at; returns what is known of the training."""
+    rerun.at.delete("")  # of an attempt that was killed
+    try:
+        yield _make(rerun)
+    finally:
+        rerun.close()
+        if not keep:
+            rerun.at.delete("")
+
+
+def _make(rerun: Rerun) -> Facts:
+    features = features_for(rerun, rerun.rival)
+    if rerun.rival is not None and features.champion is None:
+        raise NothingToReproduce(f"the champion's recipe cannot be made any more: {features.champion_fault}")
+    write_features(rerun, features, ("interactions", "exclusions", "sources", "audience", "champion_interactions"))
+    features.release()
+    refreshed = rerun.manifest.request.refresh
+    training: Facts = refresh(rerun)["training"] if refreshed else fit(rerun, rerun.training)
+    make_lists(rerun)
+    return training

@@ -1,0 +1,90 @@
+"""What follows when a run serves: its manifest says so, MLflow's aliases follow the pointer, old run folders go."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from conf.errors import DiscoveryError
+from conf.settings import Settings
+from jobs.run.manifest import StageRecord, load_manifest, run_folder, save_manifest
+from jobs.run.run_id import RunId
+from jobs.runtime.log import log, tell
+from jobs.runtime.versions import code_version
+from jobs.storage.store import Storage
+from models.registry import ModelRegistry
+from publish.operate.control import Control
+from publish.runs.pointer import Pointer
+
+SERVE = "serve"
+"""Name of the last stage in the manifest."""
+
+
+def serve_facts(control: Control, run: str) -> dict[str, object]:
+    """For the manifest: lists loaded, lists that were read back equal to what was announced, and the pointer."""
+    announced = control.registry.get(run).announcement
+    partitions = control.lifecycle.store.progress(announced)
+    pointer = control.pointers.read()
+    counts = {
+        "loaded": sum(part.loaded for part in partitions),
+        "readable": sum(part.count for part in partitions if part.is_verified),
+    }
+    return {"counts": counts, "share_bp": pointer.share_bp, "revision": pointer.rev}
+
+
+def note_serving(settings: Settings, home: Storage, control: Control, registry: ModelRegistry, run: str) -> None:
+    """Lets MLflow's aliases follow the pointer and deletes old run folders; a fault in it is told, no more."""
+    with noting(run):
+        _name_models(settings.product, control.pointers.read(), registry)
+        _delete_old_runs(settings, home, control)
+
+
+def note_in_manifest(settings: Settings, home: Storage, control: Control, run: str) -> None:
+    """Adds the last stage where `discovery wait` was it; the job writes the record itself."""
+    folder = run_folder(home, settings.product, run)
+    with noting(run):
+        manifest = load_manifest(folder)
+        if manifest is None or "publish" not in manifest.stages or SERVE in manifest.stages:
+            return
+        record = StageRecord(
+            finished_at=dt.datetime.now(dt.UTC),
+            code_version=code_version(),
+            seconds=0.0,
+            peak_bytes={},
+            facts=serve_facts(control, run),
+        )
+        save_manifest(folder, manifest.with_stage(SERVE, record))
+
+
+@contextmanager
+def noting(run: str) -> Iterator[None]:
+    """What serves does not depend on what is noted about it."""
+    try:
+        yield
+    except (DiscoveryError, OSError) as error:
+        log.warning("warning   run %s serves, but that could not be noted everywhere: %s", run, error)
+
+
+def _name_models(product: str, pointer: Pointer, registry: ModelRegistry) -> None:
+    """The champion is what serves, `previous` what the pointer would go back to: a copy, for who looks in MLflow."""
+    runs = (pointer.treatment, pointer.previous)
+    registry.name_serving(product, *(None if run is None else registry.version_of(product, run) for run in runs))
+
+
+def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
+    """The run whose factors a refresh keeps: the next training starts from them."""
+    manifest = load_manifest(home.child(f"runs/{settings.product}/{run}"))
+    if manifest is None or not manifest.request.refresh or "train" not in manifest.stages:
+        return None
+    return str(manifest.fact("train", "training")["from_run"])
+
+
+def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> None:
+    """Keeps the `runs.keep_runs` newest folders, those of runs that Redis holds lists of, and what these start from."""
+    folders = [info.base_name for info in home.files(f"runs/{settings.product}") if RunId.find(info.base_name)]
+    known = control.registry.read_all()
+    needed = {run.name for run in known.runs if run.status.cleared is None} | {run.name for run in known.unreadable}
+    needed |= {trained for name in [*needed] if (trained := _trained_by(settings, home, name)) is not None}
+    for name in sorted(folders)[: -settings.runs.keep_runs]:
+        if name not in needed:
+            home.delete(f"runs/{settings.product}/{name}")
+            tell("runs", f"deleted the folder of run {name}")

@@ -1,0 +1,44 @@
+"""`--dry-run`: which partitions a run would read, from their names and Parquet footers alone; no Spark, no servers."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from conf.base import format_bytes
+from conf.environment import Environment
+from conf.load import load_settings
+from features.reading.dataset import DatasetPlan
+from features.survey import check_survey, survey_inputs
+from jobs.run.arguments import Arguments
+from jobs.storage.datasets import SparkCatalog
+from jobs.storage.folders import check_folders
+from jobs.storage.store import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def dry_run(arguments: Arguments) -> Iterator[str]:
+    """The plan of every dataset as text; then raises what the run itself would raise before it reads a row."""
+    settings = load_settings(arguments.config, arguments.overlays)
+    home = Storage(Environment.read().home)
+    check_folders(home, settings)
+    catalog = SparkCatalog(_no_spark, home.child(settings.data_root), home.child(f"partials/{settings.product}"))
+    survey = survey_inputs(settings, arguments.as_of, catalog)
+    head = f"{settings.product} as of {arguments.as_of} would read, below {home.child(settings.data_root).uri}:\n"
+    yield head + "".join(_describe(plan) for plan in survey.plans)
+    check_survey(survey, settings, catalog)  # after the plan: it is what the person asked for, also when it has gaps
+    yield "read: names, markers and footers, nothing else; the run would start\n"
+
+
+def _describe(plan: DatasetPlan) -> str:
+    lines = [
+        f"  {plan.name:<14} {plan.window}  {len(plan.found)} partitions, {plan.rows:,} rows, {format_bytes(plan.bytes)}"
+    ]
+    for what, days in (("missing", plan.missing), ("unfinished", plan.unfinished), ("empty", plan.empty)):
+        if days:
+            lines.append(f"  {'':<14} {what}: {', '.join(str(day) for day in days)}")
+    return "\n".join(lines) + "\n"
+
+
+def _no_spark() -> "SparkSession":
+    raise AssertionError("a dry run reads footers only")

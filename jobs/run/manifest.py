@@ -1,0 +1,161 @@
+"""`manifest.json` of a run: what was asked, with which data, code and parameters it was made, and what came out."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from conf.recipe import completed
+from jobs.storage.bound_folder import MANIFEST, Bond, BoundFolder, ChangedSince
+from jobs.storage.digests import digest_of_json
+from jobs.storage.store import Storage
+from models.champion import Champion
+
+_DIGEST = "sha256"
+"""Key of the file under which the digest of all the others lies."""
+_REMEDY = "restore that file as it was, or start a new run"
+
+
+_JUDGED = ("features", "train", "topn")
+"""The stages whose records are final when gate 2 has passed."""
+
+
+class Request(BaseModel):
+    """What was asked for when the run was created; a resumed run must ask for the same."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    product: str
+    as_of: dt.date
+    config_hash: str
+    share_bp: int
+    first: bool
+    publish_old: bool
+    refresh: bool = False
+    """Whether the factors of the run that serves stay."""
+    overrides: dict[str, str]
+    trigger_id: str | None
+    """The scheduler's id; null: a person started it."""
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a scheduler started the run."""
+        return self.trigger_id is not None
+
+
+class StageRecord(BaseModel):
+    """One stage, as it went when it finished."""
+
+    model_config = ConfigDict(frozen=True)
+
+    finished_at: dt.datetime
+    code_version: str
+    seconds: float
+    peak_bytes: dict[str, int]
+    """Peak resident bytes while it ran: `jvm`, `driver` (Python), `workers` (Python, all together)."""
+    facts: dict[str, Any]
+    """Counts, metrics, fingerprints: what the stage wants remembered."""
+    made: dict[str, str] = {}
+    """SHA-256 of every table and file that it left in the run's folder, by name."""
+
+
+class Manifest(BaseModel):
+    """Everything that is known about a run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: Request
+    started_by: str
+    created_at: dt.datetime
+    code_version: str
+    libraries: dict[str, str]
+    epoch: int | None = None
+    """Order of runs by the counter in Redis; null for a run that may not publish."""
+    serving_before: str | None = None
+    """Run that served when this one was created: the baseline of its gates."""
+    champion: Champion | None = None
+    """Its version, with the recipe that the run's own competes with; null: nothing served."""
+    settings: dict[str, Any]
+    stages: dict[str, StageRecord] = {}
+    failure: str | None = None
+    """What stopped the last attempt; null when nothing did."""
+    bound: bool = False
+    """Whether its stages tell what they made: code from before these digests did not."""
+
+    @property
+    def judged(self) -> str:
+        """SHA-256 of what is known of the run up to its last gate, whatever stopped an attempt."""
+        records = {name: record for name, record in self.stages.items() if name in _JUDGED}
+        known = self.model_copy(update={"stages": records, "failure": None})
+        # Newer code, which goes on with the run, has defaults for its new fields and completes the champion's recipe.
+        return digest_of_json(json.loads(known.model_dump_json(exclude_defaults=True, exclude={"champion"})))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_code(cls, document: Any) -> Any:
+        """Then a champion's recipe was used with the run's own columns, and could leave out nothing that it weighed."""
+        champion = document.get("champion") if isinstance(document, dict) else None
+        if not isinstance(champion, dict) or not champion.get("recipe"):
+            return document
+        recipe = completed({"ignored": {}, **champion["recipe"]}, document["settings"])
+        return {**document, "champion": {**champion, "recipe": recipe}}
+
+    def fact(self, stage: str, name: str) -> Any:
+        """A fact of a finished stage; raises KeyError."""
+        return self.stages[stage].facts[name]
+
+    def with_stage(self, name: str, record: StageRecord) -> "Manifest":
+        """This manifest with one more finished stage."""
+        return self.model_copy(update={"stages": {**self.stages, name: record}, "failure": None})
+
+
+def run_folder(home: Storage, product: str, run_id: str) -> Storage:
+    """The folder that a run owns."""
+    return home.child(f"runs/{product}/{run_id}")
+
+
+def bound_folder(home: Storage, manifest: Manifest, *, remedy: str) -> BoundFolder:
+    """The folder of a run, which gives what its finished stages left; remedy: what to do where something changed."""
+    run, bonds = manifest.request, dict[str, Bond]()
+    for stage, record in manifest.stages.items():
+        bonds |= {name: Bond(stage, sha256) for name, sha256 in record.made.items()}
+    folder = run_folder(home, run.product, run.run_id)
+    return BoundFolder(folder.uri, run.run_id, bonds if manifest.bound else None, remedy=remedy)
+
+
+def load_manifest(folder: Storage) -> Manifest | None:
+    """The manifest in a run's folder, or None when it has none yet; raises ChangedSince."""
+    if not folder.exists(MANIFEST):
+        return None
+    manifest, is_sound = read_manifest(folder)
+    if not is_sound:
+        raise ChangedSince(f"{folder.uri}/{MANIFEST} was changed since the run wrote it; {_REMEDY}")
+    return manifest
+
+
+def read_manifest(folder: Storage) -> tuple[Manifest, bool]:
+    """The manifest in a run's folder, and whether it is as it was written; raises ChangedSince, FileNotFoundError."""
+    where = f"{folder.uri}/{MANIFEST}"
+    try:
+        tree = json.loads(folder.read_bytes(MANIFEST))
+        sha256 = tree.pop(_DIGEST, None)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ChangedSince(f"{where} is no JSON object ({error}): it was changed or damaged; {_REMEDY}") from None
+    is_sound = sha256 == digest_of_json(tree)
+    try:
+        manifest = Manifest.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = "was written by other code" if is_sound else "was changed since the run wrote it"
+        raise ChangedSince(f"{where} {what} ({'.'.join(map(str, first['loc']))}: {first['msg']}); {_REMEDY}") from None
+    return manifest, is_sound or (sha256 is None and not manifest.bound)
+
+
+def save_manifest(folder: Storage, manifest: Manifest) -> None:
+    """Writes the manifest whole, with the digest of its content."""
+    tree: Mapping[str, Any] = json.loads(manifest.model_dump_json())
+    whole = json.dumps({**tree, _DIGEST: digest_of_json(tree)}, indent=2, ensure_ascii=False)
+    folder.write_bytes(MANIFEST, whole.encode())

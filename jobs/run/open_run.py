@@ -1,0 +1,181 @@
+"""Opens a run for a stage: may it start, is it new or resumed, and is nobody else at work on the product?
+
+RunError
+├── RunConflict         the run id exists with another request
+└── FirstRunNeeded      nothing serves yet and nobody said `--first`
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from conf.environment import Environment
+from conf.errors import ConfigError, Refused
+from conf.load import config_hash, load_settings
+from conf.settings import Settings
+from conf.share import Share
+from expectations.overrides import check_overrides
+from jobs.run.arguments import Arguments
+from jobs.run.context import Run
+from jobs.run.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
+from jobs.run.run_id import RunId
+from jobs.run.servers import RunServers, open_servers
+from jobs.runtime.log import log, tell
+from jobs.runtime.versions import code_version, library_versions
+from jobs.storage.folders import check_folders
+from jobs.storage.store import Storage
+from models.champion import find_champion
+from publish.who import person
+
+
+class RunError(Refused):
+    """The run cannot be opened as asked."""
+
+
+class RunConflict(RunError):
+    """The run id belongs to a run that was asked for something else."""
+
+
+class FirstRunNeeded(RunError):
+    """There is no run to compare with, and nobody said that this is right."""
+
+
+@contextmanager
+def open_run(arguments: Arguments) -> Iterator[Run]:
+    """The run that the command line names, new or resumed, under the product's lease; every edge is checked first."""
+    settings = load_settings(arguments.config, arguments.overlays)
+    check_overrides(arguments.overrides)
+    share = _allowed_share(settings, arguments)
+    environment = Environment.read()
+    home = Storage(environment.home)
+    check_folders(home, settings)
+    run_id = str(arguments.run_id or _new_run_id(home, settings.product, arguments.as_of))
+    servers = open_servers(settings, environment, home)
+    with servers.lease(run_id) as lease:
+        request = _request(settings, arguments, run_id, share)
+        run = Run(settings, home, servers, lease, _manifest(settings, home, servers, request))
+        tell("run", f"{run_id}, as of {run.as_of}, {share} of the audience; to go on after a stop: --run-id {run_id}")
+        try:
+            yield run
+        except BaseException as error:
+            run.note_failure(error)
+            raise
+        finally:
+            run.close()
+
+
+def _manifest(settings: Settings, home: Storage, servers: RunServers, request: Request) -> Manifest:
+    folder = run_folder(home, settings.product, request.run_id)
+    known = load_manifest(folder)
+    if known is not None:
+        _refuse_other_request(known.request, request)
+        _refuse_unbound(known)
+        _tell_other_code(known)
+        return known
+    serving = servers.serving_run()
+    if serving is None and not request.first:
+        raise FirstRunNeeded(
+            f"nothing serves for {settings.product} yet, so there is no run to compare this one with; "
+            "look at your data once, then start the first run with --first"
+        )
+    if serving is not None and request.first:
+        raise FirstRunNeeded(f"--first was given, but run {serving} serves already; start without it")
+    _tell_smaller_share(servers, Share(request.share_bp))
+    manifest = Manifest(
+        request=request,
+        started_by=request.trigger_id or person(),
+        created_at=dt.datetime.now(dt.UTC),
+        code_version=code_version(),
+        libraries=library_versions(),
+        epoch=servers.runs.next_epoch(),
+        serving_before=serving,
+        champion=find_champion(servers.registry, settings.product, serving),
+        settings=settings.model_dump(mode="json"),
+        bound=True,
+    )
+    save_manifest(folder, manifest)
+    return manifest
+
+
+def _refuse_unbound(known: Manifest) -> None:
+    """What no digest tells to be as it was judged is not published."""
+    if not known.bound and "publish" not in known.stages:
+        raise RunConflict(
+            f"run {known.request.run_id} was begun by code that kept no digests of what its stages made "
+            f"({known.code_version}), so nobody can tell whether it was changed since; start a new run without --run-id"
+        )
+
+
+def _tell_other_code(known: Manifest) -> None:
+    now = code_version()
+    if now != known.code_version:
+        log.warning(
+            "warning   the run began with code %s and goes on with %s; its manifest says which made each stage",
+            known.code_version,
+            now,
+        )
+
+
+def _tell_smaller_share(servers: RunServers, share: Share) -> None:
+    served = Share(servers.pointers.read().share_bp)
+    if share < served:
+        log.warning(
+            "warning   %s of the audience are served now, and this run covers %s: when it serves, the others get the "
+            "control arm",
+            served,
+            share,
+        )
+
+
+def _refuse_other_request(known: Request, asked: Request) -> None:
+    differences = [
+        f"{name} is {getattr(known, name)!r} there and {getattr(asked, name)!r} here"
+        for name in Request.model_fields
+        if getattr(known, name) != getattr(asked, name)
+    ]
+    if differences:
+        raise RunConflict(
+            f"run {known.run_id} exists and was asked for something else: {'; '.join(differences)}; "
+            "repeat its flags and settings to resume it, or start a new run without --run-id"
+        )
+
+
+def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share) -> Request:
+    return Request(
+        run_id=run_id,
+        product=settings.product,
+        as_of=arguments.as_of,
+        config_hash=config_hash(settings),
+        share_bp=share.bp,
+        first=arguments.first,
+        publish_old=arguments.publish_old,
+        refresh=arguments.refresh,
+        overrides=arguments.overrides,
+        trigger_id=arguments.trigger_id,
+    )
+
+
+def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
+    """The share asked for, else the settings'; by hand at most `max_manual_share`, and never nobody."""
+    usual, largest = (Share.fraction(f) for f in (settings.rollout.share, settings.rollout.max_manual_share))
+    by_hand = arguments.trigger_id is None
+    asked = arguments.audience_share
+    if asked is None:
+        asked = min(largest, usual) if by_hand else usual
+    if by_hand and asked > largest:
+        raise ConfigError(
+            f"--audience-share {asked} is more than a manual run may serve (rollout.max_manual_share = {largest}); "
+            "give a smaller share, or let the scheduler start the run"
+        )
+    if asked == Share(0):
+        raise ConfigError(
+            "a share of 0 makes lists for nobody: see --audience-share, rollout.share and rollout.max_manual_share; "
+            "to stop serving, say `discovery share 0`"
+        )
+    return asked
+
+
+def _new_run_id(home: Storage, product: str, as_of: dt.date) -> RunId:
+    names = [info.base_name for info in home.files(f"runs/{product}")]
+    attempts = [run.attempt for name in names if (run := RunId.find(name)) is not None and run.as_of == as_of]
+    return RunId(dt.datetime.now(dt.UTC).replace(microsecond=0), as_of, max(attempts, default=0) + 1)

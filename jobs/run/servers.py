@@ -1,0 +1,107 @@
+"""The servers that a run needs, all asked before the hours of work: Kafka, Redis, MLflow, and the work folder."""
+
+import uuid
+from dataclasses import dataclass
+
+from conf.connections import KafkaConnection
+from conf.environment import Environment
+from conf.errors import ConfigError, Refused
+from conf.settings import Settings
+from jobs.run.manifest import Request
+from jobs.runtime.log import tell
+from jobs.storage.errors import StorageError
+from jobs.storage.store import Storage
+from models.registry import ModelRegistry
+from publish.connect.clients import check_broker, group_size
+from publish.connect.redis_clients import StoreClient, redis_client
+from publish.connect.rights import Role, check_rights
+from publish.connect.topic import check_topics
+from publish.runs.lease import Lease
+from publish.runs.pointer import PointerStore
+from publish.runs.registry import RunRegistry
+from publish.runs.run_log import refuse_if_lost
+from publish.store.capacity import DeclaredLimits, check_store
+from publish.wire.keys import ProductKeys
+
+
+class OlderThanServing(Refused):
+    """The run's day is before that of the run that serves."""
+
+
+@dataclass(frozen=True, repr=False)
+class RunServers:
+    """Checked connections of one product."""
+
+    product: str
+    kafka: KafkaConnection
+    """The way to the broker."""
+    client: StoreClient
+    registry: ModelRegistry
+    runs: RunRegistry
+    pointers: PointerStore
+
+    def lease(self, run_id: str) -> Lease:
+        """The product's lease; raises LeaseHeld when another run is on its way."""
+        return Lease.acquire(self.client, ProductKeys(self.product), run_id, on_wait=lambda text: tell("run", text))
+
+    def serving_run(self) -> str | None:
+        """The run that the treatment arm gets now."""
+        return self.pointers.read().treatment
+
+    def refuse_older(self, request: Request) -> None:
+        """Raises OlderThanServing unless the run's day is that of what serves or later, or `--publish-old` was said."""
+        serving = self.serving_run()
+        if serving is None or request.publish_old:
+            return
+        said = self.runs.find_announcement(serving)
+        if said is not None and request.as_of < said.as_of:  # where it cannot be read, a person promotes
+            raise OlderThanServing(
+                f"run {request.run_id} is as of {request.as_of}, and {serving} (as of {said.as_of}) serves already; "
+                "the lists are computed and judged, and stay in the run folder; to publish them all the same, start a "
+                "new run with --publish-old"
+            )
+
+
+def open_servers(settings: Settings, environment: Environment, home: Storage) -> RunServers:
+    """Connections that answered; raises the first fault, which names the server, the address and what to do."""
+    kafka, store = environment.need_kafka(), environment.need_redis()
+    _check_writable(home)
+    client = redis_client(store)
+    check_store(client, DeclaredLimits.of(settings.publish))
+    check_rights(client, Role.PUBLISHER, ProductKeys(settings.product))
+    check_broker(kafka)
+    check_topics(kafka, ProductKeys(settings.product), settings.publish)
+    runs = RunRegistry(client, settings.product)
+    refuse_if_lost(runs, kafka)
+    registry = ModelRegistry(environment.need_mlflow())
+    registry.check()
+    _check_registrable(environment)
+    if group_size(kafka, ProductKeys(settings.product).loader_group) == 0:
+        tell("run", f"no loader of {settings.product} runs yet; start one, or the run cannot serve: discovery load")
+    return RunServers(
+        product=settings.product,
+        kafka=kafka,
+        client=client,
+        registry=registry,
+        runs=runs,
+        pointers=PointerStore(client, settings.product),
+    )
+
+
+def _check_registrable(environment: Environment) -> None:
+    if environment.is_local and environment.need_mlflow().startswith(("http://", "https://")):
+        raise ConfigError(
+            "MLFLOW_TRACKING_URI names a server, and a server registers only factors that it can reach itself: set "
+            "DISCOVERY_HOME to a URI (an object store, HDFS), or leave MLFLOW_TRACKING_URI unset"
+        )
+
+
+def _check_writable(home: Storage) -> None:
+    probe = f".probe-{uuid.uuid4().hex}"
+    try:
+        home.write_bytes(probe, b"x" * 4096)
+        home.delete(probe)
+    except OSError as error:
+        raise StorageError(
+            f"the work folder {home.uri} cannot be written ({error}); set DISCOVERY_HOME to a place that can"
+        ) from None

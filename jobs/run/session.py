@@ -1,0 +1,57 @@
+"""The Spark session of a job: what must be so whatever cluster it runs on."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from conf.settings import SparkSettings
+from jobs.storage.folders import check_spark_reads
+from jobs.storage.store import Storage
+
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] = ()) -> SparkSession:
+    """The session; master, memory and cluster settings are spark-submit's; raises ConfigError.
+
+    folders: those that it must be able to read.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name)
+    for key, value in _settings(settings).items():
+        builder = builder.config(key, value)
+    ours = signal.getsignal(signal.SIGINT)
+    spark = builder.getOrCreate()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, ours)  # Spark's own asks the JVM, which Ctrl-C has ended as well
+    spark.sparkContext.setLogLevel("ERROR")
+    check_spark_reads(spark, folders)
+    return spark
+
+
+def _settings(settings: SparkSettings) -> dict[str, str]:
+    cache = str(Path(os.environ.get("NUMBA_CACHE_DIR", "~/.cache/discovery/numba")).expanduser())
+    return {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        # the advisory size decides how small partitions are merged, not the number of cores
+        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(settings.user_block),
+        "spark.sql.sources.partitionOverwriteMode": "dynamic",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.ui.showConsoleProgress": "false",
+        # a cluster's own defaults must not leave out files that the footers count: see
+        # jobs.storage.dataset_names.is_hidden
+        "spark.sql.files.ignoredPathSegmentRegex": "^[._]",
+        "spark.sql.files.ignoreCorruptFiles": "false",
+        "spark.sql.files.ignoreMissingFiles": "false",
+        # one BLAS thread per Python worker, and compiled kernels kept for the next one
+        **{f"spark.executorEnv.{name}": "1" for name in _ONE_THREAD},
+        "spark.executorEnv.NUMBA_CACHE_DIR": cache,
+    }

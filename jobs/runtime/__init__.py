@@ -1,0 +1,1 @@
+"""The process that works: log, Spark session, memory, versions and exit codes."""

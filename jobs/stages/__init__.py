@@ -1,0 +1,1 @@
+"""The stages of a run, one function each, called by the entries in this order."""

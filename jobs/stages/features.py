@@ -1,0 +1,141 @@
+"""Datasets → interactions, exclusions, sources and the hold-out; gate 1 judges what comes in, then the interactions."""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from conf import contract
+from conf.settings import Settings
+from expectations.gate import check_inputs, check_interactions
+from expectations.interaction_profile import measure_interactions
+from expectations.profiles import InteractionProfile
+from expectations.report import GateReport
+from features.build import Features
+from features.build import build_features as features_of
+from jobs.run.context import Run, RunContext
+from jobs.runtime.log import tell, timed
+from jobs.stages.gates import CHAMPION_INTERACTIONS, INPUT_FACT, baseline_of, need_baselines, pass_gate, served_inputs
+from jobs.stages.inputs import input_profile
+from jobs.stages.stage import Facts, stage
+from jobs.storage.datasets import SparkCatalog
+from models.champion import contest_of
+
+_STREAMED_GROUP = 2**20
+"""Encoded bytes, about a hundred thousand interactions: training holds as many while it reads."""
+INPUTS = "inputs.json"
+"""What the tables of this stage are made of."""
+TABLES = (
+    "interactions",
+    "exclusions",
+    "sources",
+    "train_interactions",
+    "train_exclusions",
+    "train_sources",
+    "holdout",
+    "audience",
+    "champion_interactions",
+    "champion_train_interactions",
+)
+
+
+@stage("features")
+def build_features(run: Run) -> Facts:
+    """Writes what features/ makes of the datasets into the run's folder and passes gate 1."""
+    need_baselines(run)
+    contest = contest_of(run.settings, run.manifest.champion)
+    features = features_for(run, contest.champion if contest.own_features else None)
+    input_gate = pass_gate(run, lambda: _judge_inputs(run, features))
+    _begin(run, features)
+    rows = write_features(run, features)
+    features.release()
+    facts = {"rows": rows, **_inputs(features), "champion_fault": features.champion_fault}
+    facts |= {INPUT_FACT: input_gate}
+    before = _baseline(run)
+    if features.champion is None:
+        return facts | {"gate": pass_gate(run, lambda: _judge(run, "interactions", before))}
+    # Drift is seen between interactions of one recipe: another window has other rows, whatever the data do.
+    other = f"another recipe than that of run {run.manifest.serving_before}; its own is compared"
+    return facts | {
+        "champion_gate": pass_gate(run, lambda: _judge(run, "champion_interactions", before), CHAMPION_INTERACTIONS),
+        "gate": pass_gate(run, lambda: _judge(run, "interactions", other)),
+    }
+
+
+def features_for(run: RunContext, champion: Settings | None) -> Features:
+    """The tables of the run's recipe and, where given, of the champion's; lazy, but for daily partials."""
+    catalog = SparkCatalog(lambda: run.spark, run.data, run.partials, run.erased.users)
+    return features_of(run.settings, run.as_of, catalog, champion)
+
+
+def _inputs(features: Features, *, exclude: set[str] | None = None) -> dict[str, Any]:
+    """The records of what both recipes read."""
+    champions = () if features.champion is None else features.champion.inputs
+    named = {"inputs": features.inputs, "champion_inputs": champions}
+    return {name: [record.model_dump(mode="json", exclude=exclude) for record in some] for name, some in named.items()}
+
+
+def _begin(run: Run, features: Features) -> None:
+    """Notes what the tables are made of before the first one; those that a former attempt made of other inputs go."""
+    inputs = _inputs(features, exclude={"partials_reused", "partials_rebuilt"})
+    content = json.dumps({**inputs, **run.left_out}, indent=1).encode()
+    if run.folder.exists(INPUTS) and run.folder.read_bytes(INPUTS) != content:
+        tell("features", "datasets or erased users changed since the former attempt: its tables are made anew")
+        for table in TABLES:
+            run.folder.delete(table)
+    run.folder.write_bytes(INPUTS, content)
+
+
+def write_features(run: RunContext, features: Features, wanted: Collection[str] = TABLES) -> dict[str, int]:
+    """Writes those of the tables that are wanted and that there are; returns their rows by name."""
+    tables = {
+        "interactions": (features.interactions, contract.interactions(run.ids)),
+        "exclusions": (features.exclusions, contract.exclusions(run.ids)),
+        "sources": (features.sources, contract.sources(run.ids)),
+        "train_interactions": (features.train_interactions, contract.interactions(run.ids)),
+        "train_exclusions": (features.train_exclusions, contract.exclusions(run.ids)),
+        "train_sources": (features.train_sources, contract.train_sources(run.ids)),
+        "holdout": (features.holdout, contract.holdout(run.ids)),
+    }
+    if features.audience is not None:
+        tables["audience"] = (features.audience, contract.audience(run.ids))
+    if features.champion is not None:
+        champion = features.champion
+        tables["champion_interactions"] = (champion.interactions, contract.interactions(run.ids))
+        tables["champion_train_interactions"] = (champion.train_interactions, contract.interactions(run.ids))
+    rows = {}
+    for name, (frame, schema) in tables.items():
+        if name not in wanted:
+            continue
+        with timed("features", name) as notes:
+            group = _STREAMED_GROUP if name.endswith("interactions") else None
+            rows[name] = run.tables.write(name, frame, schema, group)
+            notes.append(f"{rows[name]:,} rows")
+    return rows
+
+
+def _baseline(run: Run) -> InteractionProfile | None:
+    found = baseline_of(run, "interactions")
+    return found if isinstance(found, InteractionProfile) else None
+
+
+def _judge_inputs(run: Run, features: Features) -> GateReport:
+    return check_inputs(
+        input_profile(features.counts),
+        run.settings.gates,
+        served_inputs(run),
+        run.manifest.request.overrides,
+        as_of=run.as_of,
+        run=run.run_id,
+    )
+
+
+def _judge(run: Run, table: str, baseline: InteractionProfile | str | None) -> GateReport:
+    return check_interactions(
+        lambda: measure_interactions(run.tables.read(table)),
+        run.settings.gates,
+        baseline,
+        run.manifest.request.overrides,
+        ids=run.ids,
+        as_of=run.as_of,
+        run=run.run_id,
+    )

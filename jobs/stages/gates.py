@@ -1,0 +1,108 @@
+"""What a gate compares a run with, and where its report is kept."""
+
+from collections.abc import Callable
+from typing import Any
+
+from conf.errors import Refused
+from expectations.errors import GateFailed
+from expectations.input_profile import InputProfile
+from expectations.input_suite import ServedInputs
+from expectations.profiles import InteractionProfile, ListProfile
+from expectations.report import Gate, GateReport
+from jobs.run.context import KeptRun, Run
+from jobs.run.manifest import run_folder
+from jobs.run.run_id import RunId
+from jobs.runtime.log import tell
+from jobs.storage.bound_folder import MANIFEST, BoundFolder
+
+_RESTORE = "restore that folder, or set DISCOVERY_HOME to the work folder that made it"
+
+
+class BaselineMissing(Refused):
+    """The folder of the run that serves is gone, and with it what this run must be compared with."""
+
+
+GATES: tuple[Gate, ...] = ("inputs", "interactions", "lists")
+
+INPUT_FACT = "input_gate"
+"""What the features stage remembers of the gate on what came in."""
+
+CHAMPION_INTERACTIONS = "gate_champion_interactions.json"
+"""The first gate's report on the interactions by the champion's recipe, where that is another one."""
+
+
+def report_file(gate: Gate) -> str:
+    """Where a run keeps a gate's report."""
+    return f"gate_{gate}.json"
+
+
+def read_report(folder: BoundFolder, gate: Gate) -> GateReport | None:
+    """A gate's report in a run's folder, or None when the gate has not judged that run; raises ChangedSince."""
+    return _read(folder, report_file(gate))
+
+
+def _read(folder: BoundFolder, file: str) -> GateReport | None:
+    return GateReport.from_json(folder.left(file).decode()) if folder.exists(file) else None
+
+
+def served_inputs(run: Run) -> ServedInputs | None:
+    """What came in for the run that served when this one was created; None for a first run."""
+    before = run.manifest.serving_before
+    if before is None:
+        return None
+    day, kept = RunId.parse(before).as_of, run.kept_run(before)
+    if kept is not None and INPUT_FACT not in kept.manifest.stages["features"].facts:
+        return ServedInputs(day, f"no baseline: run {before} is from before this was counted")
+    profile = baseline_of(run, "inputs")
+    return ServedInputs(day, profile if isinstance(profile, InputProfile) else f"no baseline in run {before}")
+
+
+def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | ListProfile | None:
+    """What the gate measured for the run that served when this one was created; None for a first run."""
+    before = run.manifest.serving_before
+    if before is None:
+        return None
+    kept = run.kept_run(before)
+    file = CHAMPION_INTERACTIONS if gate == "interactions" and _kept_recipe(kept) else report_file(gate)
+    report = None if kept is None else _read(kept.folder, file)
+    if report is None:
+        where = f"{run_folder(run.home, run.settings.product, before).uri}/{file if kept else MANIFEST}"
+        raise BaselineMissing(f"run {before} serves, but {where} is not there to compare with; {_RESTORE}")
+    return report.profile
+
+
+def _kept_recipe(kept: KeptRun | None) -> bool:
+    """Whether the lists of a run are by interactions of the champion's recipe and not of its own."""
+    if kept is None or not kept.folder.exists(CHAMPION_INTERACTIONS):
+        return False
+    return bool(kept.manifest.fact("train", "decision")["winner"] == "champion")
+
+
+def need_baselines(run: Run) -> None:
+    """Raises BaselineMissing now, before hours of work, when a gate would have nothing to compare the run with."""
+    served_inputs(run)
+    baseline_of(run, "interactions")
+    baseline_of(run, "lists")
+
+
+def pass_gate(run: Run, judge: Callable[[], GateReport], file: str | None = None) -> dict[str, Any]:
+    """Lets the gate judge and keeps its report, also when it fails; returns the summary for the manifest."""
+    try:
+        return _keep_report(run, judge(), file)
+    except GateFailed as failure:
+        _keep_report(run, failure.report, file)
+        raise
+
+
+def _keep_report(run: Run, report: GateReport, file: str | None) -> dict[str, Any]:
+    """Writes the report into the run's folder, logs its head, and returns the summary for the manifest."""
+    run.folder.write_bytes(file or report_file(report.gate), report.to_json().encode())
+    counts = {word: sum(row.status == word for row in report.expectations) for word in ("ok", "skipped", "overridden")}
+    failed = len(report.failed)
+    tell(
+        "gate",
+        f"{report.gate}: {'passed' if report.passed else 'FAILED'} ({counts['ok']} held, {failed} failed, "
+        f"{counts['skipped']} skipped, {counts['overridden']} overridden)",
+    )
+    lifted = {row.name: row.overridden for row in report.expectations if row.overridden is not None}
+    return {"passed": counts["ok"], "failed": failed, "skipped": counts["skipped"], "overridden": lifted}

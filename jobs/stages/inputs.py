@@ -1,0 +1,27 @@
+"""What came in for a run, as the first gate looks at it."""
+
+from collections.abc import Sequence
+
+from conf.windows import Window
+from expectations.input_profile import DayProfile, DaysProfile, InputProfile, SnapshotProfile
+from features.counts import Counts
+from features.reading.catalog import PartialRecord
+from features.reading.snapshots import Snapshot
+
+
+def input_profile(counts: Counts) -> InputProfile:
+    """The profile of what features/ counted."""
+    return InputProfile(
+        snapshots={name: _snapshot(found) for name, found in counts.snapshots.items()},
+        events={name: _days(counts.windows[name], records) for name, records in counts.days.items()},
+    )
+
+
+def _snapshot(found: Snapshot) -> SnapshotProfile:
+    rows = found.erased + found.kept
+    return SnapshotProfile(day=found.day, rows=rows, users=found.users, eligible=found.eligible)
+
+
+def _days(window: Window, records: Sequence[PartialRecord]) -> DaysProfile:
+    days = (DayProfile(day=record.day, events=record.kept, users=record.users) for record in records)
+    return DaysProfile(start=window.start, end=window.end, days=tuple(days))

@@ -1,0 +1,100 @@
+"""Embeddings → a list for every user of the share, and the fallback list; then gate 2 judges the lists."""
+
+import json
+import math
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from conf import contract
+from expectations.gate import check_lists
+from expectations.list_profile import measure_lists
+from expectations.profiles import FallbackList, ListProfile
+from expectations.report import GateReport
+from jobs.run.context import Run, RunContext
+from jobs.runtime.log import timed
+from jobs.stages.gates import baseline_of, pass_gate
+from jobs.stages.ranking import lists_of, served_users
+from jobs.stages.stage import Facts, stage
+from jobs.stages.training.register import note_judged
+from models.judge import CHAMPION
+from models.lists.fallback import Fallback, fallback_list
+
+FALLBACK = "fallback.json"
+
+
+@stage("topn", before_record=note_judged)
+def precompute_topn(run: Run) -> Facts:
+    """Writes the lists and the fallback list into the run's folder and passes gate 2."""
+    made = make_lists(run)
+    return {
+        "rows": {"lists": made.rows, "fallback": len(made.fallback)},
+        "gate": pass_gate(run, lambda: _judge(run, made.users, made.fallback)),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class ServedLists:
+    """What a run serves."""
+
+    users: DataFrame | None
+    """Who gets lists (user_id); none: everybody."""
+    rows: int
+    fallback: Fallback
+
+
+def make_lists(run: RunContext) -> ServedLists:
+    """Writes the lists and the fallback list of the factors, exclusions and sources in the run's folder."""
+    sources = run.folder.table("sources").to_table()
+    fallback = fallback_list(sources, run.settings.lists.fallback_size)
+    _keep_fallback(run, fallback)
+    users = served_users(run)
+    with timed("topn", "lists") as notes:
+        lists = lists_of(run, "", sources, "exclusions", fallback, users)
+        rows = run.tables.write("lists", lists, contract.lists(run.ids))
+        notes.append(f"{rows:,} rows")
+    return ServedLists(users, rows, fallback)
+
+
+def _keep_fallback(run: RunContext, fallback: Fallback) -> None:
+    content = {"source_ids": fallback.source_ids.to_pylist(), "scores": fallback.scores.tolist()}
+    run.folder.write_bytes(FALLBACK, json.dumps(content).encode())
+
+
+def _judge(run: Run, users: DataFrame | None, fallback: Fallback) -> GateReport:
+    ratio, skipped = _quality(run.manifest.fact("train", "judged"), run.manifest.fact("train", "decision")["winner"])
+    baseline = baseline_of(run, "lists")
+    return check_lists(
+        lambda: _measure(run, users, fallback),
+        run.settings.gates,
+        baseline if isinstance(baseline, ListProfile) else None,
+        run.manifest.request.overrides,
+        ids=run.ids,
+        quality_ratio=ratio,
+        quality_skipped=skipped,
+        as_of=run.as_of,
+        run=run.run_id,
+    )
+
+
+def _measure(run: Run, users: DataFrame | None, fallback: Fallback) -> ListProfile:
+    modelled = run.tables.read("user_factors").select("user_id")
+    expected = modelled if users is None else modelled.join(users, "user_id", "left_semi")
+    tables = [run.tables.read(name) for name in ("lists", "exclusions", "sources")]
+    return measure_lists(
+        *tables,
+        n=run.settings.lists.n,
+        expected_users=expected.count(),
+        share_bp=run.share.bp,
+        fallback=FallbackList(tuple(fallback.source_ids.to_pylist()), tuple(fallback.scores.tolist())),
+    )
+
+
+def _quality(judged: Facts, winner: str) -> tuple[float | None, str]:
+    """NDCG of the recipe that serves ÷ that of popularity, or None and why it is not known."""
+    if "skipped" in judged:
+        return None, f"the recipe was not judged: {judged['skipped']}"
+    ours, popularity = judged["ndcg" if winner == "challenger" else f"{CHAMPION}.ndcg"], judged["popularity.ndcg"]
+    if popularity == 0:
+        return (math.inf if ours > 0 else 0.0), ""
+    return ours / popularity, ""

@@ -1,0 +1,46 @@
+"""Factors → lists, for the refit and the judged recipe alike, so that what is judged is what is published."""
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from features.placement import arm_column
+from jobs.run.context import RunContext
+from jobs.storage.shared_folder import share_folder
+from models.lists.candidates import Candidates
+from models.lists.fallback import Fallback
+from models.lists.topn import precompute_lists
+
+
+def lists_of(
+    run: RunContext, fit: str, sources: pa.Table, exclusions: str, fallback: Fallback, users: DataFrame | None
+) -> DataFrame:
+    """Lists (contract.lists) by the factors of a training (see `jobs.stages.training.fit`) for `users`, None meaning
+    everybody.
+
+    exclusions: the table of what they must not hold. Raises NoCandidates.
+    """
+    user_factors, excluded = run.tables.read(f"{fit}user_factors"), run.tables.read(exclusions)
+    factors = run.folder.table(f"{fit}source_factors").to_table()
+    candidates = Candidates.build(factors, sources, run.ids)
+    folder = share_folder(run.spark, run.scratch, f"{fit}candidates-{run.scratch.name}", candidates.save)
+    return precompute_lists(
+        user_factors,
+        excluded,
+        users,
+        folder,
+        fallback,
+        run.settings.lists,
+        run.settings.spark.user_block,
+        run.ids,
+    )
+
+
+def served_users(run: RunContext) -> DataFrame | None:
+    """The users (user_id) that the run makes lists for: the audience, where there is one, and the share's arm of it."""
+    everybody = run.tables.read("audience") if run.folder.finished("audience") else None
+    if run.share.bp == 10_000:
+        return everybody
+    if everybody is None:
+        known = [run.tables.read(name).select("user_id") for name in ("user_factors", "exclusions")]
+        everybody = known[0].union(known[1]).distinct()
+    return everybody.where(arm_column(everybody["user_id"], run.settings.rollout.salt) < run.share.bp)

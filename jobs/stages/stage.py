@@ -1,0 +1,53 @@
+"""A stage: skipped when the run has it, timed, its memory watched; its facts and what it left are in the manifest."""
+
+import datetime as dt
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from conf.base import format_bytes
+from jobs.run.context import Run
+from jobs.run.manifest import Manifest, StageRecord
+from jobs.runtime.log import tell
+from jobs.runtime.peak_memory import PeakMemory
+from jobs.runtime.versions import code_version
+
+Facts = dict[str, Any]
+"""What a stage wants remembered in the manifest: JSON."""
+
+
+def stage(
+    name: str, before_record: Callable[[Run, Manifest], None] = lambda run, manifest: None
+) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]]:
+    """Makes `work` the stage `name` of a run; before_record: is told the manifest that is about to be kept."""
+
+    def decorate(work: Callable[[Run], Facts]) -> Callable[[Run], None]:
+        @functools.wraps(work)
+        def once(run: Run) -> None:
+            if name in run.manifest.stages:
+                tell(name, "finished in a former attempt")
+                return
+            tell(name, f"starts ({run.run_id})")
+            run.begin_stage(name)
+            start = time.monotonic()
+            with PeakMemory() as memory:
+                facts, made = work(run), run.folder.made()
+            seconds = time.monotonic() - start
+            run.check_lease()
+            now = dt.datetime.now(dt.UTC)
+            record = StageRecord(
+                finished_at=now,
+                code_version=code_version(),
+                seconds=round(seconds, 2),
+                peak_bytes=memory.peak,
+                facts=facts | run.left_out,
+                made=made,
+            )
+            before_record(run, run.manifest.with_stage(name, record))
+            run.keep_stage(name, record)
+            tell(name, f"done in {seconds:.1f} s, peak memory {format_bytes(memory.peak['total'])}")
+
+        return once
+
+    return decorate

@@ -1,0 +1,1 @@
+"""The stage `train`: recipes are trained and judged, the winner is refit and registered."""

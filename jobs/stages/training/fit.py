@@ -1,0 +1,98 @@
+"""One training of a run: interactions → factors, once, by either recipe, for judging or for serving."""
+
+import os
+from dataclasses import asdict, dataclass
+
+from conf import contract
+from conf.settings import TrainSettings
+from jobs.run.context import RunContext
+from jobs.runtime.log import tell, timed
+from jobs.stages.stage import Facts
+from jobs.stages.training.warm_start import former_factors
+from jobs.storage.erased import without_rows_of
+from models.training.als_spark import sides_of, train_on_spark
+from models.training.learning_curve import LearningCurve
+from models.training.memory import choose_trainer
+from models.training.train import train
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is trained on what, and under which name it lies in the run's folder."""
+
+    name: str
+    """Before `user_factors` and `source_factors`; empty: what is published."""
+    interactions: str
+    settings: TrainSettings
+
+    @property
+    def tables(self) -> tuple[str, str]:
+        """The tables that it writes."""
+        return f"{self.name}user_factors", f"{self.name}source_factors"
+
+    @property
+    def stats(self) -> str:
+        """The file that holds what is known of it."""
+        return f"{self.name}training.json"
+
+
+def fit(run: RunContext, one: Fit) -> Facts:
+    """Trains unless a former attempt did, and returns what is known of the training."""
+    if all(run.folder.finished(table) for table in one.tables):
+        return run.folder.read_document(one.stats)
+    for table in one.tables:  # both or neither: they must be of one training
+        run.folder.delete(table)
+    pairs = run.folder.table(one.interactions).count_rows()
+    choice = choose_trainer(one.settings, pairs, lambda: sides_of(run.tables.read(one.interactions)))
+    if one.settings.algorithm == "auto":
+        tell("train", choice.reason)
+    with timed("train", f"{one.name or 'refit '}factors".replace("_", " ")) as notes:
+        facts = _fit_on_cluster(run, one) if choice.algorithm == "als_spark" else _fit_here(run, one)
+        notes.append("{interactions:,} interactions, {users:,} users, {sources:,} sources, {started}".format(**facts))
+    return facts
+
+
+def _fit_here(run: RunContext, one: Fit) -> Facts:
+    interactions = run.folder.table(one.interactions)
+    interactions = without_rows_of(run.erased.users, interactions, run.scratch / f"{one.name}interactions.parquet")
+    former = former_factors(run, one.settings)
+    curve = _curve(run) if one.name else None  # the refit knows the hold-out
+    watch = curve.watch if curve else None
+    embeddings = train(interactions, one.settings, run.ids, start=former.start, watch=watch)
+    stats = embeddings.stats
+    facts = {
+        "algorithm": "als",
+        "trained_on": one.interactions,
+        **stats.to_json(),
+        **former.facts(warm=stats.started == "warm"),
+        "threads": one.settings.threads or os.cpu_count(),
+        "curve": [asdict(point) for point in curve.points] if curve else [],
+    }
+    run.folder.write_document(one.stats, facts)
+    of_users, of_sources = one.tables
+    run.folder.write_table(of_users, embeddings.user_batches(), contract.user_factors(run.ids))
+    run.folder.write_table(of_sources, embeddings.source_batches(), contract.source_factors(run.ids))
+    return facts
+
+
+def _curve(run: RunContext) -> LearningCurve:
+    return LearningCurve(run.folder.table("holdout"), run.settings.judge.k, seed=run.settings.judge.seed)
+
+
+def _fit_on_cluster(run: RunContext, one: Fit) -> Facts:
+    checkpoints = f"{one.name}checkpoints"
+    embeddings = train_on_spark(
+        run.tables.read(one.interactions),
+        one.settings,
+        run.ids,
+        blocks=run.settings.spark.shuffle_partitions,
+        checkpoints=run.folder.spark_path(checkpoints),
+    )
+    facts = {"trained_on": one.interactions, **embeddings.stats.to_json()}
+    run.folder.write_document(one.stats, facts)
+    of_users, of_sources = one.tables
+    run.tables.write(of_users, embeddings.user_factors, contract.user_factors(run.ids))
+    run.tables.write(of_sources, embeddings.source_factors, contract.source_factors(run.ids))
+    embeddings.release()
+    run.folder.delete(checkpoints)
+    return facts

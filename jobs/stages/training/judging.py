@@ -1,0 +1,129 @@
+"""The lists of a recipe, as they would have been published at the cut, judged on the hold-out beside other arms."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from conf import contract
+from features.cut import cut_of
+from jobs.run.context import Run
+from jobs.runtime.log import tell, timed
+from jobs.stages.ranking import lists_of
+from jobs.storage.erased import without_rows_of
+from jobs.storage.shared_folder import share_folder
+from models.champion import Contest
+from models.errors import KnnTooLarge, NoCandidates, NothingToJudge
+from models.judge import (
+    CHAMPION,
+    ITEM_KNN,
+    OURS,
+    POPULAR,
+    JudgeInputs,
+    Judgement,
+    KnownSources,
+    Neighbours,
+    judge,
+    judge_users,
+    knn_lists,
+    new_from,
+    table_of,
+)
+from models.lists.fallback import Fallback, fallback_list
+
+
+def check_judgeable(run: Run) -> None:
+    """Raises NothingToJudge where there is too little before the cut, or after it, to judge a recipe by."""
+    split = run.settings.split
+    if not run.folder.table("train_interactions").count_rows():
+        raise NothingToJudge(f"no interactions before the hold-out of {split.holdout_days} days")
+    users = _judged(run).count()
+    if users < split.min_users:
+        raise NothingToJudge(
+            f"{users} users with something new in the hold-out, split.min_users asks for {split.min_users}"
+        )
+
+
+def judge_recipes(run: Run, contest: Contest) -> Judgement:
+    """Judges lists by `train_*_factors` beside popularity, item-kNN and, by its own factors, the champion's recipe.
+
+    Nothing but the truth is of the held-out days. Writes `train_lists`, `champion_train_lists` and `train_judged`;
+    raises NoCandidates when the run's own recipe can recommend nothing.
+    """
+    settings, sources = run.settings, run.folder.table("train_sources").to_table()
+    fallback = fallback_list(sources, settings.lists.fallback_size)
+    ours = {OURS: _lists(run, "train_", sources, fallback)}
+    popular, k = fallback_list(sources, POPULAR), min(settings.judge.k, settings.lists.n)
+    knn, remarks = _item_knn(run, sources, popular, k)
+    champion, remark = _champion(run, contest, sources, fallback)
+    judged = judge_users({**ours, **knn, **champion}, _evidence(run, sources, popular), k, settings.judge)
+    with timed("train", "judged"):
+        run.tables.write("train_judged", judged, contract.judged_users(run.ids, judged.columns[2:]))
+        eligible = sources.filter(sources["eligible"]).num_rows
+        rows = run.tables.read("train_judged")
+        judgement = judge(rows, k=k, eligible=eligible, settings=settings.judge, remarks={**remarks, **remark})
+    tell("train", table_of(judgement, settings.judge))
+    return judgement
+
+
+def _lists(run: Run, fit: str, sources: pa.Table, fallback: Fallback) -> DataFrame:
+    """The lists of the judged users by one recipe, as they would have been published at the cut."""
+    lists = lists_of(run, fit, sources, "train_exclusions", fallback, _judged(run))
+    run.tables.write(f"{fit}lists", lists, contract.lists(run.ids))
+    return run.tables.read(f"{fit}lists")
+
+
+def _champion(
+    run: Run, contest: Contest, sources: pa.Table, fallback: Fallback
+) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
+    """The champion's arm; without it, why."""
+    if contest.champion is None:
+        return {}, {CHAMPION: f"missing: {contest.reason}"}
+    try:
+        return {CHAMPION: _lists(run, "champion_train_", sources, fallback)}, {}
+    except NoCandidates as error:
+        return {}, {CHAMPION: f"missing: {error}"}
+
+
+def _judged(run: Run) -> DataFrame:
+    """The users (user_id) with something new in the hold-out."""
+    return run.tables.read("holdout").select("user_id").distinct()
+
+
+def _evidence(run: Run, sources: pa.Table, popular: Fallback) -> JudgeInputs:
+    cut = cut_of(run.as_of, run.settings.split.holdout_days)
+    users = run.folder.table("train_user_factors").count_rows()
+    known = KnownSources.build(sources, users, new_from(cut, run.settings.judge), run.ids)
+    return JudgeInputs(
+        truth=run.tables.read("holdout"),
+        interactions=run.tables.read("train_interactions"),
+        exclusions=run.tables.read("train_exclusions"),
+        popular=popular,
+        known=share_folder(run.spark, run.scratch, f"train_known-{run.run_id}", known.save),
+        ids=run.ids,
+    )
+
+
+def _item_knn(
+    run: Run, sources: pa.Table, popular: Fallback, k: int
+) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
+    """The arm item-kNN and what is to be said of it; without the arm, why."""
+    interactions = run.folder.table("train_interactions")
+    interactions = without_rows_of(run.erased.users, interactions, run.scratch / "knn_interactions.parquet")
+    try:
+        with timed("train", "item-kNN"):
+            neighbours = Neighbours.build(interactions, sources, run.settings.judge, run.settings.train, run.ids)
+    except KnnTooLarge as error:
+        return {}, {ITEM_KNN: f"missing: {error}"}
+    lists = knn_lists(
+        run.tables.read("train_interactions"),
+        run.tables.read("train_exclusions"),
+        _judged(run),
+        share_folder(run.spark, run.scratch, f"train_neighbours-{run.run_id}", neighbours.save),
+        popular,
+        k,
+        run.ids,
+    )
+    share = neighbours.share_of_users
+    sampled = f"similarities of a sample of {share:.1%} of the users (judge.knn_products)"
+    return {ITEM_KNN: lists}, ({} if share == 1 else {ITEM_KNN: sampled})

@@ -1,0 +1,176 @@
+"""The passport of a run's version: what the run knows of it, beside the champion and the versions before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conf.settings import TrainSettings
+from jobs.run.context import Run
+from jobs.runtime.log import log, timed
+from jobs.stages.training.passport_history import champion_page, weeks_before, whole
+from models.golden import GoldenMetrics, golden_metrics
+from models.judge import ALL, CHAMPION, OURS, POPULARITY, FigureKey, Judgement
+from models.passport import (
+    SCORES,
+    SOURCE_NORMS,
+    USER_NORMS,
+    InputLine,
+    Passport,
+    Shape,
+    Week,
+    norm_shape,
+    score_shape,
+    write_pages,
+)
+from models.registry import PASSPORT
+from models.registry.lineage import NO_PARENT, Input, Lineage
+from models.training.learning_curve import Point
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the train stage found out about a version."""
+
+    judgement: Judgement | str
+    """Or why it was not judged."""
+    golden: GoldenMetrics
+    shapes: Mapping[str, Shape]
+    curve: Sequence[Point] | str
+    """Or why there is none."""
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What the lineage keeps of them, as JSON values: the pages of later versions compare with it."""
+        shapes = {name: shape.to_json() for name, shape in self.shapes.items()}
+        return {"golden": self.golden.to_json(), "shapes": shapes}
+
+
+@dataclass(frozen=True)
+class Written:
+    """The pages: `folder` holds nothing but the folder `passport` with them; and why plots are missing in them."""
+
+    folder: Path
+    faults: list[str]
+
+
+def measure_version(run: Run, made: Lineage, judgement: Judgement | str) -> Findings:
+    """Measures the recipe of the run's factors on the golden data, and reads the shapes and the learning curve.
+
+    judgement: or why there is none. Raises GoldenChanged.
+    """
+    fit = "champion_train_" if made.decision.winner == "champion" else "train_"
+    judged = not isinstance(judgement, str)
+    curve = _curve(run, f"{fit}training.json") if judged else f"no training was judged ({judgement})"
+    golden = golden_metrics(TrainSettings.model_validate(made.recipe["train"]))
+    return Findings(judgement, golden, shapes_of(run, f"{fit}lists" if judged else None), curve)
+
+
+def _curve(run: Run, stats: str) -> Sequence[Point] | str:
+    """What a training kept of its iterations, or why nothing."""
+    facts = run.folder.read_document(stats)
+    if facts.get("curve"):
+        return [Point(**point) for point in facts["curve"]]
+    trainer = facts.get("algorithm", "unknown")
+    return f"the trainer {trainer} told of no iteration, or it trained none of the users with a truth"
+
+
+def shapes_of(run: Run, lists: str | None) -> dict[str, Shape]:
+    """How the norms of the run's factors are spread, and the scores in the judged lists (table `lists`), if any."""
+    found = {
+        SCORES: None if lists is None else score_shape(run.folder.table(lists)),
+        USER_NORMS: norm_shape(run.folder.table("user_factors")),
+        SOURCE_NORMS: norm_shape(run.folder.table("source_factors")),
+    }
+    return {name: shape for name, shape in found.items() if shape is not None}
+
+
+def write_passport(run: Run, made: Lineage, found: Findings) -> Written:
+    """Writes the pages of the version that is about to be registered, here and into the run's folder.
+
+    A plot that cannot be drawn is a warning; raises RegistryError.
+    """
+    with timed("train", "passport"):
+        folder = run.scratch / f"artifacts-{run.run_id}"
+        faults = write_pages(_passport(run, made, found), folder / PASSPORT)
+        for fault in faults:
+            log.warning("warning   passport: %s", fault)
+        for file in sorted((folder / PASSPORT).iterdir()):
+            run.folder.write_bytes(f"{PASSPORT}/{file.name}", file.read_bytes())
+    return Written(folder, faults)
+
+
+def _passport(run: Run, made: Lineage, found: Findings) -> Passport:
+    arm = CHAMPION if made.decision.winner == "champion" else OURS
+    return Passport(
+        product=made.product,
+        run_id=made.run_id,
+        as_of=made.as_of,
+        created_at=made.created_at,
+        started_by=made.started_by,
+        decision=f"the recipe of the {made.decision.winner}: {made.decision.reason}",
+        arm=arm,
+        parent=_parent(made),
+        code=", ".join(dict.fromkeys(made.code.values())),
+        config_hash=made.config_hash,
+        libraries=made.libraries,
+        seeds=made.seeds,
+        training={name: _said(value) for name, value in made.training.items() if value not in (None, [], {})},
+        inputs=[_input(given) for given in made.inputs],
+        holdout=_holdout(made),
+        judgement=found.judgement,
+        rules=run.settings.judge,
+        curve=found.curve,
+        shapes=found.shapes,
+        golden=found.golden,
+        now=_this_week(made, found, arm),
+        before=weeks_before(run, found.golden),
+        champion=champion_page(run, found.golden),
+    )
+
+
+def _this_week(made: Lineage, found: Findings, arm: str) -> Week:
+    judged = None if isinstance(found.judgement, str) else found.judgement
+    ndcg, popularity = (
+        None if judged is None else judged.figures.get(FigureKey(name, ALL, "ndcg")) for name in (arm, POPULARITY)
+    )
+    return Week(
+        version=None,
+        run_id=made.run_id,
+        as_of=made.as_of.isoformat(),
+        k=None if judged is None else judged.k,
+        ndcg=None if ndcg is None else ndcg.mean,
+        low=None if ndcg is None else ndcg.low,
+        high=None if ndcg is None else ndcg.high,
+        popularity=None if popularity is None else popularity.mean,
+        golden=found.golden.ndcg,
+        users=whole(made.training.get("users")),
+        sources=whole(made.training.get("sources")),
+        interactions=whole(made.training.get("interactions")),
+    )
+
+
+def _parent(made: Lineage) -> str:
+    return (
+        NO_PARENT if made.parent_run is None else f"version {made.parent_version or 'unknown'} (run {made.parent_run})"
+    )
+
+
+def _holdout(made: Lineage) -> str:
+    if made.holdout is None:
+        return "nothing"
+    held = made.holdout
+    return f"{held.pairs:,} pairs of the {held.days} days before {made.as_of} (digest {held.digest})"
+
+
+def _input(given: Input) -> InputLine:
+    rows = sum(day.rows for day in given.days)
+    return InputLine(given.name, f"{given.start}:{given.end}", len(given.days), rows, given.digest, given.uri)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_said, value))
+    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

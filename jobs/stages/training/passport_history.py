@@ -1,0 +1,77 @@
+"""What a passport shows beside its own version: the champion and the versions before, as MLflow keeps them."""
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from jobs.run.context import Run
+from models.golden import GoldenMetrics
+from models.passport import ChampionPage, Shape, Week
+from models.registry import LoggedRun, Version
+
+_WEEKS = 8
+
+
+def weeks_before(run: Run, golden: GoldenMetrics) -> list[Week]:
+    """The last versions that other runs registered, at most eight, the oldest first; raises RegistryError."""
+    versions = {
+        version.run_id: version  # of several of a run, the first: later ones are copies
+        for version in run.servers.registry.versions(run.settings.product)
+        if version.run_id not in (None, run.run_id) and version.mlflow_run is not None
+    }
+    return [_week(version, _logged(run, version), golden) for version in reversed(list(versions.values())[:_WEEKS])]
+
+
+def champion_page(run: Run, golden: GoldenMetrics) -> ChampionPage | str:
+    """What is known of the version that served when the run began, or why nothing is; raises RegistryError."""
+    registry, parent = run.servers.registry, run.manifest.serving_before
+    if parent is None:
+        return "nothing served before"
+    version = registry.version_of(run.settings.product, parent)
+    if version is None or version.mlflow_run is None:
+        return f"MLflow has no version of run {parent}"
+    logged, kept = _logged(run, version), _Kept.of(registry.lineage(version.mlflow_run))
+    return ChampionPage(_week(version, logged, golden), kept.golden, kept.shapes)
+
+
+def _logged(run: Run, version: Version) -> LoggedRun | None:
+    return None if version.mlflow_run is None else run.servers.registry.logged(version.mlflow_run)
+
+
+class _Kept(BaseModel):
+    """What of a version's lineage its successor's page shows; older versions have none of it."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    golden: GoldenMetrics | None = None
+    shapes: dict[str, Shape] = {}
+
+    @classmethod
+    def of(cls, lineage: str | None) -> "_Kept":
+        try:
+            return cls.model_validate_json(lineage or "{}")
+        except ValidationError:  # of other code: the page says that it is not known
+            return cls()
+
+
+def _week(version: Version, logged: LoggedRun | None, golden: GoldenMetrics) -> Week:
+    """A registered version by the metrics and parameters of its run; runs before this code lack some."""
+    metrics, params = ({}, {}) if logged is None else (logged.metrics, logged.params)
+    arm = "judged.champion." if params.get("winner") == "champion" else "judged."
+    return Week(
+        version=version.number,
+        run_id=version.run_id or "unknown",
+        as_of=version.tags.get("discovery.as_of", "unknown"),
+        k=whole(metrics.get("judged.k")),
+        ndcg=metrics.get(f"{arm}ndcg"),
+        low=metrics.get(f"{arm}ndcg.low"),
+        high=metrics.get(f"{arm}ndcg.high"),
+        popularity=metrics.get("judged.popularity.ndcg"),
+        golden=metrics.get("golden.ndcg") if params.get("golden.sha256") == golden.sha256 else None,
+        users=whole(metrics.get("users")),
+        sources=whole(metrics.get("sources")),
+        interactions=whole(metrics.get("interactions")),
+    )
+
+
+def whole(value: float | None) -> int | None:
+    """A count that MLflow or JSON may hold as a float; None where it is not known."""
+    return None if value is None else int(value)

@@ -1,0 +1,90 @@
+"""From which factors a training goes on: those of the run that served when this one was created, or none."""
+
+import hashlib
+from dataclasses import dataclass
+
+from conf.settings import TrainSettings
+from features.cut import cut_of
+from jobs.run.context import KeptRun, RunContext
+from jobs.runtime.log import log
+from jobs.stages.stage import Facts
+from jobs.storage.bound_folder import ChangedSince
+from jobs.storage.store import Storage
+from models.training.warm import Start
+
+_TABLES = ("user_factors", "source_factors")
+_CHUNK = 2**22
+
+
+@dataclass(frozen=True)
+class Former:
+    """The factors of a former run, or why a training starts cold."""
+
+    start: Start | None
+    run_id: str | None
+    reason: str | None
+    warm_runs: int = 0
+    """Runs since the last cold start, a warm one from these factors included."""
+    folder: Storage | None = None
+
+    def facts(self, *, warm: bool) -> Facts:
+        """What the training keeps; warm: whether the factors were used."""
+        facts: Facts = {"warm_runs": self.warm_runs if warm else 0}
+        if warm and self.folder is not None:
+            facts |= {"from_run": self.run_id, "from_digest": digest_of_factors(self.folder)}
+        return facts if self.reason is None else facts | {"cold_reason": self.reason}
+
+
+def former_factors(run: RunContext, settings: TrainSettings) -> Former:
+    """The factors of the run that served, where they know nothing of the hold-out and `cold_every` allows it.
+
+    The judged training and the refit start alike: what is judged is what is done.
+    """
+    before = run.manifest.serving_before
+    if before is None:
+        return _cold("nothing served before")
+    try:
+        kept = _training_of(run, before)
+        return _cold(f"the factors of run {before} are gone") if kept is None else _former(run, settings, kept)
+    except ChangedSince as error:
+        log.warning("warning   no warm start: %s", error)
+        return _cold(str(error))
+
+
+def _training_of(run: RunContext, before: str) -> KeptRun | None:
+    """The run that trained what `before` serves; None: it is gone, or its factors are."""
+    kept = run.kept_run(before)
+    if kept is None or "train" not in kept.manifest.stages:
+        return None
+    if kept.manifest.request.refresh:  # it did not train itself
+        return _training_of(run, str(kept.manifest.fact("train", "training")["from_run"]))
+    return kept if all(kept.folder.finished(table) for table in _TABLES) else None
+
+
+def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> Former:
+    known, folder = kept.manifest, kept.folder
+    before = known.request.run_id
+    cut = cut_of(run.as_of, run.settings.split.holdout_days)
+    if known.request.as_of > cut:
+        return _cold(f"run {before} knows days of the hold-out, which begins on {cut}")
+    warm_runs = int(known.fact("train", "training").get("warm_runs", 0)) + 1
+    if warm_runs >= settings.cold_every:
+        return _cold(f"one run in {settings.cold_every} starts anew (train.cold_every)")
+    start = Start(*(folder.table(table) for table in _TABLES))
+    return Former(start, before, None, warm_runs, folder)
+
+
+def digest_of_factors(folder: Storage) -> str:
+    """The SHA-256 over the files of a run's factors."""
+    digest = hashlib.sha256()
+    for table in _TABLES:
+        for info in folder.files(table):
+            if info.base_name.endswith(".parquet"):
+                with folder.open(f"{table}/{info.base_name}") as file:
+                    while chunk := file.read(_CHUNK):
+                        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _cold(reason: str) -> Former:
+    return Former(None, None, reason)

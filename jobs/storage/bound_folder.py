@@ -1,0 +1,219 @@
+"""The folder of a run: what a stage reads there is what the stage before left there, or it is refused by name.
+
+Every table and file that a finished stage made is bound by its SHA-256 in the stage's record in the manifest. Until its
+stage is finished, a table is bound by its marker, which also names the run and the stage, and a document by itself.
+
+A table's digest is over the bytes of its files, so that Spark and pyarrow are bound by one number, whatever columns a
+stage reads and whoever was forgotten since. It is compared before the stage reads the table for the first time; when
+the stage finishes a table of its own, and when it ends, what it has read must be unchanged: files whose size or time
+has moved meanwhile are hashed again. A guard against accidents and hand edits, not against somebody who writes table,
+marker and manifest anew; the registry, outside of the folder, keeps the digests of both
+(`jobs.stages.training.register`).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.dataset as ds
+from pyarrow import fs
+
+from conf.errors import Refused
+from jobs.storage.digests import Listing, digest_of_files, digest_of_json, listing_of
+from jobs.storage.store import MARKER, Storage
+
+MANIFEST = "manifest.json"
+"""Binds the others and itself: see `jobs.run.manifest`."""
+_FROM = "made_by"
+"""Key of a document under which its seal lies."""
+
+
+class ChangedSince(Refused):
+    """A table, file or manifest of a run is not what a stage before left."""
+
+
+@dataclass(frozen=True)
+class Bond:
+    """What a finished stage left."""
+
+    stage: str
+    sha256: str
+
+
+class BoundFolder(Storage):
+    """The folder of one run; `bonds`: what its finished stages left, None for a run of code that kept no digests."""
+
+    def __init__(self, uri: str, run_id: str, bonds: Mapping[str, Bond] | None, *, remedy: str) -> None:
+        """remedy: what to do where something was changed, for people."""
+        super().__init__(uri)
+        self._run_id = run_id
+        self._remedy = remedy
+        self._stage = ""
+        self._bonds = None if bonds is None else dict(bonds)
+        self._read: dict[str, tuple[Listing, str]] = {}
+        self._written: dict[str, str] = {}
+        self._beside: list[BoundFolder] = []
+
+    def begin(self, stage: str) -> None:
+        """What is read and written from now on is so by this stage."""
+        self._stage = stage
+        self._read.clear()
+        self._written.clear()
+        self._beside.clear()
+
+    def depend_on(self, other: "BoundFolder") -> None:
+        """The stage reads another run's folder too, which must stay as it is until the stage ends."""
+        other.begin(self._stage)
+        self._beside.append(other)
+
+    def bind(self, stage: str, made: Mapping[str, str]) -> None:
+        """The stage is finished and left these digests."""
+        if self._bonds is not None:
+            self._bonds |= {name: Bond(stage, sha256) for name, sha256 in made.items()}
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is at `path`; raises ChangedSince where a stage left one that is gone."""
+        found = super().exists(path)
+        if not found and (bond := self._bond(path)) is not None:
+            raise self._changed(path, f"is gone; stage {bond.stage} left one")
+        return found
+
+    def finished(self, table: str) -> bool:
+        """Whether the table's marker is written, by this run; raises ChangedSince where one that was left is gone."""
+        if self._bonds is None:
+            return super().finished(table)
+        bond = self._bond(table)
+        if bond is None:
+            marker = self._marker(table)
+            if marker and not self._is_ours(marker):
+                raise self._changed(table, "is of no stage of that run")
+            return bool(marker)
+        if not super().finished(table):
+            raise self._changed(table, f"is gone or unfinished now; stage {bond.stage} left a finished one")
+        return True
+
+    def table(self, table: str) -> ds.Dataset:
+        """A finished Parquet table, lazily, as it was left; raises NotFinished, ChangedSince."""
+        if self._bonds is not None and self.finished(table):
+            self._check(table)
+        return super().table(table)
+
+    def read_bytes(self, path: str) -> bytes:
+        """The content of a file, as it was left if a finished stage left it; raises FileNotFoundError, ChangedSince."""
+        if self._bond(path) is not None:
+            return self.left(path)
+        return super().read_bytes(path)
+
+    def left(self, path: str) -> bytes:
+        """The content of a file that a finished stage left; raises ChangedSince also where none did."""
+        if self._bonds is None:
+            return super().read_bytes(path)
+        bond = self._bond(path)
+        if bond is None:
+            raise self._changed(path, "is of no finished stage of that run")
+        self.exists(path)
+        content = super().read_bytes(path)
+        if hashlib.sha256(content).hexdigest() != bond.sha256:
+            raise self._changed(path, f"was changed since stage {bond.stage} left it")
+        return content
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        """Writes a file whole: a reader sees the old content or the new one."""
+        super().write_bytes(path, content)
+        self._written[path] = hashlib.sha256(content).hexdigest()
+
+    def write_document(self, path: str, content: Mapping[str, Any]) -> None:
+        """Writes a JSON object that this stage reads again should it go on in another attempt."""
+        content = json.loads(json.dumps(content))
+        sha256 = digest_of_json({**content, _FROM: self._seal})
+        self.write_bytes(path, json.dumps({**content, _FROM: {**self._seal, "sha256": sha256}}, indent=1).encode())
+
+    def read_document(self, path: str) -> dict[str, Any]:
+        """What `write_document` wrote in this stage; raises FileNotFoundError, ChangedSince."""
+        content, seal = dict[str, Any](), dict[str, str]()
+        with suppress(ValueError, LookupError, TypeError):
+            content = dict(json.loads(self.read_bytes(path)))
+            seal = dict(content.pop(_FROM))
+        if seal != {**self._seal, "sha256": digest_of_json({**content, _FROM: self._seal})}:
+            raise self._changed(path, f"was changed since an attempt of stage {self._stage} wrote it")
+        return content
+
+    def delete(self, path: str) -> None:
+        """Deletes a file or a folder with all it holds; nothing happens when it is not there."""
+        self._read.pop(path, None)
+        super().delete(path)
+
+    def finish(self, table: str) -> None:
+        """Writes the table's marker, which binds its files; raises ChangedSince if what the stage has read changed."""
+        self.check_again()
+        super().finish(table)
+
+    def check_again(self) -> None:
+        """Raises ChangedSince unless all that the stage has read is still what it was."""
+        for table, (listing, sha256) in [*self._read.items()]:
+            now = listing_of(self, table)
+            if now != listing and digest_of_files(self, table, now) != sha256:
+                raise self._changed(table, f"was changed while stage {self._stage} worked on it")
+        for other in self._beside:
+            other.check_again()
+
+    def made(self) -> dict[str, str]:
+        """The digest of every table and file of the stage, by name; raises ChangedSince like `check_again`."""
+        self.check_again()
+        found = {}
+        for info in self.files():
+            name = info.base_name
+            if self._bond(name) is not None:
+                continue
+            if info.type == fs.FileType.File and name.endswith(".json") and name != MANIFEST:
+                found[name] = hashlib.sha256(super().read_bytes(name)).hexdigest()
+                if found[name] != self._written.get(name, found[name]):
+                    raise self._changed(name, f"was changed while stage {self._stage} worked on it")
+            elif info.type == fs.FileType.Directory and self._is_ours(self._marker(name)):
+                self._check(name)
+                found[name] = self._read[name][1]
+        return found
+
+    def _bond(self, name: str) -> Bond | None:
+        return None if self._bonds is None else self._bonds.get(name)
+
+    def _mark(self, table: str) -> bytes:
+        listing = listing_of(self, table)
+        sha256 = digest_of_files(self, table, listing)
+        self._read[table] = listing, sha256
+        return json.dumps({**self._seal, "sha256": sha256}).encode()
+
+    @property
+    def _seal(self) -> dict[str, str]:
+        return {"run": self._run_id, "stage": self._stage}
+
+    def _marker(self, table: str) -> dict[str, str]:
+        """What a table's marker says; empty: the table is unfinished, whatever a killed attempt left of it."""
+        if not super().finished(table):
+            return {}
+        with suppress(ValueError, TypeError):
+            return dict(json.loads(super().read_bytes(f"{table}/{MARKER}")))
+        return {}
+
+    def _is_ours(self, marker: Mapping[str, str]) -> bool:
+        """Whether it is the marker of a table that this stage finished."""
+        return marker.items() >= self._seal.items()
+
+    def _check(self, table: str) -> None:
+        """Raises ChangedSince unless the files of a finished table are those that were left."""
+        listing = listing_of(self, table)
+        if table in self._read and self._read[table][0] == listing:
+            return
+        sha256, bond = digest_of_files(self, table, listing), self._bond(table)
+        if bond is not None and sha256 != bond.sha256:
+            raise self._changed(table, f"was changed since stage {bond.stage} left it")
+        if bond is None and sha256 != self._marker(table).get("sha256"):
+            raise self._changed(table, f"was changed since an attempt of stage {self._stage} finished it")
+        self._read[table] = listing, sha256
+
+    def _changed(self, name: str, what: str) -> ChangedSince:
+        kind = "file" if name.endswith(".json") else "table"
+        return ChangedSince(f"{kind} {name!r} of run {self._run_id} {what} (in {self.uri}); {self._remedy}")

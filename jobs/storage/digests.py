@@ -1,0 +1,46 @@
+"""SHA-256 of what lies in a folder: of the files of a table, of a JSON object."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from jobs.storage.store import Storage
+
+Listing = Sequence[tuple[str, int, int | None]]
+"""Name, bytes and time of change of each file of a table, by name."""
+
+_READERS = 8  # most of the time an object store is waited for
+_CHUNK = 2**22
+
+
+def listing_of(folder: Storage, table: str) -> Listing:
+    """The files that readers of a table see: no name on the way to them begins with _ or a dot."""
+    return [
+        (name, info.size, info.mtime_ns)
+        for name, info in folder.tree(table)
+        if not any(part.startswith(("_", ".")) for part in name.split("/"))
+    ]
+
+
+def digest_of_files(folder: Storage, table: str, listing: Listing) -> str:
+    """The SHA-256 over the names of a table's files and the SHA-256 of each."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = pool.map(lambda file: _sha256(folder, f"{table}/{file[0]}"), listing)
+        lines = [f"{sha256}  {name}\n" for (name, _, _), sha256 in zip(listing, found, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def digest_of_json(tree: Mapping[str, Any]) -> str:
+    """The SHA-256 of a JSON object, whatever its order and spaces."""
+    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _sha256(folder: Storage, path: str) -> str:
+    digest = hashlib.sha256()
+    with folder.open(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""pyarrow's file system for each kind of storage, opened once and only where the storage answers in time."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cache
+from typing import TypeVar
+
+import pyarrow as pa
+from pyarrow import fs
+
+from conf.errors import ConfigError
+from conf.location import Location
+from jobs.storage.errors import NoAnswer
+
+ANSWER_SECONDS = 30.0
+"""Seconds within which a storage must answer for the first time; libraries of their own would wait for minutes."""
+_Answer = TypeVar("_Answer")
+_NATIVE = ("libhdfs", "libjvm")
+"""What pyarrow loads for HDFS, as its errors call it."""
+
+
+def open_filesystem(location: Location) -> fs.FileSystem:
+    """The file system of a place that answered; raises ConfigError where pyarrow cannot read it, and NoAnswer."""
+    return fs.LocalFileSystem() if location.is_local else _answering(location)
+
+
+def path_in(location: Location) -> str:
+    """The place as its file system names it."""
+    if location.scheme in ("s3", "gs"):
+        return f"{location.authority}{location.path}".rstrip("/")
+    if location.scheme.startswith("abfs"):
+        return f"{location.authority.partition('@')[0]}{location.path}".rstrip("/")
+    return location.path
+
+
+@cache
+def _answering(location: Location) -> fs.FileSystem:
+    def ask() -> fs.FileSystem:
+        filesystem = _connect(location.scheme, location.authority)
+        filesystem.get_file_info(path_in(location))
+        return filesystem
+
+    try:
+        return _within(ANSWER_SECONDS, ask)
+    except TimeoutError:
+        raise NoAnswer(
+            f"{location} gave no answer within {ANSWER_SECONDS:g} s; check its address and that it is up"
+        ) from None
+    except (ImportError, pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise ConfigError(f"{location}: the installed pyarrow cannot read {location.scheme}://: {error}") from None
+    except (OSError, pa.ArrowException) as error:
+        said = str(error).partition("\n")[0]
+        if any(library in said for library in _NATIVE):
+            raise ConfigError(
+                f"{location}: HDFS needs Hadoop's native client beside pyarrow, and it cannot be loaded ({said}); set "
+                "JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR (libhdfs.so), and CLASSPATH to `hadoop classpath --glob`"
+            ) from None
+        raise NoAnswer(
+            f"{location} cannot be looked at ({said}); check its address, its credentials and our rights"
+        ) from None
+
+
+@cache
+def _connect(scheme: str, authority: str) -> fs.FileSystem:
+    if scheme != "s3":
+        filesystem, _ = fs.FileSystem.from_uri(f"{scheme}://{authority}/")
+        return filesystem
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if region is None and endpoint is None:
+        region = fs.resolve_s3_region(authority)
+    return fs.S3FileSystem(region=region, endpoint_override=endpoint)
+
+
+def _within(seconds: float, ask: Callable[[], _Answer]) -> _Answer:
+    """What `ask` gives or raises; raises TimeoutError. A call that hangs keeps its thread, not the process."""
+    future: Future[_Answer] = Future()
+
+    def fulfil() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - not swallowed: raised in the caller's thread
+            future.set_exception(error)
+
+    threading.Thread(target=fulfil, name="storage", daemon=True).start()
+    return future.result(seconds)

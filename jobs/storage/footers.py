@@ -1,0 +1,170 @@
+"""The datasets of a product as names, markers and Parquet footers tell them; no Spark."""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from conf.datasets import Dataset
+from conf.location import puzzles_spark
+from features.errors import BrokenPartitionError, MissingDatasetError
+from features.reading.catalog import DataFile, DayPartition, DayPartitions
+from features.reading.plain_types import plain_schema
+from jobs.storage.dataset_names import UNFINISHED_COPY, day_of, days_among, folder_of, is_hidden, nearly_days
+from jobs.storage.errors import UnreadableFolder
+from jobs.storage.java_names import refuse_unnameable
+from jobs.storage.store import Storage
+from jobs.storage.table_formats import refuse_tables_with_a_log
+
+_READERS = 8  # footers are small: on an object store the waiting counts, not the bytes
+_NO_CODEC = ("BROTLI", "LZO")
+"""Compressions that Spark has no code for; what pyarrow calls UNKNOWN is Hadoop's own LZ4, and Spark reads it."""
+
+
+@dataclass(frozen=True)
+class Footers:
+    """The datasets below `data`, or where their paths say."""
+
+    data: Storage
+
+    def at(self, dataset: Dataset) -> Storage:
+        """The dataset's folder, which may lie outside of `data`."""
+        return self.data.child(dataset.path)
+
+    def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
+        """Days with a folder `dt=YYYY-MM-DD`; raises MissingDatasetError."""
+        return days_among(self._listed(dataset))
+
+    def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
+        """Opens the footers of the days asked for, and nothing else."""
+        finished, unfinished = [], []
+        there = self._listed(dataset)
+        wanted = {*days}
+        _refuse_days_that_are_no_folder(dataset, there, wanted)
+        with ThreadPoolExecutor(_READERS) as pool:
+            for day in sorted(wanted & {*days_among(there)}):
+                listed = self._listed_day(dataset, day)
+                if dataset.success_marker not in (None, *(info.base_name for info in listed)):
+                    unfinished.append(day)
+                    continue
+                infos = [info for info in listed if _is_data(dataset, day, info)]
+                files = tuple(pool.map(lambda info, day=day: self._file(dataset, day, info), infos))
+                finished.append(DayPartition(day, files, _fingerprint(infos, files)))
+        misnamed = {day: name for day, name in nearly_days(there).items() if day in wanted}
+        return DayPartitions(tuple(finished), tuple(unfinished), misnamed)
+
+    def _listed(self, dataset: Dataset) -> list[fs.FileInfo]:
+        """What is in the dataset's folder; raises MissingDatasetError where it is none."""
+        at, told = self.at(dataset), f"dataset folder {dataset.path!r}"
+        kind = at.type_of()
+        if kind == fs.FileType.NotFound:
+            raise MissingDatasetError(f"{told} does not exist: {at.uri}; correct the path or run its export")
+        if kind != fs.FileType.Directory:
+            raise MissingDatasetError(
+                f"{told} is no folder: {at.uri}; let the path name the folder that holds dt=YYYY-MM-DD"
+            )
+        there = at.files()
+        refuse_tables_with_a_log(told, at, [info.base_name for info in there])
+        return there
+
+    def _listed_day(self, dataset: Dataset, day: dt.date) -> list[fs.FileInfo]:
+        try:
+            return self.at(dataset).files(folder_of(day))
+        except UnreadableFolder as error:
+            raise BrokenPartitionError(f"dataset {dataset.path!r}: {error}") from None
+
+    def _file(self, dataset: Dataset, day: dt.date, info: fs.FileInfo) -> DataFile:
+        path, at = f"{folder_of(day)}/{info.base_name}", self.at(dataset)
+        where = f"dataset {dataset.path!r}: {path}"
+        _refuse_what_spark_cannot_name(dataset, at, path)
+        try:
+            with at.open(path) as stream:
+                footer = pq.read_metadata(stream)
+                schema = footer.schema.to_arrow_schema()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise BrokenPartitionError(
+                f"{where} cannot be read as Parquet ({error}); it is truncated or no Parquet file: write the day again"
+            ) from None
+        plain = plain_schema(_int96_as_micros(schema, footer))
+        return DataFile(path, footer.num_rows, info.size, plain, _undecodable(footer))
+
+
+def _refuse_days_that_are_no_folder(
+    dataset: Dataset, there: Sequence[fs.FileInfo], wanted: Collection[dt.date]
+) -> None:
+    for info in there:
+        if info.type != fs.FileType.Directory and day_of(info.base_name) in wanted:
+            raise BrokenPartitionError(
+                f"dataset {dataset.path!r}: {info.base_name} is {_WHAT_IT_IS[info.type]}; let it be a folder with files"
+            )
+
+
+def _is_data(dataset: Dataset, day: dt.date, info: fs.FileInfo) -> bool:
+    """Whether it is a file of rows; raises BrokenPartitionError where it is nothing that may be in a day."""
+    name, where = info.base_name, f"dataset {dataset.path!r}: {folder_of(day)}/{info.base_name}"
+    if name.endswith(UNFINISHED_COPY):
+        raise BrokenPartitionError(f"{where} is a copy that has not ended; let it end, or delete it")
+    if name == dataset.success_marker or is_hidden(name):
+        return False
+    if info.type != fs.FileType.File:
+        raise BrokenPartitionError(
+            f"{where} is {_WHAT_IT_IS[info.type]}, and only files are read; {_REMEDY.get(info.type, 'take it away')}"
+        )
+    return True
+
+
+_WHAT_IT_IS = {
+    fs.FileType.Directory: "a folder",
+    fs.FileType.File: "a file",
+    fs.FileType.NotFound: "a link to what is not there",
+    fs.FileType.Unknown: "neither a file nor a folder",
+}
+_REMEDY = {
+    fs.FileType.Directory: "write them straight into the day",
+    fs.FileType.NotFound: "bring back what it names, or write the day again",
+}
+
+
+def _refuse_what_spark_cannot_name(dataset: Dataset, at: Storage, name: str) -> None:
+    told = f"dataset {dataset.path!r}: "
+    if puzzles_spark(f"{at.location.path}/{name}"):
+        raise BrokenPartitionError(
+            f"{told}{name}: a path with a colon and one of * ? [ ] {{ }} \\ cannot be read by Spark; rename the file"
+        )
+    try:
+        refuse_unnameable(name, at)
+    except UnreadableFolder as error:
+        raise BrokenPartitionError(f"{told}{error}") from None
+
+
+def _undecodable(footer: pq.FileMetaData) -> dict[str, str]:
+    """Column → its compression, where Spark cannot undo it."""
+    found: dict[str, str] = {}
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        for place in range(footer.num_columns):
+            chunk = group.column(place)
+            if chunk.compression in _NO_CODEC:
+                found[chunk.path_in_schema] = chunk.compression
+    return found
+
+
+def _fingerprint(infos: Sequence[fs.FileInfo], files: Sequence[DataFile]) -> str:
+    facts = [
+        (info.base_name, info.size, info.mtime_ns, file.rows, str(file.schema))
+        for info, file in zip(infos, files, strict=True)
+    ]
+    return hashlib.sha256(json.dumps(sorted(facts)).encode()).hexdigest()[:32]
+
+
+def _int96_as_micros(schema: pa.Schema, footer: pq.FileMetaData) -> pa.Schema:
+    """Arrow shows Spark's and Hive's INT96 times as nanoseconds; Spark reads them as timestamps, unlike those."""
+    columns = (footer.schema.column(i) for i in range(len(footer.schema)))
+    int96 = {column.path for column in columns if column.physical_type == "INT96"}
+    return pa.schema([field.with_type(pa.timestamp("us", "UTC")) if field.name in int96 else field for field in schema])

@@ -1,0 +1,103 @@
+"""The daily partials of one product in a storage, written and read by Spark."""
+
+import datetime as dt
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import DateType, StringType, StructField, StructType
+
+from conf import contract
+from conf.contract import IdKind
+from features.reading.catalog import PartialRecord
+from features.tables import spark_schema
+from jobs.runtime.log import log
+from jobs.storage.dataset_names import days_among, folder_of
+from jobs.storage.digests import digest_of_files, listing_of
+from jobs.storage.store import Storage
+
+RECORD = "_partial.json"
+"""Marker of a finished day of partials: its record. Spark ignores names that start with _."""
+_DIGEST = "sha256"
+"""Key under which the record's file holds the digest of the day's files."""
+
+
+@dataclass(frozen=True)
+class SparkPartials:
+    """Implements `features.reading.catalog.PartialStore` as `<name>/dt=…/`: rows first, `_partial.json` last."""
+
+    spark: Callable[[], SparkSession]
+    at: Storage
+
+    def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+        """Records of the days that have one and are as it says; any other counts as none, and its day is made again."""
+        return tuple(record for record, sha256 in self._said(name, days) if self._holds(name, record.day, sha256))
+
+    def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+        """Reads the records alone; the digest of a day's files would read all of it."""
+        return tuple(record for record, _ in self._said(name, days))
+
+    def stage(self, name: str, days: Collection[dt.date], frame: DataFrame) -> None:
+        """Deletes the days, then writes all of them in one job; other days are not touched."""
+        for day in days:
+            self.at.delete(f"{_folder(name, day)}/{RECORD}")  # first: a day half deleted must not look finished
+            self.at.delete(_folder(name, day))
+        self.at.delete(f"{name}/_temporary")  # of a killed run
+        balanced = frame.hint("rebalance", "dt")  # few files per day, and no day in one task however large
+        writer = balanced.write.mode("append").partitionBy("dt").option("compression", "zstd")
+        writer.parquet(self.at.spark_path(name))
+
+    def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
+        """Writes each day's record, and with it the digest of the day's files."""
+        for record in records:
+            said = {**record.model_dump(mode="json"), _DIGEST: self._digest(name, record.day)}
+            self.at.write_bytes(f"{_folder(name, record.day)}/{RECORD}", json.dumps(said, indent=1).encode())
+
+    def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
+        """Opens the folders of these days only; a day without rows has none."""
+        fields = [*spark_schema(contract.daily_partials(ids)), StructField("left_out", StringType())]
+        schema = StructType([*fields, StructField("dt", DateType())])
+        there = sorted({*days} & {*_days_in(self.at, name)})
+        if not there:
+            return self.spark().createDataFrame([], schema)
+        reader = self.spark().read.schema(schema).option("basePath", self.at.spark_path(name))
+        return reader.parquet(*(self.at.spark_pattern(_folder(name, day)) for day in there))
+
+    def prune(self, name: str, before: dt.date) -> None:
+        """Deletes older days, their record first."""
+        for day in _days_in(self.at, name):
+            if day < before:
+                self.at.delete(f"{_folder(name, day)}/{RECORD}")
+                self.at.delete(_folder(name, day))
+
+    def _said(self, name: str, days: Collection[dt.date]) -> Iterator[tuple[PartialRecord, str | None]]:
+        """Each record that can be read, with the digest that it holds."""
+        for day in sorted({*days} & {*_days_in(self.at, name)}):
+            try:
+                said = json.loads(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))
+                sha256 = said.pop(_DIGEST, None)
+                record = PartialRecord.model_validate(said)
+            except (FileNotFoundError, ValueError, AttributeError, TypeError):
+                continue
+            yield record, sha256
+
+    def _holds(self, name: str, day: dt.date, sha256: str | None) -> bool:
+        """Whether the day's files are those of its record."""
+        if sha256 == self._digest(name, day):
+            return True
+        if sha256 is not None:  # older code kept none
+            log.warning("warning   partials of %s, %s: changed since they were made; they are made again", name, day)
+        return False
+
+    def _digest(self, name: str, day: dt.date) -> str:
+        folder = _folder(name, day)
+        return digest_of_files(self.at, folder, listing_of(self.at, folder))
+
+
+def _days_in(storage: Storage, path: str) -> tuple[dt.date, ...]:
+    return days_among(storage.files(path))
+
+
+def _folder(name: str, day: dt.date) -> str:
+    return f"{name}/{folder_of(day)}"

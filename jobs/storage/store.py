@@ -1,0 +1,196 @@
+"""One storage interface over local folders, HDFS and object stores: pyarrow's filesystems behind a root URI."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from conf.location import GLOB, Location
+from jobs.storage.errors import AlreadyFinished, NoAnswer, NotFinished, UnreadableFolder
+from jobs.storage.filesystems import open_filesystem, path_in
+
+MARKER = "_SUCCESS"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A folder named by a URI or a local path; everything below it is addressed by relative paths."""
+
+    uri: str
+    """A local folder as its path, any other as its URI; raises ConfigError when it is made of anything else."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uri", str(Location.parse(self.uri)))
+
+    def child(self, path: str) -> "Storage":
+        """The folder `path` below this one; an absolute path or URI stands for itself."""
+        return Storage(str(self.location.child(path)))
+
+    @cached_property
+    def location(self) -> Location:
+        """Where the folder lies."""
+        return Location.parse(self.uri)
+
+    @property
+    def name(self) -> str:
+        """The folder's own name; empty for the root of a storage."""
+        return self.location.path.rpartition("/")[2]
+
+    @property
+    def parent(self) -> "Storage":
+        """The folder that holds this one; the root of a storage holds itself."""
+        at = self.location
+        return Storage(str(replace(at, path=at.path.rpartition("/")[0] or "/")))
+
+    @property
+    def local_path(self) -> Path | None:
+        """The folder on this machine; None for any other storage."""
+        return Path(self.location.path) if self.location.is_local else None
+
+    @property
+    def _at(self) -> tuple[fs.FileSystem, str]:
+        return open_filesystem(self.location), path_in(self.location)
+
+    @contextmanager
+    def _looking_at(self, path: str) -> Iterator[None]:
+        """The errors of looking at a file or folder as ours."""
+        where = _join(self.uri, path)
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise UnreadableFolder(f"{where} holds a name that is not UTF-8: {error.object!r}; rename it") from None
+        except (OSError, pa.ArrowException) as error:
+            fault = UnreadableFolder if self.location.is_local else NoAnswer
+            raise fault(f"{where} cannot be looked at ({error}); check our rights") from None
+
+    def files(self, path: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
+        """Files and folders in `path`, sorted by path; none when there is no such folder.
+
+        A link to nothing is there as NotFound. Raises UnreadableFolder and NoAnswer.
+        """
+        with self._looking_at(path):
+            filesystem, root = self._at
+            folder = _join(root, path)
+            infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=recursive))
+            if self.location.is_local:
+                infos += [fs.FileInfo(link, fs.FileType.NotFound) for link in _links_to_nothing(folder)]
+            return sorted(infos, key=lambda info: str(info.path))
+
+    def type_of(self, path: str = "") -> fs.FileType:
+        """What is at `path`: NotFound, a File, a Directory, or Unknown; raises UnreadableFolder and NoAnswer."""
+        with self._looking_at(path):
+            filesystem, root = self._at
+            return filesystem.get_file_info(_join(root, path)).type
+
+    def tree(self, path: str) -> list[tuple[str, fs.FileInfo]]:
+        """Every file below `path`, however deep, by its path from there, sorted by it."""
+        root = f"{_join(self._at[1], path)}/"
+        infos = self.files(path, recursive=True)
+        return [(info.path.removeprefix(root), info) for info in infos if info.type == fs.FileType.File]
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is at `path`."""
+        return bool(self.type_of(path) != fs.FileType.NotFound)
+
+    def spark_path(self, path: str = "") -> str:
+        """`path` for Spark to write to, or to take off the paths that it reads (basePath)."""
+        at = self.location
+        scheme = "s3a" if at.scheme == "s3" else at.scheme
+        return _join(f"{scheme}://{at.authority}{at.path}".rstrip("/"), path)
+
+    def spark_pattern(self, path: str = "") -> str:
+        """`path` for Spark to read: it takes paths for patterns, so their special characters are escaped.
+
+        Its own option against that (__globPaths__) reads every file once per path that has such characters.
+        """
+        return GLOB.sub(r"\\\g<0>", self.spark_path(path))
+
+    def open(self, path: str) -> pa.NativeFile:
+        """A file for random access; raises FileNotFoundError."""
+        filesystem, root = self._at
+        return filesystem.open_input_file(_join(root, path))
+
+    def read_bytes(self, path: str) -> bytes:
+        """The content of a file; raises FileNotFoundError."""
+        filesystem, root = self._at
+        with filesystem.open_input_stream(_join(root, path)) as stream:
+            return bytes(stream.read())
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        """Writes a file whole: a reader sees the old content or the new one."""
+        filesystem, root = self._at
+        target = _join(root, path)
+        filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
+        part = f"{target}.part" if isinstance(filesystem, fs.LocalFileSystem) else target
+        try:
+            with filesystem.open_output_stream(part) as stream:
+                stream.write(content)
+        except OSError:
+            with suppress(OSError):
+                filesystem.delete_file(part)  # half a file helps nobody, least of all on a full disk
+            raise
+        if part != target:
+            filesystem.move(part, target)
+
+    def delete(self, path: str) -> None:
+        """Deletes a file or a folder with all it holds; nothing happens when it is not there."""
+        filesystem, root = self._at
+        info = filesystem.get_file_info(_join(root, path))
+        if info.type == fs.FileType.Directory:
+            filesystem.delete_dir(info.path)
+        elif info.type == fs.FileType.File:
+            filesystem.delete_file(info.path)
+
+    def finished(self, table: str) -> bool:
+        """Whether the table's marker is written."""
+        return self.exists(f"{table}/{MARKER}")
+
+    def finish(self, table: str) -> None:
+        """Writes the table's marker: from now on it is finished and immutable."""
+        self.write_bytes(f"{table}/{MARKER}", self._mark(table))
+
+    def _mark(self, table: str) -> bytes:
+        """What the marker holds."""
+        return b""
+
+    def table(self, table: str) -> ds.Dataset:
+        """A finished Parquet table, lazily; raises NotFinished."""
+        if not self.finished(table):
+            raise NotFinished(f"table {table!r} in {self.uri} is not finished; run the stage that writes it first")
+        filesystem, root = self._at
+        return ds.dataset(_join(root, table), format="parquet", filesystem=filesystem)
+
+    def write_table(self, table: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
+        """Writes a Parquet table and its marker last; returns its rows; raises AlreadyFinished."""
+        if self.finished(table):
+            raise AlreadyFinished(f"table {table!r} in {self.uri} is finished and never written again; start a new run")
+        self.delete(table)
+        filesystem, root = self._at
+        filesystem.create_dir(_join(root, table), recursive=True)
+        rows = 0
+        with pq.ParquetWriter(_join(root, f"{table}/part-0.parquet"), schema, filesystem=filesystem) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        self.finish(table)
+        return rows
+
+
+def _links_to_nothing(folder: str) -> list[str]:
+    """Links whose target is not there: pyarrow leaves them out."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_symlink() and not Path(entry.path).exists()]
+    except FileNotFoundError:
+        return []
+
+
+def _join(root: str, path: str) -> str:
+    return f"{root}/{path}".rstrip("/") if path else root

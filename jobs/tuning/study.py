@@ -1,0 +1,171 @@
+"""A study: its folder, what it was begun with, and that one process at a time works on it."""
+
+import datetime as dt
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import AwareDatetime
+
+from conf.base import Strict
+from conf.diff import differences
+from conf.environment import Environment
+from conf.load import load_settings
+from conf.settings import Settings
+from jobs.runtime.log import tell
+from jobs.runtime.versions import code_version, library_versions
+from jobs.storage.datasets import SparkCatalog
+from jobs.storage.erased import Erased
+from jobs.storage.folders import check_folders
+from jobs.storage.store import Storage
+from jobs.tuning.arguments import TuningArguments
+from jobs.tuning.errors import StudyConflict, StudyTaken
+from jobs.tuning.parts import fingerprints_of, survey_parts
+from models.registry import Trials
+from models.tuning import Space
+
+FILE, LOCK = "study.json", "lock"
+_SHAPING = {"ids", "data_root", "datasets", "interactions", "split", "judge", "train", "lists"}
+"""Sections of the settings that a study depends on."""
+_TOLD = 8
+"""Differences that a refusal tells."""
+
+
+class StudyRecord(Strict):
+    """What a study was begun with; written once, before anything else."""
+
+    study_id: str
+    """Its own for ever, whatever is called the same later."""
+    name: str
+    created_at: AwareDatetime
+    code_version: str
+    libraries: dict[str, str]
+    basis: dict[str, Any]
+    """What every start must agree on: day, settings, sizes, and the fingerprints of the data by part and dataset."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study while a process works on it."""
+
+    settings: Settings
+    arguments: TuningArguments
+    record: StudyRecord
+    folder: Storage
+    data: Storage
+    """Where the datasets lie."""
+    erased: Erased
+    """Users whose rows no trial may see, as of when this process began."""
+    space: Space
+    mlflow: Trials
+    scratch: Path
+    """A local folder that lives as long as this process' work."""
+
+
+@contextmanager
+def open_study(arguments: TuningArguments) -> Iterator[Study]:
+    """The study that the command line names, new or resumed; raises StudyError and the first fault of any edge."""
+    settings, environment = load_settings(arguments.config, arguments.overlays), Environment.read()
+    most = settings.train.factors if arguments.max_factors is None else arguments.max_factors
+    space = Space.up_to(most, settings.train)
+    home = Storage(environment.home)
+    check_folders(home, settings)
+    data, studies = home.child(settings.data_root), home.child(f"tuning/{settings.product}")
+    basis = _basis(settings, arguments, most, SparkCatalog(_no_spark, data, studies))
+    mlflow = Trials(environment.need_mlflow())
+    mlflow.check()
+    erased = Erased.read(environment.need_kafka(), settings.product, settings.ids)
+    name = arguments.study or _name(basis)
+    folder = studies.child(name)
+    with _alone(folder, name), _scratch() as scratch:
+        record = _record(folder, name, basis)
+        tell("tune", f"study {name} of {settings.product}, as of {arguments.as_of}, in {folder.uri}")
+        yield Study(settings, arguments, record, folder, data, erased, space, mlflow, scratch)
+
+
+def _basis(settings: Settings, arguments: TuningArguments, most: int, catalog: SparkCatalog) -> dict[str, Any]:
+    surveys = survey_parts(settings, arguments.as_of, catalog)
+    return {
+        "as_of": arguments.as_of.isoformat(),
+        "max_factors": most,
+        "judged_users": arguments.judged_users,
+        "settings": settings.model_dump(mode="json", include=_SHAPING),
+        "data": {part: fingerprints_of(survey) for part, survey in surveys.items()},
+    }
+
+
+def _name(basis: dict[str, Any]) -> str:
+    """The day, and a hash of all that was asked for; other data under the same name are refused."""
+    asked = json.dumps({name: value for name, value in basis.items() if name != "data"}, sort_keys=True)
+    return f"{basis['as_of']}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+
+
+def _record(folder: Storage, name: str, basis: dict[str, Any]) -> StudyRecord:
+    """What the study was begun with, which is now if it is new; raises StudyConflict."""
+    if folder.exists(FILE):
+        known = StudyRecord.model_validate_json(folder.read_bytes(FILE))
+        _refuse_other(known, basis)
+        return known
+    record = StudyRecord(
+        study_id=uuid.uuid4().hex,
+        name=name,
+        created_at=dt.datetime.now(dt.UTC),
+        code_version=code_version(),
+        libraries={**library_versions(), "optuna": importlib.metadata.version("optuna")},
+        basis=basis,
+    )
+    folder.write_bytes(FILE, record.model_dump_json(indent=1).encode())
+    return record
+
+
+def _refuse_other(known: StudyRecord, basis: dict[str, Any]) -> None:
+    found = differences(known.basis, basis)
+    if found:
+        changed = [f"{name} was {there} and is {here}" for name, (there, here) in [*found.items()][:_TOLD]]
+        more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+        raise StudyConflict(
+            f"study {known.name} was begun with something else: {'; '.join(changed)}{more}; its trials cannot be "
+            "compared with new ones: give another name with --study"
+        )
+
+
+@contextmanager
+def _alone(folder: Storage, name: str) -> Iterator[None]:
+    """Holds the study's lock, which the system gives back however the process ends; raises StudyTaken.
+
+    An object store knows no such lock: there, whoever starts it sees to it that one process works on a study.
+    """
+    if folder.local_path is None:
+        yield
+        return
+    folder.local_path.mkdir(parents=True, exist_ok=True)
+    with (folder.local_path / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StudyTaken(
+                f"another process works on study {name} in {folder.uri}; wait for it, or give another name with --study"
+            ) from None
+        yield
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="discovery-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _no_spark() -> Any:
+    raise AssertionError("a survey reads footers only")

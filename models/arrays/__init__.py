@@ -1,0 +1,1 @@
+"""Arrow, numpy and memory-mapped arrays, and maps from ids to their rows."""

@@ -1,0 +1,88 @@
+"""The champion: the version that serves when a run is created, and the recipe that the run's own competes with."""
+
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from conf.recipe import Recipe, RecipeGone
+from conf.settings import Settings
+from models.registry import ModelRegistry
+from models.registry.lineage import JUDGED_TAG, check_lineage
+
+
+class Champion(BaseModel):
+    """What a run keeps of it; the recipe as JSON, because newer code may not know it any more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    version: str | None = None
+    judged: str | None = None
+    """`Manifest.judged` of its run, as MLflow has it; a version of older code has none."""
+    recipe: dict[str, object] | None = None
+    fault: str | None = None
+    """Why its recipe is not known."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Whether a run's recipe has a rival."""
+
+    champion: Settings | None
+    """Today's settings with the champion's recipe, where that is another one and can be made."""
+    own_features: bool
+    """Whether the champion's recipe makes other interactions, and does not only train otherwise."""
+    reason: str
+    """Why there is no rival; empty where there is one."""
+    is_champions: bool = False
+    """Whether the run's own recipe is the champion's."""
+
+    def table(self, interactions: str) -> str:
+        """The run's table that the champion's recipe is trained on, where its own is trained on `interactions`."""
+        return f"champion_{interactions}" if self.own_features else interactions
+
+
+def find_champion(registry: ModelRegistry, product: str, serving: str | None) -> Champion | None:
+    """The champion when `serving` serves, None when nothing does; raises RegistryError."""
+    if serving is None:
+        return None
+    version = registry.version_of(product, serving)
+    if version is None:
+        return Champion(run_id=serving, fault=f"MLflow has no version of run {serving}")
+    checked = check_lineage(registry, version)
+    known = Champion(run_id=serving, version=version.number, judged=version.tags.get(JUDGED_TAG))
+    if checked.lineage is None or checked.faults:
+        return known.model_copy(update={"fault": "; ".join(checked.faults)})
+    return known.model_copy(update={"recipe": checked.lineage.recipe})
+
+
+def contest_of(settings: Settings, champion: Champion | None, fault: str | None = None) -> Contest:
+    """Who competes in a run with these settings; fault: why the champion's interactions could not be made, if so."""
+    if champion is None:
+        return _alone("nothing served before, so there is no champion")
+    name = f"run {champion.run_id}" if champion.version is None else f"version {champion.version}"
+    if champion.recipe is None:
+        return _alone(f"the recipe of the champion, {name}, is not known: {champion.fault}")
+    try:
+        recipe = Recipe.model_validate(champion.recipe)
+        theirs = recipe.applied_to(settings)
+    except (ValidationError, RecipeGone) as error:
+        why = str(error) if isinstance(error, RecipeGone) else _unknown(error)
+        return _alone(f"the recipe of the champion, {name}, cannot be made any more: {why}")
+    ours = Recipe.of(settings)
+    if recipe == ours:
+        return replace(_alone(f"the recipe is that of the champion, {name}"), is_champions=True)
+    if fault is not None:
+        return _alone(f"the recipe of the champion, {name}, cannot be made any more: {fault}")
+    own_features = recipe.model_copy(update={"train": ours.train}) != ours
+    return Contest(theirs, own_features, "")
+
+
+def _unknown(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"this code cannot read it ({where or 'recipe'}: {first['msg']})"
+
+
+def _alone(reason: str) -> Contest:
+    return Contest(None, own_features=False, reason=reason)

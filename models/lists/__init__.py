@@ -1,0 +1,1 @@
+"""Factors → lists: candidates, caps per category and owner, the fallback list."""

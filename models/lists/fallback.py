@@ -1,0 +1,65 @@
+"""The fallback list: what is popular, for users of whom nothing is known."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from conf.contract import IdKind
+from models.arrays.arrow import Column, ListColumn, column_of, lengths_of, lists_of, numpy_of
+from models.arrays.ids import IdMap
+
+_ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
+    ("users", "descending"),
+    ("weight", "descending"),
+    ("source_id", "ascending"),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Fallback:
+    """Sources best first, and their scores (their users), float32 and descending."""
+
+    source_ids: Column
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def without(self, excluded: ListColumn, n: int, ids: IdKind) -> tuple[ListColumn, ListColumn]:
+        """For each list of excluded source ids, the first n others: their ids and scores."""
+        places = self._free_places(excluded, n, ids)
+        kept = places < len(self)
+        chosen, lengths = places[kept], kept.sum(axis=1)
+        return (
+            lists_of(lengths, self.source_ids.take(column_of(chosen))),
+            lists_of(lengths, column_of(self.scores[chosen])),
+        )
+
+    def _free_places(self, excluded: ListColumn, n: int, ids: IdKind) -> NDArray[np.int64]:
+        """Places (users, n) in this list that are not excluded, ascending; past its end where there are no more.
+
+        A excluded place with j free ones before it moves the j-th free place and all after it on by one. So this takes
+        n + its excluded sources of a user, however long the list is.
+        """
+        order = pc.sort_indices(self.source_ids).to_numpy()
+        rows = IdMap.of(self.source_ids, ids).rows(excluded.flatten())
+        users = np.repeat(np.arange(len(excluded)), lengths_of(excluded))
+        taken = np.unique(users[rows >= 0] * len(self) + order[rows[rows >= 0]].astype(np.int64))
+        users, taken = taken // max(len(self), 1), taken % max(len(self), 1)
+        first = np.searchsorted(users, np.arange(len(excluded)))
+        free_before = taken - (np.arange(len(taken)) - first[users])
+        near = free_before < n
+        moves = np.bincount(users[near] * n + free_before[near], minlength=len(excluded) * n).reshape(len(excluded), n)
+        places: NDArray[np.int64] = np.arange(n) + np.cumsum(moves, axis=1)
+        return places
+
+
+def fallback_list(sources: pa.Table, size: int) -> Fallback:
+    """The `size` most popular eligible sources of contract.sources: by users, then weight, then smaller id."""
+    eligible = sources.filter(pc.field("eligible")).select([name for name, _ in _ORDER])
+    best = eligible.sort_by(_ORDER).slice(0, size)
+    return Fallback(best["source_id"].combine_chunks(), numpy_of(best["users"]).astype(np.float32))

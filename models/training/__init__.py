@@ -1,0 +1,1 @@
+"""Interactions → factors: trainers, their matrix, memory, starts and learning curve."""

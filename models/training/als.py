@@ -1,0 +1,119 @@
+"""Trainers: confidences in, factors out. The library behind them stays behind this module."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from conf.settings import TrainSettings
+from models.errors import TrainError
+from models.training.confidences import noise_level
+from models.training.spectral import Factors as Factors
+from models.training.spectral import spectral_start
+
+OnIteration = Callable[[int, float, Factors, Factors], None]
+"""Told after each iteration: its number from 1, its seconds, and the user and source factors, which it may only read.
+
+What it raises ends the training and is raised by it.
+"""
+
+
+class Trainer(Protocol):
+    """Anything whose score of a pair is the inner product of a user's and a source's vector."""
+
+    def fit(self, confidences: csr_matrix, settings: TrainSettings) -> tuple[Factors, Factors]:
+        """Factors float32 (users, d) and (sources, d) of confidences (users, sources); raises TrainError."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ImplicitAls:
+    """Alternating least squares by conjugate gradients (Takács, Pilászy, Tikk 2011) from the library `implicit`.
+
+    Starts from `start`, factors (users, d) and (sources, d) that it takes over and changes, for
+    `settings.warm_iterations`; else from the spectrum, for `settings.iterations`.
+    """
+
+    on_iteration: OnIteration | None = None
+    start: tuple[Factors, Factors] | None = None
+
+    def fit(self, confidences: csr_matrix, settings: TrainSettings) -> tuple[Factors, Factors]:
+        """See Trainer; the same start or seed, data and threads give the same factors bit for bit."""
+        from implicit.recommender_base import ModelFitError  # a second to import, and only training needs it
+
+        iterations = settings.warm_iterations if self.start else settings.iterations
+        with threadpool_limits(1, "blas"):  # BLAS threads under the trainer's own threads cost 10x
+            model = _model(
+                settings.factors,
+                settings.regularization * noise_level(confidences),
+                settings.threads,
+                iterations=iterations,
+                calculate_training_loss=False,
+                random_state=settings.seed,
+            )
+            start = self.start or spectral_start(confidences, settings.factors, settings.seed)
+            model.user_factors, model.item_factors = start
+
+            def report(iteration: int, seconds: float, _loss: float | None) -> None:
+                if self.on_iteration:
+                    self.on_iteration(iteration + 1, seconds, model.user_factors, model.item_factors)
+
+            try:
+                model.fit(confidences, show_progress=False, callback=report)
+            except ModelFitError as error:
+                raise _diverged(settings) from error
+        for factors in (model.user_factors, model.item_factors):
+            _check_finite(factors, settings)
+        return model.user_factors, model.item_factors
+
+
+@dataclass(frozen=True, eq=False)
+class HalfStep:
+    """One side of an alternation, exactly: the best vectors of rows, given the other side's factors (n, d) and λ."""
+
+    factors: Factors
+    regularization: float
+    """λ, absolute."""
+    threads: int
+
+    def solve(self, confidences: csr_matrix) -> Factors:
+        """x = (YᵀY + Yᵀ(C − I)Y + λI)⁻¹ YᵀC·1 of each row of confidences (rows, n), float32 (rows, d).
+
+        Hu, Koren, Volinsky 2008, by Cholesky. A row whose columns are all zero vectors is zero. Raises TrainError.
+        """
+        with threadpool_limits(1, "blas"):
+            try:
+                solved: Factors = self._model.recalculate_user(np.arange(confidences.shape[0]), confidences)
+            except ValueError as error:
+                raise TrainError(f"a half step has no solution ({error}); raise train.regularization") from error
+        return solved
+
+    @cached_property
+    def _model(self) -> Any:
+        model = _model(self.factors.shape[1], self.regularization, self.threads)
+        model.item_factors = self.factors
+        return model
+
+
+def _model(factors: int, regularization: float, threads: int, **more: Any) -> Any:
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    # alpha: the confidences hold it, the library would copy the matrix
+    return AlternatingLeastSquares(factors, regularization, alpha=1.0, num_threads=threads, **more)
+
+
+def _check_finite(factors: Factors, settings: TrainSettings) -> None:
+    # A sum is not finite as soon as one term is not, and needs no array of flags.
+    if not all(np.isfinite(factors[:, column].sum(dtype=np.float64)) for column in range(factors.shape[1])):
+        raise _diverged(settings)
+
+
+def _diverged(settings: TrainSettings) -> TrainError:
+    return TrainError(
+        f"training gave factors that are no numbers (alpha {settings.alpha:g}, regularization "
+        f"{settings.regularization:g}); raise train.regularization, lower train.alpha, or look for extreme weights"
+    )

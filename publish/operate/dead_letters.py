@@ -1,0 +1,204 @@
+"""What an operator can do about dead letters: look at them, send them again where that can help, and delete them."""
+
+import zlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from conf.connections import KafkaConnection
+from conf.contract import IdKind
+from publish.connect.clients import admin_client, broker_unreachable
+from publish.connect.kafka_out import Outgoing, send_confirmed
+from publish.errors import LetterRefused, MalformedMessage
+from publish.load.arrivals import genuine_mark
+from publish.operate.letters import Letter, Letters
+from publish.runs.registry import RunRegistry
+from publish.runs.run import RegisteredRun, RunState
+from publish.store.redis_store import RedisStore
+from publish.wire.codec import decode
+from publish.wire.messages import Envelope, MessageKind, begin_of, end_of
+
+_HEX_BYTES = 64
+
+
+@dataclass(frozen=True)
+class LetterReport:
+    """A letter, and the run that it is of, where that can be told."""
+
+    letter: Letter
+    run: str | None
+
+
+@dataclass(frozen=True)
+class LetterContent:
+    """What a letter says: `content` where it can be read, else `fault` and the first bytes as hex."""
+
+    report: LetterReport
+    kind: str | None
+    seq: int | None
+    content: dict[str, Any] | None
+    fault: str | None
+    hex: str | None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A letter that is in its topic again."""
+
+    letter: int
+    run: str
+    partition: int
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """How many letters were deleted, and how many are left."""
+
+    dropped: int
+    left: int
+
+
+class DeadLetters:
+    """The dead letters of one product; methods raise BrokerUnreachable, StoreUnreachable and LetterRefused."""
+
+    def __init__(self, kafka: KafkaConnection, registry: RunRegistry, store: RedisStore, ids: IdKind) -> None:
+        self._kafka = kafka
+        self._registry = registry
+        self._store = store
+        self._ids = ids
+        self._letters = Letters(kafka, registry.keys.dead_letter_topic)
+
+    def newest(self, *, limit: int, run: str | None = None) -> tuple[LetterReport, ...]:
+        """The newest `limit` letters, the oldest of them first; of one run if it is named."""
+        low, high = self._letters.bounds()
+        names = self._names()
+        start = low if run is not None else max(low, high - limit)
+        reports = (_report(letter, names) for letter in self._letters.read(start, high))
+        return tuple(deque((report for report in reports if run in (None, report.run)), maxlen=limit))
+
+    def show(self, letter: int) -> LetterContent:
+        """One letter with what it says."""
+        found = self._find(letter)
+        report = _report(found, self._names())
+        run = None if report.run is None else self._registry.find(report.run)
+        ids = self._ids if run is None else run.announcement.ids
+        try:
+            envelope = found.envelope
+            content = _content(found, envelope, ids)
+        except MalformedMessage as fault:
+            shown = (found.value or b"")[:_HEX_BYTES].hex()
+            return LetterContent(report, None, None, None, fault.reason, shown)
+        return LetterContent(report, envelope.kind.name, envelope.seq, content, None, None)
+
+    def retry(self, letters: Sequence[int]) -> tuple[Sent, ...]:
+        """Send letters to where they belong, all of them or none; twice is harmless, as each seq is stored once."""
+        outgoing: list[Outgoing] = []
+        sent: list[Sent] = []
+        refused: list[str] = []
+        for letter in [self._find(letter) for letter in dict.fromkeys(letters)]:
+            try:
+                run, partition = self._way_back(letter)
+            except LetterRefused as refusal:
+                refused.append(f"letter {letter.id}: {refusal}")
+            else:
+                outgoing.append(Outgoing(letter.key, letter.value, partition=partition))
+                sent.append(Sent(letter.id, run, partition))
+        if refused:
+            raise LetterRefused(f"{'; '.join(refused)}; nothing was sent")
+        keys = self._registry.keys
+        advice = f"raise max.message.bytes of {keys.topic}, or start a new run"
+        send_confirmed(self._kafka, f"discovery-retry-{keys.product}", {keys.topic: outgoing}, if_too_large=advice)
+        return tuple(sent)
+
+    def drop(self, letter: int) -> Dropped:
+        """Delete every letter up to and including this one (Kafka deletes from the front only); twice is harmless."""
+        low, high = self._letters.bounds()
+        if not 0 <= letter < high:
+            newest = f"the newest is {high - 1}" if high > low else "there is none"
+            raise LetterRefused(f"there is no letter {letter} in {self._letters.topic} yet; {newest}")
+        place = TopicPartition(self._letters.topic, 0, letter + 1)
+        if letter >= low:
+            admin = admin_client(self._kafka)
+            try:
+                admin.delete_records([place])[place].result(35)
+            except KafkaException as error:
+                raise broker_unreachable(self._kafka, error) from None
+        now = self._letters.bounds()
+        return Dropped(now.low - low, now.high - now.low)
+
+    def _find(self, letter: int) -> Letter:
+        found = self._letters.find(letter)
+        if found is None:
+            low, high = self._letters.bounds()
+            there = f"there are {low} … {high - 1}" if high > low else "there is none"
+            raise LetterRefused(f"there is no letter {letter} in {self._letters.topic}; {there}")
+        return found
+
+    def _way_back(self, letter: Letter) -> tuple[str, int]:
+        """The run that a letter can still help, and the partition where it belongs; raises LetterRefused."""
+        if letter.value is None and letter.dropped_value_bytes is not None:
+            raise LetterRefused("it was too large to be kept with its value; start a new run")
+        try:
+            envelope = letter.envelope
+        except MalformedMessage as fault:
+            raise LetterRefused(f"no loader of this version can read it ({fault.reason}); drop it") from None
+        run = next((run for run in self._registry.list_runs() if run.announcement.epoch == envelope.epoch), None)
+        if run is None:
+            raise LetterRefused(f"nobody announced a run of epoch {envelope.epoch}; drop it")
+        partition = self._home(letter, envelope, run)
+        self._refuse_hopeless(run, partition, envelope.kind)
+        return run.name, partition
+
+    def _home(self, letter: Letter, envelope: Envelope, run: RegisteredRun) -> int:
+        """Where a record belongs: by its key, which is right also where it was sent to a wrong partition."""
+        if envelope.kind is MessageKind.DATA:
+            return zlib.crc32(letter.key or b"") % run.announcement.partitions
+        if letter.partition is None:
+            raise LetterRefused("it does not say where it came from; drop it")
+        try:
+            genuine_mark(envelope, run, letter.partition)
+        except MalformedMessage as forged:
+            raise LetterRefused(f"it is not genuine ({forged.reason}); drop it") from None
+        return letter.partition
+
+    def _refuse_hopeless(self, run: RegisteredRun, partition: int, kind: MessageKind) -> None:
+        """A run takes records between BEGIN and the end of verifying; with unreadable ones among them it will fail."""
+        if run.state.is_over:
+            why = f" ({run.status.reason})" if run.status.reason is not None else ""
+            raise LetterRefused(f"run {run.name} is {run.state}{why}; start a new run and drop it")
+        status = self._store.progress(run.announcement)[partition]
+        if run.state is RunState.READY or status.is_verified:
+            raise LetterRefused(f"partition {partition} of run {run.name} is complete without it; drop it")
+        if status.state is None and kind is not MessageKind.BEGIN:
+            raise LetterRefused(
+                f"run {run.name} has not begun in partition {partition}, and the letter would come back; try again "
+                "when `discovery status` shows the partition LOADING"
+            )
+        for piece in run.announcement.slices:
+            if poison := self._store.poison(run.announcement, piece.partition):
+                raise LetterRefused(
+                    f"run {run.name} will fail at its END: {poison} unreadable records came in partition "
+                    f"{piece.partition} and the budget is 0; start a new run"
+                )
+
+    def _names(self) -> dict[int, str]:
+        return {run.announcement.epoch: run.name for run in self._registry.list_runs()}
+
+
+def _report(letter: Letter, names: Mapping[int, str]) -> LetterReport:
+    return LetterReport(letter, None if letter.epoch is None else names.get(letter.epoch))
+
+
+def _content(letter: Letter, envelope: Envelope, ids: IdKind) -> dict[str, Any]:
+    if envelope.kind is not MessageKind.DATA:
+        mark = begin_of(envelope) if envelope.kind is MessageKind.BEGIN else end_of(envelope)
+        return mark.model_dump(mode="json")
+    sources, scores = decode(envelope.payload, ids)
+    return {
+        "user": (letter.key or b"").decode(errors="replace"),
+        "source_ids": [str(source) for source in sources],
+        "scores": list(scores),
+    }

@@ -1,0 +1,122 @@
+"""A push through a broker that wants TLS, passwords and rights; what is missing is told at the start."""
+
+from pathlib import Path
+
+import pytest
+import redis
+
+from conf.settings import PublishSettings
+from publish.connect.clients import check_broker, group_size
+from publish.connect.kafka_out import ConfirmedSender, KafkaPointerLog, Outgoing
+from publish.connect.rights import Role
+from publish.connect.topic import ensure_topics
+from publish.errors import BrokerUnreachable, DeliveryError
+from publish.operate.control import Control
+from publish.operate.forget import Forgetter
+from publish.operate.wait import RunEnding
+from publish.runs.erasures import ErasureLog
+from publish.runs.history import kept_history
+from publish.runs.registry import RunRegistry
+from publish.runs.run_log import KafkaRunLog, kept_pointer, kept_runs
+from publish.send.producer import send_begin, send_end, send_partitions
+from publish.send.sender import Sender
+from publish.store.redis_store import RedisStore
+from publish.wire.keys import ProductKeys
+from tests.publish.support.certificates import Authority
+from tests.publish.support.pushing import PARTITIONS, announce, ending_of, expected, lists_of, loading, served
+from tests.publish.support.samples import batches_of
+from tests.publish.support.secure_broker import SecureBroker
+
+PRODUCT = "secured"
+USERS = 90
+
+
+@pytest.fixture(scope="module")
+def broker(secure_broker: SecureBroker) -> SecureBroker:
+    secure_broker.grant(PRODUCT)
+    return secure_broker
+
+
+def test_a_push_with_the_rights_of_each_role(broker: SecureBroker, clean_redis: redis.Redis) -> None:
+    publisher, loader, operator = (broker.connection(role) for role in (Role.PUBLISHER, Role.LOADER, Role.OPERATOR))
+    keys = ProductKeys(PRODUCT)
+    check_broker(loader)
+    ensure_topics(loader, keys, PublishSettings(partitions=PARTITIONS))
+    with loading(loader, clean_redis, PRODUCT):
+        check_broker(publisher)
+        ensure_topics(publisher, keys, PublishSettings(partitions=PARTITIONS))
+        assert group_size(publisher, keys.loader_group) <= 1
+        lists = lists_of(USERS)
+        run = announce(clean_redis, PRODUCT, lists, first=True)
+        KafkaRunLog(publisher).append(run)
+        with Sender(keys.topic, publisher, delivery_timeout=30) as sender:
+            send_begin(run, sender)
+            batches = [(partition, [batch]) for partition, batch in enumerate(batches_of(lists, PARTITIONS))]
+            send_end(run, send_partitions(batches, run, sender), sender)
+        assert ending_of(clean_redis, run).ending is RunEnding.SERVING
+        control = Control.connect(clean_redis, PRODUCT, log=KafkaPointerLog(operator))
+        held = control.hold("a test")
+        registry, store = RunRegistry(clean_redis, PRODUCT), RedisStore(clean_redis)
+        erasures = ErasureLog(operator, PRODUCT)
+        Forgetter(erasures, registry, store, ids="int64", partitions=PARTITIONS).forget(7, "asked for it")
+    assert [found.run for found in kept_runs(publisher, keys)] == [run.run]
+    assert kept_pointer(operator, keys) == held
+    assert [entry.rev for entry in kept_history(operator, keys).entries] == [1, 2]
+    assert [erasure.user for erasure in ErasureLog(publisher, PRODUCT).read()] == ["7"]
+    answers = served(clean_redis, PRODUCT, range(USERS))
+    assert answers.pop(7)[1] == "fallback"
+    assert answers.items() <= expected(run, lists).items()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"password": "kafka-password-of-nobody"}, "refuses the user or password"),
+        ({"username": "stranger"}, "refuses the user or password"),
+        ({"mechanism": "SCRAM-SHA-512"}, "KAFKA_SASL_MECHANISM"),
+        ({"protocol": "SASL_PLAINTEXT", "ca_file": None}, "KAFKA_SECURITY_PROTOCOL"),
+        ({"protocol": "PLAINTEXT", "mechanism": None, "username": None, "password": None, "ca_file": None}, "PROTOCOL"),
+        ({"ca_file": None}, "KAFKA_SSL_CA_LOCATION"),
+        ({"ca_file": "/nowhere/ca.pem"}, "KAFKA_SSL_"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_who_is_not_let_in_is_told_why(broker: SecureBroker, changes: dict[str, object], said: str) -> None:
+    connection = broker.connection(Role.LOADER, **changes)
+    with pytest.raises(BrokerUnreachable, match=said) as caught:
+        check_broker(connection, timeout=4)
+    assert "kafka-password" not in str(caught.value)
+
+
+def test_tls_to_a_plain_listener_is_told(broker: SecureBroker) -> None:
+    with pytest.raises(BrokerUnreachable, match="KAFKA_SECURITY_PROTOCOL"):
+        check_broker(broker.connection(Role.LOADER, servers=broker.bootstrap), timeout=4)
+
+
+def test_another_authority_is_not_trusted(broker: SecureBroker, tmp_path: Path) -> None:
+    other = Authority(tmp_path, "other").ca_file
+    with pytest.raises(BrokerUnreachable, match="KAFKA_SSL_CA_LOCATION"):
+        check_broker(broker.connection(Role.LOADER, ca_file=str(other)), timeout=4)
+
+
+def test_a_missing_right_is_told(broker: SecureBroker) -> None:
+    loader = broker.connection(Role.LOADER)
+    with pytest.raises(BrokerUnreachable, match=r"does not allow this user .*docs/security\.md"):
+        ensure_topics(loader, ProductKeys("of_others"), PublishSettings())
+    with pytest.raises(BrokerUnreachable, match=r"does not allow this user .*group"):
+        group_size(broker.connection(Role.READER), ProductKeys(PRODUCT).loader_group)
+
+
+def test_the_job_cannot_write_pointers_and_the_loader_no_lists(broker: SecureBroker) -> None:
+    keys = ProductKeys(PRODUCT)
+    forged = (
+        (Role.PUBLISHER, keys.pointer_topic),
+        (Role.PUBLISHER, keys.history_topic),
+        (Role.LOADER, keys.topic),
+        (Role.READER, keys.topic),
+    )
+    for role, topic in forged:
+        sender = ConfirmedSender(broker.connection(role), "test", timeout=10)
+        with pytest.raises(DeliveryError):
+            sender.send(topic, [Outgoing(b"forged", b"forged")])
+        sender.close()

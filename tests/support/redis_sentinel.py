@@ -1,0 +1,100 @@
+"""A Redis with a replica, and a Sentinel that makes the replica the master when the master dies."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from deploy.servers.errors import ServerStartFailed
+from deploy.servers.ports import LOOPBACK
+from deploy.servers.redis_server import RedisServer, find_redis
+from deploy.servers.server import EmbeddedServer, Startable
+
+SERVICE = "lists"
+
+
+class Sentinel(EmbeddedServer):
+    """One Sentinel that watches a server; alone it is its own majority, as in no production."""
+
+    name = "sentinel"
+
+    def __init__(self, folder: Path, watched: RedisServer, *, start_seconds: float = 60) -> None:
+        super().__init__(folder, start_seconds=start_seconds)
+        self._watched = watched
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """`REDIS_URL`."""
+        return {"REDIS_URL": f"redis+sentinel://{LOOPBACK}:{self.ports[0]}/{SERVICE}/0"}
+
+    def _prepare(self) -> None:
+        """Its file of settings, which it rewrites with what it learns."""
+        lines = [
+            f"port {self.ports[0]}",
+            f"bind {LOOPBACK}",
+            f"sentinel monitor {SERVICE} {LOOPBACK} {self._watched.ports[0]} 1",
+            f"sentinel down-after-milliseconds {SERVICE} 2000",
+            f"sentinel failover-timeout {SERVICE} 10000",
+        ]
+        (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
+
+    def _command(self) -> list[str | Path]:
+        return [find_redis(), "sentinel.conf", "--sentinel"]
+
+    def _is_ready(self) -> bool:
+        with redis.Redis(LOOPBACK, self.ports[0], socket_timeout=2, socket_connect_timeout=2) as client:
+            try:
+                return bool(client.sentinel_master(SERVICE)["num-slaves"] > 0)
+            except (redis.ConnectionError, redis.TimeoutError):
+                return False
+
+
+class WatchedRedis(Startable):
+    """A master, its replica and their Sentinel."""
+
+    def __init__(self, folder: Path) -> None:
+        self.master = RedisServer(folder / "master")
+        self._folder = folder
+        self.replica: RedisServer
+        self.sentinel: Sentinel
+
+    @property
+    def url(self) -> str:
+        """The address for `publish.connect.redis_clients.redis_client`."""
+        return self.sentinel.environment["REDIS_URL"]
+
+    def start(self) -> None:
+        """Starts the three and returns when the replica follows and the Sentinel knows both."""
+        self.master.start()
+        follow = {"replicaof": f"{LOOPBACK} {self.master.ports[0]}"}
+        self.replica = RedisServer(self._folder / "replica", settings=follow)
+        self.replica.start()
+        self._wait_for_link("up")
+        self.sentinel = Sentinel(self._folder / "sentinel", self.master)
+        self.sentinel.start()
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """The replica gets nothing more from the master within the block."""
+        with redis.Redis.from_url(self.replica.url) as replica, redis.Redis.from_url(self.master.url) as master:
+            replica.config_set("masterauth", "wrong")  # refused by a master that wants no password
+            master.client_kill_filter(_type="replica")
+            self._wait_for_link("down")
+            yield
+            replica.config_set("masterauth", "")
+
+    def stop(self) -> None:
+        """Ends all three."""
+        for name in ("sentinel", "replica", "master"):
+            if (server := getattr(self, name, None)) is not None:
+                server.kill()
+
+    def _wait_for_link(self, state: str) -> None:
+        deadline = time.monotonic() + 60
+        with redis.Redis.from_url(self.replica.url) as client:
+            while client.info("replication")["master_link_status"] != state:
+                if time.monotonic() > deadline:
+                    raise ServerStartFailed(f"the replica's link to its master was not {state} in 60 s")
+                time.sleep(0.05)
