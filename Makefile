@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help env demo up down test test-publish test-rest check format bench archive pins proto clean
+.PHONY: help env demo up down test test-publish test-rest check format bench archive pins reference proto clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -77,6 +77,9 @@ pins: .venv/.ready ## compile the requirement files anew
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url $$name.in -o $$name.txt; done
 	cd $(REQUIREMENTS) && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --override airflow-overrides.txt airflow.in -o airflow.txt
+
+reference: .venv/.ready ## docs/config.md, of the docstrings in conf/
+	$(BIN)/python -m conf.reference > docs/config.md
 
 proto: .venv/.ready ## generate the protobuf code anew
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. publish/lists.proto

@@ -1,0 +1,152 @@
+"""The reference of a product's YAML, made of the settings' own docstrings: `python -m conf.reference > docs/config.md`.
+
+A field without a docstring, or a number whose docstring names no unit, has no place in it: `reference` raises.
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from conf.base import format_bytes, parse_bytes
+from conf.settings import Settings
+
+UNITS = re.compile(
+    r"\b(days?|hours?|minutes?|seconds?|bytes|share|fraction|percent\w*|change|divergence|ratio|relative|power|units?"
+    r"|weight|score|rows?|users?|sources?|interactions?|lists?|places?|partitions?|replicas?|replicates|iterations?"
+    r"|alternations?|dimensions?|threads?|neighbours?|pairs|runs?|seed|NDCG\S*|events?|times|α|λ)\b",
+    re.IGNORECASE,
+)
+"""Words of which the docstring of a number must hold one: what the number counts or measures."""
+
+_SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+
+_HEAD = """# Every key of a product's YAML
+
+Made by `python -m conf.reference` from the docstrings in `conf/`; do not edit. Unknown keys are refused with
+the nearest known name. Sizes are written as `512 MiB` or `4 GiB`. A key whose default is *needed* must be there.
+"""
+
+
+class UndocumentedField(Exception):
+    """A field of the settings does not say what it is."""
+
+
+def reference() -> str:
+    """Return the page as Markdown; raise UndocumentedField naming every field without effect or unit."""
+    if faults := list(_faults(Settings, "")):
+        raise UndocumentedField("; ".join(faults))
+    return "\n".join([_HEAD, *_sections(Settings, (), ())])
+
+
+def _faults(model: type[BaseModel], path: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        key = f"{path}{name}"
+        if not field.description:
+            yield f"{key} has no docstring"
+        elif _is_number(field.annotation) and not UNITS.search(field.description):
+            yield f"{key} is a number, and its docstring names no unit"
+        if inner := _model_of(field.annotation):
+            yield from _faults(inner, f"{key}.")
+
+
+def _sections(model: type[BaseModel], paths: Sequence[str], fields: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a settings class at one or several keys, then those of the classes in it."""
+    yield "## " + (", ".join(f"`{path}`" for path in paths) or "The product")
+    yield " ".join([*(fields if len(fields) > 1 else ()), *(inspect.getdoc(model) or "").split()]) + "\n"
+    plain = {name: field for name, field in model.model_fields.items() if _model_of(field.annotation) is None}
+    if plain:
+        yield "| key | values | default | what it does |"
+        yield "| --- | --- | --- | --- |"
+        yield from (_row(name, field) for name, field in plain.items())
+        yield ""
+    for inner, some in _inner(model).items():
+        keys = [f"{path}.{_key(name, field)}".lstrip(".") for path in paths or ("",) for name, field in some.items()]
+        yield from _sections(inner, keys, [f"`{name}`: {field.description}" for name, field in some.items()])
+
+
+def _inner(model: type[BaseModel]) -> dict[type[BaseModel], dict[str, FieldInfo]]:
+    """Return the settings classes in a class, each with the fields that hold it."""
+    found: dict[type[BaseModel], dict[str, FieldInfo]] = {}
+    for name, field in model.model_fields.items():
+        if inner := _model_of(field.annotation):
+            found.setdefault(inner, {})[name] = field
+    return found
+
+
+def _key(name: str, field: FieldInfo) -> str:
+    return f"{name}.NAME" if get_origin(field.annotation) is dict else name
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    cells = (f"`{name}`", _values(field), _default(field), " ".join((field.description or "").split()))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _values(field: FieldInfo) -> str:
+    """Return the type of a field and the bounds of a number."""
+    kind = "size" if _is_size(field) else _kind(field.annotation)
+    bounds = [f"{sign} {value:,}" for part in field.metadata for word, sign in _SIGNS for value in _bound(part, word)]
+    return ", ".join([kind, *bounds])
+
+
+def _bound(part: object, word: str) -> list[int | float]:
+    value = getattr(part, word, None)
+    return [value] if isinstance(value, int | float) else []
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "*needed*"
+    if value is None or isinstance(value, bool):
+        return {None: "`null`", True: "`true`", False: "`false`"}[value]
+    if isinstance(value, tuple | dict) and not value:
+        return "none"
+    return format_bytes(value) if _is_size(field) else f"`{value}`"
+
+
+def _is_size(field: FieldInfo) -> bool:
+    return any(map(_parses_bytes, field.metadata))
+
+
+def _parses_bytes(part: object) -> bool:
+    return getattr(part, "func", None) is parse_bytes
+
+
+def _kind(annotation: Any) -> str:
+    """Return a type in the words of YAML."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return "size" if any(map(_parses_bytes, args[1:])) else _kind(args[0])
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in args)
+    if origin in (Union, UnionType):
+        return " or ".join("null" if arg is NoneType else _kind(arg) for arg in args)
+    if origin is dict:
+        return f"{_kind(args[0])} → {_kind(args[1])}"
+    if origin is tuple:
+        return f"list of {_kind(args[0])}"
+    return {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(annotation, str(annotation))
+
+
+def _is_number(annotation: Any) -> bool:
+    args = get_args(annotation)
+    return annotation in (int, float) or (str not in args and any(_is_number(arg) for arg in args[-1:] or args))
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the settings class in an annotation, or None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _model_of(arg)) is not None), None)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
