@@ -29,8 +29,13 @@ _SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 _HEAD = """# Every key of a product's YAML
 
-Made by `python -m conf.reference` from the docstrings in `conf/`; do not edit. Unknown keys are refused with
-the nearest known name. Sizes are written as `512 MiB` or `4 GiB`. A key whose default is *needed* must be there.
+Made by `python -m conf.reference` from the docstrings in `conf/`; do not edit. A key whose default is *needed* must
+be there.
+
+YAML is read as it is written, or refused with file and line: an unknown key (with the nearest known name), a key that
+stands twice, a key that is not text (`no:` → `"no":`), a number that is not decimal (`010`, `1:30`, `0x1F`, `1_000`),
+a tag. `yes`, `no`, `on` and `off` are truth values: no number and no text. A number is finite and
+stands without quotes. Sizes are written as `512 MiB` or `4 GiB`.
 """
 
 
