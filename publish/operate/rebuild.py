@@ -111,7 +111,12 @@ def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = ut
     layouts = {run.partitions: run.layout for run in runs}.values()
     restore_erasures(kafka, control.lifecycle.store.client, layouts)
     plan = salvage(kept, runs, found, clock(), _history_if_readable(kafka, registry.keys))
-    SalvageStore(control.lifecycle.store.client, registry.keys, pointers.who, clock=clock).start(found, plan)
+    try:
+        SalvageStore(control.lifecycle.store.client, registry.keys, pointers.who, clock=clock).start(found, plan)
+    except RunRefused:
+        now = pointers.read()
+        if not now.named or now.rev < plan.pointer.rev:
+            raise  # else another rebuild, faster than this one, has come to its end meanwhile
     target = pointers.restoring()
     return target if target is not None else pointers.read()
 

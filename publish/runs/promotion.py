@@ -29,7 +29,7 @@ class PromotionResult(StrEnum):
 
 @dataclass(frozen=True)
 class Promotion:
-    """The verdict on a run, and its reason unless it serves."""
+    """What became of a run, and the reason unless it serves."""
 
     result: PromotionResult
     reason: str = ""

@@ -66,7 +66,7 @@ def test_a_run_that_breaks_a_rule_is_not_promoted(
     with pytest.raises(RunRefused, match=why):
         promoter.promote(run.run)
     assert promoter.pointers.read().treatment == first.run
-    assert promoter.promote_if_ready(run.run).verdict is PromotionResult.FAILED
+    assert promoter.promote_if_ready(run.run).result is PromotionResult.FAILED
     assert state(promoter, run) is RunState.FAILED
 
 
@@ -106,9 +106,9 @@ def test_a_hold_stops_promotions_and_lifting_it_promotes_nothing(
     run = publish_directly(clean_redis, "groups")
     with pytest.raises(RunHeld, match="looking into it"):
         promoter.promote(run.run)
-    assert promoter.promote_if_ready(run.run).verdict is PromotionResult.HELD
+    assert promoter.promote_if_ready(run.run).result is PromotionResult.HELD
     assert promoter.unhold().treatment == first.run
-    assert promoter.promote_if_ready(run.run).verdict is PromotionResult.HELD  # a person must
+    assert promoter.promote_if_ready(run.run).result is PromotionResult.HELD  # a person must
     assert state(promoter, run) is RunState.READY
     assert promoter.promote(run.run).treatment == run.run
 
@@ -129,7 +129,7 @@ def test_rollback_serves_the_run_before_and_holds(
         promoter.rollback(second.run, reason="forward")
     assert promoter.rollback(first.run, reason="again") == pointer  # said and done already
     third = publish_directly(clean_redis, "groups")
-    assert promoter.promote_if_ready(third.run).verdict is PromotionResult.HELD
+    assert promoter.promote_if_ready(third.run).result is PromotionResult.HELD
 
 
 def test_rollback_to_a_run_that_cannot_serve_is_refused(
@@ -158,8 +158,8 @@ def test_a_run_that_served_before_is_neither_promoted_nor_failed_by_itself(
     for _ in range(2):
         promoter.promote(publish_directly(clean_redis, "groups").run)
     assert promoter.registry.get(first.run).status.let_go is not None
-    assert promoter.promote_if_ready(first.run).verdict is PromotionResult.REPLACED
-    assert promoter.promote_if_ready(promoter.pointers.read().previous or "").verdict is PromotionResult.REPLACED
+    assert promoter.promote_if_ready(first.run).result is PromotionResult.REPLACED
+    assert promoter.promote_if_ready(promoter.pointers.read().previous or "").result is PromotionResult.REPLACED
     assert state(promoter, first) is RunState.READY
 
 

@@ -35,7 +35,7 @@ IDS: Lists = {
     **{user: [user] for user in range(100, 120)},
 }
 NAMES: Lists = {
-    "eva": ["müzik", "日本語", "🎵", " ", "a" * 300, "9007199254740993"],
+    "eva": ["müzik", "日本語", "🎵", " ", "a" * 255, "9007199254740993"],
     "nobody": [],
     "7": ["-7"],
     **{f"user {number}": [f"source {number}"] for number in range(20)},
