@@ -40,6 +40,29 @@ def test_rows_that_must_not_be(make: Make, fault: str, shared_spark: "SparkSessi
     assert not product.folder(product.run_ids[0]).exists("interactions")
 
 
+def test_ids_that_publish_could_not_hold(make: Make, shared_spark: "SparkSession") -> None:
+    days = {number: named(rows) for number, rows in Literal.crowd().items()}
+    odd = days[1].slice(0, 3).set_column(1, "source_id", pa.array(["", "a\0", "x" * 300_000]))
+    product = make({**days, 1: pa.concat_tables([days[1], odd])}).change({"ids": "string"})
+    said = (f"'clicks' (clicks), dt={ago(1)}: 3 of 43 rows are unusable", "1 with an empty source_id", "bad_row_budget")
+    refused(product, said=(*said, "with a NUL character in source_id", "with a source_id of more than 255 bytes"))
+
+
+def named(rows: pa.Table) -> pa.Table:
+    """The rows with strings for ids."""
+    for place, name in enumerate(("user_id", "source_id")):
+        rows = rows.set_column(place, name, rows[name].cast(pa.string()))
+    return rows
+
+
+def test_weights_that_could_add_up_to_too_much(make: Make, shared_spark: "SparkSession") -> None:
+    days = {number: rows.append_column("n", pa.array([1e9] * len(rows))) for number, rows in Literal.crowd().items()}
+    product = make(days, columns={"weight": "n"}).change({"interactions": {"event_weights": {"click": 1e3}}})
+    told = f"9.06e+11 for events 'click' in dataset 'clicks', dt={ago(1)}: a robot or a unit error"
+    ended = refused(product, said=(told, "write columns.weight in a larger unit"))
+    assert "org.apache.spark" not in ended.log
+
+
 FLAGS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "future": (("--as-of", "2999-01-01"), ("--as-of 2999-01-01 is in the future", "have not happened yet")),
     "malformed": (("--as-of", "16.11.2026"), ("--as-of '16.11.2026' is not a day", "write YYYY-MM-DD")),
