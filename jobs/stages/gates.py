@@ -11,7 +11,6 @@ from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import Gate, GateReport
 from jobs.run.context import KeptRun, Run
 from jobs.run.manifest import run_folder
-from jobs.run.run_id import RunId
 from jobs.runtime.log import tell
 from jobs.storage.bound_folder import MANIFEST, BoundFolder
 
@@ -50,8 +49,11 @@ def served_inputs(run: Run) -> ServedInputs | None:
     before = run.manifest.serving_before
     if before is None:
         return None
-    day, kept = RunId.parse(before).as_of, run.kept_run(before)
-    if kept is not None and INPUT_FACT not in kept.manifest.stages["features"].facts:
+    kept = run.kept_run(before)
+    if kept is None:
+        raise _baseline_missing(run, before, MANIFEST)
+    day = kept.manifest.request.as_of
+    if INPUT_FACT not in kept.manifest.stages["features"].facts:
         return ServedInputs(day, f"no baseline: run {before} is from before this was counted")
     profile = baseline_of(run, "inputs")
     return ServedInputs(day, profile if isinstance(profile, InputProfile) else f"no baseline in run {before}")
@@ -66,9 +68,13 @@ def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | Lis
     file = CHAMPION_INTERACTIONS if gate == "interactions" and _kept_recipe(kept) else report_file(gate)
     report = None if kept is None else _read(kept.folder, file)
     if report is None:
-        where = f"{run_folder(run.home, run.settings.product, before).uri}/{file if kept else MANIFEST}"
-        raise BaselineMissing(f"run {before} serves, but {where} is not there to compare with; {_RESTORE}")
+        raise _baseline_missing(run, before, file if kept else MANIFEST)
     return report.profile
+
+
+def _baseline_missing(run: Run, before: str, file: str) -> BaselineMissing:
+    where = f"{run_folder(run.home, run.settings.product, before).uri}/{file}"
+    return BaselineMissing(f"run {before} serves, but {where} is not there to compare with; {_RESTORE}")
 
 
 def _kept_recipe(kept: KeptRun | None) -> bool:

@@ -123,7 +123,7 @@ def test_what_no_gate_has_seen_is_not_published(named: Named) -> None:
     before = product.published()
     ended = product.run(*AS_OF, "--first", work=publish_topn)
     assert ended.code == 2
-    assert "has no report of gate interactions; run the stages before this one first" in ended.log
+    assert "has no report of gate inputs; run the stages before this one first" in ended.log
     assert product.published() == before
 
 
@@ -154,13 +154,13 @@ def test_a_run_id_belongs_to_one_request(named: Named) -> None:
     assert RunId.parse(product.run_ids[-1]).attempt == 5  # the next attempt at that day
 
 
-def test_a_stopped_run_says_how_to_go_on(named: Named) -> None:
+def test_a_stopped_run_says_how_to_go_on(named: Named, capfd: pytest.CaptureFixture[str]) -> None:
     product = named("stopped")
     ended = product.run(*AS_OF, "--first", work=lambda run: os.kill(os.getpid(), signal.SIGTERM))
     assert ended.code == 130
     (run,) = product.run_ids
     assert f"--run-id {run}" in ended.log
-    assert "interrupted; start again with the same --run-id" in ended.log
+    assert "interrupted; start again with the same --run-id" in capfd.readouterr().err, "written past the log, at once"
     assert product.manifest(run).failure is not None
     assert product.run(*AS_OF, "--first", "--run-id", run, work=nothing).code == 0  # its lease was given back
 

@@ -139,6 +139,7 @@ def partials_of(largest: dict[tuple[int, str], float]) -> DailyPartials:
             day=ago(day),
             events={event: 9 for at_, event in largest if at_ == day},
             largest={event: amount for (at_, event), amount in largest.items() if at_ == day},
+            users=1,
             **counts,
         )
         for day in days
