@@ -48,7 +48,10 @@ def test_the_small_world_gives_a_row_for_each_figure(spark: SparkSession, capsys
         "events → int",
         "from kept da",
     ]
-    assert all(row["ours"] > 0 and row["rival"] > 0 and row["ratio"] > 0 for row in rows)
+    # Spark's iteration is the difference of two fits, which on a busy machine can be less than nothing.
+    whole = [row for row in rows if not row["name"].startswith("ALS iteration")]
+    assert all(row["ours"] > 0 for row in rows)
+    assert all(row["rival"] > 0 and row["ratio"] > 0 for row in whole)
     assert rows[1]["ratio"] > 0.5  # a warm start goes on from something
     assert rows[3]["met"] == (rows[3]["ratio"] <= rows[3]["goal"])
 
