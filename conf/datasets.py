@@ -66,7 +66,8 @@ class SnapshotDataset(Dataset):
     """Our column name → the name in the files, where they differ."""
 
 
-_SNAPSHOTS = ("subscriptions", "sources", "blocks", "audience")
+SNAPSHOTS = ("subscriptions", "sources", "blocks", "audience")
+"""The snapshot datasets that a product may have."""
 
 
 class Datasets(Strict):
@@ -86,13 +87,13 @@ class Datasets(Strict):
     @property
     def by_name(self) -> dict[str, Dataset]:
         """Every dataset that the product has, the event datasets first."""
-        snapshots = {name: getattr(self, name) for name in _SNAPSHOTS}
+        snapshots = {name: getattr(self, name) for name in SNAPSHOTS}
         return {**self.events, **{name: dataset for name, dataset in snapshots.items() if dataset is not None}}
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Datasets":
         if odd := [name for name in self.events if not is_folder_name(name)]:
             raise ValueError(f"event dataset {odd[0]!r}: no folder for its daily partials can have this name")
-        if taken := sorted(self.events.keys() & set(_SNAPSHOTS)):
+        if taken := sorted(self.events.keys() & set(SNAPSHOTS)):
             raise ValueError(f"event dataset {taken[0]!r} has the name of a snapshot dataset; give it another one")
         return self

@@ -1,8 +1,6 @@
 """Reads a product's YAML and its overlays into `Settings`, and says clearly what is wrong with them, and where."""
 
 import difflib
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from conf.digest import digest_of_json
 from conf.errors import ConfigError
 from conf.settings import Settings
 from conf.strict_yaml import Document, KeyPath, YamlError, read_yaml
@@ -37,8 +36,7 @@ def config_hash(settings: Settings) -> str:
 
 def tree_hash(settings: Mapping[str, Any]) -> str:
     """The same of settings as JSON, of whatever version of the code."""
-    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return digest_of_json(settings)[:16]
 
 
 def _read(path: Path) -> Document:

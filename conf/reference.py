@@ -142,8 +142,11 @@ def _kind(annotation: Any) -> str:
 
 
 def _is_number(annotation: Any) -> bool:
+    """Whether a number can stand there; of a mapping, as its values."""
     args = get_args(annotation)
-    return annotation in (int, float) or (str not in args and any(_is_number(arg) for arg in args[-1:] or args))
+    if get_origin(annotation) is dict:
+        return _is_number(args[1])
+    return annotation in (int, float) or (str not in args and any(map(_is_number, args)))
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:

@@ -4,12 +4,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from conf.datasets import SNAPSHOTS
 from conf.gates import InputGate
 from expectations.checks import FIRST_RUN, Between, Check, Skip, change, change_of_larger, write
 from expectations.input_profile import InputProfile, SnapshotProfile
 from expectations.new_days import Comparison, compare_new_days
 
-SNAPSHOTS = ("subscriptions", "sources", "blocks", "audience")
 _LEAST_COUNT = 100
 """Rows or users of a snapshot from which on their number is compared: fewer vary by chance."""
 _LEAST_SOURCES = 20

@@ -44,18 +44,14 @@ def daily_partials(
     Raises BrokenPartitionError where other rows are read than the footers count, and UnknownEventsError where a column
     of event names holds too many of them.
     """
-    recipe = settings_hash_of(dataset, ids)
-    days = [partition.day for partition in partitions]
     wanted = {partition.day: partition.fingerprint for partition in partitions}
-    kept = [
-        record
-        for record in catalog.partials.finished(name, days)
-        if record.recipe == recipe and record.fingerprint == wanted[record.day]
-    ]
+    alike = kept_before(name, dataset, wanted, ids, catalog)
+    # Whether a day's files are still those of its record is asked of no day that is made again anyway.
+    kept = catalog.partials.finished(name, [one.day for one in alike if one.fingerprint == wanted[one.day]])
     reused = tuple(record.day for record in kept)
     stale = [partition for partition in partitions if partition.day not in reused]
     start = time.monotonic()
-    made = _make(name, dataset, stale, ids, catalog, recipe) if stale else []
+    made = _make(name, dataset, stale, ids, catalog) if stale else []
     took = time.monotonic() - start
     _LOG.info("features  partials of %s: %d days made, %d kept · %.1f s", name, len(made), len(reused), took)
     return DailyPartials(name, tuple(sorted((*kept, *made), key=lambda record: record.day)), reused)
@@ -112,9 +108,8 @@ def _make(
     partitions: Sequence[DayPartition],
     ids: IdKind,
     catalog: Catalog,
-    recipe: str,
 ) -> list[PartialRecord]:
-    store, days = catalog.partials, [partition.day for partition in partitions]
+    store, days, recipe = catalog.partials, [partition.day for partition in partitions], settings_hash_of(dataset, ids)
     store.stage(name, days, _aggregate(read_rows(dataset, partitions, ids, catalog)))
     staged = store.read(name, days, ids)
     groups, users = _groups(name, staged, len(days)), _users(staged)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from benchmarks.gates.past import Events, Newest, Snapshot, Snapshots
+from conf.datasets import SNAPSHOTS
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def event_losses(datasets: Sequence[str]) -> dict[str, Plant]:
 
 def snapshot_losses() -> dict[str, Plant]:
     """Kinds of loss in a snapshot by name."""
-    rows = {f"rows lost · {name}": _of(name, _rows_lost) for name in ("subscriptions", "sources", "blocks", "audience")}
+    rows = {f"rows lost · {name}": _of(name, _rows_lost) for name in SNAPSHOTS}
     users = {"users lost · subscriptions": _of("subscriptions", _users_lost)}
     states = {
         "closed called active · sources": _of("sources", _opened),

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import typer
 
 from conf.errors import ConfigError
+from conf.share import Share
 from jobs.cli.context import ProductContext
 from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, context_of, show
 from jobs.cli.views.view import NOTHING, View, table
@@ -99,8 +100,8 @@ def _row(change: dict[str, Any]) -> tuple[str, ...]:
         _time(change["since"]),
         "now" if change["until"] is None else _time(change["until"]),
         change["treatment"] or NOTHING,
-        f"{change['share_bp'] / 100:g} %",
-        f"{change['cap_bp'] / 100:g} %",
+        str(Share(change["share_bp"])),
+        str(Share(change["cap_bp"])),
         change["control"] or "",
         "" if change["hold"] is None else "held",
         change["who"] or "not known",

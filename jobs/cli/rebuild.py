@@ -6,9 +6,10 @@ import typer
 
 from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, context_of, show
 from jobs.cli.views.view import NOTHING, View, hold_text, serving_line
-from jobs.runtime.log import log, tell
+from jobs.run.progress import ProgressLog
+from jobs.runtime.log import log
 from publish.connect.clients import check_broker, group_size
-from publish.operate.rebuild import RebuildProgress, Rebuilt
+from publish.operate.rebuild import Rebuilt
 from publish.operate.rebuild import rebuild as rebuild_lists
 from publish.store.capacity import check_store
 from publish.wire.keys import ProductKeys
@@ -31,7 +32,7 @@ def rebuild(
         log.warning(
             "rebuild   no loader of %s runs, and it is they who load; start one: discovery load", context.product
         )
-    show(view(rebuild_lists(kafka, context.control, deadline=deadline, progress=_RebuildLog())), as_json=json)
+    show(view(rebuild_lists(kafka, context.control, deadline=deadline, progress=ProgressLog("rebuild"))), as_json=json)
 
 
 def view(rebuilt: Rebuilt) -> View:
@@ -45,17 +46,3 @@ def view(rebuilt: Rebuilt) -> View:
     if rebuilt.dropped is not None:
         lines.append(f"lost          {rebuilt.dropped}")
     return View("\n".join(lines), {"pointer": pointer.model_dump(mode="json"), "lost": rebuilt.dropped})
-
-
-class _RebuildLog:
-    """Tells progress when it has moved, at most every two seconds."""
-
-    _EVERY = 2.0
-
-    def __init__(self) -> None:
-        self._loaded, self._at = -1, -self._EVERY
-
-    def __call__(self, progress: RebuildProgress) -> None:
-        if progress.loaded != self._loaded and progress.seconds - self._at >= self._EVERY:
-            self._loaded, self._at = progress.loaded, progress.seconds
-            tell("rebuild", f"{progress.loaded:,} of {progress.total:,} lists · {progress.seconds:.0f} s")

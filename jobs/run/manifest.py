@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from conf.digest import digest_of_json
 from conf.recipe import completed
 from jobs.storage.bound_folder import MANIFEST, Bond, BoundFolder, ChangedSince
-from jobs.storage.digests import digest_of_json
 from jobs.storage.store import Storage
 from models.champion import Champion
 

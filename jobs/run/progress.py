@@ -1,23 +1,22 @@
-"""Tells how far the loading of a run is."""
+"""Tells how far the loading of a run, or of what is rebuilt, is."""
 
 from jobs.runtime.log import tell
+from publish.operate.rebuild import RebuildProgress
 from publish.operate.wait import LoadProgress
 
 
 class ProgressLog:
-    """Tells progress when it has moved, at most every two seconds."""
+    """Tells progress when it has moved, at most every two seconds, as the log's `stage`."""
 
     _EVERY = 2.0
 
-    def __init__(self) -> None:
-        self._told = (-1, -self._EVERY)
+    def __init__(self, stage: str = "load") -> None:
+        self._stage = stage
+        self._loaded, self._at = -1, -self._EVERY
 
-    def __call__(self, progress: LoadProgress) -> None:
-        loaded, at = self._told
-        if progress.loaded == loaded or progress.seconds - at < self._EVERY:
+    def __call__(self, progress: LoadProgress | RebuildProgress) -> None:
+        if progress.loaded == self._loaded or progress.seconds - self._at < self._EVERY:
             return
-        self._told = (progress.loaded, progress.seconds)
-        tell(
-            "load",
-            f"{progress.loaded:,} of {progress.total:,} lists · {progress.rate:,.0f}/s · {progress.seconds:.0f} s",
-        )
+        self._loaded, self._at = progress.loaded, progress.seconds
+        rate = f"{progress.rate:,.0f}/s · " if isinstance(progress, LoadProgress) else ""
+        tell(self._stage, f"{progress.loaded:,} of {progress.total:,} lists · {rate}{progress.seconds:.0f} s")

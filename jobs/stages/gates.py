@@ -46,13 +46,10 @@ def _read(folder: BoundFolder, file: str) -> GateReport | None:
 
 def served_inputs(run: Run) -> ServedInputs | None:
     """What came in for the run that served when this one was created; None for a first run."""
-    before = run.manifest.serving_before
-    if before is None:
-        return None
-    kept = run.kept_run(before)
+    kept = _served(run)
     if kept is None:
-        raise _baseline_missing(run, before, MANIFEST)
-    day = kept.manifest.request.as_of
+        return None
+    day, before = kept.manifest.request.as_of, kept.manifest.request.run_id
     if INPUT_FACT not in kept.manifest.stages["features"].facts:
         return ServedInputs(day, f"no baseline: run {before} is from before this was counted")
     profile = baseline_of(run, "inputs")
@@ -61,25 +58,35 @@ def served_inputs(run: Run) -> ServedInputs | None:
 
 def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | ListProfile | None:
     """What the gate measured for the run that served when this one was created; None for a first run."""
+    kept = _served(run)
+    if kept is None:
+        return None
+    file = CHAMPION_INTERACTIONS if gate == "interactions" and _kept_recipe(kept) else report_file(gate)
+    report = _read(kept.folder, file)
+    if report is None:
+        raise _missing(run, kept.manifest.request.run_id, file)
+    return report.profile
+
+
+def _served(run: Run) -> KeptRun | None:
+    """The run that served when this one was created; None for a first run; raises BaselineMissing where it is gone."""
     before = run.manifest.serving_before
     if before is None:
         return None
     kept = run.kept_run(before)
-    file = CHAMPION_INTERACTIONS if gate == "interactions" and _kept_recipe(kept) else report_file(gate)
-    report = None if kept is None else _read(kept.folder, file)
-    if report is None:
-        raise _baseline_missing(run, before, file if kept else MANIFEST)
-    return report.profile
+    if kept is None:
+        raise _missing(run, before, MANIFEST)
+    return kept
 
 
-def _baseline_missing(run: Run, before: str, file: str) -> BaselineMissing:
+def _missing(run: Run, before: str, file: str) -> BaselineMissing:
     where = f"{run_folder(run.home, run.settings.product, before).uri}/{file}"
     return BaselineMissing(f"run {before} serves, but {where} is not there to compare with; {_RESTORE}")
 
 
-def _kept_recipe(kept: KeptRun | None) -> bool:
+def _kept_recipe(kept: KeptRun) -> bool:
     """Whether the lists of a run are by interactions of the champion's recipe and not of its own."""
-    if kept is None or not kept.folder.exists(CHAMPION_INTERACTIONS):
+    if not kept.folder.exists(CHAMPION_INTERACTIONS):
         return False
     return bool(kept.manifest.fact("train", "decision")["winner"] == "champion")
 

@@ -21,8 +21,9 @@ from typing import Any
 import pyarrow.dataset as ds
 from pyarrow import fs
 
+from conf.digest import digest_of_json
 from conf.errors import Refused
-from jobs.storage.digests import Listing, digest_of_files, digest_of_json, listing_of
+from jobs.storage.digests import Listing, digest_of_files, listing_of
 from jobs.storage.store import MARKER, Storage
 
 MANIFEST = "manifest.json"

@@ -1,10 +1,8 @@
-"""SHA-256 of what lies in a folder: of the files of a table, of a JSON object."""
+"""SHA-256 of the files of a table in a folder."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from jobs.storage.store import Storage
 
@@ -32,15 +30,15 @@ def digest_of_files(folder: Storage, table: str, listing: Listing) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def digest_of_json(tree: Mapping[str, Any]) -> str:
-    """The SHA-256 of a JSON object, whatever its order and spaces."""
-    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def chunks_of(folder: Storage, path: str) -> Iterator[bytes]:
+    """The content of a file, a few MiB at a time; raises FileNotFoundError."""
+    with folder.open(path) as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
 
 
 def _sha256(folder: Storage, path: str) -> str:
     digest = hashlib.sha256()
-    with folder.open(path) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
+    for chunk in chunks_of(folder, path):
+        digest.update(chunk)
     return digest.hexdigest()

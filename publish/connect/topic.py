@@ -1,7 +1,7 @@
 """The topics of a product: made as they must be, or refused as they are."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -33,38 +33,39 @@ def ensure_topics(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
     """Make the product's topics where they are missing; raises TopicMismatch, BrokerUnreachable (after `timeout` s)."""
-    deadline = time.monotonic() + timeout
-    admin = admin_client(kafka)
+    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
     with _told(kafka, timeout):
+        there = _partitions_of_topics(admin, deadline)
         for wanted in _topics(keys, settings):
-            _ensure(admin, wanted, deadline)
+            if wanted.name not in there:
+                _create(admin, wanted, deadline)
+                there[wanted.name] = _wait_until_ready(admin, wanted, deadline)
+            _check_partitions(wanted, there[wanted.name])
+            _check_settings(admin, wanted, deadline)
 
 
 def check_topics(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
     """As `ensure_topics`, before hours of work, and makes none: what is not there yet is fine."""
-    _check(kafka, keys, settings, timeout, _check_topic)
+    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
+    with _told(kafka, timeout):
+        there = _partitions_of_topics(admin, deadline)
+        for wanted in _topics(keys, settings):
+            if wanted.name in there:
+                _check_partitions(wanted, there[wanted.name])
+                _check_settings(admin, wanted, deadline)
 
 
 def check_partitions(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
     """As `check_topics`, for who may not read the settings of topics: only how many partitions each has."""
-    _check(kafka, keys, settings, timeout, _check_partitions)
-
-
-def _check(
-    kafka: KafkaConnection,
-    keys: ProductKeys,
-    settings: PublishSettings,
-    timeout: float,
-    check: Callable[[AdminClient, _Topic, float], object],
-) -> None:
     deadline, admin = time.monotonic() + timeout, admin_client(kafka)
     with _told(kafka, timeout):
+        there = _partitions_of_topics(admin, deadline)
         for wanted in _topics(keys, settings):
-            check(admin, wanted, deadline)
+            _check_partitions(wanted, there.get(wanted.name, wanted.partitions))
 
 
 @contextmanager
@@ -94,34 +95,19 @@ def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
     )
 
 
-def _ensure(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
-    if _partitions(admin, wanted.name, deadline) is None:
-        _create(admin, wanted, deadline)
-        _wait_until_ready(admin, wanted, deadline)
-    _check_topic(admin, wanted, deadline)
-
-
-def _check_topic(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
-    if _check_partitions(admin, wanted, deadline):
-        _check_settings(admin, wanted, deadline)
-
-
-def _check_partitions(admin: AdminClient, wanted: _Topic, deadline: float) -> bool:
-    # Whether there is such a topic; raises TopicMismatch when it has another number of partitions.
-    found = _partitions(admin, wanted.name, deadline)
-    if found not in (None, wanted.partitions):
+def _check_partitions(wanted: _Topic, found: int) -> None:
+    if found != wanted.partitions:
         raise TopicMismatch(
             f"topic {wanted.name} has {found} partitions, the settings say {wanted.partitions}: users would be sent "
             f"elsewhere than before; if publish.partitions was changed, set it to {found}; if the topic was given "
             "other partitions, name the product anew"
         )
-    return found is not None
 
 
-def _partitions(admin: AdminClient, topic: str, deadline: float) -> int | None:
-    # None: no such topic. Topics are listed all, because asking for one by name may create it.
-    found = admin.list_topics(timeout=_left(deadline, "no list of topics")).topics.get(topic)
-    return None if found is None else len(found.partitions)
+def _partitions_of_topics(admin: AdminClient, deadline: float) -> dict[str, int]:
+    # Topics are listed all, because asking for one by name may create it.
+    topics = admin.list_topics(timeout=_left(deadline, "no list of topics")).topics
+    return {name: len(topic.partitions) for name, topic in topics.items()}
 
 
 def _create(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
@@ -142,13 +128,13 @@ def _create(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
         raise
 
 
-def _wait_until_ready(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
+def _wait_until_ready(admin: AdminClient, wanted: _Topic, deadline: float) -> int:
     # A new topic is not known to every broker at once, and its partitions have no leader at first.
     while True:
         left = _left(deadline, f"topic {wanted.name} got no leaders")
         found = admin.list_topics(timeout=left).topics.get(wanted.name)
         if found is not None and found.partitions and all(p.leader >= 0 for p in found.partitions.values()):
-            return
+            return len(found.partitions)
         time.sleep(0.1)
 
 

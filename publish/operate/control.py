@@ -13,7 +13,7 @@ from publish.runs.pointer import Pointer, PointerStore
 from publish.runs.pointer_log import PointerLog
 from publish.runs.promotion import BY_HAND, Promoter
 from publish.runs.registry import RunRegistry
-from publish.runs.run import RegisteredRun, RunState, UnreadableRun
+from publish.runs.run import Register, RegisteredRun, RunState, UnreadableRun
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
 from publish.store.durability import damaged, damaged_partitions
 from publish.store.redis_store import PartitionStatus, RedisStore
@@ -108,8 +108,7 @@ class Control:
 
     def runs(self) -> tuple[RunReport, ...]:
         """Every run that can be read, the oldest first."""
-        pointer = self.pointers.read()
-        return tuple(self._report(run, pointer) for run in self.registry.list_runs())
+        return self._reports(self.pointers.read(), self.registry.read_all())
 
     def unreadable(self) -> tuple[UnreadableRun, ...]:
         """The records of the registry that this version cannot read."""
@@ -117,7 +116,8 @@ class Control:
 
     def status(self) -> StatusReport:
         """What serves, what is on its way, what waits; memory and dead letters."""
-        pointer, reports = self.pointers.read(), self.runs()
+        pointer, register = self.pointers.read(), self.registry.read_all()
+        reports = self._reports(pointer, register)
         serving = next((report.run for report in reports if report.run.name == pointer.treatment), None)
         epoch = serving.announcement.epoch if serving is not None else 0
         ready = [report for report in reports if report.run.state is RunState.READY]
@@ -128,7 +128,7 @@ class Control:
             on_the_way=tuple(r for r in reports if r.run.state in (RunState.ANNOUNCED, RunState.LOADING)),
             waiting=tuple(r for r in ready if r.run.announcement.epoch > epoch),
             damaged=tuple(sorted({place for r in reports if _serves(r) for place in damaged(r.partitions)})),
-            unreadable=self.unreadable(),
+            unreadable=register.unreadable,
             restoring=self.pointers.restoring() is not None,
             unsent=len(self.pointers.unsent.entries()),
             limits=read_limits(self._store.client, self._declared),
@@ -190,6 +190,9 @@ class Control:
                 f"run {run} is not whole: Redis lost writes of partitions {', '.join(map(str, places))}; a running "
                 "loader (discovery load) loads them again; to stop serving at once: discovery share 0"
             )
+
+    def _reports(self, pointer: Pointer, register: Register) -> tuple[RunReport, ...]:
+        return tuple(self._report(run, pointer) for run in register.runs)
 
     def _report(self, run: RegisteredRun, pointer: Pointer) -> RunReport:
         role = next((role for role, name in pointer.named.items() if name == run.name), None)

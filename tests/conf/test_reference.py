@@ -27,12 +27,17 @@ def test_a_field_without_effect_or_unit_is_refused(monkeypatch: pytest.MonkeyPat
     class Unit(Strict):
         much: int = 1
         """How much."""
+        at_most: int | None = None
+        """No more than so much."""
         inner: Silent = Silent()
         """More."""
         fine: int = Field(default=1, ge=0)
         """Days of it."""
 
     monkeypatch.setattr(reference, "Settings", Unit)
-    with pytest.raises(reference.UndocumentedField, match=r"much is a number.*; inner\.silent has no docstring$"):
+    with pytest.raises(
+        reference.UndocumentedField,
+        match=r"^much is a number.*; at_most is a number.*; inner\.silent has no docstring$",
+    ):
         reference.reference()
     assert Settings is not Unit

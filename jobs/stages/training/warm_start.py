@@ -9,11 +9,11 @@ from jobs.run.context import KeptRun, RunContext
 from jobs.runtime.log import log
 from jobs.stages.stage import Facts
 from jobs.storage.bound_folder import ChangedSince
+from jobs.storage.digests import chunks_of
 from jobs.storage.store import Storage
 from models.training.warm import Start
 
 _TABLES = ("user_factors", "source_factors")
-_CHUNK = 2**22
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,8 @@ def digest_of_factors(folder: Storage) -> str:
     for table in _TABLES:
         for info in folder.files(table):
             if info.base_name.endswith(".parquet"):
-                with folder.open(f"{table}/{info.base_name}") as file:
-                    while chunk := file.read(_CHUNK):
-                        digest.update(chunk)
+                for chunk in chunks_of(folder, f"{table}/{info.base_name}"):
+                    digest.update(chunk)
     return digest.hexdigest()
 
 

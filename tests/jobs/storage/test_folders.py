@@ -11,10 +11,10 @@ from tests.features.world import settings
 
 def test_every_folder_of_a_product() -> None:
     product = settings(audience={"path": "s3a://bucket/audience"})
-    assert {said: folder.uri for said, folder in folders_of(Storage("/work"), product).items()} == {
-        "DISCOVERY_HOME": "/work",
-        "data_root": "/work/data",
-        "path of dataset 'clicks'": "/work/data/clicks",
+    assert {said: folder.uri for said, folder in folders_of(Storage("/srv/discovery"), product).items()} == {
+        "DISCOVERY_HOME": "/srv/discovery",
+        "data_root": "/srv/discovery/data",
+        "path of dataset 'clicks'": "/srv/discovery/data/clicks",
         "path of dataset 'audience'": "s3://bucket/audience",
     }
 
@@ -28,14 +28,14 @@ def test_every_folder_of_a_product() -> None:
 )
 def test_what_names_no_folder(changes: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        check_folders(Storage("/work"), settings().model_copy(update=changes))
+        check_folders(Storage("/srv/discovery"), settings().model_copy(update=changes))
     product = settings(events={"clicks": {"path": "abfss://x/y", "window": "3 days ago:today"}})
     with pytest.raises(ConfigError, match="path of dataset 'clicks': abfss://x/y: write abfss://container@account"):
-        check_folders(Storage("/work"), product)
+        check_folders(Storage("/srv/discovery"), product)
 
 
 def test_spark_without_the_connector_of_a_storage(spark: SparkSession) -> None:
     with pytest.raises(
         ConfigError, match=r"Spark cannot read s3a:// .*S3AFileSystem not found.*start it with hadoop-aws"
     ):
-        check_spark_reads(spark, [Storage("/work"), Storage("hdfs://nn/x"), Storage("s3://bucket/x")])
+        check_spark_reads(spark, [Storage("/srv/discovery"), Storage("hdfs://nn/x"), Storage("s3://bucket/x")])
