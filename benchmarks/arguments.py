@@ -4,7 +4,7 @@ import argparse
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1; raises ArgumentTypeError."""
+    """Returns a whole number of at least 1; raises ArgumentTypeError."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")

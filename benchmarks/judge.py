@@ -48,7 +48,7 @@ class Verdict:
 
 
 def split_events(events: pa.Table, as_of: dt.date, window: int, days: int, positive: Sequence[str]) -> Split:
-    """The `window` days before `as_of` and the `days` days from it on."""
+    """Returns the `window` days before `as_of` and the `days` days from it on."""
     age = days_of(events) - (as_of - dt.date(1970, 1, 1)).days
     before = events.filter(pa.array((age >= -window) & (age < 0)))
     after = events.filter(pa.array((age >= 0) & (age < days)))
@@ -90,7 +90,7 @@ def _positive(events: pa.Table, names: Sequence[str]) -> pa.Table:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line: a table for people, or one JSON object on the last line; 2 when it cannot judge."""
+    """Returns the command line: a table for people, or one JSON object on the last line; 2 when it cannot judge."""
     arguments = _parse(argv)
     known = KNOWN[arguments.name]
     try:

@@ -34,7 +34,7 @@ class NothingServes(DiscoveryError):
 
 
 def payloads_of(client: StoreClient, product: str, most: int) -> dict[UserId, bytes]:
-    """Users with a list of the run that serves, and their payloads; raises NothingServes."""
+    """Returns users with a list of the run that serves, and their payloads; raises NothingServes."""
     serving = Control.connect(client, product).status().serving
     if serving is None or serving.announcement.users == 0:
         raise NothingServes(f"no lists of {product} serve; run `make up` and the weekly job first")
@@ -50,7 +50,7 @@ def payloads_of(client: StoreClient, product: str, most: int) -> dict[UserId, by
 
 
 def microseconds(ask: Callable[[UserId], object], users: Sequence[UserId]) -> "np.ndarray":
-    """Time of each call, µs."""
+    """Returns time of each call, µs."""
     times = np.empty(len(users))
     for index, user in enumerate(users):
         start = time.perf_counter_ns()
@@ -89,7 +89,7 @@ def measure(client: StoreClient, product: str, lookups: int, rounds: int) -> dic
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 2 when nothing serves."""
+    """Returns the command line; 2 when nothing serves."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lookup", description="Reader against plain GET.")
     parser.add_argument("--config", type=Path, default=Path("conf/prod_discovery.yml"))
     parser.add_argument("--lookups", type=int, default=5_000)

@@ -56,7 +56,7 @@ def measure_run(home: Path, product: Product, as_of: str, *, maxmemory: str = "4
 
 @contextmanager
 def _peak_of(pid: int) -> Iterator[list[int]]:
-    """One number, the largest resident bytes of a process seen so far."""
+    """Yields one number, the largest resident bytes of a process seen so far."""
     peak, stop, process = [0], threading.Event(), psutil.Process(pid)
 
     def watch() -> None:

@@ -49,7 +49,7 @@ def measure(scale: int, events: int) -> Sized:
 
 
 def table(sizes: Sequence[Sized]) -> str:
-    """Seconds and peak memory per stage, a block of lines per size."""
+    """Returns seconds and peak memory per stage, a block of lines per size."""
     lines = [f"{'':<10}{'seconds':>9}{'JVM':>12}{'driver':>12}{'workers':>12}{'all':>12}"]
     for sized in sizes:
         world, run = sized.world, sized.run
@@ -70,7 +70,7 @@ def table(sizes: Sequence[Sized]) -> str:
 
 
 def as_json(sizes: Sequence[Sized]) -> str:
-    """The same as one JSON object."""
+    """Returns the same as one JSON object."""
     return json.dumps(
         {
             "sizes": [
@@ -94,7 +94,7 @@ def as_json(sizes: Sequence[Sized]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line."""
+    """Returns the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description="Growth of the weekly job.")
     parser.add_argument("--scales", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--events", type=int, default=World().events, help="events at ×1")

@@ -50,7 +50,7 @@ KNOWN = {
 
 
 def read_events(name: str, data: Path = DATA) -> pa.Table:
-    """One row per event with our columns, in order of time; raises RealInputError when the file is missing."""
+    """Returns one row per event with our columns, in order of time; raises RealInputError when the file is missing."""
     path = data / f"{name}.parquet"
     if not path.is_file():
         raise RealInputError(f"{path} is missing: say with --data where {name}.parquet lies")
@@ -64,7 +64,7 @@ def read_events(name: str, data: Path = DATA) -> pa.Table:
 
 
 def days_of(events: pa.Table) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """The UTC day of each event, in days since 1970."""
+    """Returns the UTC day of each event, in days since 1970."""
     return np.asarray(events["ts"].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64())) // _DAY_SECONDS
 
 
@@ -86,7 +86,7 @@ def write_dataset(events: pa.Table, folder: Path) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 0 is success, 2 data that are not there."""
+    """Returns the command line; 0 is success, 2 data that are not there."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.real_input", description="Real data as datasets.")
     parser.add_argument("name", choices=sorted(KNOWN))
     parser.add_argument("out", type=Path, help="folder in which events/ is made")

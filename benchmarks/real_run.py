@@ -27,7 +27,7 @@ _DEFAULT_DAYS = {"deck_cards": "2025-12-15", "online_retail": "2011-11-25"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 2 when the data are not there or the job fails."""
+    """Returns the command line; 2 when the data are not there or the job fails."""
     arguments = _parse(argv)
     overlays = (REPO / "conf/overlays/90days.yml",) if arguments.window == 90 else ()
     product = Product(REPO / f"conf/{arguments.name}.yml", overlays)

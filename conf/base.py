@@ -32,7 +32,7 @@ Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 
 
 def parse_bytes(value: object) -> int:
-    """Bytes of "4 GiB", "512MiB" or a plain number; raises ValueError on anything else."""
+    """Returns bytes of "4 GiB", "512MiB" or a plain number; raises ValueError on anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if found := re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB|TiB)", str(value).strip()):
@@ -45,7 +45,7 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=1, le=2**60)]
 
 
 def format_bytes(size: float) -> str:
-    """A size for people, e.g. 1.5 GiB."""
+    """Returns a size for people, e.g. 1.5 GiB."""
     for unit, factor in reversed(_UNITS.items()):
         if size >= factor:
             return f"{size / factor:.4g} {unit}"

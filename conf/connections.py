@@ -93,7 +93,7 @@ class RedisConnection(_Connection):
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """The server at a URL."""
+        """Returns the server at a URL."""
         return cls(url=SecretStr(url))
 
     @property

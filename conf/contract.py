@@ -28,7 +28,7 @@ _UTC = pa.timestamp("us", tz="UTC")
 
 
 def is_id(text: str) -> bool:
-    """Whether a string can be the id of a user or a source: 1 … MAX_ID_BYTES bytes of UTF-8, no NUL among them.
+    """Returns whether a string can be the id of a user or a source: 1 … MAX_ID_BYTES bytes of UTF-8, no NUL among them.
 
     numpy's strings end where NULs do, and no command line can hold one. An int64 can always be an id.
     """
@@ -40,7 +40,9 @@ def is_id(text: str) -> bool:
 
 
 def parse_int64(text: str) -> int | None:
-    """The number that a text is the one spelling of; None for any other text: 007, +5, 1_0, １２ are nobody's id."""
+    """Returns the number that a text is the one spelling of; None for any other text: 007, +5, 1_0, １２ are nobody's
+    id.
+    """
     number = int(text) if _INT64.fullmatch(text) else 2**63
     return number if -(2**63) <= number < 2**63 else None
 
@@ -50,7 +52,7 @@ def _id(kind: IdKind) -> pa.DataType:
 
 
 def daily_partials(kind: IdKind) -> pa.Schema:
-    """One row per (user, source, event) of one dataset and one partition day."""
+    """Returns one row per (user, source, event) of one dataset and one partition day."""
     return pa.schema(
         [
             ("user_id", _id(kind)),
@@ -64,17 +66,17 @@ def daily_partials(kind: IdKind) -> pa.Schema:
 
 
 def interactions(kind: IdKind) -> pa.Schema:
-    """One row per (user, source) with positive weight over the windows, sorted by user_id, source_id."""
+    """Returns one row per (user, source) with positive weight over the windows, sorted by user_id, source_id."""
     return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("weight", pa.float64()), ("last_ts", _UTC)])
 
 
 def exclusions(kind: IdKind) -> pa.Schema:
-    """One row per (user, source, reason), reason in EXCLUSION_REASONS."""
+    """Returns one row per (user, source, reason), reason in EXCLUSION_REASONS."""
     return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("reason", pa.string())])
 
 
 def sources(kind: IdKind) -> pa.Schema:
-    """One row per source of the catalogue or of the interactions, with its popularity over the windows."""
+    """Returns one row per source of the catalogue or of the interactions, with its popularity over the windows."""
     return pa.schema(
         [
             ("source_id", _id(kind)),
@@ -88,13 +90,13 @@ def sources(kind: IdKind) -> pa.Schema:
 
 
 def train_sources(kind: IdKind) -> pa.Schema:
-    """One row per source as it was known at the cut, with its popularity over the windows that end there."""
+    """Returns one row per source as it was known at the cut, with its popularity over the windows that end there."""
     known_since = pa.field("since", _UTC)  # created, else first engaged with in the windows; null: neither is known
     return sources(kind).append(known_since)
 
 
 def judged_users(kind: IdKind, arms: Iterable[str]) -> pa.Schema:
-    """One row per user with a truth: what each arm serves them, cut at k, and how good it is for them."""
+    """Returns one row per user with a truth: what each arm serves them, cut at k, and how good it is for them."""
     served = pa.struct(
         [
             ("source_ids", pa.list_(_id(kind))),  # best first
@@ -116,27 +118,27 @@ def judged_users(kind: IdKind, arms: Iterable[str]) -> pa.Schema:
 
 
 def holdout(kind: IdKind) -> pa.Schema:
-    """One row per (user, source) that the user newly engaged with in the hold-out days."""
+    """Returns one row per (user, source) that the user newly engaged with in the hold-out days."""
     return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("weight", pa.float64())])
 
 
 def audience(kind: IdKind) -> pa.Schema:
-    """One row per user who must get a list."""
+    """Returns one row per user who must get a list."""
     return pa.schema([("user_id", _id(kind))])
 
 
 def user_factors(kind: IdKind) -> pa.Schema:
-    """One row per user with interactions, sorted by user_id; `factors` has `train.factors` float32."""
+    """Returns one row per user with interactions, sorted by user_id; `factors` has `train.factors` float32."""
     return pa.schema([("user_id", _id(kind)), ("factors", pa.list_(pa.float32()))])
 
 
 def source_factors(kind: IdKind) -> pa.Schema:
-    """One row per source with interactions, sorted by source_id."""
+    """Returns one row per source with interactions, sorted by source_id."""
     return pa.schema([("source_id", _id(kind)), ("factors", pa.list_(pa.float32()))])
 
 
 def lists(kind: IdKind) -> pa.Schema:
-    """One row per user with a list of their own."""
+    """Returns one row per user with a list of their own."""
     return pa.schema(
         [
             ("user_id", _id(kind)),
@@ -148,7 +150,7 @@ def lists(kind: IdKind) -> pa.Schema:
 
 
 def snapshot(kind: IdKind) -> pa.Schema:
-    """One row per user: what is pushed, record for record; sorted by (partition, seq)."""
+    """Returns one row per user: what is pushed, record for record; sorted by (partition, seq)."""
     return pa.schema(
         [
             ("partition", pa.int32()),  # partition_of(user_id, P)
@@ -161,7 +163,9 @@ def snapshot(kind: IdKind) -> pa.Schema:
 
 
 def pointer_history() -> pa.Schema:
-    """One row per change of what is served, sorted by `since`: the pointer from then until the next row's moment."""
+    """Returns one row per change of what is served, sorted by `since`: the pointer from then until the next row's
+    moment.
+    """
     columns: list[tuple[str, pa.DataType]] = [
         ("revision", pa.int64()),  # grows by one with each change; 0: Redis lost what it had, nothing is served
         ("since", _UTC),  # by Redis' clock
@@ -179,15 +183,17 @@ def pointer_history() -> pa.Schema:
 
 
 def arm_of(user_id: UserId, salt: str) -> int:
-    """The user's place 0 … 9,999 in the rollout: in the treatment when it is below the share in basis points."""
+    """Returns the user's place 0 … 9,999 in the rollout: in the treatment when it is below the share in basis
+    points.
+    """
     return int.from_bytes(hashlib.sha256(f"{salt}|{user_id}".encode()).digest()[:4]) % 10_000
 
 
 def partition_of(user_id: UserId, partitions: int) -> int:
-    """The Kafka partition of a user: crc32 of the id as UTF-8, modulo `partitions`."""
+    """Returns the Kafka partition of a user: crc32 of the id as UTF-8, modulo `partitions`."""
     return zlib.crc32(str(user_id).encode()) % partitions
 
 
 def bucket_of(user_id: UserId, partitions: int, buckets: int) -> int:
-    """The Redis hash of a user within their partition, 0 … buckets − 1."""
+    """Returns the Redis hash of a user within their partition, 0 … buckets − 1."""
     return zlib.crc32(str(user_id).encode()) // partitions % buckets

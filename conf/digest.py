@@ -7,6 +7,6 @@ from typing import Any
 
 
 def digest_of_json(tree: Mapping[str, Any]) -> str:
-    """The SHA-256 of a JSON object in hexadecimal, whatever its order and spaces."""
+    """Returns the SHA-256 of a JSON object in hexadecimal, whatever its order and spaces."""
     canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

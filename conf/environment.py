@@ -29,7 +29,7 @@ class Environment(BaseModel):
 
     @classmethod
     def read(cls) -> "Environment":
-        """The environment of this process; creates nothing."""
+        """Returns the environment of this process; creates nothing."""
         home = _home()
         return cls(
             home=str(home),
@@ -44,19 +44,19 @@ class Environment(BaseModel):
         return Location.parse(self.home).is_local
 
     def need_mlflow(self) -> str:
-        """The tracking store; raises ConfigError when it is not set and the work folder cannot hold one."""
+        """Returns the tracking store; raises ConfigError when it is not set and the work folder cannot hold one."""
         if self.mlflow is None:
             raise _unset("MLFLOW_TRACKING_URI", "the MLflow server, e.g. http://127.0.0.1:5000")
         return self.mlflow.get_secret_value()
 
     def need_kafka(self) -> KafkaConnection:
-        """The way to the broker; raises ConfigError when its address is not set."""
+        """Returns the way to the broker; raises ConfigError when its address is not set."""
         if self.kafka is None:
             raise _unset("KAFKA_BOOTSTRAP_SERVERS", "the Kafka broker, e.g. 127.0.0.1:9092")
         return self.kafka
 
     def need_redis(self) -> RedisConnection:
-        """The way to the online store; raises ConfigError when its address is not set."""
+        """Returns the way to the online store; raises ConfigError when its address is not set."""
         if self.redis is None:
             raise _unset("REDIS_URL", "the online store, e.g. redis://127.0.0.1:6379/0")
         return self.redis
@@ -70,7 +70,7 @@ def _home() -> Location:
 
 
 def _sqlite(home: Location) -> SecretStr | None:
-    """The store in a local work folder; SQLAlchemy decodes %, and ? would end the path."""
+    """Returns the store in a local work folder; SQLAlchemy decodes %, and ? would end the path."""
     if not home.is_local:
         return None
     # MLflow makes the folder that it reads from sqlite:///…, encoded as it is; of the longer name it makes none.

@@ -18,7 +18,7 @@ Files = Sequence[tuple[Path, Document]]
 
 
 def load_settings(config: Path, overlays: Sequence[Path] = ()) -> Settings:
-    """The settings of `config` with each overlay merged over it, later ones winning; raises ConfigError."""
+    """Returns the settings of `config` with each overlay merged over it, later ones winning; raises ConfigError."""
     files = [(path, _read(path)) for path in (config, *overlays)]
     tree: dict[str, Any] = {}
     for _, document in files:
@@ -35,7 +35,7 @@ def config_hash(settings: Settings) -> str:
 
 
 def tree_hash(settings: Mapping[str, Any]) -> str:
-    """The same of settings as JSON, of whatever version of the code."""
+    """Returns the same of settings as JSON, of whatever version of the code."""
     return digest_of_json(settings)[:16]
 
 
@@ -80,7 +80,7 @@ def _where(path: KeyPath, files: Files) -> str:
 
 
 def _got(detail: ErrorDetails, files: Files) -> str:
-    """What stands in the file, as it is written there, and what it is to YAML where that surprises."""
+    """Returns what stands in the file, as it is written there, and what it is to YAML where that surprises."""
     if detail["type"] == "missing":
         return ""
     value, places = detail["input"], (document.places.get(detail["loc"]) for _, document in reversed(files))

@@ -48,7 +48,7 @@ class Location:
 
     @classmethod
     def parse(cls, text: str) -> "Location":
-        """The place that a path or a URI names; raises ConfigError with what would work."""
+        """Returns the place that a path or a URI names; raises ConfigError with what would work."""
         _refuse_unwritable(text)
         if not _is_uri(text):
             return cls(LOCAL, "", _local(text))
@@ -72,7 +72,7 @@ class Location:
         return self.scheme == LOCAL
 
     def child(self, text: str) -> "Location":
-        """The literal relative path `text` below this one; an absolute path or a URI stands for itself."""
+        """Returns the literal relative path `text` below this one; an absolute path or a URI stands for itself."""
         if text.startswith("/") or _is_uri(text):
             return Location.parse(text)
         _refuse_unwritable(text)
@@ -84,12 +84,14 @@ class Location:
 
 
 def puzzles_spark(path: str) -> bool:
-    """Whether Spark can write a path but not read it: escaped, it is a pattern, of which each part is read as a URI."""
+    """Returns whether Spark can write a path but not read it: escaped, it is a pattern, of which each part is read as a
+    URI.
+    """
     return ":" in path and bool(GLOB.search(path))
 
 
 def is_folder_name(text: str) -> bool:
-    """Whether a folder can have this name, for pyarrow and for Spark."""
+    """Returns whether a folder can have this name, for pyarrow and for Spark."""
     return text not in ("", ".", "..") and "/" not in text and _is_writable(text) and not puzzles_spark(text)
 
 
@@ -99,7 +101,7 @@ def _is_uri(text: str) -> bool:
 
 
 def _of_uri(scheme: str, authority: str, path: str, text: str) -> Location:
-    """The place of a URI whose parts are still encoded."""
+    """Returns the place of a URI whose parts are still encoded."""
     if "?" in text or "#" in text:
         raise ConfigError(
             f"{_masked(text)}: a URI with ? or # is not understood: what a storage needs to know stands in its own "
@@ -136,14 +138,14 @@ def _check_authority(scheme: str, authority: str, text: str) -> None:
 
 
 def _local(text: str) -> str:
-    """An absolute path; .. is the folder above in the file system, also behind a link."""
+    """Returns an absolute path; .. is the folder above in the file system, also behind a link."""
     parts = [part for part in str(Path.cwd() / text).split("/") if part not in ("", ".")]
     path = "/" + "/".join(parts)
     return os.path.realpath(path) if ".." in parts else path
 
 
 def _plain(path: str, told: str) -> str:
-    """The path without a slash at its end; names that one side would resolve and the other not are refused."""
+    """Returns the path without a slash at its end; names that one side would resolve and the other not are refused."""
     parts = path.rstrip("/").split("/")[1:]
     if {"", ".", ".."} & {*parts}:
         raise ConfigError(f"{told}: has an empty name, . or .. in it, which a storage cannot resolve; write it out")
@@ -160,5 +162,5 @@ def _is_writable(text: str) -> bool:
 
 
 def _masked(text: str) -> str:
-    """The text for a message; what stands before an @ may be a secret."""
+    """Returns the text for a message; what stands before an @ may be a secret."""
     return text if "@" not in text else f"{text.partition(':')[0]}://***{text.rpartition('@')[2]}"

@@ -48,7 +48,7 @@ class Recipe(Strict):
 
     @classmethod
     def of(cls, settings: Settings) -> "Recipe":
-        """The recipe of a product's settings."""
+        """Returns the recipe of a product's settings."""
         events = settings.datasets.events
         weights = {name: weight for name, weight in settings.interactions.event_weights.items() if weight}
         return cls(
@@ -99,7 +99,8 @@ class Recipe(Strict):
 
 
 def completed(recipe: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe of before ids, columns and ignored events were told: with those of the settings that it was used with.
+    """Returns a recipe of before ids, columns and ignored events were told: with those of the settings that it was used
+    with.
 
     Both are JSON of any version of the code; what a recipe tells stays.
     """

@@ -73,7 +73,7 @@ class RedisPlace:
 
 
 def parse_redis_url(url: str) -> RedisPlace:
-    """The place that a URL names; raises ValueError, which shows nothing of it that may be secret."""
+    """Returns the place that a URL names; raises ValueError, which shows nothing of it that may be secret."""
     parts = _split(url)
     way, options = _WAYS[parts.scheme], _options(parts)
     username, password = _credentials(parts.netloc)
@@ -152,7 +152,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _service_and_database(way: Way, path: str, option: str | None) -> tuple[str, int]:
-    """What the path says, or the option `db`, which must not both say it."""
+    """Returns what the path says, or the option `db`, which must not both say it."""
     if way == "socket":
         return "", _database("" if option is None else option)
     if way == "sentinel":

@@ -142,7 +142,7 @@ def _kind(annotation: Any) -> str:
 
 
 def _is_number(annotation: Any) -> bool:
-    """Whether a number can stand there; of a mapping, as its values."""
+    """Return whether a number can stand there; of a mapping, as its values."""
     args = get_args(annotation)
     if get_origin(annotation) is dict:
         return _is_number(args[1])

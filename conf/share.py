@@ -18,7 +18,7 @@ class Share:
 
     @classmethod
     def fraction(cls, value: float) -> "Share":
-        """The share of a fraction 0 … 1; finer than a basis point (0.0001) is refused."""
+        """Returns the share of a fraction 0 … 1; finer than a basis point (0.0001) is refused."""
         if not math.isfinite(value):
             raise ConfigError(f"share {value} is not a number; give a fraction such as 0.25")
         bp = round(value * 10_000)
@@ -30,7 +30,7 @@ class Share:
 
     @classmethod
     def percent(cls, value: float) -> "Share":
-        """The share of a percentage 0 … 100."""
+        """Returns the share of a percentage 0 … 100."""
         return cls.fraction(value / 100)
 
     def __str__(self) -> str:

@@ -61,7 +61,7 @@ class Document:
 
 
 def read_yaml(text: str) -> Document:
-    """The mapping that a text holds, and where its values stand; raises YamlError."""
+    """Returns the mapping that a text holds, and where its values stand; raises YamlError."""
     try:
         node = _Loader(text).get_single_node()
         reader = _Reader()
@@ -80,7 +80,7 @@ def read_yaml(text: str) -> Document:
 
 
 def write_yaml(tree: Mapping[str, Any]) -> str:
-    """The mapping as a text from which `read_yaml` gives the same."""
+    """Returns the mapping as a text from which `read_yaml` gives the same."""
     return str(yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
@@ -115,7 +115,7 @@ class _Reader:
         self._values = 0
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
-        """The value of a node at a path."""
+        """Returns the value of a node at a path."""
         self._values += 1
         if self._values > _MOST_VALUES:
             raise YamlError(f"{_line(node)} holds more than {_MOST_VALUES:,} values with all that anchors repeat")
@@ -146,7 +146,7 @@ class _Reader:
         return mapping
 
     def _merged(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
-        """The keys of a mapping, or of a list of mappings of which the first wins."""
+        """Returns the keys of a mapping, or of a list of mappings of which the first wins."""
         parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
         merged: dict[str, Any] = {}
         for part in reversed(parts):

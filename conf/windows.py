@@ -27,7 +27,7 @@ class Window:
 
     @classmethod
     def parse(cls, text: str, as_of: dt.date) -> "Window":
-        """The window that `text` means on the day `as_of`; raises ConfigError on a word it does not know."""
+        """Returns the window that `text` means on the day `as_of`; raises ConfigError on a word it does not know."""
         words = [word.strip() for word in text.split(":")]
         if len(words) == 1:
             day = _day(words[0], as_of, text)

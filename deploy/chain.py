@@ -33,7 +33,7 @@ class Product:
 
 @contextmanager
 def running_loader(product: Product, environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    """The loader for as long as the block runs; returns its pid; raises ChainFailed when it ended early."""
+    """Yields the loader for as long as the block runs; returns its pid; raises ChainFailed when it ended early."""
     argv = [sys.executable, "-m", "jobs.cli", "load", *product.flags]
     process = spawn(argv, cwd=REPO, env=environment, log=log)
     guard = OwnerGuard(process.pid)
@@ -48,7 +48,7 @@ def running_loader(product: Product, environment: Mapping[str, str], log: Path) 
 
 
 def job_command(product: Product, *flags: str) -> list[str]:
-    """The weekly job as a person types it, from the repository's folder."""
+    """Returns the weekly job as a person types it, from the repository's folder."""
     return ["spark-submit", "jobs/prod_discovery.py", *product.flags, *flags]
 
 

@@ -40,7 +40,7 @@ def _say(text: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line of both."""
+    """Returns the command line of both."""
     parser = argparse.ArgumentParser(prog="python -m deploy.service", description="A lasting local stack.")
     parser.add_argument("command", choices=["up", "down"])
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("DISCOVERY_HOME", "work")))

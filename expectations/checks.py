@@ -103,7 +103,7 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def write(value: float | None, unit: Unit) -> str:
-    """A number for people, e.g. 1,234 or 0.1235 or 38.2 %."""
+    """Returns a number for people, e.g. 1,234 or 0.1235 or 38.2 %."""
     if value is None or not math.isfinite(value):
         return "nothing measured" if value is None else "infinite"
     if unit == "percent":
@@ -112,7 +112,7 @@ def write(value: float | None, unit: Unit) -> str:
 
 
 def describe(schema: pa.Schema) -> tuple[str, ...]:
-    """Name and type of each column, e.g. "weight double"; how an array calls its elements is left out."""
+    """Returns name and type of each column, e.g. "weight double"; how an array calls its elements is left out."""
     return tuple(f"{field.name} {_type(field.type)}" for field in schema)
 
 

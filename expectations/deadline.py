@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What `work` returns or raises; raises GateTimeout after `seconds`.
+    """Returns what `work` returns or raises; raises GateTimeout after `seconds`.
 
     The work runs in a daemon thread, so that a hanging call does not keep the process alive. It is not stopped, because
     nothing can stop a thread: the run ends, and what it had started ends with it.

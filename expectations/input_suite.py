@@ -27,7 +27,7 @@ class ServedInputs:
 
 
 def input_checks(profile: InputProfile, limits: InputGate, before: ServedInputs | None, as_of: dt.date) -> list[Check]:
-    """Every expectation of what comes in, in the order of the report; all are skipped on the first run."""
+    """Returns every expectation of what comes in, in the order of the report; all are skipped on the first run."""
     if before is None:
         return [Skip(name, FIRST_RUN) for name in InputGate.model_fields]
     return [*_snapshots(profile, limits, before.profile), _new_days(profile, limits, before.as_of, as_of)]
@@ -49,7 +49,7 @@ def _snapshots(profile: InputProfile, limits: InputGate, before: InputProfile | 
 
 
 def _both(name: str, now: InputProfile, before: InputProfile | str) -> tuple[SnapshotProfile, SnapshotProfile] | str:
-    """The snapshot now and then, or why they are not compared."""
+    """Returns the snapshot now and then, or why they are not compared."""
     if isinstance(before, str):
         return before
     ours, theirs = now.snapshots.get(name), before.snapshots.get(name)
@@ -71,7 +71,7 @@ def _counts(name: str, now: SnapshotProfile, before: SnapshotProfile, limit: flo
 
 
 def _eligible(now: SnapshotProfile, before: SnapshotProfile, limit: float) -> Check:
-    """How much of the eligible share, or of the rest where that one shrank, is lost."""
+    """Returns how much of the eligible share, or of the rest where that one shrank, is lost."""
     name = "max_change_of_eligible_share"
     share, former = _share(now), _share(before)
     if share is None or former is None or before.eligible is None:

@@ -15,7 +15,8 @@ _ACCURACY = 10_000
 
 
 def measure_interactions(df: DataFrame) -> InteractionProfile:
-    """The profile of `df` (contract.interactions, one row per (user, source)); raises MeasureError if columns lack.
+    """Returns the profile of `df` (contract.interactions, one row per (user, source)); raises MeasureError if columns
+    lack.
 
     One job without a shuffle counts rows and describes weights, one counts distinct users, sources and pairs exactly.
     """

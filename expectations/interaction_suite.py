@@ -20,7 +20,9 @@ def interaction_checks(
     ids: IdKind,
     as_of: dt.date,
 ) -> list[Check]:
-    """Every expectation of gate 1, in the order of the report; relative ones are skipped if `baseline` is a reason."""
+    """Returns every expectation of gate 1, in the order of the report; relative ones are skipped if `baseline` is a
+    reason.
+    """
     return [*_contract(profile, ids, as_of), *_limits(profile, limits), *_drift(profile, limits, baseline)]
 
 

@@ -31,7 +31,8 @@ def measure_lists(
     expected_users: int,
     share_bp: int,
 ) -> ListProfile:
-    """The profile of `lists` against `exclusions` and `sources` (contract tables); raises MeasureError if columns lack.
+    """Returns the profile of `lists` against `exclusions` and `sources` (contract tables); raises MeasureError if
+    columns lack.
 
     `fallback`: the list that will be announced for users without a row. `expected_users`: users who should have a
     personal list, i.e. with interactions, in the audience and in the share.
@@ -57,7 +58,7 @@ def _first(df: DataFrame) -> dict[str, Any]:
 
 
 def _per_user(exclusions: DataFrame) -> DataFrame:
-    """One row per user: an array of sources per reason."""
+    """Returns one row per user: an array of sources per reason."""
     columns_of(exclusions, ("user_id", "source_id", "reason"))
     gathered = [
         sf.collect_list(sf.when(sf.col("reason") == reason, sf.col("source_id"))).alias(reason)
@@ -101,7 +102,7 @@ def _not_finite(score: Column) -> Column:
 
 
 def _ascending(scores: Column) -> Column:
-    """A score above the one before it; arrays with NaN or null are counted elsewhere."""
+    """Returns a score above the one before it; arrays with NaN or null are counted elsewhere."""
     sound = ~sf.exists(scores, lambda score: score.isNull() | _not_finite(score))
     return sound & (sf.sort_array(scores, asc=False) != scores)
 
@@ -112,7 +113,7 @@ def _shared(reason: str) -> Column:
 
 
 def _per_source(lists: DataFrame, sources: DataFrame) -> DataFrame:
-    """One row per source of the lists or of the sources: entries, entries in personal lists, eligible."""
+    """Returns one row per source of the lists or of the sources: entries, entries in personal lists, eligible."""
     columns_of(sources, ("source_id", "eligible"))
     entries = lists.select("personal", sf.explode(sf.array_distinct("source_ids")).alias("source_id"))
     counts = entries.groupBy("source_id").agg(
@@ -135,7 +136,7 @@ def _catalogue(fallback: FallbackList) -> list[Column]:
 
 
 def measure_fallback(fallback: FallbackList, eligible: Collection[int | str | None]) -> FallbackProfile:
-    """The profile of `fallback`, of whose source ids those in `eligible` may be recommended."""
+    """Returns the profile of `fallback`, of whose source ids those in `eligible` may be recommended."""
     ids, scores = fallback.source_ids, fallback.scores
     return FallbackProfile(
         sources=len(ids),

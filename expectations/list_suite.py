@@ -18,7 +18,7 @@ def list_checks(
     quality_ratio: float | None,
     quality_skipped: str,
 ) -> list[Check]:
-    """Every expectation of gate 2, in the order of the report; `quality_skipped` says why there is no ratio."""
+    """Returns every expectation of gate 2, in the order of the report; `quality_skipped` says why there is no ratio."""
     quality: Check = Skip("min_quality_ratio", quality_skipped)
     if quality_ratio is not None:
         quality = at_least("min_quality_ratio", quality_ratio, limits.min_quality_ratio, "number")

@@ -34,7 +34,7 @@ class Comparison:
 
 
 def compare_new_days(profile: DaysProfile, served: dt.date, as_of: dt.date) -> list[Comparison] | str:
-    """One comparison per week of new days and statistic, or why there is none.
+    """Returns one comparison per week of new days and statistic, or why there is none.
 
     New are the days that the run as of `served` did not read, a week of them at least. Each week is compared by itself,
     so that good days do not hide bad ones, and only with days before all of them: what no run has served is not usual.
@@ -75,7 +75,7 @@ def _compare(what: str, new: Sequence[DayProfile], older: Sequence[DayProfile]) 
 
 
 def _usual(what: str, day: dt.date, older: Sequence[DayProfile]) -> float | None:
-    """The median of the last days of that weekday; None without any."""
+    """Returns the median of the last days of that weekday; None without any."""
     alike = [_count(what, one) for one in older if one.day.weekday() == day.weekday()]
     return median(alike[-_USUAL:]) if alike else None
 

@@ -70,19 +70,19 @@ class GateReport(Strict):
         return tuple(row for row in self.expectations if row.status == "FAILED")
 
     def table(self) -> str:
-        """The report for people: a head line, then one line per expectation, the failed ones first."""
+        """Returns the report for people: a head line, then one line per expectation, the failed ones first."""
         counts = [f"{sum(row.status == word for row in self.expectations)} {word}" for word in _ORDER]
         head = f"gate {self.gate}: {'passed' if self.passed else 'FAILED'} ({', '.join(counts)})"
         unused = [f"  override not needed: {name} ({reason})" for name, reason in self.unused_overrides.items()]
         return "\n".join([head, table(self.expectations), *unused])
 
     def to_json(self) -> str:
-        """The report as JSON; `GateReport.from_json` reads it."""
+        """Returns the report as JSON; `GateReport.from_json` reads it."""
         return self.model_dump_json(indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "GateReport":
-        """The report that `to_json` wrote; raises pydantic.ValidationError on anything else."""
+        """Returns the report that `to_json` wrote; raises pydantic.ValidationError on anything else."""
         return cls.model_validate_json(text)
 
 

@@ -11,7 +11,7 @@ from expectations.errors import MeasureError
 
 
 def columns_of(df: DataFrame, required: Sequence[str]) -> tuple[str, ...]:
-    """Name and Arrow type of each column of `df`; raises MeasureError if a required one is missing."""
+    """Returns name and Arrow type of each column of `df`; raises MeasureError if a required one is missing."""
     if missing := [name for name in required if name not in df.columns]:
         raise MeasureError(
             f"column {', '.join(missing)} missing; the table has {', '.join(df.columns)}; "

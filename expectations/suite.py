@@ -28,7 +28,9 @@ class CheckResult:
 
 
 def judge(checks: Sequence[Between]) -> dict[str, CheckResult]:
-    """Name → verdict of every check; one that raised inside Great Expectations, or has no result, has failed."""
+    """Returns name → verdict of every check; one that raised inside Great Expectations, or has no result, has
+    failed.
+    """
     if not checks:
         return {}
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import, which reads it

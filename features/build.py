@@ -85,7 +85,7 @@ class ChampionFeatures:
 
 
 def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champion: Settings | None = None) -> Features:
-    """The features of one run; new daily partials are made and checked at once, tables are lazy.
+    """Returns the features of one run; new daily partials are made and checked at once, tables are lazy.
 
     champion: the same settings with the champion's recipe, where its interactions are made in another way. Raises
     ConfigError and FeaturesError (see `features.errors`) before any table can be written.
@@ -126,7 +126,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
 def _champion(
     settings: Settings, today: Settings, as_of: dt.date, catalog: Catalog
 ) -> tuple[ChampionFeatures | None, str | None]:
-    """The interactions by the champion's recipe, or why there are none."""
+    """Returns the interactions by the champion's recipe, or why there are none."""
     apart = _kept_apart(settings, today)
     gone = _GONE
     if apart:  # it reads columns that today's settings do not, and nobody keeps these in order for it
@@ -166,7 +166,7 @@ def _both_pairs(
     partials: Sequence[DailyPartials],
     kept_as: Mapping[str, str] = _AS_NAMED,
 ) -> tuple[DataFrame, DataFrame]:
-    """The pairs of the windows that end at `as_of`, and of those that end at the cut; raises WeightsError.
+    """Returns the pairs of the windows that end at `as_of`, and of those that end at the cut; raises WeightsError.
 
     kept_as: event dataset → name of its partials, where that is another one.
     """
@@ -189,7 +189,7 @@ def _partials(
 
 
 def _snapshots(survey: Survey, settings: Settings, catalog: Catalog) -> dict[str, tuple[Snapshot, Snapshot]]:
-    """Each snapshot by name as of today, and as of the cut; one partition is read and checked once."""
+    """Returns each snapshot by name as of today, and as of the cut; one partition is read and checked once."""
     read = {}
     for entry in survey.snapshots:
         now = read_snapshot(entry.plan, entry.dataset, survey.as_of, settings.ids, catalog)

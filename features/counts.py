@@ -31,7 +31,9 @@ def counts_of(
     settings: Settings,
     catalog: Catalog,
 ) -> Counts:
-    """The counts of a run, `partials` being those of the survey's events; of older days only the records are read."""
+    """Returns the counts of a run, `partials` being those of the survey's events; of older days only the records are
+    read.
+    """
     both = zip(survey.events, partials, strict=True)
     return Counts(
         snapshots=snapshots,
@@ -41,7 +43,7 @@ def counts_of(
 
 
 def _kept(entry: EventInput, as_of: dt.date, settings: Settings, catalog: Catalog) -> tuple[PartialRecord, ...]:
-    """The days before those that are read."""
+    """Returns the days before those that are read."""
     kept = Window(as_of - dt.timedelta(days=settings.runs.partials_keep_days), as_of)
     days = [day for day in kept.days if day < entry.partitions[0].day]
     return kept_before(entry.plan.name, entry.dataset, days, settings.ids, catalog)

@@ -7,12 +7,14 @@ from conf.windows import Window
 
 
 def cut_of(as_of: dt.date, holdout_days: int) -> dt.date:
-    """The first day that the judged training does not see: train < cut <= test < as_of."""
+    """Returns the first day that the judged training does not see: train < cut <= test < as_of."""
     return as_of - dt.timedelta(days=holdout_days)
 
 
 def train_window(text: str, cut: dt.date) -> Window | None:
-    """The window anchored at the cut and ending there at the latest; none where it has no day before the cut."""
+    """Returns the window anchored at the cut and ending there at the latest; none where it has no day before the
+    cut.
+    """
     try:
         window = Window.parse(text, cut)
         return Window(window.start, min(window.end, cut))

@@ -24,7 +24,7 @@ def eligible_column(catalogue: DataFrame, as_of: dt.date) -> Column:
 
 
 def _before(catalogue: DataFrame, column: str, day: dt.date) -> Column:
-    """A time before midnight UTC of the day, whatever the session's zone, or a date before the day."""
+    """Returns a time before midnight UTC of the day, whatever the session's zone, or a date before the day."""
     if isinstance(catalogue.schema[column].dataType, DateType):
         return sf.col(column) < sf.lit(day)
     midnight = dt.datetime.combine(day, dt.time(), dt.UTC)

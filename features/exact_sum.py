@@ -29,5 +29,5 @@ def exact_sum(term: str) -> Column:
 
 
 def _carried(high: Column, low: Column) -> tuple[Column, Column]:
-    """The same number with 0 ≤ low < 2^32."""
+    """Returns the same number with 0 ≤ low < 2^32."""
     return high + sf.shiftright(low, _LIMB_BITS), low.bitwiseAND(sf.lit(2**_LIMB_BITS - 1))

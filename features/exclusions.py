@@ -56,7 +56,7 @@ def _reason(frame: DataFrame, reason: str) -> DataFrame:
 
 
 def _popularity(pairs: DataFrame) -> DataFrame:
-    """One row per source with interactions: users, and Σ of their weights."""
+    """Returns one row per source with interactions: users, and Σ of their weights."""
     sums = sf.count("*").alias("users"), exact_sum("weight").alias("weight")
     return pairs.where("weight > 0").groupBy("source_id").agg(*sums)
 

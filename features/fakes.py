@@ -29,11 +29,11 @@ class FakePartials:
     records: dict[tuple[str, dt.date], PartialRecord] = field(default_factory=dict)
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Records of the days that have one."""
+        """Returns records of the days that have one."""
         return tuple(self.records[name, day] for day in sorted(days) if (name, day) in self.records)
 
     def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """The same: rows in memory do not change."""
+        """Returns the same: rows in memory do not change."""
         return self.finished(name, days)
 
     def stage(self, name: str, days: Collection[dt.date], frame: DataFrame) -> None:
@@ -48,7 +48,7 @@ class FakePartials:
         self.records.update({(name, record.day): record for record in records})
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
-        """The rows of the days."""
+        """Returns the rows of the days."""
         fields = [*spark_schema(contract.daily_partials(ids)), StructField("left_out", StringType())]
         schema = StructType([*fields, StructField("dt", DateType())])
         tables = [table for (of, day), table in self.rows.items() if of == name and day in days]
@@ -79,13 +79,13 @@ class FakeCatalog:
         self.partials = FakePartials(self.spark)
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
-        """The days of the path."""
+        """Returns the days of the path."""
         if dataset.path not in self.tables:
             raise MissingDatasetError(f"dataset folder {dataset.path!r} does not exist in memory; put a table there")
         return tuple(sorted(self.tables[dataset.path]))
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
-        """One file per day; the fingerprint is of the rows."""
+        """Returns one file per day; the fingerprint is of the rows."""
         finished, unfinished = [], []
         for day in sorted({*days} & {*self.days(dataset)}):
             table = self.tables[dataset.path][day]
@@ -97,7 +97,7 @@ class FakeCatalog:
         return DayPartitions(tuple(finished), tuple(unfinished))
 
     def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> DataFrame:
-        """The rows with the plain types of the protocol."""
+        """Returns the rows with the plain types of the protocol."""
         frames = []
         for partition in partitions:
             self.opened.append((dataset.path, partition.day))

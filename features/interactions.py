@@ -65,7 +65,7 @@ def check_sums(
 def weigh_pairs(
     partials: DataFrame, settings: InteractionSettings, as_of: dt.date, days: Sequence[dt.date]
 ) -> DataFrame:
-    """One row per (user_id, source_id) with any event: weight (double, any sign), first_ts, last_ts.
+    """Returns one row per (user_id, source_id) with any event: weight (double, any sign), first_ts, last_ts.
 
     `partials` hold events of `days` only, all of them before `as_of`, with a weight for each of their names, and have
     passed `check_sums`.
@@ -86,7 +86,7 @@ def interactions_of(pairs: DataFrame) -> DataFrame:
 
 
 def _factor(event_weights: Mapping[str, float], half_life_days: float, as_of: dt.date, oldest: dt.date) -> Column:
-    """One constant array per event name, looked up by day: no join, and no power in Spark."""
+    """Returns one constant array per event name, looked up by day: no join, and no power in Spark."""
     ages = range((as_of - oldest).days, 0, -1)
     place = sf.datediff(sf.col("dt"), sf.lit(oldest)) + 1
     factor = sf.raise_error(sf.concat(sf.lit("an event without a weight passed the check: "), sf.col("event"))).cast(

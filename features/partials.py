@@ -39,7 +39,7 @@ class DailyPartials:
 def daily_partials(
     name: str, dataset: EventDataset, partitions: Sequence[DayPartition], ids: IdKind, catalog: Catalog
 ) -> DailyPartials:
-    """The partials of the partitions; only days that are new or changed are read, all of them in one pass.
+    """Returns the partials of the partitions; only days that are new or changed are read, all of them in one pass.
 
     Raises BrokenPartitionError where other rows are read than the footers count, and UnknownEventsError where a column
     of event names holds too many of them.
@@ -60,7 +60,9 @@ def daily_partials(
 def kept_before(
     name: str, dataset: EventDataset, days: Collection[dt.date], ids: IdKind, catalog: Catalog
 ) -> tuple[PartialRecord, ...]:
-    """Records of those of the days that earlier runs made in the same way, oldest first; the days are not opened."""
+    """Returns records of those of the days that earlier runs made in the same way, oldest first; the days are not
+    opened.
+    """
     recipe = settings_hash_of(dataset, ids)
     return tuple(record for record in catalog.partials.noted(name, days) if record.recipe == recipe)
 
@@ -85,7 +87,7 @@ def check_partials(
 
 
 def settings_hash_of(dataset: EventDataset, ids: IdKind) -> str:
-    """Hash of the settings that decide what a day's partials hold; weights of events do not."""
+    """Returns hash of the settings that decide what a day's partials hold; weights of events do not."""
     content = {
         "columns": dataset.columns.model_dump(),
         "ignore_events": sorted(dataset.ignore_events),
@@ -98,7 +100,7 @@ def settings_hash_of(dataset: EventDataset, ids: IdKind) -> str:
 
 
 def sound(partials: DataFrame) -> DataFrame:
-    """The rows of contract.daily_partials and their `dt`."""
+    """Returns the rows of contract.daily_partials and their `dt`."""
     return partials.where("left_out IS NULL").drop("left_out")
 
 
@@ -122,7 +124,9 @@ def _make(
 
 
 def _aggregate(rows: DataFrame) -> DataFrame:
-    """Rows kept per (day, user, source, event); others per (day, why left out), so that one pass counts them too."""
+    """Returns rows kept per (day, user, source, event); others per (day, why left out), so that one pass counts them
+    too.
+    """
     is_kept = sf.col("left_out").isNull()
     kept = [sf.when(is_kept, sf.col(name)).alias(name) for name in ("user_id", "source_id", "event", "ts", "weight")]
     grouped = (
@@ -138,7 +142,7 @@ def _aggregate(rows: DataFrame) -> DataFrame:
 
 
 def _groups(name: str, staged: DataFrame, days: int) -> dict[dt.date, list[Row]]:
-    """Day → its events by why they are left out, and by name where they are kept."""
+    """Returns day → its events by why they are left out, and by name where they are kept."""
     limit = MAX_EVENT_NAMES * days
     sums = sf.sum("events").alias("events"), sf.max(sf.abs("amount")).alias("largest")
     rows = staged.groupBy("dt", "left_out", "event").agg(*sums).limit(limit + 1).collect()
@@ -153,7 +157,7 @@ def _groups(name: str, staged: DataFrame, days: int) -> dict[dt.date, list[Row]]
 
 
 def _users(staged: DataFrame) -> dict[dt.date, int]:
-    """Day → distinct users of the rows kept (others have none); reads one column."""
+    """Returns day → distinct users of the rows kept (others have none); reads one column."""
     return {row["dt"]: row["users"] for row in staged.groupBy("dt").agg(count_users().alias("users")).collect()}
 
 

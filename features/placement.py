@@ -8,7 +8,9 @@ _ERROR = 0.02
 
 
 def count_users() -> Column:
-    """The number of distinct users that are not null, within 2 % (HyperLogLog++): the same for the same users."""
+    """Returns the number of distinct users that are not null, within 2 % (HyperLogLog++): the same for the same
+    users.
+    """
     return sf.approx_count_distinct("user_id", _ERROR)
 
 

@@ -50,7 +50,7 @@ class InputRecord(Strict):
 
 
 def event_record(entry: EventInput, partials: DailyPartials) -> InputRecord:
-    """The record of an event dataset, the older days of the judged recipe included."""
+    """Returns the record of an event dataset, the older days of the judged recipe included."""
     known = {record.day: record for record in partials.records}
     plan = entry.plan
     return InputRecord(
@@ -69,7 +69,7 @@ def event_record(entry: EventInput, partials: DailyPartials) -> InputRecord:
 
 
 def snapshot_record(entry: SnapshotInput, *read: Snapshot) -> InputRecord:
-    """The record of a snapshot dataset, of which these partitions were read."""
+    """Returns the record of a snapshot dataset, of which these partitions were read."""
     plan = entry.plan
     parts = {part.day: part for part in (*entry.train.found, *plan.found)}
     counts = {snapshot.day: {"erased": snapshot.erased, "kept": snapshot.kept} for snapshot in read}

@@ -36,7 +36,7 @@ class EventInput:
         return tuple(partition.day for partition in self.plan.found)
 
     def oldest_days(self, survey: "Survey") -> int:
-        """Days before `as_of`, or before the cut, at which an event of the windows can be at most."""
+        """Returns days before `as_of`, or before the cut, at which an event of the windows can be at most."""
         judged = 0 if self.train is None else (survey.cut - self.train.start).days
         return max(judged, (survey.as_of - self.plan.window.start).days)
 

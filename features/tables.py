@@ -8,15 +8,15 @@ from pyspark.sql.types import StructField, StructType
 
 
 def quoted(column: str) -> Column:
-    """The Spark column of exactly this name, dots and all."""
+    """Returns the Spark column of exactly this name, dots and all."""
     return sf.col("`" + column.replace("`", "``") + "`")
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
-    """The Spark schema of a contract table, all columns nullable."""
+    """Returns the Spark schema of a contract table, all columns nullable."""
     return StructType([StructField(field.name, from_arrow_type(field.type)) for field in schema])
 
 
 def conform(frame: DataFrame, schema: pa.Schema) -> DataFrame:
-    """Exactly the columns of the contract, in its order and types; a column that is missing raises in Spark."""
+    """Returns exactly the columns of the contract, in its order and types; a column that is missing raises in Spark."""
     return frame.select(*(frame[field.name].cast(field.dataType).alias(field.name) for field in spark_schema(schema)))

@@ -38,12 +38,14 @@ class Contest:
     """Whether the run's own recipe is the champion's."""
 
     def table(self, interactions: str) -> str:
-        """The run's table that the champion's recipe is trained on, where its own is trained on `interactions`."""
+        """Returns the run's table that the champion's recipe is trained on, where its own is trained on
+        `interactions`.
+        """
         return f"champion_{interactions}" if self.own_features else interactions
 
 
 def find_champion(registry: ModelRegistry, product: str, serving: str | None) -> Champion | None:
-    """The champion when `serving` serves, None when nothing does; raises RegistryError."""
+    """Returns the champion when `serving` serves, None when nothing does; raises RegistryError."""
     if serving is None:
         return None
     version = registry.version_of(product, serving)
@@ -57,7 +59,9 @@ def find_champion(registry: ModelRegistry, product: str, serving: str | None) ->
 
 
 def contest_of(settings: Settings, champion: Champion | None, fault: str | None = None) -> Contest:
-    """Who competes in a run with these settings; fault: why the champion's interactions could not be made, if so."""
+    """Returns who competes in a run with these settings; fault: why the champion's interactions could not be made, if
+    so.
+    """
     if champion is None:
         return _alone("nothing served before, so there is no champion")
     name = f"run {champion.run_id}" if champion.version is None else f"version {champion.version}"

@@ -31,18 +31,22 @@ class ListScores:
     map: PerUser
 
     def where(self, chosen: NDArray[np.bool_], other: "ListScores") -> "ListScores":
-        """These scores for the chosen users, the others' for the rest."""
+        """Returns these scores for the chosen users, the others' for the rest."""
         pairs = ((self.ndcg, other.ndcg), (self.recall, other.recall), (self.map, other.map))
         return ListScores(*(np.where(chosen, own, their) for own, their in pairs))
 
 
 def score_lists(lists: ListColumn, truths: ListColumn, k: int) -> ListScores:
-    """Scores of one list per user (best first, no duplicates; null counts as empty) against one set of sources each."""
+    """Returns scores of one list per user (best first, no duplicates; null counts as empty) against one set of sources
+    each.
+    """
     return score_hits(find_hits(lists, truths), lengths_of(lists), lengths_of(truths), k)
 
 
 def score_hits(hit: NDArray[np.bool_], lengths: NDArray[np.int64], wanted: NDArray[np.int64], k: int) -> ListScores:
-    """The same by what is right in them: hit bool (Σ lengths,), list after list; wanted: sizes of the truths."""
+    """Returns the same by what is right in them: hit bool (Σ lengths,), list after list; wanted: sizes of the
+    truths.
+    """
     users = np.repeat(np.arange(len(lengths)), lengths)
     ranks = np.arange(len(users)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
     hit = hit & (ranks <= k)

@@ -8,5 +8,5 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The time now in UTC."""
+    """Returns the time now in UTC."""
     return datetime.now(UTC)

@@ -6,7 +6,7 @@ import socket
 
 
 def person() -> str:
-    """The user of this process at this machine."""
+    """Returns the user of this process at this machine."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run as a user whom the system does not know
@@ -15,7 +15,7 @@ def person() -> str:
 
 
 def service(name: str) -> str:
-    """A service of ours at this machine, e.g. loader@host."""
+    """Returns a service of ours at this machine, e.g. loader@host."""
     return _at_this_machine(name)
 
 

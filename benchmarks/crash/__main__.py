@@ -76,7 +76,7 @@ def crash(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
 
 
 def _table(journal: Journal, hunt: Hunt) -> str:
-    """Everything that was counted, and why pushes were refused."""
+    """Returns everything that was counted, and why pushes were refused."""
     names = sorted(name for name in journal.counts if not name.startswith("violation"))
     lines = [f"  {name:<22}{journal.counts[name]:>12,}" for name in [*names, "violations"]]
     return "\n".join(["", *lines, "", "  not served, and why:", hunt.summary(), ""])
@@ -91,7 +91,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 1 when a promise was broken, 2 when the hunt could not be made."""
+    """Returns the command line; 1 when a promise was broken, 2 when the hunt could not be made."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description="Hunts for broken promises.")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="default: any")

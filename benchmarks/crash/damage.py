@@ -43,7 +43,7 @@ def send_raw(kafka: KafkaConnection, topic: str, records: Sequence[Raw], *, time
 
 
 def damaged(damage: Damage, records: Sequence[Raw], draw: float, epoch: int) -> list[Raw]:
-    """What is sent instead of a partition's records, in order; `draw` in [0, 1) chooses the damaged one."""
+    """Return what is sent instead of a partition's records, in order; `draw` in [0, 1) chooses the damaged one."""
     place = int(draw * len(records))
     before, (partition, key, value), after = list(records[:place]), records[place], list(records[place + 1 :])
     sent: dict[Damage, list[Raw]] = {
@@ -63,6 +63,6 @@ def damaged(damage: Damage, records: Sequence[Raw], draw: float, epoch: int) -> 
 
 
 def _strangers(partition: int) -> list[Raw]:
-    """Records of a run that nobody announced; a reader must never see them."""
+    """Return records of a run that nobody announced; a reader must never see them."""
     key = str(partition).encode()
     return [Raw(partition, key, pack(MessageKind.DATA, _STRANGE_EPOCH, seq, key, _OTHER_LIST)) for seq in range(3)]

@@ -109,7 +109,7 @@ class Hunt:
         self._report()
 
     def summary(self) -> str:
-        """Why pushes were refused, the most frequent first."""
+        """Return why pushes were refused, the most frequent first."""
         return "\n".join(f"{count:>7} × {reason}" for reason, count in self._reasons.most_common(12))
 
     def _start(self, plan: Plan, *, first: bool = False) -> Push:
@@ -222,5 +222,5 @@ class Hunt:
 
 
 def _in_short(why: str) -> str:
-    """A reason without its numbers."""
+    """Return a reason without its numbers."""
     return "".join("#" if char.isdigit() else char for char in why)[:70]

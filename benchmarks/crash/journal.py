@@ -87,12 +87,12 @@ class Journal:
             window.end = time.monotonic() + window.tail
 
     def was(self, name: str, since: float, until: float) -> bool:
-        """Whether a window of this name touches the time from `since` to `until`."""
+        """Return whether a window of this name touches the time from `since` to `until`."""
         with self._lock:
             return any(n == name and w.start <= until and w.end >= since for n, w in self._windows)
 
     def seconds(self, name: str, since: float) -> float:
-        """Seconds since `since` that lie in windows of this name, overlaps counted twice."""
+        """Return seconds since `since` that lie in windows of this name, overlaps counted twice."""
         now = time.monotonic()
         with self._lock:
             spans = [(max(w.start, since), min(w.end, now)) for n, w in self._windows if n == name]

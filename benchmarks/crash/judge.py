@@ -67,7 +67,7 @@ class Judge:
         self._strays: set[str] = set()
 
     def verdict(self, push: Push) -> tuple[Verdict, str] | None:
-        """How a push that was sent ended, and why; None while it is on its way."""
+        """Return how a push that was sent ended, and why; None while it is on its way."""
         found = self.registry.find(push.run)
         if found is None:
             if "ANNOUNCED" in push.names and not self._journal.was("setback", push.began, time.monotonic()):
@@ -140,7 +140,7 @@ class Judge:
         return pointer
 
     def is_kept(self, kafka: KafkaConnection) -> bool:
-        """Whether Kafka has the pointer that Redis has, for the day when Redis is lost."""
+        """Return whether Kafka has the pointer that Redis has, for the day when Redis is lost."""
         return kept_pointer(kafka, self.registry.keys) == self._pointers.read()
 
     def sweep(self, *, strictly: bool = False) -> None:
@@ -184,7 +184,7 @@ class Judge:
         return [*faults, *self._faults_of_lists(run.announcement)]
 
     def _faults_of_lists(self, run: Announcement) -> list[str]:
-        """Every list of the run, read bucket by bucket, against the truth."""
+        """Return every list of the run, read bucket by bucket, against the truth."""
         faults, layout = [], run.layout
         truth = self._truth.stored(run)
         for partition in range(run.partitions):

@@ -95,7 +95,7 @@ class Plan:
 
 @lru_cache(maxsize=1_000)
 def plan_of(seed: int, number: int) -> Plan:
-    """The plan of a push; the second of two together has no events of its own."""
+    """Returns the plan of a push; the second of two together has no events of its own."""
     dice = random.Random(f"{seed}/{number}")
     together, damaged = dice.random() < _TOGETHER, dice.random() < 0.15
     plan = Plan(
@@ -114,7 +114,7 @@ def plan_of(seed: int, number: int) -> Plan:
 
 
 def is_second(seed: int, number: int) -> bool:
-    """Whether a push begins together with the one before it."""
+    """Returns whether a push begins together with the one before it."""
     alone = number
     while alone > 0 and random.Random(f"{seed}/{alone - 1}").random() < _TOGETHER:
         alone -= 1
@@ -122,7 +122,7 @@ def is_second(seed: int, number: int) -> bool:
 
 
 def order_of(seed: int, number: int) -> int:
-    """A push's place in time; two together share it, since either may come to be the newer run."""
+    """Returns a push's place in time; two together share it, since either may come to be the newer run."""
     return number - 1 if is_second(seed, number) else number
 
 

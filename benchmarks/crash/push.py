@@ -102,7 +102,7 @@ def say(step: str, **facts: Any) -> None:
 
 
 def _announcement(order: Order, registry: RunRegistry) -> Announcement:
-    """The announcement of an earlier attempt, else a new one with an epoch of its own."""
+    """Return the announcement of an earlier attempt, else a new one with an epoch of its own."""
     kept = Path(order.home) / f"push-{order.number}.json"
     if kept.exists():
         return Announcement.from_json(kept.read_bytes())
@@ -141,7 +141,7 @@ def _announcement(order: Order, registry: RunRegistry) -> Announcement:
 
 
 def _lease(order: Order, client: StoreClient, run: str) -> AbstractContextManager[Lease | None]:
-    """The product's lease, waiting a while for whoever has it."""
+    """Return the product's lease, waiting a while for whoever has it."""
     if not order.polite:
         return nullcontext()
     deadline = time.monotonic() + 3 * LEASE_SECONDS
@@ -175,7 +175,7 @@ def _end_all_but(partition: int, run: Announcement, kafka: KafkaConnection, seco
 
 
 def main(argv: list[str]) -> int:
-    """The process."""
+    """Return the process."""
     order, environment = Order.model_validate_json(argv[0]), Environment.read()
     kafka = environment.need_kafka()
     try:

@@ -82,7 +82,7 @@ class Push:
             return
 
     def has_come_to(self, moment: Moment) -> bool:
-        """Whether something planned for this moment is due."""
+        """Return whether something planned for this moment is due."""
         match moment.sort:
             case "began":
                 return time.monotonic() - self.began >= moment.value

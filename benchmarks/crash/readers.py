@@ -49,7 +49,7 @@ class Forbidden:
         self._since.pop(run, None)
 
     def forbids(self, run: str, asked: float) -> bool:
-        """Whether a look-up begun at `asked` must not see the run; a pointer may be cached for two seconds."""
+        """Returns whether a look-up begun at `asked` must not see the run; a pointer may be cached for two seconds."""
         return asked - CACHE_SECONDS > self._since.get(run, asked)
 
 
@@ -80,7 +80,7 @@ class Readers:
                 self._journal.violation("hunter", f"{reader.name} ended")
 
     def sights(self, since: float, until: float) -> list[Sight]:
-        """What was seen by look-ups that lie between these times."""
+        """Returns what was seen by look-ups that lie between these times."""
         return [
             sight for reader in self._readers for sight in tuple(reader.sights)
             if sight.since > since and sight.until < until

@@ -40,15 +40,15 @@ class Truth:
     users: int
 
     def run_of(self, number: int) -> str:
-        """The run id of a push."""
+        """Returns the run id of a push."""
         return f"crash-{self.seed}-{number:06d}"
 
     def number_of(self, run: str) -> int:
-        """The push of a run id."""
+        """Returns the push of a run id."""
         return int(run.rpartition("-")[2])
 
     def population(self, number: int) -> int:
-        """Users 0 … population − 1 are those that a push is made for; within a tenth of `users`."""
+        """Returns users 0 … population − 1 are those that a push is made for; within a tenth of `users`."""
         spread = self.users - self.always
         return self.always + int(_mix(self._salt(number))[0] % np.uint64(2 * spread + 1))
 
@@ -58,7 +58,7 @@ class Truth:
         return self.users - self.users // 10
 
     def told(self, number: int, users: Sequence[int]) -> list[Told]:
-        """The answer for each user while the push serves."""
+        """Returns the answer for each user while the push serves."""
         has, lengths, ids = self._lists(number, np.asarray(users, np.uint64))
         has &= np.asarray(users) < self.population(number)
         fallback = Told("fallback", tuple(self.fallback(number)[:LIST_SIZE]), ())
@@ -68,20 +68,20 @@ class Truth:
         ]
 
     def fallback(self, number: int) -> list[int]:
-        """The fallback list of a push."""
+        """Returns the fallback list of a push."""
         start = int(self._salt(number)[0] % np.uint64(2**40))
         return list(range(start, start + FALLBACK_SIZE))
 
     def batches(self, number: int, buckets: int) -> list[pa.RecordBatch]:
-        """The snapshot of a push, a batch per partition, its rows by bucket and user."""
+        """Returns the snapshot of a push, a batch per partition, its rows by bucket and user."""
         return list(_batches(self, number, buckets))
 
     def stored(self, run: Announcement) -> dict[tuple[int, int], dict[bytes, bytes]]:
-        """What must lie in Redis: partition and bucket → user → payload; empty buckets are left out."""
+        """Returns what must lie in Redis: partition and bucket → user → payload; empty buckets are left out."""
         return _stored(self, self.number_of(run.run), run.buckets)
 
     def rows(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Users with a list, the length of each, and their ids, of which the first `length` count."""
+        """Returns users with a list, the length of each, and their ids, of which the first `length` count."""
         users = np.arange(self.population(number), dtype=np.uint64)
         has, lengths, ids = self._lists(number, users)
         return users[has].astype(np.int64), lengths[has], ids[has]

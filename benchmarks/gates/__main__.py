@@ -35,7 +35,7 @@ _WEEKS_OF_A_WORLD = 6
 
 
 def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
-    """The command line; `world` is the first of the demo's worlds."""
+    """Returns the command line; `world` is the first of the demo's worlds."""
     arguments = _parser().parse_args(argv)
     weeks: list[Healthy] = []
     losses: list[Planted] = []
@@ -83,7 +83,7 @@ def _healthy_table(rows: Sequence[Healthy]) -> list[str]:
 
 
 def _losses_table(rows: Sequence[Planted]) -> list[str]:
-    """One line per data and kind; worlds of one name together."""
+    """Returns one line per data and kind; worlds of one name together."""
     lines = [
         f"{'stopped, by share lost: interactions → what comes in':<60}" + "".join(f"{share:>15.0%}" for share in SHARES)
     ]

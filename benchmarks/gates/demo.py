@@ -21,7 +21,7 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 def demo_past(world: World) -> Past:
-    """The product of `conf/prod_discovery.yml` in that world, run every week from the 28th day of events."""
+    """Returns the product of `conf/prod_discovery.yml` in that world, run every week from the 28th day of events."""
     settings, first_day = load_settings(REPO / "conf/prod_discovery.yml"), (world.first_day - _EPOCH).days
     lived = _live(world)
     weights = np.array([settings.interactions.event_weights[event] for event in EVENTS])
@@ -54,7 +54,7 @@ class _Lived:
     """The day of each block."""
 
     def evening(self, day: int) -> Snapshots:
-        """The snapshots of the evening of a day."""
+        """Returns the snapshots of the evening of a day."""
         born = self.population.born <= day
         sources = self.population.sources
         blocks = self.blocks[(self.blocked <= day) & ~np.isin(self.blocks, self.subscriptions[day])]

@@ -35,7 +35,7 @@ class Events:
     weight: Weights
 
     def between(self, first: int, end: int) -> "Events":
-        """Those of the days `first` … `end` − 1."""
+        """Returns those of the days `first` … `end` − 1."""
         start, stop = np.searchsorted(self.day, [first, end])
         return self.at(slice(start, stop))
 
@@ -94,11 +94,11 @@ class Past:
     """Days of the weekly runs, the first one without a baseline."""
 
     def newest(self, run: int) -> dict[str, Events]:
-        """The events of the week before a run."""
+        """Returns the events of the week before a run."""
         return {name: events.between(run - WEEK, run) for name, events in self.events.items()}
 
     def inputs(self, run: int, newest: Newest, snapshots: Snapshots) -> InputProfile:
-        """What comes in for a run whose newest week is `newest`, after all those before."""
+        """Returns what comes in for a run whose newest week is `newest`, after all those before."""
         evening = date_of(run - 1)
         return InputProfile(
             snapshots={name: snapshot.profile(evening) for name, snapshot in snapshots.items()},
@@ -113,7 +113,7 @@ class Past:
         return DaysProfile(start=date_of(run - window), end=date_of(run), days=days)
 
     def interactions(self, run: int, newest: Newest) -> InteractionProfile:
-        """The interactions of a run whose newest week is `newest`."""
+        """Returns the interactions of a run whose newest week is `newest`."""
         parts = [part for name in self.events for part in self._decayed(name, run, newest[name])]
         pairs, weights = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         pairs, places = np.unique(pairs, return_inverse=True)
@@ -158,10 +158,10 @@ class Past:
 
 
 def date_of(day: int) -> dt.date:
-    """The date of a day since 1970."""
+    """Returns the date of a day since 1970."""
     return _EPOCH + dt.timedelta(days=day)
 
 
 def window_days(settings: Settings, dataset: str, run: int) -> int:
-    """Days before a run that the dataset is read for."""
+    """Returns days before a run that the dataset is read for."""
     return len(Window.parse(settings.datasets.events[dataset].window, date_of(run)).days)

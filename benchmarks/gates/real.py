@@ -24,7 +24,9 @@ _THURSDAY = 3
 
 
 def real_past(name: str, data: Path, weekday: int = 0) -> Past:
-    """The product of `conf/<name>.yml`, run on each such weekday (0: Monday); raises RealInputError without data."""
+    """Returns the product of `conf/<name>.yml`, run on each such weekday (0: Monday); raises RealInputError without
+    data.
+    """
     settings, table = load_settings(REPO / f"conf/{name}.yml"), read_events(name, data)
     weights = settings.interactions.event_weights
     event = np.asarray(table["event"])

@@ -31,12 +31,12 @@ class Verdict:
 
 
 def measure(past: Past, run: int, newest: Newest, snapshots: Snapshots) -> Measured:
-    """The profiles of a run."""
+    """Returns the profiles of a run."""
     return Measured(run, past.inputs(run, newest, snapshots), past.interactions(run, newest))
 
 
 def judge(past: Past, now: Measured, before: Measured) -> Verdict:
-    """The run `now`, while `before` serves."""
+    """Returns the run `now`, while `before` serves."""
     day, served = date_of(now.run), ServedInputs(date_of(before.run), before.inputs)
     old = interaction_checks(now.interactions, past.gates.interactions, before.interactions, past.ids, day)
     return Verdict(_failed(old), _failed(input_checks(now.inputs, past.gates.inputs, served, day)))

@@ -51,7 +51,7 @@ class Judged:
 
 
 def walk(past: Past) -> Iterator[Judged]:
-    """The runs but the first one, each while the one before serves."""
+    """Yields the runs but the first one, each while the one before serves."""
     before: Measured | None = None
     for run in past.runs:
         week = Week(past.newest(run), past.snapshots(run))
@@ -62,7 +62,7 @@ def walk(past: Past) -> Iterator[Judged]:
 
 
 def healthy(name: str, runs: Sequence[Judged]) -> Healthy:
-    """What stops the runs as they were."""
+    """Returns what stops the runs as they were."""
     return Healthy(
         name,
         len(runs),
@@ -75,7 +75,7 @@ def healthy(name: str, runs: Sequence[Judged]) -> Healthy:
 def planted(
     past: Past, runs: Sequence[Judged], plants: Mapping[str, Plant], shares: Sequence[float], rng: Generator
 ) -> list[Planted]:
-    """What stops the runs that nothing stops as they were, with each kind of loss and share."""
+    """Returns what stops the runs that nothing stops as they were, with each kind of loss and share."""
     sound = [run for run in runs if not (run.verdict.interactions or run.verdict.inputs)]
     rows: list[Planted] = []
     if not sound:
@@ -90,7 +90,7 @@ def planted(
 
 
 def _with(past: Past, run: Judged, week: Week) -> Verdict:
-    """The verdict on a run whose newest week and snapshots are others; events alone make interactions."""
+    """Returns the verdict on a run whose newest week and snapshots are others; events alone make interactions."""
     inputs = past.inputs(run.now.run, week.newest, week.snapshots)
     same = week.newest is run.week.newest
     interactions = run.now.interactions if same else past.interactions(run.now.run, week.newest)

@@ -54,7 +54,7 @@ class Row:
     at_least: bool
 
     def result(self, rounds: Sequence[Figures]) -> dict[str, Any]:
-        """The medians, or nulls where a figure is missing."""
+        """Returns the medians, or nulls where a figure is missing."""
         ratios = [figures[self.ratio] for figures in rounds if self.ratio in figures]
         if not ratios:
             return asdict(self) | {"ours": None, "yardstick": None, "ratio": None, "met": None}
@@ -92,7 +92,7 @@ TIMES = (
 
 
 def run_round(servers: Servers, snapshot: Snapshot, slices: tuple[Slice, ...], number: int) -> Figures:
-    """Every figure once; our arm goes first in every other round."""
+    """Returns every figure once; our arm goes first in every other round."""
     first = number % 2 == 0
     figures: Figures = {} if first else _yardsticks(servers, snapshot, slices, number)
     push = Push(servers, snapshot, f"bench{number}", slices)
@@ -189,7 +189,7 @@ def _value_bytes(snapshot: Snapshot, slices: Sequence[Slice]) -> float:
 
 
 def measure(table: Table, users: int, rounds: int, settings: PublishSettings) -> dict[str, Any]:
-    """All rows of one table, and where the time goes."""
+    """Returns all rows of one table, and where the time goes."""
     snapshot = make_snapshot(table, users, settings)
     slices, seconds = measure_slices(snapshot)
     found: list[Figures] = []
@@ -208,7 +208,7 @@ def measure(table: Table, users: int, rounds: int, settings: PublishSettings) ->
 
 
 def tell(result: dict[str, Any]) -> str:
-    """One table for people."""
+    """Returns one table for people."""
     lines = [f"{result['table']}: {result['users']:,} users, {result['rounds']} rounds"]
     lines.append(f"  {'':<20}{'ours':>12}{'yardstick':>12}  {'':<8}{'ratio':>7}  goal")
     for row in result["rows"]:
@@ -227,7 +227,7 @@ def tell(result: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 1 when something did not work."""
+    """Returns the command line; 1 when something did not work."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.publish", description="A push against its yardsticks.")
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 @contextmanager
 def apart(store: int, *others: int) -> Iterator[Set[int]]:
-    """The process `store` on the last core, the others and this one, with all that it starts, on the cores before.
+    """Yields the process `store` on the last core, the others and this one, with all that it starts, on the cores
+    before.
 
     Gives the last core, for threads that move there too. Where there is but one core, nothing moves.
     """

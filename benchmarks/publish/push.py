@@ -62,7 +62,7 @@ class Servers:
         admin.delete_topics([topic])[topic].result()
 
     def client(self) -> redis.Redis:
-        """A client of the Redis."""
+        """Returns a client of the Redis."""
         return redis.Redis.from_url(self.store.url, socket_timeout=60)
 
 
@@ -93,7 +93,7 @@ class Push:
         self._epochs = count(1)
 
     def announce(self) -> Announcement:
-        """The next run, which the loader will accept."""
+        """Returns the next run, which the loader will accept."""
         registry = RunRegistry(self.client, self.product)
         epoch = registry.next_epoch()
         run = announcement_of(self.snapshot, self.layout, self.slices, f"run-{epoch}", epoch)
@@ -113,7 +113,7 @@ class Push:
 
     @contextmanager
     def loader(self) -> Iterator[int]:
-        """A loader of the product in a process of its own; returns its pid."""
+        """Yields a loader of the product in a process of its own; returns its pid."""
         overlay = self.servers.home / f"{self.product}.yml"
         overlay.write_text(f"product: {self.product}\n")
         addresses = {**self.servers.broker.environment, **self.servers.store.environment}
@@ -133,7 +133,7 @@ class Push:
             )
 
     def verify(self, run: Announcement) -> float:
-        """Seconds to read the whole run back and digest it."""
+        """Returns seconds to read the whole run back and digest it."""
         start = time.perf_counter()
         if wrong := Control.connect(self.client, self.product).verify(run.run):
             raise YardstickFailed(f"{run.run} does not verify: {wrong}")
@@ -199,7 +199,7 @@ class PacedReader:
 
 
 def measure_slices(snapshot: Snapshot) -> tuple[tuple[Slice, ...], float]:
-    """What the partitions hold, and the seconds that it took to find out: the pass before the announcement."""
+    """Returns what the partitions hold, and the seconds that it took to find out: the pass before the announcement."""
     layout, start = snapshot.layout("benchmark"), time.perf_counter()
     slices = tuple(measure_partition([batch], place, layout, "int64") for place, batch in enumerate(snapshot.batches))
     return slices, time.perf_counter() - start
@@ -212,7 +212,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def used_memory(client: redis.Redis) -> int:
-    """Bytes of data in Redis, once buffers have settled: the least of a few looks."""
+    """Returns bytes of data in Redis, once buffers have settled: the least of a few looks."""
     looks = []
     for _ in range(5):
         looks.append(int(client.info("memory")["used_memory"]))
@@ -221,5 +221,5 @@ def used_memory(client: redis.Redis) -> int:
 
 
 def median(values: list[float]) -> float:
-    """The median, as float."""
+    """Returns the median, as float."""
     return float(statistics.median(values))

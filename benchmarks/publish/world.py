@@ -31,7 +31,7 @@ class Table:
     snowflake: bool
 
     def source_ids(self, ranks: _Ints) -> _Ints:
-        """The ids of sources by their rank of popularity, which says nothing about the id."""
+        """Returns the ids of sources by their rank of popularity, which says nothing about the id."""
         shuffled = (ranks * 7_368_787 + 5) % SOURCES  # coprime with SOURCES: a permutation
         return 2**60 + shuffled * 4_194_301 if self.snowflake else shuffled + 1
 
@@ -53,7 +53,7 @@ class Snapshot:
         return sum(batch.num_rows for batch in self.batches)
 
     def layout(self, product: str) -> Layout:
-        """Where the lists of the product lie in Redis."""
+        """Returns where the lists of the product lie in Redis."""
         return Layout.plan(product, self.settings.partitions, self.users, self.settings.users_per_bucket)
 
 
@@ -71,7 +71,7 @@ def make_snapshot(table: Table, users: int, settings: PublishSettings, seed: int
 
 
 def announcement_of(snapshot: Snapshot, layout: Layout, slices: Sequence[Slice], run: str, epoch: int) -> Announcement:
-    """The announcement of a scheduled run for everybody, which may serve at once."""
+    """Returns the announcement of a scheduled run for everybody, which may serve at once."""
     now, fallback = datetime.now(UTC), snapshot.table.source_ids(np.arange(2 * snapshot.table.size))
     return Announcement(
         run=run,

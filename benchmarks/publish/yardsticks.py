@@ -48,7 +48,7 @@ def producer_performance(bootstrap: str, topic: str, records: int, record_bytes:
 
 
 def produced_rate(output: str) -> tuple[int, float] | None:
-    """Records and records a second of the report at the end; there is one every five seconds as well."""
+    """Returns records and records a second of the report at the end; there is one every five seconds as well."""
     reports = _SENT.findall(output)
     return (int(reports[-1][0]), float(reports[-1][1])) if reports else None
 

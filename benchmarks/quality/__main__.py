@@ -40,7 +40,7 @@ _SHOWN = ["algorithm", "factors", "iterations", "alpha", "regularization", "sour
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 2 when the table cannot be judged by."""
+    """Returns the command line; 2 when the table cannot be judged by."""
     arguments = _parse(argv)
     try:
         split = _split(arguments)
@@ -75,7 +75,7 @@ def _split(arguments: argparse.Namespace) -> Split:
 
 
 def _settings(arguments: argparse.Namespace, split: Split, shipped: TrainSettings) -> TrainSettings:
-    """What ours is trained with: the shipped defaults, changed by --dims, a former search or a new one."""
+    """Returns what ours is trained with: the shipped defaults, changed by --dims, a former search or a new one."""
     sized = shipped.model_copy(update={"factors": arguments.dims} if arguments.dims else {})
     if arguments.defaults:
         return sized
@@ -106,7 +106,7 @@ def _table(split: Split, arms: dict[str, Arm], settings: TrainSettings) -> str:
 
 
 def _chosen(settings: TrainSettings) -> dict[str, Any]:
-    """The settings that matter to quality, rounded for reading."""
+    """Returns the settings that matter to quality, rounded for reading."""
     values = {name: getattr(settings, name) for name in _SHOWN}
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
 

@@ -42,7 +42,7 @@ class Lists:
     seconds: float
 
     def judge(self, part: Part, k: int) -> Arm:
-        """Means over the judged users of Recall@k and NDCG@k."""
+        """Returns means over the judged users of Recall@k and NDCG@k."""
         scores = score_lists(self.source_ids, part.truths, k)
         return Arm(float(scores.recall.mean()), float(scores.ndcg.mean()), round(self.seconds, 1))
 
@@ -63,7 +63,7 @@ def our_lists(part: Part, settings: TrainSettings) -> ListColumn:
 def ranked_lists(
     part: Part, users: IdMap, sources: IdMap, user_factors: Factors, source_factors: Factors
 ) -> ListColumn:
-    """The product's lists by these factors, whose rows are those of the maps."""
+    """Returns the product's lists by these factors, whose rows are those of the maps."""
     rows = users.rows(part.users)
     known = np.flatnonzero(rows >= 0)
     seen = fill_matrix(part.interactions, users, sources)[rows[known]]
@@ -83,13 +83,13 @@ def knn_lists(part: Part) -> ListColumn:
 
 
 def popular_lists(part: Part) -> ListColumn:
-    """The most popular sources without what the user has seen."""
+    """Returns the most popular sources without what the user has seen."""
     lists, _ = fallback_list(part.sources, len(part.sources)).without(part.histories, LONGEST, part.ids)
     return lists
 
 
 def _spread(lists: ListColumn, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]", others: ListColumn) -> ListColumn:
-    """The lists at `rows`, the others' elsewhere."""
+    """Returns the lists at `rows`, the others' elsewhere."""
     places = np.arange(len(others)) + len(lists)
     places[rows] = np.arange(len(lists))
     return pa.concat_arrays([lists, others.cast(lists.type)]).take(column_of(places))

@@ -30,7 +30,7 @@ def deck_cards_split(data: Path, k: int) -> Split:
 
 
 def part_at(events: pa.Table, cut: dt.date) -> Part:
-    """The 180 days before `cut`, weights Σ 2^(−age / half-life); the truth is what users known then had not."""
+    """Returns the 180 days before `cut`, weights Σ 2^(−age / half-life); the truth is what users known then had not."""
     split = split_events(events, cut, _WINDOW_DAYS, _JUDGED_DAYS, KNOWN["deck_cards"].positive)
     age = (cut - dt.date(1970, 1, 1)).days - days_of(split.before)
     weights = 2.0 ** (-age / _HALF_LIFE_DAYS)

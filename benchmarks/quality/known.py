@@ -77,12 +77,12 @@ TUNED: dict[tuple[str, int], dict[str, Any]] = {
 
 
 def known_split(name: str, data: Path) -> Split:
-    """The split of one of KNOWN, whose table lies in the folder `data`; raises QualityError."""
+    """Returns the split of one of KNOWN, whose table lies in the folder `data`; raises QualityError."""
     k = KNOWN[name].k
     return deck_cards_split(data, k) if name == "deck_cards" else read_split(data / f"{name}.parquet", name, k)
 
 
 def tuned(name: str, dims: int) -> dict[str, Any]:
-    """The changes found for at most `dims` dimensions, the most that were tried; none where none were found."""
+    """Returns the changes found for at most `dims` dimensions, the most that were tried; none where none were found."""
     found = {most: changes for (of, most), changes in TUNED.items() if of == name and most <= dims}
     return found[max(found)] if found else {}

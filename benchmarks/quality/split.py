@@ -31,7 +31,7 @@ class Split:
 
 
 def read_split(path: Path, name: str, k: int) -> Split:
-    """The split in a Parquet or CSV table of user_id, item_id, split (train, valid or test) and perhaps weight.
+    """Returns the split in a Parquet or CSV table of user_id, item_id, split (train, valid or test) and perhaps weight.
 
     Trained is on the train rows only, also for the test, whose lists may hold valid rows. Raises QualityError.
     """
@@ -46,7 +46,7 @@ def read_split(path: Path, name: str, k: int) -> Split:
 
 
 def _held_out(part: Part) -> Part:
-    """The train rows without a tenth of each user's, drawn at random, and these as the truth."""
+    """Returns the train rows without a tenth of each user's, drawn at random, and these as the truth."""
     ids = numpy_of(pc.index_in(part.train["user_id"], whole(part.train["user_id"].unique())))
     counts = np.bincount(ids)
     drawn = np.lexsort((np.random.default_rng(5).random(len(ids)), ids))

@@ -16,7 +16,8 @@ Tell = Callable[[str], None]
 
 
 def tune(part: Part, settings: TrainSettings, k: int, trials: int, tell: Tell) -> TrainSettings:
-    """The settings with the best Recall@k + NDCG@k of `trials` trials, the first of which are the settings given.
+    """Returns the settings with the best Recall@k + NDCG@k of `trials` trials, the first of which are the settings
+    given.
 
     Searched are the settings that `jobs/tune_embeddings.py` searches, but for the dimensions. Seeded by settings.seed;
     Optuna's TPE (Bergstra et al. 2011).

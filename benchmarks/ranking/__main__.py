@@ -31,7 +31,7 @@ _BASE = "gowalla_64"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 1 when data are missing, something did not work or a list is wrong."""
+    """Returns the command line; 1 when data are missing, something did not work or a list is wrong."""
     arguments = _parser().parse_args(argv)
     plan = Plan(
         tuple(dict.fromkeys(arguments.n)),
@@ -71,7 +71,7 @@ def _sets(arguments: argparse.Namespace) -> Iterator[FactorSet]:
 
 
 def _base(arguments: argparse.Namespace) -> FactorSet:
-    """What is drawn from for the scaling tables: the file's set, or gowalla."""
+    """Returns what is drawn from for the scaling tables: the file's set, or gowalla."""
     found = FactorSet.load(arguments.factors) if arguments.factors else named_set(_BASE, arguments.data)
     return _cut(found, arguments.users)
 

@@ -113,12 +113,12 @@ OURS = ("ours", "portable")
 
 
 def arms_here() -> tuple[str, ...]:
-    """The arms that can run: faiss is optional."""
+    """Returns the arms that can run: faiss is optional."""
     return tuple(name for name in ARMS if name != "faiss" or find_spec("faiss"))
 
 
 def index_folder(stream: Stream) -> Path:
-    """Where the index of a stream lies."""
+    """Returns where the index of a stream lies."""
     return Path(stream.folder) / "index"
 
 

@@ -31,7 +31,7 @@ class FactorSet:
 
     @classmethod
     def load(cls, path: Path) -> "FactorSet":
-        """The set in an npz file of users, sources, indptr and indices; raises RankingBenchError."""
+        """Returns the set in an npz file of users, sources, indptr and indices; raises RankingBenchError."""
         if not path.is_file():
             raise RankingBenchError(f"{path} is missing: give a file of arrays {', '.join(_FIELDS)}")
         with np.load(path, allow_pickle=False) as file:
@@ -55,7 +55,7 @@ class FactorSet:
         return replace(self, users=self.users[some], exclusions=self.exclusions[some])
 
     def with_sources(self, count: int) -> "FactorSet":
-        """A catalogue of `count` sources: rows drawn from ours, longer or shorter by 10 %, turned by 15 %.
+        """Returns a catalogue of `count` sources: rows drawn from ours, longer or shorter by 10 %, turned by 15 %.
 
         Each user is excluded from as many sources as before.
         """
@@ -83,7 +83,7 @@ class FactorRecipe:
     damping: float
 
     def train(self, folder: Path) -> FactorSet:
-        """The factors of `folder/DATA.parquet`; raises RankingBenchError when it is not there."""
+        """Returns the factors of `folder/DATA.parquet`; raises RankingBenchError when it is not there."""
         weights = _interactions(folder / f"{self.data}.parquet")
         settings = TrainSettings(
             factors=self.factors, source_damping=self.damping, user_damping=self.damping, iterations=10, seed=1
@@ -106,7 +106,9 @@ NAMES = (*RECIPES, "million_64")
 
 
 def named_set(name: str, data: Path = DATA) -> FactorSet:
-    """One of NAMES, trained if the cache does not hold it; raises RankingBenchError when the data are missing."""
+    """Returns one of NAMES, trained if the cache does not hold it; raises RankingBenchError when the data are
+    missing.
+    """
     if name == "million_64":
         return replace(named_set("gowalla_64", data).with_sources(_MILLION), name=name)
     path = cache_folder() / "ranking" / f"{name}.npz"
@@ -116,7 +118,7 @@ def named_set(name: str, data: Path = DATA) -> FactorSet:
 
 
 def _interactions(path: Path) -> csr_matrix:
-    """Weights (users, sources), those of a pair added up; 1 each where the file knows none."""
+    """Returns weights (users, sources), those of a pair added up; 1 each where the file knows none."""
     if not path.is_file():
         raise RankingBenchError(
             f"{path} is missing: put the shared data there, say with --data where {path.name} lies, or give --factors"
@@ -141,7 +143,7 @@ def _noisy(factors: Factors, count: int, random: np.random.Generator) -> Factors
 
 
 def _noise(rows: Factors, random: np.random.Generator) -> Factors:
-    """Rows near to these: as if more of the same kind had been trained."""
+    """Returns rows near to these: as if more of the same kind had been trained."""
     count, dimensions = rows.shape
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     turn = random.standard_normal(rows.shape, dtype=np.float32) * norms * np.float32(0.15 / np.sqrt(dimensions))

@@ -40,7 +40,9 @@ class Goal:
 
 
 def goals_of(name: str, sources: int, n: int, ratios: Mapping[str, float | None]) -> list[Goal]:
-    """The goals of a set and an N; ratios: of "ours" and "portable" to sgemm's time, of the others' time to ours."""
+    """Returns the goals of a set and an N; ratios: of "ours" and "portable" to sgemm's time, of the others' time to
+    ours.
+    """
     ours, portable = _PRODUCT.get((name, n), (None, None))
     implicit = 50 if sources >= _MANY_SOURCES else 7
     return [

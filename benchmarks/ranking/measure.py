@@ -44,7 +44,7 @@ class Runner:
 
 
 def measure(factors: FactorSet, plan: Plan) -> list[dict[str, Any]]:
-    """A row for each N; raises RankingBenchError when there are too few users or a worker ends."""
+    """Returns a row for each N; raises RankingBenchError when there are too few users or a worker ends."""
     if len(factors.users) < WORKERS:
         raise RankingBenchError(f"{factors.name} has {len(factors.users)} users: {WORKERS} processes need one each")
     factors, ns = factors.sample(len(factors.users)), sorted(plan.ns)
@@ -74,7 +74,7 @@ def _runner(pair: Pair, n: int) -> Runner:
 
 
 def _rounds(factors: FactorSet, runners: dict[str, Runner], n: int, rounds: int) -> dict[str, list[Turn]]:
-    """The turns of every arm; each round begins with another one."""
+    """Returns the turns of every arm; each round begins with another one."""
     names, turns = list(runners), {name: list[Turn]() for name in runners}
     for number in range(rounds):
         _tell(factors, f"N = {n}, round {number + 1} of {rounds}")
@@ -134,14 +134,14 @@ def _figures(turns: Sequence[Turn], runner: Runner, sgemm: Sequence[Turn]) -> di
 
 
 def _ratio(over: Sequence[Turn] | None, under: Sequence[Turn]) -> float | None:
-    """The median of the rounds' ratios of time per user."""
+    """Returns the median of the rounds' ratios of time per user."""
     if not over:
         return None
     return median(one.per_user / other.per_user for one, other in zip(over, under, strict=True))
 
 
 def _check(factors: FactorSet, runners: dict[str, Runner], n: int, checked: int | None, folder: Path) -> dict[str, Any]:
-    """Both forms' lists against brute force; raises RankingBenchError when one is wrong."""
+    """Returns both forms' lists against brute force; raises RankingBenchError when one is wrong."""
     _tell(factors, f"N = {n}, brute force")
     found = {}
     for name in OURS:

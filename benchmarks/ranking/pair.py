@@ -104,7 +104,7 @@ class Pair:
         return time.perf_counter() - self._started
 
     def turn(self, n: int, users: int, save: Path | None = None) -> Turn:
-        """The first `users` of each half are ranked, from release to both done; lists saved below `save`."""
+        """Returns the first `users` of each half are ranked, from release to both done; lists saved below `save`."""
         start = time.perf_counter()
         for place, worker in enumerate(self.workers):
             worker.order(n=n, users=users, save=str(save / f"{self.arm}{place}.npz") if save else None)
@@ -115,7 +115,7 @@ class Pair:
         return Turn(WORKERS * users, seconds, peak, pairs, candidates)
 
     def lists(self, n: int, users: int, folder: Path) -> list[TopN]:
-        """The lists of the first `users` of each half."""
+        """Returns the lists of the first `users` of each half."""
         self.turn(n, users, folder)
         found = []
         for place in range(WORKERS):

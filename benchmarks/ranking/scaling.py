@@ -19,7 +19,7 @@ _STYLES = {
 
 
 def measure_scaling(factors: FactorSet, n: int, rounds: int) -> list[dict[str, Any]]:
-    """Rows like those of `measure`, of more users and of more sources, all drawn from one set."""
+    """Returns rows like those of `measure`, of more users and of more sources, all drawn from one set."""
     users, sources = len(factors.users), len(factors.sources)
     plan = Plan((n,), rounds, with_spark=False, checked=20)
     rows = []

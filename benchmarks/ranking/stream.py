@@ -29,7 +29,7 @@ class Stream:
 
     @classmethod
     def write(cls, factors: "FactorSet", folder: Path) -> "Stream":
-        """The files of a set in a folder that is there."""
+        """Returns the files of a set in a folder that is there."""
         factors.users.tofile(folder / "users")
         factors.exclusions.indptr.astype(np.int64).tofile(folder / "indptr")
         factors.exclusions.indices.astype(np.int32).tofile(folder / "indices")
@@ -37,12 +37,12 @@ class Stream:
         return cls(str(folder), len(factors.users), len(factors.sources), factors.users.shape[1])
 
     def read_sources(self) -> Factors:
-        """All source factors, in memory of one's own."""
+        """Returns all source factors, in memory of one's own."""
         sources: Factors = np.load(Path(self.folder) / "sources.npy")
         return sources
 
     def blocks(self, start: int, stop: int) -> Iterator[tuple[Factors, csr_matrix]]:
-        """Users from start to stop and their exclusions, at most BLOCK at a time."""
+        """Yields users from start to stop and their exclusions, at most BLOCK at a time."""
         for first in range(start, stop, BLOCK):
             yield self._block(first, min(first + BLOCK, stop))
 

@@ -16,7 +16,7 @@ _SCALE = 1e6
 
 
 def tell(row: dict[str, Any]) -> str:
-    """One row: every arm, what it is compared with, and what ours did."""
+    """Returns one row: every arm, what it is compared with, and what ours did."""
     lines = [
         f"{row['set']}: {row['users']:,} users × {row['sources']:,} sources, d = {row['dimensions']}, N = {row['n']}, "
         f"{row['rounds']} rounds",
@@ -36,7 +36,7 @@ def tell(row: dict[str, Any]) -> str:
 
 
 def footnote(first: int) -> str:
-    """How to read the rows."""
+    """Returns how to read the rows."""
     return (
         "Two single-threaded processes at once, each with half of the users; wall time. Arms whose `users` are fewer "
         "than all\nranked a sample, always the first of the same order: figures are per user. faiss knows no "
@@ -47,7 +47,7 @@ def footnote(first: int) -> str:
 
 
 def tell_scaling(rows: Sequence[dict[str, Any]]) -> str:
-    """The scaling table: ours only."""
+    """Returns the scaling table: ours only."""
     lines = [f"scaling at N = {rows[0]['n']}, resampled from {rows[0]['base']}"]
     lines.append(f"  {'users':>12}{'sources':>12}{'users/s':>12}{'÷ sgemm':>9}{'peak MB':>9}")
     for row in rows:

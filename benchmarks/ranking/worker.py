@@ -17,7 +17,7 @@ from benchmarks.ranking.stream import Stream
 
 
 def peak_bytes(pid: int | str = "self") -> int:
-    """The most memory that a process had resident, mapped files included."""
+    """Returns the most memory that a process had resident, mapped files included."""
     # Not getrusage: there a child starts with what its parent had.
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))

@@ -43,7 +43,9 @@ MEASURES: dict[str, Callable[[Plan], list[Row]]] = {
 
 
 def main(argv: Sequence[str] | None = None, spark: Callable[[], SparkSession] = start_spark) -> int:
-    """The command line; `spark` makes the session when it is first needed; 1 when something could not be measured."""
+    """Returns the command line; `spark` makes the session when it is first needed; 1 when something could not be
+    measured.
+    """
     arguments = _parser().parse_args(argv)
     rows: list[Row] = []
     try:

@@ -31,7 +31,7 @@ _ROUNDS = 2
 
 
 def measure(plan: Plan) -> list[Row]:
-    """A row for each number of dimensions."""
+    """Returns a row for each number of dimensions."""
     part = plan.part()
     weights = fill_matrix(part.interactions, *scan_ids(part.interactions, part.ids))
     confidences = confidences_of(weights, TrainSettings())
@@ -65,7 +65,7 @@ def _our_seconds(confidences: csr_matrix, dimensions: int) -> list[float]:
 
 
 def _fit_spark(ratings: DataFrame, dimensions: int, iterations: int) -> float:
-    """Seconds of a fit; Spark's confidence is 1 + alpha · rating, λ changes no time."""
+    """Returns seconds of a fit; Spark's confidence is 1 + alpha · rating, λ changes no time."""
     als = ALS(
         rank=dimensions,
         maxIter=iterations,

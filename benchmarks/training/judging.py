@@ -33,7 +33,7 @@ _CUT = dt.datetime(2026, 11, 14, tzinfo=dt.UTC)
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Seconds, after a first time with all users that is not counted."""
+    """Returns seconds, after a first time with all users that is not counted."""
     users, sources = (1_000, 500) if plan.quick else (100_000, 50_000)
     world = _World.draw(plan, users, sources)
     _judge(plan, world, "first")

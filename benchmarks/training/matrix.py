@@ -66,7 +66,7 @@ class Side:
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Time and memory; raises TrainingBenchError when the matrices differ."""
+    """Returns time and memory; raises TrainingBenchError when the matrices differ."""
     path = plan.new_folder("interactions") / "part-0.parquet"
     pq.write_table(_interactions(plan), path, row_group_size=_ROW_GROUP)
     sides: list[Side] = []
@@ -86,7 +86,7 @@ def measure(plan: Plan) -> list[Row]:
 
 
 def _rows(turns: dict[str, list[dict[str, Any]]]) -> list[Row]:
-    """The first turn is for memory, the others are for time."""
+    """Returns the first turn is for memory, the others are for time."""
     seconds = {name: [turn["seconds"] for turn in side[1:]] for name, side in turns.items()}
     python = {name: [side[0]["python_bytes"] / _MB] for name, side in turns.items()}
     jvm = turns["pandas"][0]["jvm_bytes"] / _MB

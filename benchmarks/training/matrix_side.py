@@ -50,7 +50,7 @@ def _turn(make: Callable[[], csr_matrix], jvm: int | None) -> dict[str, Any]:
 
 
 def our_matrix(path: str) -> csr_matrix:
-    """The product's way."""
+    """Returns the product's way."""
     interactions = ds.dataset(path, format="parquet")
     return fill_matrix(interactions, *scan_ids(interactions, "int64"))
 
@@ -65,7 +65,7 @@ def pandas_matrix(path: str, spark: SparkSession) -> csr_matrix:
 
 
 def digest_of(matrix: csr_matrix) -> str:
-    """The same for the same matrix."""
+    """Returns the same for the same matrix."""
     digest = hashlib.sha256(str(matrix.shape).encode())
     for part in (matrix.indptr, matrix.indices, matrix.data):
         digest.update(part.astype("<f8").tobytes())

@@ -42,18 +42,18 @@ class Plan:
         return generated_events() if self.quick else read_events("deck_cards", self.data)
 
     def part(self, weeks_ago: int = 0) -> Part:
-        """The 180 days before the cut of the temporal protocol, or before one that many weeks earlier."""
+        """Returns the 180 days before the cut of the temporal protocol, or before one that many weeks earlier."""
         return part_at(self.events, CUT - dt.timedelta(weeks=weeks_ago))
 
     def new_folder(self, name: str) -> Path:
-        """A folder below ours."""
+        """Returns a folder below ours."""
         made = self.folder / name
         made.mkdir(parents=True)
         return made
 
 
 def generated_events(users: int = 300, sources: int = 150, events: int = 20_000) -> pa.Table:
-    """Users with a taste each, 40 days before the cut and 14 days after it; the columns of `read_events`."""
+    """Returns users with a taste each, 40 days before the cut and 14 days after it; the columns of `read_events`."""
     random = np.random.default_rng(3)
     user = random.integers(users, size=events)
     source = (user % 6 * (sources // 6) + (sources // 3 * random.random(events) ** 2).astype(np.int64)) % sources
@@ -70,7 +70,7 @@ def generated_events(users: int = 300, sources: int = 150, events: int = 20_000)
 
 
 def start_spark() -> SparkSession:
-    """The product's session on two cores of this machine."""
+    """Returns the product's session on two cores of this machine."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = {
         "spark.driver.memory": "6g",

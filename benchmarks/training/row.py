@@ -61,13 +61,13 @@ def as_good(name: str, ours: float, rival: float, against: str, goal: float) -> 
 
 
 def within(name: str, unit: str, ours: Sequence[float], goal: float | None) -> Row:
-    """What we take, at most the goal; the median of the rounds."""
+    """Returns what we take, at most the goal; the median of the rounds."""
     one = median(ours)
     return Row(name, unit, one, None, "", one, goal, ours_rounds=tuple(ours))
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows for people."""
+    """Returns the rows for people."""
     width = max(len(row.name) for row in rows) + 2
     lines = [f"{'':<{width}}{'ours':>10}{'rival':>10}{'':<7}{'ratio':>8}{'goal':>8}  met"]
     lines += [_line(row, width) for row in rows]

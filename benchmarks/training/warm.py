@@ -23,7 +23,7 @@ _QUICK = {"factors": 8}
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Seconds of the two, and the NDCG that the warm one comes to with the shipped number of iterations."""
+    """Returns seconds of the two, and the NDCG that the warm one comes to with the shipped number of iterations."""
     settings = load_settings(REPO / "conf/deck_cards.yml").train
     settings = settings.model_copy(update={"threads": CORES, **(_QUICK if plan.quick else {})})
     before, now = plan.part(weeks_ago=1), plan.part()
@@ -55,7 +55,7 @@ def _curve(part: Part, settings: TrainSettings, start: Start | None) -> list[Poi
 
 
 def _kept(plan: Plan, embeddings: Embeddings) -> Start:
-    """The factors as a run leaves them."""
+    """Returns the factors as a run leaves them."""
     storage = Storage(str(plan.new_folder("last_week")))
     for name, batches in (("user_factors", embeddings.user_batches()), ("source_factors", embeddings.source_batches())):
         first = next(batches)

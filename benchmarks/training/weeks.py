@@ -66,11 +66,11 @@ class Weeks:
         return cls(plan, folder, settings, _START + dt.timedelta(_DAYS))
 
     def catalog(self, partials: Path) -> SparkCatalog:
-        """The dataset, with daily partials kept in a folder."""
+        """Returns the dataset, with daily partials kept in a folder."""
         return SparkCatalog(self.plan.spark, Storage(str(self.folder)), Storage(str(partials)))
 
     def features(self, as_of: dt.date, partials: Path) -> Features:
-        """The stage's tables, still lazy; the daily partials are made."""
+        """Returns the stage's tables, still lazy; the daily partials are made."""
         return build_features(self.settings, as_of, self.catalog(partials))
 
     def write(self, features: Features, out: Path, *names: str) -> None:

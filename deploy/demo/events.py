@@ -101,7 +101,7 @@ def _visits(
 
 
 def _loved(population: Population, alive: Marks, users: Indices, rng: Generator) -> Indices:
-    """One pair for each of `users`, without those that turn out to be closed or not to please."""
+    """Returns one pair for each of `users`, without those that turn out to be closed or not to please."""
     sources = population.draw_loved(rng, users)
     pleased = alive[sources] & (rng.random(len(users)) < population.truth.appeal(users, sources))
     return (users * population.sources + sources)[pleased]

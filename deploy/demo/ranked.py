@@ -94,13 +94,15 @@ class Pairs:
         return cls(row[order], source[order])
 
     def within(self, block: slice) -> tuple[Indices, Indices]:
-        """The pairs of a block of users, as an index of the block's matrix."""
+        """Returns the pairs of a block of users, as an index of the block's matrix."""
         here = within(self.rows, block)
         return self.rows[here] - block.start, self.sources[here]
 
 
 def lists_of_ranking(ranking: Ids, users: Column, exclusions: pa.Table, n: int) -> pa.Table:
-    """The first `n` sources of one ranking for each user, without their own exclusions: (user_id, source_ids)."""
+    """Returns the first `n` sources of one ranking for each user, without their own exclusions: (user_id,
+    source_ids).
+    """
     excluded = Pairs.of(exclusions, users, ranking)
     width = min(len(ranking), n + int(np.bincount(excluded.rows, minlength=1).max()))
     sources, lengths = [np.zeros(0, np.int64)], [np.zeros(1, np.int64)]
@@ -117,7 +119,7 @@ def lists_of_ranking(ranking: Ids, users: Column, exclusions: pa.Table, n: int) 
 
 
 def positions(ids: Column, known: Ids, what: str) -> Indices:
-    """Where each id stands in `known`; raises ListsError on an id that is not there."""
+    """Returns where each id stands in `known`; raises ListsError on an id that is not there."""
     found = pc.index_in(ids, known)
     if found.null_count:
         stranger = ids.filter(pc.is_null(found))[0]
@@ -132,10 +134,10 @@ def blocks(rows: int) -> Iterator[slice]:
 
 
 def within(sorted_rows: Indices, block: slice) -> slice:
-    """Where the rows of a block stand among sorted ones."""
+    """Returns where the rows of a block stand among sorted ones."""
     return slice(*np.searchsorted(sorted_rows, [block.start, block.stop]))
 
 
 def whole(column: Column) -> Ids:
-    """A column in one piece."""
+    """Returns a column in one piece."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

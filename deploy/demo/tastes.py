@@ -104,7 +104,7 @@ class Population:
         return np.searchsorted(self.activity, rng.random(count), side="right")
 
     def draw_loved(self, rng: Generator, users: Indices) -> Indices:
-        """One source of a community of each user, the popular ones of it more often."""
+        """Returns one source of a community of each user, the popular ones of it more often."""
         place = (rng.random(len(users), np.float32)[:, None] >= self.steps[users]).sum(axis=1)
         chance = rng.random(len(users), np.float32)  # float32, so that the sum never rounds up to the next community
         rung = self.communities[users, place] + chance
@@ -201,6 +201,6 @@ def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ids(letter: str, first: int, count: int, kind: IdKind) -> Ids:
-    """Ids that are not positions, and of users other than of sources, so that a mix-up shows."""
+    """Returns ids that are not positions, and of users other than of sources, so that a mix-up shows."""
     numbers = np.arange(first, first + count)
     return pa.array(numbers if kind == "int64" else np.char.add(letter, numbers.astype(str)))

@@ -91,7 +91,7 @@ class Truth:
 
 
 def planted_ndcg(folder: Path, lists: pa.Table, exclusions: pa.Table, *, k: int = 10, relevant: int = 50) -> float:
-    """Mean NDCG@k of lists against the truth planted in `folder`, binary gains.
+    """Returns mean NDCG@k of lists against the truth planted in `folder`, binary gains.
 
     Relevant to a user are the `relevant` sources of highest true affinity among those that may be recommended: active
     at the end of the world, of a community of theirs, and not excluded. `lists` has one row per user (user_id,

@@ -98,7 +98,7 @@ def events_by_day(world: World) -> NDArray[np.float64]:
 
 
 def _event_table(population: Population, happened: Happened, date: dt.date, rng: Generator) -> pa.Table:
-    """One row per event, in order of time; most of them in the evening (UTC)."""
+    """Returns one row per event, in order of time; most of them in the evening (UTC)."""
     moments = np.sort(rng.beta(2.5, 1.5, len(happened.pairs)) * _DAY_US).astype(np.int64)
     moments = np.minimum(moments, _DAY_US - 1) + (date - _EPOCH).days * _DAY_US
     names = pa.array(EVENTS).take(happened.events)
@@ -123,13 +123,13 @@ def _write_states(folder: Path, world: World, population: Population, states: di
 
 
 def _sources_in_the_evening(sources: pa.Table, population: Population, day: int) -> pa.Table:
-    """The sources that were there on the `day`-th day, as they were in its evening."""
+    """Returns the sources that were there on the `day`-th day, as they were in its evening."""
     status = pa.array(["closed", "active"]).take((population.closed > day).astype(np.int64))
     return sources.set_column(1, "status", status).filter(pa.array(population.born <= day))
 
 
 def _source_table(world: World, population: Population, rng: Generator) -> pa.Table:
-    """Every source that ever lived, as it was in the end."""
+    """Returns every source that ever lived, as it was in the end."""
     truth, count = population.truth, population.sources
     created = (population.born + (world.first_day - _EPOCH).days) * _DAY_US + rng.integers(0, _DAY_US, count)
     category = np.where(rng.random(count) < _UNKNOWN_CATEGORY, len(CATEGORIES), population.category)
@@ -162,7 +162,7 @@ def _write_partition(dataset: Path, day: dt.date, table: pa.Table) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 0 is success, 2 a world that cannot be made."""
+    """Returns the command line; 0 is success, 2 a world that cannot be made."""
     parser = argparse.ArgumentParser(prog="python -m deploy.demo.world", description="Generates the demo world.")
     parser.add_argument("out", type=Path, help="folder to make")
     for field in dataclasses.fields(World):

@@ -28,7 +28,9 @@ class Java:
 
 
 def find_java(environ: Mapping[str, str] = os.environ) -> Java:
-    """The first `java` that is new enough, in JAVA_HOME and then in PATH; raises `JavaNotFound` with what was found."""
+    """Returns the first `java` that is new enough, in JAVA_HOME and then in PATH; raises `JavaNotFound` with what was
+    found.
+    """
     found = []
     for program in _candidates(environ):
         java = _ask_version(program)

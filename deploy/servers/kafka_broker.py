@@ -108,7 +108,7 @@ class KafkaBroker(EmbeddedServer):
             formatted.touch()
 
     def _properties(self) -> str:
-        """The broker's settings; of a property that is there twice, the last counts."""
+        """Returns the broker's settings; of a property that is there twice, the last counts."""
         return _PROPERTIES.format(host=LOOPBACK, broker=self.ports[0], controller=self.ports[1])
 
     def _command(self) -> list[str | Path]:
@@ -158,7 +158,7 @@ class KafkaBroker(EmbeddedServer):
         return ()
 
     def _archive(self) -> Path:
-        """The archive for exactly this Java and these jars: any other is useless to the JVM."""
+        """Returns the archive for exactly this Java and these jars: any other is useless to the JVM."""
         java = self._java or find_java()
         identity = "\n".join([str(java.program), java.full_version, *map(str, self._jars)])
         return kafka_folder(self._cache) / f"classes-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.jsa"

@@ -54,12 +54,12 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
     def is_at(self, path: Path) -> bool:
-        """Whether the file exists and has the locked hash."""
+        """Returns whether the file exists and has the locked hash."""
         return path.is_file() and _sha256(path) == self.sha256
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where downloads live: DISCOVERY_CACHE, else `discovery` in the user's cache folder."""
+    """Returns where downloads live: DISCOVERY_CACHE, else `discovery` in the user's cache folder."""
     if chosen := environ.get("DISCOVERY_CACHE"):
         return Path(chosen)
     user_cache = environ.get("XDG_CACHE_HOME")
@@ -67,17 +67,17 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def kafka_folder(cache: Path) -> Path:
-    """The part of the cache that belongs to this version of Kafka."""
+    """Returns the part of the cache that belongs to this version of Kafka."""
     return cache / f"kafka-{KAFKA_VERSION}"
 
 
 def read_lock(lock_file: Path = LOCK_FILE) -> tuple[Jar, ...]:
-    """The jars of the lock file, in its order."""
+    """Returns the jars of the lock file, in its order."""
     return tuple(Jar.parse(line) for line in lock_file.read_text().splitlines() if line.strip())
 
 
 def ensure_jars(java: Java, cache: Path, *, lock_file: Path = LOCK_FILE) -> tuple[Path, ...]:
-    """Every locked jar as a verified file; missing and corrupt ones are fetched, by one process at a time."""
+    """Returns every locked jar as a verified file; missing and corrupt ones are fetched, by one process at a time."""
     jars = read_lock(lock_file)
     folder = kafka_folder(cache) / "jars"
     folder.mkdir(parents=True, exist_ok=True)

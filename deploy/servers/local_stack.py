@@ -95,7 +95,7 @@ def down(home: Path) -> tuple[Entry, ...]:
 
 
 def status(home: Path) -> tuple[Entry, ...]:
-    """Every recorded process of `home`, alive (`is_alive`) or not."""
+    """Returns every recorded process of `home`, alive (`is_alive`) or not."""
     return StackFile.read(home).entries
 
 
@@ -130,7 +130,7 @@ def _entry_of(server: EmbeddedServer) -> Entry:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 0 is success, 1 a failure that it explains, 3 a status of "not everything runs"."""
+    """Returns the command line; 0 is success, 1 a failure that it explains, 3 a status of "not everything runs"."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.servers.local_stack", description="Local Kafka broker and Redis."
     )

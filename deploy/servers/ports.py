@@ -12,7 +12,7 @@ _CANDIDATES = range(20_000, 30_000)
 
 
 def choose_ports(memory: Path, count: int) -> tuple[int, ...]:
-    """The ports remembered in the file if all are free, else new ones, remembered for the next time."""
+    """Returns the ports remembered in the file if all are free, else new ones, remembered for the next time."""
     if memory.exists():
         remembered = tuple(int(digits) for digits in re.findall(r"\d+", memory.read_text()))
         if len(remembered) == count and all(is_free(port) for port in remembered):
@@ -23,7 +23,7 @@ def choose_ports(memory: Path, count: int) -> tuple[int, ...]:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the loopback port now."""
+    """Returns whether a server could listen on the loopback port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -34,7 +34,7 @@ def is_free(port: int) -> bool:
 
 
 def answers(port: int) -> bool:
-    """Whether something accepts connections on the loopback port."""
+    """Returns whether something accepts connections on the loopback port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((LOOPBACK, port)) == 0

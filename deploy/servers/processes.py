@@ -73,7 +73,7 @@ def start_time(pid: int) -> float:
 
 
 def is_alive(pid: int, started: float) -> bool:
-    """Whether this very process still runs; a zombie or another process with the same number does not count."""
+    """Returns whether this very process still runs; a zombie or another process with the same number does not count."""
     try:
         process = psutil.Process(pid)
         # The clock may have been set meanwhile, which moves what psutil computes by as much.
@@ -100,7 +100,7 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
 
 
 def tail(path: Path, lines: int = 20) -> str:
-    """The last lines of a log file."""
+    """Returns the last lines of a log file."""
     if not path.exists():
         return "(no log)"
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

@@ -75,11 +75,11 @@ class EmbeddedServer(Startable):
 
     @abstractmethod
     def _command(self) -> list[str | Path]:
-        """The program and its arguments; it runs in the server's folder."""
+        """Returns the program and its arguments; it runs in the server's folder."""
 
     @abstractmethod
     def _is_ready(self) -> bool:
-        """Whether the server truly answers a client."""
+        """Returns whether the server truly answers a client."""
 
     def _environ(self) -> Mapping[str, str]:
         return os.environ
@@ -173,7 +173,7 @@ class EmbeddedServer(Startable):
 
     @contextmanager
     def _folder_lock(self) -> Iterator[int]:
-        """A lock that the server inherits, so that it lasts exactly as long as some process uses the folder."""
+        """Yields a lock that the server inherits, so that it lasts exactly as long as some process uses the folder."""
         with (self.folder / "lock").open("a") as handle:
             if not _locked(handle.fileno()):
                 raise FolderInUse(
@@ -187,7 +187,9 @@ class EmbeddedServer(Startable):
 
 
 def _locked(file: int) -> bool:
-    """Whether the lock was to be had: a server that was killed lets go of it only when its last thread has ended."""
+    """Returns whether the lock was to be had: a server that was killed lets go of it only when its last thread has
+    ended.
+    """
     deadline = time.monotonic() + _LET_GO_SECONDS
     while True:
         try:

@@ -25,7 +25,7 @@ class Entry:
 
     @classmethod
     def of_process(cls, name: str, pid: int, *, folder: Path, log: Path, environment: dict[str, str]) -> Self:
-        """The entry of a process that runs now."""
+        """Returns the entry of a process that runs now."""
         return cls(name, pid, start_time(pid), str(folder), str(log), environment)
 
     @property
@@ -52,7 +52,9 @@ class StackFile:
 
     @classmethod
     def read(cls, home: Path) -> Self:
-        """What the home folder recorded, or nothing; raises `StackFileError` for a file that is not one of ours."""
+        """Returns what the home folder recorded, or nothing; raises `StackFileError` for a file that is not one of
+        ours.
+        """
         empty = cls(home.absolute())
         try:
             recorded = json.loads(empty.path.read_text())["processes"]
@@ -75,7 +77,7 @@ class StackFile:
             yield cls.read(home)
 
     def find(self, name: str) -> Entry | None:
-        """The live entry of that name."""
+        """Returns the live entry of that name."""
         return next((entry for entry in self.entries if entry.name == name and entry.is_alive), None)
 
     def with_entry(self, entry: Entry) -> Self:

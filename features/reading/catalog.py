@@ -92,10 +92,12 @@ class PartialStore(Protocol):
     """Daily partials between runs. A day without a record does not exist, whatever lies in its folder."""
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Records of those of the days that are finished."""
+        """Returns records of those of the days that are finished."""
 
     def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Records of those of the days that were finished, oldest first, without a look at what lies beside them."""
+        """Returns records of those of the days that were finished, oldest first, without a look at what lies beside
+        them.
+        """
 
     def stage(self, name: str, days: Collection[dt.date], frame: "DataFrame") -> None:
         """Replaces the days by the rows of `frame` (contract.daily_partials, left_out, dt) without finishing them."""
@@ -122,13 +124,13 @@ class Catalog(Protocol):
         """Users who must be forgotten: features leave their rows out of all they read here."""
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
-        """Days that have a folder, oldest first, by their names only; raises MissingDatasetError."""
+        """Returns days that have a folder, oldest first, by their names only; raises MissingDatasetError."""
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
-        """The partitions of these days from their footers; raises MissingDatasetError, BrokenPartitionError."""
+        """Returns the partitions of these days from their footers; raises MissingDatasetError, BrokenPartitionError."""
 
     def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> "DataFrame":
-        """These columns under their names in the files, and `dt` (date); a column that a file lacks is null.
+        """Returns these columns under their names in the files, and `dt` (date); a column that a file lacks is null.
 
         Integers arrive as bigint, times of every unit and zone as timestamp (without a zone: UTC), the rest as it is.
         """

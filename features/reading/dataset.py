@@ -52,7 +52,7 @@ class DatasetPlan:
 
 
 def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Catalog) -> DatasetPlan:
-    """What the window finds; gaps do not raise, a missing folder and a broken file do."""
+    """Returns what the window finds; gaps do not raise, a missing folder and a broken file do."""
     parts = catalog.partitions(dataset, window.days)
     seen = {*parts.unfinished, *(partition.day for partition in parts.finished)}
     return DatasetPlan(
@@ -116,7 +116,9 @@ def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
 
 
 def say_misnamed(misnamed: Mapping[dt.date, str]) -> str:
-    """A sentence about folders that are no days by their names, with the right names of some; empty without any."""
+    """Returns a sentence about folders that are no days by their names, with the right names of some; empty without
+    any.
+    """
     if not misnamed:
         return ""
     some = ", ".join(f"{name!r} (write dt={day})" for day, name in sorted(misnamed.items())[:_SHOWN])

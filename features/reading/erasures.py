@@ -10,7 +10,9 @@ from conf.contract import UserId
 
 
 def without_users(frame: DataFrame, erased: Collection[UserId], column: str = "user_id") -> DataFrame:
-    """The rows of nobody in `erased`; rows without a user stay, as they are a fault that is counted elsewhere."""
+    """Returns the rows of nobody in `erased`; rows without a user stay, as they are a fault that is counted
+    elsewhere.
+    """
     if not erased:
         return frame
     users = _users(frame.sparkSession, erased, column)
@@ -18,7 +20,7 @@ def without_users(frame: DataFrame, erased: Collection[UserId], column: str = "u
 
 
 def with_erased(frame: DataFrame, erased: Collection[UserId], column: str = "user_id") -> DataFrame:
-    """The rows, and in `erased` (never null) whether each is of somebody in `erased`."""
+    """Returns the rows, and in `erased` (never null) whether each is of somebody in `erased`."""
     if not erased:
         return frame.withColumn("erased", sf.lit(col=False))
     users = _users(frame.sparkSession, erased, column).withColumn("erased", sf.lit(col=True))
@@ -27,7 +29,7 @@ def with_erased(frame: DataFrame, erased: Collection[UserId], column: str = "use
 
 
 def without_owners(catalogue: DataFrame, erased: Collection[UserId]) -> DataFrame:
-    """Every source of the catalogue; those of somebody in `erased` have no owner any more."""
+    """Returns every source of the catalogue; those of somebody in `erased` have no owner any more."""
     if not erased or "owner_id" not in catalogue.columns:
         return catalogue
     owner = sf.when(~sf.col("erased"), sf.col("owner_id")).alias("owner_id")

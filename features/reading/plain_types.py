@@ -5,12 +5,12 @@ from pyarrow import types as t
 
 
 def plain(type_: pa.DataType) -> pa.DataType:
-    """The type without its encoding: a dictionary is its values, every kind of string is a string."""
+    """Returns the type without its encoding: a dictionary is its values, every kind of string is a string."""
     if t.is_dictionary(type_):
         return plain(type_.value_type)
     return pa.string() if t.is_large_string(type_) or t.is_string_view(type_) else type_
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with plain types and without metadata."""
+    """Returns the schema with plain types and without metadata."""
     return pa.schema([pa.field(field.name, plain(field.type)) for field in schema])

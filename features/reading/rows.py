@@ -35,7 +35,7 @@ FAULTS = {
 
 
 def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
-    """The columns that an event dataset must have."""
+    """Returns the columns that an event dataset must have."""
     names = dataset.columns
     fields = (
         id_field("user_id", names.user_id, ids),
@@ -47,7 +47,9 @@ def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
 
 
 def read_rows(dataset: EventDataset, partitions: Sequence[DayPartition], ids: IdKind, catalog: Catalog) -> DataFrame:
-    """Every row: user_id, source_id, event, ts, weight, dt, left_out (ERASED, IGNORED, a fault; null: it is kept)."""
+    """Returns every row: user_id, source_id, event, ts, weight, dt, left_out (ERASED, IGNORED, a fault; null: it is
+    kept).
+    """
     fields = event_fields(dataset, ids)
     raw = catalog.read(dataset, partitions, tuple(dict.fromkeys(field.column for field in fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields), "dt")
@@ -58,7 +60,7 @@ def read_rows(dataset: EventDataset, partitions: Sequence[DayPartition], ids: Id
 
 
 def count_rows(rows: DataFrame) -> dict[dt.date, dict[str | None, int]]:
-    """Day → why they are left out, None for those that are kept → rows of `read_rows`, in one pass."""
+    """Returns day → why they are left out, None for those that are kept → rows of `read_rows`, in one pass."""
     counts: dict[dt.date, dict[str | None, int]] = {}
     for row in rows.groupBy("dt", "left_out").count().collect():
         counts.setdefault(row["dt"], {})[row["left_out"]] = row["count"]

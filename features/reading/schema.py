@@ -50,12 +50,12 @@ class Field:
 
 
 def id_field(name: str, column: str, ids: IdKind, *, required: bool = True) -> Field:
-    """A column with ids of the product's kind."""
+    """Returns a column with ids of the product's kind."""
     return Field(name, column, INTEGER if ids == "int64" else TEXT, required, is_id=True)
 
 
 def check_fields(name: str, fields: Sequence[Field], partitions: Iterable[DayPartition]) -> tuple[Field, ...]:
-    """The fields that every file has; raises SchemaError naming each file kind, column, type and remedy."""
+    """Returns the fields that every file has; raises SchemaError naming each file kind, column, type and remedy."""
     examples: dict[tuple[object, ...], DataFile] = {}
     for partition in partitions:
         for file in partition.files:
@@ -88,7 +88,7 @@ def _fault(name: str, field: Field, file: DataFile) -> str | None:
 
 
 def _unreadable(column: str, file: DataFile) -> str | None:
-    """Why Spark cannot read a column that is there."""
+    """Returns why Spark cannot read a column that is there."""
     if column.lower() == _PARTITION:
         return (
             f"column {column!r} has the name of the partitions, which Spark reads instead; write it under another one"

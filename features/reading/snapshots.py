@@ -34,7 +34,7 @@ _LABELS = {"status": LABEL, "category": LABEL, "created_at": MOMENT}
 
 
 def snapshot_fields(name: str, dataset: SnapshotDataset, ids: IdKind) -> tuple[Field, ...]:
-    """The columns a snapshot must or may have; one that `columns` names must be there; raises ConfigError."""
+    """Returns the columns a snapshot must or may have; one that `columns` names must be there; raises ConfigError."""
     optional = ("status", "category", "owner_id", "created_at") if name == "sources" else ()
     known = (*REQUIRED[name], *optional)
     if unknown := sorted(dataset.columns.keys() - set(known)):
@@ -43,7 +43,9 @@ def snapshot_fields(name: str, dataset: SnapshotDataset, ids: IdKind) -> tuple[F
 
 
 def plan_snapshot(name: str, dataset: SnapshotDataset, as_of: dt.date, catalog: Catalog) -> DatasetPlan:
-    """The newest finished partition of the last `max_age_days`, if any, as the one found; older ones are not opened."""
+    """Returns the newest finished partition of the last `max_age_days`, if any, as the one found; older ones are not
+    opened.
+    """
     window = Window(as_of - dt.timedelta(days=dataset.max_age_days), as_of + dt.timedelta(days=1))
     unfinished: list[dt.date] = []
     for day in reversed([day for day in catalog.days(dataset) if day in window]):
@@ -56,7 +58,7 @@ def plan_snapshot(name: str, dataset: SnapshotDataset, as_of: dt.date, catalog: 
 
 
 def usable(plan: DatasetPlan) -> bool:
-    """Whether the plan found a partition that can be what is true."""
+    """Returns whether the plan found a partition that can be what is true."""
     return bool(plan.found) and (plan.rows > 0 or plan.name in MAY_BE_EMPTY)
 
 
@@ -98,7 +100,7 @@ class Snapshot:
 def read_snapshot(
     plan: DatasetPlan, dataset: SnapshotDataset, as_of: dt.date, ids: IdKind, catalog: Catalog
 ) -> Snapshot:
-    """The partition found, as of a day; its rows are counted in one pass.
+    """Returns the partition found, as of a day; its rows are counted in one pass.
 
     Raises SchemaError, SnapshotError for unusable ids or a source that occurs twice, and BrokenPartitionError where
     other rows are read than the footers count.
@@ -125,7 +127,7 @@ def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -
 
 
 def _count(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, marked: DataFrame, more: Column) -> dict[str, int]:
-    """Rows erased and kept, and `more`, in one pass, in which unusable ids are looked for too."""
+    """Returns rows erased and kept, and `more`, in one pass, in which unusable ids are looked for too."""
     faults = {fault: broken for column in REQUIRED[plan.name] for fault, broken in id_faults(column, ids).items()}
     if "owner_id" in marked.columns:
         faults |= id_faults("owner_id", ids)

@@ -65,7 +65,7 @@ class ProductContext:
         return Reader(self.client, self.product)
 
     def user_id(self, text: str) -> UserId:
-        """The user that a person typed; raises ConfigError when no user of this product can be called so."""
+        """Returns the user that a person typed; raises ConfigError when no user of this product can be called so."""
         if self.settings.ids == "string":
             if is_id(text):
                 return text
@@ -94,7 +94,7 @@ class ProductContext:
             note_serving(self.settings, home, self.control, registry, run)
 
     def dead_letters(self, report: StatusReport) -> int:
-        """Letters in the dead-letter topic; where Kafka is not known or away, all that loaders ever wrote."""
+        """Returns letters in the dead-letter topic; where Kafka is not known or away, all that loaders ever wrote."""
         if self.environment.kafka is not None:
             try:
                 return count_letters(self.environment.kafka, ProductKeys(self.product).dead_letter_topic)
@@ -119,7 +119,7 @@ class ProductContext:
 
 
 def open_context(config: Path, overlays: Sequence[Path]) -> ProductContext:
-    """The context of the product in `config`; raises ConfigError and StoreUnreachable."""
+    """Returns the context of the product in `config`; raises ConfigError and StoreUnreachable."""
     settings = load_settings(config, overlays)
     environment = Environment.read()
     return ProductContext(settings, environment, redis_client(environment.need_redis()))

@@ -30,7 +30,7 @@ def forget(
 
 
 def forgotten(done: Forgotten) -> View:
-    """What was done about a user."""
+    """Return what was done about a user."""
     erasure, kept = done.erasure, len(done.looked_into)
     if done.removed_from:
         lists = f"deleted from {', '.join(done.removed_from)}"

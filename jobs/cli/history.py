@@ -44,7 +44,7 @@ def history(
 
 
 def view(shown: History, *, earlier: int) -> View:
-    """One line per change; `earlier` is how many older ones are not shown."""
+    """Returns one line per change; `earlier` is how many older ones are not shown."""
     rows: list[tuple[str, ...]] = [
         ("revision", "since (UTC)", "until (UTC)", "treatment", "share", "cap", "control", "hold", "who", "why")
     ]
@@ -66,7 +66,7 @@ def _midnight(day: str) -> dt.datetime:
 
 
 def _whole(context: ProductContext) -> History:
-    """The history of Kafka and Redis; raises ConfigError without Kafka's address, and BrokerUnreachable."""
+    """Returns the history of Kafka and Redis; raises ConfigError without Kafka's address, and BrokerUnreachable."""
     kafka = context.environment.need_kafka()
     check_broker(kafka)
     return read_history(context.client, context.product, kafka)

@@ -61,7 +61,7 @@ class ModelVersions:
     config: Path
 
     def models(self) -> list[Model]:
-        """Every version, the newest first; raises UnknownVersion when the product has none."""
+        """Returns every version, the newest first; raises UnknownVersion when the product has none."""
         versions = self.registry.versions(self.context.product)
         if not versions:
             raise UnknownVersion(
@@ -75,7 +75,7 @@ class ModelVersions:
         return [_model(version, now.get(version.number), pointer) for version in versions]
 
     def find(self, name: str) -> Model:
-        """The version of this number or alias; raises UnknownVersion."""
+        """Returns the version of this number or alias; raises UnknownVersion."""
         models = self.models()
         for model in models:
             if name == model.version.number or name in model.roles:
@@ -83,16 +83,16 @@ class ModelVersions:
         raise UnknownVersion(f"{self._why_not(name)}; `discovery model list` names the versions that there are")
 
     def logged(self, model: Model) -> LoggedRun | None:
-        """The MLflow run behind a version; None when there is none."""
+        """Returns the MLflow run behind a version; None when there is none."""
         run = model.version.mlflow_run
         return None if run is None else self.registry.logged(run)
 
     def check_lineage(self, model: Model) -> LineageCheck:
-        """How a version was made, and whether that can be believed."""
+        """Returns how a version was made, and whether that can be believed."""
         return check_lineage(self.registry, model.version)
 
     def fetch_passport(self, model: Model, target: Path) -> list[Path]:
-        """Copies the pages of a version into a folder and returns the files; raises NoPassport."""
+        """Returns copies the pages of a version into a folder and returns the files; raises NoPassport."""
         run = model.version.mlflow_run
         files = [] if run is None else self.registry.fetch(run, PASSPORT, target)
         if not files:
@@ -173,7 +173,7 @@ class ModelVersions:
 
 
 def open_models(config: Path, overlays: Sequence[Path]) -> ModelVersions:
-    """The models of the product in `config`; raises ConfigError, StoreUnreachable and, soon, RegistryError."""
+    """Returns the models of the product in `config`; raises ConfigError, StoreUnreachable and, soon, RegistryError."""
     context = open_context(config, overlays)
     registry = ModelRegistry(context.environment.need_mlflow())
     if not registry.is_new:

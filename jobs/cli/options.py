@@ -39,7 +39,9 @@ _LONGEST_REASON = 1_000
 
 
 def _checked_reason(text: str) -> str:
-    """A reason as it was given: readers get that of a hold with each pointer, so it is short; raises ConfigError."""
+    """Return a reason as it was given: readers get that of a hold with each pointer, so it is short; raises
+    ConfigError.
+    """
     if len(text) > _LONGEST_REASON:
         raise ConfigError(f"--reason: {len(text):,} characters; say it in {_LONGEST_REASON:,}")
     return text
@@ -49,12 +51,12 @@ Reason = Annotated[str, typer.Option(help="Why; kept with the change.", callback
 
 
 def context_of(config: Path, overlay: list[Path] | None) -> ProductContext:
-    """The context of the product that the options name; raises ConfigError and StoreUnreachable."""
+    """Return the context of the product that the options name; raises ConfigError and StoreUnreachable."""
     return open_context(config, overlays_of(overlay))
 
 
 def overlays_of(overlay: list[Path] | None) -> tuple[Path, ...]:
-    """The overlays as they were given."""
+    """Return the overlays as they were given."""
     return tuple(overlay) if overlay is not None else ()
 
 

@@ -52,7 +52,7 @@ def plan(
 
 
 def _answering(kafka: KafkaConnection | None) -> KafkaConnection | None:
-    """The broker, if it is there; a push can be priced without it."""
+    """Returns the broker, if it is there; a push can be priced without it."""
     if kafka is not None:
         try:
             check_broker(kafka)
@@ -63,7 +63,7 @@ def _answering(kafka: KafkaConnection | None) -> KafkaConnection | None:
 
 
 def view(planned: PushPlan) -> View:
-    """A plan as text and data."""
+    """Returns a plan as text and data."""
     lists, limits = planned.lists, planned.limits
     store = "not asked: REDIS_URL is not set"
     if limits is not None and limits.fault is not None:

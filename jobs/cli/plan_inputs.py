@@ -85,7 +85,9 @@ def _mean_bytes(settings: Settings) -> float:
 
 
 def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
-    """The newest partition of the audience that a run would take for finished and has rows, and these; none: None."""
+    """Returns the newest partition of the audience that a run would take for finished and has rows, and these; none:
+    None.
+    """
     dataset = settings.datasets.audience
     if dataset is None:
         return None
@@ -99,7 +101,7 @@ def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
 
 
 def _rate(control: Control | None, runs: Sequence[RegisteredRun]) -> Rate:
-    """The rate of the newest run that was loaded whole."""
+    """Returns the rate of the newest run that was loaded whole."""
     for run in reversed(runs):
         if control is None or run.status.cleared is not None:
             continue

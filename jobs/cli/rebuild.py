@@ -36,7 +36,7 @@ def rebuild(
 
 
 def view(rebuilt: Rebuilt) -> View:
-    """What serves after a rebuild."""
+    """Return what serves after a rebuild."""
     pointer = rebuilt.pointer
     lines = [
         serving_line(pointer, None),

@@ -37,7 +37,7 @@ class Difference:
 
 
 def config_differences(manifest: Manifest, settings: Settings) -> Iterator[Difference]:
-    """Whether the settings are those that were asked for, and what this code adds to them."""
+    """Yields whether the settings are those that were asked for, and what this code adds to them."""
     found, asked = tree_hash(manifest.settings), manifest.request.config_hash
     if found != asked:
         detail = f"the manifest's settings have the hash {found}, the run was asked for with {asked}: they were changed"
@@ -49,7 +49,7 @@ def config_differences(manifest: Manifest, settings: Settings) -> Iterator[Diffe
 def input_differences(
     recorded: Sequence[Mapping[str, Any]], settings: Settings, manifest: Manifest, data: Storage
 ) -> Iterator[Difference]:
-    """Partitions that are not those that made the published tables; recorded: records of `features.records`."""
+    """Yields partitions that are not those that made the published tables; recorded: records of `features.records`."""
     try:
         catalog = SparkCatalog(_no_spark, data, data)
         plans = {plan.name: plan for plan in survey_inputs(settings, manifest.request.as_of, catalog).plans}
@@ -80,7 +80,7 @@ def _changed_days(then: Mapping[Any, InputPartition], plan: DatasetPlan) -> Iter
 
 
 def forgotten_differences(manifest: Manifest, forgotten: Erased, tables: Sequence[ds.Dataset]) -> Iterator[Difference]:
-    """Whether the same users are left out; tables: those of the run that hold rows of users."""
+    """Yields whether the same users are left out; tables: those of the run that hold rows of users."""
     then = [manifest.stages[stage].facts.get("erased", Erased(frozenset()).fact) for stage in STAGES]
     if all(fact == forgotten.fact for fact in then):
         return
@@ -105,7 +105,7 @@ def _rows_of(forgotten: Erased, table: ds.Dataset) -> int:
 
 
 def start_differences(manifest: Manifest, home: Storage) -> Iterator[Difference]:
-    """Whether the factors that the training went on from are still there."""
+    """Yields whether the factors that the training went on from are still there."""
     training = manifest.fact("train", "training")
     before = manifest.serving_before if manifest.request.refresh else training.get("from_run")
     if before is None:

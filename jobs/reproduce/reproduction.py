@@ -80,7 +80,7 @@ def reproduce(environment: Environment, product: str, run_id: str, *, anyway: bo
 
 
 def _finished_manifest(home: Storage, product: str, run_id: str) -> tuple[Manifest, bool]:
-    """The manifest, and whether it is as the run wrote it."""
+    """Returns the manifest, and whether it is as the run wrote it."""
     folder = run_folder(home, product, run_id)
     if not folder.exists(MANIFEST):
         raise NothingToReproduce(f"run {run_id} of {product} has no manifest in {folder.uri}; is DISCOVERY_HOME right?")
@@ -104,7 +104,7 @@ def _settings_of(manifest: Manifest) -> Settings:
 
 
 def _forgotten(environment: Environment, manifest: Manifest) -> Erased:
-    """Who is forgotten now; without Kafka nobody, where the run left nobody out either."""
+    """Returns who is forgotten now; without Kafka nobody, where the run left nobody out either."""
     left_out = any(manifest.stages[stage].facts.get("erased", {}).get("users") for stage in STAGES)
     if environment.kafka is None and not left_out:
         log.warning("warning   KAFKA_BOOTSTRAP_SERVERS is not set: whether users were forgotten since is not known")
@@ -149,7 +149,9 @@ def _differences(rerun: Rerun) -> Iterator[Difference]:
 
 
 def _changed_tables(rerun: Rerun) -> Iterator[Difference]:
-    """What is compared, where its files are not those that the run left: rows tell whether that changes anything."""
+    """Yields what is compared, where its files are not those that the run left: rows tell whether that changes
+    anything.
+    """
     folder = bound_folder(rerun.home, rerun.manifest, remedy="")
     for table in (rerun.training.interactions, "user_factors", "source_factors", "lists"):
         try:
@@ -172,12 +174,12 @@ def _compare(rerun: Rerun) -> Iterator[TableComparison]:
 
 
 def _beside(rerun: Rerun, folder: Storage) -> Storage:
-    """Where tables of a folder lie in the form in which they are compared."""
+    """Returns where tables of a folder lie in the form in which they are compared."""
     return rerun.at.child("compared/run" if folder == rerun.original else "compared/again")
 
 
 def _sorted_lists(rerun: Rerun, folder: Storage) -> ds.Dataset:
-    """The lists by user: as they are written, they have no order."""
+    """Returns the lists by user: as they are written, they have no order."""
     at = _beside(rerun, folder)
     lists = Tables(rerun.spark, folder).read("lists").orderBy("user_id")
     Tables(rerun.spark, at).write("lists", lists, contract.lists(rerun.ids))

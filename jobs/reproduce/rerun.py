@@ -58,7 +58,7 @@ class Rerun(RunContext):
 
 @contextmanager
 def made_again(rerun: Rerun, *, keep: bool) -> Iterator[Facts]:
-    """Everything made again, as long as it is looked at; returns what is known of the training."""
+    """Yields everything made again, as long as it is looked at; returns what is known of the training."""
     rerun.at.delete("")  # of an attempt that was killed
     try:
         yield _make(rerun)

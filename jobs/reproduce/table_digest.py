@@ -58,7 +58,7 @@ def compare_tables(name: str, then: ds.Dataset, now: ds.Dataset, keys: Sequence[
 
 
 def digest_table(name: str, table: ds.Dataset, columns: Sequence[str]) -> tuple[int, str]:
-    """Rows, and the SHA-256 of the columns in the order of the rows, streamed; raises StorageError."""
+    """Returns rows, and the SHA-256 of the columns in the order of the rows, streamed; raises StorageError."""
     digest = TableDigest()
     try:
         for _, batch in streamed(table, list(columns), _ROWS):
@@ -105,7 +105,7 @@ class TableDigest:
 
 
 def bits_of(column: AnyColumn) -> AnyColumn:
-    """The column with integers for floats and times, which are equal when every bit is: −0 is not 0."""
+    """Returns the column with integers for floats and times, which are equal when every bit is: −0 is not 0."""
     kind = column.type
     if pa.types.is_list(kind):
         lists: AnyColumn = pa.ListArray
@@ -117,7 +117,7 @@ def bits_of(column: AnyColumn) -> AnyColumn:
 
 
 def _text_of(column: AnyColumn) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Length in bytes of each string, 0 where it is null, and all their bytes one after the other."""
+    """Returns length in bytes of each string, 0 where it is null, and all their bytes one after the other."""
     wide = column.fill_null("").cast(pa.large_string())
     _, offsets, text = wide.buffers()
     ends = np.frombuffer(offsets, np.int64)[wide.offset : wide.offset + len(wide) + 1]

@@ -57,7 +57,7 @@ def note_in_manifest(settings: Settings, home: Storage, control: Control, run: s
 
 @contextmanager
 def noting(run: str) -> Iterator[None]:
-    """What serves does not depend on what is noted about it."""
+    """Yields what serves does not depend on what is noted about it."""
     try:
         yield
     except (DiscoveryError, OSError) as error:
@@ -71,7 +71,7 @@ def _name_models(product: str, pointer: Pointer, registry: ModelRegistry) -> Non
 
 
 def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
-    """The run whose factors a refresh keeps: the next training starts from them."""
+    """Returns the run whose factors a refresh keeps: the next training starts from them."""
     manifest = load_manifest(home.child(f"runs/{settings.product}/{run}"))
     if manifest is None or not manifest.request.refresh or "train" not in manifest.stages:
         return None

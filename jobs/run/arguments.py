@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
-    """The arguments of an entry; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
+    """Returns the arguments of an entry; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
     given = _parser().parse_args(argv)
     as_of = past_day(given.as_of, today)
     run_id = None if given.run_id is None else RunId.parse(given.run_id)
@@ -64,7 +64,7 @@ def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
 
 
 def past_day(text: str, today: dt.date) -> dt.date:
-    """The day of an `--as-of`; raises ConfigError on another text, a day after `today` and one before 1970."""
+    """Returns the day of an `--as-of`; raises ConfigError on another text, a day after `today` and one before 1970."""
     try:
         as_of = dt.date.fromisoformat(text)
     except ValueError:

@@ -117,7 +117,7 @@ class RunContext(ABC):
 
     @abstractmethod
     def _read_erased(self) -> Erased:
-        """Users who are forgotten now."""
+        """Returns users who are forgotten now."""
 
     def begin_stage(self, name: str) -> None:
         """Lets the stage look anew at tables, and for who was forgotten: the one before may have taken hours."""
@@ -126,7 +126,7 @@ class RunContext(ABC):
         self.folder.begin(name)
 
     def kept_run(self, run_id: str) -> KeptRun | None:
-        """A former run of the product, of which nothing is given that was changed since; None: it is gone.
+        """Returns a former run of the product, of which nothing is given that was changed since; None: it is gone.
 
         The champion's manifest must be the one that MLflow was told of, too. Raises ChangedSince.
         """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def dry_run(arguments: Arguments) -> Iterator[str]:
-    """The plan of every dataset as text; then raises what the run itself would raise before it reads a row."""
+    """Yields the plan of every dataset as text; then raises what the run itself would raise before it reads a row."""
     settings = load_settings(arguments.config, arguments.overlays)
     home = Storage(Environment.read().home)
     check_folders(home, settings)

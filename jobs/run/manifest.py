@@ -104,7 +104,7 @@ class Manifest(BaseModel):
         return {**document, "champion": {**champion, "recipe": recipe}}
 
     def fact(self, stage: str, name: str) -> Any:
-        """A fact of a finished stage; raises KeyError."""
+        """Returns a fact of a finished stage; raises KeyError."""
         return self.stages[stage].facts[name]
 
     def with_stage(self, name: str, record: StageRecord) -> "Manifest":
@@ -113,12 +113,14 @@ class Manifest(BaseModel):
 
 
 def run_folder(home: Storage, product: str, run_id: str) -> Storage:
-    """The folder that a run owns."""
+    """Returns the folder that a run owns."""
     return home.child(f"runs/{product}/{run_id}")
 
 
 def bound_folder(home: Storage, manifest: Manifest, *, remedy: str) -> BoundFolder:
-    """The folder of a run, which gives what its finished stages left; remedy: what to do where something changed."""
+    """Returns the folder of a run, which gives what its finished stages left; remedy: what to do where something
+    changed.
+    """
     run, bonds = manifest.request, dict[str, Bond]()
     for stage, record in manifest.stages.items():
         bonds |= {name: Bond(stage, sha256) for name, sha256 in record.made.items()}
@@ -127,7 +129,7 @@ def bound_folder(home: Storage, manifest: Manifest, *, remedy: str) -> BoundFold
 
 
 def load_manifest(folder: Storage) -> Manifest | None:
-    """The manifest in a run's folder, or None when it has none yet; raises ChangedSince."""
+    """Returns the manifest in a run's folder, or None when it has none yet; raises ChangedSince."""
     if not folder.exists(MANIFEST):
         return None
     manifest, is_sound = read_manifest(folder)
@@ -137,7 +139,9 @@ def load_manifest(folder: Storage) -> Manifest | None:
 
 
 def read_manifest(folder: Storage) -> tuple[Manifest, bool]:
-    """The manifest in a run's folder, and whether it is as it was written; raises ChangedSince, FileNotFoundError."""
+    """Returns the manifest in a run's folder, and whether it is as it was written; raises ChangedSince,
+    FileNotFoundError.
+    """
     where = f"{folder.uri}/{MANIFEST}"
     try:
         tree = json.loads(folder.read_bytes(MANIFEST))

@@ -42,7 +42,9 @@ class FirstRunNeeded(RunError):
 
 @contextmanager
 def open_run(arguments: Arguments) -> Iterator[Run]:
-    """The run that the command line names, new or resumed, under the product's lease; every edge is checked first."""
+    """Yields the run that the command line names, new or resumed, under the product's lease; every edge is checked
+    first.
+    """
     settings = load_settings(arguments.config, arguments.overlays)
     check_overrides(arguments.overrides)
     share = _allowed_share(settings, arguments)
@@ -156,7 +158,7 @@ def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share
 
 
 def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
-    """The share asked for, else the settings'; by hand at most `max_manual_share`, and never nobody."""
+    """Returns the share asked for, else the settings'; by hand at most `max_manual_share`, and never nobody."""
     usual, largest = (Share.fraction(f) for f in (settings.rollout.share, settings.rollout.max_manual_share))
     by_hand = arguments.trigger_id is None
     asked = arguments.audience_share

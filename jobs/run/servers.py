@@ -41,11 +41,11 @@ class RunServers:
     pointers: PointerStore
 
     def lease(self, run_id: str) -> Lease:
-        """The product's lease; raises LeaseHeld when another run is on its way."""
+        """Returns the product's lease; raises LeaseHeld when another run is on its way."""
         return Lease.acquire(self.client, ProductKeys(self.product), run_id, on_wait=lambda text: tell("run", text))
 
     def serving_run(self) -> str | None:
-        """The run that the treatment arm gets now."""
+        """Returns the run that the treatment arm gets now."""
         return self.pointers.read().treatment
 
     def refuse_older(self, request: Request) -> None:

@@ -17,7 +17,7 @@ _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] = ()) -> SparkSession:
-    """The session; master, memory and cluster settings are spark-submit's; raises ConfigError.
+    """Returns the session; master, memory and cluster settings are spark-submit's; raises ConfigError.
 
     folders: those that it must be able to read.
     """

@@ -45,7 +45,7 @@ def report(work: Callable[[], None], *, again: str) -> int:
 
 
 def _disk_full(error: BaseException) -> str | None:
-    """How the system said that there is no room, or None when the error is another one."""
+    """Returns how the system said that there is no room, or None when the error is another one."""
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return os.strerror(error.errno)
     message = str(error)  # of an error in Spark there is nothing but the text

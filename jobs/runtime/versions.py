@@ -34,7 +34,7 @@ def code_version() -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape the result, and of what they run on."""
+    """Returns versions of the libraries that shape the result, and of what they run on."""
     libc = " ".join(platform.libc_ver())
     return {
         **{name: importlib.metadata.version(name) for name in _LIBRARIES},
@@ -46,7 +46,7 @@ def library_versions() -> dict[str, str]:
 
 
 def _blas() -> str:
-    """The kernels that the CPU gets, which round in their own ways: `openblas SkylakeX`."""
+    """Returns the kernels that the CPU gets, which round in their own ways: `openblas SkylakeX`."""
     import scipy.linalg  # noqa: F401  # both here: only what is loaded is listed
     from threadpoolctl import threadpool_info
 

@@ -62,13 +62,13 @@ def build_features(run: Run) -> Facts:
 
 
 def features_for(run: RunContext, champion: Settings | None) -> Features:
-    """The tables of the run's recipe and, where given, of the champion's; lazy, but for daily partials."""
+    """Returns the tables of the run's recipe and, where given, of the champion's; lazy, but for daily partials."""
     catalog = SparkCatalog(lambda: run.spark, run.data, run.partials, run.erased.users)
     return features_of(run.settings, run.as_of, catalog, champion)
 
 
 def _inputs(features: Features, *, exclude: set[str] | None = None) -> dict[str, Any]:
-    """The records of what both recipes read."""
+    """Returns the records of what both recipes read."""
     champions = () if features.champion is None else features.champion.inputs
     named = {"inputs": features.inputs, "champion_inputs": champions}
     return {name: [record.model_dump(mode="json", exclude=exclude) for record in some] for name, some in named.items()}

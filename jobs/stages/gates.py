@@ -31,12 +31,12 @@ CHAMPION_INTERACTIONS = "gate_champion_interactions.json"
 
 
 def report_file(gate: Gate) -> str:
-    """Where a run keeps a gate's report."""
+    """Returns where a run keeps a gate's report."""
     return f"gate_{gate}.json"
 
 
 def read_report(folder: BoundFolder, gate: Gate) -> GateReport | None:
-    """A gate's report in a run's folder, or None when the gate has not judged that run; raises ChangedSince."""
+    """Returns a gate's report in a run's folder, or None when the gate has not judged that run; raises ChangedSince."""
     return _read(folder, report_file(gate))
 
 
@@ -45,7 +45,7 @@ def _read(folder: BoundFolder, file: str) -> GateReport | None:
 
 
 def served_inputs(run: Run) -> ServedInputs | None:
-    """What came in for the run that served when this one was created; None for a first run."""
+    """Returns what came in for the run that served when this one was created; None for a first run."""
     kept = _served(run)
     if kept is None:
         return None
@@ -57,7 +57,7 @@ def served_inputs(run: Run) -> ServedInputs | None:
 
 
 def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | ListProfile | None:
-    """What the gate measured for the run that served when this one was created; None for a first run."""
+    """Returns what the gate measured for the run that served when this one was created; None for a first run."""
     kept = _served(run)
     if kept is None:
         return None
@@ -69,7 +69,9 @@ def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | Lis
 
 
 def _served(run: Run) -> KeptRun | None:
-    """The run that served when this one was created; None for a first run; raises BaselineMissing where it is gone."""
+    """Returns the run that served when this one was created; None for a first run; raises BaselineMissing where it is
+    gone.
+    """
     before = run.manifest.serving_before
     if before is None:
         return None
@@ -85,7 +87,7 @@ def _missing(run: Run, before: str, file: str) -> BaselineMissing:
 
 
 def _kept_recipe(kept: KeptRun) -> bool:
-    """Whether the lists of a run are by interactions of the champion's recipe and not of its own."""
+    """Returns whether the lists of a run are by interactions of the champion's recipe and not of its own."""
     if not kept.folder.exists(CHAMPION_INTERACTIONS):
         return False
     return bool(kept.manifest.fact("train", "decision")["winner"] == "champion")

@@ -10,7 +10,7 @@ from features.reading.snapshots import Snapshot
 
 
 def input_profile(counts: Counts) -> InputProfile:
-    """The profile of what features/ counted."""
+    """Returns the profile of what features/ counted."""
     return InputProfile(
         snapshots={name: _snapshot(found) for name, found in counts.snapshots.items()},
         events={name: _days(counts.windows[name], records) for name, records in counts.days.items()},

@@ -73,6 +73,6 @@ def _for_each_partition(run: Run, work: Callable[[Partitions], list[Slice]]) -> 
 
 
 def _by_kafka_partition(run: Run, count: int) -> DataFrame:
-    """The snapshot with every Kafka partition whole in one task, in order of seq."""
+    """Returns the snapshot with every Kafka partition whole in one task, in order of seq."""
     snapshot = run.tables.read("snapshot")
     return snapshot.repartition(count, "partition").sortWithinPartitions("partition", "seq")

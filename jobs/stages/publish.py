@@ -68,7 +68,7 @@ def publish_topn(run: Run) -> Facts:
 
 
 def _snapshot(run: Run, layout: Layout) -> DataFrame:
-    """The lists by partition, bucket and user, with a dense seq; without scores where the settings say so."""
+    """Returns the lists by partition, bucket and user, with a dense seq; without scores where the settings say so."""
     user = sf.col("user_id")
     lists = run.tables.read("lists").withColumn("partition", partition_column(user, layout.partitions))
     if not run.settings.publish.scores:

@@ -36,7 +36,9 @@ def lists_of(
 
 
 def served_users(run: RunContext) -> DataFrame | None:
-    """The users (user_id) that the run makes lists for: the audience, where there is one, and the share's arm of it."""
+    """Returns the users (user_id) that the run makes lists for: the audience, where there is one, and the share's arm
+    of it.
+    """
     everybody = run.tables.read("audience") if run.folder.finished("audience") else None
     if run.share.bp == 10_000:
         return everybody

@@ -76,14 +76,16 @@ class BoundFolder(Storage):
             self._bonds |= {name: Bond(stage, sha256) for name, sha256 in made.items()}
 
     def exists(self, path: str) -> bool:
-        """Whether a file or folder is at `path`; raises ChangedSince where a stage left one that is gone."""
+        """Returns whether a file or folder is at `path`; raises ChangedSince where a stage left one that is gone."""
         found = super().exists(path)
         if not found and (bond := self._bond(path)) is not None:
             raise self._changed(path, f"is gone; stage {bond.stage} left one")
         return found
 
     def finished(self, table: str) -> bool:
-        """Whether the table's marker is written, by this run; raises ChangedSince where one that was left is gone."""
+        """Returns whether the table's marker is written, by this run; raises ChangedSince where one that was left is
+        gone.
+        """
         if self._bonds is None:
             return super().finished(table)
         bond = self._bond(table)
@@ -97,19 +99,21 @@ class BoundFolder(Storage):
         return True
 
     def table(self, table: str) -> ds.Dataset:
-        """A finished Parquet table, lazily, as it was left; raises NotFinished, ChangedSince."""
+        """Returns a finished Parquet table, lazily, as it was left; raises NotFinished, ChangedSince."""
         if self._bonds is not None and self.finished(table):
             self._check(table)
         return super().table(table)
 
     def read_bytes(self, path: str) -> bytes:
-        """The content of a file, as it was left if a finished stage left it; raises FileNotFoundError, ChangedSince."""
+        """Returns the content of a file, as it was left if a finished stage left it; raises FileNotFoundError,
+        ChangedSince.
+        """
         if self._bond(path) is not None:
             return self.left(path)
         return super().read_bytes(path)
 
     def left(self, path: str) -> bytes:
-        """The content of a file that a finished stage left; raises ChangedSince also where none did."""
+        """Returns the content of a file that a finished stage left; raises ChangedSince also where none did."""
         if self._bonds is None:
             return super().read_bytes(path)
         bond = self._bond(path)
@@ -133,7 +137,7 @@ class BoundFolder(Storage):
         self.write_bytes(path, json.dumps({**content, _FROM: {**self._seal, "sha256": sha256}}, indent=1).encode())
 
     def read_document(self, path: str) -> dict[str, Any]:
-        """What `write_document` wrote in this stage; raises FileNotFoundError, ChangedSince."""
+        """Returns what `write_document` wrote in this stage; raises FileNotFoundError, ChangedSince."""
         content, seal = dict[str, Any](), dict[str, str]()
         with suppress(ValueError, LookupError, TypeError):
             content = dict(json.loads(self.read_bytes(path)))
@@ -162,7 +166,7 @@ class BoundFolder(Storage):
             other.check_again()
 
     def made(self) -> dict[str, str]:
-        """The digest of every table and file of the stage, by name; raises ChangedSince like `check_again`."""
+        """Returns the digest of every table and file of the stage, by name; raises ChangedSince like `check_again`."""
         self.check_again()
         found = {}
         for info in self.files():
@@ -192,7 +196,7 @@ class BoundFolder(Storage):
         return {"run": self._run_id, "stage": self._stage}
 
     def _marker(self, table: str) -> dict[str, str]:
-        """What a table's marker says; empty: the table is unfinished, whatever a killed attempt left of it."""
+        """Returns what a table's marker says; empty: the table is unfinished, whatever a killed attempt left of it."""
         if not super().finished(table):
             return {}
         with suppress(ValueError, TypeError):
@@ -200,7 +204,7 @@ class BoundFolder(Storage):
         return {}
 
     def _is_ours(self, marker: Mapping[str, str]) -> bool:
-        """Whether it is the marker of a table that this stage finished."""
+        """Returns whether it is the marker of a table that this stage finished."""
         return marker.items() >= self._seal.items()
 
     def _check(self, table: str) -> None:

@@ -13,12 +13,12 @@ UNFINISHED_COPY = "._COPYING_"
 
 
 def folder_of(day: dt.date) -> str:
-    """The name of a day's folder."""
+    """Returns the name of a day's folder."""
     return f"dt={day}"
 
 
 def day_of(folder: str) -> dt.date | None:
-    """The day of a folder's name; None for other names."""
+    """Returns the day of a folder's name; None for other names."""
     found = _FOLDER.fullmatch(folder)
     try:
         return dt.date.fromisoformat(found[1]) if found else None
@@ -27,13 +27,13 @@ def day_of(folder: str) -> dt.date | None:
 
 
 def days_among(infos: Iterable[fs.FileInfo]) -> tuple[dt.date, ...]:
-    """The days that have a folder, oldest first."""
+    """Returns the days that have a folder, oldest first."""
     names = (info.base_name for info in infos if info.type == fs.FileType.Directory)
     return tuple(sorted(day for name in names if (day := day_of(name)) is not None))
 
 
 def nearly_days(infos: Iterable[fs.FileInfo]) -> Mapping[dt.date, str]:
-    """Day → a name that a person may have meant for it, such as DT=20261114, 2026-11-14 or dt=2026-11-4."""
+    """Returns day → a name that a person may have meant for it, such as DT=20261114, 2026-11-14 or dt=2026-11-4."""
     found: dict[dt.date, str] = {}
     for info in infos:
         match = _NEARLY.fullmatch(info.base_name)
@@ -47,5 +47,7 @@ def nearly_days(infos: Iterable[fs.FileInfo]) -> Mapping[dt.date, str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether Spark leaves a file of this name out: its HadoopFSUtils.shouldFilterOutPathName, and summaries."""
+    """Returns whether Spark leaves a file of this name out: its HadoopFSUtils.shouldFilterOutPathName, and
+    summaries.
+    """
     return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith(UNFINISHED_COPY)

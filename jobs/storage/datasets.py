@@ -43,7 +43,7 @@ class SparkCatalog:
         return SparkPartials(self.spark, self.partials_at)
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
-        """Days with a folder `dt=YYYY-MM-DD`; other names are none of ours."""
+        """Returns days with a folder `dt=YYYY-MM-DD`; other names are none of ours."""
         return Footers(self.data).days(dataset)
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
@@ -51,7 +51,7 @@ class SparkCatalog:
         return Footers(self.data).partitions(dataset, days)
 
     def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> DataFrame:
-        """Exactly the files whose footers were read; those of one physical schema together."""
+        """Returns exactly the files whose footers were read; those of one physical schema together."""
         at, groups = self.data.child(dataset.path), dict[pa.Schema, list[str]]()
         for file in (file for partition in partitions for file in partition.files):
             schema = pa.schema([file.schema.field(name) for name in columns if name in file.schema.names])
@@ -75,7 +75,7 @@ class SparkCatalog:
 
 
 def _stored(type_: pa.DataType) -> DataType:
-    """The Spark type under which a column is opened; Spark widens integers by itself."""
+    """Returns the Spark type under which a column is opened; Spark widens integers by itself."""
     if t.is_integer(type_) or _is_nanos(type_):
         return LongType()
     return TimestampType() if t.is_timestamp(type_) else from_arrow_type(type_)

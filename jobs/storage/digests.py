@@ -14,7 +14,7 @@ _CHUNK = 2**22
 
 
 def listing_of(folder: Storage, table: str) -> Listing:
-    """The files that readers of a table see: no name on the way to them begins with _ or a dot."""
+    """Returns the files that readers of a table see: no name on the way to them begins with _ or a dot."""
     return [
         (name, info.size, info.mtime_ns)
         for name, info in folder.tree(table)
@@ -23,7 +23,7 @@ def listing_of(folder: Storage, table: str) -> Listing:
 
 
 def digest_of_files(folder: Storage, table: str, listing: Listing) -> str:
-    """The SHA-256 over the names of a table's files and the SHA-256 of each."""
+    """Returns the SHA-256 over the names of a table's files and the SHA-256 of each."""
     with ThreadPoolExecutor(_READERS) as pool:
         found = pool.map(lambda file: _sha256(folder, f"{table}/{file[0]}"), listing)
         lines = [f"{sha256}  {name}\n" for (name, _, _), sha256 in zip(listing, found, strict=True)]
@@ -31,7 +31,7 @@ def digest_of_files(folder: Storage, table: str, listing: Listing) -> str:
 
 
 def chunks_of(folder: Storage, path: str) -> Iterator[bytes]:
-    """The content of a file, a few MiB at a time; raises FileNotFoundError."""
+    """Yields the content of a file, a few MiB at a time; raises FileNotFoundError."""
     with folder.open(path) as file:
         while chunk := file.read(_CHUNK):
             yield chunk

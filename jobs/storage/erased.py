@@ -23,7 +23,7 @@ class Erased:
 
     @classmethod
     def read(cls, kafka: KafkaConnection, product: str, ids: IdKind) -> "Erased":
-        """Those of now; raises BrokerUnreachable, MalformedMessage."""
+        """Returns those of now; raises BrokerUnreachable, MalformedMessage."""
         return cls(erased_ids(ErasureLog(kafka, product).read(), ids, product))
 
     @property
@@ -34,7 +34,9 @@ class Erased:
 
 
 def without_rows_of(users: Collection[UserId], table: ds.Dataset, copy: Path) -> ds.Dataset:
-    """The table, or its copy in a local file without the users' rows where it was finished before they were erased."""
+    """Returns the table, or its copy in a local file without the users' rows where it was finished before they were
+    erased.
+    """
     if not users:
         return table
     theirs = ds.field("user_id").isin(pa.array(sorted(users, key=str), table.schema.field("user_id").type))

@@ -22,12 +22,14 @@ _NATIVE = ("libhdfs", "libjvm")
 
 
 def open_filesystem(location: Location) -> fs.FileSystem:
-    """The file system of a place that answered; raises ConfigError where pyarrow cannot read it, and NoAnswer."""
+    """Returns the file system of a place that answered; raises ConfigError where pyarrow cannot read it, and
+    NoAnswer.
+    """
     return fs.LocalFileSystem() if location.is_local else _answering(location)
 
 
 def path_in(location: Location) -> str:
-    """The place as its file system names it."""
+    """Returns the place as its file system names it."""
     if location.scheme in ("s3", "gs"):
         return f"{location.authority}{location.path}".rstrip("/")
     if location.scheme.startswith("abfs"):
@@ -75,7 +77,7 @@ def _connect(scheme: str, authority: str) -> fs.FileSystem:
 
 
 def _within(seconds: float, ask: Callable[[], _Answer]) -> _Answer:
-    """What `ask` gives or raises; raises TimeoutError. A call that hangs keeps its thread, not the process."""
+    """Returns what `ask` gives or raises; raises TimeoutError. A call that hangs keeps its thread, not the process."""
     future: Future[_Answer] = Future()
 
     def fulfil() -> None:

@@ -16,7 +16,7 @@ _CONNECTORS = {"s3a": "hadoop-aws", "abfs": "hadoop-azure", "abfss": "hadoop-azu
 
 
 def folders_of(home: Storage, settings: Settings) -> Mapping[str, Storage]:
-    """What says where a folder lies → the folder; raises ConfigError for a path that names none."""
+    """Returns what says where a folder lies → the folder; raises ConfigError for a path that names none."""
     folders = {"DISCOVERY_HOME": home, "data_root": _below(home, settings.data_root, "data_root")}
     for name, dataset in settings.datasets.by_name.items():
         said = f"path of dataset {name!r}"

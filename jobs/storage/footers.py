@@ -34,11 +34,11 @@ class Footers:
     data: Storage
 
     def at(self, dataset: Dataset) -> Storage:
-        """The dataset's folder, which may lie outside of `data`."""
+        """Returns the dataset's folder, which may lie outside of `data`."""
         return self.data.child(dataset.path)
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
-        """Days with a folder `dt=YYYY-MM-DD`; raises MissingDatasetError."""
+        """Returns days with a folder `dt=YYYY-MM-DD`; raises MissingDatasetError."""
         return days_among(self._listed(dataset))
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
@@ -60,7 +60,7 @@ class Footers:
         return DayPartitions(tuple(finished), tuple(unfinished), misnamed)
 
     def _listed(self, dataset: Dataset) -> list[fs.FileInfo]:
-        """What is in the dataset's folder; raises MissingDatasetError where it is none."""
+        """Returns what is in the dataset's folder; raises MissingDatasetError where it is none."""
         at, told = self.at(dataset), f"dataset folder {dataset.path!r}"
         kind = at.type_of()
         if kind == fs.FileType.NotFound:
@@ -106,7 +106,7 @@ def _refuse_days_that_are_no_folder(
 
 
 def _is_data(dataset: Dataset, day: dt.date, info: fs.FileInfo) -> bool:
-    """Whether it is a file of rows; raises BrokenPartitionError where it is nothing that may be in a day."""
+    """Returns whether it is a file of rows; raises BrokenPartitionError where it is nothing that may be in a day."""
     name, where = info.base_name, f"dataset {dataset.path!r}: {folder_of(day)}/{info.base_name}"
     if name.endswith(UNFINISHED_COPY):
         raise BrokenPartitionError(f"{where} is a copy that has not ended; let it end, or delete it")

@@ -29,7 +29,7 @@ def refuse_unnameable(name: str, at: Storage) -> None:
 
 @cache
 def jvm_encoding() -> str:
-    """The encoding of file names in the JVM of spark-submit, else in one that this process would begin.
+    """Returns the encoding of file names in the JVM of spark-submit, else in one that this process would begin.
 
     UTF-8 where there is no Java: nothing would be read at all.
     """

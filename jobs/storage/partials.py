@@ -31,7 +31,9 @@ class SparkPartials:
     at: Storage
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Records of the days that have one and are as it says; any other counts as none, and its day is made again."""
+        """Returns records of the days that have one and are as it says; any other counts as none, and its day is made
+        again.
+        """
         return tuple(record for record, sha256 in self._said(name, days) if self._holds(name, record.day, sha256))
 
     def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
@@ -72,7 +74,7 @@ class SparkPartials:
                 self.at.delete(_folder(name, day))
 
     def _said(self, name: str, days: Collection[dt.date]) -> Iterator[tuple[PartialRecord, str | None]]:
-        """Each record that can be read, with the digest that it holds."""
+        """Yields each record that can be read, with the digest that it holds."""
         for day in sorted({*days} & {*_days_in(self.at, name)}):
             try:
                 said = json.loads(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))
@@ -83,7 +85,7 @@ class SparkPartials:
             yield record, sha256
 
     def _holds(self, name: str, day: dt.date, sha256: str | None) -> bool:
-        """Whether the day's files are those of its record."""
+        """Returns whether the day's files are those of its record."""
         if sha256 == self._digest(name, day):
             return True
         if sha256 is not None:  # older code kept none

@@ -30,7 +30,7 @@ class Storage:
         object.__setattr__(self, "uri", str(Location.parse(self.uri)))
 
     def child(self, path: str) -> "Storage":
-        """The folder `path` below this one; an absolute path or URI stands for itself."""
+        """Returns the folder `path` below this one; an absolute path or URI stands for itself."""
         return Storage(str(self.location.child(path)))
 
     @cached_property
@@ -60,7 +60,7 @@ class Storage:
 
     @contextmanager
     def _looking_at(self, path: str) -> Iterator[None]:
-        """The errors of looking at a file or folder as ours."""
+        """Yields the errors of looking at a file or folder as ours."""
         where = _join(self.uri, path)
         try:
             yield
@@ -84,19 +84,21 @@ class Storage:
             return sorted(infos, key=lambda info: str(info.path))
 
     def type_of(self, path: str = "") -> fs.FileType:
-        """What is at `path`: NotFound, a File, a Directory, or Unknown; raises UnreadableFolder and NoAnswer."""
+        """Returns what is at `path`: NotFound, a File, a Directory, or Unknown; raises UnreadableFolder and
+        NoAnswer.
+        """
         with self._looking_at(path):
             filesystem, root = self._at
             return filesystem.get_file_info(_join(root, path)).type
 
     def tree(self, path: str) -> list[tuple[str, fs.FileInfo]]:
-        """Every file below `path`, however deep, by its path from there, sorted by it."""
+        """Returns every file below `path`, however deep, by its path from there, sorted by it."""
         root = f"{_join(self._at[1], path)}/"
         infos = self.files(path, recursive=True)
         return [(info.path.removeprefix(root), info) for info in infos if info.type == fs.FileType.File]
 
     def exists(self, path: str) -> bool:
-        """Whether a file or folder is at `path`."""
+        """Returns whether a file or folder is at `path`."""
         return bool(self.type_of(path) != fs.FileType.NotFound)
 
     def spark_path(self, path: str = "") -> str:
@@ -113,12 +115,12 @@ class Storage:
         return GLOB.sub(r"\\\g<0>", self.spark_path(path))
 
     def open(self, path: str) -> pa.NativeFile:
-        """A file for random access; raises FileNotFoundError."""
+        """Returns a file for random access; raises FileNotFoundError."""
         filesystem, root = self._at
         return filesystem.open_input_file(_join(root, path))
 
     def read_bytes(self, path: str) -> bytes:
-        """The content of a file; raises FileNotFoundError."""
+        """Returns the content of a file; raises FileNotFoundError."""
         filesystem, root = self._at
         with filesystem.open_input_stream(_join(root, path)) as stream:
             return bytes(stream.read())
@@ -149,7 +151,7 @@ class Storage:
             filesystem.delete_file(info.path)
 
     def finished(self, table: str) -> bool:
-        """Whether the table's marker is written."""
+        """Returns whether the table's marker is written."""
         return self.exists(f"{table}/{MARKER}")
 
     def finish(self, table: str) -> None:
@@ -157,11 +159,11 @@ class Storage:
         self.write_bytes(f"{table}/{MARKER}", self._mark(table))
 
     def _mark(self, table: str) -> bytes:
-        """What the marker holds."""
+        """Returns what the marker holds."""
         return b""
 
     def table(self, table: str) -> ds.Dataset:
-        """A finished Parquet table, lazily; raises NotFinished."""
+        """Returns a finished Parquet table, lazily; raises NotFinished."""
         if not self.finished(table):
             raise NotFinished(f"table {table!r} in {self.uri} is not finished; run the stage that writes it first")
         filesystem, root = self._at

@@ -27,7 +27,7 @@ def refuse_tables_with_a_log(told: str, at: Storage, names: Collection[str]) -> 
 
 
 def _kinds(at: Storage, names: Collection[str]) -> Iterator[tuple[Storage, str | None]]:
-    """What the folder is, and what those are that it may be a partition (key=value) or the data of."""
+    """Yields what the folder is, and what those are that it may be a partition (key=value) or the data of."""
     yield at, _kind(at, names)
     while "=" in at.name or at.name == _ICEBERG_DATA:
         at = at.parent

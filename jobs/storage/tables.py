@@ -41,7 +41,7 @@ class Tables:
         return int(self._folder.table(name).count_rows())
 
     def read(self, name: str) -> DataFrame:
-        """A finished table without users who were erased since; raises NotFinished."""
+        """Returns a finished table without users who were erased since; raises NotFinished."""
         self._folder.table(name)
         frame = self._spark.read.parquet(self._folder.spark_pattern(name))
         if name == _AS_ANNOUNCED or "user_id" not in frame.columns:

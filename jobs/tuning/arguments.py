@@ -27,7 +27,7 @@ class TuningArguments:
 
 
 def parse_tuning(argv: Sequence[str] | None, *, today: dt.date) -> TuningArguments:
-    """The arguments; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
+    """Returns the arguments; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
     given = _parser().parse_args(argv)
     if given.study is not None and not _NAME.fullmatch(given.study):
         raise ConfigError(

@@ -54,7 +54,7 @@ def check_history(study: Study) -> None:
 
 
 def load_part(study: Study, part: str) -> Part:
-    """A part as trials see it, without users who were erased since its features were made."""
+    """Returns a part as trials see it, without users who were erased since its features were made."""
     interactions, sources, truth, exclusions = (_rows(study, _table(part, name)) for name in _TABLES)
     return Part.of(
         interactions,

@@ -21,7 +21,9 @@ def part_days(settings: Settings, as_of: dt.date) -> dict[str, dt.date]:
 
 
 def survey_parts(settings: Settings, as_of: dt.date, catalog: Catalog) -> dict[str, Survey]:
-    """What each part would read; raises FeaturesError, ConfigError, and NotEnoughHistory for the validation part."""
+    """Returns what each part would read; raises FeaturesError, ConfigError, and NotEnoughHistory for the validation
+    part.
+    """
     days = part_days(settings, as_of)
     last = _checked(settings, as_of, catalog)
     try:

@@ -55,7 +55,7 @@ def _look(study: Study, best: Trial, validation: Part) -> Evidence:
 
 
 def _looks(study: Study) -> list[Evidence]:
-    """The winners that were looked at before, the oldest first."""
+    """Returns the winners that were looked at before, the oldest first."""
     if not study.folder.exists(EVIDENCE):
         return []
     return [Evidence.model_validate(look) for look in json.loads(study.folder.read_bytes(EVIDENCE))]

@@ -73,7 +73,9 @@ class Study:
 
 @contextmanager
 def open_study(arguments: TuningArguments) -> Iterator[Study]:
-    """The study that the command line names, new or resumed; raises StudyError and the first fault of any edge."""
+    """Yields the study that the command line names, new or resumed; raises StudyError and the first fault of any
+    edge.
+    """
     settings, environment = load_settings(arguments.config, arguments.overlays), Environment.read()
     most = settings.train.factors if arguments.max_factors is None else arguments.max_factors
     space = Space.up_to(most, settings.train)
@@ -104,13 +106,13 @@ def _basis(settings: Settings, arguments: TuningArguments, most: int, catalog: S
 
 
 def _name(basis: dict[str, Any]) -> str:
-    """The day, and a hash of all that was asked for; other data under the same name are refused."""
+    """Returns the day, and a hash of all that was asked for; other data under the same name are refused."""
     asked = json.dumps({name: value for name, value in basis.items() if name != "data"}, sort_keys=True)
     return f"{basis['as_of']}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
 
 
 def _record(folder: Storage, name: str, basis: dict[str, Any]) -> StudyRecord:
-    """What the study was begun with, which is now if it is new; raises StudyConflict."""
+    """Returns what the study was begun with, which is now if it is new; raises StudyConflict."""
     if folder.exists(FILE):
         known = StudyRecord.model_validate_json(folder.read_bytes(FILE))
         _refuse_other(known, basis)

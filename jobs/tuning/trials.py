@@ -34,7 +34,7 @@ def run_trials(study: Study, part: Part) -> list[Trial]:
 
 
 def parent_of(study: Study) -> str:
-    """The MLflow run of the study, made unless it is there."""
+    """Returns the MLflow run of the study, made unless it is there."""
     basis = study.record.basis
     return study.mlflow.open_study(
         StudyRun(

@@ -19,20 +19,20 @@ ListColumn = Any
 
 
 def column_of(values: NDArray[Any]) -> Column:
-    """A numpy array (n,) as a column, without a copy where Arrow allows."""
+    """Returns a numpy array (n,) as a column, without a copy where Arrow allows."""
     column: Column = pa.array(values)
     return column
 
 
 def numpy_of(column: Column | Chunks) -> NDArray[Any]:
-    """A column without nulls as a numpy array (n,)."""
+    """Returns a column without nulls as a numpy array (n,)."""
     if isinstance(column, pa.ChunkedArray):
         return np.asarray(column.to_numpy())
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
 def whole(column: Column | Chunks) -> Column:
-    """The chunks of a column as one array; strings become large strings, since together they may pass 2 GiB."""
+    """Returns the chunks of a column as one array; strings become large strings, since together they may pass 2 GiB."""
     if not isinstance(column, pa.ChunkedArray):
         return column
     wide: Chunks = column.cast(pa.large_string()) if pa.types.is_string(column.type) else column
@@ -41,7 +41,7 @@ def whole(column: Column | Chunks) -> Column:
 
 
 def lists_of(lengths: NDArray[Any], values: Column) -> ListColumn:
-    """A list column from the lengths of its lists and their values one after the other."""
+    """Returns a list column from the lengths of its lists and their values one after the other."""
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     of_values: ListColumn = pa.ListArray
@@ -49,12 +49,14 @@ def lists_of(lengths: NDArray[Any], values: Column) -> ListColumn:
 
 
 def lengths_of(lists: ListColumn) -> NDArray[np.int64]:
-    """Length of each list, int64 (n,); 0 where it is null."""
+    """Returns length of each list, int64 (n,); 0 where it is null."""
     return numpy_of(lists.value_lengths().fill_null(0)).astype(np.int64)
 
 
 def factor_matrix(lists: ListColumn, dimensions: int) -> NDArray[np.float32]:
-    """A list<float32> column without nulls as float32 (n, dimensions); raises BadFactors on lists of other lengths."""
+    """Returns a list<float32> column without nulls as float32 (n, dimensions); raises BadFactors on lists of other
+    lengths.
+    """
     lengths = lengths_of(lists)
     if np.any(lengths != dimensions):
         raise BadFactors(

@@ -35,7 +35,9 @@ class IdMap:
 
     @classmethod
     def of(cls, ids: Column | Chunks, kind: IdKind) -> "IdMap":
-        """The map of the distinct ids of an Arrow column; raises BadIds on nulls and ids that it cannot represent."""
+        """Returns the map of the distinct ids of an Arrow column; raises BadIds on nulls and ids that it cannot
+        represent.
+        """
         return cls(np.unique(id_keys(ids, kind)))
 
     @property
@@ -47,7 +49,9 @@ class IdMap:
         return len(self.values)
 
     def rows(self, ids: Column | Chunks) -> NDArray[np.int32]:
-        """Row of each id, int32 (n,); −1 where the id is unknown or null. Raises BadIds for ids of another kind."""
+        """Returns row of each id, int32 (n,); −1 where the id is unknown or null. Raises BadIds for ids of another
+        kind.
+        """
         _check_kind(ids, self.kind)
         encoded = whole(ids).dictionary_encode()
         found = np.append(self._find(encoded.dictionary), np.int32(-1))
@@ -68,7 +72,7 @@ class IdMap:
         return rows
 
     def to_arrow(self, rows: slice | NDArray[np.int32] = slice(None)) -> Column:
-        """The ids of some rows (0 ≤ row < len) as an Arrow column of the map's kind."""
+        """Returns the ids of some rows (0 ≤ row < len) as an Arrow column of the map's kind."""
         keys = np.ascontiguousarray(self.values[rows])
         if self.kind == "int64":
             return column_of(keys)
@@ -82,12 +86,14 @@ class IdMap:
 
 
 def id_type(kind: IdKind) -> pa.DataType:
-    """The Arrow type of an id column."""
+    """Returns the Arrow type of an id column."""
     return pa.int64() if kind == "int64" else pa.string()
 
 
 def id_keys(ids: Column | Chunks, kind: IdKind) -> IdKeys:
-    """An Arrow column as sortable numpy keys (n,); raises BadIds on nulls, other types and unrepresentable ids."""
+    """Returns an Arrow column as sortable numpy keys (n,); raises BadIds on nulls, other types and unrepresentable
+    ids.
+    """
     _check_kind(ids, kind)
     if ids.null_count:
         raise BadIds(f"{ids.null_count} of {len(ids)} ids are null; drop such rows before building the interactions")
@@ -104,7 +110,7 @@ def id_keys(ids: Column | Chunks, kind: IdKind) -> IdKeys:
 
 
 def merge_keys(parts: Sequence[IdKeys]) -> IdKeys:
-    """The sorted distinct keys of several parts (at least one)."""
+    """Returns the sorted distinct keys of several parts (at least one)."""
     return np.unique(np.concatenate(parts))
 
 

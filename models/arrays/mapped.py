@@ -16,7 +16,7 @@ def save_arrays(folder: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def map_arrays(folder: str | Path, names: Iterable[str]) -> list[NDArray[Any]]:
-    """The arrays of these names in `folder`, memory-mapped read-only."""
+    """Returns the arrays of these names in `folder`, memory-mapped read-only."""
     return [np.load(_file(folder, name), mmap_mode="r", allow_pickle=False) for name in names]
 
 

@@ -11,7 +11,9 @@ _STREAMED = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=
 
 
 def streamed(table: ds.Dataset, columns: list[str], rows: int) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Batches of at most `rows` rows, none empty, with their file; files by name: a Dataset promises no order."""
+    """Yields batches of at most `rows` rows, none empty, with their file; files by name: a Dataset promises no
+    order.
+    """
     for fragment in sorted(table.get_fragments(), key=_name):
         for batch in fragment.to_batches(
             columns=columns,

@@ -45,7 +45,7 @@ class GoldenMetrics:
     popularity_recall: float
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Returns the fields by name."""
         return asdict(self)
 
 
@@ -82,7 +82,7 @@ def golden_metrics(settings: TrainSettings, content: bytes | None = None) -> Gol
 
 
 def golden_table(content: bytes | None = None) -> pa.Table:
-    """The golden data (planted.SCHEMA), from the package or from `content`; raises GoldenChanged."""
+    """Returns the golden data (planted.SCHEMA), from the package or from `content`; raises GoldenChanged."""
     found = files(__package__).joinpath(FILE).read_bytes() if content is None else content
     digest = hashlib.sha256(found).hexdigest()
     if digest != SHA256:
@@ -102,7 +102,7 @@ def _mask(made: Embeddings, pairs: pa.Table) -> _Mask:
 
 
 def _scored(scores: NDArray[Any], seen: _Mask, wanted: _Mask) -> ListScores:
-    """The lists of the K best scores that are not seen, of equal ones the first, against what is wanted."""
+    """Returns the lists of the K best scores that are not seen, of equal ones the first, against what is wanted."""
     best = np.argsort(np.where(seen, np.inf, -scores), axis=1, kind="stable")[:, :K]
     lists = lists_of(np.full(len(best), K), column_of(best.ravel()))
     return score_lists(lists, lists_of(wanted.sum(axis=1), column_of(np.nonzero(wanted)[1])), K)

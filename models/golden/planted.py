@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
 
 
 def plant(seed: int = 7) -> pa.Table:
-    """The rows of SCHEMA, about 30,000."""
+    """Returns the rows of SCHEMA, about 30,000."""
     draw = np.random.default_rng(seed)
     likes = _likes(draw)
     interactions = np.minimum((6 / draw.random(USERS) ** 0.8).astype(np.int64), 120)  # many light users, few heavy ones
@@ -43,7 +43,7 @@ def plant(seed: int = 7) -> pa.Table:
 
 
 def _likes(draw: np.random.Generator) -> NDArray[np.float64]:
-    """How likely each user (rows) is to engage with each source, up to a factor per user."""
+    """Returns how likely each user (rows) is to engage with each source, up to a factor per user."""
     popularity = 1 / (1 + np.argsort(np.argsort(draw.random(SOURCES)))) ** 0.7
     taste = np.floor(TASTES * draw.random(SOURCES)).astype(np.int64)
     liked = draw.random((USERS, TASTES))

@@ -18,7 +18,7 @@ class Acceptance:
 
 
 def accept(judgement: Judgement, tolerance: float) -> Acceptance:
-    """The verdict on ours as challenger of the arm `champion`: by proof, not by a lucky week.
+    """Returns the verdict on ours as challenger of the arm `champion`: by proof, not by a lucky week.
 
     At the lower end of their paired intervals, its NDCG must not be below 1 − tolerance of the champion's, and must be
     above that of popularity.
@@ -41,7 +41,7 @@ def accept(judgement: Judgement, tolerance: float) -> Acceptance:
 
 
 def decide(contest: Contest, judgement: Judgement | str, tolerance: float) -> Decision:
-    """Who wins; judgement: the figures, or why there are none. Without proof the champion's recipe stays."""
+    """Returns who wins; judgement: the figures, or why there are none. Without proof the champion's recipe stays."""
     if contest.champion is None:
         return Decision(winner="challenger", reason=contest.reason)
     if isinstance(judgement, str):

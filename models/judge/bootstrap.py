@@ -64,7 +64,7 @@ def bootstrap_means(
 
 
 def poisson_weights(keys: NDArray[np.int64], replicates: int) -> NDArray[np.uint8]:
-    """How often each key counts in each replicate, uint8 (keys, replicates).
+    """Returns how often each key counts in each replicate, uint8 (keys, replicates).
 
     Four draws of 16 bits from each state of SplitMix64 (Steele, Lea, Flood 2014) started at the key.
     """
@@ -78,7 +78,7 @@ def poisson_weights(keys: NDArray[np.int64], replicates: int) -> NDArray[np.uint
 
 
 def _poisson_table() -> NDArray[np.uint8]:
-    """The Poisson(1) count of each 16-bit number: the inverse of its distribution function."""
+    """Returns the Poisson(1) count of each 16-bit number: the inverse of its distribution function."""
     cumulative = np.cumsum([exp(-1) / factorial(count) for count in range(12)])
     return np.searchsorted(cumulative, (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
 

@@ -50,7 +50,7 @@ class Neighbours:
     def build(
         cls, interactions: ds.Dataset, sources: pa.Table, settings: JudgeSettings, train: TrainSettings, ids: IdKind
     ) -> "Neighbours":
-        """Those by contract.interactions for the eligible of contract.train_sources.
+        """Returns those by contract.interactions for the eligible of contract.train_sources.
 
         Σ (interactions of a user)² pairs are looked at; where that passes `knn_products`, users are sampled. Raises
         KnnTooLarge before it takes more than `train.max_memory`.
@@ -72,12 +72,14 @@ class Neighbours:
 
     @classmethod
     def load(cls, folder: str | Path) -> "Neighbours":
-        """Those in `folder`, memory-mapped read-only."""
+        """Returns those in `folder`, memory-mapped read-only."""
         ids, indptr, indices, similarities = map_arrays(folder, ("ids", *_ARRAYS))
         return cls(IdMap(ids), indptr, indices, similarities)
 
     def best(self, histories: ListColumn, excluded: ListColumn, n: int) -> TopN:
-        """The n best sources (rows of `ids`) for users with these sources, without the excluded; padded with −1."""
+        """Returns the n best sources (rows of `ids`) for users with these sources, without the excluded; padded with
+        −1.
+        """
         best = TopN.empty(len(histories), n)
         sums, touched = np.zeros(len(self.ids), np.float64), np.empty(len(self.ids), np.int32)
         _rank(
@@ -94,7 +96,9 @@ class Neighbours:
         return best
 
     def _rows(self, lists: ListColumn) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Where each list starts and ends, and its rows in ascending order, so that sums do not depend on theirs."""
+        """Returns where each list starts and ends, and its rows in ascending order, so that sums do not depend on
+        theirs.
+        """
         rows = self.ids.rows(lists.flatten())
         users = np.repeat(np.arange(len(lists)), lengths_of(lists))[rows >= 0]
         rows = rows[rows >= 0]
@@ -104,7 +108,7 @@ class Neighbours:
 
 @lru_cache(maxsize=1)
 def load_neighbours(folder: str) -> Neighbours:
-    """Those of a run, loaded once per worker process."""
+    """Returns those of a run, loaded once per worker process."""
     return Neighbours.load(folder)
 
 
@@ -118,7 +122,9 @@ def _check_memory(pairs: int, sources: int, neighbours: int, limit: int) -> None
 
 
 def _sampled(matrix: csr_matrix, settings: JudgeSettings) -> tuple[csr_matrix, float]:
-    """The matrix, or the rows of so many users that their products fit, and the part of the users that these are."""
+    """Returns the matrix, or the rows of so many users that their products fit, and the part of the users that these
+    are.
+    """
     products = int((np.diff(matrix.indptr).astype(np.float64) ** 2).sum())
     if products <= settings.knn_products:
         return matrix, 1.0
@@ -137,7 +143,7 @@ def _normalised(matrix: csr_matrix) -> csr_matrix:
 def _useful(
     found: Any, eligible: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """The pairs as CSR, without those of a source with itself or to one that no list may hold."""
+    """Returns the pairs as CSR, without those of a source with itself or to one that no list may hold."""
     wanted = np.zeros(found.shape[1], bool)
     wanted[eligible] = True
     kept = wanted[found.col] & (found.row != found.col) & (found.data > 0)

@@ -64,7 +64,7 @@ class Judgement:
         return list(self.spreads)
 
     def flat(self) -> dict[str, int | float | str]:
-        """Every number by a stable name, for manifest and registry.
+        """Returns every number by a stable name, for manifest and registry.
 
         `[ARM.][SEGMENT.]METRIC`, ours and everybody unnamed, with `.low` and `.high` for the interval; `over_ARM.…` for
         ours − ARM; `[SEGMENT.]users`; `ARM.remark` for the one text there may be.
@@ -85,7 +85,8 @@ class Judgement:
 def judge(
     rows: DataFrame, *, k: int, eligible: int, settings: JudgeSettings, remarks: Mapping[str, str] | None = None
 ) -> Judgement:
-    """All figures of contract.judged_users, ours being its first arm; raises NothingToJudge when it has no rows.
+    """Returns all figures of contract.judged_users, ours being its first arm; raises NothingToJudge when it has no
+    rows.
 
     eligible: sources that a list could hold; remarks: what is to be said of an arm, for example why it is not there.
     """
@@ -108,14 +109,16 @@ def judge(
 
 
 def _value(figure: FigureKey) -> Column:
-    """The column of contract.judged_users that a figure is the mean of."""
+    """Returns the column of contract.judged_users that a figure is the mean of."""
     return sf.col(f"{figure.arm}.{'new_' if figure.segment == NEW else ''}{figure.metric}").cast("double")
 
 
 def _by_segment(
     figures: Sequence[FigureKey], means: Mapping[str, Sequence[Estimate | None]]
 ) -> dict[FigureKey, Estimate]:
-    """The estimates of every segment of users; those on new sources are of everybody, and a segment by themselves."""
+    """Returns the estimates of every segment of users; those on new sources are of everybody, and a segment by
+    themselves.
+    """
     found: dict[FigureKey, Estimate] = {}
     for at, figure in enumerate(figures):
         of_users = means if figure.segment == ALL else {NEW: means[ALL]}

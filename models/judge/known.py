@@ -31,7 +31,7 @@ class KnownSources:
 
     @classmethod
     def build(cls, sources: pa.Table, users: int, new_from: dt.date, ids: IdKind) -> "KnownSources":
-        """Those of contract.train_sources, in any order, among `users` users with interactions.
+        """Returns those of contract.train_sources, in any order, among `users` users with interactions.
 
         New are sources known since midnight UTC of `new_from` or later. Where that is all of them, the windows are too
         short to tell, and none is.
@@ -48,12 +48,14 @@ class KnownSources:
 
     @classmethod
     def load(cls, folder: str | Path) -> "KnownSources":
-        """Those in `folder`, memory-mapped read-only."""
+        """Returns those in `folder`, memory-mapped read-only."""
         ids, information, new = map_arrays(folder, ("ids", "information", "new"))
         return cls(IdMap(ids), information, new)
 
     def rows(self, lists: ListColumn, arm: str) -> NDArray[np.int32]:
-        """Row of each listed source, one list after the other; raises LeakedSource for one that was not known."""
+        """Returns row of each listed source, one list after the other; raises LeakedSource for one that was not
+        known.
+        """
         listed = lists.flatten()
         rows = self.ids.rows(listed)
         if len(rows) and rows.min() < 0:
@@ -65,24 +67,24 @@ class KnownSources:
         return rows
 
     def novelty(self, rows: NDArray[np.int32], lengths: NDArray[np.int64]) -> Column:
-        """Mean information of the sources of lists of these lengths, float64, null where a list is empty."""
+        """Returns mean information of the sources of lists of these lengths, float64, null where a list is empty."""
         bits = np.bincount(np.repeat(np.arange(len(lengths)), lengths), self.information[rows], len(lengths))
         means: Column = pa.array(bits / np.maximum(lengths, 1), mask=lengths == 0)
         return means
 
     def count_new(self, truths: ListColumn) -> NDArray[np.int64]:
-        """How many sources of each truth were new at the cut."""
+        """Returns how many sources of each truth were new at the cut."""
         rows = self.ids.rows(truths.flatten())
         users = np.repeat(np.arange(len(truths)), lengths_of(truths))
         return np.bincount(users[(rows >= 0) & np.append(self.new, False)[rows]], minlength=len(truths))
 
 
 def new_from(cut: dt.date, settings: JudgeSettings) -> dt.date:
-    """The first day on which a source may have become known to be a new one at the cut."""
+    """Returns the first day on which a source may have become known to be a new one at the cut."""
     return cut - dt.timedelta(days=settings.new_source_days)
 
 
 @lru_cache(maxsize=1)
 def load_known(folder: str) -> KnownSources:
-    """Those of a run, loaded once per worker process."""
+    """Returns those of a run, loaded once per worker process."""
     return KnownSources.load(folder)

@@ -28,7 +28,7 @@ def table_of(judgement: Judgement, settings: JudgeSettings) -> str:
 
 
 def _arms(judgement: Judgement) -> Iterator[str]:
-    """One line per arm, then one per difference."""
+    """Yields one line per arm, then one per difference."""
     titles = [f"{_TITLES[metric]}@{judgement.k}" for metric in METRICS]
     yield _line("", titles, 21) + _traits("novelty", "cover", "Gini", "fallb")
     for arm in judgement.arms:
@@ -47,7 +47,7 @@ def _arms(judgement: Judgement) -> Iterator[str]:
 
 
 def _segments(judgement: Judgement, titles: dict[str, str]) -> Iterator[str]:
-    """One line per segment: its users and each arm's NDCG."""
+    """Yields one line per segment: its users and each arm's NDCG."""
     yield _line(f"NDCG@{judgement.k}", judgement.arms, 19) + f"{'users':>11}"
     for segment in SEGMENTS:
         cells = [_cell(judgement.figures.get(FigureKey(arm, segment, "ndcg"))) for arm in judgement.arms]

@@ -99,7 +99,7 @@ class _Judge:
     def _arm(
         self, lists: ListColumn, personal: Column, truths: "_Truths", rows: NDArray[np.int32], known: KnownSources
     ) -> Column:
-        """The struct of one arm, whose listed sources are the `rows` of what was known."""
+        """Returns the struct of one arm, whose listed sources are the `rows` of what was known."""
         hit, lengths = find_hits(lists, truths.lists), lengths_of(lists)
         scores = score_hits(hit, lengths, truths.sizes, self.k)
         on_new = score_hits(hit & known.new[rows], lengths, truths.new_sizes, self.k)
@@ -128,7 +128,7 @@ class _Truths:
 
 
 def _served(batch: pa.RecordBatch, arm: str, popular: ListColumn) -> tuple[ListColumn, Column]:
-    """What the users of a batch are served by an arm, and whether it is a list of their own."""
+    """Returns what the users of a batch are served by an arm, and whether it is a list of their own."""
     if arm == POPULARITY:
         return popular, column_of(np.zeros(len(popular), bool))
     own, personal = batch[f"{arm}_top"], batch[f"{arm}_personal"]

@@ -31,7 +31,7 @@ class Candidates:
 
     @classmethod
     def build(cls, source_factors: pa.Table, sources: pa.Table, ids: IdKind) -> "Candidates":
-        """The candidates of contract.source_factors and contract.sources, both in any order.
+        """Returns the candidates of contract.source_factors and contract.sources, both in any order.
 
         Raises NoCandidates when no eligible source has factors, BadFactors when their lengths differ.
         """
@@ -58,13 +58,13 @@ class Candidates:
 
     @classmethod
     def load(cls, folder: str | Path) -> "Candidates":
-        """The candidates in `folder`, memory-mapped read-only."""
+        """Returns the candidates in `folder`, memory-mapped read-only."""
         ids, categories, owners = map_arrays(folder, ("ids", "categories", "owners"))
         return cls(IdMap(ids), SourceIndex.load(folder), categories, owners)
 
 
 def _gather_factors(source_factors: pa.Table, wanted: IdMap) -> NDArray[np.float32]:
-    """Factors (wanted, d) in the order of the ids; chunk by chunk, so that only the result is ever whole."""
+    """Returns factors (wanted, d) in the order of the ids; chunk by chunk, so that only the result is ever whole."""
     factors = np.empty((0, 0), np.float32)
     for batch in source_factors.to_batches():
         if not batch.num_rows:

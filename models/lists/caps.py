@@ -31,7 +31,7 @@ class _Limits:
 def best_lists(
     candidates: Candidates, user_factors: NDArray[np.float32], exclude: csr_matrix, settings: ListSettings
 ) -> TopN:
-    """The best n sources (candidates rows) of each user that keep the rules; padded as by rank_top_n.
+    """Returns the best n sources (candidates rows) of each user that keep the rules; padded as by rank_top_n.
 
     user_factors float32 (users, d); exclude (users, candidates).
     """
@@ -85,7 +85,7 @@ def _keep(ranked: TopN, candidates: Candidates, limits: _Limits, n: int) -> TopN
 
 @compiled
 def _uses(codes: NDArray[np.int32], kept: NDArray[np.int32], count: int, code: int) -> int:
-    """How many of the first `count` kept sources have the code."""
+    """Returns how many of the first `count` kept sources have the code."""
     uses = 0
     for i in range(count):
         uses += codes[kept[i]] == code

@@ -40,7 +40,8 @@ class Fallback:
         )
 
     def _free_places(self, excluded: ListColumn, n: int, ids: IdKind) -> NDArray[np.int64]:
-        """Places (users, n) in this list that are not excluded, ascending; past its end where there are no more.
+        """Returns places (users, n) in this list that are not excluded, ascending; past its end where there are no
+        more.
 
         A excluded place with j free ones before it moves the j-th free place and all after it on by one. So this takes
         n + its excluded sources of a user, however long the list is.
@@ -59,7 +60,7 @@ class Fallback:
 
 
 def fallback_list(sources: pa.Table, size: int) -> Fallback:
-    """The `size` most popular eligible sources of contract.sources: by users, then weight, then smaller id."""
+    """Returns the `size` most popular eligible sources of contract.sources: by users, then weight, then smaller id."""
     eligible = sources.filter(pc.field("eligible")).select([name for name, _ in _ORDER])
     best = eligible.sort_by(_ORDER).slice(0, size)
     return Fallback(best["source_id"].combine_chunks(), numpy_of(best["users"]).astype(np.float32))

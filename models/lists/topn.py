@@ -51,7 +51,9 @@ def precompute_lists(
 
 
 def excluded_sources(exclusions: DataFrame, users: DataFrame | None) -> DataFrame:
-    """One row per user (of `users`) with exclusions: user_id, excluded (array of source_id, possibly repeated)."""
+    """Returns one row per user (of `users`) with exclusions: user_id, excluded (array of source_id, possibly
+    repeated).
+    """
     served = exclusions if users is None else exclusions.join(users, "user_id", "left_semi")
     return served.groupBy("user_id").agg(sf.collect_list("source_id").alias("excluded"))
 
@@ -63,7 +65,7 @@ def list_schema(ids: IdKind) -> StructType:
 
 @lru_cache(maxsize=1)
 def load_candidates(folder: str) -> Candidates:
-    """The candidates of a run, loaded once per worker process."""
+    """Returns the candidates of a run, loaded once per worker process."""
     return Candidates.load(folder)
 
 
@@ -129,6 +131,6 @@ def _popular(rows: pa.RecordBatch, fallback: Fallback, n: int, ids: IdKind) -> p
 def list_batch(
     users: Column, sources: ListColumn, scores: ListColumn, ids: IdKind, *, personal: bool
 ) -> pa.RecordBatch:
-    """Rows of contract.lists that are all personal or all not."""
+    """Returns rows of contract.lists that are all personal or all not."""
     flags = column_of(np.full(len(users), personal))
     return pa.RecordBatch.from_arrays([users, sources, scores, flags], schema=contract.lists(ids))

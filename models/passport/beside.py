@@ -52,7 +52,7 @@ def _contest(passport: Passport) -> str:
 
 
 def weeks_section(passport: Passport) -> Section:
-    """The versions registered last, and this one."""
+    """Returns the versions registered last, and this one."""
     if not passport.before:
         return Section("The weeks before", [Text("There are none: no version was registered before this one.")])
     weeks = [*passport.before, passport.now]
@@ -95,7 +95,7 @@ def _name(week: Week) -> str:
 
 
 def golden_section(passport: Passport) -> Section:
-    """What the training settings give on frozen data."""
+    """Returns what the training settings give on frozen data."""
     ours, champion = passport.golden, passport.champion
     theirs = None if isinstance(champion, str) else champion.golden
     data = f"{ours.name} {ours.version}"
@@ -118,7 +118,7 @@ def golden_section(passport: Passport) -> Section:
 
 
 def shape_section(passport: Passport) -> Section:
-    """How scores and norms are spread, beside the champion's."""
+    """Returns how scores and norms are spread, beside the champion's."""
     champion = passport.champion
     theirs = {} if isinstance(champion, str) else champion.shapes
     both = {name: (passport.shapes.get(name), theirs.get(name)) for name in SHAPES}

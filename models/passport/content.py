@@ -10,7 +10,7 @@ from models.passport.quality import quality_sections
 
 
 def page_of(passport: Passport) -> Page:
-    """Everything that the page says, section by section."""
+    """Returns everything that the page says, section by section."""
     return Page(f"Model of {passport.product}, run {passport.run_id}", list(_sections(passport)))
 
 

@@ -14,13 +14,13 @@ _WIDTH = 120
 
 
 def markdown_of(page: Page, faults: Mapping[str, str]) -> str:
-    """The page; plots are files beside it, those with a fault are named instead."""
+    """Returns the page; plots are files beside it, those with a fault are named instead."""
     parts = [f"# {escaped(page.title)}", *(part for section in page.sections for part in _section(section, faults))]
     return "\n\n".join(parts) + "\n"
 
 
 def escaped(text: str) -> str:
-    """A text in one line, without meaning to Markdown."""
+    """Returns a text in one line, without meaning to Markdown."""
     return _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
 
 

@@ -62,12 +62,12 @@ class Page:
 
 
 def share(value: float | None) -> str:
-    """A metric between 0 and 1."""
+    """Returns a metric between 0 and 1."""
     return MISSING if value is None else f"{value:.4f}"
 
 
 def count(value: int | None) -> str:
-    """A whole number with its thousands."""
+    """Returns a whole number with its thousands."""
     return MISSING if value is None else f"{value:,}"
 
 

@@ -96,7 +96,7 @@ class Passport:
     """Or why there is none."""
 
     def estimate(self, segment: str, metric: str, arm: str | None = None) -> Estimate | None:
-        """A judged figure, of the version's own arm unless told; None where there is none."""
+        """Returns a judged figure, of the version's own arm unless told; None where there is none."""
         if isinstance(self.judgement, str):
             return None
         return self.judgement.figures.get(FigureKey(self.arm if arm is None else arm, segment, metric))

@@ -14,7 +14,7 @@ _TITLES = {"ndcg": "NDCG", "recall": "Recall", "map": "MAP"}
 
 
 def quality_sections(passport: Passport) -> list[Section]:
-    """How good the lists of all arms are: for everybody, then by segment."""
+    """Returns how good the lists of all arms are: for everybody, then by segment."""
     judged = passport.judgement
     if isinstance(judged, str):
         return [Section("Quality", [Text(f"Not judged: {judged}.")])]
@@ -85,7 +85,7 @@ def _segments(judged: Judgement, passport: Passport) -> Section:
 
 
 def _absent(judged: Judgement) -> Iterator[str]:
-    """What is to be said of arms, and which are not there."""
+    """Yields what is to be said of arms, and which are not there."""
     for arm, remark in judged.remarks.items():
         yield f"{arm}: {remark}."
     for arm in _ARMS:

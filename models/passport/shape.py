@@ -28,12 +28,12 @@ class Shape:
     quantiles: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name, as JSON values."""
+        """Returns the fields by name, as JSON values."""
         return {**asdict(self), "quantiles": list(self.quantiles)}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Shape":
-        """What `to_json` gave; raises KeyError, TypeError, ValueError when it is something else."""
+        """Returns what `to_json` gave; raises KeyError, TypeError, ValueError when it is something else."""
         quantiles = tuple(float(value) for value in kept["quantiles"])
         if len(quantiles) != len(PERCENTS):
             raise ValueError(f"{len(quantiles)} quantiles instead of {len(PERCENTS)}")
@@ -71,13 +71,13 @@ def shape_of(parts: Iterable[NDArray[np.float32]]) -> Shape | None:
 
 
 def _ordered(values: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """The bits of the numbers as integers that are in the same order."""
+    """Returns the bits of the numbers as integers that are in the same order."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
 def _value(cell: int) -> float:
-    """The number in the middle of a cell."""
+    """Returns the number in the middle of a cell."""
     ordered = (cell << _DROPPED) + (1 << (_DROPPED - 1))
     bits = ordered ^ 2**31 if ordered & 2**31 else ordered ^ (2**32 - 1)
     return float(struct.unpack("<f", struct.pack("<I", bits))[0])

@@ -27,7 +27,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\u
 
 
 def html_of(page: Page, images: Mapping[str, bytes], faults: Mapping[str, str]) -> str:
-    """The page, well-formed also as XML; images: the PNG of each plot, by its name; of the others the fault."""
+    """Returns the page, well-formed also as XML; images: the PNG of each plot, by its name; of the others the fault."""
     title = _text(page.title)
     body = "\n".join(line for section in page.sections for line in _section(section, images, faults))
     return (

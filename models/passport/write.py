@@ -42,7 +42,7 @@ def write_pages(passport: Passport, folder: Path) -> list[str]:
 
 
 def png_of(plot: Plot) -> bytes:
-    """The drawing as a PNG; raises PlotFailed."""
+    """Returns the drawing as a PNG; raises PlotFailed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # here, because only a passport draws
         from matplotlib.figure import Figure

@@ -25,7 +25,8 @@ def _njit(function: _Function, **options: Any) -> Any:
 
 
 def compiled(function: _Function) -> _Function:
-    """The function compiled at its first call, without reordering of floating-point operations, and kept on disk.
+    """Returns the function compiled at its first call, without reordering of floating-point operations, and kept on
+    disk.
 
     It must not make arrays: numba's counting of references to them is off, which cost more than the scores
     (two atomic operations for each array in each call).

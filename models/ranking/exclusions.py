@@ -25,7 +25,7 @@ class Exclusions(NamedTuple):
 
     @classmethod
     def of(cls, exclude: csr_matrix | None, users: int, sources: int) -> "Exclusions":
-        """The stored entries of a matrix (users, sources); raises BadFactors on another shape."""
+        """Returns the stored entries of a matrix (users, sources); raises BadFactors on another shape."""
         if exclude is None:
             nothing = np.zeros(users, np.int64)
             return cls(nothing, nothing, np.zeros(0, np.int32))
@@ -35,7 +35,7 @@ class Exclusions(NamedTuple):
         return cls(indptr[:-1], indptr[1:], exclude.indices.astype(np.int32, copy=False))
 
     def take(self, users: NDArray[np.int64] | slice) -> "Exclusions":
-        """Those of some of the users."""
+        """Returns those of some of the users."""
         return Exclusions(self.starts[users], self.stops[users], self.rows)
 
     def mark(self, bits: Bits, ranks: NDArray[np.int32]) -> None:

@@ -43,7 +43,7 @@ class SourceIndex:
 
     @classmethod
     def build(cls, source_factors: NDArray[np.float32]) -> "SourceIndex":
-        """The index of source factors float32 (n, d), n and d ≥ 1.
+        """Returns the index of source factors float32 (n, d), n and d ≥ 1.
 
         Raises BadFactors on other shapes, more than 16,384 dimensions, NaN and infinite values.
         """
@@ -73,7 +73,7 @@ class SourceIndex:
 
     @classmethod
     def load(cls, path: str | Path) -> "SourceIndex":
-        """The index in the folder `path`, memory-mapped: processes of one machine share one copy of it."""
+        """Returns the index in the folder `path`, memory-mapped: processes of one machine share one copy of it."""
 
         def mapped(kind: type[Sources | Panels | Rotation]) -> Any:
             return kind(*map_arrays(path, map(_stored, kind._fields)))
@@ -89,7 +89,7 @@ def _stored(name: str) -> str:
 
 
 def check_factors(factors: NDArray[np.float32], whose: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Factors (n, d) as a C-contiguous array, and their Euclidean norms float64 (n,).
+    """Returns factors (n, d) as a C-contiguous array, and their Euclidean norms float64 (n,).
 
     Raises BadFactors when they are not float32 (n, d) and finite, d ≥ 1.
     """

@@ -37,7 +37,7 @@ class BestSoFar(NamedTuple):
         return cls(keys, np.zeros(users, np.int64), np.zeros(users, np.uint64), n)
 
     def part(self, some: slice) -> "BestSoFar":
-        """The lists of some of the users, in the same memory."""
+        """Returns the lists of some of the users, in the same memory."""
         return BestSoFar(self.keys[some], self.filled[some], self.least[some], self.n)
 
     def clear(self) -> None:
@@ -63,7 +63,7 @@ def key_of(score: np.float32, row: int) -> np.uint64:
 
 @compiled
 def score_of(key: np.uint64) -> np.float32:
-    """The score in a key; −inf of an empty place."""
+    """Returns the score in a key; −inf of an empty place."""
     if key == np.uint64(0):
         return np.float32(-np.inf)
     ordered = np.uint32(key >> np.uint64(32))
@@ -73,7 +73,7 @@ def score_of(key: np.uint64) -> np.float32:
 
 @compiled
 def row_of(key: np.uint64) -> int:
-    """The source row in a key that is not 0."""
+    """Returns the source row in a key that is not 0."""
     return np.int64(np.uint64(0xFFFFFFFF) - (key & np.uint64(0xFFFFFFFF)))  # type: ignore[return-value]
 
 

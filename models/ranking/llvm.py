@@ -14,12 +14,12 @@ _Function = Callable[..., Any]
 
 
 def instruction(function: _Function) -> _Function:
-    """A function for compiled code, of one that gives its signature and what writes its LLVM code."""
+    """Returns a function for compiled code, of one that gives its signature and what writes its LLVM code."""
     return cast(_Function, intrinsic(function))
 
 
 def number(value: int) -> Any:
-    """A constant of 64 bits."""
+    """Returns a constant of 64 bits."""
     return ir.Constant(I64, value)
 
 
@@ -29,12 +29,12 @@ def at(builder: ir.IRBuilder, address: Any, offset: Any) -> Any:
 
 
 def load(builder: ir.IRBuilder, address: Any, offset: Any, kind: Any) -> Any:
-    """A value of some kind from memory of any alignment."""
+    """Returns a value of some kind from memory of any alignment."""
     return builder.load(at(builder, address, offset), align=1, typ=kind)
 
 
 def splat(builder: ir.IRBuilder, value: Any, kind: Any) -> Any:
-    """The value in all lanes of a vector."""
+    """Returns the value in all lanes of a vector."""
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
     return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count))
 
@@ -49,7 +49,7 @@ def bits_of(builder: ir.IRBuilder, parts: list[Any]) -> Any:
 
 
 def tree_sum(builder: ir.IRBuilder, lanes: Any) -> Any:
-    """The sum of 8 lanes: lane i + lane i + 4, then + 2, then + 1."""
+    """Returns the sum of 8 lanes: lane i + lane i + 4, then + 2, then + 1."""
     for width in (4, 2, 1):
         kind = ir.VectorType(I32, width)
         halves = (ir.Constant(kind, list(range(start, start + width))) for start in (0, width))

@@ -66,7 +66,7 @@ class UserCodes(NamedTuple):
 
 
 def quantise_sources(factors: NDArray[np.float32], norms: NDArray[np.float64], rotation: Rotation) -> Panels:
-    """Panels of sources float32 (n, d) that descend by norm (n,)."""
+    """Returns panels of sources float32 (n, d) that descend by norm (n,)."""
     count, dimensions = -(-len(factors) // PANEL), factors.shape[1]
     codes = np.zeros((count, -(-dimensions // 4), PANEL, 4), np.int8)
     starts = np.full((count, PANEL), _NOBODY, np.int32)
@@ -94,7 +94,7 @@ def _quantise(factors: NDArray[np.float32], norms: NDArray[np.float64], rotation
 
 
 def quantise_users(wide: NDArray[np.float64], norms: NDArray[np.float64], rotation: Rotation) -> UserCodes:
-    """Users float64 (n, d) of norms (n,) > 0 in 8 bits."""
+    """Returns users float64 (n, d) of norms (n,) > 0 in 8 bits."""
     turned = rotation.turn(wide / norms[:, None])
     codes = UserCodes(np.full((len(wide), -(-wide.shape[1] // 4) * 4), 128, np.uint8), np.empty((len(wide), 3)))
     _quantise_users(turned, norms, float(rotation.defect), float(rotation.error), codes)

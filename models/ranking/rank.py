@@ -37,7 +37,7 @@ class TopN:
 def rank_top_n(
     index: SourceIndex, user_factors: NDArray[np.float32], n: int, *, exclude: csr_matrix | None = None
 ) -> TopN:
-    """The n best sources of each user by inner product, exact; ties by smaller source row.
+    """Returns the n best sources of each user by inner product, exact; ties by smaller source row.
 
     user_factors float32 (users, d); exclude (users, sources): its stored entries, whatever their value, are never
     returned. Efficient from some thousand users on. Raises BadFactors on NaN, infinite or overflowing values and on
@@ -78,7 +78,7 @@ def _serve(
     top: TopN,
     walk: Walk,
 ) -> Counts:
-    """The lists of the other users, block by block, similar users together."""
+    """Returns the lists of the other users, block by block, similar users together."""
     panels, n = len(index.panels.codes), min(top.ids.shape[1], len(index))
     width = min(len(users), max(1, min(USER_BLOCK, _BITS // (8 * panels))))
     bits, lists = np.empty((width, panels), np.uint64), BestSoFar.empty(width, n)

@@ -34,7 +34,7 @@ def error_of_unit_product(dimensions: int) -> float:
 
 
 def underflow(dimensions: int) -> float:
-    """What underflow may add to the error of an approximate score."""
+    """Returns what underflow may add to the error of an approximate score."""
     return dimensions * SMALLEST
 
 
@@ -48,6 +48,8 @@ def check_no_overflow(user_norm: float, source_norm: float) -> None:
 
 
 def rounds_to_zero(norm_products: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether a score of vectors with such a product of norms is 0 for certain: half of the smallest float32."""
+    """Returns whether a score of vectors with such a product of norms is 0 for certain: half of the smallest
+    float32.
+    """
     zero: NDArray[np.bool_] = norm_products * (1 + 1e-6) < 2.0**-150
     return zero

@@ -86,7 +86,7 @@ class Seeds:
 def find_seeds(
     index: SourceIndex, factors: NDArray[np.float32], norms: NDArray[np.float64], n: int, bits: Bits, walk: Walk
 ) -> tuple[Seeds | None, Counts]:
-    """Seeds for users float32 (users, d) of norms > 0, and what it took to find them.
+    """Returns seeds for users float32 (users, d) of norms > 0, and what it took to find them.
 
     bits (block, panels): memory for the excluded sources of the users that walk together. None where users or sources
     are too few to pay for it.
@@ -151,7 +151,8 @@ def _best_of_centres(
 
 @compiled
 def _bar_of_best(scores: NDArray[np.float32], user: int, n: int, high: np.float32, guess: np.float32) -> np.float32:
-    """A number that n or some more of a user's scores reach; one that all finite ones reach, where they are fewer.
+    """Returns a number that n or some more of a user's scores reach; one that all finite ones reach, where they are
+    fewer.
 
     high is above all scores, −high below all finite ones.
     """
@@ -181,7 +182,8 @@ def _fill(
     places: NDArray[np.int32],
     block: Block,
 ) -> int:
-    """Seeds the lists of a cluster's users: approximate scores (m, l) of the sources (l, d) that stand at ranks (l,).
+    """Returns seeds the lists of a cluster's users: approximate scores (m, l) of the sources (l, d) that stand at ranks
+    (l,).
 
     longest is above the norms of these; places int32 (all sources) is 0 before and after, meanwhile 1 + where a source
     stands among the seeds. Gives how many were scored.

@@ -11,7 +11,7 @@ from models.ranking.llvm import DOUBLES, F32, F64, FLOATS, I32, instruction, loa
 
 @instruction
 def dot(typing: Any, wide: Any, factors: Any, dimensions: Any) -> Any:
-    """The score of a pair, float32: of a user's factors, in float64, and a source's, in float32.
+    """Returns the score of a pair, float32: of a user's factors, in float64, and a source's, in float32.
 
     The user's are float32 numbers too; they are wide already because a user meets many sources. Products are exact in
     float64 (24 + 24 bits of mantissa fit into 53), so that it does not matter whether a CPU fuses them with the

@@ -42,7 +42,9 @@ def walk(index: SourceIndex, block: Block) -> Counts:
 
 @compiled
 def _bar_of(score: np.float32, error: float) -> np.float32:
-    """What a pair's approximate score must reach for its score to reach `score`; no infinity, which marks no source."""
+    """Returns what a pair's approximate score must reach for its score to reach `score`; no infinity, which marks no
+    source.
+    """
     return np.float32(
         max(np.float64(score) - error - 2.0**-22 * abs(score), -3e38)
     )  # the third term: this rounding to float32

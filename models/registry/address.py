@@ -14,7 +14,7 @@ _FORMS = (
 
 
 def shown(uri: str) -> str:
-    """The address without credentials and options."""
+    """Returns the address without credentials and options."""
     address = uri.partition("?")[0]
     try:
         netloc = urlsplit(address).netloc
@@ -24,7 +24,7 @@ def shown(uri: str) -> str:
 
 
 def password_of(uri: str) -> str | None:
-    """The password that must not be shown, if there is one."""
+    """Returns the password that must not be shown, if there is one."""
     try:
         return urlsplit(uri).password
     except ValueError:
@@ -32,7 +32,7 @@ def password_of(uri: str) -> str | None:
 
 
 def file_of(uri: str) -> Path | None:
-    """The SQLite file, as SQLAlchemy reads the address; None for any other store."""
+    """Returns the SQLite file, as SQLAlchemy reads the address; None for any other store."""
     scheme, _, rest = uri.partition(":///")
     path = unquote(rest.partition("?")[0])
     return Path(path).absolute() if scheme.partition("+")[0] == "sqlite" else None

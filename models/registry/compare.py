@@ -78,7 +78,7 @@ class VersionComparison:
 
 
 def compare(first: Lineage, second: Lineage) -> VersionComparison:
-    """What differs from the first to the second."""
+    """Returns what differs from the first to the second."""
     remarks = tuple(_remarks(first, second))
     return VersionComparison(
         settings=differences(first.settings, second.settings),
@@ -140,7 +140,7 @@ def _figures(first: Lineage, second: Lineage, *, comparable: bool) -> Iterator[F
 
 
 def figure_of(lineage: Lineage, name: str) -> Figure | None:
-    """A judged figure by its name; None when there is none or it is a text."""
+    """Returns a judged figure by its name; None when there is none or it is a text."""
     mean, low, high = (lineage.judged.get(key) for key in (name, f"{name}.low", f"{name}.high"))
     if mean is None or isinstance(mean, str):
         return None

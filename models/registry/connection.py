@@ -62,7 +62,7 @@ class Connection:
         return MlflowClient(self.tracking_uri, self.tracking_uri)
 
     def _experiment(self, name: str) -> str:
-        """The experiment of this name, made unless it is there."""
+        """Returns the experiment of this name, made unless it is there."""
         if found := self._client.get_experiment_by_name(name):
             return str(found.experiment_id)
         # Without a server, MLflow would put artifacts below the current folder.
@@ -131,7 +131,7 @@ def _import_driver(uri: str) -> None:
 
 
 def _is_no_mlflow(error: Exception) -> bool:
-    """Whether something answered that is no MLflow store, or is one and does not know this user."""
+    """Returns whether something answered that is no MLflow store, or is one and does not know this user."""
     from mlflow.exceptions import MlflowException, RestException
     from sqlalchemy.exc import DatabaseError, OperationalError
 

@@ -102,7 +102,9 @@ class Lineage(_Record):
     @model_validator(mode="before")
     @classmethod
     def _of_older_code(cls, document: Any) -> Any:
-        """A version from before recipes competed had that of its settings, an older recipe was used with these."""
+        """Returns a version from before recipes competed had that of its settings, an older recipe was used with
+        these.
+        """
         if not isinstance(document, dict) or not document.get("settings"):
             return document
         if "recipe" in document:
@@ -167,7 +169,7 @@ def digest_of(parts: Any) -> str:
 
 
 def sha256_of(text: str) -> str:
-    """The SHA-256 of a text, in hexadecimal."""
+    """Returns the SHA-256 of a text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -45,7 +45,7 @@ class ModelRegistry(Connection):
             return str(run.info.run_id)
 
     def logged(self, mlflow_run: str) -> LoggedRun | None:
-        """A run in MLflow; None when there is none or somebody deleted it."""
+        """Returns a run in MLflow; None when there is none or somebody deleted it."""
         with self._mapped(f"look up the MLflow run {mlflow_run}"):
             run = _known(lambda: self._client.get_run(mlflow_run))
             if run is None or run.info.lifecycle_stage != "active":
@@ -54,7 +54,7 @@ class ModelRegistry(Connection):
             return LoggedRun(data.tags.get(RUN_TAG), run.info.status == "FINISHED", data.params, data.metrics)
 
     def lineage(self, mlflow_run: str) -> str | None:
-        """The lineage that was logged with a run, as it was written; None when the run holds none."""
+        """Returns the lineage that was logged with a run, as it was written; None when the run holds none."""
         with self._mapped(f"read the lineage of the MLflow run {mlflow_run}"):
             if _LINEAGE not in {kept.path for kept in self._client.list_artifacts(mlflow_run)}:
                 return None
@@ -62,8 +62,9 @@ class ModelRegistry(Connection):
                 return Path(self._client.download_artifacts(mlflow_run, _LINEAGE, folder)).read_text(encoding="utf-8")
 
     def fetch(self, mlflow_run: str, folder: str, target: Path) -> list[Path]:
-        """Copies a folder that was logged with a run into `target`; returns the files, none when there is no such
-        one."""
+        """Returns copies a folder that was logged with a run into `target`; returns the files, none when there is no
+        such one.
+        """
         with self._mapped(f"fetch {folder} of the MLflow run {mlflow_run}"), tempfile.TemporaryDirectory() as scratch:
             if not self._client.list_artifacts(mlflow_run, folder):
                 return []
@@ -87,20 +88,20 @@ class ModelRegistry(Connection):
             return same[-1]
 
     def versions(self, product: str) -> list[Version]:
-        """Every version of the product's model, the newest first."""
+        """Returns every version of the product's model, the newest first."""
         if self.is_new:
             return []
         with self._mapped(f"list the versions of {product}"):
             return self._versions(f"name = '{product}'")
 
     def version(self, product: str, number: str) -> Version | None:
-        """One version, by its number."""
+        """Returns one version, by its number."""
         with self._mapped(f"look up version {number} of {product}"):
             found = _known(lambda: self._client.get_model_version(product, number))
             return None if found is None else _version(found, self._aliases(product))
 
     def version_of(self, product: str, run_id: str) -> Version | None:
-        """The version that a run of ours registered."""
+        """Returns the version that a run of ours registered."""
         if self.is_new:
             return None
         with self._mapped(f"look up the version of run {run_id}"):
@@ -127,11 +128,11 @@ class ModelRegistry(Connection):
             self._client.set_model_version_tag(version.product, version.number, name, text)
 
     def champion(self, product: str) -> str | None:
-        """The version that serves; None before the first promotion."""
+        """Returns the version that serves; None before the first promotion."""
         return self.version_at(product, CHAMPION)
 
     def version_at(self, product: str, alias: str) -> str | None:
-        """The version that an alias points at; None when there is no such alias or model."""
+        """Returns the version that an alias points at; None when there is no such alias or model."""
         if self.is_new:
             return None
         with self._mapped(f"look up {alias} of {product}"):
@@ -166,7 +167,7 @@ class ModelRegistry(Connection):
             self._client.create_registered_model(product)
 
     def _versions(self, wanted: str) -> list[Version]:
-        """The versions that a filter names, the newest first."""
+        """Returns the versions that a filter names, the newest first."""
         found = list(_pages(lambda token: self._client.search_model_versions(wanted, page_token=token)))
         aliases = self._aliases(found[0].name) if found else {}
         return sorted((_version(one, aliases) for one in found), key=lambda version: -int(version.number))
@@ -201,7 +202,7 @@ def _pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 def _known(look_up: Callable[[], _Found]) -> _Found | None:
-    """What is looked up; None when MLflow says that there is no such thing."""
+    """Returns what is looked up; None when MLflow says that there is no such thing."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -46,7 +46,7 @@ class Trials(Connection):
     """The experiment `<product>-tuning` of every product; each method raises RegistryError."""
 
     def open_study(self, study: StudyRun) -> str:
-        """The MLflow run of a study, made unless it is there."""
+        """Returns the MLflow run of a study, made unless it is there."""
         from mlflow.entities import Param
 
         with self._mapped(f"log study {study.name}"):
@@ -66,7 +66,7 @@ class Trials(Connection):
             return str(run.info.run_id)
 
     def logged(self, parent: str) -> set[int]:
-        """Numbers of the trials of a study that are logged to their end."""
+        """Returns numbers of the trials of a study that are logged to their end."""
         with self._mapped(f"look up the trials of the MLflow run {parent}"):
             return {int(run.data.tags[TRIAL_TAG]) for run in self._children(parent) if run.info.status in _ENDED}
 

@@ -26,7 +26,7 @@ class Trainer(Protocol):
     """Anything whose score of a pair is the inner product of a user's and a source's vector."""
 
     def fit(self, confidences: csr_matrix, settings: TrainSettings) -> tuple[Factors, Factors]:
-        """Factors float32 (users, d) and (sources, d) of confidences (users, sources); raises TrainError."""
+        """Returns factors float32 (users, d) and (sources, d) of confidences (users, sources); raises TrainError."""
         ...
 
 

@@ -56,7 +56,7 @@ class SparkTrainStats:
     started: Literal["cold"] = "cold"
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Returns the fields by name."""
         return asdict(self)
 
 
@@ -78,7 +78,8 @@ class SparkEmbeddings:
 def train_on_spark(
     interactions: DataFrame, settings: TrainSettings, ids: IdKind, *, blocks: int, checkpoints: str
 ) -> SparkEmbeddings:
-    """Embeddings of contract.interactions, in any order, one row per pair; only sums and anchors come to the driver.
+    """Returns embeddings of contract.interactions, in any order, one row per pair; only sums and anchors come to the
+    driver.
 
     blocks: parts of each side, as many as tasks shall share the work; with seed and data they decide the random start.
     checkpoints: URI of a folder that every worker can write to, the caller's to delete afterwards. Raises
@@ -131,7 +132,7 @@ def train_on_spark(
 
 
 def sides_of(interactions: DataFrame) -> Sides:
-    """The users, the sources and the longest id of contract.interactions, counted exactly."""
+    """Returns the users, the sources and the longest id of contract.interactions, counted exactly."""
     names = ("user_id", "source_id")
     counts = [sf.count_distinct(name) for name in names]
     if dict(interactions.dtypes)["user_id"] != "string":
@@ -190,7 +191,9 @@ def _damped(interactions: DataFrame, users: DataFrame, sources: DataFrame, setti
 def _measure(
     pairs: DataFrame, users: DataFrame, sources: DataFrame, settings: TrainSettings
 ) -> tuple[_Size, float, Constants]:
-    """How many there are, Σ c², and α and λ in absolute terms, by the formulas of `models.training.confidences`."""
+    """Returns how many there are, Σ c², and α and λ in absolute terms, by the formulas of
+    `models.training.confidences`.
+    """
     n, mean, mean_square = _sums(pairs, sf.count("*"), sf.avg("damped"), sf.avg(sf.col("damped") ** 2))
     (n_users,), (n_sources,) = (_sums(side, sf.count("*")) for side in (users, sources))
     alpha = settings.alpha * math.sqrt(n_users * n_sources / n)
@@ -217,7 +220,7 @@ def _fit(als: ALS, ratings: DataFrame) -> ALSModel:
 
 
 def _from(factors: DataFrame, first: int, dimensions: int) -> Factors:
-    """The anchors' factors (2d, d): those from row `first` on."""
+    """Returns the anchors' factors (2d, d): those from row `first` on."""
     anchors = factors.filter(sf.col("id") >= first).sort("id").toArrow()
     return factor_matrix(whole(anchors["features"]), dimensions)
 

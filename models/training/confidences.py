@@ -27,7 +27,8 @@ class Constants:
     source_damping: float
 
     def confidences_of(self, weights: csr_matrix, source_counts: Counts) -> csr_matrix:
-        """Confidences of weights (users, sources) whose sources had `source_counts` interactions in the training.
+        """Returns confidences of weights (users, sources) whose sources had `source_counts` interactions in the
+        training.
 
         The same numbers as in the training for the users of the training. Takes the matrix over: its data are
         overwritten.
@@ -48,7 +49,7 @@ def fixed_confidences(weights: csr_matrix, settings: TrainSettings) -> tuple[csr
 
 
 def confidences_of(weights: csr_matrix, settings: TrainSettings) -> csr_matrix:
-    """Confidences 1 + α/√density · w/mean(w), with w = weight · n_user^−bu · n_source^−bs.
+    """Returns confidences 1 + α/√density · w/mean(w), with w = weight · n_user^−bu · n_source^−bs.
 
     n counts the interactions of a user or a source; weights (users, sources) are positive, and one factor on all of
     them changes nothing. Takes the matrix over: its data are overwritten.
@@ -74,7 +75,9 @@ _USERS = 2**14
 
 
 def to_confidences(weights: csr_matrix, alpha: float) -> csr_matrix:
-    """Confidences 1 + α·w/mean(w) (Hu, Koren, Volinsky 2008); takes the matrix over: its data are overwritten."""
+    """Returns confidences 1 + α·w/mean(w) (Hu, Koren, Volinsky 2008); takes the matrix over: its data are
+    overwritten.
+    """
     return _shifted(weights, _per_weight(weights, alpha))
 
 
@@ -89,7 +92,7 @@ def _shifted(weights: csr_matrix, per_weight: float) -> csr_matrix:
 
 
 def noise_level(confidences: csr_matrix) -> float:
-    """The unit of λ: about the largest singular value of the confidences, were they shuffled over all pairs.
+    """Returns the unit of λ: about the largest singular value of the confidences, were they shuffled over all pairs.
 
     √(Σc²/users) + √(Σc²/sources), the edge of the spectrum of a random matrix (Marchenko, Pastur 1967). A taste whose
     singular value is below λ is regularized away, so λ above the largest one leaves nothing.

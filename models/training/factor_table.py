@@ -18,7 +18,7 @@ _ROWS = 2**14
 
 
 def factor_batches(ids: IdMap, factors: Factors, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Rows of contract.user_factors or contract.source_factors, in batches of some megabytes."""
+    """Yields rows of contract.user_factors or contract.source_factors, in batches of some megabytes."""
     dimensions = factors.shape[1]
     step = max(1, _BATCH_BYTES // (4 * dimensions))
     for start in range(0, len(ids), step):
@@ -28,7 +28,7 @@ def factor_batches(ids: IdMap, factors: Factors, schema: pa.Schema) -> Iterator[
 
 
 def dimensions_of(table: ds.Dataset) -> int:
-    """Length of the factors in the first row, 0 where there is none."""
+    """Returns length of the factors in the first row, 0 where there is none."""
     first = table.head(1, columns=["factors"])
     return len(first["factors"][0]) if first.num_rows else 0
 
@@ -36,7 +36,8 @@ def dimensions_of(table: ds.Dataset) -> int:
 def gather_factors(
     table: ds.Dataset, column: str, wanted: IdMap, dimensions: int
 ) -> tuple[Factors, NDArray[np.bool_], int]:
-    """Factors float32 (wanted, d) in the order of the ids, 0 where the table has none; where it has some; and its rows.
+    """Returns factors float32 (wanted, d) in the order of the ids, 0 where the table has none; where it has some; and
+    its rows.
 
     Only the result is ever whole. Raises BadFactors on factors of other lengths, BadIds on ids of another kind.
     """

@@ -62,7 +62,7 @@ class FoldIn:
         return cls.of(ids, factors, counts, constants, threads)
 
     def factors(self, weights: csr_matrix) -> Factors:
-        """Factors float32 (users, d) of weights (users, sources), which are overwritten; raises TrainError."""
+        """Returns factors float32 (users, d) of weights (users, sources), which are overwritten; raises TrainError."""
         return self.step.solve(self.constants.confidences_of(weights, self.source_counts))
 
     def new_users(self, interactions: ds.Dataset, known: IdMap) -> Iterator[pa.RecordBatch]:
@@ -81,7 +81,7 @@ class FoldIn:
             before = users.values
 
     def _blocks(self, interactions: ds.Dataset, known: IdMap) -> Iterator[pa.Table]:
-        """Rows of users who are not known with sources that are, in blocks that never part a user."""
+        """Yields rows of users who are not known with sources that are, in blocks that never part a user."""
         columns = ["user_id", "source_id", "weight"]
         waiting = pa.table({name: pa.array([], interactions.schema.field(name).type) for name in columns})
         for _, batch in interaction_batches(interactions, columns, self.sources.kind):

@@ -41,7 +41,9 @@ class LearningCurve:
     points: list[Point] = field(default_factory=list)
 
     def watch(self, users: IdMap, sources: IdMap, interactions: csr_matrix) -> OnIteration:
-        """What `train` calls after each iteration to add a point; interactions (users, sources) of the training."""
+        """Returns what `train` calls after each iteration to add a point; interactions (users, sources) of the
+        training.
+        """
         self.points.clear()
         chosen = self._choose(users)
         if not len(chosen):
@@ -56,7 +58,7 @@ class LearningCurve:
         return note
 
     def _choose(self, users: IdMap) -> NDArray[np.int64]:
-        """Rows of the sampled users, ascending."""
+        """Returns rows of the sampled users, ascending."""
         judged = np.zeros(len(users), bool)
         for _, batch in streamed(self.holdout, ["user_id"], _ROWS):
             rows = users.rows(batch["user_id"])
@@ -85,7 +87,9 @@ class _Hidden:
         return cls(np.sort(np.concatenate(keys)), wanted)
 
     def ndcg(self, users: Factors, source_factors: Factors, seen: csr_matrix, k: int) -> float:
-        """The mean NDCG@k of the best sources of users float32 (sample, d), without the seen (sample, sources)."""
+        """Returns the mean NDCG@k of the best sources of users float32 (sample, d), without the seen (sample,
+        sources).
+        """
         sources = len(source_factors)
         length, step = min(k, sources), max(1, _SCORES // sources)
         hits = np.empty((len(users), length), bool)
@@ -103,7 +107,7 @@ class _Hidden:
 
 
 def _best(scores: NDArray[np.float32], length: int) -> NDArray[np.int64]:
-    """Columns of the largest scores of each row, best first."""
+    """Returns columns of the largest scores of each row, best first."""
     best = np.argpartition(scores, -length, axis=1)[:, -length:]
     order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
     return np.take_along_axis(best, order, axis=1)

@@ -22,7 +22,9 @@ _MERGE_AFTER = 2**20
 
 
 def scan_ids(interactions: ds.Dataset, kind: IdKind) -> tuple[IdMap, IdMap]:
-    """The users and the sources of the interactions; raises BadInteractions when they are not sorted by user."""
+    """Returns the users and the sources of the interactions; raises BadInteractions when they are not sorted by
+    user.
+    """
     users, sources = [_no_keys(kind)], [_no_keys(kind)]
     for file, batch in interaction_batches(interactions, ["user_id", "source_id"], kind):
         keys = id_keys(batch["user_id"], kind)
@@ -36,7 +38,7 @@ def scan_ids(interactions: ds.Dataset, kind: IdKind) -> tuple[IdMap, IdMap]:
 
 
 def fill_matrix(interactions: ds.Dataset, users: IdMap, sources: IdMap) -> csr_matrix:
-    """Weights as float32 CSR (users, sources) with int32 indices.
+    """Returns weights as float32 CSR (users, sources) with int32 indices.
 
     Raises BadInteractions when (user, source) does not ascend strictly or a weight is not a positive number.
     """
@@ -62,7 +64,9 @@ def fill_matrix(interactions: ds.Dataset, users: IdMap, sources: IdMap) -> csr_m
 def interaction_batches(
     interactions: ds.Dataset, columns: list[str], kind: IdKind
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Batches of contract.interactions, none empty, with their file; raises BadInteractions on other columns."""
+    """Returns batches of contract.interactions, none empty, with their file; raises BadInteractions on other
+    columns.
+    """
     for name in ("user_id", "source_id"):
         if name not in interactions.schema.names or interactions.schema.field(name).type != id_type(kind):
             raise BadInteractions(f"interactions need {name} of type {id_type(kind)}, they have {interactions.schema}")
@@ -74,7 +78,9 @@ def _no_keys(kind: IdKind) -> IdKeys:
 
 
 def _starts(keys: IdKeys, before: IdKeys, file: str) -> NDArray[np.bool_]:
-    """Where a new user starts, given the keys that came before; raises BadInteractions when the order breaks."""
+    """Returns where a new user starts, given the keys that came before; raises BadInteractions when the order
+    breaks.
+    """
     new = np.ones(len(keys), bool)
     new[1:] = keys[1:] != keys[:-1]
     if len(before):

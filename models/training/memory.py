@@ -51,7 +51,7 @@ def estimate(n_interactions: int, n_users: int, n_sources: int, factors: int, *,
 def check_memory(
     settings: TrainSettings, n_interactions: int, n_users: int, n_sources: int, *, id_bytes: int = 8
 ) -> int:
-    """The estimate in bytes; raises TrainMemoryError when it passes `train.max_memory`."""
+    """Returns the estimate in bytes; raises TrainMemoryError when it passes `train.max_memory`."""
     needed = estimate(n_interactions, n_users, n_sources, settings.factors, id_bytes=id_bytes)
     if needed > settings.max_memory:
         size = f"{n_interactions:,} interactions of {n_users:,} users with {n_sources:,} sources"
@@ -60,7 +60,7 @@ def check_memory(
 
 
 def choose_trainer(settings: TrainSettings, n_interactions: int, sides: Callable[[], Sides]) -> Choice:
-    """The algorithm that is set; for `auto` the one of this machine where its estimate fits `train.max_memory`.
+    """Returns the algorithm that is set; for `auto` the one of this machine where its estimate fits `train.max_memory`.
 
     `sides` reads the data, so it is asked only where the number of interactions alone decides nothing.
     """

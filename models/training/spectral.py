@@ -20,7 +20,7 @@ Factors = NDArray[np.float32]
 
 
 def spectral_start(matrix: csr_matrix, factors: int, seed: int) -> tuple[Factors, Factors]:
-    """Factors float32 (users, d) and (sources, d) whose products come near the pattern of the matrix.
+    """Returns factors float32 (users, d) and (sources, d) whose products come near the pattern of the matrix.
 
     Where the rank is below d, columns are 0. Besides the factors it takes 4 bytes per stored entry.
     """

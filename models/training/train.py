@@ -52,7 +52,7 @@ class TrainStats:
     """What `models.training.fold_in` needs to make vectors of this training for users who come later."""
 
     def to_json(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Returns the fields by name."""
         return asdict(self)
 
 
@@ -67,11 +67,11 @@ class Embeddings:
     stats: TrainStats
 
     def user_batches(self) -> Iterator[pa.RecordBatch]:
-        """Rows of contract.user_factors, in batches of some megabytes."""
+        """Returns rows of contract.user_factors, in batches of some megabytes."""
         return factor_batches(self.users, self.user_factors, contract.user_factors(self.users.kind))
 
     def source_batches(self) -> Iterator[pa.RecordBatch]:
-        """Rows of contract.source_factors, in batches of some megabytes."""
+        """Returns rows of contract.source_factors, in batches of some megabytes."""
         return factor_batches(self.sources, self.source_factors, contract.source_factors(self.sources.kind))
 
 
@@ -84,7 +84,8 @@ def train(
     start: Start | None = None,
     watch: Watch | None = None,
 ) -> Embeddings:
-    """Embeddings of interactions (contract.interactions, sorted by user_id, source_id) by `trainer`, else ImplicitAls.
+    """Returns embeddings of interactions (contract.interactions, sorted by user_id, source_id) by `trainer`, else
+    ImplicitAls.
 
     ImplicitAls goes on from `start` where that fits, which the stats tell, and is watched by `watch`; another trainer
     knows neither. Raises TrainMemoryError before anything large is allocated, BadInteractions, BadIds, TrainError, and
@@ -133,7 +134,7 @@ def _noting(seconds: list[float], watcher: OnIteration | None) -> OnIteration:
 
 
 def _count(interactions: ds.Dataset) -> int:
-    """Rows according to the Parquet footers."""
+    """Returns rows according to the Parquet footers."""
     pairs = interactions.count_rows()
     if not pairs:
         raise BadInteractions("there are no interactions to train on; check the windows and the event weights")

@@ -43,7 +43,9 @@ class Beginning:
 
     @classmethod
     def cold(cls, users: IdMap, sources: IdMap, reason: str | None) -> "Beginning":
-        """All users and sources are new; reason: why a former run's factors were not used, if there were any."""
+        """Returns all users and sources are new; reason: why a former run's factors were not used, if there were
+        any.
+        """
         return cls(None, Turnover(0, len(users), 0, 0, len(sources), 0), reason)
 
 

@@ -68,7 +68,7 @@ def compare(part: Part, present: TrainSettings, changes: dict[str, Any], judge: 
 
 
 def weigh(values: PerUser, judge: JudgeSettings) -> Estimate:
-    """The mean over users (users,) and the ends of its percentile interval by the Poisson bootstrap.
+    """Returns the mean over users (users,) and the ends of its percentile interval by the Poisson bootstrap.
 
     Of two arrays of the same users a difference is a paired one: users are drawn equally often for both.
     """

@@ -73,7 +73,7 @@ class Part:
         )
 
     def sample(self, most: int, seed: int) -> "Part":
-        """The same with at most so many users, drawn at random."""
+        """Returns the same with at most so many users, drawn at random."""
         if len(self.users) <= most:
             return self
         drawn = column_of(np.sort(np.random.default_rng(seed).choice(len(self.users), most, replace=False)))
@@ -82,7 +82,7 @@ class Part:
         )
 
     def judge(self, user_factors: Factors, source_factors: Factors) -> ListScores:
-        """Scores of the lists that the users would get by factors of the trained; raises NoCandidates."""
+        """Returns scores of the lists that the users would get by factors of the trained; raises NoCandidates."""
         batches = factor_batches(self.trained[1], source_factors, contract.source_factors(self.ids))
         factors = pa.Table.from_batches(batches)
         candidates = Candidates.build(factors, self.sources, self.ids)
@@ -102,7 +102,7 @@ class Part:
         return self._scores(pa.Table.from_batches(served))
 
     def judge_popular(self) -> ListScores:
-        """Scores of the most popular sources without what each user must not get."""
+        """Returns scores of the most popular sources without what each user must not get."""
         popular, _ = fallback_list(self.sources, POPULAR).without(self.excluded, self.k, self.ids)
         return score_lists(popular, self.truths, self.k)
 

@@ -30,14 +30,16 @@ class ProposalContext:
 
 
 def overlay_of(evidence: Evidence, about: ProposalContext) -> str:
-    """The change as YAML for `--overlay`: only keys that differ, and none where the present settings are to be kept."""
+    """Returns the change as YAML for `--overlay`: only keys that differ, and none where the present settings are to be
+    kept.
+    """
     changes = evidence.changes if evidence.is_better else {}
     head = f"# {about.product}, study {about.study}: {_verdict(evidence)}; the evidence is beside it in proposal.md.\n"
     return head + write_yaml({"train": changes})
 
 
 def report_of(evidence: Evidence, trials: Sequence[Trial], present: TrainSettings, about: ProposalContext) -> str:
-    """The evidence as a page of Markdown."""
+    """Returns the evidence as a page of Markdown."""
     counts = Counter(trial.state for trial in trials)
     ran = ", ".join(f"{counts[state]} {state}" for state in (COMPLETE, PRUNED, FAILED))
     parts = [

@@ -59,7 +59,7 @@ class Search:
         return [_trial(found) for found in self.study.get_trials(deepcopy=False) if found.state in _STATES]
 
     def run(self) -> Trial:
-        """The next trial; raises TrainError and TrainMemoryError where the present settings themselves do."""
+        """Returns the next trial; raises TrainError and TrainMemoryError where the present settings themselves do."""
         self.study.sampler = _sampler((self.space.present.seed + len(self.trials)) % 2**32)
         trial = self.study.ask()
         started = time.monotonic()
@@ -95,7 +95,7 @@ class Search:
 
 
 def open_search(storage: "BaseStorage", name: str, space: Space, part: Part) -> Search:
-    """The search that `storage` holds under the name, or a new one, which begins with `space.first`."""
+    """Returns the search that `storage` holds under the name, or a new one, which begins with `space.first`."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
     study = optuna.create_study(
@@ -108,7 +108,7 @@ def open_search(storage: "BaseStorage", name: str, space: Space, part: Part) -> 
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
-    """The complete trial with the highest NDCG, of equal ones the first; the first trial is always complete."""
+    """Returns the complete trial with the highest NDCG, of equal ones the first; the first trial is always complete."""
     return max((trial for trial in trials if trial.ndcg is not None), key=lambda trial: (trial.ndcg, -trial.number))
 
 

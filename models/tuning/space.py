@@ -52,12 +52,12 @@ class Space:
         return wanted if wanted[0] != wanted[1] else wanted[:1]
 
     def params_of(self, settings: TrainSettings) -> dict[str, Any]:
-        """Values of the searched settings by name."""
+        """Returns values of the searched settings by name."""
         names = [*(("factors",) if self.sizes else ()), *_BOUNDS]
         return {name: getattr(settings, name) for name in names}
 
     def suggest(self, trial: "Trial") -> dict[str, Any]:
-        """Values for one trial."""
+        """Returns values for one trial."""
         sizes = {"factors": trial.suggest_categorical("factors", self.sizes)} if self.sizes else {}
         return {**sizes, **{name: self._suggest(trial, name) for name in _BOUNDS}}
 
@@ -71,7 +71,7 @@ class Space:
 
 
 def rounded(params: dict[str, Any]) -> dict[str, Any]:
-    """The values as a person would write them: three significant digits."""
+    """Returns the values as a person would write them: three significant digits."""
     return {
         name: float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value for name, value in params.items()
     }

@@ -16,7 +16,9 @@ KafkaSettings = dict[str, Any]
 
 
 def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
-    """What every Kafka client of ours has in common; librdkafka's own log goes to the logger `publish.kafka`."""
+    """Returns what every Kafka client of ours has in common; librdkafka's own log goes to the logger
+    `publish.kafka`.
+    """
     configured = {
         "security.protocol": kafka.protocol,
         "sasl.mechanisms": kafka.mechanism,
@@ -37,12 +39,14 @@ def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
 
 
 def admin_client(kafka: KafkaConnection) -> AdminClient:
-    """An administration client; connects when first used."""
+    """Returns an administration client; connects when first used."""
     return AdminClient(kafka_settings(kafka, "discovery-admin"))
 
 
 def assigned_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
-    """What a consumer has that is assigned its partitions: it joins no group, commits nothing, and is told the ends."""
+    """Returns what a consumer has that is assigned its partitions: it joins no group, commits nothing, and is told the
+    ends.
+    """
     return {
         **kafka_settings(kafka, client_id),
         "group.id": client_id,  # needed, and never joined
@@ -56,7 +60,7 @@ def assigned_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
 
 
 def describe_topic(admin: AdminClient, topic: str, *, timeout: float = 10.0) -> TopicDescription | None:
-    """A topic as the broker knows it, None when there is none of this name; `timeout` in seconds.
+    """Returns a topic as the broker knows it, None when there is none of this name; `timeout` in seconds.
 
     Raises KafkaException, TimeoutError. By name and not looked for in a list: a list leaves out what this user may
     not see.
@@ -117,7 +121,7 @@ def group_size(kafka: KafkaConnection, group: str, *, timeout: float = 10.0) -> 
 
 
 def broker_unreachable(kafka: KafkaConnection, error: KafkaException) -> BrokerUnreachable:
-    """The error for people of a fault while talking to the broker."""
+    """Returns the error for people of a fault while talking to the broker."""
     fault: KafkaError = error.args[0]
     if advice := _KAFKA_REFUSALS.get(fault.code()):
         return BrokerUnreachable(f"Kafka at {kafka.address} {advice} ({fault.name()})")

@@ -33,7 +33,7 @@ _ONCE = Retry(NoBackoff(), 0)
 
 
 def redis_client(store: RedisConnection, *, timeout: float = 5.0) -> StoreClient:
-    """A checked client (bytes in and out) of the store, `timeout` seconds a reply; raises StoreUnreachable."""
+    """Returns a checked client (bytes in and out) of the store, `timeout` seconds a reply; raises StoreUnreachable."""
     try:
         client = _connect(store, timeout)
     except STORE_FAULTS as error:
@@ -47,7 +47,9 @@ def redis_client(store: RedisConnection, *, timeout: float = 5.0) -> StoreClient
 
 
 def explain(error: Exception) -> str:
-    """What a fault of Redis means and what to do about it; holds no secret, as Redis' own texts may quote arguments."""
+    """Returns what a fault of Redis means and what to do about it; holds no secret, as Redis' own texts may quote
+    arguments.
+    """
     fault = _root(error)
     text = str(fault)
     if "cluster support disabled" in text:
@@ -66,7 +68,7 @@ def explain(error: Exception) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Why none of a cluster's nodes could be asked, which redis-py wraps; for all else the error itself."""
+    """Returns why none of a cluster's nodes could be asked, which redis-py wraps; for all else the error itself."""
     inner = error.__cause__ or error.__context__
     return _root(inner) if isinstance(error, RedisClusterException) and isinstance(inner, STORE_FAULTS) else error
 

@@ -23,12 +23,12 @@ class MasterServer:
     slots: frozenset[int]
 
     def holds(self, tag: str) -> bool:
-        """Whether keys with this hash tag lie here."""
+        """Returns whether keys with this hash tag lie here."""
         return slot_of(tag) in self.slots
 
 
 def masters_of(client: StoreClient) -> tuple[MasterServer, ...]:
-    """Every master with the hash slots that it serves now; raises the faults of redis-py."""
+    """Returns every master with the hash slots that it serves now; raises the faults of redis-py."""
     if not isinstance(client, redis.RedisCluster):
         return (MasterServer("", client, ALL_SLOTS),)
     client.nodes_manager.initialize()  # what it remembers may be from before a fail-over

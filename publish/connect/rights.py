@@ -45,7 +45,7 @@ def check_rights(client: StoreClient, role: Role, keys: ProductKeys) -> None:
 
 
 def calls_of(role: Role, keys: ProductKeys) -> Sequence[Call]:
-    """One call for each right of a role; the values are never stored."""
+    """Return one call for each right of a role; the values are never stored."""
     place = Layout(keys.product, 1, 1, hash_tags(keys.product, 1))
     position, lists = place.position(0), place.bucket("run", 0, 0)
     seen, state, erased, erased_in = (
@@ -147,7 +147,7 @@ def _denied(node: redis.Redis, calls: Sequence[Call]) -> list[Call]:
 
 
 def _ask(connection: Any, call: Call) -> Any:
-    """The server's reply, or its error; any other fault is raised."""
+    """Return the server's reply, or its error; any other fault is raised."""
     connection.send_command(*call, check_health=False)  # which would reconnect, and leave the transaction
     try:
         return connection.read_response()

@@ -17,12 +17,12 @@ _FAULTS_IN_SCRIPTS = {
 
 
 def text_of(*names: str) -> str:
-    """The source of a script: the files `lua/<name>.lua` joined."""
+    """Returns the source of a script: the files `lua/<name>.lua` joined."""
     return "\n".join((files("publish.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8") for name in names)
 
 
 def as_bytes(reply: bytes | str) -> bytes:
-    """A reply as it came; raises TypeError for a client that decodes replies, which would break payloads."""
+    """Returns a reply as it came; raises TypeError for a client that decodes replies, which would break payloads."""
     if isinstance(reply, bytes):
         return reply
     raise TypeError("this client decodes replies; make it with publish.connect.redis_clients.redis_client")
@@ -42,7 +42,7 @@ class store_faults(ContextDecorator):  # noqa: N801 - reads as the function that
 
 
 def _inner(error: Exception) -> Exception:
-    """What Redis 6 wraps when a command fails within a script ("Error running script …: -OOM …")."""
+    """Returns what Redis 6 wraps when a command fails within a script ("Error running script …: -OOM …")."""
     text = str(error)
     for code, kind in _FAULTS_IN_SCRIPTS.items():
         if type(error) is redis.ResponseError and f"-{code} " in text:

@@ -27,7 +27,7 @@ class TopicInspector:
         self._admin = admin_client(kafka)
 
     def identify(self, *, timeout: float = 10.0) -> TopicIdentity:
-        """The topic that has the name now; raises BrokerUnreachable, also when there is none."""
+        """Returns the topic that has the name now; raises BrokerUnreachable, also when there is none."""
         try:
             found = describe_topic(self._admin, self._topic, timeout=timeout)
         except KafkaException as error:

@@ -36,7 +36,7 @@ class TopicRecord(NamedTuple):
 
 
 def read_topic(kafka: KafkaConnection, topic: str, *, timeout: float = 30.0) -> tuple[TopicRecord, ...]:
-    """What the topic holds at this moment, by partition and offset; nothing where there is no such topic.
+    """Returns what the topic holds at this moment, by partition and offset; nothing where there is no such topic.
 
     Raises BrokerUnreachable when a broker refuses, or has not given all of it within `timeout` seconds.
     """
@@ -62,7 +62,9 @@ def read_topic(kafka: KafkaConnection, topic: str, *, timeout: float = 30.0) -> 
 
 
 def latest(records: Iterable[TopicRecord]) -> dict[bytes, TopicRecord]:
-    """What a compacted topic says: the last record of each key, none for a key whose last one is a tombstone."""
+    """Returns what a compacted topic says: the last record of each key, none for a key whose last one is a
+    tombstone.
+    """
     found = {record.key: record for record in records}
     return {key: record for key, record in found.items() if key is not None and record.value is not None}
 

@@ -20,7 +20,7 @@ class Watermarks(NamedTuple):
 def watermarks(
     kafka: KafkaConnection, topic: str, partitions: Iterable[int], *, timeout: float = 10.0
 ) -> dict[int, Watermarks]:
-    """The watermarks of these partitions, `timeout` seconds a reply; raises KafkaException."""
+    """Returns the watermarks of these partitions, `timeout` seconds a reply; raises KafkaException."""
     admin, places = admin_client(kafka), [TopicPartition(topic, partition) for partition in partitions]
 
     def offsets(spec: OffsetSpec) -> dict[int, int]:

@@ -54,7 +54,7 @@ class DataBlock(NamedTuple):
     payloads: list[bytes]
 
     def batch(self, layout: Layout) -> Batch:
-        """These lists on their way into the buckets of their run (as Layout.place_of_key)."""
+        """Returns these lists on their way into the buckets of their run (as Layout.place_of_key)."""
         return Batch(self.seqs, self.crcs // layout.partitions % layout.buckets, self.users, self.payloads)
 
 
@@ -83,7 +83,7 @@ def read_messages(messages: Sequence[Message], partition: int, partitions: int) 
 
 
 def _filled(parts: Iterable[str | bytes | None], nothing: bytes) -> list[bytes]:
-    """Keys or values as bytes, null ones as `nothing`."""
+    """Returns keys or values as bytes, null ones as `nothing`."""
     found: list[Any] = list(parts)
     if set(map(type, found)) != {bytes}:  # hardly ever
         found = [nothing if part is None else raw_bytes(part) for part in found]
@@ -91,14 +91,14 @@ def _filled(parts: Iterable[str | bytes | None], nothing: bytes) -> list[bytes]:
 
 
 def _pieces(plain: npt.NDArray[Any], epochs: npt.NDArray[Any]) -> Iterator[slice]:
-    """Where neither changes."""
+    """Returns where neither changes."""
     changes = (plain[1:] != plain[:-1]) | (plain[1:] & (epochs[1:] != epochs[:-1]))
     edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(plain)]
     return map(slice, edges[:-1], edges[1:])
 
 
 def read_arrival(message: Message, partition: int, partitions: int) -> Arrival:
-    """The record of a message in this partition of so many."""
+    """Returns the record of a message in this partition of so many."""
     key, value = raw_bytes(message.key()), raw_bytes(message.value())
     try:
         envelope = unpack(key, value)
@@ -120,14 +120,14 @@ def sort_of(arrival: Arrival) -> MessageKind | None:
 
 
 def envelope_of(arrival: Arrival) -> Envelope:
-    """The envelope of a readable record; raises MalformedMessage."""
+    """Returns the envelope of a readable record; raises MalformedMessage."""
     if arrival.envelope is None:
         raise MalformedMessage(arrival.fault)
     return arrival.envelope
 
 
 def genuine_mark(envelope: Envelope, run: RegisteredRun, partition: int) -> Begin | End:
-    """The payload of a BEGIN or END that agrees with what was announced; raises MalformedMessage."""
+    """Returns the payload of a BEGIN or END that agrees with what was announced; raises MalformedMessage."""
     mark = begin_of(envelope) if envelope.kind is MessageKind.BEGIN else end_of(envelope)
     if mark.run != run.name:
         raise MalformedMessage(f"epoch {envelope.epoch} was announced as another run")
@@ -139,5 +139,5 @@ def genuine_mark(envelope: Envelope, run: RegisteredRun, partition: int) -> Begi
 
 
 def raw_bytes(value: str | bytes | None) -> bytes | None:
-    """A key or value as bytes; librdkafka's types allow text."""
+    """Returns a key or value as bytes; librdkafka's types allow text."""
     return value.encode() if isinstance(value, str) else value

@@ -116,7 +116,7 @@ class PartitionLoader:
             self._skip(block.messages)
 
     def _may_load(self, run: RegisteredRun) -> bool:
-        """Whether the run is on its way into this topic, or was loaded from it."""
+        """Return whether the run is on its way into this topic, or was loaded from it."""
         if run.state.is_over:
             return False
         if self._tools.lifecycle.belongs(run, self._layout):
@@ -237,7 +237,7 @@ class PartitionLoader:
         return self._pending[-1].calls[-1].step.after if self._pending else self._believed
 
     def _step(self, messages: Sequence[Message]) -> Step:
-        """The move past these messages."""
+        """Return the move past these messages."""
         return Step(self.partition, self._believed, self._after(messages))
 
     def _after(self, messages: Sequence[Message]) -> Position:

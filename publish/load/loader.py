@@ -205,7 +205,7 @@ class Loader:
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set from now on; call it in the main thread."""
+    """Return an event that SIGTERM and SIGINT set from now on; call it in the main thread."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -121,7 +121,7 @@ class Rounds:
 
 
 def tell(run: RegisteredRun, progress: tuple[PartitionStatus, ...]) -> str:
-    """How far a run is, in words."""
+    """Return how far a run is, in words."""
     loaded, total = sum(part.loaded for part in progress), run.announcement.users
     verified = sum(part.is_verified for part in progress)
     return f"{loaded:,} of {total:,} lists, {verified} of {len(progress)} partitions verified"

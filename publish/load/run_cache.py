@@ -63,7 +63,7 @@ class RunCache:
             return None
 
     def find(self, epoch: int) -> RegisteredRun | None:
-        """The run of an epoch, or None when nobody announced one that can be read.
+        """Returns the run of an epoch, or None when nobody announced one that can be read.
 
         Raises StoreUnreachable when the registry is empty: then it is the registry that is wrong, not the record.
         """
@@ -72,7 +72,7 @@ class RunCache:
         return self._runs.get(epoch)
 
     def why_unknown(self, epoch: int) -> str:
-        """Why there is no run of an epoch."""
+        """Returns why there is no run of an epoch."""
         for run in self.unreadable:
             if run.epoch == epoch:
                 return f"the record of run {run.name}, of epoch {epoch}, cannot be read: {run.why}"

@@ -97,7 +97,7 @@ class Control:
         declared: DeclaredLimits = NOTHING_DECLARED,
         clock: Clock = utc_now,
     ) -> Self:
-        """The control of a product for `who`, by default the user of this process.
+        """Return the control of a product for `who`, by default the user of this process.
 
         `log` keeps each pointer and its history outside Redis (publish.connect.kafka_out.KafkaPointerLog).
         """
@@ -107,15 +107,15 @@ class Control:
         return cls(registry, pointers, store, Housekeeping(registry, pointers, store, clock=clock), declared=declared)
 
     def runs(self) -> tuple[RunReport, ...]:
-        """Every run that can be read, the oldest first."""
+        """Return every run that can be read, the oldest first."""
         return self._reports(self.pointers.read(), self.registry.read_all())
 
     def unreadable(self) -> tuple[UnreadableRun, ...]:
-        """The records of the registry that this version cannot read."""
+        """Return the records of the registry that this version cannot read."""
         return self.registry.read_all().unreadable
 
     def status(self) -> StatusReport:
-        """What serves, what is on its way, what waits; memory and dead letters."""
+        """Return what serves, what is on its way, what waits; memory and dead letters."""
         pointer, register = self.pointers.read(), self.registry.read_all()
         reports = self._reports(pointer, register)
         serving = next((report.run for report in reports if report.run.name == pointer.treatment), None)

@@ -72,7 +72,7 @@ class DeadLetters:
         self._letters = Letters(kafka, registry.keys.dead_letter_topic)
 
     def newest(self, *, limit: int, run: str | None = None) -> tuple[LetterReport, ...]:
-        """The newest `limit` letters, the oldest of them first; of one run if it is named."""
+        """Return the newest `limit` letters, the oldest of them first; of one run if it is named."""
         low, high = self._letters.bounds()
         names = self._names()
         start = low if run is not None else max(low, high - limit)
@@ -80,7 +80,7 @@ class DeadLetters:
         return tuple(deque((report for report in reports if run in (None, report.run)), maxlen=limit))
 
     def show(self, letter: int) -> LetterContent:
-        """One letter with what it says."""
+        """Return one letter with what it says."""
         found = self._find(letter)
         report = _report(found, self._names())
         run = None if report.run is None else self._registry.find(report.run)
@@ -138,7 +138,7 @@ class DeadLetters:
         return found
 
     def _way_back(self, letter: Letter) -> tuple[str, int]:
-        """The run that a letter can still help, and the partition where it belongs; raises LetterRefused."""
+        """Return the run that a letter can still help, and the partition where it belongs; raises LetterRefused."""
         if letter.value is None and letter.dropped_value_bytes is not None:
             raise LetterRefused("it was too large to be kept with its value; start a new run")
         try:
@@ -153,7 +153,7 @@ class DeadLetters:
         return run.name, partition
 
     def _home(self, letter: Letter, envelope: Envelope, run: RegisteredRun) -> int:
-        """Where a record belongs: by its key, which is right also where it was sent to a wrong partition."""
+        """Return where a record belongs: by its key, which is right also where it was sent to a wrong partition."""
         if envelope.kind is MessageKind.DATA:
             return zlib.crc32(letter.key or b"") % run.announcement.partitions
         if letter.partition is None:

@@ -81,7 +81,7 @@ class Forgetter:
         return Forgotten(erasure, known_before, tuple(run.name for run in kept), removed)
 
     def _write_down(self, erasure: Erasure) -> tuple[Erasure, bool]:
-        """What Kafka keeps of the user from now on, and whether it did before."""
+        """Return what Kafka keeps of the user from now on, and whether it did before."""
         for before in self._log.read():
             if before.user == erasure.user:
                 return before, True
@@ -89,7 +89,9 @@ class Forgetter:
         return erasure, False
 
     def _layouts(self, runs: Iterable[RegisteredRun]) -> set[Layout]:
-        """Where the partitions' sets of erased users lie: in one place, unless runs of other layouts are still kept."""
+        """Return where the partitions' sets of erased users lie: in one place, unless runs of other layouts are still
+        kept.
+        """
         product = self._registry.keys.product
         tags = {run.announcement.tags for run in runs} | {hash_tags(product, self._partitions)}
         return {Layout(product, len(some), 1, some) for some in tags}

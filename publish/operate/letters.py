@@ -63,7 +63,9 @@ class Letters:
         self._timeout = timeout
 
     def bounds(self) -> Watermarks:
-        """Ids of the oldest letter and of the next one to come; equal when there is none, also without the topic."""
+        """Returns ids of the oldest letter and of the next one to come; equal when there is none, also without the
+        topic.
+        """
         try:
             return watermarks(self.kafka, self.topic, [_PARTITION])[_PARTITION]
         except KafkaException as error:
@@ -72,12 +74,12 @@ class Letters:
             raise broker_unreachable(self.kafka, error) from None
 
     def find(self, letter: int) -> Letter | None:
-        """One letter; None when it was never written or is deleted."""
+        """Returns one letter; None when it was never written or is deleted."""
         low, high = self.bounds()
         return next((found for found in self.read(letter, letter + 1)), None) if low <= letter < high else None
 
     def read(self, start: int, end: int) -> Iterator[Letter]:
-        """The letters from id `start` up to, not including, `end`; all of them must have been written."""
+        """Yields the letters from id `start` up to, not including, `end`; all of them must have been written."""
         consumer = Consumer(assigned_settings(self.kafka, "discovery-dead-letters"))
         deadline = time.monotonic() + self._timeout
         try:
@@ -112,7 +114,7 @@ class Letters:
 
 
 def count_letters(kafka: KafkaConnection, topic: str) -> int:
-    """Letters that are in a dead-letter topic now; raises BrokerUnreachable."""
+    """Returns letters that are in a dead-letter topic now; raises BrokerUnreachable."""
     low, high = Letters(kafka, topic).bounds()
     return high - low
 

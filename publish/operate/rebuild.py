@@ -122,7 +122,7 @@ def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = ut
 
 
 def _history_if_readable(kafka: KafkaConnection, keys: ProductKeys) -> History:
-    """What Kafka has of the history: it stays there, so that want of it is no reason not to serve again."""
+    """Return what Kafka has of the history: it stays there, so that want of it is no reason not to serve again."""
     try:
         history = kept_history(kafka, keys)
     except BrokerUnreachable as error:
@@ -149,7 +149,7 @@ def _refuse_alive(registry: RunRegistry, found: Pointer, known: Register) -> Non
 
 
 def _end(control: Control, target: Pointer, *, all_read: bool) -> Rebuilt | None:
-    """The end of the rebuild, when each run to restore is READY or over."""
+    """Return the end of the rebuild, when each run to restore is READY or over."""
     runs = {name: control.registry.find(name) for name in target.named.values()}
     undecided = [run for run in runs.values() if run is not None and not (_is_ready(run) or run.state.is_over)]
     if undecided and not all_read:
@@ -166,7 +166,7 @@ def _end(control: Control, target: Pointer, *, all_read: bool) -> Rebuilt | None
 
 
 def _last_change(target: Pointer, ready: dict[str, RunStatus]) -> Change:
-    """The pointer as it was, without a run to go back to that is gone; or one that serves nothing."""
+    """Return the pointer as it was, without a run to go back to that is gone; or one that serves nothing."""
     pointer, held = target, None
     if any(target.named[role] not in ready for role in _SERVING_ROLES if role in target.named):
         pointer = target.model_copy(update={"treatment": None, "control": None, "previous": None, "share_bp": 0})
@@ -191,7 +191,7 @@ def _judge(control: Control, target: Pointer, after: Pointer) -> Rebuilt:
 
 
 def _is_lost(target: Pointer, after: Pointer) -> bool:
-    """Whether something served, and nothing does."""
+    """Return whether something served, and nothing does."""
     return after.treatment is None and after.control is None and bool(target.treatment or target.control)
 
 
@@ -205,7 +205,7 @@ def _explain(registry: RunRegistry, run: str) -> str:
 
 
 def _pointer_of_another(control: Control) -> Pointer:
-    """What a rebuild that ran beside this one restored."""
+    """Return what a rebuild that ran beside this one restored."""
     pointer = control.pointers.read()
     if pointer.rev == 0:
         raise RunRefused(
@@ -220,7 +220,7 @@ def _is_ready(run: RegisteredRun) -> bool:
 
 
 def _end_of_topic(kafka: KafkaConnection, control: Control) -> Callable[[], bool]:
-    """A question: did the loaders read all that is in the topic at this moment?"""
+    """Return a question: did the loaders read all that is in the topic at this moment?"""
     keys, store = control.registry.keys, control.lifecycle.store
     topic = TopicInspector(kafka, keys.topic).identify()
     layout = Layout(keys.product, topic.partitions, 1, hash_tags(keys.product, topic.partitions))

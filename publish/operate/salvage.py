@@ -39,7 +39,9 @@ class Salvage:
 
 
 def salvage(kept: Pointer, runs: Sequence[Announcement], found: Pointer, now: datetime, history: History) -> Salvage:
-    """What to restore: `kept`, `runs`, `history` are Kafka's; `found` is what an operator has said since the loss."""
+    """Return what to restore: `kept`, `runs`, `history` are Kafka's; `found` is what an operator has said since the
+    loss.
+    """
     missing = _missing(kept, history, now)
     # Whoever wrote the last pointer into the history may have died before it was in the topic of pointers.
     kept = max([kept, *(entry.pointer for entry in history.entries if entry.pointer.named)], key=_changed)
@@ -63,7 +65,7 @@ def _changed(pointer: Pointer) -> datetime:
 
 
 def _missing(kept: Pointer, history: History, now: datetime) -> tuple[HistoryEntry, ...]:
-    """An entry for the last pointer where its own was lost with Redis, or a version made it that wrote none."""
+    """Return an entry for the last pointer where its own was lost with Redis, or a version made it that wrote none."""
     if kept.rev == 0 or history.knows(kept):
         return ()
     reason = "its reason was lost with Redis" if history.entries else BEGINS

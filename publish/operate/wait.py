@@ -109,7 +109,7 @@ class _Meter:
         return self._monotonic() - self._start
 
     def read(self, run: RegisteredRun, partitions: tuple[PartitionStatus, ...]) -> LoadProgress:
-        """The progress now; the rate is the mean since the first look."""
+        """Return the progress now; the rate is the mean since the first look."""
         loaded, seconds = sum(part.loaded for part in partitions), self.seconds
         if self._first is None:
             self._first = loaded

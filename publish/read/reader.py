@@ -66,7 +66,7 @@ class Reader:
         self._runs: dict[str, ServedRun] = {}
 
     def lookup(self, user_id: UserId, exclude: Collection[UserId] = ()) -> Answer:
-        """The user's answer without the sources in `exclude`; at most the run's `list_size`, best first.
+        """Returns the user's answer without the sources in `exclude`; at most the run's `list_size`, best first.
 
         Raises BadUserId; Unavailable when nothing is published or the store lost it; StoreUnreachable.
         """
@@ -145,7 +145,7 @@ class Reader:
 
 
 def _place_of(pointer: ServedPointer, user_id: UserId) -> tuple[Arm, str | None]:
-    """The user's arm, and the run that answers there."""
+    """Returns the user's arm, and the run that answers there."""
     if pointer.share_bp >= 10_000 or arm_of(user_id, pointer.salt) < pointer.share_bp:
         return "treatment", pointer.treatment
     return "control", pointer.control

@@ -17,7 +17,9 @@ class _Document(BaseModel):
 
     @classmethod
     def from_json(cls, raw: bytes | str, key: str) -> Self:
-        """The document that lies under a Redis key; raises MalformedMessage when this version cannot read it."""
+        """Returns the document that lies under a Redis key; raises MalformedMessage when this version cannot read
+        it.
+        """
         try:
             return cls.model_validate_json(raw)
         except ValidationError as error:

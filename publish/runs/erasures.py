@@ -56,7 +56,7 @@ class ErasureLog:
         )
 
     def read(self) -> tuple[Erasure, ...]:
-        """Every erasure, the oldest first; raises BrokerUnreachable, MalformedMessage."""
+        """Return every erasure, the oldest first; raises BrokerUnreachable, MalformedMessage."""
         records = latest(read_topic(self._kafka, self.topic, timeout=self._timeout)).values()
         found = (self._erasure(record) for record in records)
         return tuple(sorted(found, key=lambda erasure: (erasure.at, erasure.user)))
@@ -79,7 +79,7 @@ class ErasureLog:
 
 
 def erased_ids(erasures: Iterable[Erasure], ids: IdKind, product: str) -> frozenset[UserId]:
-    """The users as ids of the product's kind; raises MalformedMessage for what is of another kind."""
+    """Return the users as ids of the product's kind; raises MalformedMessage for what is of another kind."""
     if ids == "string":  # of whom nobody can be called by now, nothing is left out either
         return frozenset[UserId](erasure.user for erasure in erasures)
     numbers = [(erasure.user, parse_int64(erasure.user)) for erasure in erasures]

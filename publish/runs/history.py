@@ -73,7 +73,9 @@ class History:
 
     @classmethod
     def of(cls, found: Iterable[HistoryEntry], gaps: Iterable[Gap] = ()) -> Self:
-        """The history in entries that may come twice and in any order; of two with one identity the first counts."""
+        """Returns the history in entries that may come twice and in any order; of two with one identity the first
+        counts.
+        """
         unique: dict[tuple[int, datetime], HistoryEntry] = {}
         for entry in found:
             unique.setdefault((entry.rev, entry.since), entry)
@@ -86,20 +88,20 @@ class History:
         return max((entry.rev for entry in self.entries), default=0)
 
     def knows(self, pointer: Pointer) -> bool:
-        """Whether a pointer is among the entries."""
+        """Returns whether a pointer is among the entries."""
         return any((entry.rev, entry.since) == (pointer.rev, pointer.since) for entry in self.entries)
 
     def since(self, moment: datetime) -> "History":
-        """What was in force at the moment or later, with the gaps that lie there."""
+        """Returns what was in force at the moment or later, with the gaps that lie there."""
         old = sum(entry.since <= moment for entry in self.entries)
         return self._without(max(0, old - 1))
 
     def newest(self, number: int) -> "History":
-        """The newest so many entries, with the gaps between them."""
+        """Returns the newest so many entries, with the gaps between them."""
         return self._without(max(0, len(self.entries) - number))
 
     def table(self) -> pa.Table:
-        """The entries as conf.contract.pointer_history."""
+        """Returns the entries as conf.contract.pointer_history."""
         untils = [*(entry.since for entry in self.entries[1:]), None]
         rows = [_row(entry, until) for entry, until in zip(self.entries, untils, strict=False)]
         return pa.Table.from_pylist(rows, schema=contract.pointer_history())
@@ -112,7 +114,7 @@ class History:
 
 
 def read_history(client: StoreClient, product: str, kafka: KafkaConnection | None) -> History:
-    """What Redis and Kafka have of the history; None: Redis alone, which may have the newest only.
+    """Returns what Redis and Kafka have of the history; None: Redis alone, which may have the newest only.
 
     Raises StoreUnreachable and BrokerUnreachable.
     """
@@ -129,7 +131,7 @@ def read_history(client: StoreClient, product: str, kafka: KafkaConnection | Non
 
 
 def kept_history(kafka: KafkaConnection, keys: ProductKeys) -> History:
-    """What Kafka has of the history; raises BrokerUnreachable."""
+    """Returns what Kafka has of the history; raises BrokerUnreachable."""
     entries: list[HistoryEntry] = []
     gaps: list[Gap] = []
     for record in read_topic(kafka, keys.history_topic):

@@ -56,7 +56,7 @@ class Housekeeping:
         _LOG.info("run %s: cleared", run)
 
     def unneeded(self) -> tuple[RegisteredRun, ...]:
-        """The runs that nothing needs and whose lists are still there, the oldest first."""
+        """Return the runs that nothing needs and whose lists are still there, the oldest first."""
         pointer, now, runs = self._pointers.read(), self._clock(), self._registry.list_runs()
         serving = max((run.announcement.epoch for run in runs if run.name == pointer.treatment), default=0)
         return tuple(run for run in runs if self._is_unneeded(run, pointer, serving, now))

@@ -62,7 +62,7 @@ class Lease:
         on_wait: Callable[[str], None] = lambda text: None,
         now: Clock = utc_now,
     ) -> Self:
-        """The product's lease for `run`, which lapses `ttl` seconds after the last renewal; raises LeaseHeld.
+        """Return the product's lease for `run`, which lapses `ttl` seconds after the last renewal; raises LeaseHeld.
 
         Held for the same run, it is left over by a killed attempt: one of this host is taken over when its process is
         gone; another one lapses soon, which this waits for, telling `on_wait` once.

@@ -59,7 +59,8 @@ class RunLifecycle:
             raise RunFault(f"run {run.name}: {what}") from None
 
     def belongs(self, run: RegisteredRun, layout: Layout) -> bool:
-        """Whether the run was announced for the topic as it is, which has this layout; one on its way is FAILED if not.
+        """Return whether the run was announced for the topic as it is, which has this layout; one on its way is FAILED
+        if not.
 
         Its records would be counted at other positions than the topic's.
         """
@@ -77,7 +78,7 @@ class RunLifecycle:
         return False
 
     def admit(self, run: RegisteredRun) -> bool:
-        """Whether the run may be loaded; before its first record it must fit into Redis, or it is FAILED."""
+        """Return whether the run may be loaded; before its first record it must fit into Redis, or it is FAILED."""
         if run.state is not RunState.ANNOUNCED:
             return not run.state.is_over
         if fault := self._misfit(run.announcement):
@@ -95,7 +96,7 @@ class RunLifecycle:
             self.store.delete(found.announcement)
 
     def fault_at_end(self, run: RegisteredRun, partition: int, end: End, pause: Callable[[], None]) -> str | None:
-        """Why a partition must not serve now that its END is here, or None; raises StoreRefused."""
+        """Return why a partition must not serve now that its END is here, or None; raises StoreRefused."""
         self.check_store()
         piece = run.announcement.slices[partition]
         if (end.count, end.digest) != (piece.count, piece.digest):

@@ -107,7 +107,7 @@ class PointerStore:
 
     @store_faults()
     def read(self) -> Pointer:
-        """The pointer now; revision 0 when there is none."""
+        """Return the pointer now; revision 0 when there is none."""
         return self._read(self.keys.pointer) or Pointer()
 
     def change(self, decide: Callable[[Pointer], Change], *, reason: str, attempts: int = 10) -> Pointer:
@@ -130,7 +130,7 @@ class PointerStore:
 
     @store_faults()
     def restoring(self) -> Pointer | None:
-        """The pointer that a rebuild under way will restore; None when there is no such rebuild."""
+        """Return the pointer that a rebuild under way will restore; None when there is no such rebuild."""
         return self._read(self.keys.restoring)
 
     def _read(self, key: str) -> Pointer | None:
@@ -194,7 +194,9 @@ class PointerStore:
 
     @store_faults()
     def _knows_runs(self) -> bool:
-        """A pointer without runs is that of a Redis that lost them: it must not take the place of the one kept."""
+        """Return a pointer without runs is that of a Redis that lost them: it must not take the place of the one
+        kept.
+        """
         return bool(self._client.exists(self.keys.runs))
 
     def _try(
@@ -238,7 +240,7 @@ class PointerStore:
 
 
 def _tell(product: str, pointer: Pointer) -> str:
-    """One line about a new pointer."""
+    """Return one line about a new pointer."""
     who = "nothing serves" if pointer.treatment is None else f"run {pointer.treatment} serves {Share(pointer.share_bp)}"
     held = "" if pointer.hold is None else f"; held: {pointer.hold.reason}"
     return f"{product}: {who}{held} (pointer revision {pointer.rev})"

@@ -30,7 +30,7 @@ class Unsent:
 
     @store_faults()
     def entries(self, number: int = 0) -> list[bytes]:
-        """The oldest `number` of them; 0: all."""
+        """Return the oldest `number` of them; 0: all."""
         return [as_bytes(entry) for entry in self._client.lrange(self._key, 0, number - 1)]
 
     @store_faults()
@@ -44,5 +44,5 @@ class Unsent:
 
 
 def message_of(entry: bytes) -> Outgoing:
-    """An entry under a key of its own: even a topic that was wrongly told to compact would keep every one."""
+    """Return an entry under a key of its own: even a topic that was wrongly told to compact would keep every one."""
     return Outgoing(hashlib.sha256(entry).hexdigest().encode(), entry)

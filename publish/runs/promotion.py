@@ -157,7 +157,7 @@ class Promoter:
             _check_users(candidate, serving)
 
     def _way_back(self, pointer: Pointer, to: str | None) -> tuple[str, Announcement]:
-        """What serves, and the run to serve instead."""
+        """Return what serves, and the run to serve instead."""
         if pointer.treatment is None:
             raise RunRefused("nothing serves, so there is nothing to roll back")
         target = to if to is not None else pointer.previous

@@ -34,12 +34,12 @@ class RunRegistry:
 
     @store_faults()
     def next_epoch(self) -> int:
-        """A number greater than that of every run before."""
+        """Return a number greater than that of every run before."""
         return int(self._client.incr(self.keys.epoch))
 
     @store_faults()
     def knows_anything(self) -> bool:
-        """Whether any run ever got an epoch here; False on a Redis that is new or lost everything."""
+        """Return whether any run ever got an epoch here; False on a Redis that is new or lost everything."""
         return bool(self._client.exists(self.keys.epoch))
 
     @store_faults()
@@ -60,17 +60,17 @@ class RunRegistry:
 
     @store_faults()
     def read_all(self) -> Register:
-        """Every run, and the records that this version cannot read."""
+        """Return every run, and the records that this version cannot read."""
         found = self._client.hgetall(self.keys.runs)
         return read_register(self.keys.product, {as_bytes(name): as_bytes(value) for name, value in found.items()})
 
     def list_runs(self) -> tuple[RegisteredRun, ...]:
-        """Every run that can be read, the oldest first."""
+        """Return every run that can be read, the oldest first."""
         return self.read_all().runs
 
     @store_faults()
     def find(self, run: str) -> RegisteredRun | None:
-        """One run, or None; raises MalformedMessage where this version cannot read its record."""
+        """Return one run, or None; raises MalformedMessage where this version cannot read its record."""
         announcement, status = self._client.hmget(self.keys.runs, [run, self.keys.state_field(run)])
         if announcement is None and status is None:
             return None
@@ -82,7 +82,7 @@ class RunRegistry:
 
     @store_faults()
     def find_announcement(self, run: str) -> Announcement | None:
-        """What was announced as a run, whatever its state; None where that is gone or cannot be read."""
+        """Return what was announced as a run, whatever its state; None where that is gone or cannot be read."""
         raw = self._client.hget(self.keys.runs, run)
         try:
             return read_announcement(self.keys.product, run, None if raw is None else as_bytes(raw))
@@ -90,7 +90,7 @@ class RunRegistry:
             return None
 
     def get(self, run: str) -> RegisteredRun:
-        """One run; raises UnknownRun, MalformedMessage."""
+        """Return one run; raises UnknownRun, MalformedMessage."""
         found = self.find(run)
         if found is None:
             raise UnknownRun(f"nobody announced a run {run} of {self.keys.product}; `discovery runs` lists them")

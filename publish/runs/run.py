@@ -95,7 +95,7 @@ class Register:
 
 
 def read_register(product: str, fields: Mapping[bytes, bytes]) -> Register:
-    """What the fields of `{<product>}:runs` are."""
+    """Returns what the fields of `{<product>}:runs` are."""
     names = sorted({name.removesuffix(_STATE) for name in fields})
     found = [_run_or_why(product, name, fields.get(name), fields.get(name + _STATE)) for name in names]
     runs = (run for run in found if isinstance(run, RegisteredRun))
@@ -106,13 +106,13 @@ def read_register(product: str, fields: Mapping[bytes, bytes]) -> Register:
 
 
 def read_run(product: str, name: str, announcement: bytes | None, status: bytes | None) -> RegisteredRun:
-    """The run of its two fields; raises MalformedMessage."""
+    """Returns the run of its two fields; raises MalformedMessage."""
     said = read_announcement(product, name, announcement)
     return RegisteredRun(said, _status(status))
 
 
 def read_announcement(product: str, name: str, raw: bytes | None) -> Announcement:
-    """What was announced as the run `name`; raises MalformedMessage."""
+    """Returns what was announced as the run `name`; raises MalformedMessage."""
     if raw is None:
         raise MalformedMessage("it has a state and no announcement")
     said = _announcement(raw)
@@ -143,12 +143,12 @@ def _status(raw: bytes | None) -> RunStatus:
 
 @lru_cache(maxsize=128)
 def _announcement(raw: bytes) -> Announcement:
-    """An announcement never changes, and is read every second."""
+    """Returns an announcement never changes, and is read every second."""
     return Announcement.from_json(raw)
 
 
 def _printable(text: str) -> str:
-    """A text that a stranger may have written, without what a terminal would obey."""
+    """Returns a text that a stranger may have written, without what a terminal would obey."""
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
 
@@ -158,7 +158,7 @@ class _Epoch(BaseModel):
 
 
 def _epoch(announcement: bytes | None) -> int | None:
-    """What a document of any version says of its place."""
+    """Returns what a document of any version says of its place."""
     try:
         return _Epoch.model_validate_json(announcement or b"").epoch
     except ValidationError:

@@ -38,7 +38,7 @@ class KafkaRunLog:
 
 
 def kept_runs(kafka: KafkaConnection, keys: ProductKeys) -> tuple[Announcement, ...]:
-    """Every run that was announced and can be read, the oldest first; raises BrokerUnreachable."""
+    """Return every run that was announced and can be read, the oldest first; raises BrokerUnreachable."""
     runs = []
     for record in latest(read_topic(kafka, keys.runs_topic)).values():
         try:
@@ -49,7 +49,9 @@ def kept_runs(kafka: KafkaConnection, keys: ProductKeys) -> tuple[Announcement, 
 
 
 def kept_pointer(kafka: KafkaConnection, keys: ProductKeys) -> Pointer:
-    """The last pointer that was written down, revision 0 for none; raises BrokerUnreachable, MalformedMessage."""
+    """Return the last pointer that was written down, revision 0 for none; raises BrokerUnreachable,
+    MalformedMessage.
+    """
     record = latest(read_topic(kafka, keys.pointer_topic)).get(keys.product.encode())
     if record is None or record.value is None:
         return Pointer()

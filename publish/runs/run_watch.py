@@ -60,7 +60,7 @@ class RunWatch:
         self._sights.clear()
 
     def _fault(self, run: RegisteredRun, partitions: tuple[PartitionStatus, ...]) -> str | None:
-        """Why a run on its way has to end, if so."""
+        """Return why a run on its way has to end, if so."""
         if run.state not in (RunState.ANNOUNCED, RunState.LOADING) or run.status.restoring:
             return None  # a run on its way back stands behind all that is older in the topic; `rebuild` ends it
         announced = run.announcement

@@ -32,12 +32,13 @@ class Records(NamedTuple):
 
 
 def by_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
-    """The batches of each partition in turn, for a task that holds several; lazy, as itertools.groupby is."""
+    """Returns the batches of each partition in turn, for a task that holds several; lazy, as itertools.groupby is."""
     return itertools.groupby(_cut(batches), key=lambda batch: batch.column("partition")[0].as_py())
 
 
 def read_partition(batches: Iterable[pa.RecordBatch], partition: int, layout: Layout, ids: IdKind) -> Iterator[Records]:
-    """The records of one partition's rows of conf.contract.snapshot; raises SnapshotRefused where one breaks a rule.
+    """Yields the records of one partition's rows of conf.contract.snapshot; raises SnapshotRefused where one breaks a
+    rule.
 
     The rules: no nulls; the partition is `partition` and that of the user; seq is 0, 1, 2 …; users ascend by bucket,
     then by id (strings by their UTF-8 bytes); and those of publish.wire.codec.
@@ -53,7 +54,7 @@ def read_partition(batches: Iterable[pa.RecordBatch], partition: int, layout: La
 
 
 def measure_partition(batches: Iterable[pa.RecordBatch], partition: int, layout: Layout, ids: IdKind) -> Slice:
-    """What one partition of a snapshot holds; reads each row once; raises SnapshotRefused."""
+    """Returns what one partition of a snapshot holds; reads each row once; raises SnapshotRefused."""
     digest = Digest()
     for records in read_partition(batches, partition, layout, ids):
         digest.update(records.keys, records.payloads)
@@ -61,7 +62,7 @@ def measure_partition(batches: Iterable[pa.RecordBatch], partition: int, layout:
 
 
 def slice_of(partition: int, digest: Digest) -> Slice:
-    """The slice of a partition whose records went into `digest`."""
+    """Returns the slice of a partition whose records went into `digest`."""
     return Slice(partition=partition, count=digest.count, digest=digest.hex, bytes=digest.bytes)
 
 

@@ -32,12 +32,12 @@ class Batch(NamedTuple):
             start = end
 
     def hashes(self, places: Iterable[int]) -> dict[int, str]:
-        """The hash of each record at these places, which is kept where its user is erased."""
+        """Returns the hash of each record at these places, which is kept where its user is erased."""
         return {place: hash_text(self.users[place], self.payloads[place]) for place in places}
 
 
 def hash_text(user: bytes, payload: bytes) -> str:
-    """What `Layout.erased_in` holds of a list: its record_hash as 16 hex digits."""
+    """Returns what `Layout.erased_in` holds of a list: its record_hash as 16 hex digits."""
     return f"{record_hash(user, payload):016x}"
 
 

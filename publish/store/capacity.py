@@ -41,7 +41,7 @@ class Master:
         return int(self.maxmemory * MEMORY_SHARE) - self.used
 
     def partitions_of(self, layout: Layout) -> tuple[int, ...]:
-        """The partitions whose keys it holds."""
+        """Returns the partitions whose keys it holds."""
         return tuple(place for place, tag in enumerate(layout.tags) if slot_of(tag) in self.slots)
 
 
@@ -95,7 +95,7 @@ class DeclaredLimits:
 
     @classmethod
     def of(cls, settings: PublishSettings) -> "DeclaredLimits":
-        """What the settings say: `publish.redis_maxmemory` and `publish.redis_policy`."""
+        """Returns what the settings say: `publish.redis_maxmemory` and `publish.redis_policy`."""
         return cls(settings.redis_maxmemory, settings.redis_policy)
 
 
@@ -103,7 +103,9 @@ NOTHING_DECLARED = DeclaredLimits()
 
 
 def read_limits(client: StoreClient, declared: DeclaredLimits = NOTHING_DECLARED) -> StoreLimits:
-    """The limits of a Redis; what it does not tell is taken as declared; raises StoreRefused and StoreUnreachable."""
+    """Returns the limits of a Redis; what it does not tell is taken as declared; raises StoreRefused and
+    StoreUnreachable.
+    """
     with store_faults():
         if not isinstance(client, redis.RedisCluster):
             return _limits_of(client, declared)
@@ -127,7 +129,9 @@ def _limits_of(server: redis.Redis, declared: DeclaredLimits) -> StoreLimits:
 
 
 def check_store(client: StoreClient, declared: DeclaredLimits = NOTHING_DECLARED) -> StoreLimits:
-    """The limits of a Redis that refuses writes when full and evicts nothing; raises StoreRefused for any other."""
+    """Returns the limits of a Redis that refuses writes when full and evicts nothing; raises StoreRefused for any
+    other.
+    """
     limits = read_limits(client, declared)
     if limits.fault is not None:
         raise StoreRefused(limits.fault)
@@ -135,12 +139,12 @@ def check_store(client: StoreClient, declared: DeclaredLimits = NOTHING_DECLARED
 
 
 def estimate_bytes(run: Announcement) -> int:
-    """Bytes that a run needs in Redis, from its announcement."""
+    """Returns bytes that a run needs in Redis, from its announcement."""
     return estimate_lists(run.users, run.total_bytes, run.layout)
 
 
 def estimate_lists(users: int, size: int, layout: Layout) -> int:
-    """Bytes that so many lists need in Redis; `size`: bytes of their keys and payloads."""
+    """Returns bytes that so many lists need in Redis; `size`: bytes of their keys and payloads."""
     return _estimate(users, size, layout.partitions, layout.buckets)
 
 
@@ -150,7 +154,7 @@ def _estimate(users: int, size: int, partitions: int, buckets: int) -> int:
 
 
 def shortage(run: Announcement, limits: StoreLimits) -> str | None:
-    """Why the run does not fit, with the numbers; None when each master has room for its partitions."""
+    """Returns why the run does not fit, with the numbers; None when each master has room for its partitions."""
     for master in limits.each:
         pieces = [run.slices[place] for place in master.partitions_of(run.layout)]
         users, size = sum(piece.count for piece in pieces), sum(piece.bytes for piece in pieces)

@@ -31,7 +31,8 @@ _PAUSE_SECONDS = 0.1
 
 
 def missing_copies(client: StoreClient, run: Announcement) -> str | None:
-    """Why the lists of a run, and what the registry says of it, are not yet on enough replicas; None when they are.
+    """Returns why the lists of a run, and what the registry says of it, are not yet on enough replicas; None when they
+    are.
 
     Takes up to half a second per master while a replica is behind. Raises StoreUnreachable.
     """
@@ -60,7 +61,7 @@ def require_copies(client: StoreClient, run: Announcement, *, seconds: float = 3
 
 
 def damaged_partitions(store: RedisStore, run: Announcement) -> tuple[int, ...]:
-    """Partitions of a run that was READY which are not VERIFIED any more: Redis lost what it had acknowledged.
+    """Returns partitions of a run that was READY which are not VERIFIED any more: Redis lost what it had acknowledged.
 
     A loader puts it right by itself, as long as the topic still has the run. Raises StoreUnreachable.
     """
@@ -68,7 +69,7 @@ def damaged_partitions(store: RedisStore, run: Announcement) -> tuple[int, ...]:
 
 
 def damaged(partitions: Iterable[PartitionStatus]) -> tuple[int, ...]:
-    """Those that are not VERIFIED."""
+    """Returns those that are not VERIFIED."""
     return tuple(part.partition for part in partitions if not part.is_verified)
 
 

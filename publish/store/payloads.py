@@ -19,7 +19,9 @@ def make_ready() -> None:
 
 
 def fault_in(payloads: Sequence[bytes], ids: IdKind) -> str | None:
-    """What is wrong with the first payload that is no list of distinct sources, scored by numbers or not at all."""
+    """Return what is wrong with the first payload that is no list of distinct sources, scored by numbers or not at
+    all.
+    """
     from publish.wire.packed import are_plain  # numba: a second to import, and only whoever verifies needs it
 
     if ids == "int64" and are_plain(*join(payloads)):

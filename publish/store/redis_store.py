@@ -82,7 +82,7 @@ class RedisStore:
 
     @store_faults()
     def position(self, layout: Layout, partition: int) -> Position | None:
-        """Where loading goes on; None when this partition was never touched."""
+        """Return where loading goes on; None when this partition was never touched."""
         offset, topic_id = self.client.hmget(layout.position(partition), ["offset", "topic_id"])
         return None if offset is None or topic_id is None else Position(int(offset), as_bytes(topic_id).decode())
 
@@ -149,7 +149,7 @@ class RedisStore:
 
     @store_faults()
     def listed(self, run: Announcement, users: Sequence[bytes]) -> list[bytes]:
-        """Those of the users who have a list in the run."""
+        """Return those of the users who have a list in the run."""
         found: list[bytes] = []
         for some in _chunks(users):
             with self.client.pipeline(transaction=False) as pipe:
@@ -165,7 +165,7 @@ class RedisStore:
 
     @store_faults()
     def mark_verified(self, run: Announcement, step: Step) -> Reply:
-        """The partition was read back and is whole."""
+        """Return the partition was read back and is whole."""
         keys = [run.layout.position(step.partition), run.layout.state(run.run, step.partition)]
         return Reply.of(self._call("verified", step, keys, []))
 
@@ -185,7 +185,7 @@ class RedisStore:
 
     @store_faults()
     def progress(self, run: Announcement) -> tuple[PartitionStatus, ...]:
-        """How far each partition is."""
+        """Return how far each partition is."""
         with self.client.pipeline(transaction=False) as pipe:
             for partition in range(run.partitions):
                 pipe.hmget(run.layout.state(run.run, partition), ["state", "loaded", "reason", "since", "touched"])
@@ -229,7 +229,7 @@ class RedisStore:
         return reply
 
     def _position(self, step: Step) -> list[str | int]:
-        """The ARGV that position.lua takes."""
+        """Return the ARGV that position.lua takes."""
         believed = ("", "") if step.believed is None else (step.believed.offset, step.believed.topic_id)
         return [*believed, step.after.offset, step.after.topic_id, self._clock().isoformat()]
 
@@ -239,12 +239,12 @@ def _chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
 
 
 def _count(raw: bytes | None) -> int:
-    """A number that a loader wrote; 0 also for what none of them would write, which is not VERIFIED either."""
+    """Return a number that a loader wrote; 0 also for what none of them would write, which is not VERIFIED either."""
     return int(raw) if raw is not None and raw.isdigit() and len(raw) < 20 else 0
 
 
 def _time(raw: bytes | None) -> datetime | None:
-    """A time that a loader wrote; None also for what none of them would write, because it decides nothing."""
+    """Return a time that a loader wrote; None also for what none of them would write, because it decides nothing."""
     try:
         found = None if raw is None else datetime.fromisoformat(raw.decode())
     except ValueError:

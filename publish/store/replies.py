@@ -40,7 +40,7 @@ class Reply(NamedTuple):
 
     @classmethod
     def of(cls, raw: Sequence[bytes | int]) -> Self:
-        """The reply that a script's answer is."""
+        """Returns the reply that a script's answer is."""
         status, *rest = [word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in raw]
         return cls(Status(status), " ".join(rest))
 

@@ -39,7 +39,7 @@ def nothing() -> None:
 def fault_of(
     client: StoreClient, run: Announcement, partition: int, *, pause: Callable[[], None] = nothing
 ) -> str | None:
-    """Why this partition of a run must not serve, or None when it equals its announcement.
+    """Returns why this partition of a run must not serve, or None when it equals its announcement.
 
     `pause` is called every few thousand users, for who must stay responsive. Raises StoreUnreachable when Redis does
     not answer, which says nothing about the lists.
@@ -107,14 +107,14 @@ def _fault_of_lists(
 
 
 def _misplaced(lists: _Lists, run: Announcement, partition: int) -> int | None:
-    """The first bucket with somebody who belongs elsewhere (Layout.place_of_key, of many at once)."""
+    """Returns the first bucket with somebody who belongs elsewhere (Layout.place_of_key, of many at once)."""
     crcs = np.fromiter(map(zlib.crc32, lists.users), np.int64, len(lists.users))
     wrong = (crcs % run.partitions != partition) | (crcs // run.partitions % run.buckets != lists.buckets)
     return int(lists.buckets[wrong.argmax()]) if wrong.any() else None
 
 
 def _read_back(client: StoreClient, run: Announcement, partition: int) -> Iterator[_Lists]:
-    """Everything in the partition's buckets; the next are read on a thread while those before are looked at."""
+    """Yields everything in the partition's buckets; the next are read on a thread while those before are looked at."""
     starts = range(0, run.buckets, _BUCKETS_AT_ONCE)
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(_read, client, run, partition, 0)

@@ -100,7 +100,7 @@ class Announcement(Strict):
 
     @classmethod
     def from_json(cls, raw: bytes | str) -> "Announcement":
-        """The announcement of its JSON; raises MalformedMessage."""
+        """Returns the announcement of its JSON; raises MalformedMessage."""
         try:
             return cls.model_validate_json(raw)
         except ValidationError as error:
@@ -138,12 +138,12 @@ class Announcement(Strict):
 
 
 def encode_fallback(payload: bytes) -> str:
-    """The value of `Announcement.fallback` for an encoded list."""
+    """Returns the value of `Announcement.fallback` for an encoded list."""
     return base64.b64encode(payload).decode()
 
 
 def decode_fallback(fallback: str) -> bytes:
-    """The encoded list of `Announcement.fallback`."""
+    """Returns the encoded list of `Announcement.fallback`."""
     return base64.b64decode(fallback)
 
 

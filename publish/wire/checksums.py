@@ -26,7 +26,7 @@ def seal(heads: Bytes, keys: Bytes, key_ends: Ints, payloads: Bytes, ends: Ints)
 
 
 def checksums(values: Bytes, ends: Ints, head: int, keys: Bytes, key_ends: Ints) -> npt.NDArray[np.uint32]:
-    """The CRC-32 that `seal` would have put behind the first `head` bytes of each value."""
+    """Returns the CRC-32 that `seal` would have put behind the first `head` bytes of each value."""
     found = np.empty(len(ends), np.uint32)
     _checksums(values, ends, head, keys, key_ends, found, _CRC_TABLES)
     return found

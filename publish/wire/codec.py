@@ -17,7 +17,7 @@ class TopList(NamedTuple):
 
 
 def decode(payload: bytes, ids: IdKind) -> TopList:
-    """The list of a payload of a product with such ids; raises MalformedMessage."""
+    """Returns the list of a payload of a product with such ids; raises MalformedMessage."""
     try:
         message = List.FromString(payload)
     except DecodeError:

@@ -13,7 +13,7 @@ _MODULUS = 2**64
 
 
 def record_hash(key: bytes, payload: bytes) -> int:
-    """What one record adds to a digest."""
+    """Returns what one record adds to a digest."""
     return xxh3_64_intdigest(b"%b\x00%b" % (key, payload))
 
 

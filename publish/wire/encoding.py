@@ -17,7 +17,9 @@ from publish.wire.packed import NAMES_TAG, SCORES_TAG, has_duplicates, pack_fiel
 
 
 def encode_rows(batch: pa.RecordBatch, ids: IdKind) -> list[bytes]:
-    """The payload of each row of a conf.contract.snapshot, whose scores may all be absent; raises SnapshotRefused."""
+    """Returns the payload of each row of a conf.contract.snapshot, whose scores may all be absent; raises
+    SnapshotRefused.
+    """
     schema = snapshot(ids)
     sources = _column(batch, "source_ids", schema)
     scores = _column(batch, "scores", schema)
@@ -37,7 +39,7 @@ def encode_rows(batch: pa.RecordBatch, ids: IdKind) -> list[bytes]:
 
 
 def encode_list(source_ids: "pa.Array[Any]", scores: "pa.Array[Any] | None", ids: IdKind) -> bytes:
-    """The payload of one list, such as the fallback; raises SnapshotRefused."""
+    """Returns the payload of one list, such as the fallback; raises SnapshotRefused."""
     row: dict[str, list[Any]] = {
         "source_ids": [source_ids.to_pylist()],
         "scores": [None if scores is None else scores.to_pylist()],
@@ -47,7 +49,9 @@ def encode_list(source_ids: "pa.Array[Any]", scores: "pa.Array[Any] | None", ids
 
 
 def are_ids(strings: pa.StringArray) -> bool:
-    """Whether conf.contract.is_id takes each of these strings, of which none is null; by the column, not one by one."""
+    """Returns whether conf.contract.is_id takes each of these strings, of which none is null; by the column, not one by
+    one.
+    """
     try:
         strings.validate(full=True)
     except pa.ArrowInvalid:  # not UTF-8

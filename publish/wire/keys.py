@@ -66,7 +66,7 @@ class ProductKeys:
 
     @staticmethod
     def state_field(run: str) -> str:
-        """The field of `runs` with the run's state."""
+        """Returns the field of `runs` with the run's state."""
         return f"{run}:state"
 
     @property
@@ -122,17 +122,17 @@ class Layout(ProductKeys):
 
     @classmethod
     def plan(cls, product: str, partitions: int, users: int, users_per_bucket: int) -> "Layout":
-        """The layout for a run of so many users, about `users_per_bucket` in a hash."""
+        """Returns the layout for a run of so many users, about `users_per_bucket` in a hash."""
         return cls(
             product, partitions, bucket_count(users, partitions, users_per_bucket), hash_tags(product, partitions)
         )
 
     def partition_of(self, user_id: UserId) -> int:
-        """The user's Kafka partition, as conf.contract.partition_of."""
+        """Returns the user's Kafka partition, as conf.contract.partition_of."""
         return self.place_of(user_id)[0]
 
     def place_of(self, user_id: UserId) -> tuple[int, int]:
-        """The user's partition and bucket, from one CRC32 (conf.contract.partition_of and bucket_of)."""
+        """Returns the user's partition and bucket, from one CRC32 (conf.contract.partition_of and bucket_of)."""
         return self.place_of_key(str(user_id).encode())
 
     def place_of_key(self, key: bytes) -> tuple[int, int]:
@@ -141,15 +141,15 @@ class Layout(ProductKeys):
         return partition, bucket % self.buckets
 
     def bucket(self, run: str, partition: int, bucket: int) -> str:
-        """Hash: user id → payload."""
+        """Returns hash: user id → payload."""
         return f"{{{self.tags[partition]}}}:{run}:b:{bucket}"
 
     def bucket_of(self, run: str, user_id: UserId) -> str:
-        """The hash that holds the user's list."""
+        """Returns the hash that holds the user's list."""
         return self.bucket(run, *self.place_of(user_id))
 
     def bucket_keys(self, run: str, partition: int) -> Iterator[str]:
-        """Every bucket of one partition of a run."""
+        """Returns every bucket of one partition of a run."""
         return (self.bucket(run, partition, bucket) for bucket in range(self.buckets))
 
     def seen(self, run: str, partition: int) -> str:
@@ -157,7 +157,7 @@ class Layout(ProductKeys):
         return f"{{{self.tags[partition]}}}:{run}:seen"
 
     def state(self, run: str, partition: int) -> str:
-        """Hash: state and manifest slice of the partition."""
+        """Returns hash: state and manifest slice of the partition."""
         return f"{{{self.tags[partition]}}}:{run}:st"
 
     def erased(self, partition: int) -> str:
@@ -165,11 +165,13 @@ class Layout(ProductKeys):
         return f"{{{self.tags[partition]}}}:erased"
 
     def erased_in(self, run: str, partition: int) -> str:
-        """Hash: erased user → wire.digest.record_hash of the record that the run had for them, as 16 hex digits."""
+        """Returns hash: erased user → wire.digest.record_hash of the record that the run had for them, as 16 hex
+        digits.
+        """
         return f"{{{self.tags[partition]}}}:{run}:erased"
 
     def position(self, partition: int) -> str:
-        """Hash: next offset of the topic's partition, and the topic's id."""
+        """Returns hash: next offset of the topic's partition, and the topic's id."""
         return f"{{{self.tags[partition]}}}:pos"
 
 
@@ -184,13 +186,15 @@ def synced_key(tag: str) -> str:
 
 
 def slot_of(tag: str) -> int:
-    """The hash slot of a tag: CRC16 (XMODEM) modulo 16,384, as Redis Cluster computes it."""
+    """Returns the hash slot of a tag: CRC16 (XMODEM) modulo 16,384, as Redis Cluster computes it."""
     return binascii.crc_hqx(tag.encode(), 0) % SLOTS
 
 
 @lru_cache(maxsize=32)
 def hash_tags(product: str, partitions: int) -> tuple[str, ...]:
-    """One tag per partition, its slot in the i-th of `partitions` equal bands: even over masters; always the same."""
+    """Returns one tag per partition, its slot in the i-th of `partitions` equal bands: even over masters; always the
+    same.
+    """
     tags: dict[int, str] = {}
     for number in itertools.count():
         tag = f"{product}.{number}"

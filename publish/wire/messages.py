@@ -74,13 +74,15 @@ class End(Strict):
 
 
 def pack(kind: MessageKind, epoch: int, seq: int, key: bytes, payload: bytes) -> bytes:
-    """The Kafka value of a record; its codec follows from the kind."""
+    """Returns the Kafka value of a record; its codec follows from the kind."""
     head = HEAD.pack(kind, Codec.LIST if kind == MessageKind.DATA else Codec.JSON, epoch, seq)
     return b"%b%b%b" % (head, _CRC.pack(zlib.crc32(payload, zlib.crc32(key, zlib.crc32(head)))), payload)
 
 
 def unpack(key: bytes | None, value: bytes | None) -> Envelope:
-    """The record of a Kafka key and value; raises MalformedMessage, and UnknownMessage if it is intact but too new."""
+    """Returns the record of a Kafka key and value; raises MalformedMessage, and UnknownMessage if it is intact but too
+    new.
+    """
     if value is None:
         raise MalformedMessage("null value (a tombstone)")
     if key is None:
@@ -104,24 +106,24 @@ def _known(key: bytes, payload: bytes, kind: int, codec: int, epoch: int, seq: i
 
 
 def begin_value(announcement: Announcement, partition: int) -> bytes:
-    """The Kafka value of BEGIN for one partition."""
+    """Returns the Kafka value of BEGIN for one partition."""
     body = Begin(run=announcement.run, announcement=announcement.hash, slice=announcement.slices[partition])
     return pack(MessageKind.BEGIN, announcement.epoch, 0, MARK_KEY, body.model_dump_json().encode())
 
 
 def end_value(announcement: Announcement, sent: Slice) -> bytes:
-    """The Kafka value of END for the partition of `sent`, what the broker acknowledged."""
+    """Returns the Kafka value of END for the partition of `sent`, what the broker acknowledged."""
     body = End(run=announcement.run, count=sent.count, digest=sent.digest)
     return pack(MessageKind.END, announcement.epoch, sent.count, MARK_KEY, body.model_dump_json().encode())
 
 
 def begin_of(envelope: Envelope) -> Begin:
-    """The payload of a BEGIN; raises MalformedMessage."""
+    """Returns the payload of a BEGIN; raises MalformedMessage."""
     return _body(envelope, MessageKind.BEGIN, Begin)
 
 
 def end_of(envelope: Envelope) -> End:
-    """The payload of an END; raises MalformedMessage."""
+    """Returns the payload of an END; raises MalformedMessage."""
     return _body(envelope, MessageKind.END, End)
 
 

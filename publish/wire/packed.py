@@ -22,7 +22,7 @@ _MORE, _SEVEN = np.uint64(0x80), np.uint64(7)
 
 
 def has_duplicates(ids: npt.NDArray[np.uint64], ends: Ints) -> bool:
-    """Whether a list, of those back to back that end there, holds an id twice."""
+    """Returns whether a list, of those back to back that end there, holds an id twice."""
     longest = int(np.diff(ends, prepend=0).max(initial=0))
     slots_log2 = max(_LEAST_SLOTS_LOG2, (2 * longest).bit_length())
     slots = np.zeros(1 << slots_log2, np.uint64)
@@ -30,7 +30,9 @@ def has_duplicates(ids: npt.NDArray[np.uint64], ends: Ints) -> bool:
 
 
 def pack_ids(ids: npt.NDArray[np.uint64], ends: Ints) -> tuple[Bytes, Ints]:
-    """Each list as a packed field of varints, nothing for an empty one: the bytes back to back, and where each ends."""
+    """Returns each list as a packed field of varints, nothing for an empty one: the bytes back to back, and where each
+    ends.
+    """
     sizes = np.empty(len(ends), np.int64)
     total = _varint_bytes(ids, ends, sizes)
     data, data_ends = np.empty(total + _MOST_HEAD * len(ends), np.uint8), np.empty(len(ends), np.int64)
@@ -38,14 +40,16 @@ def pack_ids(ids: npt.NDArray[np.uint64], ends: Ints) -> tuple[Bytes, Ints]:
 
 
 def pack_fields(tag: int, data: Bytes, ends: Ints, *, empty_too: bool) -> tuple[Bytes, Ints]:
-    """Each piece of `data` behind a tag and its length, empty ones only if `empty_too`: the bytes; where each ends."""
+    """Returns each piece of `data` behind a tag and its length, empty ones only if `empty_too`: the bytes; where each
+    ends.
+    """
     found, found_ends = np.empty(len(data) + _MOST_HEAD * len(ends), np.uint8), np.empty(len(ends), np.int64)
     return found[: _pack_fields(tag, data, ends, empty_too, found, found_ends)], found_ends
 
 
 def are_plain(data: Bytes, ends: Ints) -> bool:
-    """Whether each of the payloads back to back is empty, or a packed field of distinct ids, and then nothing or a
-    packed field of as many finite scores; False as well for what only protobuf's own code can judge.
+    """Returns whether each of the payloads back to back is empty, or a packed field of distinct ids, and then nothing
+    or a packed field of as many finite scores; False as well for what only protobuf's own code can judge.
     """
     slots = np.zeros(1 << _LEAST_SLOTS_LOG2, np.uint64)
     return bool(_are_plain(data, ends, slots, np.zeros(len(slots), np.int64)))

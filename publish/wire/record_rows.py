@@ -27,7 +27,7 @@ class Opened(NamedTuple):
 
 
 def pack_rows(epoch: int, first_seq: int, keys: Sequence[bytes], payloads: Sequence[bytes]) -> list[bytes]:
-    """The Kafka values of consecutive DATA records; each equals what `pack` makes of it."""
+    """Returns the Kafka values of consecutive DATA records; each equals what `pack` makes of it."""
     heads = np.empty(len(keys), _HEAD_ROW)
     heads["kind"], heads["codec"], heads["epoch"] = MessageKind.DATA, Codec.LIST, epoch
     heads["seq"] = np.arange(first_seq, first_seq + len(keys))
@@ -37,7 +37,7 @@ def pack_rows(epoch: int, first_seq: int, keys: Sequence[bytes], payloads: Seque
 
 
 def open_rows(keys: Sequence[bytes], values: Sequence[bytes]) -> Opened:
-    """The records of Kafka keys and values, of which each has at least ENVELOPE_BYTES."""
+    """Returns the records of Kafka keys and values, of which each has at least ENVELOPE_BYTES."""
     data, ends = join(values)
     starts: Ints = np.concatenate([[0], ends[:-1]])
     envelopes = data[starts[:, None] + np.arange(ENVELOPE_BYTES)].view(_ENVELOPE_ROW).reshape(-1)

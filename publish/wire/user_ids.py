@@ -5,7 +5,9 @@ from publish.errors import BadUserId
 
 
 def user_key(user_id: UserId, ids: IdKind, product: str) -> bytes:
-    """The id as UTF-8, as in every key of the product; raises BadUserId for what none of its users can be called."""
+    """Returns the id as UTF-8, as in every key of the product; raises BadUserId for what none of its users can be
+    called.
+    """
     if ids == "int64" and type(user_id) is int and -(2**63) <= user_id < 2**63:
         return b"%d" % user_id
     # Another spelling of the same number would hash to another place and find nothing, quietly.

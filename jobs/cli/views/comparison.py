@@ -13,7 +13,7 @@ from models.registry.lineage import Lineage
 
 
 def comparison(models: tuple[Model, Model], lineages: tuple[Lineage, Lineage], found: VersionComparison) -> View:
-    """What differs, and the judged figures."""
+    """Returns what differs, and the judged figures."""
     first, second = (model.version.number for model in models)
     lines = [
         table(list(_heads(models, lineages))),
@@ -38,14 +38,14 @@ def _heads(models: tuple[Model, Model], lineages: tuple[Lineage, Lineage]) -> It
 
 
 def _section(title: str, rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """A heading and what differs below it; where nothing does, one line that says so."""
+    """Returns a heading and what differs below it; where nothing does, one line that says so."""
     if not rows:
         return [f"\n{title}: no difference"]
     return [f"\n{title}", table([("  " + name, *values) for name, *values in rows])]
 
 
 def _pairs(pairs: Pairs) -> list[tuple[str, ...]]:
-    """Values that are too long for a line are cut; --json has them whole."""
+    """Returns values that are too long for a line are cut; --json has them whole."""
     room = (WIDTH - max(map(len, pairs), default=0) - len("      ")) // 2
     return [(name, *(_cut(value.strip('"'), room) for value in values)) for name, values in pairs.items()]
 
@@ -68,7 +68,7 @@ def _some(days: Sequence[date]) -> str:
 
 
 def _judged(found: VersionComparison, first: str, second: str) -> list[str]:
-    """The figures of ours, and NDCG of and against the other arms."""
+    """Returns the figures of ours, and NDCG of and against the other arms."""
     arms = {pair.name.removesuffix(".coverage") for pair in found.figures if pair.name.endswith(".coverage")}
     rows: list[tuple[str, ...]] = [("  figure", f"version {first}", f"version {second}", "difference", "intervals")]
     rows += [_figure(pair) for pair in found.figures if _is_shown(pair.name, arms)]

@@ -9,14 +9,14 @@ from publish.operate.dead_letters import Dropped, LetterContent, LetterReport, S
 
 
 def letters(reports: Sequence[LetterReport]) -> View:
-    """One line per letter, the oldest first."""
+    """Returns one line per letter, the oldest first."""
     rows: list[tuple[str, ...]] = [("id", "when", "from", "run", "bytes", "why")]
     rows += [_row(report) for report in reports]
     return View(table(rows) if reports else "no dead letters", [_data(report) for report in reports])
 
 
 def letter(content: LetterContent) -> View:
-    """One letter, with what it says."""
+    """Returns one letter, with what it says."""
     report = content.report
     readable = content.fault if content.content is None else json.dumps(content.content, ensure_ascii=False)
     lines = [
@@ -41,13 +41,13 @@ def letter(content: LetterContent) -> View:
 
 
 def retried(sent: Sequence[Sent]) -> View:
-    """Letters that are in their topic again."""
+    """Returns letters that are in their topic again."""
     lines = [f"letter {one.letter} was sent to partition {one.partition} again, for run {one.run}" for one in sent]
     return View("\n".join(lines), [one.__dict__ for one in sent])
 
 
 def dropped(result: Dropped) -> View:
-    """How many letters are deleted and left."""
+    """Returns how many letters are deleted and left."""
     return View(f"{result.dropped} letters deleted, {result.left} left", result.__dict__)
 
 

@@ -22,7 +22,7 @@ _MISSING = "–"
 
 
 def models(listed: Sequence[tuple[Model, LoggedRun | None]], stale: Mapping[str, str], left_out: int) -> View:
-    """One line per version, the newest first."""
+    """Returns one line per version, the newest first."""
     rows: list[tuple[str, ...]] = [
         ("version", "aliases", "run", "as of", "factors", "NDCG", "interval", "k", "÷ popular", "serves")
     ]
@@ -38,7 +38,7 @@ def models(listed: Sequence[tuple[Model, LoggedRun | None]], stale: Mapping[str,
 
 
 def model(one: Model, checked: LineageCheck) -> View:
-    """Everything that is known of a version."""
+    """Returns everything that is known of a version."""
     version, lineage = one.version, checked.lineage
     promoted = version.tags.get(PROMOTED_TAG)
     lines = [
@@ -59,12 +59,12 @@ def model(one: Model, checked: LineageCheck) -> View:
 
 
 def settings(lineage: Lineage) -> View:
-    """The settings of a version, as YAML that a job takes."""
+    """Returns the settings of a version, as YAML that a job takes."""
     return View(write_yaml(lineage.settings).rstrip(), lineage.settings)
 
 
 def passport(one: Model, folder: Path, files: Sequence[Path]) -> View:
-    """Where the pages of a version lie now."""
+    """Returns where the pages of a version lie now."""
     version = one.version
     pages = [file for file in files if file.suffix in (".html", ".md")]
     lines = [f"passport of version {version.number} of {version.product}, run {version.run_id}", *map(str, pages)]
@@ -73,7 +73,7 @@ def passport(one: Model, folder: Path, files: Sequence[Path]) -> View:
 
 
 def served(result: Served) -> View:
-    """What serves after an order."""
+    """Returns what serves after an order."""
     now = result.pointer
     version = NOTHING if result.model is None else result.model.version.number
     text = f"version       {version}{' (MLflow knows no version of what serves)' if result.model is None else ''}"
@@ -92,7 +92,9 @@ def figure_text(figure: Figure | None) -> str:
 
 
 def wrapped(text: str, first: str, indent: str) -> str:
-    """A text in lines of a terminal's width, the first of them after `first`; what _JOINED holds together stays so."""
+    """Returns a text in lines of a terminal's width, the first of them after `first`; what _JOINED holds together stays
+    so.
+    """
     lines = textwrap.wrap(
         text, WIDTH, break_long_words=False, break_on_hyphens=False, initial_indent=first, subsequent_indent=indent
     )
@@ -117,7 +119,7 @@ def _row(one: Model, logged: LoggedRun | None) -> tuple[str, ...]:
 
 
 def _judged(logged: LoggedRun | None) -> dict[str, Any]:
-    """What a line says of the quality of the recipe that a version is of, from the MLflow run behind it."""
+    """Returns what a line says of the quality of the recipe that a version is of, from the MLflow run behind it."""
     metrics = {} if logged is None else logged.metrics
     kept = "champion." if logged is not None and logged.params.get("winner") == "champion" else ""
     names = (f"{kept}ndcg", f"{kept}ndcg.low", f"{kept}ndcg.high", "popularity.ndcg", "k")

@@ -13,7 +13,7 @@ _SHOWN = 12
 
 
 def reproduction(result: Reproduction) -> View:
-    """The verdict, below what it rests on."""
+    """Returns the verdict, below what it rests on."""
     made, request = result.manifest, result.manifest.request
     lines = [
         f"run      {request.run_id}, as of {request.as_of}, made by {made.code_version} on {made.created_at:%Y-%m-%d}"

@@ -14,7 +14,7 @@ from publish.store.capacity import StoreLimits
 
 
 def status(report: StatusReport, dead_letters: int) -> View:
-    """What serves, what is on its way and how far, what is held and why, memory, dead letters."""
+    """Returns what serves, what is on its way and how far, what is held and why, memory, dead letters."""
     pointer, limits = report.pointer, report.limits
     lines = [
         serving_line(pointer, report.serving),

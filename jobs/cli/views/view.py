@@ -28,12 +28,12 @@ class View:
     data: Any
 
     def as_json(self) -> str:
-        """The data as one JSON document, in ASCII: any terminal and any pipe can take it."""
+        """Returns the data as one JSON document, in ASCII: any terminal and any pipe can take it."""
         return json.dumps(self.data, default=str)
 
 
 def runs(reports: Sequence[RunReport], unreadable: Sequence[UnreadableRun] = ()) -> View:
-    """One line per run, and per record that cannot be read."""
+    """Returns one line per run, and per record that cannot be read."""
     rows: list[tuple[str, ...]] = [("run", "as of", "state", "serves as", "lists", "share", "why")]
     rows += [_run_row(report) for report in reports]
     rows += [(run.name, "", UNREADABLE, "", "", "", run.why) for run in unreadable]
@@ -43,7 +43,7 @@ def runs(reports: Sequence[RunReport], unreadable: Sequence[UnreadableRun] = ())
 
 
 def answer(found: Answer) -> View:
-    """What a user gets."""
+    """Returns what a user gets."""
     scores = found.scores if found.scores else (None,) * len(found.source_ids)
     pairs = [
         f"{source} ({score:.3f})" if score is not None else str(source)
@@ -66,7 +66,7 @@ def answer(found: Answer) -> View:
 
 
 def waited(run: str, result: Waited) -> View:
-    """How waiting ended."""
+    """Returns how waiting ended."""
     word = {
         RunEnding.SERVING: "serves",
         RunEnding.HELD: "is complete and held",
@@ -78,13 +78,13 @@ def waited(run: str, result: Waited) -> View:
 
 
 def pointer(now: Pointer) -> View:
-    """The pointer after a change."""
+    """Returns the pointer after a change."""
     text = f"{serving_line(now, None)}\nhold          {hold_text(now)}"
     return View(text, now.model_dump(mode="json"))
 
 
 def share(report: ShareReport) -> View:
-    """The share after a change, and why it is not the one asked for."""
+    """Returns the share after a change, and why it is not the one asked for."""
     text = f"{report.served} of the audience are served by {report.pointer.treatment or NOTHING}"
     if report.served != report.asked:
         text += f"; {report.asked} were asked for, and that run covers {report.covered}"
@@ -93,7 +93,7 @@ def share(report: ShareReport) -> View:
 
 
 def verified(run: RegisteredRun, faults: Sequence[str]) -> View:
-    """What reading a run back found."""
+    """Returns what reading a run back found."""
     announced = run.announcement
     text = f"run {run.name} is whole: {announced.users:,} lists in {announced.partitions} partitions, as announced"
     if faults:
@@ -102,12 +102,12 @@ def verified(run: RegisteredRun, faults: Sequence[str]) -> View:
 
 
 def cleared(run: str) -> View:
-    """A run whose lists are gone."""
+    """Returns a run whose lists are gone."""
     return View(f"the lists of run {run} are deleted", {"run": run, "cleared": True})
 
 
 def serving_line(now: Pointer, run: RegisteredRun | None) -> str:
-    """What serves to whom since when."""
+    """Returns what serves to whom since when."""
     if now.treatment is None:
         return "serves        nothing yet"
     since = "" if now.serving_since is None else f", since {now.serving_since:%Y-%m-%d %H:%M:%S}Z"
@@ -117,7 +117,7 @@ def serving_line(now: Pointer, run: RegisteredRun | None) -> str:
 
 
 def hold_text(now: Pointer) -> str:
-    """The hold and its reason."""
+    """Returns the hold and its reason."""
     return NOTHING if now.hold is None else f"since {now.hold.since:%Y-%m-%d %H:%M:%S}Z: {now.hold.reason}"
 
 
@@ -134,7 +134,7 @@ def _run_row(report: RunReport) -> tuple[str, ...]:
 
 
 def run_data(run: RegisteredRun) -> dict[str, Any]:
-    """One run as data."""
+    """Returns one run as data."""
     announced = run.announcement
     return {
         "run": announced.run,
@@ -149,7 +149,7 @@ def run_data(run: RegisteredRun) -> dict[str, Any]:
 
 
 def report_data(report: RunReport) -> dict[str, Any]:
-    """One run with its partitions as data."""
+    """Returns one run with its partitions as data."""
     parts = [
         {"partition": p.partition, "state": p.state, "count": p.count, "loaded": p.loaded} for p in report.partitions
     ]
@@ -157,13 +157,13 @@ def report_data(report: RunReport) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows with aligned columns."""
+    """Returns rows with aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     return "\n".join("  ".join(map(str.ljust, row, (*widths, 0))).rstrip() for row in rows)
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: 45 s, 7 min, 2.5 h."""
+    """Returns seconds for people: 45 s, 7 min, 2.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -67,7 +67,7 @@ def judge_recipes(run: Run, contest: Contest) -> Judgement:
 
 
 def _lists(run: Run, fit: str, sources: pa.Table, fallback: Fallback) -> DataFrame:
-    """The lists of the judged users by one recipe, as they would have been published at the cut."""
+    """Returns the lists of the judged users by one recipe, as they would have been published at the cut."""
     lists = lists_of(run, fit, sources, "train_exclusions", fallback, _judged(run))
     run.tables.write(f"{fit}lists", lists, contract.lists(run.ids))
     return run.tables.read(f"{fit}lists")
@@ -76,7 +76,7 @@ def _lists(run: Run, fit: str, sources: pa.Table, fallback: Fallback) -> DataFra
 def _champion(
     run: Run, contest: Contest, sources: pa.Table, fallback: Fallback
 ) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
-    """The champion's arm; without it, why."""
+    """Returns the champion's arm; without it, why."""
     if contest.champion is None:
         return {}, {CHAMPION: f"missing: {contest.reason}"}
     try:
@@ -86,7 +86,7 @@ def _champion(
 
 
 def _judged(run: Run) -> DataFrame:
-    """The users (user_id) with something new in the hold-out."""
+    """Returns the users (user_id) with something new in the hold-out."""
     return run.tables.read("holdout").select("user_id").distinct()
 
 
@@ -107,7 +107,7 @@ def _evidence(run: Run, sources: pa.Table, popular: Fallback) -> JudgeInputs:
 def _item_knn(
     run: Run, sources: pa.Table, popular: Fallback, k: int
 ) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
-    """The arm item-kNN and what is to be said of it; without the arm, why."""
+    """Returns the arm item-kNN and what is to be said of it; without the arm, why."""
     interactions = run.folder.table("train_interactions")
     interactions = without_rows_of(run.erased.users, interactions, run.scratch / "knn_interactions.parquet")
     try:

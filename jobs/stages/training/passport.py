@@ -67,7 +67,7 @@ def measure_version(run: Run, made: Lineage, judgement: Judgement | str) -> Find
 
 
 def _curve(run: Run, stats: str) -> Sequence[Point] | str:
-    """What a training kept of its iterations, or why nothing."""
+    """Returns what a training kept of its iterations, or why nothing."""
     facts = run.folder.read_document(stats)
     if facts.get("curve"):
         return [Point(**point) for point in facts["curve"]]
@@ -76,7 +76,9 @@ def _curve(run: Run, stats: str) -> Sequence[Point] | str:
 
 
 def shapes_of(run: Run, lists: str | None) -> dict[str, Shape]:
-    """How the norms of the run's factors are spread, and the scores in the judged lists (table `lists`), if any."""
+    """Returns how the norms of the run's factors are spread, and the scores in the judged lists (table `lists`), if
+    any.
+    """
     found = {
         SCORES: None if lists is None else score_shape(run.folder.table(lists)),
         USER_NORMS: norm_shape(run.folder.table("user_factors")),

@@ -11,7 +11,7 @@ _WEEKS = 8
 
 
 def weeks_before(run: Run, golden: GoldenMetrics) -> list[Week]:
-    """The last versions that other runs registered, at most eight, the oldest first; raises RegistryError."""
+    """Returns the last versions that other runs registered, at most eight, the oldest first; raises RegistryError."""
     versions = {
         version.run_id: version  # of several of a run, the first: later ones are copies
         for version in run.servers.registry.versions(run.settings.product)
@@ -21,7 +21,7 @@ def weeks_before(run: Run, golden: GoldenMetrics) -> list[Week]:
 
 
 def champion_page(run: Run, golden: GoldenMetrics) -> ChampionPage | str:
-    """What is known of the version that served when the run began, or why nothing is; raises RegistryError."""
+    """Returns what is known of the version that served when the run began, or why nothing is; raises RegistryError."""
     registry, parent = run.servers.registry, run.manifest.serving_before
     if parent is None:
         return "nothing served before"
@@ -53,7 +53,7 @@ class _Kept(BaseModel):
 
 
 def _week(version: Version, logged: LoggedRun | None, golden: GoldenMetrics) -> Week:
-    """A registered version by the metrics and parameters of its run; runs before this code lack some."""
+    """Returns a registered version by the metrics and parameters of its run; runs before this code lack some."""
     metrics, params = ({}, {}) if logged is None else (logged.metrics, logged.params)
     arm = "judged.champion." if params.get("winner") == "champion" else "judged."
     return Week(
@@ -73,5 +73,5 @@ def _week(version: Version, logged: LoggedRun | None, golden: GoldenMetrics) -> 
 
 
 def whole(value: float | None) -> int | None:
-    """A count that MLflow or JSON may hold as a float; None where it is not known."""
+    """Returns a count that MLflow or JSON may hold as a float; None where it is not known."""
     return None if value is None else int(value)

@@ -75,7 +75,7 @@ def refuse_without_lineage(run: Run) -> None:
 
 
 def _version_of(run: Run) -> Version:
-    """The version that the run registered; raises NoLineage."""
+    """Returns the version that the run registered; raises NoLineage."""
     version = run.servers.registry.version(run.settings.product, run.manifest.fact("train", "model")["version"])
     if version is None:
         raise NoLineage(f"{_name_of(run)} is gone; run {run.run_id} is not published; start a new run")
@@ -88,7 +88,7 @@ def _name_of(run: Run) -> str:
 
 
 def _other_tables(run: Run, lineage: Lineage | None) -> Iterator[str]:
-    """What the manifest says of tables up to the training, where the lineage says something else."""
+    """Yields what the manifest says of tables up to the training, where the lineage says something else."""
     made = {name: sha256 for stage in ("features", "train") for name, sha256 in run.manifest.stages[stage].made.items()}
     kept = made if lineage is None else lineage.made
     if other := sorted({name for name, _ in made.items() ^ kept.items()}):
@@ -96,7 +96,9 @@ def _other_tables(run: Run, lineage: Lineage | None) -> Iterator[str]:
 
 
 def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
-    """What made the run's factors; facts: `training`, `judged` and `decision` of the stage that is about to end."""
+    """Returns what made the run's factors; facts: `training`, `judged` and `decision` of the stage that is about to
+    end.
+    """
     manifest = run.manifest
     is_judged, decision = "skipped" not in facts["judged"], Decision.model_validate(facts["decision"])
     recipe = _recipe(run, decision)
@@ -138,7 +140,7 @@ def _recipe(run: Run, decision: Decision) -> dict[str, Any]:
 
 
 def _inputs(run: Run, decision: Decision) -> list[dict[str, Any]]:
-    """The datasets' records; of events those that the winner read."""
+    """Returns the datasets' records; of events those that the winner read."""
     facts = run.manifest.stages["features"].facts
     inputs, champions = facts["inputs"], facts["champion_inputs"]
     if decision.winner == "challenger" or not champions:
@@ -177,7 +179,7 @@ def _record(run: Run, made: Lineage, artifacts: Path | None) -> RunRecord:
 
 
 def _input(run: Run, record: dict[str, Any]) -> Input:
-    """One dataset: its digest is the hash over the fingerprints of the days that were read."""
+    """Returns one dataset: its digest is the hash over the fingerprints of the days that were read."""
     uri = run.data.child(run.settings.datasets.by_name[record["name"]].path).uri
     days = tuple(InputPartition.model_validate(day) for day in record["days"])
     digest = digest_of(f"{day.day}={day.fingerprint};" for day in days)
@@ -185,7 +187,9 @@ def _input(run: Run, record: dict[str, Any]) -> Input:
 
 
 def holdout_of(pairs: "DataFrame", days: int) -> Holdout:
-    """What identifies a truth (contract.holdout): 64-bit hashes of its pairs, added up, so that none is collected."""
+    """Returns what identifies a truth (contract.holdout): 64-bit hashes of its pairs, added up, so that none is
+    collected.
+    """
     from pyspark.sql import functions as sf  # here, because the operator's commands work without Spark
 
     total = sf.sum(sf.xxhash64("user_id", "source_id").cast("decimal(38,0)"))

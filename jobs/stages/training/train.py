@@ -49,7 +49,8 @@ def _compete(run: Run) -> tuple[Facts, Judgement | str]:
 
 
 def _judge(run: Run, contest: Contest) -> tuple[Contest, Judgement | str]:
-    """How good lists by the recipes are for users with something new in the hold-out, or why that cannot be told.
+    """Returns how good lists by the recipes are for users with something new in the hold-out, or why that cannot be
+    told.
 
     And who competed: a champion's recipe that cannot be trained any more does not.
     """
@@ -64,7 +65,7 @@ def _judge(run: Run, contest: Contest) -> tuple[Contest, Judgement | str]:
 
 
 def _with_champion(run: Run, contest: Contest) -> Contest:
-    """The contest after the champion's recipe was trained, or why it goes on without."""
+    """Returns the contest after the champion's recipe was trained, or why it goes on without."""
     if contest.champion is None:
         return contest
     try:
@@ -88,14 +89,14 @@ def _refit(run: Run, contest: Contest, decision: Decision) -> tuple[Decision, Fa
 
 
 def _kept(run: Run) -> Decision | None:
-    """The decision of a former attempt, where one got so far: its factors may be there."""
+    """Returns the decision of a former attempt, where one got so far: its factors may be there."""
     if not run.folder.exists(_DECISION):
         return None
     return Decision.model_validate(run.folder.read_document(_DECISION))
 
 
 def refit_of(run: RunContext, contest: Contest, decision: Decision) -> Fit:
-    """The training of what the run publishes."""
+    """Returns the training of what the run publishes."""
     if decision.winner == "champion" and contest.champion is not None:
         return Fit("", contest.table("interactions"), contest.champion.train)
     return Fit("", "interactions", run.settings.train)

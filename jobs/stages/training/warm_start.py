@@ -28,7 +28,7 @@ class Former:
     folder: Storage | None = None
 
     def facts(self, *, warm: bool) -> Facts:
-        """What the training keeps; warm: whether the factors were used."""
+        """Returns what the training keeps; warm: whether the factors were used."""
         facts: Facts = {"warm_runs": self.warm_runs if warm else 0}
         if warm and self.folder is not None:
             facts |= {"from_run": self.run_id, "from_digest": digest_of_factors(self.folder)}
@@ -36,7 +36,7 @@ class Former:
 
 
 def former_factors(run: RunContext, settings: TrainSettings) -> Former:
-    """The factors of the run that served, where they know nothing of the hold-out and `cold_every` allows it.
+    """Returns the factors of the run that served, where they know nothing of the hold-out and `cold_every` allows it.
 
     The judged training and the refit start alike: what is judged is what is done.
     """
@@ -52,7 +52,7 @@ def former_factors(run: RunContext, settings: TrainSettings) -> Former:
 
 
 def _training_of(run: RunContext, before: str) -> KeptRun | None:
-    """The run that trained what `before` serves; None: it is gone, or its factors are."""
+    """Returns the run that trained what `before` serves; None: it is gone, or its factors are."""
     kept = run.kept_run(before)
     if kept is None or "train" not in kept.manifest.stages:
         return None
@@ -75,7 +75,7 @@ def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> Former:
 
 
 def digest_of_factors(folder: Storage) -> str:
-    """The SHA-256 over the files of a run's factors."""
+    """Returns the SHA-256 over the files of a run's factors."""
     digest = hashlib.sha256()
     for table in _TABLES:
         for info in folder.files(table):
