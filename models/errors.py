@@ -12,7 +12,7 @@ ModelError
 ├── LeakedSource        a judged list holds a source that nobody knew before the cut
 ├── KnnTooLarge         item-kNN would need more memory than `train.max_memory`
 ├── GoldenChanged       the golden data set is not the registered one
-├── PlotFailed          a drawing of a passport could not be made; its page says so
+├── PlotFailed          a drawing of a model card could not be made; its page says so
 └── RegistryError       MLflow cannot be reached or refuses
     └── RegistryRefused exit code 2: its address, or what is needed to use it, is wrong
 """

@@ -63,20 +63,22 @@ def compare(
 
 
 @model.command()
-def passport(
+@model.command("passport", hidden=True)  # its name of before
+def card(
     version: Name,
     config: Config = DEFAULT_CONFIG,
     overlay: Overlay = None,
     out: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder for the pages; default: passport-PRODUCT-VERSION here.")
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for the pages; default: model-card-PRODUCT-VERSION here."),
     ] = None,
     json: Json = False,  # noqa: FBT002
 ) -> None:
     """Fetch the pages of a version: what it is, how good, beside the weeks before, with plots."""
     versions = _models_of(config, overlay)
     one = versions.find(version)
-    folder = Path(f"passport-{one.version.product}-{one.version.number}") if out is None else out
-    show(view.passport(one, folder, versions.fetch_passport(one, folder)), as_json=json)
+    folder = Path(f"model-card-{one.version.product}-{one.version.number}") if out is None else out
+    show(view.card(one, folder, versions.fetch_model_card(one, folder)), as_json=json)
 
 
 @model.command()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conf.errors import Refused
 from jobs.cli.context import ProductContext, open_context
-from models.registry import CHALLENGER, CHAMPION, PASSPORT, PREVIOUS, LoggedRun, ModelRegistry, Version
+from models.registry import CHALLENGER, CHAMPION, PREVIOUS, LoggedRun, ModelRegistry, Version
 from models.registry.lineage import Lineage, LineageCheck, NoLineage, check_lineage
 from publish.clock import utc_now
 from publish.runs.pointer import Pointer
@@ -25,7 +25,7 @@ class UnknownVersion(Refused):
     """There is no such version, or nothing that an alias could stand for."""
 
 
-class NoPassport(Refused):
+class NoModelCard(Refused):
     """No page was kept with the version."""
 
 
@@ -91,13 +91,13 @@ class ModelVersions:
         """Returns how a version was made, and whether that can be believed."""
         return check_lineage(self.registry, model.version)
 
-    def fetch_passport(self, model: Model, target: Path) -> list[Path]:
-        """Returns copies the pages of a version into a folder and returns the files; raises NoPassport."""
+    def fetch_model_card(self, model: Model, target: Path) -> list[Path]:
+        """Copies the pages of a version into a folder and returns the files; raises NoModelCard."""
         run = model.version.mlflow_run
-        files = [] if run is None else self.registry.fetch(run, PASSPORT, target)
+        files = [] if run is None else self.registry.fetch_model_card(run, target)
         if not files:
             name = f"version {model.version.number} of {self.context.product}"
-            raise NoPassport(f"no passport was kept with {name}; `discovery model show` tells what is known of it")
+            raise NoModelCard(f"no model card was kept with {name}; `discovery model show` tells what is known of it")
         return files
 
     def promote(self, name: str, reason: str) -> Served:

@@ -97,7 +97,7 @@ class Lineage(_Record):
     golden: dict[str, Any] = {}
     """models.golden.GoldenMetrics of the recipe; a version from before there were any has none."""
     shapes: dict[str, Any] = {}
-    """models.passport.Shape of the scores and norms, by name; likewise."""
+    """models.model_card.Shape of the scores and norms, by name; likewise."""
 
     @model_validator(mode="before")
     @classmethod

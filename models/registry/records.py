@@ -11,8 +11,11 @@ RUN_TAG = "discovery.run_id"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 """Aliases: the version that serves, the newest that has not served, the one to go back to."""
 
-PASSPORT = "passport"
+MODEL_CARD = "model_card"
 """Folder of a version's pages, below its MLflow run and in the folder of our run."""
+
+MODEL_CARD_BEFORE = "passport"
+"""The same of versions that were registered before it had this name."""
 
 
 @dataclass(frozen=True)

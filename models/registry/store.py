@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.registry.connection import Connection
-from models.registry.records import CHALLENGER, CHAMPION, PREVIOUS, RUN_TAG, LoggedRun, RunRecord, Version
+from models.registry.records import (
+    CHALLENGER,
+    CHAMPION,
+    MODEL_CARD,
+    MODEL_CARD_BEFORE,
+    PREVIOUS,
+    RUN_TAG,
+    LoggedRun,
+    RunRecord,
+    Version,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -61,12 +71,12 @@ class ModelRegistry(Connection):
             with tempfile.TemporaryDirectory() as folder:
                 return Path(self._client.download_artifacts(mlflow_run, _LINEAGE, folder)).read_text(encoding="utf-8")
 
-    def fetch(self, mlflow_run: str, folder: str, target: Path) -> list[Path]:
-        """Returns copies a folder that was logged with a run into `target`; returns the files, none when there is no
-        such one.
-        """
-        with self._mapped(f"fetch {folder} of the MLflow run {mlflow_run}"), tempfile.TemporaryDirectory() as scratch:
-            if not self._client.list_artifacts(mlflow_run, folder):
+    def fetch_model_card(self, mlflow_run: str, target: Path) -> list[Path]:
+        """Copies the pages that were logged with a run into `target`; returns the files, none when there are none."""
+        with self._mapped(f"fetch the pages of the MLflow run {mlflow_run}"), tempfile.TemporaryDirectory() as scratch:
+            logged = {file.path for file in self._client.list_artifacts(mlflow_run)}
+            folder = next((name for name in (MODEL_CARD, MODEL_CARD_BEFORE) if name in logged), None)
+            if folder is None:
                 return []
             fetched = Path(self._client.download_artifacts(mlflow_run, folder, scratch))
             shutil.copytree(fetched, target, dirs_exist_ok=True)

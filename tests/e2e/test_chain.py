@@ -135,9 +135,9 @@ def test_mlflow_holds_the_run(product: Product, first: Served) -> None:
     assert judged | {"judged.over_popularity.ndcg", "interactions", "users"} <= run.data.metrics.keys()
     assert manifest.fact("train", "judged")["ndcg"] == run.data.metrics["judged.ndcg"]
     assert {given.dataset.name for given in run.inputs.dataset_inputs} == {*WINDOWS, *SNAPSHOTS, GOLDEN}
-    kept = {file.path for file in client.list_artifacts(model["mlflow_run"], "passport")}
-    assert {"passport/passport.md", "passport/passport.html"} <= kept
-    assert product.folder(first.run).exists("passport/passport.html")
+    kept = {file.path for file in client.list_artifacts(model["mlflow_run"], "model_card")}
+    assert {"model_card/model_card.md", "model_card/model_card.html"} <= kept
+    assert product.folder(first.run).exists("model_card/model_card.html")
     version = client.get_model_version(product.name, model["version"])
     assert version.tags["discovery.run_id"] == first.run
     assert Path(version.source, "user_factors").is_dir()
@@ -159,7 +159,7 @@ def test_the_manifest_is_complete(product: Product, first: Served) -> None:
     assert list(manifest.stages) == ["features", "train", "topn", "publish", "serve"]
     made = [name for stage in manifest.stages.values() for name in stage.made]
     held = {Path(info.path).name for info in product.folder(first.run).files()}
-    assert (len(made), {*made}) == (len(held) - 2, held - {"manifest.json", "passport"})
+    assert (len(made), {*made}) == (len(held) - 2, held - {"manifest.json", "model_card"})
     inputs = {record["name"]: record for record in manifest.fact("features", "inputs")}
     assert inputs.keys() == {*WINDOWS, *SNAPSHOTS}
     for name, days in WINDOWS.items():  # and two older days that only the judged recipe reads

@@ -63,11 +63,11 @@ def settings(lineage: Lineage) -> View:
     return View(write_yaml(lineage.settings).rstrip(), lineage.settings)
 
 
-def passport(one: Model, folder: Path, files: Sequence[Path]) -> View:
+def card(one: Model, folder: Path, files: Sequence[Path]) -> View:
     """Returns where the pages of a version lie now."""
     version = one.version
     pages = [file for file in files if file.suffix in (".html", ".md")]
-    lines = [f"passport of version {version.number} of {version.product}, run {version.run_id}", *map(str, pages)]
+    lines = [f"model card of version {version.number} of {version.product}, run {version.run_id}", *map(str, pages)]
     data = {"version": version.number, "folder": str(folder), "files": [str(file) for file in files]}
     return View("\n".join(lines), data)
 

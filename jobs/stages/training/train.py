@@ -8,7 +8,7 @@ from jobs.runtime.log import tell
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.fit import Fit, fit
 from jobs.stages.training.judging import check_judgeable, judge_recipes
-from jobs.stages.training.passport import measure_version, write_passport
+from jobs.stages.training.model_card import measure_version, write_model_card
 from jobs.stages.training.refresh import refresh
 from jobs.stages.training.register import lineage_of, register_lineage
 from models.champion import Contest
@@ -28,9 +28,9 @@ def train_embeddings(run: Run) -> Facts:
     made = lineage_of(run, facts)
     found = measure_version(run, made, judgement)
     made = made.model_copy(update=found.kept)
-    pages = write_passport(run, made, found)
+    pages = write_model_card(run, made, found)
     model = register_lineage(run, made, pages.folder)
-    return {**facts, **found.kept, "passport": {"missing_plots": pages.faults}, "model": model}
+    return {**facts, **found.kept, "model_card": {"missing_plots": pages.faults}, "model": model}
 
 
 def _refresh(run: Run) -> tuple[Facts, str]:

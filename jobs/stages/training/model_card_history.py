@@ -1,10 +1,10 @@
-"""What a passport shows beside its own version: the champion and the versions before, as MLflow keeps them."""
+"""What a model card shows beside its own version: the champion and the versions before, as MLflow keeps them."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jobs.run.context import Run
 from models.golden import GoldenMetrics
-from models.passport import ChampionPage, Shape, Week
+from models.model_card import ChampionPage, Shape, Week
 from models.registry import LoggedRun, Version
 
 _WEEKS = 8

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from models.passport.page import Page, Plot, Section, Table, Text
+from models.model_card.page import Page, Plot, Section, Table, Text
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22262c; background: #fff; max-width: 62rem; margin: 2rem auto;

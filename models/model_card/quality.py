@@ -5,24 +5,24 @@ from collections.abc import Iterator, Sequence
 from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, FigureKey, Judgement
 from models.judge.judgement import LIST_TRAITS, METRICS, SEGMENTS
 from models.judge.users import COLD, HEAVY, LIGHT
-from models.passport.page import MISSING, Block, Plot, Section, Table, Text, count, interval
-from models.passport.passport import Passport
-from models.passport.plots import draw_segments
+from models.model_card.card import ModelCard
+from models.model_card.page import MISSING, Block, Plot, Section, Table, Text, count, interval
+from models.model_card.plots import draw_segments
 
 _ARMS = (OURS, POPULARITY, ITEM_KNN, CHAMPION)
 _TITLES = {"ndcg": "NDCG", "recall": "Recall", "map": "MAP"}
 
 
-def quality_sections(passport: Passport) -> list[Section]:
+def quality_sections(card: ModelCard) -> list[Section]:
     """Returns how good the lists of all arms are: for everybody, then by segment."""
-    judged = passport.judgement
+    judged = card.judgement
     if isinstance(judged, str):
         return [Section("Quality", [Text(f"Not judged: {judged}.")])]
     head = (
         f"Lists cut at {judged.k} of {judged.users():,} users, judged as they would have been published; means with "
         f"95 % intervals of {judged.replicates} bootstrap replicates. The arm {OURS} is this run's own recipe"
     )
-    head += f"; this version is made by that of the arm {passport.arm}." if passport.arm != OURS else "."
+    head += f"; this version is made by that of the arm {card.arm}." if card.arm != OURS else "."
     all_users: list[Block] = [
         Text(head),
         Table(("arm", *_metrics(judged)), [_row([arm], judged, arm, ALL) for arm in judged.arms]),
@@ -42,11 +42,11 @@ def quality_sections(passport: Passport) -> list[Section]:
             ],
         ),
     ]
-    return [Section("Quality", all_users), _segments(judged, passport)]
+    return [Section("Quality", all_users), _segments(judged, card)]
 
 
-def _segments(judged: Judgement, passport: Passport) -> Section:
-    rules = passport.rules
+def _segments(judged: Judgement, card: ModelCard) -> Section:
+    rules = card.rules
     here = [segment for segment in SEGMENTS if segment == ALL or judged.users(segment)]
     cells = [(segment, arm) for segment in here if segment != ALL for arm in judged.arms]
     leads = [(segment, arm) for segment, arm in cells if arm != OURS]

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from models.judge import ALL, CHAMPION, OURS
-from models.passport.page import MISSING, Block, Plot, Section, Table, Text, count, interval, share
-from models.passport.passport import SCORES, SHAPES, SOURCE_NORMS, USER_NORMS, Passport, Week
-from models.passport.plots import draw_shapes, draw_weeks
-from models.passport.shape import PERCENTS
+from models.model_card.card import SCORES, SHAPES, SOURCE_NORMS, USER_NORMS, ModelCard, Week
+from models.model_card.page import MISSING, Block, Plot, Section, Table, Text, count, interval, share
+from models.model_card.plots import draw_shapes, draw_weeks
+from models.model_card.shape import PERCENTS
 
 _SHAPE_TITLES = {
     SCORES: "scores of the judged lists",
@@ -15,35 +15,35 @@ _SHAPE_TITLES = {
 }
 
 
-def champion_section(passport: Passport) -> Section:
+def champion_section(card: ModelCard) -> Section:
     """This version and the one that served when its run began."""
-    champion = passport.champion
+    champion = card.champion
     if isinstance(champion, str):
         return Section("Against the champion", [Text(f"There is none to compare with: {champion}.")])
-    now, then = passport.now, champion.week
+    now, then = card.now, champion.week
     golden = None if champion.golden is None else champion.golden.ndcg
     rows = [
         ("run", now.run_id, then.run_id),
         ("as of", now.as_of, then.as_of),
         ("NDCG, each on its own hold-out", _ndcg(now), _ndcg(then)),
         ("NDCG of popularity there", share(now.popularity), share(then.popularity)),
-        ("golden NDCG", share(passport.golden.ndcg), share(golden)),
+        ("golden NDCG", share(card.golden.ndcg), share(golden)),
         ("users", count(now.users), count(then.users)),
         ("sources", count(now.sources), count(then.sources)),
         ("interactions", count(now.interactions), count(then.interactions)),
     ]
     table = Table(("", "this version", f"version {then.version}"), rows)
-    return Section("Against the champion", [Text(_contest(passport)), table])
+    return Section("Against the champion", [Text(_contest(card)), table])
 
 
-def _contest(passport: Passport) -> str:
-    judged = passport.judgement
+def _contest(card: ModelCard) -> str:
+    judged = card.judgement
     if isinstance(judged, str) or CHAMPION not in judged.arms:
         return (
             "The recipe of the champion was not judged on this hold-out; the figures below are of different hold-outs "
             "and say nothing about which of the two is better."
         )
-    ours, theirs = (passport.estimate(ALL, "ndcg", arm) for arm in (OURS, CHAMPION))
+    ours, theirs = (card.estimate(ALL, "ndcg", arm) for arm in (OURS, CHAMPION))
     return (
         f"On the same hold-out the recipe of this run has NDCG@{judged.k} {share(ours.mean if ours else None)}, that "
         f"of the champion {share(theirs.mean if theirs else None)} (the difference is under Quality). The figures "
@@ -51,11 +51,11 @@ def _contest(passport: Passport) -> str:
     )
 
 
-def weeks_section(passport: Passport) -> Section:
+def weeks_section(card: ModelCard) -> Section:
     """Returns the versions registered last, and this one."""
-    if not passport.before:
+    if not card.before:
         return Section("The weeks before", [Text("There are none: no version was registered before this one.")])
-    weeks = [*passport.before, passport.now]
+    weeks = [*card.before, card.now]
     rows = [
         (
             week.as_of,
@@ -94,9 +94,9 @@ def _name(week: Week) -> str:
     return "this version" if week.version is None else f"version {week.version}"
 
 
-def golden_section(passport: Passport) -> Section:
+def golden_section(card: ModelCard) -> Section:
     """Returns what the training settings give on frozen data."""
-    ours, champion = passport.golden, passport.champion
+    ours, champion = card.golden, card.champion
     theirs = None if isinstance(champion, str) else champion.golden
     data = f"{ours.name} {ours.version}"
     rows = [("this version", data, share(ours.ndcg), share(ours.recall))]
@@ -117,11 +117,11 @@ def golden_section(passport: Passport) -> Section:
     return Section("Golden metrics", blocks)
 
 
-def shape_section(passport: Passport) -> Section:
+def shape_section(card: ModelCard) -> Section:
     """Returns how scores and norms are spread, beside the champion's."""
-    champion = passport.champion
+    champion = card.champion
     theirs = {} if isinstance(champion, str) else champion.shapes
-    both = {name: (passport.shapes.get(name), theirs.get(name)) for name in SHAPES}
+    both = {name: (card.shapes.get(name), theirs.get(name)) for name in SHAPES}
     header = ("", "", "numbers", *(f"{percent} %" for percent in PERCENTS))
     rows = [
         (_SHAPE_TITLES[name], whose, count(shape.count), *(f"{value:.4g}" for value in shape.quantiles))

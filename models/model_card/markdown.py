@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from models.passport.page import Page, Plot, Section, Table, Text
+from models.model_card.page import Page, Plot, Section, Table, Text
 
 _MARKUP = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown could take for its own; an underscore within a word is safe."""

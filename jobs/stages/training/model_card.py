@@ -1,4 +1,4 @@
-"""The passport of a run's version: what the run knows of it, beside the champion and the versions before."""
+"""The model card of a run's version: what the run knows of it, beside the champion and the versions before."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from typing import Any
 from conf.settings import TrainSettings
 from jobs.run.context import Run
 from jobs.runtime.log import log, timed
-from jobs.stages.training.passport_history import champion_page, weeks_before, whole
+from jobs.stages.training.model_card_history import champion_page, weeks_before, whole
 from models.golden import GoldenMetrics, golden_metrics
 from models.judge import ALL, CHAMPION, OURS, POPULARITY, FigureKey, Judgement
-from models.passport import (
+from models.model_card import (
     SCORES,
     SOURCE_NORMS,
     USER_NORMS,
     InputLine,
-    Passport,
+    ModelCard,
     Shape,
     Week,
     norm_shape,
     score_shape,
     write_pages,
 )
-from models.registry import PASSPORT
+from models.registry import MODEL_CARD
 from models.registry.lineage import NO_PARENT, Input, Lineage
 from models.training.learning_curve import Point
 
@@ -48,7 +48,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Written:
-    """The pages: `folder` holds nothing but the folder `passport` with them; and why plots are missing in them."""
+    """The pages: `folder` holds nothing but the folder `model_card` with them; and why plots are missing in them."""
 
     folder: Path
     faults: list[str]
@@ -87,24 +87,24 @@ def shapes_of(run: Run, lists: str | None) -> dict[str, Shape]:
     return {name: shape for name, shape in found.items() if shape is not None}
 
 
-def write_passport(run: Run, made: Lineage, found: Findings) -> Written:
+def write_model_card(run: Run, made: Lineage, found: Findings) -> Written:
     """Writes the pages of the version that is about to be registered, here and into the run's folder.
 
     A plot that cannot be drawn is a warning; raises RegistryError.
     """
-    with timed("train", "passport"):
+    with timed("train", "model card"):
         folder = run.scratch / f"artifacts-{run.run_id}"
-        faults = write_pages(_passport(run, made, found), folder / PASSPORT)
+        faults = write_pages(_model_card(run, made, found), folder / MODEL_CARD)
         for fault in faults:
-            log.warning("warning   passport: %s", fault)
-        for file in sorted((folder / PASSPORT).iterdir()):
-            run.folder.write_bytes(f"{PASSPORT}/{file.name}", file.read_bytes())
+            log.warning("warning   model card: %s", fault)
+        for file in sorted((folder / MODEL_CARD).iterdir()):
+            run.folder.write_bytes(f"{MODEL_CARD}/{file.name}", file.read_bytes())
     return Written(folder, faults)
 
 
-def _passport(run: Run, made: Lineage, found: Findings) -> Passport:
+def _model_card(run: Run, made: Lineage, found: Findings) -> ModelCard:
     arm = CHAMPION if made.decision.winner == "champion" else OURS
-    return Passport(
+    return ModelCard(
         product=made.product,
         run_id=made.run_id,
         as_of=made.as_of,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from conf.settings import JudgeSettings
 from models.golden import GoldenMetrics
 from models.judge import Estimate, FigureKey, Judgement
-from models.passport.shape import Shape
+from models.model_card.shape import Shape
 from models.training.learning_curve import Point
 
 SCORES, USER_NORMS, SOURCE_NORMS = "scores", "user_norms", "source_norms"
@@ -59,7 +59,7 @@ class ChampionPage:
 
 
 @dataclass(frozen=True)
-class Passport:
+class ModelCard:
     """Everything that the page says."""
 
     product: str

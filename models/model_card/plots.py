@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from models.judge import CHAMPION, ITEM_KNN, OURS, POPULARITY, FigureKey, Judgement
-from models.passport.passport import Week
-from models.passport.shape import PERCENTS, Shape
+from models.model_card.card import Week
+from models.model_card.shape import PERCENTS, Shape
 from models.training.learning_curve import Point
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from conf import contract
-from models.passport import Shape, norm_shape, score_shape
-from models.passport import shape as module
-from models.passport.shape import PERCENTS, shape_of
+from models.model_card import Shape, norm_shape, score_shape
+from models.model_card import shape as module
+from models.model_card.shape import PERCENTS, shape_of
 
 NUMBERS = arrays(
     np.float32, st.integers(1, 300), elements=st.floats(-(2.0**60), 2.0**60, width=32, allow_subnormal=False)

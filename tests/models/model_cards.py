@@ -1,4 +1,4 @@
-"""Passports as a weekly run makes them, without training anything."""
+"""Model cards as a weekly run makes them, without training anything."""
 
 import datetime as dt
 import itertools
@@ -11,17 +11,17 @@ from conf.settings import JudgeSettings
 from models.golden import GoldenMetrics
 from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, FigureKey, Judgement, Spread
 from models.judge.judgement import LIST_TRAITS, METRICS, SEGMENTS
-from models.passport import (
+from models.model_card import (
     SCORES,
     SOURCE_NORMS,
     USER_NORMS,
     ChampionPage,
     InputLine,
-    Passport,
+    ModelCard,
     Shape,
     Week,
 )
-from models.passport.shape import shape_of
+from models.model_card.shape import shape_of
 from models.training.learning_curve import Point
 
 ARMS = (OURS, POPULARITY, ITEM_KNN, CHAMPION)
@@ -70,13 +70,13 @@ def week(number: int | None, as_of: dt.date, judged: Judgement | None, **changes
     return replace(made, **changes)
 
 
-def passport(seed: int = 1, **changes: Any) -> Passport:
-    """A passport with everything in it, but for `changes`."""
+def model_card(seed: int = 1, **changes: Any) -> ModelCard:
+    """A model card with everything in it, but for `changes`."""
     draw, as_of, judged = np.random.default_rng(seed), dt.date(2026, 11, 16), judgement(seed)
     shapes = shapes_of(draw, 1.0)
     days = [as_of - dt.timedelta(weeks=ago) for ago in range(8, 0, -1)]
     before = [week(number, day, judgement(number), users=1_000_000 + 9_876 * number) for number, day in enumerate(days)]
-    made = Passport(
+    made = ModelCard(
         product="groups",
         run_id="20261116T030000Z-20261116-1",
         as_of=as_of,

@@ -12,20 +12,20 @@ import pytest
 
 from conf import contract
 from jobs.run.context import Run
-from jobs.stages.training import passport_history
-from jobs.stages.training.passport import Findings, measure_version, shapes_of, write_passport
+from jobs.stages.training import model_card_history
+from jobs.stages.training.model_card import Findings, measure_version, shapes_of, write_model_card
 from models.arrays.arrow import column_of, lists_of
 from models.errors import PlotFailed
 from models.golden import golden_metrics
 from models.judge import CHAMPION, OURS, FigureKey
-from models.passport import SCORES, SOURCE_NORMS, USER_NORMS
-from models.passport import write as write_module
-from models.registry import PASSPORT, ModelRegistry, RunRecord
+from models.model_card import SCORES, SOURCE_NORMS, USER_NORMS
+from models.model_card import write as write_module
+from models.registry import MODEL_CARD, ModelRegistry, RunRecord
 from models.registry.lineage import Decision
 from models.training.learning_curve import Point
 from tests.jobs.commands import Discovery
 from tests.jobs.lineages import made, run_of
-from tests.models.passports import GOLDEN, judgement
+from tests.models.model_cards import GOLDEN, judgement
 
 _NUMBERS = itertools.count()
 WEEKS = [f"202611{day:02d}T030000Z-202611{day:02d}-1" for day in (2, 9, 16)]
@@ -60,7 +60,7 @@ def findings(run: Run, **changes: Any) -> Findings:
 
 
 def page(run: Run) -> str:
-    return run.folder.read_bytes(f"{PASSPORT}/passport.md").decode()
+    return run.folder.read_bytes(f"{MODEL_CARD}/model_card.md").decode()
 
 
 def line(text: str, *words: str) -> list[str]:
@@ -73,7 +73,7 @@ def line(text: str, *words: str) -> list[str]:
 def keep(run: Run, found: Findings, metrics: dict[str, float], **params: str) -> str:
     """Registers the run with its pages, as the train stage does; returns the version."""
     lineage = json.dumps({**found.kept, "of other code": 1})
-    artifacts = write_passport(run, made(run), found).folder
+    artifacts = write_model_card(run, made(run), found).folder
     registry, product = run.servers.registry, run.settings.product
     mlflow_run = registry.log_run(RunRecord(product, run.run_id, "abc", lineage, params, metrics, [], artifacts))
     tags = {"discovery.run_id": run.run_id, "discovery.as_of": f"{run.run_id[17:21]}-11-{run.run_id[6:8]}"}
@@ -97,7 +97,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_three_weeks(registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    product = f"passport_{next(_NUMBERS)}"
+    product = f"model_card_{next(_NUMBERS)}"
     first = trained(registry, tmp_path, WEEKS[0], product)
     one = keep(first, findings(first), {"judged.ndcg": 0.1})  # as of older code
     assert "no version was registered before this one" in page(first)
@@ -106,7 +106,7 @@ def test_three_weeks(registry: ModelRegistry, tmp_path: Path, monkeypatch: pytes
     two = keep(second, findings(second), METRICS, **{"golden.sha256": GOLDEN.sha256})
     assert line(page(second), "2026-11-16", "–")[6].startswith(f"{ndcg_of(OURS):.4f} (")
     by_champion = made(second, decision=Decision(winner="champion", reason="a reason"))
-    write_passport(second, by_champion, findings(second))
+    write_model_card(second, by_champion, findings(second))
     assert line(page(second), "2026-11-16", "–")[6].startswith(f"{ndcg_of(CHAMPION):.4f} (")
     third = trained(registry, tmp_path, WEEKS[2], product, serving_before=WEEKS[1])
     keep(
@@ -121,9 +121,9 @@ def test_three_weeks(registry: ModelRegistry, tmp_path: Path, monkeypatch: pytes
     assert line(text, "norms of user factors", "champion")[2] == "40"
     assert line(text, "champion", f"{GOLDEN.name} {GOLDEN.version}")[2:] == ["0.2798", "0.4042"]
     assert "Not judged: too few users." in text
-    monkeypatch.setattr(passport_history, "_WEEKS", 1)
+    monkeypatch.setattr(model_card_history, "_WEEKS", 1)
     fourth = trained(registry, tmp_path, "20261123T030000Z-20261123-1", product, serving_before="gone")
-    write_passport(fourth, made(fourth), findings(fourth))
+    write_model_card(fourth, made(fourth), findings(fourth))
     text = page(fourth)
     assert "MLflow has no version of run gone." in text
     assert line(text, "2026-11-16", "3")[6:] == [
@@ -136,15 +136,15 @@ def test_three_weeks(registry: ModelRegistry, tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.usefixtures("undrawn")
 def test_the_same_run_again_is_not_one_of_the_weeks_before(registry: ModelRegistry, tmp_path: Path) -> None:
-    run = trained(registry, tmp_path, WEEKS[0], f"passport_{next(_NUMBERS)}")
+    run = trained(registry, tmp_path, WEEKS[0], f"model_card_{next(_NUMBERS)}")
     keep(run, findings(run), METRICS)
     before = page(run)
-    write_passport(run, made(run), findings(run))
+    write_model_card(run, made(run), findings(run))
     assert page(run) == before
 
 
 def test_shapes_are_of_the_factors_and_of_personal_scores(registry: ModelRegistry, tmp_path: Path) -> None:
-    run = trained(registry, tmp_path, WEEKS[0], f"passport_{next(_NUMBERS)}")
+    run = trained(registry, tmp_path, WEEKS[0], f"model_card_{next(_NUMBERS)}")
     found = shapes_of(run, "train_lists")
     assert {name: shape.count for name, shape in found.items()} == {SCORES: 2, USER_NORMS: 40, SOURCE_NORMS: 9}
     assert shapes_of(run, None).keys() == {USER_NORMS, SOURCE_NORMS}
@@ -153,7 +153,7 @@ def test_shapes_are_of_the_factors_and_of_personal_scores(registry: ModelRegistr
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("winner", "fit"), [("challenger", "train_"), ("champion", "champion_train_")])
 def test_what_the_stage_finds_out(registry: ModelRegistry, tmp_path: Path, winner: str, fit: str) -> None:
-    run = trained(registry, tmp_path, WEEKS[0], f"passport_{next(_NUMBERS)}", lists=f"{fit}lists")
+    run = trained(registry, tmp_path, WEEKS[0], f"model_card_{next(_NUMBERS)}", lists=f"{fit}lists")
     points = [{"iteration": 1, "seconds": 0.5, "ndcg": 0.1}, {"iteration": 2, "seconds": 0.25, "ndcg": 0.125}]
     run.folder.write_document(f"{fit}training.json", {"algorithm": "als", "curve": points})
     version = made(run, decision=Decision(winner=winner, reason="a reason"))
@@ -165,12 +165,12 @@ def test_what_the_stage_finds_out(registry: ModelRegistry, tmp_path: Path, winne
     untold = measure_version(run, version, judgement(1)).curve
     assert isinstance(untold, str)
     assert "the trainer als_spark told of no iteration" in untold
-    write_passport(run, version, found)
+    write_model_card(run, version, found)
     assert line(page(run), "decision")[1] == f"the recipe of the {winner}: a reason"
 
 
 def test_a_run_that_was_not_judged_needs_no_judged_tables(registry: ModelRegistry, tmp_path: Path) -> None:
-    run = trained(registry, tmp_path, WEEKS[0], f"passport_{next(_NUMBERS)}", lists="other_lists")
+    run = trained(registry, tmp_path, WEEKS[0], f"model_card_{next(_NUMBERS)}", lists="other_lists")
     found = measure_version(run, made(run), "too few users")
     assert found.shapes.keys() == {USER_NORMS, SOURCE_NORMS}
     assert found.curve == "no training was judged (too few users)"
@@ -184,13 +184,32 @@ def test_a_plot_that_fails_is_a_warning_and_no_stop(
         raise PlotFailed("the plot could not be drawn (no font)")
 
     monkeypatch.setattr(write_module, "png_of", fail)
-    run = trained(registry, tmp_path, WEEKS[0], f"passport_{next(_NUMBERS)}")
+    run = trained(registry, tmp_path, WEEKS[0], f"model_card_{next(_NUMBERS)}")
     with caplog.at_level(logging.WARNING, "discovery"):
-        written = write_passport(run, made(run), findings(run))
+        written = write_model_card(run, made(run), findings(run))
     assert written.faults
     assert set(written.faults) == {"the plot could not be drawn (no font)"}
-    assert "passport: the plot could not be drawn" in caplog.text
+    assert "model card: the plot could not be drawn" in caplog.text
     assert "could not be drawn" in page(run)
+
+
+def test_the_pages_of_a_version_from_before_they_were_model_cards(
+    discovery: Discovery, product: str, registry: ModelRegistry, model_store: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", model_store)
+    monkeypatch.chdir(tmp_path)
+    pages = {f"passport.{kind}": f"a page as {kind}" for kind in ("html", "md")} | {"weeks.png": "a plot"}
+    for name, page in pages.items():
+        path = tmp_path / "artifacts" / "passport" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page)
+    run = registry.log_run(RunRecord(product, WEEKS[0], "abc", "{}", {}, {}, [], tmp_path / "artifacts"))
+    version = registry.register(product, run, "/factors", {"discovery.run_id": WEEKS[0]})
+    for word in ("card", "passport"):
+        said = discovery("model", word, version, "--out", word)
+        assert said.out.splitlines()[1:] == [f"{word}/passport.html", f"{word}/passport.md"]
+        assert {file.name: file.read_text() for file in (tmp_path / word).iterdir()} == pages
+    assert "passport" not in discovery("model", "--help").out
 
 
 def test_fetching_the_pages_of_a_version(
@@ -205,17 +224,17 @@ def test_fetching_the_pages_of_a_version(
     monkeypatch.chdir(tmp_path)
     run = trained(registry, tmp_path / "home", WEEKS[0], product)
     version = keep(run, findings(run), METRICS)
-    said = discovery("model", "passport", version)
-    assert said.out.splitlines()[1:] == [f"passport-{product}-{version}/passport.{kind}" for kind in ("html", "md")]
+    said = discovery("model", "card", version)
+    assert said.out.splitlines()[1:] == [f"model-card-{product}-{version}/model_card.{kind}" for kind in ("html", "md")]
     assert said.log == ""
-    data = discovery("model", "passport", "challenger", "--out", str(tmp_path / "there"), "--json").data
+    data = discovery("model", "card", "challenger", "--out", str(tmp_path / "there"), "--json").data
     assert (data["version"], data["folder"]) == (version, str(tmp_path / "there"))
-    names = {file.base_name for file in run.folder.files(PASSPORT)}
+    names = {file.base_name for file in run.folder.files(MODEL_CARD)}
     assert {Path(file).name for file in data["files"]} == names
     for name in names:
-        assert (tmp_path / "there" / name).read_bytes() == run.folder.read_bytes(f"{PASSPORT}/{name}")
+        assert (tmp_path / "there" / name).read_bytes() == run.folder.read_bytes(f"{MODEL_CARD}/{name}")
     bare = registry.log_run(RunRecord(product, WEEKS[1], "abc", "{}", {}, {}))
     older = registry.register(product, bare, "/factors", {"discovery.run_id": WEEKS[1]})
-    refused = discovery("model", "passport", older)
+    refused = discovery("model", "card", older)
     assert (refused.code, refused.out) == (2, "")
-    assert f"no passport was kept with version {older} of {product}" in refused.log
+    assert f"no model card was kept with version {older} of {product}" in refused.log

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from models.errors import PlotFailed
 from models.judge import ALL, CHAMPION, ITEM_KNN, OURS, Judgement
 from models.judge.judgement import SEGMENTS
-from models.passport import SCORES, ChampionPage, InputLine, Passport, write_pages
-from models.passport import write as write_module
-from models.passport.content import page_of
-from models.passport.markdown import markdown_of
-from models.passport.page import Page, Plot, Section, Table, Text
-from models.passport.web import html_of
-from models.passport.write import png_of
+from models.model_card import SCORES, ChampionPage, InputLine, ModelCard, write_pages
+from models.model_card import write as write_module
+from models.model_card.content import page_of
+from models.model_card.markdown import markdown_of
+from models.model_card.page import Page, Plot, Section, Table, Text
+from models.model_card.web import html_of
+from models.model_card.write import png_of
 from models.training.learning_curve import Point
-from tests.models.passports import ARMS, GOLDEN, judgement, passport, week
+from tests.models.model_cards import ARMS, GOLDEN, judgement, model_card, week
 
 PLOTS = ("segments", "weeks", "learning_curve", "shapes")
 
@@ -66,7 +66,7 @@ def test_every_figure_of_a_judgement_is_on_the_page(seed: int, others: set[str],
     arms = (OURS, *(arm for arm in ARMS if arm in others))
     here = (ALL, *(segment for segment in SEGMENTS if segment in segments))
     judged = judgement(seed, arms, here)
-    page = page_of(passport(judgement=judged))
+    page = page_of(model_card(judgement=judged))
     rows = list(rows_of(page))
     for figures, sign in ((judged.figures, ""), (judged.leads, "+")):
         for figure, found in figures.items():
@@ -90,13 +90,13 @@ def test_every_figure_of_a_judgement_is_on_the_page(seed: int, others: set[str],
 
 
 def test_the_files(tmp_path: Path) -> None:
-    assert write_pages(passport(), tmp_path) == []
+    assert write_pages(model_card(), tmp_path) == []
     assert {file.name for file in tmp_path.iterdir()} == {
-        "passport.md",
-        "passport.html",
+        "model_card.md",
+        "model_card.html",
         *(f"{name}.png" for name in PLOTS),
     }
-    markdown, html = (Path(tmp_path, f"passport.{kind}").read_text() for kind in ("md", "html"))
+    markdown, html = (Path(tmp_path, f"model_card.{kind}").read_text() for kind in ("md", "html"))
     assert re.findall(r"^!\[.+\]\((.+)\)$", markdown, re.MULTILINE) == [f"{name}.png" for name in PLOTS]
     tree = ElementTree.fromstring(html.removeprefix("<!DOCTYPE html>"))
     images = [image.attrib["src"] for image in tree.iter("img")]
@@ -114,7 +114,7 @@ def test_the_files(tmp_path: Path) -> None:
 
 
 def test_text_lines_of_the_markdown_fit_a_terminal() -> None:
-    page = page_of(passport())
+    page = page_of(model_card())
     lines = markdown_of(page, {}).splitlines()
     assert max(len(line) for line in lines if not line.startswith(("|", "!"))) <= 120
     tables = "\n".join(line if line.startswith("|") else "" for line in lines)
@@ -139,7 +139,7 @@ MISSING: dict[str, tuple[dict[str, Any], str, set[str]]] = {
 @pytest.mark.parametrize("what", MISSING)
 def test_what_is_missing_is_named_and_not_drawn(what: str) -> None:
     changes, said, gone = MISSING[what]
-    page = page_of(passport(**changes))
+    page = page_of(model_card(**changes))
     assert said in words(page)
     assert set(drawn(page)) == set(PLOTS) - gone
     if what == "champion":
@@ -147,13 +147,13 @@ def test_what_is_missing_is_named_and_not_drawn(what: str) -> None:
 
 
 def test_a_first_version_that_was_not_judged_is_drawn(tmp_path: Path) -> None:
-    now = week(None, passport().as_of, None, golden=None)
-    shapes = {name: shape for name, shape in passport().shapes.items() if name != SCORES}
-    first = passport(judgement="no", curve="no", before=[], champion="none", shapes=shapes, now=now)
+    now = week(None, model_card().as_of, None, golden=None)
+    shapes = {name: shape for name, shape in model_card().shapes.items() if name != SCORES}
+    first = model_card(judgement="no", curve="no", before=[], champion="none", shapes=shapes, now=now)
     assert write_pages(first, tmp_path) == []
 
 
-def older(made: Passport) -> Passport:
+def older(made: ModelCard) -> ModelCard:
     """Its weeks and its champion are of code that knew less."""
     weeks = [replace(one, golden=None, k=None, low=None, high=None, users=None) for one in made.before]
     weeks[0] = replace(weeks[0], ndcg=None, popularity=None, interactions=None)
@@ -161,7 +161,7 @@ def older(made: Passport) -> Passport:
 
 
 def test_weeks_of_older_code(tmp_path: Path) -> None:
-    made = older(passport())
+    made = older(model_card())
     text = words(page_of(made))
     assert "Not judged: version 0." in text
     assert "Without golden metrics on these data: version 0, version 1" in text
@@ -170,16 +170,16 @@ def test_weeks_of_older_code(tmp_path: Path) -> None:
 
 
 def test_golden_metrics_of_other_data_are_not_compared() -> None:
-    champion = passport().champion
+    champion = model_card().champion
     assert isinstance(champion, ChampionPage)
     other = replace(champion, golden=replace(GOLDEN, sha256="ff" * 32))
-    assert f"of other data (SHA-256 {'ff' * 32}) and do not compare" in words(page_of(passport(champion=other)))
-    assert "do not compare" not in words(page_of(passport()))
+    assert f"of other data (SHA-256 {'ff' * 32}) and do not compare" in words(page_of(model_card(champion=other)))
+    assert "do not compare" not in words(page_of(model_card()))
 
 
 def test_a_version_by_the_champions_recipe_says_so() -> None:
     judged = judgement(3)
-    page = page_of(passport(judgement=judged, arm=CHAMPION))
+    page = page_of(model_card(judgement=judged, arm=CHAMPION))
     assert "this version is made by that of the arm champion" in words(page)
 
 
@@ -190,8 +190,8 @@ TAGS = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div"
 TAGS |= {"table", "thead", "tbody", "tr", "th", "td"}
 
 
-def hostile(text: str) -> Passport:
-    made = passport()
+def hostile(text: str) -> ModelCard:
+    made = model_card()
     judged = made.judgement
     assert isinstance(judged, Judgement)
     return replace(
@@ -240,10 +240,10 @@ def test_a_plot_that_fails_is_told_and_the_page_stands(tmp_path: Path, monkeypat
         return png_of(plot)
 
     monkeypatch.setattr(write_module, "png_of", fail)
-    (fault,) = write_pages(passport(), tmp_path)
+    (fault,) = write_pages(model_card(), tmp_path)
     for kind in ("md", "html"):
-        assert fault in Path(tmp_path, f"passport.{kind}").read_text()
-    assert "weeks.png" not in Path(tmp_path, "passport.md").read_text()
+        assert fault in Path(tmp_path, f"model_card.{kind}").read_text()
+    assert "weeks.png" not in Path(tmp_path, "model_card.md").read_text()
     assert not Path(tmp_path, "weeks.png").exists()
 
 
@@ -258,7 +258,7 @@ def test_what_a_drawing_raises_is_a_failed_plot(error: Exception) -> None:
 
 def test_a_long_training_is_drawn() -> None:
     curve = [Point(at, 0.01 * at, 0.3) for at in range(1, 101)]
-    (plot,) = [plot for plot in page_of(passport(curve=curve)).plots if plot.name == "learning_curve"]
+    (plot,) = [plot for plot in page_of(model_card(curve=curve)).plots if plot.name == "learning_curve"]
     assert png_of(plot).startswith(b"\x89PNG")
 
 
@@ -267,6 +267,8 @@ def test_means_outside_their_interval_are_drawn() -> None:
     judged = judgement(5)
     figures = {at: replace(found, low=found.high, high=found.high + 0.1) for at, found in judged.figures.items()}
     (plot,) = [
-        plot for plot in page_of(passport(judgement=replace(judged, figures=figures))).plots if plot.name == "segments"
+        plot
+        for plot in page_of(model_card(judgement=replace(judged, figures=figures))).plots
+        if plot.name == "segments"
     ]
     assert png_of(plot).startswith(b"\x89PNG")
