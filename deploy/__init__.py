@@ -1,1 +1,1 @@
-"""Real servers for one machine: an embedded Kafka broker and a Redis server on loopback ports."""
+"""Runs the product on one machine: servers, the demo, and the checks before an installation."""

@@ -1,4 +1,4 @@
-"""`make archive`: our packages as one zip, for `spark-submit --py-files` on a cluster."""
+"""`make archive`: packs our packages into one zip for `spark-submit --py-files` on a cluster."""
 
 import sys
 import zipfile

@@ -1,4 +1,4 @@
-"""The two processes of a run on one machine: the loader, and the weekly job through spark-submit."""
+"""The two processes of a run on one machine: the loader and the weekly job (spark-submit)."""
 
 import subprocess
 import sys
@@ -19,21 +19,21 @@ class ChainFailed(StackError):
 
 @dataclass(frozen=True)
 class Product:
-    """A product's YAML and its overlays."""
+    """The YAML file of a product and its overlays."""
 
     config: Path
     overlays: tuple[Path, ...] = ()
 
     @property
     def flags(self) -> list[str]:
-        """As the job and `discovery` take them."""
+        """The flags that name the product for the job and for `discovery`."""
         overlays = [word for overlay in self.overlays for word in ("--overlay", str(overlay))]
         return ["--config", str(self.config), *overlays]
 
 
 @contextmanager
 def running_loader(product: Product, environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    """Yields the loader for as long as the block runs; returns its pid; raises ChainFailed when it ended early."""
+    """Runs the loader during the block and yields its pid. Raises ChainFailed if it ended before the block did."""
     argv = [sys.executable, "-m", "jobs.cli", "load", *product.flags]
     process = spawn(argv, cwd=REPO, env=environment, log=log)
     guard = OwnerGuard(process.pid)
@@ -48,12 +48,12 @@ def running_loader(product: Product, environment: Mapping[str, str], log: Path) 
 
 
 def job_command(product: Product, *flags: str) -> list[str]:
-    """Returns the weekly job as a person types it, from the repository's folder."""
+    """Returns the command of the weekly job, to be run in the repository's folder."""
     return ["spark-submit", "jobs/prod_discovery.py", *product.flags, *flags]
 
 
 def run_job(command: Sequence[str], environment: Mapping[str, str], log: Path | None = None) -> None:
-    """Runs it to its end, its log on this terminal or in `log`; raises ChainFailed; ends with its owner."""
+    """Runs the job until it ends, its log in `log` or on this terminal. Raises ChainFailed on an exit code ≠ 0."""
     output = None if log is None else log.open("ab")
     job = subprocess.Popen(command, cwd=REPO, env=environment, start_new_session=True, stdout=output, stderr=output)
     guard = OwnerGuard(job.pid)

@@ -9,7 +9,7 @@ from deploy.servers.java import find_java
 
 
 def shell_variables(home: Path, servers: dict[str, str], config: Path) -> dict[str, str]:
-    """Returns what spark-submit and `discovery` need, with the addresses in `servers`."""
+    """Returns the variables, with the addresses in `servers`; `home` is the work folder, `config` the product."""
     python = str(Path(sys.executable).absolute())
     java = find_java().program.resolve()
     return {

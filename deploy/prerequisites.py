@@ -1,4 +1,4 @@
-"""What must be on the machine before anything is installed: Python 3.11 and Java 17. Standard library only."""
+"""Checks what must be on the machine before an installation: Python 3.11 and Java 17. Standard library only."""
 
 import shutil
 import sys
@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 def main() -> int:
-    """Says what is missing and how to get it; 0 when nothing is."""
+    """Prints what is missing and how to get it. Returns the exit code: 0 when nothing is missing."""
     if sys.version_info < (3, 11):  # noqa: UP036  this runs before anything could require it
         found = ".".join(str(part) for part in sys.version_info[:2])
         sys.stderr.write(

@@ -1,4 +1,4 @@
-"""`make up` and `make down`: broker, Redis and loader that stay, a demo world, and what a shell must export."""
+"""`make up` and `make down`: a lasting broker, Redis and loader with a demo world, and the variables to export."""
 
 import argparse
 import os
@@ -40,7 +40,7 @@ def _say(text: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line of both."""
+    """Runs `up` or `down`. Returns the exit code: 0, 1 for an error (printed), 130 for Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m deploy.service", description="A lasting local stack.")
     parser.add_argument("command", choices=["up", "down"])
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("DISCOVERY_HOME", "work")))

@@ -1,4 +1,4 @@
-"""`make demo`: a generated world through the whole chain, on real servers, judged against what was planted.
+"""`make demo`: runs the whole chain on a generated world and real servers, and judges the lists it served.
 
 Starts Kafka and Redis, generates the world, starts the loader, runs `spark-submit jobs/prod_discovery.py`, reads every
 list back from Redis, and stops what it started, whatever happens.
@@ -26,7 +26,7 @@ PRODUCT = Product(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/demo.
 
 
 def main() -> int:
-    """Runs the demo; 0 when the lists serve."""
+    """Runs the demo. Returns the exit code: 0 when the lists serve."""
     signal.signal(signal.SIGTERM, _interrupt)
     home = (Path(os.environ.get("DISCOVERY_HOME", "work")) / "demo").absolute()
     start = time.monotonic()
@@ -61,7 +61,7 @@ def _world(home: Path) -> WorldSummary:
 
 
 def _run_job(product: Product, environment: Mapping[str, str], home: Path) -> str:
-    """Runs the weekly job as a person would, its log on this terminal; returns the run id."""
+    """Runs the weekly job with its log on this terminal. Returns the run id."""
     command = job_command(product, "--as-of", World().as_of.isoformat(), "--first")
     _say(" ".join(word.replace(f"{REPO}/", "") for word in command))
     run_job(command, environment)

@@ -23,7 +23,7 @@ _BLOCKS_PER_USER = 0.03
 
 @dataclass(frozen=True)
 class Happened:
-    """Events of one dataset and day: pairs, and positions in EVENTS."""
+    """Events of one dataset and day: the pair of each, and its name as a position in EVENTS."""
 
     pairs: Indices
     events: Indices
@@ -31,14 +31,14 @@ class Happened:
 
 @dataclass(frozen=True)
 class Day:
-    """The events of each dataset on one day, and the sorted pairs that follow each other in the evening."""
+    """The events of each dataset on one day, and the sorted pairs (user, followed source) in the evening."""
 
     datasets: dict[str, Happened]
     subscriptions: Indices
 
 
 def draw_day(population: Population, subscriptions: Indices, day: int, count: float, rng: Generator) -> Day:
-    """About `count` events on the `day`-th day; somewhat fewer when nobody has anything left to join."""
+    """Draws about `count` events of the `day`-th day, or somewhat fewer when no sources are left to join."""
     alive = population.alive_on(day)
     reactions, clicks = (
         _visits(population, alive, subscriptions, round(_PARTS[name] * count), _NOISE[name], rng)
@@ -57,7 +57,7 @@ def draw_day(population: Population, subscriptions: Indices, day: int, count: fl
 
 
 def first_subscriptions(population: Population, rng: Generator) -> Indices:
-    """Sorted pairs that follow each other before the first day; users who have been idle since follow, too."""
+    """Draws the sorted pairs (user, followed source) before the first day; idle users follow sources, too."""
     count = _SUBSCRIPTIONS_PER_USER * population.users
     anybody = rng.integers(0, population.users, count)
     users = np.where(rng.random(count) < 0.5, anybody, population.draw_users(rng, count))
@@ -65,14 +65,14 @@ def first_subscriptions(population: Population, rng: Generator) -> Indices:
 
 
 def _joins(population: Population, alive: Marks, subscriptions: Indices, count: int, rng: Generator) -> Indices:
-    """At most `count` different new pairs that follow taste, in order of drawing."""
+    """Draws at most `count` different new pairs that follow taste, in the order of drawing."""
     pairs = _loved(population, alive, population.draw_users(rng, 4 * count), rng)
     pairs = pairs[~_contains(subscriptions, pairs)]
     return pairs[np.sort(np.unique(pairs, return_index=True)[1])[:count]]
 
 
 def draw_blocks(population: Population, subscriptions: Indices, rng: Generator) -> Indices:
-    """Sorted pairs of users with sources that displease them and that they do not follow."""
+    """Draws sorted pairs of users with sources that displease them and that they do not follow."""
     count = round(_BLOCKS_PER_USER * population.users)
     users, sources = population.draw_users(rng, 4 * count), population.draw_popular(rng, 4 * count)
     displeased = rng.random(4 * count) > population.truth.appeal(users, sources)
@@ -83,7 +83,7 @@ def draw_blocks(population: Population, subscriptions: Indices, rng: Generator) 
 def _visits(
     population: Population, alive: Marks, subscriptions: Indices, count: int, noise: float, rng: Generator
 ) -> Indices:
-    """`count` pairs of an active user with a source: one they follow, one of their taste, or a popular one."""
+    """Draws `count` pairs of an active user with a source: one they follow, one of their taste, or a popular one."""
     starts = np.searchsorted(subscriptions, np.arange(population.users + 1) * population.sources)
     drawn = np.zeros(0, np.int64)
     while len(drawn) < count:
@@ -101,19 +101,19 @@ def _visits(
 
 
 def _loved(population: Population, alive: Marks, users: Indices, rng: Generator) -> Indices:
-    """Returns one pair for each of `users`, without those that turn out to be closed or not to please."""
+    """Draws a pair for each of `users`, and leaves out those whose source is closed or displeases the user."""
     sources = population.draw_loved(rng, users)
     pleased = alive[sources] & (rng.random(len(users)) < population.truth.appeal(users, sources))
     return (users * population.sources + sources)[pleased]
 
 
 def _leaves(population: Population, subscriptions: Indices, count: int, rng: Generator) -> Indices:
-    """At most `count` different pairs of `subscriptions`, rather those that please less."""
+    """Draws at most `count` different pairs of `subscriptions`, more often those that please less."""
     pairs = rng.permutation(subscriptions)[: 3 * count]
     appeal = population.truth.appeal(*np.divmod(pairs, population.sources))
     return pairs[rng.random(len(pairs)) > appeal][:count]
 
 
 def _contains(sorted_pairs: Indices, pairs: Indices) -> Marks:
-    """Which of `pairs` are there."""
+    """Returns which of `pairs` are among `sorted_pairs`."""
     return np.asarray(np.append(sorted_pairs, -1)[np.searchsorted(sorted_pairs, pairs)] == pairs)

@@ -40,7 +40,7 @@ class Entries:
 
     @classmethod
     def of(cls, lists: pa.Table, source_ids: Ids, k: int) -> "Entries":
-        """Of a table with `source_ids`, best first; raises ListsError on unknown sources and on duplicates."""
+        """Reads a table with `source_ids`, best first. Raises ListsError on unknown sources and on duplicates."""
         column: Any = whole(lists["source_ids"])
         lengths = np.asarray(pc.list_value_length(column))
         rows = np.repeat(np.arange(len(lists)), lengths)
@@ -52,10 +52,11 @@ class Entries:
         return cls(len(lists), k, rows[top], ranks[top], sources)
 
     def score(self, hits: Marks, relevant: Indices) -> "Score":
-        """Judges by (E,) which entries are relevant and (lists,) how many sources there are to be found.
+        """Judges the lists.
 
-        NDCG@k with binary gains and the ideal cut at min(k, relevant) (Järvelin & Kekäläinen 2002), Recall@k as hits ÷
-        relevant; means over the lists with anything to be found. Raises ListsError when there is none.
+        `hits` (E,) marks the relevant entries, `relevant` (lists,) counts the relevant sources of each list. NDCG@k has
+        binary gains and an ideal cut at min(k, relevant) (Järvelin & Kekäläinen 2002); Recall@k is hits ÷ relevant.
+        Both are means over the lists with relevant sources. Raises ListsError when there is no such list.
         """
         judged = relevant > 0
         if not judged.any():
@@ -86,7 +87,7 @@ class Pairs:
 
     @classmethod
     def of(cls, table: pa.Table, user_ids: Column, source_ids: Ids) -> "Pairs":
-        """Of the rows of which both ids are known; the others are left out."""
+        """Returns the rows whose ids are both known, sorted by user."""
         rows, sources = pc.index_in(table["user_id"], whole(user_ids)), pc.index_in(table["source_id"], source_ids)
         known = pc.and_(pc.is_valid(rows), pc.is_valid(sources))
         row, source = (np.asarray(side.filter(known), np.int64) for side in (rows, sources))
@@ -94,15 +95,13 @@ class Pairs:
         return cls(row[order], source[order])
 
     def within(self, block: slice) -> tuple[Indices, Indices]:
-        """Returns the pairs of a block of users, as an index of the block's matrix."""
+        """Returns the pairs of a block of users as (rows, columns) of the block's matrix."""
         here = within(self.rows, block)
         return self.rows[here] - block.start, self.sources[here]
 
 
 def lists_of_ranking(ranking: Ids, users: Column, exclusions: pa.Table, n: int) -> pa.Table:
-    """Returns the first `n` sources of one ranking for each user, without their own exclusions: (user_id,
-    source_ids).
-    """
+    """Returns (user_id, source_ids): for each user the first `n` of `ranking` that are not excluded for them."""
     excluded = Pairs.of(exclusions, users, ranking)
     width = min(len(ranking), n + int(np.bincount(excluded.rows, minlength=1).max()))
     sources, lengths = [np.zeros(0, np.int64)], [np.zeros(1, np.int64)]
@@ -119,7 +118,7 @@ def lists_of_ranking(ranking: Ids, users: Column, exclusions: pa.Table, n: int) 
 
 
 def positions(ids: Column, known: Ids, what: str) -> Indices:
-    """Returns where each id stands in `known`; raises ListsError on an id that is not there."""
+    """Returns the position of each id in `known`. Raises ListsError on an id that is not there."""
     found = pc.index_in(ids, known)
     if found.null_count:
         stranger = ids.filter(pc.is_null(found))[0]
@@ -128,13 +127,13 @@ def positions(ids: Column, known: Ids, what: str) -> Indices:
 
 
 def blocks(rows: int) -> Iterator[slice]:
-    """Slices of rows that bound the memory of what is dense in sources."""
+    """Yields slices of rows, so that matrices with one column per source stay small."""
     for start in range(0, rows, _USERS_PER_BLOCK):
         yield slice(start, min(start + _USERS_PER_BLOCK, rows))
 
 
 def within(sorted_rows: Indices, block: slice) -> slice:
-    """Returns where the rows of a block stand among sorted ones."""
+    """Returns the slice of `sorted_rows` that lies in a block."""
     return slice(*np.searchsorted(sorted_rows, [block.start, block.stop]))
 
 

@@ -1,4 +1,4 @@
-"""What the demo shows at its end: three users, the gates, the stages, and how good the published lists are."""
+"""Prints the end of the demo: three users, the gates, the stages, and the quality of the published lists."""
 
 import json
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Demo:
-    """What was done and where."""
+    """A demo that has served: its folder, product, run id, world and Redis address."""
 
     home: Path
     product: Product
@@ -41,7 +41,7 @@ class Demo:
 
 
 def report(demo: Demo) -> None:
-    """Reads every list back from Redis as a service would, judges them and prints the summary; raises PublishError."""
+    """Reads every list back from Redis as a service would, judges them and prints the summary. Raises PublishError."""
     console = Console(stderr=False, highlight=False)
     settings = load_settings(demo.product.config, demo.product.overlays)
     folder = run_folder(Storage(str(demo.home)), settings.product, demo.run)

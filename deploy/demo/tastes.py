@@ -30,7 +30,7 @@ _DYING = 0.08  # share of the sources that closed meanwhile
 
 @dataclass(frozen=True)
 class World:
-    """What to generate; the same world gives the same bytes."""
+    """The parameters of a demo world; the same parameters produce the same bytes."""
 
     users: int = 20_000
     """Number of users; a few have no events."""
@@ -41,7 +41,7 @@ class World:
     as_of: dt.date = dt.date(2026, 11, 16)
     """The day on which the weekly job looks at the world."""
     seed: int = 7
-    """Of every random draw."""
+    """Seed of every random draw."""
     events: int = 1_500_000
     """Events of all datasets together, up to rounding."""
     ids: IdKind = "int64"
@@ -69,9 +69,9 @@ class Population:
     steps: Floats
     """(U, 2) share of the first of them, and of the first two."""
     activity: NDArray[np.float64]
-    """(U,) cumulative share of the events."""
+    """(U,) cumulative share of a user in all events."""
     members: Indices
-    """Sources by community, a source once per community of its."""
+    """Positions of sources, ordered by community; a source stands once for each of its communities."""
     ladder: NDArray[np.float64]
     """As long as `members`: community + cumulative share of the source in it."""
     popularity: NDArray[np.float64]
@@ -96,27 +96,27 @@ class Population:
         return len(self.truth.source_ids)
 
     def alive_on(self, day: int) -> Marks:
-        """(S,) sources that are open the whole `day`-th day."""
+        """Returns (S,) which sources are open during the whole `day`-th day."""
         return (self.born < day) & (day < self.closed)
 
     def draw_users(self, rng: Generator, count: int) -> Indices:
-        """(count,) users, the active ones more often."""
+        """Draws (count,) users, the active ones more often."""
         return np.searchsorted(self.activity, rng.random(count), side="right")
 
     def draw_loved(self, rng: Generator, users: Indices) -> Indices:
-        """Returns one source of a community of each user, the popular ones of it more often."""
+        """Draws a source from a community of each user, popular ones more often."""
         place = (rng.random(len(users), np.float32)[:, None] >= self.steps[users]).sum(axis=1)
         chance = rng.random(len(users), np.float32)  # float32, so that the sum never rounds up to the next community
         rung = self.communities[users, place] + chance
         return np.asarray(self.members[np.searchsorted(self.ladder, rung, side="right")])
 
     def draw_popular(self, rng: Generator, count: int) -> Indices:
-        """(count,) sources, whatever the taste."""
+        """Draws (count,) sources by popularity, whatever the taste."""
         return np.searchsorted(self.popularity, rng.random(count), side="right")
 
 
 def plant(world: World, rng: Generator) -> Population:
-    """Draws the tastes, the sources and their lives."""
+    """Draws the tastes of the users, and the communities, popularity and lifetimes of the sources."""
     communities, shares = _tastes_of_users(world.users, rng)
     owned = _communities_of_sources(world.sources, rng)
     popularity = np.exp(_POPULARITY_SPREAD * rng.standard_normal(world.sources))
@@ -152,7 +152,7 @@ def plant(world: World, rng: Generator) -> Population:
 
 
 def _tastes_of_users(users: int, rng: Generator) -> tuple[Indices, NDArray[np.float64]]:
-    """(U, 3) communities, different ones, and (U, 3) shares that add up to 1: one to three are above 0."""
+    """Draws (U, 3) different communities, and (U, 3) shares that add up to 1; one to three are above 0."""
     size = np.arange(1, len(CATEGORIES) + 1) ** -0.6
     keys = np.log(size) + rng.gumbel(size=(users, len(CATEGORIES)))  # draws without replacement (Gumbel top-k)
     communities = np.argsort(-keys, axis=1)[:, :_COMMUNITIES_OF_A_USER]
@@ -163,7 +163,7 @@ def _tastes_of_users(users: int, rng: Generator) -> tuple[Indices, NDArray[np.fl
 
 
 def _communities_of_sources(sources: int, rng: Generator) -> NDArray[np.float64]:
-    """(S, C) shares of communities: one, or a main one and another; every community has sources."""
+    """Draws (S, C) shares: one community, or a main one and another; every community gets sources."""
     owned = np.zeros((sources, len(CATEGORIES)))
     main = rng.permutation(np.arange(sources) % len(CATEGORIES))
     owned[np.arange(sources), main] = 1.0
@@ -201,6 +201,6 @@ def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _ids(letter: str, first: int, count: int, kind: IdKind) -> Ids:
-    """Returns ids that are not positions, and of users other than of sources, so that a mix-up shows."""
+    """Returns ids that differ from positions and between users and sources, so that a mix-up shows."""
     numbers = np.arange(first, first + count)
     return pa.array(numbers if kind == "int64" else np.char.add(letter, numbers.astype(str)))

@@ -1,11 +1,11 @@
-"""What was planted in the demo world, and how good lists are against it.
+"""The tastes planted in the demo world, and how good lists are against them.
 
-The truth of a world lies in `users.parquet` and `sources.parquet` of its `_truth` folder, which no product reads.
-How much user u would love source s:
+The truth of a world lies in `users.parquet` and `sources.parquet` of its `_truth` folder, which no product reads. How
+much user u would love source s:
 
     affinity(u, s) = popularity(s) · taste(u) · trait(s) · σ(nuance(u) · nuance(s))
 
-    WorldError        a world or its truth cannot be made, found or used
+Errors are WorldError, and ListsError from `ranked`.
 """
 
 from dataclasses import dataclass
@@ -32,33 +32,33 @@ class Truth:
     """Planted factors: U users, S sources, C communities, N nuances."""
 
     user_ids: Ids
-    """(U,) ids."""
+    """(U,)"""
     source_ids: Ids
-    """(S,) ids."""
+    """(S,)"""
     tastes: Floats
     """(U, C) share of each community in what a user loves; rows add up to 1."""
     traits: Floats
     """(S, C) share of a source in a community, before its popularity; 0: not of that community."""
     user_nuances: Floats
-    """(U, N) what tells users of one community apart."""
+    """(U, N) what distinguishes users of one community."""
     source_nuances: Floats
-    """(S, N) likewise."""
+    """(S, N) what distinguishes sources of one community."""
     popularity: Floats
     """(S,) positive."""
     eligible: Marks
-    """(S,) active at the end of the world."""
+    """(S,) whether a source is active at the end of the world."""
 
     def appeal(self, users: Indices, sources: Indices) -> Floats:
-        """(n,) probability that a source of the right community pleases, pair by pair."""
+        """Returns (n,) the probability of each pair that the source, if of the right community, pleases the user."""
         return _sigmoid(np.einsum("ij,ij->i", self.user_nuances[users], self.source_nuances[sources]))
 
     def affinity(self, users: Indices) -> Floats:
-        """(len(users), S) affinities."""
+        """Returns (len(users), S) affinities."""
         appeal = _sigmoid(self.user_nuances[users] @ self.source_nuances.T)
         return np.asarray(self.tastes[users] @ self.traits.T * self.popularity * appeal, np.float32)
 
     def save(self, folder: Path) -> None:
-        """Writes both tables into `folder`, which is made."""
+        """Writes both tables into `folder`, which must not exist."""
         folder.mkdir(parents=True)
         users = {"user_id": self.user_ids, "tastes": _rows(self.tastes), "nuances": _rows(self.user_nuances)}
         sources = {
@@ -73,7 +73,7 @@ class Truth:
 
     @classmethod
     def load(cls, folder: Path) -> "Truth":
-        """Reads what `save` wrote; raises WorldError where there is none."""
+        """Reads the tables that `save` wrote. Raises WorldError where there are none."""
         try:
             users, sources = (pq.read_table(folder / f"{name}.parquet") for name in ("users", "sources"))
         except FileNotFoundError as error:
@@ -91,12 +91,12 @@ class Truth:
 
 
 def planted_ndcg(folder: Path, lists: pa.Table, exclusions: pa.Table, *, k: int = 10, relevant: int = 50) -> float:
-    """Returns mean NDCG@k of lists against the truth planted in `folder`, binary gains.
+    """Returns the mean NDCG@k (binary gains) of lists against the truth planted in `folder`.
 
-    Relevant to a user are the `relevant` sources of highest true affinity among those that may be recommended: active
-    at the end of the world, of a community of theirs, and not excluded. `lists` has one row per user (user_id,
-    source_ids best first), `exclusions` the run's (user_id, source_id) rows. Users without a row in `lists` are not
-    judged. Raises ListsError on ids that are not of this world, or when there is nobody to judge.
+    The relevant sources of a user are the `relevant` ones of highest true affinity that may be recommended: active at
+    the end of the world, of a community of theirs, and not excluded. `lists` has one row per user (user_id, source_ids
+    best first), `exclusions` the run's (user_id, source_id) rows. Users without a row in `lists` are not judged. Raises
+    ListsError on ids that are not of this world, or when there is nobody to judge.
     """
     truth = Truth.load(folder)
     users = positions(lists["user_id"], truth.user_ids, "user")

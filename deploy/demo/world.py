@@ -3,8 +3,8 @@
     python -m deploy.demo.world OUT [--users N] [--sources N] [--days N] [--as-of DAY] [--events N] [--ids KIND]
 
 Below OUT lie the datasets that `conf/prod_discovery.yml` reads, and `_truth/` (see `deploy/demo/truth.py`), with the
-world itself as `world.json`. Snapshots tell the state in the evening of the last day, and of the last one that a recipe
-judged on two days may know. One day of events is in memory at a time. Errors are `deploy.demo.truth.WorldError`.
+world's parameters in `world.json`. Snapshots hold the state in the evening of the last day, and two days earlier for a
+model judged on a hold-out of two days. One day of events is in memory at a time. Errors are WorldError.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from deploy.demo.truth import WorldError
 __all__ = ["World", "WorldSummary", "generate"]
 
 Progress = Callable[[dt.date, int], None]
-"""Hears each finished day and the events so far."""
+"""Called after each day with its date and the number of events so far."""
 
 _WEEK = (0.90, 0.88, 0.88, 0.92, 1.05, 1.25, 1.20)  # Monday to Sunday
 _DAY_US = 86_400_000_000
@@ -45,7 +45,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {"as_of": dt.date.fromisoformat, 
 
 @dataclass(frozen=True)
 class WorldSummary:
-    """What was generated."""
+    """Counts of a generated world."""
 
     users: int
     sources: int
@@ -55,9 +55,9 @@ class WorldSummary:
 
 
 def generate(out: Path, world: World, progress: Progress = lambda day, events: None) -> WorldSummary:
-    """Writes `world` below `out`, whole or not at all; raises WorldError where `out` exists and is not empty."""
+    """Writes `world` below `out`, whole or not at all. Raises WorldError where `out` exists and is not empty."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise WorldError(f"{out} is not empty: delete it, or give another folder for the demo world")
+        raise WorldError(f"{out} is not empty: delete it, or name another folder for the demo world")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -92,13 +92,13 @@ def _write_world(folder: Path, world: World, progress: Progress) -> int:
 
 
 def events_by_day(world: World) -> NDArray[np.float64]:
-    """(days,) events of each day, before rounding: weekends have more."""
+    """Returns (days,) the number of events of each day, before rounding; weekends have more."""
     rhythm = np.array([_WEEK[(world.first_day.weekday() + day) % 7] for day in range(world.days)])
     return np.asarray(world.events * rhythm / rhythm.sum())
 
 
 def _event_table(population: Population, happened: Happened, date: dt.date, rng: Generator) -> pa.Table:
-    """Returns one row per event, in order of time; most of them in the evening (UTC)."""
+    """Returns one row per event, ordered by time; most are in the evening (UTC)."""
     moments = np.sort(rng.beta(2.5, 1.5, len(happened.pairs)) * _DAY_US).astype(np.int64)
     moments = np.minimum(moments, _DAY_US - 1) + (date - _EPOCH).days * _DAY_US
     names = pa.array(EVENTS).take(happened.events)
@@ -106,7 +106,7 @@ def _event_table(population: Population, happened: Happened, date: dt.date, rng:
 
 
 def _write_states(folder: Path, world: World, population: Population, states: dict[int, Indices]) -> None:
-    """Writes what held in the evening of each day in `states` (day → who followed whom), the last one included."""
+    """Writes the snapshots of the evening of each day in `states` (day → who followed whom; holds the last day)."""
     rng, newest = default_rng([world.seed, 1 + world.days]), states[world.days - 1]
     blocks, sources = draw_blocks(population, newest, rng), _source_table(world, population, rng)
     blocked = rng.integers(0, world.days, len(blocks))  # the day on which a user did it
@@ -123,13 +123,13 @@ def _write_states(folder: Path, world: World, population: Population, states: di
 
 
 def _sources_in_the_evening(sources: pa.Table, population: Population, day: int) -> pa.Table:
-    """Returns the sources that were there on the `day`-th day, as they were in its evening."""
+    """Returns the sources created by the `day`-th day, with their status in its evening."""
     status = pa.array(["closed", "active"]).take((population.closed > day).astype(np.int64))
     return sources.set_column(1, "status", status).filter(pa.array(population.born <= day))
 
 
 def _source_table(world: World, population: Population, rng: Generator) -> pa.Table:
-    """Returns every source that ever lived, as it was in the end."""
+    """Returns one row per source that ever lived, as it was at the end."""
     truth, count = population.truth, population.sources
     created = (population.born + (world.first_day - _EPOCH).days) * _DAY_US + rng.integers(0, _DAY_US, count)
     category = np.where(rng.random(count) < _UNKNOWN_CATEGORY, len(CATEGORIES), population.category)
@@ -162,7 +162,7 @@ def _write_partition(dataset: Path, day: dt.date, table: pa.Table) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 0 is success, 2 a world that cannot be made."""
+    """Runs the command line. Returns the exit code: 0, or 2 for a world that cannot be made."""
     parser = argparse.ArgumentParser(prog="python -m deploy.demo.world", description="Generates the demo world.")
     parser.add_argument("out", type=Path, help="folder to make")
     for field in dataclasses.fields(World):

@@ -1,14 +1,14 @@
-"""What can go wrong with the local stack.
+"""Errors of the local stack.
 
 StackError(DiscoveryError)
 ├── JavaNotFound             no Java 17 or newer on this machine
 ├── JarError
 │   ├── JarFetchFailed       a Kafka jar could not be downloaded
-│   └── JarHashMismatch      a downloaded jar is not the one that the lock file names
+│   └── JarHashMismatch      a downloaded jar has another hash than the lock file
 ├── ServerError
 │   ├── ServerBinaryNotFound no redis-server on this machine
 │   ├── ServerStartFailed    a server ended, or did not answer in time, while it started
-│   ├── ServerNotRunning     a question that only a started server can answer
+│   ├── ServerNotRunning     only a started server has a port and a pid
 │   └── FolderInUse          another live server writes to the same data folder
 └── StackFileError           stack.json cannot be read
 """
@@ -25,7 +25,7 @@ class JavaNotFound(StackError):
 
 
 class JarError(StackError):
-    """Kafka's jars are not there as the lock file wants them."""
+    """Kafka's jars are missing or differ from the lock file."""
 
 
 class JarFetchFailed(JarError):
@@ -33,7 +33,7 @@ class JarFetchFailed(JarError):
 
 
 class JarHashMismatch(JarError):
-    """A downloaded jar is not the one that the lock file names."""
+    """A downloaded jar has another hash than the lock file."""
 
 
 class ServerError(StackError):
@@ -49,7 +49,7 @@ class ServerStartFailed(ServerError):
 
 
 class ServerNotRunning(ServerError):
-    """A question that only a started server can answer."""
+    """The port or pid of a server was asked for before it started."""
 
 
 class FolderInUse(ServerError):

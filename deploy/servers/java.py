@@ -1,4 +1,4 @@
-"""Finding a Java that can run Kafka."""
+"""Finds a Java that can run Kafka."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class Java:
-    """A `java` program and what it says its version is."""
+    """A `java` program and the version that it reports."""
 
     program: Path
     full_version: str
@@ -28,15 +28,13 @@ class Java:
 
 
 def find_java(environ: Mapping[str, str] = os.environ) -> Java:
-    """Returns the first `java` that is new enough, in JAVA_HOME and then in PATH; raises `JavaNotFound` with what was
-    found.
-    """
+    """Returns the first `java` of version 17 or newer in JAVA_HOME and PATH. Raises JavaNotFound if there is none."""
     found = []
     for program in _candidates(environ):
         java = _ask_version(program)
         if java is not None and java.version >= MINIMUM_VERSION:
             return java
-        found.append(f"{program} ({'does not tell a version' if java is None else 'is ' + java.full_version})")
+        found.append(f"{program} ({'reports no version' if java is None else 'is ' + java.full_version})")
     raise JavaNotFound(f"{_ADVICE}. Found: {', '.join(found) or 'no java in JAVA_HOME or PATH'}.")
 
 

@@ -49,7 +49,7 @@ broker.heartbeat.interval.ms=500
 
 
 class KafkaBroker(EmbeddedServer):
-    """A Kafka broker; topics are made by the product, not by the broker.
+    """A Kafka broker that creates no topics by itself.
 
     `fast_start` suits tests; benchmarks turn it off, because it trades the JVM's best compiler for a quick start.
     """
@@ -82,11 +82,11 @@ class KafkaBroker(EmbeddedServer):
 
     @property
     def environment(self) -> dict[str, str]:
-        """`KAFKA_BOOTSTRAP_SERVERS`."""
+        """KAFKA_BOOTSTRAP_SERVERS."""
         return {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap}
 
     def stop(self) -> None:
-        """Stops the broker and keeps the class archive that its JVM may have written on the way out."""
+        """Stops the broker and keeps the class archive that its JVM may have written while it ended."""
         super().stop()
         if self._new_archive.exists():
             unfinished = self._archive().with_suffix(f".{os.getpid()}")
@@ -108,7 +108,7 @@ class KafkaBroker(EmbeddedServer):
             formatted.touch()
 
     def _properties(self) -> str:
-        """Returns the broker's settings; of a property that is there twice, the last counts."""
+        """Returns the text of server.properties."""
         return _PROPERTIES.format(host=LOOPBACK, broker=self.ports[0], controller=self.ports[1])
 
     def _command(self) -> list[str | Path]:
@@ -150,7 +150,7 @@ class KafkaBroker(EmbeddedServer):
             raise ServerStartFailed(f"kafka could not format {self.folder}:\n{(done.stdout + done.stderr)[-2000:]}")
 
     def _archive_options(self) -> tuple[str, ...]:
-        """Loads the JVM's class archive; the first fast, attached broker writes it when it stops (2 s, once)."""
+        """Returns options that load the class archive, or make the first fast, attached broker write it (2 s)."""
         if self._archive().exists():
             return (f"-XX:SharedArchiveFile={self._archive()}", "-Xlog:cds=error")
         if self._fast_start and not self._detached:
@@ -158,7 +158,7 @@ class KafkaBroker(EmbeddedServer):
         return ()
 
     def _archive(self) -> Path:
-        """Returns the archive for exactly this Java and these jars: any other is useless to the JVM."""
+        """Returns the path of the class archive of exactly this Java and these jars; the JVM accepts no other."""
         java = self._java or find_java()
         identity = "\n".join([str(java.program), java.full_version, *map(str, self._jars)])
         return kafka_folder(self._cache) / f"classes-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.jsa"

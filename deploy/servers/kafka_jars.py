@@ -1,4 +1,4 @@
-"""Apache Kafka's jars: fetched once by the Ivy that pyspark ships, trusted only by their hashes in `kafka-jars.lock`.
+"""Downloads Apache Kafka's jars once with the Ivy that pyspark ships, and checks their hashes in `kafka-jars.lock`.
 
 No address is written here: Ivy's own default repository is used, or the one that the Ivy settings file named by
 DISCOVERY_IVY_SETTINGS chooses (for sites that download through a mirror).
@@ -50,7 +50,7 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """Its name in the jar folder."""
+        """Name of the file in the jar folder."""
         return f"{self.artifact}-{self.version}.jar"
 
     def is_at(self, path: Path) -> bool:
@@ -59,7 +59,7 @@ class Jar:
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Returns where downloads live: DISCOVERY_CACHE, else `discovery` in the user's cache folder."""
+    """Returns the folder of downloads: DISCOVERY_CACHE, else `discovery` in the user's cache folder."""
     if chosen := environ.get("DISCOVERY_CACHE"):
         return Path(chosen)
     user_cache = environ.get("XDG_CACHE_HOME")
@@ -67,7 +67,7 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def kafka_folder(cache: Path) -> Path:
-    """Returns the part of the cache that belongs to this version of Kafka."""
+    """Returns the folder of this version of Kafka in the cache."""
     return cache / f"kafka-{KAFKA_VERSION}"
 
 
@@ -77,7 +77,10 @@ def read_lock(lock_file: Path = LOCK_FILE) -> tuple[Jar, ...]:
 
 
 def ensure_jars(java: Java, cache: Path, *, lock_file: Path = LOCK_FILE) -> tuple[Path, ...]:
-    """Returns every locked jar as a verified file; missing and corrupt ones are fetched, by one process at a time."""
+    """Returns the path of every locked jar.
+
+    Jars that are missing or have a wrong hash are downloaded, by one process at a time. Raises JarError.
+    """
     jars = read_lock(lock_file)
     folder = kafka_folder(cache) / "jars"
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +100,7 @@ def _one_process(lock: Path) -> Iterator[None]:
 
 
 def _fetch(jars: Sequence[Jar], folder: Path, java: Java) -> None:
-    """Downloads into a scratch folder and moves each file into place only once its hash is right."""
+    """Downloads into a scratch folder and moves the files into place when all hashes are right."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as name:
         scratch = Path(name)
         output = _run_ivy(jars, scratch, java)
@@ -124,7 +127,7 @@ def _check_hash(jar: Jar, path: Path) -> None:
 
 
 def _run_ivy(jars: Iterable[Jar], scratch: Path, java: Java) -> str:
-    """Runs Ivy with a cache of its own, so that nothing half-downloaded elsewhere matters, and returns its output."""
+    """Runs Ivy with a cache of its own, so that half-finished downloads elsewhere do not matter. Returns its output."""
     chosen = os.environ.get("DISCOVERY_IVY_SETTINGS")
     settings = Path(chosen).absolute() if chosen else "settings.xml"
     (scratch / "settings.xml").write_text(_SETTINGS)

@@ -37,7 +37,7 @@ class LocalStack(Startable):
         self.broker = KafkaBroker(self.home / "kafka", fast_start=fast_start)
 
     def start(self) -> None:
-        """Starts both at the same time and returns when both answer."""
+        """Starts both at the same time and waits until both answer."""
         try:
             for server in (self.redis, self.broker):
                 server.launch()
@@ -60,7 +60,7 @@ class LocalStack(Startable):
 
 
 def up(home: Path, *, fast_start: bool = False, maxmemory: str = "512mb") -> tuple[Entry, ...]:
-    """Starts what does not run yet, detached, and returns every live entry of `home`."""
+    """Starts detached the servers that do not run yet. Returns every live entry of `home`."""
     with StackFile.locked(home) as file:
         servers: list[EmbeddedServer] = [
             RedisServer(file.home / "redis", maxmemory=maxmemory, detached=True),
@@ -82,7 +82,7 @@ def up(home: Path, *, fast_start: bool = False, maxmemory: str = "512mb") -> tup
 
 
 def down(home: Path) -> tuple[Entry, ...]:
-    """Stops every detached process of `home`, the last started first, and returns those that were still alive."""
+    """Stops every detached process of `home`, the last started first. Returns those that were still alive."""
     with StackFile.locked(home) as file:
         ended = []
         for entry in reversed(file.entries):
@@ -100,7 +100,7 @@ def status(home: Path) -> tuple[Entry, ...]:
 
 
 def running_environment(home: Path) -> dict[str, str]:
-    """KAFKA_BOOTSTRAP_SERVERS and REDIS_URL of what `up` started in `home`; raises `StackError` unless both run."""
+    """Returns KAFKA_BOOTSTRAP_SERVERS and REDIS_URL of `home`. Raises StackError unless both servers run."""
     live = [entry for entry in status(home) if entry.is_alive]
     environment = {name: value for entry in live for name, value in entry.environment.items()}
     if not {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"} <= environment.keys():
@@ -130,7 +130,7 @@ def _entry_of(server: EmbeddedServer) -> Entry:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 0 is success, 1 a failure that it explains, 3 a status of "not everything runs"."""
+    """Runs the command line. Returns the exit code: 0, 1 for an error, 3 when `status` finds something not running."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.servers.local_stack", description="Local Kafka broker and Redis."
     )

@@ -1,4 +1,4 @@
-"""Free loopback ports that a server keeps from one start to the next."""
+"""Chooses free loopback ports that a server keeps from one start to the next."""
 
 import random
 import re
@@ -6,13 +6,13 @@ import socket
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-# Below the ranges from which systems take the ports of outgoing connections: a client that keeps knocking at a
+# Below the ranges from which systems take the ports of outgoing connections: a client that keeps trying a
 # stopped server can neither take its port nor, as happens on loopback, connect to itself.
 _CANDIDATES = range(20_000, 30_000)
 
 
 def choose_ports(memory: Path, count: int) -> tuple[int, ...]:
-    """Returns the ports remembered in the file if all are free, else new ones, remembered for the next time."""
+    """Returns the ports written in the file `memory` if all are free, else new ones, which are written there."""
     if memory.exists():
         remembered = tuple(int(digits) for digits in re.findall(r"\d+", memory.read_text()))
         if len(remembered) == count and all(is_free(port) for port in remembered):

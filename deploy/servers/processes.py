@@ -19,7 +19,7 @@ _WATCH = (
 
 
 class OwnerGuard:
-    """Ends a process once its owner has gone, however it went, kill -9 included.
+    """Ends a process when its owner has ended in any way, kill -9 included.
 
     The owner holds one end of a pipe, a small shell reads the other: the system closes the pipe when the owner ends.
     Unlike Linux's parent-death signal this does not depend on the thread that started the process.
@@ -35,7 +35,7 @@ class OwnerGuard:
         )
 
     def release(self) -> None:
-        """Calls the guard off."""
+        """Stops the guard; the process may then outlive its owner."""
         self._shell.kill()
         self._shell.wait()
         if self._shell.stdin is not None:
@@ -43,7 +43,7 @@ class OwnerGuard:
 
 
 class LastingProcess(subprocess.Popen[bytes]):
-    """A child that may outlive this process on purpose, so that forgetting it is no mistake to warn about."""
+    """A child that may outlive this process; dropping its object raises no ResourceWarning."""
 
     def __del__(self) -> None:
         """Forgets the child without `Popen`'s ResourceWarning."""
@@ -52,7 +52,7 @@ class LastingProcess(subprocess.Popen[bytes]):
 def spawn(
     argv: Sequence[str | Path], *, cwd: Path | None, env: Mapping[str, str], log: Path, keep_open: Sequence[int] = ()
 ) -> LastingProcess:
-    """Starts a process in a session of its own that appends its output to the log."""
+    """Starts a process in a session of its own; its output is appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return LastingProcess(
@@ -68,12 +68,12 @@ def spawn(
 
 
 def start_time(pid: int) -> float:
-    """When the process started (seconds since the epoch): with its number, what tells it from a later namesake."""
+    """Returns when the process started (seconds since the epoch); pid and start time identify a process."""
     return psutil.Process(pid).create_time()
 
 
 def is_alive(pid: int, started: float) -> bool:
-    """Returns whether this very process still runs; a zombie or another process with the same number does not count."""
+    """Returns whether the process still runs; a zombie or another process with the same pid does not count."""
     try:
         process = psutil.Process(pid)
         # The clock may have been set meanwhile, which moves what psutil computes by as much.
@@ -83,7 +83,7 @@ def is_alive(pid: int, started: float) -> bool:
 
 
 def end_session(pid: int, started: float, *, seconds: float) -> None:
-    """Asks a process of `spawn` and its children to end, and kills what is left when the time is up."""
+    """Sends SIGTERM to a process of `spawn` and its children, and SIGKILL to what still runs after `seconds`."""
     if is_alive(pid, started):
         _signal_group(pid, signal.SIGTERM)
         deadline = time.monotonic() + seconds
@@ -100,7 +100,7 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
 
 
 def tail(path: Path, lines: int = 20) -> str:
-    """Returns the last lines of a log file."""
+    """Returns the last lines of a log file, or "(no log)"."""
     if not path.exists():
         return "(no log)"
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

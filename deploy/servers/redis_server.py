@@ -13,7 +13,7 @@ from deploy.servers.server import EmbeddedServer
 
 
 class RedisServer(EmbeddedServer):
-    """A Redis that refuses writes when full, and loses at most the last second when its machine fails."""
+    """A Redis that refuses writes when full and loses at most the last second when its machine fails."""
 
     name = "redis"
 
@@ -30,7 +30,7 @@ class RedisServer(EmbeddedServer):
     ) -> None:
         """`ziplist_value` (bytes) and `ziplist_entries` bound the hashes that Redis keeps in its compact form.
 
-        `settings`: more lines of redis.conf, which win.
+        `settings` are more lines of redis.conf and override the others.
         """
         super().__init__(folder, detached=detached, start_seconds=start_seconds)
         self._settings = {
@@ -54,11 +54,11 @@ class RedisServer(EmbeddedServer):
 
     @property
     def environment(self) -> dict[str, str]:
-        """`REDIS_URL`."""
+        """REDIS_URL."""
         return {"REDIS_URL": self.url}
 
     def _prepare(self) -> None:
-        """Nothing: the settings travel as arguments."""
+        """Does nothing: the settings are passed as arguments."""
 
     def _command(self) -> list[str | Path]:
         settings = {"port": str(self.ports[0]), **self._settings}

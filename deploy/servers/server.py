@@ -1,4 +1,4 @@
-"""What the embedded servers share: a data folder, loopback ports, a log, and a life that ends when it should."""
+"""What the embedded servers share: a data folder, loopback ports, a log, starting and stopping."""
 
 import fcntl
 import logging
@@ -21,15 +21,15 @@ _LET_GO_SECONDS = 2.0
 
 
 class Startable(ABC):
-    """What runs from `start` to `stop`; as a context manager for the length of a block, if it can be started."""
+    """Something to start and stop, also as a context manager."""
 
     @abstractmethod
     def start(self) -> None:
-        """Returns when all of it answers."""
+        """Starts everything and waits until it answers."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Ends all of it; harmless when some of it, or nothing, runs."""
+        """Stops everything; does no harm when some or none of it runs."""
 
     def __enter__(self) -> Self:
         try:
@@ -67,19 +67,19 @@ class EmbeddedServer(Startable):
     @property
     @abstractmethod
     def environment(self) -> dict[str, str]:
-        """The environment variables that tell a client where this server is."""
+        """The environment variables that hold the address of this server for clients."""
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Writes what the server needs in its folder before it starts; `ports` are known."""
+        """Writes the files that the server needs in its folder before it starts; `ports` are known."""
 
     @abstractmethod
     def _command(self) -> list[str | Path]:
-        """Returns the program and its arguments; it runs in the server's folder."""
+        """Returns the program and its arguments, to be run in the server's folder."""
 
     @abstractmethod
     def _is_ready(self) -> bool:
-        """Returns whether the server truly answers a client."""
+        """Returns whether the server answers a client."""
 
     def _environ(self) -> Mapping[str, str]:
         return os.environ
@@ -93,7 +93,7 @@ class EmbeddedServer(Startable):
 
     @property
     def pid(self) -> int:
-        """The number of the running process."""
+        """The pid of the running process."""
         if self._process is None:
             raise ServerNotRunning(f"{self.name} in {self.folder} does not run: start it first")
         return self._process.pid
@@ -104,7 +104,7 @@ class EmbeddedServer(Startable):
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Starts the server and returns when it answers; raises `ServerStartFailed` with the end of its log."""
+        """Starts the server and waits until it answers. Raises ServerStartFailed with the end of its log."""
         try:
             self.launch()
             self.wait_until_ready()
@@ -128,7 +128,7 @@ class EmbeddedServer(Startable):
             self._guard = OwnerGuard(self._process.pid)
 
     def wait_until_ready(self) -> None:
-        """Returns when a launched server answers; raises `ServerStartFailed` when it ends or takes too long."""
+        """Waits until a launched server answers. Raises ServerStartFailed when it ends or takes too long."""
         deadline = time.monotonic() + self._start_seconds
         while not self._is_ready():
             if not self.is_running:
@@ -140,7 +140,7 @@ class EmbeddedServer(Startable):
         _LOG.info("%s answers on 127.0.0.1:%d (pid %d)", self.name, self._ports[0], self.pid)
 
     def stop(self) -> None:
-        """Asks the server to end and waits for it; kills it when it takes too long."""
+        """Sends SIGTERM, waits until the server has ended, and kills it when that takes too long."""
         if self._process is None:
             return
         self._process.terminate()
@@ -163,7 +163,7 @@ class EmbeddedServer(Startable):
         self.start()
 
     def _forget(self) -> None:
-        """Reaps a process that has ended, or is about to, and calls its guard off."""
+        """Reaps a process that has ended, or is about to, and releases its guard."""
         if self._process is not None:
             self._process.wait()
             self._process = None
@@ -173,7 +173,7 @@ class EmbeddedServer(Startable):
 
     @contextmanager
     def _folder_lock(self) -> Iterator[int]:
-        """Yields a lock that the server inherits, so that it lasts exactly as long as some process uses the folder."""
+        """Yields a lock that the server inherits, so that it is held as long as a process uses the folder."""
         with (self.folder / "lock").open("a") as handle:
             if not _locked(handle.fileno()):
                 raise FolderInUse(
@@ -187,9 +187,7 @@ class EmbeddedServer(Startable):
 
 
 def _locked(file: int) -> bool:
-    """Returns whether the lock was to be had: a server that was killed lets go of it only when its last thread has
-    ended.
-    """
+    """Takes the lock. Returns whether it was free within 2 s: a killed server holds it until its last thread ends."""
     deadline = time.monotonic() + _LET_GO_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""`stack.json`: which detached processes a home folder has, so that a later command finds and ends them."""
+"""`stack.json`: the detached processes of a home folder, so that a later command finds and ends them."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ from deploy.servers.processes import end_session, is_alive, start_time
 
 @dataclass(frozen=True)
 class Entry:
-    """One detached process: `started` (seconds since the epoch) tells it from a later one with the same number."""
+    """One detached process; `started` (seconds since the epoch) distinguishes it from a later one with the same pid."""
 
     name: str
     pid: int
@@ -25,7 +25,7 @@ class Entry:
 
     @classmethod
     def of_process(cls, name: str, pid: int, *, folder: Path, log: Path, environment: dict[str, str]) -> Self:
-        """Returns the entry of a process that runs now."""
+        """Makes the entry of a process that runs now."""
         return cls(name, pid, start_time(pid), str(folder), str(log), environment)
 
     @property
@@ -47,14 +47,12 @@ class StackFile:
 
     @property
     def path(self) -> Path:
-        """Where it is kept."""
+        """Path of the file."""
         return self.home / "stack.json"
 
     @classmethod
     def read(cls, home: Path) -> Self:
-        """Returns what the home folder recorded, or nothing; raises `StackFileError` for a file that is not one of
-        ours.
-        """
+        """Reads the entries of the home folder, or none without a file. Raises StackFileError for another file."""
         empty = cls(home.absolute())
         try:
             recorded = json.loads(empty.path.read_text())["processes"]
@@ -77,11 +75,11 @@ class StackFile:
             yield cls.read(home)
 
     def find(self, name: str) -> Entry | None:
-        """Returns the live entry of that name."""
+        """Returns the live entry with that name, or None."""
         return next((entry for entry in self.entries if entry.name == name and entry.is_alive), None)
 
     def with_entry(self, entry: Entry) -> Self:
-        """With the entry in the place of its namesake, or last."""
+        """Returns a copy with the entry in the place of the one with the same name, or last."""
         if any(known.name == entry.name for known in self.entries):
             entries = tuple(entry if known.name == entry.name else known for known in self.entries)
         else:
@@ -89,11 +87,11 @@ class StackFile:
         return replace(self, entries=entries)
 
     def without(self, name: str) -> Self:
-        """Without the entry of that name."""
+        """Returns a copy without the entry of that name."""
         return replace(self, entries=tuple(entry for entry in self.entries if entry.name != name))
 
     def write(self) -> Self:
-        """Replaces the file whole; an empty record is no file."""
+        """Replaces the file as a whole, or deletes it when there are no entries."""
         if not self.entries:
             self.path.unlink(missing_ok=True)
             return self

@@ -58,5 +58,5 @@ def test_old_java_home_does_not_hide_a_good_java_in_path(tmp_path: Path) -> None
 def test_broken_java_is_named(tmp_path: Path) -> None:
     program = fake_java(tmp_path / "bin", "17.0.1")
     program.write_text("#!/bin/sh\nexit 1\n")
-    with pytest.raises(JavaNotFound, match="does not tell a version"):
+    with pytest.raises(JavaNotFound, match="reports no version"):
         find_java({"PATH": str(tmp_path / "bin")})
