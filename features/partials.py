@@ -1,7 +1,6 @@
 """Daily partials: each day's events per (user, source, event), made once and kept between runs."""
 
 import datetime as dt
-import hashlib
 import json
 import logging
 import time
@@ -13,6 +12,7 @@ from pyspark.sql import functions as sf
 
 from conf.contract import IdKind
 from conf.datasets import EventDataset
+from conf.digest import sha256_of
 from features.errors import UnknownEventsError
 from features.exact_sum import exact_sum
 from features.placement import count_users
@@ -96,7 +96,7 @@ def settings_hash_of(dataset: EventDataset, ids: IdKind) -> str:
         "ids": ids,
         "version": 4,
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return sha256_of(json.dumps(content, sort_keys=True))[:16]
 
 
 def sound(partials: DataFrame) -> DataFrame:

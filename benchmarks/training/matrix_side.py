@@ -1,6 +1,5 @@
 """One side of Parquet → CSR: `python -m benchmarks.training.matrix_side ours|pandas FILE`, a turn per line read."""
 
-import hashlib
 import json
 import sys
 import time
@@ -18,6 +17,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from benchmarks.ranking.worker import peak_bytes
 from benchmarks.training.plan import start_spark
+from conf.digest import sha256_of_chunks
 from models.training.matrix import fill_matrix, scan_ids
 
 
@@ -66,10 +66,8 @@ def pandas_matrix(path: str, spark: SparkSession) -> csr_matrix:
 
 def digest_of(matrix: csr_matrix) -> str:
     """Returns the same for the same matrix."""
-    digest = hashlib.sha256(str(matrix.shape).encode())
-    for part in (matrix.indptr, matrix.indices, matrix.data):
-        digest.update(part.astype("<f8").tobytes())
-    return digest.hexdigest()
+    parts = (part.astype("<f8").tobytes() for part in (matrix.indptr, matrix.indices, matrix.data))
+    return sha256_of_chunks((str(matrix.shape).encode(), *parts))
 
 
 def _session() -> tuple[SparkSession, int]:

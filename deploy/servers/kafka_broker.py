@@ -1,7 +1,6 @@
 """A real single-node Kafka broker (KRaft: broker and controller in one process) on loopback ports."""
 
 import base64
-import hashlib
 import os
 import secrets
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from conf.digest import sha256_of
 from deploy.servers.errors import ServerStartFailed
 from deploy.servers.java import Java, find_java
 from deploy.servers.kafka_jars import cache_folder, ensure_jars, kafka_folder
@@ -161,4 +161,4 @@ class KafkaBroker(EmbeddedServer):
         """Returns the path of the class archive of exactly this Java and these jars; the JVM accepts no other."""
         java = self._java or find_java()
         identity = "\n".join([str(java.program), java.full_version, *map(str, self._jars)])
-        return kafka_folder(self._cache) / f"classes-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.jsa"
+        return kafka_folder(self._cache) / f"classes-{sha256_of(identity)[:16]}.jsa"

@@ -5,7 +5,6 @@ DISCOVERY_IVY_SETTINGS chooses (for sites that download through a mirror).
 """
 
 import fcntl
-import hashlib
 import logging
 import os
 import subprocess
@@ -17,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from conf.digest import sha256_of
 from deploy.servers.errors import JarFetchFailed, JarHashMismatch
 from deploy.servers.java import Java
 
@@ -55,7 +55,7 @@ class Jar:
 
     def is_at(self, path: Path) -> bool:
         """Returns whether the file exists and has the locked hash."""
-        return path.is_file() and _sha256(path) == self.sha256
+        return path.is_file() and sha256_of(path.read_bytes()) == self.sha256
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -118,7 +118,7 @@ def _fetch(jars: Sequence[Jar], folder: Path, java: Java) -> None:
 
 
 def _check_hash(jar: Jar, path: Path) -> None:
-    if (actual := _sha256(path)) != jar.sha256:
+    if (actual := sha256_of(path.read_bytes())) != jar.sha256:
         raise JarHashMismatch(
             f"Kafka's jar {jar.group}:{jar.artifact}:{jar.version} was downloaded with sha256 {actual}, but "
             f"{LOCK_FILE.name} wants {jar.sha256}; it was thrown away. Do not go on before you know who changed it: "
@@ -157,11 +157,6 @@ def _ivy_jar() -> Path:
         for jar in Path(folder).glob("jars/ivy-*.jar"):
             return jar
     raise JarFetchFailed("no Ivy to fetch Kafka's jars with: install the job environment (pyspark ships ivy-*.jar)")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _tail(text: str, lines: int = 15) -> str:

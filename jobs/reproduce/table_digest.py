@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from conf.digest import sha256_of
 from jobs.storage.errors import StorageError
 from models.arrays.arrow import column_of, lengths_of, numpy_of
 from models.arrays.streamed import streamed
@@ -84,7 +85,7 @@ class TableDigest:
     def hexdigest(self) -> str:
         """Of all rows until now."""
         parts = "".join(f"{name} {part.hexdigest()}\n" for name, part in sorted(self._parts.items()))
-        return hashlib.sha256(f"{self.rows} rows\n{parts}".encode()).hexdigest()
+        return sha256_of(f"{self.rows} rows\n{parts}")
 
     def _add(self, name: str, column: AnyColumn) -> None:
         self._update(f"{name} is there", numpy_of(column.is_valid()))

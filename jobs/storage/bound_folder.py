@@ -11,7 +11,6 @@ marker and manifest anew; the registry, outside of the folder, keeps the digests
 (`jobs.stages.training.register`).
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,7 +20,7 @@ from typing import Any
 import pyarrow.dataset as ds
 from pyarrow import fs
 
-from conf.digest import digest_of_json
+from conf.digest import digest_of_json, sha256_of
 from conf.errors import Refused
 from jobs.storage.digests import Listing, digest_of_files, listing_of
 from jobs.storage.store import MARKER, Storage
@@ -121,14 +120,14 @@ class BoundFolder(Storage):
             raise self._changed(path, "is of no finished stage of that run")
         self.exists(path)
         content = super().read_bytes(path)
-        if hashlib.sha256(content).hexdigest() != bond.sha256:
+        if sha256_of(content) != bond.sha256:
             raise self._changed(path, f"was changed since stage {bond.stage} left it")
         return content
 
     def write_bytes(self, path: str, content: bytes) -> None:
         """Writes a file whole: a reader sees the old content or the new one."""
         super().write_bytes(path, content)
-        self._written[path] = hashlib.sha256(content).hexdigest()
+        self._written[path] = sha256_of(content)
 
     def write_document(self, path: str, content: Mapping[str, Any]) -> None:
         """Writes a JSON object that this stage reads again should it go on in another attempt."""
@@ -174,7 +173,7 @@ class BoundFolder(Storage):
             if self._bond(name) is not None:
                 continue
             if info.type == fs.FileType.File and name.endswith(".json") and name != MANIFEST:
-                found[name] = hashlib.sha256(super().read_bytes(name)).hexdigest()
+                found[name] = sha256_of(super().read_bytes(name))
                 if found[name] != self._written.get(name, found[name]):
                     raise self._changed(name, f"was changed while stage {self._stage} worked on it")
             elif info.type == fs.FileType.Directory and self._is_ours(self._marker(name)):

@@ -1,9 +1,9 @@
 """SHA-256 of the files of a table in a folder."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from conf.digest import sha256_of, sha256_of_chunks
 from jobs.storage.store import Storage
 
 Listing = Sequence[tuple[str, int, int | None]]
@@ -25,9 +25,9 @@ def listing_of(folder: Storage, table: str) -> Listing:
 def digest_of_files(folder: Storage, table: str, listing: Listing) -> str:
     """Returns the SHA-256 over the names of a table's files and the SHA-256 of each."""
     with ThreadPoolExecutor(_READERS) as pool:
-        found = pool.map(lambda file: _sha256(folder, f"{table}/{file[0]}"), listing)
+        found = pool.map(lambda file: sha256_of_chunks(chunks_of(folder, f"{table}/{file[0]}")), listing)
         lines = [f"{sha256}  {name}\n" for (name, _, _), sha256 in zip(listing, found, strict=True)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return sha256_of("".join(lines))
 
 
 def chunks_of(folder: Storage, path: str) -> Iterator[bytes]:
@@ -35,10 +35,3 @@ def chunks_of(folder: Storage, path: str) -> Iterator[bytes]:
     with folder.open(path) as file:
         while chunk := file.read(_CHUNK):
             yield chunk
-
-
-def _sha256(folder: Storage, path: str) -> str:
-    digest = hashlib.sha256()
-    for chunk in chunks_of(folder, path):
-        digest.update(chunk)
-    return digest.hexdigest()

@@ -1,6 +1,5 @@
 """Users who were forgotten, as a stage sees them: read from Kafka once a stage, left out of all that it reads."""
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from conf.connections import KafkaConnection
 from conf.contract import IdKind, UserId
+from conf.digest import sha256_of
 from publish.runs.erasures import ErasureLog, erased_ids
 
 
@@ -30,7 +30,7 @@ class Erased:
     def fact(self) -> dict[str, Any]:
         """For the manifest: how many, and the SHA-256 of their sorted ids, one a line; never the ids."""
         lines = "\n".join(sorted(map(str, self.users)))
-        return {"users": len(self.users), "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+        return {"users": len(self.users), "sha256": sha256_of(lines)}
 
 
 def without_rows_of(users: Collection[UserId], table: ds.Dataset, copy: Path) -> ds.Dataset:

@@ -1,7 +1,6 @@
 """The datasets of a product as names, markers and Parquet footers tell them; no Spark."""
 
 import datetime as dt
-import hashlib
 import json
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from conf.datasets import Dataset
+from conf.digest import sha256_of
 from conf.location import puzzles_spark
 from features.errors import BrokenPartitionError, MissingDatasetError
 from features.reading.catalog import DataFile, DayPartition, DayPartitions
@@ -160,7 +160,7 @@ def _fingerprint(infos: Sequence[fs.FileInfo], files: Sequence[DataFile]) -> str
         (info.base_name, info.size, info.mtime_ns, file.rows, str(file.schema))
         for info, file in zip(infos, files, strict=True)
     ]
-    return hashlib.sha256(json.dumps(sorted(facts)).encode()).hexdigest()[:32]
+    return sha256_of(json.dumps(sorted(facts)))[:32]
 
 
 def _int96_as_micros(schema: pa.Schema, footer: pq.FileMetaData) -> pa.Schema:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from conf.digest import digest_of_inputs
 from conf.load import config_hash
 from jobs.runtime.log import tell
 from jobs.runtime.versions import code_version
@@ -11,7 +12,6 @@ from jobs.tuning.parts import HOLDOUT
 from jobs.tuning.study import Study
 from jobs.tuning.trials import parent_of
 from models.judge import Estimate
-from models.registry.lineage import digest_of
 from models.tuning import Evidence, Part, ProposalContext, Trial, best_of, changes_of, compare, overlay_of, report_of
 
 EVIDENCE, OVERLAY, REPORT = "evidence.json", "proposal.yml", "proposal.md"
@@ -87,7 +87,7 @@ def _facts(study: Study) -> Iterator[tuple[str, str]]:
     yield "erased users left out", f"{len(study.erased.users):,}"
     for part, datasets in record.basis["data"].items():
         for name, days in datasets.items():
-            digest = digest_of(f"{day}={fingerprint};" for day, fingerprint in days.items())
+            digest = digest_of_inputs(days.items())
             yield f"{part} data, {name}", f"{len(days)} days, {digest}"
 
 

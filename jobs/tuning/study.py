@@ -2,7 +2,6 @@
 
 import datetime as dt
 import fcntl
-import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -18,6 +17,7 @@ from pydantic import AwareDatetime
 
 from conf.base import Strict
 from conf.diff import differences
+from conf.digest import sha256_of
 from conf.environment import Environment
 from conf.load import load_settings
 from conf.settings import Settings
@@ -108,7 +108,7 @@ def _basis(settings: Settings, arguments: TuningArguments, most: int, catalog: S
 def _name(basis: dict[str, Any]) -> str:
     """Returns the day, and a hash of all that was asked for; other data under the same name are refused."""
     asked = json.dumps({name: value for name, value in basis.items() if name != "data"}, sort_keys=True)
-    return f"{basis['as_of']}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+    return f"{basis['as_of']}-{sha256_of(asked)[:8]}"
 
 
 def _record(folder: Storage, name: str, basis: dict[str, Any]) -> StudyRecord:

@@ -1,6 +1,5 @@
 """What a run's recipe gives on frozen data: it tells a change of the code from a change of the data."""
 
-import hashlib
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from conf.digest import sha256_of
 from conf.settings import TrainSettings
 from models.arrays.arrow import column_of, lists_of, numpy_of
 from models.errors import GoldenChanged
@@ -84,7 +84,7 @@ def golden_metrics(settings: TrainSettings, content: bytes | None = None) -> Gol
 def golden_table(content: bytes | None = None) -> pa.Table:
     """Returns the golden data (planted.SCHEMA), from the package or from `content`; raises GoldenChanged."""
     found = files(__package__).joinpath(FILE).read_bytes() if content is None else content
-    digest = hashlib.sha256(found).hexdigest()
+    digest = sha256_of(found)
     if digest != SHA256:
         raise GoldenChanged(
             f"the golden data set {NAME} {VERSION} ({FILE}) has the SHA-256 {digest}, registered is {SHA256}: figures "

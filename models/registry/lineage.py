@@ -6,12 +6,12 @@ settings are too long for tags; metrics and parameters of that run are its numbe
 """
 
 import datetime as dt
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from conf.digest import digest_of_inputs, sha256_of
 from conf.errors import Refused
 from conf.recipe import Recipe, completed
 from conf.settings import Settings
@@ -125,7 +125,7 @@ class Lineage(_Record):
             "discovery.as_of": self.as_of.isoformat(),
             "discovery.config_hash": self.config_hash,
             "discovery.code_version": self.code["run"],
-            "discovery.inputs": digest_of(f"{given.name}={given.digest};" for given in self.inputs),
+            "discovery.inputs": digest_of_inputs((given.name, given.digest) for given in self.inputs),
             "discovery.parent_version": self.parent_version or NO_PARENT,
         }
 
@@ -161,16 +161,6 @@ def check_lineage(registry: ModelRegistry, version: Version) -> LineageCheck:
         lacks = sorted({str(fault["loc"][0]) if fault["loc"] else "all" for fault in error.errors()})
         return LineageCheck(None, (f"its lineage.json lacks {', '.join(lacks)}",))
     return LineageCheck(lineage, tuple(_faults(version, logged.run_id, lineage, text)))
-
-
-def digest_of(parts: Any) -> str:
-    """Half of the SHA-256 over texts, in hexadecimal."""
-    return hashlib.sha256("".join(parts).encode()).hexdigest()[:32]
-
-
-def sha256_of(text: str) -> str:
-    """Returns the SHA-256 of a text, in hexadecimal."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _faults(version: Version, logged_run: str | None, lineage: Lineage, text: str) -> list[str]:

@@ -1,9 +1,9 @@
 """The way of the pointer and its history into Kafka, which keeps both for the day when Redis is lost."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from conf.digest import sha256_of
 from publish.connect.kafka_out import Outgoing
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import as_bytes, store_faults
@@ -45,4 +45,4 @@ class Unsent:
 
 def message_of(entry: bytes) -> Outgoing:
     """Return an entry under a key of its own: even a topic that was wrongly told to compact would keep every one."""
-    return Outgoing(hashlib.sha256(entry).hexdigest().encode(), entry)
+    return Outgoing(sha256_of(entry).encode(), entry)

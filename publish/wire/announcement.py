@@ -5,7 +5,6 @@ needs to judge what arrives, and all that a reader needs to find and decode a li
 """
 
 import base64
-import hashlib
 import json
 from datetime import date
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, m
 
 from conf.base import Strict
 from conf.contract import IdKind
+from conf.digest import sha256_of
 from publish.errors import MalformedMessage
 from publish.wire.keys import Layout
 
@@ -119,7 +119,7 @@ class Announcement(Strict):
     @property
     def hash(self) -> str:
         """SHA-256 of `canonical` as hex."""
-        return hashlib.sha256(self.canonical).hexdigest()
+        return sha256_of(self.canonical)
 
     @property
     def layout(self) -> Layout:

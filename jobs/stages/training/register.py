@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conf.diff import flattened
+from conf.digest import digest_of_inputs, sha256_of
 from conf.recipe import Recipe
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest
@@ -21,8 +22,6 @@ from models.registry.lineage import (
     Lineage,
     NoLineage,
     check_lineage,
-    digest_of,
-    sha256_of,
 )
 
 if TYPE_CHECKING:
@@ -182,7 +181,7 @@ def _input(run: Run, record: dict[str, Any]) -> Input:
     """Returns one dataset: its digest is the hash over the fingerprints of the days that were read."""
     uri = run.data.child(run.settings.datasets.by_name[record["name"]].path).uri
     days = tuple(InputPartition.model_validate(day) for day in record["days"])
-    digest = digest_of(f"{day.day}={day.fingerprint};" for day in days)
+    digest = digest_of_inputs((day.day, day.fingerprint) for day in days)
     return Input.model_validate({**record, "uri": uri, "days": days, "digest": digest})
 
 

@@ -1,8 +1,8 @@
 """From which factors a training goes on: those of the run that served when this one was created, or none."""
 
-import hashlib
 from dataclasses import dataclass
 
+from conf.digest import sha256_of_chunks
 from conf.settings import TrainSettings
 from features.cut import cut_of
 from jobs.run.context import KeptRun, RunContext
@@ -76,13 +76,9 @@ def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> Former:
 
 def digest_of_factors(folder: Storage) -> str:
     """Returns the SHA-256 over the files of a run's factors."""
-    digest = hashlib.sha256()
-    for table in _TABLES:
-        for info in folder.files(table):
-            if info.base_name.endswith(".parquet"):
-                for chunk in chunks_of(folder, f"{table}/{info.base_name}"):
-                    digest.update(chunk)
-    return digest.hexdigest()
+    files = (f"{table}/{info.base_name}" for table in _TABLES for info in folder.files(table))
+    parquet = (file for file in files if file.endswith(".parquet"))
+    return sha256_of_chunks(chunk for file in parquet for chunk in chunks_of(folder, file))
 
 
 def _cold(reason: str) -> Former:

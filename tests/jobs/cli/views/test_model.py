@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from conf.diff import differences, flattened
+from conf.digest import digest_of_inputs
 from jobs.cli.model_versions import PROMOTED_TAG, Model
 from jobs.cli.views import model
 from jobs.cli.views.comparison import comparison
@@ -16,7 +17,7 @@ from jobs.cli.views.view import View
 from models.champion import Champion
 from models.registry import LoggedRun, ModelRegistry, Version
 from models.registry.compare import Figure, FigurePair, compare
-from models.registry.lineage import Holdout, InputPartition, Lineage, LineageCheck, digest_of
+from models.registry.lineage import Holdout, InputPartition, Lineage, LineageCheck
 from tests.jobs.lineages import JUDGED, made, run_of
 from tests.jobs.runs import RUN_ID
 
@@ -64,7 +65,12 @@ def older(lineage: Lineage) -> Lineage:
     day = dt.timedelta(days=1)
     days = (InputPartition(day=clicks.days[0].day - day, fingerprint="f4", rows=400), clicks.days[0], clicks.days[1])
     days = (*days[:2], days[2].model_copy(update={"fingerprint": "late"}))
-    moved = {"start": clicks.start - day, "end": clicks.end - day, "days": days, "digest": digest_of("older")}
+    moved = {
+        "start": clicks.start - day,
+        "end": clicks.end - day,
+        "days": days,
+        "digest": digest_of_inputs([("older", "")]),
+    }
     datasets = {"events": {"clicks": {"path": "clicks", "window": "3 days ago:today", "ignore": [*"abcdefghijklmnop"]}}}
     tree = SETTINGS | {
         "datasets": datasets,

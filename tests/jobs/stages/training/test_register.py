@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from conf.digest import sha256_of
 from jobs.run.context import Run
 from jobs.stages.training.register import holdout_of, note_judged, refuse_without_lineage
 from models.registry import ModelRegistry
-from models.registry.lineage import LINEAGE_TAG, Lineage, NoLineage, check_lineage, sha256_of
+from models.registry.lineage import LINEAGE_TAG, Lineage, NoLineage, check_lineage
 from tests.jobs.lineages import made, register, run_of, trained
 from tests.jobs.runs import RUN_ID
 
