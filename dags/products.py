@@ -18,6 +18,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 from airflow.timetables.interval import CronDataIntervalTimetable
 from product_files import Product, config_folder, read_products
+from run_flags import RunParameters, command_line
 from stage_operators import SparkStage, WaitUntilServing
 
 _REPO = Path(__file__).resolve().parent.parent
@@ -47,17 +48,7 @@ def stage_arguments(product: Product) -> Callable[..., list[str]]:
         dag_run, params = context["dag_run"], context["params"]
         arguments = ["--config", str(product.config), "--as-of", as_of(dag_run).isoformat()]
         arguments += ["--run-id", run_id_of(dag_run), "--trigger-id", context["run_id"]]
-        if params["first"]:
-            arguments.append("--first")
-        if params["publish_old"]:
-            arguments.append("--publish-old")
-        if params["refresh"]:
-            arguments.append("--refresh")
-        if params["audience_share"] is not None:
-            arguments += ["--audience-share", str(params["audience_share"])]
-        for name, reason in params["overrides"].items():
-            arguments += ["--override", f"{name}={reason}"]
-        return arguments
+        return [*arguments, *command_line(params)]
 
     return application_args
 
@@ -134,26 +125,8 @@ def _wait_until_serving(product: Product, dag: DAG) -> WaitUntilServing:
 
 
 def _params() -> dict[str, Param]:
-    return {
-        "first": Param(
-            default=False, type="boolean", description="The first run of the product: nothing to compare it with."
-        ),
-        "publish_old": Param(
-            default=False, type="boolean", description="Publish although a run of a later day serves."
-        ),
-        "refresh": Param(
-            default=False, type="boolean", description="Keep the factors that serve, fold in users who came since."
-        ),
-        "audience_share": Param(
-            None, type=["null", "number"], minimum=0, maximum=1, description="Fraction of the audience, e.g. 0.25."
-        ),
-        "overrides": Param(
-            {},
-            type="object",
-            additionalProperties={"type": "string", "minLength": 1},
-            description='Expectations that may fail, each with the reason: {"NAME": "REASON"}.',
-        ),
-    }
+    """Returns a parameter for each flag of a run, checked as its JSON schema says."""
+    return {name: Param(**schema) for name, schema in RunParameters.model_json_schema()["properties"].items()}
 
 
 def _job_environment() -> Path:

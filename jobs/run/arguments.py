@@ -1,18 +1,31 @@
 """The command line that every spark-submit entry shares, as typed values."""
 
-import argparse
 import datetime as dt
-from collections.abc import Sequence
+import inspect
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, Any, TypeVar, cast
+
+import typer
 
 from conf.errors import ConfigError
+from conf.run_flags import RunFlags, RunParameters, option_of
 from conf.share import Share
 from jobs.run.run_id import RunId
 
 _FIRST_YEAR = 1970
 """From its days every setting in days leads to a date."""
+
+Config = Annotated[Path, typer.Option(metavar="PATH", help="The product's YAML, e.g. conf/prod_discovery.yml.")]
+Overlay = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="YAML merged over it; repeatable.")]
+AsOf = Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="The day of the run: windows end before it.")]
+_RunId = Annotated[str | None, typer.Option(metavar="ID", help="Resume this run, or make one of this name.")]
+_TriggerId = Annotated[str | None, typer.Option(metavar="ID", help="The scheduler's id of this start; else by hand.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be read, and read nothing else.")]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,42 +38,62 @@ class Arguments:
     run_id: RunId | None
     trigger_id: str | None
     audience_share: Share | None
-    first: bool
-    publish_old: bool
-    refresh: bool
-    overrides: dict[str, str]
+    flags: RunFlags
     dry_run: bool
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises ConfigError where argparse would end the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; see {self.prog} --help")
 
 
 def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
     """Returns the arguments of an entry; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
-    given = _parser().parse_args(argv)
-    as_of = past_day(given.as_of, today)
-    run_id = None if given.run_id is None else RunId.parse(given.run_id)
+
+    def weekly_lists(
+        config: Config,
+        as_of: AsOf,
+        *,
+        overlay: Overlay = None,
+        run_id: _RunId = None,
+        trigger_id: _TriggerId = None,
+        dry_run: _DryRun = False,
+        **flags: Any,
+    ) -> Arguments:
+        """Weekly lists of sources that users would love and do not follow yet."""
+        share: str | None = flags.pop("audience_share")
+        overrides = dict(_override(text) for text in flags.pop("overrides") or ())
+        return Arguments(
+            config=config,
+            overlays=tuple(overlay or ()),
+            as_of=past_day(as_of, today),
+            run_id=None if run_id is None else RunId.parse(run_id),
+            trigger_id=trigger_id,
+            audience_share=None if share is None else _share(share),
+            flags=RunFlags(**flags, overrides=overrides),
+            dry_run=dry_run,
+        )
+
+    arguments = parse(weekly_lists, argv, [_option(name) for name in RunParameters.model_fields])
+    run_id, as_of = arguments.run_id, arguments.as_of
     if run_id is not None and run_id.as_of != as_of:
         raise ConfigError(f"--run-id {run_id} names as_of {run_id.as_of}, but --as-of is {as_of}")
-    if given.first and given.refresh:
+    if arguments.flags.first and arguments.flags.refresh:
         raise ConfigError("--refresh keeps the factors of the run that serves, and before a --first run none does")
-    return Arguments(
-        config=given.config,
-        overlays=tuple(given.overlay),
-        as_of=as_of,
-        run_id=run_id,
-        trigger_id=given.trigger_id,
-        audience_share=None if given.audience_share is None else _share(given.audience_share),
-        first=given.first,
-        publish_old=given.publish_old,
-        refresh=given.refresh,
-        overrides=dict(_override(text) for text in given.override),
-        dry_run=given.dry_run,
-    )
+    return arguments
+
+
+def parse(command: Callable[..., T], argv: Sequence[str] | None, options: Sequence[inspect.Parameter] = ()) -> T:
+    """Returns what a command makes of its options, `options` for its `**`; raises ConfigError; ends after --help."""
+    if options:
+        signature = inspect.signature(command)
+        own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        command.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    app, program = typer.Typer(add_completion=False), Path(sys.argv[0]).name
+    app.command()(command)
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        made = typer.main.get_command(app).main(list(words), prog_name=program, standalone_mode=False)
+    except typer.TyperException as error:
+        raise ConfigError(f"{error.format_message().rstrip('.')}; see {program} --help") from None
+    if isinstance(made, int):  # of --help
+        sys.exit(made)
+    return cast(T, made)
 
 
 def past_day(text: str, today: dt.date) -> dt.date:
@@ -76,21 +109,18 @@ def past_day(text: str, today: dt.date) -> dt.date:
     return as_of
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(description="Weekly lists of sources that users would love and do not follow yet.")
-    add = parser.add_argument
-    add("--config", type=Path, required=True, metavar="PATH", help="the product's YAML, e.g. conf/prod_discovery.yml")
-    add("--overlay", type=Path, action="append", default=[], metavar="PATH", help="YAML merged over it; repeatable")
-    add("--as-of", required=True, metavar="YYYY-MM-DD", help="the day of the run: windows end before it")
-    add("--run-id", metavar="ID", help="resume this run, or the scheduler's name for it; default: a new one")
-    add("--trigger-id", metavar="ID", help="the scheduler's id of this start; without it the run is manual")
-    add("--audience-share", metavar="F", help="fraction of the audience, e.g. 0.25; default: rollout.share")
-    add("--first", action="store_true", help="the first run of a product: there is nothing to compare it with")
-    add("--publish-old", action="store_true", help="publish although a run of a later day serves")
-    add("--refresh", action="store_true", help="keep the factors that serve, and fold in users who came since")
-    add("--override", action="append", default=[], metavar="NAME=REASON", help="let one expectation fail, and say why")
-    add("--dry-run", action="store_true", help="print what would be read, and read nothing else")
-    return parser
+def _option(name: str) -> inspect.Parameter:
+    """Returns the option of a field of `RunParameters`: a switch, NAME=REASON repeated, or one value as text."""
+    field = RunParameters.model_fields[name]
+    kind: Any = str | None
+    metavar: str | None = "F"
+    if isinstance(field.default, bool):
+        kind, metavar = bool, None
+    elif isinstance(field.default, dict):
+        kind, metavar = list[str] | None, "NAME=REASON"
+    option = typer.Option(option_of(name), metavar=metavar, help=field.description)
+    default = False if kind is bool else None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 def _share(text: str) -> Share:

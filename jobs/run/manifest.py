@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from conf.digest import digest_of_json
 from conf.recipe import completed
+from conf.run_flags import RunFlags
 from jobs.storage.bound_folder import MANIFEST, Bond, BoundFolder, ChangedSince
 from jobs.storage.store import Storage
 from models.champion import Champion
@@ -22,20 +23,16 @@ _JUDGED = ("features", "train", "topn")
 """The stages whose records are final when gate 2 has passed."""
 
 
-class Request(BaseModel):
+class Request(RunFlags):
     """What was asked for when the run was created; a resumed run must ask for the same."""
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: str
     product: str
     as_of: dt.date
     config_hash: str
     share_bp: int
-    first: bool
+    first: bool  # these three have no default here: `judged` has always held them
     publish_old: bool
-    refresh: bool = False
-    """Whether the factors of the run that serves stay."""
     overrides: dict[str, str]
     trigger_id: str | None
     """The scheduler's id; null: a person started it."""

@@ -46,7 +46,7 @@ def open_run(arguments: Arguments) -> Iterator[Run]:
     first.
     """
     settings = load_settings(arguments.config, arguments.overlays)
-    check_overrides(arguments.overrides)
+    check_overrides(arguments.flags.overrides)
     share = _allowed_share(settings, arguments)
     environment = Environment.read()
     home = Storage(environment.home)
@@ -149,11 +149,8 @@ def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share
         as_of=arguments.as_of,
         config_hash=config_hash(settings),
         share_bp=share.bp,
-        first=arguments.first,
-        publish_old=arguments.publish_old,
-        refresh=arguments.refresh,
-        overrides=arguments.overrides,
         trigger_id=arguments.trigger_id,
+        **arguments.flags.model_dump(),
     )
 
 

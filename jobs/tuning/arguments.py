@@ -5,12 +5,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from conf.errors import ConfigError
-from jobs.run.arguments import Parser, past_day
+from jobs.run.arguments import AsOf, Config, Overlay, parse, past_day
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 JUDGED_USERS = 20_000
+
+_Trials = Annotated[str, typer.Option(metavar="N", help="Trials of the study in all, with those of former starts.")]
+_Study = Annotated[str | None, typer.Option(metavar="NAME", help="Default: made from the day and the settings.")]
+_MaxFactors = Annotated[str | None, typer.Option(metavar="D", help="Most dimensions to try; default: train.factors.")]
+_JudgedUsers = Annotated[str, typer.Option(metavar="N", help="Users at most by whom trials are judged.")]
 
 
 @dataclass(frozen=True)
@@ -28,39 +36,37 @@ class TuningArguments:
 
 def parse_tuning(argv: Sequence[str] | None, *, today: dt.date) -> TuningArguments:
     """Returns the arguments; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
-    given = _parser().parse_args(argv)
-    if given.study is not None and not _NAME.fullmatch(given.study):
+
+    def tune_embeddings(
+        config: Config,
+        as_of: AsOf,
+        trials: _Trials,
+        study: _Study = None,
+        max_factors: _MaxFactors = None,
+        judged_users: _JudgedUsers = str(JUDGED_USERS),
+        overlay: Overlay = None,
+    ) -> TuningArguments:
+        """Better hyper-parameters for a product's training, as a proposal with its evidence."""
+        return TuningArguments(
+            config=config,
+            overlays=tuple(overlay or ()),
+            as_of=past_day(as_of, today),
+            trials=_count("--trials", trials),
+            study=None if study is None else _name(study),
+            max_factors=None if max_factors is None else _count("--max-factors", max_factors, 1024),
+            judged_users=_count("--judged-users", judged_users),
+        )
+
+    return parse(tune_embeddings, argv)
+
+
+def _name(study: str) -> str:
+    if not _NAME.fullmatch(study):
         raise ConfigError(
-            f"--study {given.study!r} is no name: use lower-case letters, digits, _ . and -, at most 64, "
+            f"--study {study!r} is no name: use lower-case letters, digits, _ . and -, at most 64, "
             "beginning with a letter or digit"
         )
-    return TuningArguments(
-        config=given.config,
-        overlays=tuple(given.overlay),
-        as_of=past_day(given.as_of, today),
-        trials=_count("--trials", given.trials),
-        study=given.study,
-        max_factors=None if given.max_factors is None else _count("--max-factors", given.max_factors, 1024),
-        judged_users=_count("--judged-users", given.judged_users),
-    )
-
-
-def _parser() -> Parser:
-    parser = Parser(description="Better hyper-parameters for a product's training, as a proposal with its evidence.")
-    add = parser.add_argument
-    add("--config", type=Path, required=True, metavar="PATH", help="the product's YAML, e.g. conf/prod_discovery.yml")
-    add("--overlay", type=Path, action="append", default=[], metavar="PATH", help="YAML merged over it; repeatable")
-    add("--as-of", required=True, metavar="YYYY-MM-DD", help="the day whose datasets are used: windows end before it")
-    add("--trials", required=True, metavar="N", help="trials of the study in all, those of former starts included")
-    add("--study", metavar="NAME", help="a name of its own; default: made from the day and the settings")
-    add("--max-factors", metavar="D", help="most dimensions to try; default: train.factors")
-    add(
-        "--judged-users",
-        default=str(JUDGED_USERS),
-        metavar="N",
-        help=f"users at most by whom trials are judged; default: {JUDGED_USERS}",
-    )
-    return parser
+    return study
 
 
 def _count(flag: str, text: str, most: int = 10**9) -> int:

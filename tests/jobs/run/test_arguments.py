@@ -21,7 +21,7 @@ def test_flags_become_values() -> None:
     arguments = parse_arguments(given_flags, today=TODAY)
     assert arguments.as_of == TODAY
     assert arguments.audience_share == Share(2_500)
-    assert arguments.overrides == {"max_weight": "new app"}
+    assert arguments.flags.overrides == {"max_weight": "new app"}
     assert arguments.run_id == RunId(dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC), TODAY, 1)
 
 

@@ -1,0 +1,58 @@
+"""What a person or the scheduler asks of a run: options of the job and parameters of the DAG follow from these fields.
+
+A field's docstring is the help text, its type says how it is written:
+
+    bool            --publish-old                     a switch
+    float | None    --audience-share 0.25             a number, or left out
+    dict            --override NAME=REASON            once for each key; the name in the singular
+
+pydantic and the standard library only: `dags/run_flags.py` is a link to this file.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+
+class RunFlags(BaseModel):
+    """Flags that the manifest keeps: a run that is resumed is asked for the same."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    first: bool = False
+    """The first run of the product: there is nothing to compare it with."""
+    publish_old: bool = False
+    """Publish although a run of a later day serves."""
+    refresh: bool = False
+    """Keep the factors that serve, and fold in users who came since."""
+    overrides: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    """Expectations that may fail, each with the reason."""
+
+
+class RunParameters(RunFlags):
+    """All that can be asked; the manifest keeps the share that came of it."""
+
+    audience_share: Annotated[
+        float | None, WithJsonSchema({"type": ["null", "number"], "minimum": 0, "maximum": 1})
+    ] = None
+    """Fraction of the audience, e.g. 0.25; default: rollout.share."""
+
+
+def option_of(name: str) -> str:
+    """Returns how the command line spells a field."""
+    one = name.removesuffix("s") if isinstance(RunParameters.model_fields[name].default, dict) else name
+    return "--" + one.replace("_", "-")
+
+
+def command_line(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the words that ask the job for the values of the fields of `RunParameters`."""
+    for name in RunParameters.model_fields:
+        option, value = option_of(name), values[name]
+        if isinstance(value, Mapping):
+            for key, text in value.items():
+                yield from (option, f"{key}={text}")
+        elif value is True:
+            yield option
+        elif value is not None and value is not False:
+            yield from (option, str(value))

@@ -1,0 +1,1 @@
+../conf/run_flags.py
