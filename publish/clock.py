@@ -1,10 +1,10 @@
-"""The clock as an argument."""
+"""The clock as an argument, so that tests can set the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Gives the time now, aware."""
+"""Returns the time now, with its time zone."""
 
 
 def utc_now() -> datetime:

@@ -1,6 +1,6 @@
 """What can go wrong on the way from a snapshot to a reader.
 
-PublishError(DiscoveryError)     exit code 1 unless said otherwise
+PublishError(DiscoveryError)     exit code 1 unless stated otherwise
 ├── SnapshotRefused              a row of the snapshot, or the whole of it, must not be sent
 ├── MalformedMessage             a record or a stored value is not what it claims to be
 │   └── UnknownMessage           intact, but of a kind or codec this version does not know
@@ -31,7 +31,7 @@ from conf.errors import DiscoveryError
 
 
 class PublishError(DiscoveryError):
-    """A fault between the snapshot and the reader."""
+    """An error on the way from the snapshot to the reader."""
 
 
 class SnapshotRefused(PublishError):
@@ -39,7 +39,7 @@ class SnapshotRefused(PublishError):
 
 
 class MalformedMessage(PublishError):
-    """A record or stored value that cannot be read; `reason` is short and holds no payload."""
+    """A record or stored value that cannot be read; `reason` is short and contains no payload."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -73,21 +73,21 @@ class StoreRefused(PublishError):
 
 
 class UnknownRun(PublishError):
-    """A run that is in nobody's registry."""
+    """The run is not in the registry."""
 
 
 class RunRefused(PublishError):
-    """A run or an operation on it that would break a promise; the message says which and the way out."""
+    """A run, or an operation on it, breaks a rule; the message says which one and what to do."""
 
 
 class LetterRefused(PublishError):
-    """A dead letter that is not there, or that nothing can be done about; the message says what to do."""
+    """The dead letter does not exist, or cannot be sent again; the message says what to do."""
 
     exit_code = 2
 
 
 class RunFault(PublishError):
-    """The work on one run cannot go on because of that run; where it could be, it is FAILED by now."""
+    """Work on one run cannot continue because of that run itself; where possible it has been set to FAILED."""
 
 
 class PointerMoved(PublishError):
@@ -95,11 +95,11 @@ class PointerMoved(PublishError):
 
 
 class PointerUnreadable(PublishError):
-    """The pointer's key holds what this version cannot read."""
+    """The pointer's key holds a value that this version cannot read."""
 
 
 class NotPromoted(PublishError):
-    """The run does not serve."""
+    """The run does not serve; the subclass says why."""
 
 
 class RunHeld(NotPromoted):

@@ -1,4 +1,4 @@
-"""Who acts, in words that are kept with what was done: in the pointer's history and in manifests."""
+"""Names of who acts, for the pointer's history and for manifests."""
 
 import getpass
 import os
@@ -6,7 +6,7 @@ import socket
 
 
 def person() -> str:
-    """Returns the user of this process at this machine."""
+    """Returns `user@host` of this process."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run as a user whom the system does not know
@@ -15,7 +15,7 @@ def person() -> str:
 
 
 def service(name: str) -> str:
-    """Returns a service of ours at this machine, e.g. loader@host."""
+    """Returns `name@host` of one of our services, e.g. loader@host."""
     return _at_this_machine(name)
 
 

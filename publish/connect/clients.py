@@ -1,4 +1,4 @@
-"""Clients of Kafka: bounded waiting, a check before first use, and no secret in any text."""
+"""Clients of Kafka with timeouts, checked before first use; no secret in any text."""
 
 import logging
 import time
@@ -12,12 +12,13 @@ from conf.connections import KafkaConnection
 from publish.errors import BrokerUnreachable
 
 KafkaSettings = dict[str, Any]
-"""What librdkafka takes; made here and nowhere else."""
+"""Settings of librdkafka; made only in this module."""
 
 
 def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
-    """Returns what every Kafka client of ours has in common; librdkafka's own log goes to the logger
-    `publish.kafka`.
+    """Returns the settings common to all our Kafka clients.
+
+    librdkafka's own log goes to the logger `publish.kafka`.
     """
     configured = {
         "security.protocol": kafka.protocol,
@@ -39,31 +40,31 @@ def kafka_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
 
 
 def admin_client(kafka: KafkaConnection) -> AdminClient:
-    """Returns an administration client; connects when first used."""
+    """Returns an administration client, which connects when first used."""
     return AdminClient(kafka_settings(kafka, "discovery-admin"))
 
 
 def assigned_settings(kafka: KafkaConnection, client_id: str) -> KafkaSettings:
-    """Returns what a consumer has that is assigned its partitions: it joins no group, commits nothing, and is told the
-    ends.
+    """Returns the settings of a consumer with assigned partitions.
+
+    It joins no group, commits nothing, and is notified at the end of each partition.
     """
     return {
         **kafka_settings(kafka, client_id),
-        "group.id": client_id,  # needed, and never joined
+        "group.id": client_id,  # required, but never joined
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "allow.auto.create.topics": False,
         "isolation.level": "read_committed",
-        "auto.offset.reset": "earliest",  # what was asked for may be deleted a moment later
+        "auto.offset.reset": "earliest",  # the start offset may be deleted before it is read
         "enable.partition.eof": True,
     }
 
 
 def describe_topic(admin: AdminClient, topic: str, *, timeout: float = 10.0) -> TopicDescription | None:
-    """Returns a topic as the broker knows it, None when there is none of this name; `timeout` in seconds.
+    """Returns a topic's description, or None if there is no such topic; `timeout` in seconds.
 
-    Raises KafkaException, TimeoutError. By name and not looked for in a list: a list leaves out what this user may
-    not see.
+    Raises KafkaException, TimeoutError. It asks by name, because a list leaves out topics that this user may not see.
     """
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)[topic]
     try:
@@ -76,11 +77,11 @@ def describe_topic(admin: AdminClient, topic: str, *, timeout: float = 10.0) -> 
 
 
 def check_broker(kafka: KafkaConnection, *, timeout: float = 10.0) -> None:
-    """Return when a broker answers within `timeout` seconds; raises BrokerUnreachable."""
+    """Waits for a reply of the broker, up to `timeout` seconds; raises BrokerUnreachable."""
     faults: list[KafkaError] = []
     try:
         admin = AdminClient(kafka_settings(kafka, "discovery-admin") | {"error_cb": faults.append})
-    except KafkaException:  # librdkafka reads certificates and keys when a client is made; its text quotes settings
+    except KafkaException:  # librdkafka reads certificates here; its message would quote settings
         raise BrokerUnreachable(
             f"Kafka at {kafka.address}: librdkafka refuses the settings; check KAFKA_BOOTSTRAP_SERVERS, that the files "
             "of KAFKA_SSL_… are PEM and can be read, and KAFKA_SSL_KEY_PASSWORD"
@@ -90,7 +91,7 @@ def check_broker(kafka: KafkaConnection, *, timeout: float = 10.0) -> None:
         try:
             admin.list_topics(timeout=min(1.0, timeout))
         except KafkaException as error:
-            admin.poll(0)  # why a connection fails is told to the callback, and to the call only that it took long
+            admin.poll(0)  # only the callback learns why a connection fails; the call just times out
             if refusal := next((fault for fault in faults if fault.code() in _KAFKA_REFUSALS), None):
                 raise broker_unreachable(kafka, KafkaException(refusal)) from None
             if time.monotonic() > deadline:
@@ -109,7 +110,7 @@ _NO_GROUP_YET = {
 
 
 def group_size(kafka: KafkaConnection, group: str, *, timeout: float = 10.0) -> int:
-    """Members of a consumer group now; raises BrokerUnreachable."""
+    """Returns the current number of members of a consumer group; raises BrokerUnreachable."""
     admin = admin_client(kafka)
     try:
         described = admin.describe_consumer_groups([group], request_timeout=timeout)[group].result(timeout=timeout + 1)
@@ -121,7 +122,7 @@ def group_size(kafka: KafkaConnection, group: str, *, timeout: float = 10.0) -> 
 
 
 def broker_unreachable(kafka: KafkaConnection, error: KafkaException) -> BrokerUnreachable:
-    """Returns the error for people of a fault while talking to the broker."""
+    """Returns a BrokerUnreachable that explains the error and says what to check."""
     fault: KafkaError = error.args[0]
     if advice := _KAFKA_REFUSALS.get(fault.code()):
         return BrokerUnreachable(f"Kafka at {kafka.address} {advice} ({fault.name()})")

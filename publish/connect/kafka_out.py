@@ -1,4 +1,4 @@
-"""Messages beside the lists, delivered for sure when the call returns, e.g. pointers, runs and erasures."""
+"""Sends messages other than lists (pointers, runs, erasures) and waits until each is acknowledged."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -21,11 +21,11 @@ class Outgoing(NamedTuple):
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
     partition: int = -1
-    """Where to; −1: the key decides."""
+    """Target partition; −1: Kafka chooses it by the key."""
 
 
 class ConfirmedSender:
-    """Sends to one broker, idempotently, and answers for each message; close it when done."""
+    """Sends messages to one broker idempotently and waits for each acknowledgement; close it when done."""
 
     def __init__(self, kafka: KafkaConnection, client_id: str, *, timeout: float = 30.0) -> None:
         self._timeout = timeout
@@ -40,7 +40,7 @@ class ConfirmedSender:
         )
 
     def send(self, topic: str, messages: Iterable[Outgoing]) -> tuple[Outgoing, ...]:
-        """Return when each message is acknowledged; gives back those too large for the topic; raises DeliveryError."""
+        """Sends and waits until all are acknowledged; returns those too large for the topic; raises DeliveryError."""
         faults: list[KafkaError] = []
         oversize: list[Outgoing] = []
         for message in messages:
@@ -52,7 +52,7 @@ class ConfirmedSender:
         return tuple(oversize)
 
     def close(self) -> None:
-        """Give up what is still on its way."""
+        """Drops what has not been sent yet."""
         self._producer.purge()
         self._producer.flush(1)
 
@@ -87,7 +87,10 @@ def send_confirmed(
     if_too_large: str,
     timeout: float = 30.0,
 ) -> None:
-    """Return when each message is acknowledged, topic by topic; raises DeliveryError: what to do `if_too_large`."""
+    """Sends and waits until all are acknowledged, topic by topic; raises DeliveryError.
+
+    `if_too_large`: advice for the error about a message that the topic does not accept.
+    """
     with closing(ConfirmedSender(kafka, client_id, timeout=timeout)) as sender:
         for topic, messages in batches.items():
             if oversize := sender.send(topic, messages):
@@ -96,14 +99,14 @@ def send_confirmed(
 
 
 class KafkaPointerLog:
-    """Every pointer, and its history, in topics of their own (publish.runs.pointer_log.PointerLog)."""
+    """Keeps every pointer and its history in Kafka topics (publish.runs.pointer_log.PointerLog)."""
 
     def __init__(self, kafka: KafkaConnection) -> None:
         self._kafka = kafka
 
     def append(self, product: str, batches: Mapping[str, Sequence[Outgoing]]) -> None:
-        """Return when the broker has all; raises DeliveryError; BrokerUnreachable, also where a topic is missing."""
-        for topic in batches:  # a broker that makes topics by itself makes some that forget
+        """Sends all and waits; raises DeliveryError, and BrokerUnreachable also where a topic is missing."""
+        for topic in batches:  # a topic that the broker creates by itself would not be compacted
             TopicInspector(self._kafka, topic).identify()
         send_confirmed(
             self._kafka,

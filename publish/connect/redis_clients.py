@@ -1,8 +1,8 @@
-"""Clients of Redis, of a Redis Cluster, and of a Redis that Sentinels know: bounded waiting, no secret in any text.
+"""Clients of a Redis server, a Redis Cluster, or a master behind Sentinels; timeouts everywhere, no secrets in texts.
 
-A cluster's client repeats a call whose answer was lost; for the others, the callers do. Everything written here may be
-repeated: a script that moved a position finds it moved and answers STALE, one that swapped the pointer finds another
-revision, and the caller looks again.
+A cluster's client repeats a call whose reply was lost; for the others, the callers do. Every write here may be
+repeated: a script that has moved a position or swapped the pointer replies STALE the second time, and the caller reads
+again.
 """
 
 import re
@@ -21,19 +21,19 @@ from conf.redis_url import RedisPlace
 from publish.errors import StoreUnreachable
 
 StoreClient = redis.Redis | redis.RedisCluster
-"""What every store of ours works with; the two have the same commands, and no type in common."""
+"""The client type of every store here; the two classes share commands but no base class."""
 
 STORE_FAULTS = (redis.RedisError, RedisClusterException)
-"""Every fault of these clients: the second, of a cluster whose slots nobody serves, is not a kind of the first."""
+"""All errors of these clients; RedisClusterException is not a RedisError."""
 
 _HEALTH = 30
-"""Seconds without use after which a connection is asked whether it still works."""
+"""Seconds without use after which a connection is checked before the next call."""
 _ONCE = Retry(NoBackoff(), 0)
-"""A call is made once: who calls knows what may be repeated. Of Sentinels, the next one is asked."""
+"""No retries in the client: callers know what may be repeated. For Sentinels, the next one is tried."""
 
 
 def redis_client(store: RedisConnection, *, timeout: float = 5.0) -> StoreClient:
-    """Returns a checked client (bytes in and out) of the store, `timeout` seconds a reply; raises StoreUnreachable."""
+    """Returns a client (bytes in and out) after a ping; `timeout` seconds per reply; raises StoreUnreachable."""
     try:
         client = _connect(store, timeout)
     except STORE_FAULTS as error:
@@ -47,8 +47,9 @@ def redis_client(store: RedisConnection, *, timeout: float = 5.0) -> StoreClient
 
 
 def explain(error: Exception) -> str:
-    """Returns what a fault of Redis means and what to do about it; holds no secret, as Redis' own texts may quote
-    arguments.
+    """Returns what a Redis error means and what to do.
+
+    Redis' own texts may quote arguments, so no secret is repeated.
     """
     fault = _root(error)
     text = str(fault)
@@ -68,7 +69,7 @@ def explain(error: Exception) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Returns why none of a cluster's nodes could be asked, which redis-py wraps; for all else the error itself."""
+    """Returns the error that redis-py wrapped when no node of a cluster could be reached; otherwise `error`."""
     inner = error.__cause__ or error.__context__
     return _root(inner) if isinstance(error, RedisClusterException) and isinstance(inner, STORE_FAULTS) else error
 
@@ -123,7 +124,7 @@ def _connect(store: RedisConnection, timeout: float) -> StoreClient:
 
 
 def _master(place: RedisPlace, options: dict[str, Any]) -> redis.Redis:
-    """Whatever server the Sentinels call the master, asked again with every new connection."""
+    """Returns a client of the current master; each new connection asks the Sentinels for it again."""
     theirs = {**options, "username": place.sentinel_username, "password": place.sentinel_password, "retry": _ONCE}
     sentinel = Sentinel(place.hosts, sentinel_kwargs=theirs)  # type: ignore[no-untyped-call]
     ours = {**options, "db": place.database, "health_check_interval": _HEALTH}

@@ -1,4 +1,4 @@
-"""The masters of a store, for what is asked of each server: its memory, its replicas."""
+"""The masters of a store, for questions to each server: its memory, its replicas."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ ALL_SLOTS = frozenset(range(SLOTS))
 
 @dataclass(frozen=True)
 class MasterServer:
-    """A server that takes writes."""
+    """A Redis server that accepts writes."""
 
     address: str
-    """host:port; empty for a store of one server, whose address is known."""
+    """host:port; empty if the store has only one server."""
     client: redis.Redis
-    """A client of this server alone."""
+    """A client of this server only."""
     slots: frozenset[int]
 
     def holds(self, tag: str) -> bool:
-        """Returns whether keys with this hash tag lie here."""
+        """Returns whether keys with this hash tag are stored on this server."""
         return slot_of(tag) in self.slots
 
 
 def masters_of(client: StoreClient) -> tuple[MasterServer, ...]:
-    """Returns every master with the hash slots that it serves now; raises the faults of redis-py."""
+    """Returns every master with the hash slots it serves now; raises redis-py's errors."""
     if not isinstance(client, redis.RedisCluster):
         return (MasterServer("", client, ALL_SLOTS),)
-    client.nodes_manager.initialize()  # what it remembers may be from before a fail-over
+    client.nodes_manager.initialize()  # its cached slots may be from before a fail-over
     slots: dict[ClusterNode, set[int]] = defaultdict(set)
     for slot, (master, *_) in client.nodes_manager.slots_cache.items():
         slots[master].add(slot)

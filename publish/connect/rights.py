@@ -1,8 +1,8 @@
-"""Whether Redis would let a user do the work of a role: asked before the work, changing nothing.
+"""Checks before the work starts that Redis permits a user everything that a role needs; changes nothing.
 
-Every command is queued in a transaction that is then discarded. Redis judges rights when a command is queued (Redis
-documentation, "Transactions"), so each missing one is known without anything having run, on every version. What a
-server answers beside that (moved slot, read-only replica, out of memory) says nothing about rights.
+Every command is queued in a transaction that is then discarded. Redis checks permissions when a command is queued
+(Redis documentation, "Transactions"), so each missing one is found without running anything, on every version. Other
+errors (moved slot, read-only replica, out of memory) do not concern permissions and are ignored.
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,23 @@ from publish.errors import StoreUnreachable
 from publish.wire.keys import Layout, ProductKeys, hash_tags, synced_key
 
 Call = tuple[str | int, ...]
-"""A command with arguments of the right number."""
+"""A command with a valid number of arguments."""
 
 
 class Role(StrEnum):
-    """Who works with a product's keys; `deploy/redis.acl` has a user for each."""
+    """A role in the work on a product's keys; `deploy/redis.acl` has a user for each."""
 
     PUBLISHER = "publisher"
-    """The job: announces runs, and waits until they serve."""
+    """The job: announces runs and waits until they serve."""
     LOADER = "loader"
     OPERATOR = "operator"
     READER = "reader"
 
 
 def check_rights(client: StoreClient, role: Role, keys: ProductKeys) -> None:
-    """Return when the user may run each command of its role on the product's keys; raises StoreUnreachable."""
+    """Raises StoreUnreachable unless the user may run each command of the role on the product's keys."""
     with store_faults():
-        for master in masters_of(client):  # each has users of its own
+        for master in masters_of(client):  # each server has its own users
             if denied := _denied(master.client, calls_of(role, keys)):
                 commands = ", ".join(sorted({" ".join(map(str, call[:2])) for call in denied}))
                 where = f"Redis at {master.address}" if master.address else "Redis"
@@ -45,7 +45,7 @@ def check_rights(client: StoreClient, role: Role, keys: ProductKeys) -> None:
 
 
 def calls_of(role: Role, keys: ProductKeys) -> Sequence[Call]:
-    """Return one call for each right of a role; the values are never stored."""
+    """Returns one call for each permission that a role needs; the values are never stored."""
     place = Layout(keys.product, 1, 1, hash_tags(keys.product, 1))
     position, lists = place.position(0), place.bucket("run", 0, 0)
     seen, state, erased, erased_in = (
@@ -134,7 +134,7 @@ def calls_of(role: Role, keys: ProductKeys) -> Sequence[Call]:
 def _denied(node: redis.Redis, calls: Sequence[Call]) -> list[Call]:
     connection: Any = node.connection_pool.get_connection()
     try:
-        # PING first: a server that runs it instead of queueing it would run what follows, too.
+        # PING first: a server that runs it instead of queueing it would also run the commands after it.
         for call, answer in ((("MULTI",), b"OK"), (("PING",), b"QUEUED")):
             if (answered := _ask(connection, call)) != answer:
                 if isinstance(answered, redis.exceptions.NoPermissionError):
@@ -147,7 +147,7 @@ def _denied(node: redis.Redis, calls: Sequence[Call]) -> list[Call]:
 
 
 def _ask(connection: Any, call: Call) -> Any:
-    """Return the server's reply, or its error; any other fault is raised."""
+    """Returns the server's reply, or its ResponseError; raises any other error."""
     connection.send_command(*call, check_health=False)  # which would reconnect, and leave the transaction
     try:
         return connection.read_response()

@@ -1,4 +1,4 @@
-"""The Lua scripts of this package, and the one edge at which faults of Redis become ours."""
+"""Loads the Lua scripts of this package, and turns errors of Redis into our own."""
 
 from contextlib import ContextDecorator
 from importlib.resources import files
@@ -17,19 +17,19 @@ _FAULTS_IN_SCRIPTS = {
 
 
 def text_of(*names: str) -> str:
-    """Returns the source of a script: the files `lua/<name>.lua` joined."""
+    """Returns the source of a script: the files `lua/<name>.lua`, joined."""
     return "\n".join((files("publish.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8") for name in names)
 
 
 def as_bytes(reply: bytes | str) -> bytes:
-    """Returns a reply as it came; raises TypeError for a client that decodes replies, which would break payloads."""
+    """Returns a reply as it came; raises TypeError for a client that decodes replies and so would break payloads."""
     if isinstance(reply, bytes):
         return reply
     raise TypeError("this client decodes replies; make it with publish.connect.redis_clients.redis_client")
 
 
 class store_faults(ContextDecorator):  # noqa: N801 - reads as the function that contextlib would make, and is faster
-    """Turns every fault of Redis into StoreUnreachable: none of them says anything about the data."""
+    """Turns every error of Redis into StoreUnreachable, since none of them means that data is wrong."""
 
     def __enter__(self) -> None:
         pass
@@ -42,7 +42,7 @@ class store_faults(ContextDecorator):  # noqa: N801 - reads as the function that
 
 
 def _inner(error: Exception) -> Exception:
-    """Returns what Redis 6 wraps when a command fails within a script ("Error running script …: -OOM …")."""
+    """Returns the error that Redis 6 wraps when a command fails in a script ("Error running script …: -OOM …")."""
     text = str(error)
     for code, kind in _FAULTS_IN_SCRIPTS.items():
         if type(error) is redis.ResponseError and f"-{code} " in text:

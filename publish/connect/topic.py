@@ -1,4 +1,4 @@
-"""The topics of a product: made as they must be, or refused as they are."""
+"""Creates the topics of a product, and checks that existing ones have the right properties."""
 
 import time
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ class _Topic(NamedTuple):
     replication: int
     config: dict[str, str]
     checked: tuple[str, ...] = ("cleanup.policy",)
-    """Settings that a topic made by somebody else must have, too."""
+    """Settings that are checked when the topic exists already."""
 
 
 def ensure_topics(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
-    """Make the product's topics where they are missing; raises TopicMismatch, BrokerUnreachable (after `timeout` s)."""
+    """Creates missing topics, checks the others; raises TopicMismatch, BrokerUnreachable (after `timeout` s)."""
     deadline, admin = time.monotonic() + timeout, admin_client(kafka)
-    with _told(kafka, timeout):
+    with _broker_errors(kafka, timeout):
         there = _partitions_of_topics(admin, deadline)
         for wanted in _topics(keys, settings):
             if wanted.name not in there:
@@ -47,9 +47,9 @@ def ensure_topics(
 def check_topics(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
-    """As `ensure_topics`, before hours of work, and makes none: what is not there yet is fine."""
+    """Checks the topics that exist, as `ensure_topics` does, but creates none; run before hours of work."""
     deadline, admin = time.monotonic() + timeout, admin_client(kafka)
-    with _told(kafka, timeout):
+    with _broker_errors(kafka, timeout):
         there = _partitions_of_topics(admin, deadline)
         for wanted in _topics(keys, settings):
             if wanted.name in there:
@@ -60,17 +60,17 @@ def check_topics(
 def check_partitions(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
-    """As `check_topics`, for who may not read the settings of topics: only how many partitions each has."""
+    """Checks only the number of partitions, for users who may not read the settings of topics."""
     deadline, admin = time.monotonic() + timeout, admin_client(kafka)
-    with _told(kafka, timeout):
+    with _broker_errors(kafka, timeout):
         there = _partitions_of_topics(admin, deadline)
         for wanted in _topics(keys, settings):
             _check_partitions(wanted, there.get(wanted.name, wanted.partitions))
 
 
 @contextmanager
-def _told(kafka: KafkaConnection, timeout: float) -> Iterator[None]:
-    """Faults of the broker, for people."""
+def _broker_errors(kafka: KafkaConnection, timeout: float) -> Iterator[None]:
+    """Turns errors of the broker into BrokerUnreachable."""
     try:
         yield
     except KafkaException as error:
@@ -105,7 +105,7 @@ def _check_partitions(wanted: _Topic, found: int) -> None:
 
 
 def _partitions_of_topics(admin: AdminClient, deadline: float) -> dict[str, int]:
-    # Topics are listed all, because asking for one by name may create it.
+    # All topics are listed, because asking for one by name may create it.
     topics = admin.list_topics(timeout=_left(deadline, "no list of topics")).topics
     return {name: len(topic.partitions) for name, topic in topics.items()}
 
@@ -118,7 +118,7 @@ def _create(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
         futures[wanted.name].result(timeout=left + 1)
     except KafkaException as error:
         code = error.args[0].code()
-        if code == KafkaError.TOPIC_ALREADY_EXISTS:  # another publisher was faster; what it made is checked
+        if code == KafkaError.TOPIC_ALREADY_EXISTS:  # another publisher was faster; its topic is checked
             return
         if code == KafkaError.INVALID_REPLICATION_FACTOR:
             raise TopicMismatch(
@@ -129,7 +129,7 @@ def _create(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
 
 
 def _wait_until_ready(admin: AdminClient, wanted: _Topic, deadline: float) -> int:
-    # A new topic is not known to every broker at once, and its partitions have no leader at first.
+    # Not every broker knows a new topic at once, and its partitions have no leader at first.
     while True:
         left = _left(deadline, f"topic {wanted.name} got no leaders")
         found = admin.list_topics(timeout=left).topics.get(wanted.name)

@@ -1,4 +1,4 @@
-"""Which topic it is that has this name now: a deleted and recreated one has another id."""
+"""Finds the id of a topic: a deleted and recreated topic has the same name but another id."""
 
 import time
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from publish.errors import BrokerUnreachable
 
 
 class TopicIdentity(NamedTuple):
-    """A topic as the broker knows it; `seen_at` is monotonic time."""
+    """A topic as the broker knows it; `seen_at` is in seconds of the monotonic clock."""
 
     id: str
     partitions: int
@@ -19,7 +19,7 @@ class TopicIdentity(NamedTuple):
 
 
 class TopicInspector:
-    """Asks one broker about one topic."""
+    """Reads the identity of one topic from one broker."""
 
     def __init__(self, kafka: KafkaConnection, topic: str) -> None:
         self._kafka = kafka
@@ -27,7 +27,7 @@ class TopicInspector:
         self._admin = admin_client(kafka)
 
     def identify(self, *, timeout: float = 10.0) -> TopicIdentity:
-        """Returns the topic that has the name now; raises BrokerUnreachable, also when there is none."""
+        """Returns the topic that has the name now; raises BrokerUnreachable, also if there is none."""
         try:
             found = describe_topic(self._admin, self._topic, timeout=timeout)
         except KafkaException as error:

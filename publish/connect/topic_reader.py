@@ -1,4 +1,4 @@
-"""A small topic, read from its beginning to the end that it has now: runs, pointers and erasures, after a loss."""
+"""Reads a small topic from its beginning to its current end: runs, pointers and erasures, after a loss of Redis."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -25,20 +25,20 @@ _POLL_SECONDS = 0.5
 
 
 class TopicRecord(NamedTuple):
-    """One record as it lies on the topic; `value` None is a tombstone."""
+    """One record of a topic; `value` None is a tombstone."""
 
     partition: int
     offset: int
     at: datetime | None
-    """The broker's or the producer's time, as the topic is set up; None where it keeps none."""
+    """The broker's or the producer's time, depending on the topic; None where it keeps none."""
     key: bytes | None
     value: bytes | None
 
 
 def read_topic(kafka: KafkaConnection, topic: str, *, timeout: float = 30.0) -> tuple[TopicRecord, ...]:
-    """Returns what the topic holds at this moment, by partition and offset; nothing where there is no such topic.
+    """Returns the topic's current records ordered by partition and offset; empty if there is no such topic.
 
-    Raises BrokerUnreachable when a broker refuses, or has not given all of it within `timeout` seconds.
+    Raises BrokerUnreachable when the broker refuses, or has not returned all of them within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     try:
@@ -62,9 +62,7 @@ def read_topic(kafka: KafkaConnection, topic: str, *, timeout: float = 30.0) -> 
 
 
 def latest(records: Iterable[TopicRecord]) -> dict[bytes, TopicRecord]:
-    """Returns what a compacted topic says: the last record of each key, none for a key whose last one is a
-    tombstone.
-    """
+    """Returns the last record of each key, as a compacted topic means it; keys with a tombstone are left out."""
     found = {record.key: record for record in records}
     return {key: record for key, record in found.items() if key is not None and record.value is not None}
 
@@ -84,21 +82,21 @@ def _read(consumer: Consumer, topic: str, ends: dict[int, int], deadline: float)
 def _take(message: Message, left: dict[int, int], records: list[TopicRecord]) -> None:
     partition, offset = message.partition(), message.offset()
     if (error := message.error()) is not None:
-        # The end is asked for, because compaction and aborted transactions leave no record at the last offsets.
+        # Waiting for the last offset is not enough: compaction and aborted transactions may leave no record there.
         if error.code() == KafkaError._PARTITION_EOF and partition is not None:
             left.pop(partition, None)
         elif not (error.retriable() or error.code() in _WAITED_OUT):
             raise KafkaException(error)
         return
     if partition is None or offset is None or partition not in left:
-        return  # beyond the end that the topic had
+        return  # written after the read began
     records.append(TopicRecord(partition, offset, _time(message.timestamp()), message.key(), message.value()))
     if offset + 1 >= left[partition]:
         del left[partition]
 
 
 _WAITED_OUT = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
-"""What librdkafka reports while it tries again by itself."""
+"""Errors that librdkafka reports while it retries by itself."""
 
 
 def _time(stamp: Sequence[int]) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Where the partitions of a topic begin and end now."""
+"""Reads the first and the next offset of a topic's partitions."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from publish.connect.clients import admin_client
 
 
 class Watermarks(NamedTuple):
-    """The first offset that is kept, and the one that the next record will get."""
+    """The first offset that is still kept, and the offset of the next record to come."""
 
     low: int
     high: int
@@ -20,7 +20,7 @@ class Watermarks(NamedTuple):
 def watermarks(
     kafka: KafkaConnection, topic: str, partitions: Iterable[int], *, timeout: float = 10.0
 ) -> dict[int, Watermarks]:
-    """Returns the watermarks of these partitions, `timeout` seconds a reply; raises KafkaException."""
+    """Returns the watermarks of these partitions, `timeout` seconds per reply; raises KafkaException."""
     admin, places = admin_client(kafka), [TopicPartition(topic, partition) for partition in partitions]
 
     def offsets(spec: OffsetSpec) -> dict[int, int]:

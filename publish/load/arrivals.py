@@ -1,6 +1,6 @@
-"""What records of the topic turn out to be, judged by themselves and against what was announced.
+"""Reads records of the topic and checks them, alone and against the announcement.
 
-Lists are judged by the thousand, in columns; what is not plainly a list is looked at one by one, for its reason.
+Lists are checked in columns, thousands at a time; any other record is checked on its own, to name its fault.
 """
 
 import zlib
@@ -29,11 +29,11 @@ from publish.wire.messages import (
     unpack,
 )
 
-_NOTHING = bytes(ENVELOPE_BYTES)  # in place of a value that has no envelope; of no kind
+_NOTHING = bytes(ENVELOPE_BYTES)  # replaces a value without envelope; has no valid kind
 
 
 class Arrival(NamedTuple):
-    """A record as it arrived: readable (`envelope`), or not (`fault`; `epoch` where it can be told)."""
+    """A record as it arrived: readable (`envelope`), or not (`fault`, and `epoch` if it can be read)."""
 
     message: Message
     envelope: Envelope | None
@@ -43,7 +43,7 @@ class Arrival(NamedTuple):
 
 
 class DataBlock(NamedTuple):
-    """Consecutive lists of one run, intact and in the right partition; the i-th of each column are one record."""
+    """Consecutive intact lists of one run, in the right partition; index i of each column is one record."""
 
     epoch: int
     messages: Sequence[Message]
@@ -54,13 +54,16 @@ class DataBlock(NamedTuple):
     payloads: list[bytes]
 
     def batch(self, layout: Layout) -> Batch:
-        """Returns these lists on their way into the buckets of their run (as Layout.place_of_key)."""
+        """Returns these lists with their buckets (as Layout.place_of_key)."""
         return Batch(self.seqs, self.crcs // layout.partitions % layout.buckets, self.users, self.payloads)
 
 
 def read_messages(messages: Sequence[Message], partition: int, partitions: int) -> Iterator[DataBlock | list[Arrival]]:
-    """Consecutive messages of a partition, of so many, in pieces: lists by the run, and whatever is no intact list."""
-    from publish.wire.record_rows import open_rows  # numba: a second to import, and only a loader needs it
+    """Yields consecutive messages of a partition in pieces: intact lists of one run, or other records.
+
+    `partitions` is the topic's number of partitions.
+    """
+    from publish.wire.record_rows import open_rows  # here because importing numba takes a second
 
     keys, values = _filled(map(Message.key, messages), b""), _filled(map(Message.value, messages), _NOTHING)
     if min(map(len, values)) < ENVELOPE_BYTES:
@@ -83,22 +86,22 @@ def read_messages(messages: Sequence[Message], partition: int, partitions: int) 
 
 
 def _filled(parts: Iterable[str | bytes | None], nothing: bytes) -> list[bytes]:
-    """Returns keys or values as bytes, null ones as `nothing`."""
+    """Returns keys or values as bytes, with `nothing` in place of null."""
     found: list[Any] = list(parts)
-    if set(map(type, found)) != {bytes}:  # hardly ever
+    if set(map(type, found)) != {bytes}:  # rare
         found = [nothing if part is None else raw_bytes(part) for part in found]
     return found
 
 
 def _pieces(plain: npt.NDArray[Any], epochs: npt.NDArray[Any]) -> Iterator[slice]:
-    """Returns where neither changes."""
+    """Yields the ranges in which neither value changes."""
     changes = (plain[1:] != plain[:-1]) | (plain[1:] & (epochs[1:] != epochs[:-1]))
     edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(plain)]
     return map(slice, edges[:-1], edges[1:])
 
 
 def read_arrival(message: Message, partition: int, partitions: int) -> Arrival:
-    """Returns the record of a message in this partition of so many."""
+    """Returns the checked record of a message in `partition`."""
     key, value = raw_bytes(message.key()), raw_bytes(message.value())
     try:
         envelope = unpack(key, value)
@@ -114,8 +117,8 @@ def read_arrival(message: Message, partition: int, partitions: int) -> Arrival:
     return Arrival(message, envelope)
 
 
-def sort_of(arrival: Arrival) -> MessageKind | None:
-    """Kind of a record; None of an unreadable one."""
+def kind_of(arrival: Arrival) -> MessageKind | None:
+    """Returns the kind of a record; None if it is unreadable."""
     return None if arrival.envelope is None else arrival.envelope.kind
 
 
@@ -127,7 +130,7 @@ def envelope_of(arrival: Arrival) -> Envelope:
 
 
 def genuine_mark(envelope: Envelope, run: RegisteredRun, partition: int) -> Begin | End:
-    """Returns the payload of a BEGIN or END that agrees with what was announced; raises MalformedMessage."""
+    """Returns the payload of a BEGIN or END that matches the announcement; raises MalformedMessage."""
     mark = begin_of(envelope) if envelope.kind is MessageKind.BEGIN else end_of(envelope)
     if mark.run != run.name:
         raise MalformedMessage(f"epoch {envelope.epoch} was announced as another run")

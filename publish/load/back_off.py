@@ -1,4 +1,4 @@
-"""Waiting longer after each failure in a row, with a random part so that loaders do not come back all at once."""
+"""Waits longer after each consecutive failure, with a random factor so that loaders do not retry all at once."""
 
 import random
 import time
@@ -8,7 +8,7 @@ _FIRST, _LONGEST = 0.2, 10.0  # seconds
 
 
 class BackOff:
-    """Doubles from 0.2 to 10 seconds until `reset`."""
+    """A delay that doubles from 0.2 to 10 seconds until `reset`."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -21,12 +21,12 @@ class BackOff:
         return self._monotonic() >= self._until
 
     def start(self) -> float:
-        """Another failure; returns the seconds to wait."""
+        """Starts the delay after a failure; returns its seconds."""
         seconds = min(_LONGEST, _FIRST * 2.0**self._failures) * random.uniform(0.8, 1.2)
         self._failures = min(self._failures + 1, 10)
         self._until = self._monotonic() + seconds
         return seconds
 
     def reset(self) -> None:
-        """It went well."""
+        """Ends the series of failures."""
         self._failures = 0

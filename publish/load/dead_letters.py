@@ -1,4 +1,4 @@
-"""Records that can never be loaded, kept as they came, with the reason and where they came from."""
+"""Keeps records that cannot be loaded, unchanged, with the reason and their origin."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,17 +11,17 @@ from publish.load.arrivals import raw_bytes
 
 
 class DeadLetter(NamedTuple):
-    """A record and why it is not loaded."""
+    """A record and the reason why it is not loaded."""
 
     message: Message
     reason: str
 
 
 class DeadLetterQueue:
-    """The dead-letter topic of a product; a letter is in it, confirmed, before the loader's position moves past it.
+    """The dead-letter topic of a product; a letter is acknowledged before the loader's position moves past it.
 
     A loader that dies in between writes the letter again: at least once. Headers: reason, topic, partition, offset. A
-    record too large for the topic is kept without its value and says so in the header `dropped_value_bytes`.
+    record too large for the topic is kept without its value, with its size in the header `dropped_value_bytes`.
     """
 
     def __init__(self, sender: ConfirmedSender, topic: str) -> None:
@@ -29,7 +29,7 @@ class DeadLetterQueue:
         self.topic = topic
 
     def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
-        """Return when the broker acknowledged every letter; raises DeliveryError."""
+        """Writes the letters and waits until all are acknowledged; raises DeliveryError."""
         if not letters:
             return
         oversize = self._sender.send(self.topic, [_outgoing(letter) for letter in letters])

@@ -1,8 +1,8 @@
-"""One partition of the topic on its way into Redis: what each record is, and what becomes of it.
+"""Loads one partition of the topic into Redis: decides for each record what happens to it.
 
-Loaded: data of an announced run that began here. Skipped: records of a run that is over. Dead-lettered: what nobody
-announced and what cannot be read. In each case the position in Redis moves in the same call, or after the dead letter
-was acknowledged. Nothing here retries: whatever fails is raised, and loading starts again from Redis' position.
+Loaded: data of an announced run that began here. Skipped: records of a run that is over. Dead-lettered: records that no
+announced run has or that cannot be read. In each case the position in Redis moves in the same call, or after the dead
+letter was acknowledged. Nothing here retries: every error is raised, and loading restarts from Redis' position.
 """
 
 import logging
@@ -13,7 +13,7 @@ from itertools import groupby
 from confluent_kafka import Message
 
 from publish.errors import MalformedMessage, PublishError, UnknownMessage
-from publish.load.arrivals import Arrival, DataBlock, envelope_of, genuine_mark, read_messages, sort_of
+from publish.load.arrivals import Arrival, DataBlock, envelope_of, genuine_mark, kind_of, read_messages
 from publish.load.dead_letters import DeadLetter
 from publish.load.loader_tools import Tools
 from publish.load.store_writer import Call, PendingWrite
@@ -25,17 +25,17 @@ from publish.wire.messages import Codec, End, Envelope
 
 _LOG = logging.getLogger(__name__)
 _MAX_BYTES = 262_144
-"""About the payloads of one atomic call: large lists take Redis longer."""
+"""Approximate bytes of payloads in one atomic call: large lists take Redis longer."""
 _AHEAD = 1
-"""Writes of a partition on their way while the next one is made ready."""
+"""Writes of a partition under way while the next one is prepared."""
 
 
 class PositionMoved(PublishError):
-    """Redis has another position than this loader; it never leaves the loader, which starts again from there."""
+    """Redis has another position than this loader; the loader catches it and restarts from there."""
 
 
 class PartitionLoader:
-    """Loads one partition from a position on; `layout` has the topic's partitions."""
+    """Loads one partition from a position on; `layout` has the topic's number of partitions."""
 
     def __init__(self, tools: Tools, layout: Layout, partition: int, topic_id: str, believed: Position | None) -> None:
         self.partition = partition
@@ -47,18 +47,18 @@ class PartitionLoader:
 
     @property
     def next_offset(self) -> int | None:
-        """The offset that Redis stands at, in this topic; None before its first record."""
+        """The offset of Redis' position in this topic; None before its first record."""
         known = self._believed is not None and self._believed.topic_id == self._topic_id
         return self._believed.offset if known and self._believed is not None else None
 
     def check_position(self) -> None:
-        """Raise PositionMoved when Redis stands elsewhere: it lost writes, and no record may come to show it."""
+        """Raises PositionMoved if Redis has another position: it lost writes, and no new record may reveal it."""
         self.drain()
         if self._tools.store.position(self._layout, self.partition) != self._believed:
             raise PositionMoved(f"partition {self.partition}: Redis has another position than this loader")
 
     def load(self, messages: Sequence[Message]) -> None:
-        """Deal with consecutive records; raises PositionMoved, UnknownMessage, StoreUnreachable, DeliveryError."""
+        """Processes consecutive records; raises PositionMoved, UnknownMessage, StoreUnreachable, DeliveryError."""
         offset, stands = messages[0].offset(), self._sent_to
         if offset is not None and stands is not None and stands.topic_id == self._topic_id and offset < stands.offset:
             raise PositionMoved(f"partition {self.partition}: offset {offset} came after {stands.offset}")
@@ -70,13 +70,13 @@ class PartitionLoader:
                 self._no_lists(piece)
 
     def drain(self, leave: int = 0) -> None:
-        """Wait for what is on its way, but for so many writes, and do what the answers ask for; raises as `load`."""
+        """Waits for all but `leave` writes under way and processes their replies; raises as `load` does."""
         again = False
         while len(self._pending) > leave or (again and self._pending):
             run, calls, answer = self._pending.popleft()
             with self._tools.lifecycle.blaming(run):
                 for call, reply in zip(calls, answer.result(), strict=True):
-                    # A call that moved nothing makes those behind it come from a wrong position: all are made again.
+                    # A call that moved nothing leaves a wrong position to the calls after it, so all are repeated.
                     again = again or reply.status is Status.ERASED
                     if again:
                         step = Step(self.partition, self._believed, call.step.after)
@@ -85,7 +85,7 @@ class PartitionLoader:
                     self._written(run, call, reply)
 
     def _no_lists(self, arrivals: list[Arrival]) -> None:
-        for sort, group in groupby(arrivals, key=sort_of):
+        for sort, group in groupby(arrivals, key=kind_of):
             if sort is None:
                 self._unreadable(list(group))
             else:
@@ -93,7 +93,7 @@ class PartitionLoader:
                     self._mark(arrival)
 
     def _unreadable(self, arrivals: list[Arrival]) -> None:
-        """Dead-letter them; those that may be of the run in progress count against it."""
+        """Dead-letters them; those that may belong to the current run count against it."""
         poison = 0
         for arrival in arrivals:
             run = None if arrival.epoch is None else self._tools.run_cache.find(arrival.epoch)
@@ -116,7 +116,7 @@ class PartitionLoader:
             self._skip(block.messages)
 
     def _may_load(self, run: RegisteredRun) -> bool:
-        """Return whether the run is on its way into this topic, or was loaded from it."""
+        """Returns whether the run is being loaded into this topic, or was loaded from it."""
         if run.state.is_over:
             return False
         if self._tools.lifecycle.belongs(run, self._layout):
@@ -148,9 +148,9 @@ class PartitionLoader:
             self._tools.metrics.fenced.inc(len(call.messages))
 
     def _before_begin(self, run: RegisteredRun, messages: Sequence[Message]) -> None:
-        """Data of a run that never began here: of a stray producer, unless the run was cleared meanwhile.
+        """Dead-letters data of a run that has not begun here, or skips it if the run is over or restoring.
 
-        In a rebuild it may also be what the topic's retention left of a run.
+        In a rebuild, the topic's retention may have removed the BEGIN.
         """
         now = self._tools.run_cache.find_fresh(run.announcement.epoch)
         if now is None or now.state.is_over or now.status.restoring:
@@ -159,7 +159,7 @@ class PartitionLoader:
             self._dead_letter(_letters(messages, f"data of run {run.name} before its BEGIN"), poison=len(messages))
 
     def _mark(self, arrival: Arrival) -> None:
-        """BEGIN or END: dead-letter a forged one, skip one of a run that is over."""
+        """Processes a BEGIN or END: dead-letters a forged one, skips one of a run that is over."""
         envelope = envelope_of(arrival)
         run = self._tools.run_cache.find_fresh(envelope.epoch)
         if run is None:
@@ -188,7 +188,7 @@ class PartitionLoader:
             self._skip([arrival.message])
             return
         reply = self._tools.store.begin(run.announcement, self._step([arrival.message]))
-        self._tools.lifecycle.check_still_wanted(run.name)  # first: a BEGIN that was done and not answered is STALE now
+        self._tools.lifecycle.check_still_wanted(run.name)  # first: a BEGIN whose reply was lost is STALE now
         self._moved(reply, [arrival.message])
         if reply.status is Status.BEGUN:
             count = run.announcement.slices[self.partition].count
@@ -219,7 +219,7 @@ class PartitionLoader:
         for start in range(0, len(letters), MAX_BATCH):
             some = letters[start : start + MAX_BATCH]
             self._tools.dead_letters.dead_letter(some)
-            share = min(poison, len(some))  # all of a group's letters count, or which ones do not matters to nobody
+            share = min(poison, len(some))  # which letters of a group count does not matter
             messages = [letter.message for letter in some]
             step = self._step(messages)
             self._moved(self._tools.store.skip(self._layout, step, poison=share, dead=len(some)), messages)
@@ -233,11 +233,11 @@ class PartitionLoader:
 
     @property
     def _sent_to(self) -> Position | None:
-        """Where Redis will stand when what is on its way has been written."""
+        """Redis' position once all writes under way are done."""
         return self._pending[-1].calls[-1].step.after if self._pending else self._believed
 
     def _step(self, messages: Sequence[Message]) -> Step:
-        """Return the move past these messages."""
+        """Returns the step past these messages."""
         return Step(self.partition, self._believed, self._after(messages))
 
     def _after(self, messages: Sequence[Message]) -> Position:
@@ -247,7 +247,7 @@ class PartitionLoader:
         return Position(last + 1, self._topic_id)
 
     def _moved(self, reply: Reply, messages: Sequence[Message]) -> None:
-        """Believe in the new position once Redis does; raises PositionMoved when it has another one."""
+        """Takes over the new position after Redis moved; raises PositionMoved if Redis has another one."""
         if reply.status is Status.STALE:
             raise PositionMoved(f"partition {self.partition}: Redis has another position than this loader")
         self._believed = self._after(messages)

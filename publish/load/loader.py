@@ -1,8 +1,8 @@
-"""From the topic into Redis: a service that runs for ever, alone or beside others that share the partitions.
+"""Loads a topic into Redis: a service that runs alone or beside others that share the partitions.
 
-Positions are Redis', not Kafka's: on every assignment, and after every fault, loading starts from what Redis says. So
-there is one way to recover, whatever happened: let go of everything at hand, wait a little, look where Redis stands.
-Faults of Redis and Kafka are waited out while the group membership is kept alive; no record is blamed for them.
+Positions are kept in Redis, not in Kafka: on every assignment, and after every error, loading starts from Redis'
+position. So there is one way to recover from anything: drop the state in memory, wait a little, read Redis' position.
+Errors of Redis and Kafka are waited out while the group membership is kept alive; no record is blamed for them.
 """
 
 import logging
@@ -47,11 +47,11 @@ _TOPIC_CHECK_SECONDS = 5.0
 
 
 class _Stopping(Exception):
-    """Ends a long verification when the service is asked to stop."""
+    """Interrupts a long verification when the service is asked to stop."""
 
 
 class Loader:
-    """Loads one product's topic into Redis, and promotes what is complete."""
+    """Loads one product's topic into Redis, and promotes complete runs."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Loader:
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
-        """Load until `stop` is set; then leave the group at once."""
+        """Loads until `stop` is set, then leaves the consumer group at once."""
         self._stop = stop
         try:
             make_ready()
@@ -105,28 +105,28 @@ class Loader:
             _LOG.info("loader of %s stopped", self._keys.topic)
 
     def _turn(self) -> None:
-        """One poll and what follows from it."""
+        """Polls once and processes what arrived."""
         try:
             may_try = self._back_off.is_over
             if may_try:
-                self._rounds.keep_pointer()  # first: when Redis has lost everything, nothing below can be done
+                self._rounds.keep_pointer()  # first: if Redis has lost everything, everything below fails
             if may_try and self._assigned - self._partitions.keys():
-                self._place()
+                self._start_partitions()
             self._load(self._consumer.consume(_POLL_RECORDS, timeout=_POLL_SECONDS))
             if may_try:
                 self._rounds.walk(self._consumer, self._partitions, self.metrics)
                 self._check_topic()
-                self._went_well()
+                self._succeeded()
         except PositionMoved as moved:
             _LOG.info("%s: looking again", moved)
-            self._let_go()
-        except PublishError as fault:  # of Redis, of Kafka, or of a state that changed meanwhile: never of a record
+            self._drop_state()
+        except PublishError as fault:  # of Redis, Kafka, or a changed state; never of a record
             self._wait_out(str(fault))
         except KafkaException as fault:
             self._wait_out(str(broker_unreachable(self._kafka, fault)))
 
     def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Assigned by the group; nothing is read before Redis said from where."""
+        """Takes the partitions that the group assigned; nothing is read before Redis' positions are known."""
         self._assigned = frozenset(partition.partition for partition in partitions)
         self._partitions = {}
         consumer.assign([])
@@ -136,8 +136,8 @@ class Loader:
         self._assigned -= {partition.partition for partition in partitions}
         self._partitions = {}
 
-    def _place(self) -> None:
-        """Start each assigned partition from Redis' position, or from its beginning."""
+    def _start_partitions(self) -> None:
+        """Starts each assigned partition from Redis' position, or from its beginning."""
         self._writer.wait()
         self._tools.lifecycle.check_store()
         topic = self._inspector.identify()
@@ -173,17 +173,17 @@ class Loader:
                 loader.drain()
 
     def _check_topic(self) -> None:
-        """A recreated topic has another id, and its offsets begin anew."""
+        """Restarts from the beginning if the topic was recreated, which shows in its id."""
         if self._topic is None or time.monotonic() - self._topic.seen_at < _TOPIC_CHECK_SECONDS:
             return
         now = self._inspector.identify()
         if now.id != self._topic.id:
             _LOG.warning("topic %s was recreated; loading it from its beginning", self._keys.topic)
-            self._let_go()
+            self._drop_state()
         self._topic = now
 
-    def _let_go(self) -> None:
-        """Forget what is at hand; the group still knows this loader as the owner of its partitions."""
+    def _drop_state(self) -> None:
+        """Drops the state in memory; the group still has this loader as the owner of its partitions."""
         self._partitions = {}
         self._consumer.assign([])
 
@@ -192,10 +192,10 @@ class Loader:
         self.metrics.faults.inc()
         self.metrics.set_healthy(healthy=False)
         self._rounds.forget()
-        self._let_go()
+        self._drop_state()
         _LOG.warning("%s; trying again in %.1f s", fault, seconds)
 
-    def _went_well(self) -> None:
+    def _succeeded(self) -> None:
         self._back_off.reset()
         self.metrics.set_healthy(healthy=True)
 
@@ -205,7 +205,7 @@ class Loader:
 
 
 def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set from now on; call it in the main thread."""
+    """Returns an event that SIGTERM and SIGINT set from now on; call it in the main thread."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -213,7 +213,7 @@ def stop_on_signals() -> threading.Event:
 
 
 def _consumer_settings(kafka: KafkaConnection, product: str) -> dict[str, object]:
-    """Fast fetching (measured in stack.md), quick notice of a dead loader, and no offsets but ours."""
+    """Returns settings for fast fetching and quick detection of a dead loader, with offsets kept by us."""
     return {
         **kafka_settings(kafka, f"discovery-loader-{product}"),
         "group.id": ProductKeys(product).loader_group,

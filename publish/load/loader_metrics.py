@@ -1,4 +1,4 @@
-"""What a loader tells Prometheus, and whoever asks for its health."""
+"""Metrics of a loader for Prometheus, and its health check."""
 
 import threading
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
 
 
 class LoaderMetrics:
-    """Counters and gauges of one loader, in a registry of their own."""
+    """Counters and gauges of one loader, in their own registry."""
 
     def __init__(self, product: str) -> None:
         self.registry = CollectorRegistry()
@@ -23,7 +23,7 @@ class LoaderMetrics:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the last turn of the loader went well."""
+        """Whether the last turn of the loader succeeded."""
         value = self.registry.get_sample_value("discovery_loader_healthy", {"product": self._product})
         return value == 1.0
 
@@ -35,21 +35,21 @@ class LoaderMetrics:
         return Gauge(f"discovery_loader_{name}", help_text, ["product", *labels], registry=self.registry)
 
     def set_healthy(self, *, healthy: bool) -> None:
-        """Note whether the last turn went well."""
+        """Records whether the last turn succeeded."""
         self._healthy.labels(self._product).set(float(healthy))
 
     def set_lag(self, partition: int, records: int) -> None:
-        """Note how far a partition is behind."""
+        """Records by how many records a partition is behind."""
         self._lag.labels(self._product, str(partition)).set(records)
 
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
-        """A scrape every few seconds is no news."""
+        """Logs nothing: a scrape every few seconds is not worth a line."""
 
 
 def serve_metrics(metrics: LoaderMetrics, port: int, host: str = "0.0.0.0") -> int:
-    """Serve `/metrics` and `/health` (200 or 503) on a thread; returns the port, a free one for port 0."""
+    """Serves `/metrics` and `/health` (200 or 503) on a thread; returns the port; port 0 takes a free one."""
     prometheus: WSGIApplication = make_wsgi_app(metrics.registry)
 
     def application(environment: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""What a loader looks after between records: runs on their way, dashboards, progress in the log, tidying up."""
+"""Periodic tasks of a loader between records: runs under way, metrics, progress in the log, housekeeping."""
 
 import logging
 import time
@@ -20,11 +20,11 @@ from publish.store.redis_store import PartitionStatus
 
 _LOG = logging.getLogger(__name__)
 
-_WATCH_SECONDS, _KEEP_SECONDS, _TELL_SECONDS, _TIDY_SECONDS = 1.0, 5.0, 5.0, 60.0
+_WATCH_SECONDS, _KEEP_SECONDS, _LOG_SECONDS, _TIDY_SECONDS = 1.0, 5.0, 5.0, 60.0
 
 
 class _Every:
-    """Whether so many seconds went by since the last time it said so."""
+    """A timer that is due once in so many seconds."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -39,7 +39,7 @@ class _Every:
 
 
 class Rounds:
-    """The rounds of one loader; each `walk` does what is due. Several loaders may walk at once."""
+    """The periodic tasks of one loader; each `walk` does those that are due. Several loaders may walk at once."""
 
     def __init__(
         self,
@@ -59,55 +59,55 @@ class Rounds:
         self._unreadable: frozenset[UnreadableRun] = frozenset()
         self._watching = _Every(_WATCH_SECONDS, monotonic)
         self._keeping = _Every(_KEEP_SECONDS, monotonic)
-        self._telling = _Every(_TELL_SECONDS, monotonic)
+        self._logging = _Every(_LOG_SECONDS, monotonic)
         self._tidying = _Every(_TIDY_SECONDS, monotonic)
 
     def keep_pointer(self) -> None:
-        """Write the pointer down where that is due; raises StoreUnreachable."""
+        """Writes the pointer to Kafka if due; raises StoreUnreachable."""
         if self._keeping.is_due():
             self._pointers.write_down_if_new()
 
     def walk(self, consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
-        """Do what is due; raises StoreUnreachable and StoreRefused."""
-        telling = self._telling.is_due()
+        """Does the tasks that are due; raises StoreUnreachable and StoreRefused."""
+        log_progress = self._logging.is_due()
         if self._watching.is_due():
             self._run_cache.refresh()
             for loader in partitions.values():
                 loader.check_position()
-            self._tell_of_unreadable()
+            self._log_unreadable()
             for run, rival in self._run_cache.rivals:
                 self._lifecycle.fail(
                     run.name, f"its epoch {run.announcement.epoch} is that of {rival.name}; start a new run"
                 )
             for run in self._run_cache.runs:
                 if not run.state.is_over:
-                    self._look_after(run, telling=telling)
-        if telling:
+                    self._look_after(run, log_progress=log_progress)
+        if log_progress:
             self._lifecycle.check_store()
             report_lag(consumer, partitions, metrics)
         if self._tidying.is_due():
             self._housekeeping.retire_unneeded()
 
-    def _look_after(self, run: RegisteredRun, *, telling: bool) -> None:
+    def _look_after(self, run: RegisteredRun, *, log_progress: bool) -> None:
         try:
             progress = self._watch.look(run)
         except RunFault as fault:
             _LOG.error("%s", fault)
             return
-        if telling and run.state is RunState.LOADING:
-            _LOG.info("run %s: %s", run.name, tell(run, progress))
+        if log_progress and run.state is RunState.LOADING:
+            _LOG.info("run %s: %s", run.name, progress_text(run, progress))
         if run.state is RunState.READY:
-            self._tell_of_damage(run, damaged(progress))
+            self._log_damage(run, damaged(progress))
 
-    def _tell_of_unreadable(self) -> None:
-        """An error about each record that was readable, or not there, until now."""
+    def _log_unreadable(self) -> None:
+        """Logs an error about each record that became unreadable since the last time."""
         found = frozenset(self._run_cache.unreadable)
         for run in sorted(found - self._unreadable, key=lambda run: run.name):
             _LOG.error("the record of run %s cannot be read, and is left alone: %s", run.name, run.why)
         self._unreadable = found
 
-    def _tell_of_damage(self, run: RegisteredRun, lost: tuple[int, ...]) -> None:
-        """An error when partitions that were verified are not any more, a word when all are again."""
+    def _log_damage(self, run: RegisteredRun, lost: tuple[int, ...]) -> None:
+        """Logs an error if verified partitions are damaged now, and a line once all are whole again."""
         known = self._lost.get(run.name, frozenset())
         if new := sorted(set(lost) - known):
             _LOG.error("run %s was READY, and Redis lost lists of partitions %s; loading them again", run.name, new)
@@ -116,19 +116,19 @@ class Rounds:
         self._lost[run.name] = frozenset(lost)
 
     def forget(self) -> None:
-        """Time that passed during an outage is no run's fault."""
+        """Restarts the time without progress: an outage is not the fault of a run."""
         self._watch.forget()
 
 
-def tell(run: RegisteredRun, progress: tuple[PartitionStatus, ...]) -> str:
-    """Return how far a run is, in words."""
+def progress_text(run: RegisteredRun, progress: tuple[PartitionStatus, ...]) -> str:
+    """Returns the loading progress of a run as text."""
     loaded, total = sum(part.loaded for part in progress), run.announcement.users
     verified = sum(part.is_verified for part in progress)
     return f"{loaded:,} of {total:,} lists, {verified} of {len(progress)} partitions verified"
 
 
 def report_lag(consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
-    """Lag by Redis' positions for Prometheus, and these positions to Kafka for dashboards; nothing reads them back."""
+    """Sets the lag behind Redis' positions for Prometheus, and commits these positions to Kafka for dashboards only."""
     offsets = []
     for tp in consumer.assignment():
         position = partitions[tp.partition].next_offset if tp.partition in partitions else None

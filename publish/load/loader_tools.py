@@ -1,4 +1,4 @@
-"""What the partitions of one loader have in common."""
+"""Objects shared by the partitions of one loader."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from publish.store.redis_store import RedisStore
 
 @dataclass(frozen=True)
 class Tools:
-    """What the partitions of one loader share."""
+    """Objects shared by the partitions of one loader."""
 
     store: RedisStore
     writer: StoreWriter

@@ -1,4 +1,4 @@
-"""Calls on their way to Redis while the loader makes the next ones ready."""
+"""Sends calls to Redis on a thread while the loader prepares the next ones."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +13,7 @@ from publish.store.replies import Reply
 
 
 class Call(NamedTuple):
-    """One atomic call: a step of a partition, the lists that it stores, and the messages that they came in."""
+    """One atomic call: a step of a partition, the lists it stores, and the messages they came in."""
 
     step: Step
     batch: Batch
@@ -21,7 +21,7 @@ class Call(NamedTuple):
 
 
 class PendingWrite(NamedTuple):
-    """Consecutive calls of a partition for one run, on their way."""
+    """Consecutive calls of a partition for one run, under way."""
 
     run: RegisteredRun
     calls: Sequence[Call]
@@ -29,21 +29,21 @@ class PendingWrite(NamedTuple):
 
 
 class StoreWriter:
-    """Brings calls to Redis on a thread of its own, in the order in which they are given to it."""
+    """Sends calls to Redis on its own thread, in the order of `send`."""
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
 
     def send(self, run: RegisteredRun, calls: Sequence[Call]) -> PendingWrite:
-        """Start; the write's answer raises StoreUnreachable where Redis does not do its part."""
+        """Starts the calls; the result of `answer` raises StoreUnreachable if Redis fails."""
         steps = [(call.step, call.batch) for call in calls]
         return PendingWrite(run, calls, self._thread.submit(self._store.load_batches, run.announcement, steps))
 
     def wait(self) -> None:
-        """Return when nothing is on its way any more."""
+        """Waits until no call is under way."""
         self._thread.submit(int).result()
 
     def close(self) -> None:
-        """Let what is on its way arrive."""
+        """Waits until all calls are done and stops the thread."""
         self._thread.shutdown()

@@ -1,4 +1,4 @@
-"""What an operator can ask and order; each answer is a typed value, each refusal an error with the way out."""
+"""An operator's questions and commands; replies are typed values, refusals are errors that say what to do."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -22,52 +22,52 @@ from publish.store.verify import fault_of
 
 @dataclass(frozen=True)
 class RunReport:
-    """One run at a glance."""
+    """Summary of one run."""
 
     run: RegisteredRun
     serves_as: str | None
-    """Its role in the pointer: treatment, control or previous."""
+    """Its role in the pointer: treatment, control or previous; None if it has none."""
     partitions: tuple[PartitionStatus, ...]
-    """How far each partition is; empty for a run that is over."""
+    """Loading progress of each partition; empty for a run that is over."""
     estimated_bytes: int
-    """Memory that its lists need in Redis, about."""
+    """Estimated memory of its lists in Redis."""
 
 
 @dataclass(frozen=True)
 class StatusReport:
-    """A product at a glance."""
+    """Summary of a product."""
 
     pointer: Pointer
     serving: RegisteredRun | None
     on_the_way: tuple[RunReport, ...]
     waiting: tuple[RunReport, ...]
-    """READY runs, newer than what serves, that wait for a person."""
+    """READY runs, newer than the serving one, that wait for an operator."""
     damaged: tuple[int, ...]
-    """Partitions of the runs that serve which are not VERIFIED any more: Redis lost writes of theirs."""
+    """Partitions of the serving runs that are no longer VERIFIED, because Redis lost writes."""
     unreadable: tuple[UnreadableRun, ...]
     """Records of the registry that this version cannot read."""
     restoring: bool
-    """A rebuild is under way; nothing serves until it is done."""
+    """True while a rebuild is running; nothing serves until it is done."""
     unsent: int
-    """Changes of the pointer that Kafka may not have yet."""
+    """Number of pointer changes that Kafka may not have yet."""
     limits: StoreLimits
     dead_letters: int
-    """Records in the dead-letter topic, ever."""
+    """Records dead-lettered so far."""
 
 
 @dataclass(frozen=True)
 class ShareReport:
-    """The share that is served, and why it is not the one asked for, if so."""
+    """The served share, the requested one, and the one that the serving run covers."""
 
     pointer: Pointer
     served: Share
     asked: Share
     covered: Share
-    """What the run that serves covers."""
+    """The share of the serving run."""
 
 
 class Control:
-    """What an operator asks and orders of one product; every method may raise StoreUnreachable."""
+    """An operator's questions and commands about one product; every method may raise StoreUnreachable."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Control:
         declared: DeclaredLimits = NOTHING_DECLARED,
         clock: Clock = utc_now,
     ) -> Self:
-        """Return the control of a product for `who`, by default the user of this process.
+        """Returns the control of a product for `who`, by default the user of this process.
 
         `log` keeps each pointer and its history outside Redis (publish.connect.kafka_out.KafkaPointerLog).
         """
@@ -107,15 +107,15 @@ class Control:
         return cls(registry, pointers, store, Housekeeping(registry, pointers, store, clock=clock), declared=declared)
 
     def runs(self) -> tuple[RunReport, ...]:
-        """Return every run that can be read, the oldest first."""
+        """Returns every run that can be read, oldest first."""
         return self._reports(self.pointers.read(), self.registry.read_all())
 
     def unreadable(self) -> tuple[UnreadableRun, ...]:
-        """Return the records of the registry that this version cannot read."""
+        """Returns the records of the registry that this version cannot read."""
         return self.registry.read_all().unreadable
 
     def status(self) -> StatusReport:
-        """Return what serves, what is on its way, what waits; memory and dead letters."""
+        """Returns the serving run, runs under way, waiting runs, memory and dead letters."""
         pointer, register = self.pointers.read(), self.registry.read_all()
         reports = self._reports(pointer, register)
         serving = next((report.run for report in reports if report.run.name == pointer.treatment), None)
@@ -136,27 +136,27 @@ class Control:
         )
 
     def promote(self, run: str, *, reason: str = BY_HAND) -> Pointer:
-        """Let a READY run serve; raises UnknownRun, RunHeld, RunRefused."""
+        """Promotes a READY run; raises UnknownRun, RunHeld, RunRefused."""
         self._refuse_damaged(run)
         return self.promoter.promote(run, reason=reason)
 
     def rollback(self, to: str | None = None, *, reason: str) -> Pointer:
-        """Serve the previous run, or `to`, and set the hold; raises UnknownRun, RunRefused."""
+        """Serves the previous run, or `to`, and sets a hold; raises UnknownRun, RunRefused."""
         target = to if to is not None else self.pointers.read().previous
         if target is not None:
             self._refuse_damaged(target)
         return self.promoter.rollback(to, reason=reason)
 
     def hold(self, reason: str) -> Pointer:
-        """Keep runs from being promoted by themselves."""
+        """Stops automatic promotion."""
         return self.promoter.hold(reason)
 
     def unhold(self, *, reason: str = BY_HAND) -> Pointer:
-        """Lift the hold; promotes nothing."""
+        """Lifts the hold; promotes nothing."""
         return self.promoter.unhold(reason=reason)
 
     def share(self, asked: Share, *, reason: str = BY_HAND) -> ShareReport:
-        """Serve the treatment to this share at most, and to no more than the run covers; outlives promotions."""
+        """Limits the served share, also for later runs; never exceeds the share that the run covers."""
         pointer = self.promoter.cap_share(asked, reason=reason)
         covered = 0
         if pointer.treatment is not None:
@@ -165,7 +165,7 @@ class Control:
         return ShareReport(pointer, Share(pointer.share_bp), asked, Share(covered))
 
     def verify(self, run: str) -> tuple[str, ...]:
-        """Read a run back from Redis: the fault of each partition that differs; raises UnknownRun, RunRefused."""
+        """Reads a run back from Redis; returns the fault of each damaged partition; raises UnknownRun, RunRefused."""
         found = self.registry.get(run)
         if found.status.cleared is not None:
             raise RunRefused(f"run {run} was cleared at {found.status.cleared:%F %T}Z: there is nothing to verify")
@@ -176,11 +176,11 @@ class Control:
         return tuple(fault for fault in faults if fault is not None)
 
     def clear(self, run: str) -> None:
-        """Delete the lists of a run that nothing needs; raises UnknownRun, RunRefused."""
+        """Deletes the lists of a run that is not needed; raises UnknownRun, RunRefused."""
         self.housekeeping.clear(run)
 
     def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
-        """Clear every run that nothing needs but the `keep` newest that could serve again; returns what was cleared."""
+        """Clears all unneeded runs but the `keep` newest READY ones; returns the names of the cleared runs."""
         return self.housekeeping.retire_unneeded(keep=keep)
 
     def _refuse_damaged(self, run: str) -> None:

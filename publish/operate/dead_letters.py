@@ -1,4 +1,4 @@
-"""What an operator can do about dead letters: look at them, send them again where that can help, and delete them."""
+"""An operator's commands on dead letters: list, show, send again where that can help, delete."""
 
 import zlib
 from collections import deque
@@ -26,7 +26,7 @@ _HEX_BYTES = 64
 
 @dataclass(frozen=True)
 class LetterReport:
-    """A letter, and the run that it is of, where that can be told."""
+    """A letter, and the run it belongs to, if known."""
 
     letter: Letter
     run: str | None
@@ -34,7 +34,7 @@ class LetterReport:
 
 @dataclass(frozen=True)
 class LetterContent:
-    """What a letter says: `content` where it can be read, else `fault` and the first bytes as hex."""
+    """A letter's `content` if it can be read, else `fault` and its first bytes as hex."""
 
     report: LetterReport
     kind: str | None
@@ -46,7 +46,7 @@ class LetterContent:
 
 @dataclass(frozen=True)
 class Sent:
-    """A letter that is in its topic again."""
+    """A letter that was sent to its topic again."""
 
     letter: int
     run: str
@@ -55,7 +55,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Dropped:
-    """How many letters were deleted, and how many are left."""
+    """Numbers of deleted and of remaining letters."""
 
     dropped: int
     left: int
@@ -72,7 +72,7 @@ class DeadLetters:
         self._letters = Letters(kafka, registry.keys.dead_letter_topic)
 
     def newest(self, *, limit: int, run: str | None = None) -> tuple[LetterReport, ...]:
-        """Return the newest `limit` letters, the oldest of them first; of one run if it is named."""
+        """Returns the newest `limit` letters (of `run`, if given), oldest first."""
         low, high = self._letters.bounds()
         names = self._names()
         start = low if run is not None else max(low, high - limit)
@@ -80,7 +80,7 @@ class DeadLetters:
         return tuple(deque((report for report in reports if run in (None, report.run)), maxlen=limit))
 
     def show(self, letter: int) -> LetterContent:
-        """Return one letter with what it says."""
+        """Returns one letter with its content."""
         found = self._find(letter)
         report = _report(found, self._names())
         run = None if report.run is None else self._registry.find(report.run)
@@ -94,7 +94,7 @@ class DeadLetters:
         return LetterContent(report, envelope.kind.name, envelope.seq, content, None, None)
 
     def retry(self, letters: Sequence[int]) -> tuple[Sent, ...]:
-        """Send letters to where they belong, all of them or none; twice is harmless, as each seq is stored once."""
+        """Sends letters back to their partitions, all or none; may be repeated, as each seq is stored once."""
         outgoing: list[Outgoing] = []
         sent: list[Sent] = []
         refused: list[str] = []
@@ -114,7 +114,7 @@ class DeadLetters:
         return tuple(sent)
 
     def drop(self, letter: int) -> Dropped:
-        """Delete every letter up to and including this one (Kafka deletes from the front only); twice is harmless."""
+        """Deletes all letters up to and including this one, as Kafka deletes from the front only; may be repeated."""
         low, high = self._letters.bounds()
         if not 0 <= letter < high:
             newest = f"the newest is {high - 1}" if high > low else "there is none"
@@ -138,7 +138,7 @@ class DeadLetters:
         return found
 
     def _way_back(self, letter: Letter) -> tuple[str, int]:
-        """Return the run that a letter can still help, and the partition where it belongs; raises LetterRefused."""
+        """Returns the run and the partition that a letter can still be sent to; raises LetterRefused."""
         if letter.value is None and letter.dropped_value_bytes is not None:
             raise LetterRefused("it was too large to be kept with its value; start a new run")
         try:
@@ -153,7 +153,7 @@ class DeadLetters:
         return run.name, partition
 
     def _home(self, letter: Letter, envelope: Envelope, run: RegisteredRun) -> int:
-        """Return where a record belongs: by its key, which is right also where it was sent to a wrong partition."""
+        """Returns the partition of a record: by its key, so that one sent to a wrong partition is corrected."""
         if envelope.kind is MessageKind.DATA:
             return zlib.crc32(letter.key or b"") % run.announcement.partitions
         if letter.partition is None:
@@ -165,7 +165,7 @@ class DeadLetters:
         return letter.partition
 
     def _refuse_hopeless(self, run: RegisteredRun, partition: int, kind: MessageKind) -> None:
-        """A run takes records between BEGIN and the end of verifying; with unreadable ones among them it will fail."""
+        """Raises LetterRefused if the run no longer accepts records in this partition, or will fail anyway."""
         if run.state.is_over:
             why = f" ({run.status.reason})" if run.status.reason is not None else ""
             raise LetterRefused(f"run {run.name} is {run.state}{why}; start a new run and drop it")

@@ -1,9 +1,8 @@
-"""One user deleted everywhere: what can be deleted at once is, and the rest is never read or stored again.
+"""Forgets a user: deletes all stored lists, and prevents that the user is read or stored again.
 
-The order is what makes it safe beside a push, and to repeat after any fault. The erasure is in Kafka before anything
-is deleted, so that no loss of Redis can undo it; the user is marked in Redis before runs are looked into, so that no
-loader can store the list behind our back; every run that the registry knows is looked into last, those that load
-included.
+The order makes it safe beside a push, and repeatable after any error. First the erasure is written to Kafka, so that no
+loss of Redis can undo it; then the user is marked in Redis, so that no loader can store a list meanwhile; last, every
+run in the registry is searched, including those being loaded.
 """
 
 import logging
@@ -25,20 +24,20 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was done about one user."""
+    """Result of forgetting one user."""
 
     erasure: Erasure
-    """As Kafka keeps it: the first one, when the user was forgotten before."""
+    """The erasure in Kafka; the first one, if the user was forgotten before."""
     known_before: bool
-    """Kafka had the erasure already."""
+    """True if Kafka had the erasure already."""
     looked_into: tuple[str, ...]
-    """Runs whose lists are kept, the oldest first."""
+    """Runs with lists, which were searched, oldest first."""
     removed_from: tuple[str, ...]
-    """Those that had a list of the user until now."""
+    """Runs that had a list of the user until now."""
 
 
 class Forgetter:
-    """Forgets users of one product, whose ids are of the kind `ids`, on a topic of so many partitions."""
+    """Forgets users of one product with ids of kind `ids`, on a topic of `partitions` partitions."""
 
     def __init__(
         self,
@@ -58,10 +57,10 @@ class Forgetter:
         self._clock = clock
 
     def forget(self, user_id: UserId, reason: str) -> Forgotten:
-        """Delete the user's list from every kept run, and keep it out of every later one; may be repeated.
+        """Deletes the user's list from every kept run, and keeps it out of every later one; may be repeated.
 
-        Raises BadUserId, BrokerUnreachable, DeliveryError, StoreUnreachable; MalformedMessage also when all was done
-        but for runs whose records cannot be read.
+        Raises BadUserId, BrokerUnreachable, DeliveryError, StoreUnreachable; MalformedMessage also if everything was
+        done except for runs whose records cannot be read.
         """
         product = self._registry.keys.product
         key = user_key(user_id, self._ids, product)
@@ -81,7 +80,7 @@ class Forgetter:
         return Forgotten(erasure, known_before, tuple(run.name for run in kept), removed)
 
     def _write_down(self, erasure: Erasure) -> tuple[Erasure, bool]:
-        """Return what Kafka keeps of the user from now on, and whether it did before."""
+        """Returns the erasure of the user that Kafka keeps, and whether it had one before."""
         for before in self._log.read():
             if before.user == erasure.user:
                 return before, True
@@ -89,9 +88,7 @@ class Forgetter:
         return erasure, False
 
     def _layouts(self, runs: Iterable[RegisteredRun]) -> set[Layout]:
-        """Return where the partitions' sets of erased users lie: in one place, unless runs of other layouts are still
-        kept.
-        """
+        """Returns where the sets of erased users are: one layout, or more if runs of other layouts are still kept."""
         product = self._registry.keys.product
         tags = {run.announcement.tags for run in runs} | {hash_tags(product, self._partitions)}
         return {Layout(product, len(some), 1, some) for some in tags}

@@ -1,4 +1,4 @@
-"""Dead letters as they lie in their topic: one partition, so that a letter's offset is its id."""
+"""Reads dead letters from their topic, which has one partition, so that a letter's offset is its id."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Letter:
-    """One record that was not loaded: as it came, when and why it was dead-lettered, and where it came from."""
+    """One record that was not loaded: unchanged, with time, reason and origin."""
 
     id: int
     at: datetime | None
@@ -31,22 +31,22 @@ class Letter:
     key: bytes | None
     value: bytes | None
     dropped_value_bytes: int | None
-    """Size of a value that was too large to be kept."""
+    """Size of a value that was too large to keep."""
 
     @property
     def size(self) -> int:
-        """Bytes of key and value as they came."""
+        """Bytes of the original key and value."""
         value = self.dropped_value_bytes if self.dropped_value_bytes is not None else len(self.value or b"")
         return len(self.key or b"") + value
 
     @property
     def envelope(self) -> Envelope:
-        """The record, checked; raises MalformedMessage, UnknownMessage."""
+        """The checked record; raises MalformedMessage, UnknownMessage."""
         return unpack(self.key, self.value)
 
     @property
     def epoch(self) -> int | None:
-        """Epoch of its run, where the record is intact enough to tell."""
+        """Epoch of its run, if it can be read."""
         try:
             return self.envelope.epoch
         except UnknownMessage:
@@ -63,9 +63,7 @@ class Letters:
         self._timeout = timeout
 
     def bounds(self) -> Watermarks:
-        """Returns ids of the oldest letter and of the next one to come; equal when there is none, also without the
-        topic.
-        """
+        """Returns the ids of the oldest and of the next letter; equal if there is none, also without the topic."""
         try:
             return watermarks(self.kafka, self.topic, [_PARTITION])[_PARTITION]
         except KafkaException as error:
@@ -74,7 +72,7 @@ class Letters:
             raise broker_unreachable(self.kafka, error) from None
 
     def find(self, letter: int) -> Letter | None:
-        """Returns one letter; None when it was never written or is deleted."""
+        """Returns one letter; None if it was never written or is deleted."""
         low, high = self.bounds()
         return next((found for found in self.read(letter, letter + 1)), None) if low <= letter < high else None
 
@@ -106,7 +104,7 @@ class Letters:
             consumer.close()
 
     def _is_missing(self) -> bool:
-        # Asked by name and only after a fault: partitions without a leader are no reason to say that there is nothing.
+        # By name and only after an error: partitions without a leader do not mean that there is no topic.
         try:
             return describe_topic(admin_client(self.kafka), self.topic) is None
         except KafkaException:
@@ -114,7 +112,7 @@ class Letters:
 
 
 def count_letters(kafka: KafkaConnection, topic: str) -> int:
-    """Returns letters that are in a dead-letter topic now; raises BrokerUnreachable."""
+    """Returns the number of letters in a dead-letter topic now; raises BrokerUnreachable."""
     low, high = Letters(kafka, topic).bounds()
     return high - low
 

@@ -1,4 +1,4 @@
-"""What a push will cost before anything runs: records, bytes on the topic, memory of Redis, seconds to load."""
+"""Estimates the cost of a push before anything runs: records, bytes on the topic, Redis memory, seconds to load."""
 
 from dataclasses import dataclass
 
@@ -12,28 +12,28 @@ from publish.wire.keys import Layout
 from publish.wire.messages import ENVELOPE_BYTES
 
 TYPICAL_RATE = 100_000.0
-"""Lists a second of one loader, where no run of this product was measured yet (`python -m benchmarks.publish`)."""
+"""Lists per second of one loader, if no run of this product was measured yet (`python -m benchmarks.publish`)."""
 _KAFKA_RECORD_BYTES = 12
-"""Lengths, deltas and header count of a record in a batch (Kafka's record format v2), about."""
+"""Approximate lengths, deltas and header count of a record in a batch (Kafka's record format v2)."""
 _RUNS_AT_PEAK = 3
-"""Serving, to roll back to, and loading."""
+"""The serving run, the previous one, and the one being loaded."""
 _HOURS_OF_A_WEEK = 168
 
 
 @dataclass(frozen=True)
 class PlannedLists:
-    """Lists to be published."""
+    """Number and size of the lists to publish."""
 
     records: int
     record_bytes: float
-    """Key and payload of one list, on average."""
+    """Mean bytes of key and payload of one list."""
     basis: str
-    """Where these numbers come from, in words."""
+    """Source of these numbers, as text."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Lists a second from the topic into Redis, and where that number comes from."""
+    """Lists per second from the topic into Redis, and the source of that number."""
 
     lists_per_second: float
     basis: str
@@ -41,37 +41,37 @@ class Rate:
 
 @dataclass(frozen=True)
 class PushPlan:
-    """One push, priced; sizes in bytes."""
+    """Estimated cost of one push; sizes in bytes."""
 
     lists: PlannedLists
     topic_bytes: int
-    """One push on the topic, all replicas."""
+    """One push on the topic, with all replicas."""
     topic_bytes_with_retry: int
-    """The same sent twice, which is what a retry can cost."""
+    """A push sent twice, as a retry may do."""
     topic_bytes_kept: int
-    """All weekly pushes that the retention keeps, one of them sent twice."""
+    """All weekly pushes within the retention, one of them sent twice."""
     run_bytes: int
-    """Memory of Redis for this run."""
+    """Redis memory of this run."""
     steady_peak: int
-    """Memory of Redis when it serves weekly: serving, to roll back to, and loading."""
+    """Redis memory in weekly operation: serving run, previous run, and the one being loaded."""
     needed_now: int
-    """Memory that must be free at BEGIN: the run, with the safety factor."""
+    """Redis memory that must be free at BEGIN: the run, with the safety factor."""
     limits: StoreLimits | None
-    """The store as it is now; None when it was not asked."""
+    """The store's current limits; None if it was not asked."""
     clearable: int
-    """Memory of runs that nothing needs, which BEGIN clears if it has to."""
+    """Redis memory of unneeded runs, which BEGIN clears if necessary."""
     rate: Rate
     topic_fault: str | None = None
-    """Why the topics as they are would be refused when it is published; None also when nobody asked."""
+    """Why publishing would refuse the existing topics; None if it would not, or if they were not checked."""
 
     @property
     def seconds_to_load(self) -> float:
-        """From the first record to the last, verified."""
+        """Seconds from the first record to the last verified one."""
         return self.lists.records / self.rate.lists_per_second
 
     @property
     def misfit(self) -> str | None:
-        """Why it would be refused at BEGIN, or fill the store later; None when it fits."""
+        """Why BEGIN would refuse the run, or why the store would be full later; None if it fits."""
         if self.topic_fault is not None:
             return self.topic_fault
         if self.limits is None:
@@ -104,7 +104,7 @@ def plan(
     clearable: int = 0,
     topic_fault: str | None = None,
 ) -> PushPlan:
-    """Price a push of these lists."""
+    """Returns the estimated cost of a push of these lists."""
     layout = Layout.plan(product, settings.partitions, lists.records, settings.users_per_bucket)
     sent = int(lists.records * (lists.record_bytes + ENVELOPE_BYTES + _KAFKA_RECORD_BYTES)) * settings.replication
     run_bytes = estimate_lists(lists.records, int(lists.records * lists.record_bytes), layout)
@@ -125,7 +125,7 @@ def plan(
 
 
 def lists_like(run: RegisteredRun, share_bp: int) -> PlannedLists:
-    """Lists as the newest run had them, for another share of the audience."""
+    """Returns lists like those of `run`, scaled to another share of the audience (basis points)."""
     announced = run.announcement
     records = announced.users if announced.share_bp == 0 else announced.users * share_bp // announced.share_bp
     mean = announced.total_bytes / max(1, announced.users)
@@ -135,7 +135,7 @@ def lists_like(run: RegisteredRun, share_bp: int) -> PlannedLists:
 
 
 def loading_rate(partitions: tuple[PartitionStatus, ...]) -> float | None:
-    """Lists a second since a run's first BEGIN; None before anything can be said."""
+    """Returns lists per second since a run's first BEGIN; None if nothing was loaded yet."""
     since = [part.since for part in partitions if part.since is not None]
     touched = [part.touched for part in partitions if part.touched is not None]
     loaded = sum(part.loaded for part in partitions)

@@ -1,8 +1,8 @@
-"""Bringing back what served after the loss of Redis: the registry first, then the lists, the pointer last.
+"""Restores what served after a loss of Redis: first the registry, then the lists, the pointer last.
 
-Loaders do the loading, as ever: with the registry back and their positions gone they start at the beginning of the
-topic, skip what is over, and load and verify what the last pointer named. Until the pointer is back, readers are told
-that nothing is available. Every step may be interrupted and repeated, and any number of rebuilds may run at once.
+Loaders load as usual: with the registry back and their positions gone they start at the beginning of the topic, skip
+runs that are over, and load and verify the runs that the last pointer named. Until the pointer is back, readers get
+Unavailable. Every step may be interrupted and repeated, and any number of rebuilds may run at once.
 """
 
 import logging
@@ -38,7 +38,7 @@ _SERVING_ROLES = ("treatment", "control")
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """How a rebuild ended: the pointer now, and why the run to go back to is not there any more, if so."""
+    """Result of a rebuild: the current pointer, and why the previous run was not restored, if so."""
 
     pointer: Pointer
     dropped: str | None
@@ -46,7 +46,7 @@ class Rebuilt:
 
 @dataclass(frozen=True)
 class RebuildProgress:
-    """Lists of the runs to restore that are stored; seconds since the start."""
+    """Stored lists of the runs to restore, of how many; seconds since the start."""
 
     loaded: int
     total: int
@@ -63,7 +63,7 @@ def rebuild(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Rebuilt:
-    """Restore runs, erasures and pointer from Kafka; goes on where an earlier call was interrupted.
+    """Restores runs, erasures and pointer from Kafka; continues an interrupted rebuild.
 
     Waits `deadline` seconds for the loaders, by default as long as the runs may take to load. Raises RunRefused when
     Redis has lost nothing; NotRestored when what served cannot be loaded again, and nothing serves then;
@@ -90,13 +90,13 @@ def rebuild(
         if seconds > patience:
             raise DeadlinePassed(
                 f"{control.registry.keys.product}: not every list was back within {patience:g} s; nothing serves until "
-                "then; see that loaders run (`discovery load`) and say `discovery rebuild` again, it goes on"
+                "then; see that loaders run (`discovery load`) and run `discovery rebuild` again, it continues"
             )
         sleep(_LOOK_SECONDS)
 
 
 def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = utc_now) -> Pointer:
-    """Write back registry and erasures; returns the pointer to restore. Raises RunRefused when nothing was lost."""
+    """Restores registry and erasures; returns the pointer to restore. Raises RunRefused if nothing was lost."""
     registry, pointers = control.registry, control.pointers
     found, known = pointers.read(), registry.read_all()
     if (under_way := pointers.restoring()) is not None:
@@ -122,7 +122,7 @@ def start_rebuild(kafka: KafkaConnection, control: Control, *, clock: Clock = ut
 
 
 def _history_if_readable(kafka: KafkaConnection, keys: ProductKeys) -> History:
-    """Return what Kafka has of the history: it stays there, so that want of it is no reason not to serve again."""
+    """Returns Kafka's history, or an empty one: it stays in Kafka, so serving does not wait for it."""
     try:
         history = kept_history(kafka, keys)
     except BrokerUnreachable as error:
@@ -138,7 +138,7 @@ def _refuse_alive(registry: RunRegistry, found: Pointer, known: Register) -> Non
     if found.named:
         raise RunRefused(
             f"Redis has the pointer of {product} (revision {found.rev}, {found.treatment or 'nothing'} serves): it is "
-            "not lost, and nothing is to be rebuilt; to serve another run say `discovery rollback` or `promote`"
+            "not lost, so there is nothing to rebuild; to serve another run use `discovery rollback` or `promote`"
         )
     if known.runs or known.unreadable:
         last = f"{known.runs[-1].name} is {known.runs[-1].state}" if known.runs else "not one can be read"
@@ -149,7 +149,7 @@ def _refuse_alive(registry: RunRegistry, found: Pointer, known: Register) -> Non
 
 
 def _end(control: Control, target: Pointer, *, all_read: bool) -> Rebuilt | None:
-    """Return the end of the rebuild, when each run to restore is READY or over."""
+    """Ends the rebuild and returns its result once each run to restore is READY or over; None before."""
     runs = {name: control.registry.find(name) for name in target.named.values()}
     undecided = [run for run in runs.values() if run is not None and not (_is_ready(run) or run.state.is_over)]
     if undecided and not all_read:
@@ -157,7 +157,7 @@ def _end(control: Control, target: Pointer, *, all_read: bool) -> Rebuilt | None
     for run in undecided:
         control.lifecycle.fail(run.name, "not all of its records are in the topic any more")
     if undecided:
-        return None  # looked at once more: a loader may have been faster
+        return None  # checked again: a loader may have been faster
     ready = {run.name: run.status for run in runs.values() if run is not None and _is_ready(run)}
     change = _last_change(target, ready)
     reason = "rebuilt, but what served could not be" if _is_lost(target, change.pointer) else "rebuilt"
@@ -166,7 +166,7 @@ def _end(control: Control, target: Pointer, *, all_read: bool) -> Rebuilt | None
 
 
 def _last_change(target: Pointer, ready: dict[str, RunStatus]) -> Change:
-    """Return the pointer as it was, without a run to go back to that is gone; or one that serves nothing."""
+    """Returns the change to the old pointer, without a previous run that is gone, or to one that serves nothing."""
     pointer, held = target, None
     if any(target.named[role] not in ready for role in _SERVING_ROLES if role in target.named):
         pointer = target.model_copy(update={"treatment": None, "control": None, "previous": None, "share_bp": 0})
@@ -181,7 +181,7 @@ def _last_change(target: Pointer, ready: dict[str, RunStatus]) -> Change:
 
 
 def _judge(control: Control, target: Pointer, after: Pointer) -> Rebuilt:
-    """Raises NotRestored when what served is not named any more."""
+    """Returns the result of a rebuild; raises NotRestored if what served is no longer named."""
     explain = partial(_explain, control.registry)
     if _is_lost(target, after):
         lost = "; ".join(explain(target.named[role]) for role in _SERVING_ROLES if role in target.named)
@@ -191,7 +191,7 @@ def _judge(control: Control, target: Pointer, after: Pointer) -> Rebuilt:
 
 
 def _is_lost(target: Pointer, after: Pointer) -> bool:
-    """Return whether something served, and nothing does."""
+    """Returns whether a run served before and none does now."""
     return after.treatment is None and after.control is None and bool(target.treatment or target.control)
 
 
@@ -205,12 +205,12 @@ def _explain(registry: RunRegistry, run: str) -> str:
 
 
 def _pointer_of_another(control: Control) -> Pointer:
-    """Return what a rebuild that ran beside this one restored."""
+    """Returns the pointer that a parallel rebuild restored; raises RunRefused if there is none."""
     pointer = control.pointers.read()
     if pointer.rev == 0:
         raise RunRefused(
             f"Redis lost {control.registry.keys.product} again while it was being rebuilt; see that it stays up and "
-            "keeps its data, then say `discovery rebuild` again"
+            "keeps its data, then run `discovery rebuild` again"
         )
     return pointer
 
@@ -220,7 +220,7 @@ def _is_ready(run: RegisteredRun) -> bool:
 
 
 def _end_of_topic(kafka: KafkaConnection, control: Control) -> Callable[[], bool]:
-    """Return a question: did the loaders read all that is in the topic at this moment?"""
+    """Returns a function that tells whether the loaders have read the topic up to its present end."""
     keys, store = control.registry.keys, control.lifecycle.store
     topic = TopicInspector(kafka, keys.topic).identify()
     layout = Layout(keys.product, topic.partitions, 1, hash_tags(keys.product, topic.partitions))

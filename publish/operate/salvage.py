@@ -1,7 +1,7 @@
-"""What becomes of each run of a product whose Redis was lost, judged by what Kafka kept; and writing that back.
+"""Decides from Kafka's copies what becomes of each run after a loss of Redis, and writes that back.
 
-What the last pointer names is to be loaded again, under the same name and epoch. All else is over: its records are
-skipped by the loaders on their way through the topic, and never taken for those of a stranger.
+Runs that the last pointer names are to be loaded again, under the same name and epoch. All others are over: loaders
+skip their records in the topic instead of dead-lettering them as unknown.
 """
 
 import json
@@ -22,28 +22,29 @@ from publish.wire.keys import ProductKeys
 
 @dataclass(frozen=True)
 class Salvage:
-    """What a rebuild starts with."""
+    """The state that a rebuild starts with."""
 
     pointer: Pointer
-    """The pointer to restore when its runs are loaded again."""
+    """The pointer to restore once its runs are loaded again."""
     runs: tuple[RegisteredRun, ...]
     history: tuple[HistoryEntry, ...]
-    """What Kafka has of it."""
+    """Entries that Kafka has."""
     missing: tuple[HistoryEntry, ...]
-    """What it must have, too."""
+    """Entries that Kafka lacks."""
 
     @property
     def had_served(self) -> bool:
-        """Whether a pointer was lost, so that history must tell that nothing is served."""
+        """Whether a pointer was lost, so that the history must record that nothing is served."""
         return bool(self.history or self.missing)
 
 
 def salvage(kept: Pointer, runs: Sequence[Announcement], found: Pointer, now: datetime, history: History) -> Salvage:
-    """Return what to restore: `kept`, `runs`, `history` are Kafka's; `found` is what an operator has said since the
-    loss.
+    """Returns what to restore from Kafka's `kept`, `runs` and `history`.
+
+    `found` is the pointer in Redis now: an operator's orders since the loss.
     """
     missing = _missing(kept, history, now)
-    # Whoever wrote the last pointer into the history may have died before it was in the topic of pointers.
+    # A process may have died after it wrote the pointer to the history, before it wrote it to the pointer topic.
     kept = max([kept, *(entry.pointer for entry in history.entries if entry.pointer.named)], key=_changed)
     cap = min(kept.cap_bp, found.cap_bp)
     pointer = kept.model_copy(
@@ -60,12 +61,12 @@ def salvage(kept: Pointer, runs: Sequence[Announcement], found: Pointer, now: da
 
 
 def _changed(pointer: Pointer) -> datetime:
-    """When a pointer was made; the beginning of time where it does not say."""
+    """Returns when the pointer was made; the earliest possible time if unknown."""
     return pointer.since if pointer.since is not None else datetime.min.replace(tzinfo=UTC)
 
 
 def _missing(kept: Pointer, history: History, now: datetime) -> tuple[HistoryEntry, ...]:
-    """Return an entry for the last pointer where its own was lost with Redis, or a version made it that wrote none."""
+    """Returns an entry for the last pointer if the history lacks it: lost with Redis, or never written."""
     if kept.rev == 0 or history.knows(kept):
         return ()
     reason = "its reason was lost with Redis" if history.entries else BEGINS
@@ -94,7 +95,7 @@ class SalvageStore:
 
     @store_faults()
     def start(self, found: Pointer, plan: Salvage) -> None:
-        """Begin the rebuild, or find it begun by another; raises RunRefused when `found` is no longer the pointer."""
+        """Starts the rebuild, unless another has; raises RunRefused if `found` is no longer the pointer."""
         fields: list[str | bytes] = []
         for run in plan.runs:
             fields += (run.name, run.announcement.canonical)
@@ -114,7 +115,7 @@ class SalvageStore:
                 found.rev,
                 plan.pointer.model_dump_json(),
                 max((run.announcement.epoch for run in plan.runs), default=0),
-                # Larger than every token before: nobody asks for leases a thousand times a second.
+                # Larger than every token before: there are fewer than a thousand leases a second.
                 int(self._clock().timestamp() * 1_000),
                 Pointer().model_dump_json() if plan.had_served else "",
                 LOST,

@@ -1,4 +1,4 @@
-"""Waiting until a run serves, or until it is certain that it will not."""
+"""Waits until a run serves, or certainly will not."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _LOOK_SECONDS = 0.25
 
 
 class RunEnding(Enum):
-    """How a run ended; the value is the exit code of `discovery wait`."""
+    """The end of a run; the value is the exit code of `discovery wait`."""
 
     SERVING = 0
     HELD = 3
@@ -26,7 +26,7 @@ class RunEnding(Enum):
 
 @dataclass(frozen=True)
 class Waited:
-    """How a run ended, and its reason unless the run serves."""
+    """The end of a run, and the reason unless it serves."""
 
     ending: RunEnding
     reason: str = ""
@@ -34,7 +34,7 @@ class Waited:
 
 @dataclass(frozen=True)
 class LoadProgress:
-    """How far a run is on its way; lists and lists a second."""
+    """Loading progress of a run: lists so far, lists in total, lists per second."""
 
     run: str
     state: RunState
@@ -55,11 +55,11 @@ def wait(
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Waited:
-    """Watch a run that was sent whole until it serves, is held, fails, or `deadline` seconds went by.
+    """Watches a completely sent run until it serves, is held, fails, or `deadline` seconds have passed.
 
-    Does what a loader that died left undone: promotes a run whose partitions are all verified, and fails one that
-    stands still or passes its own deadline (`load_deadline_seconds`). `deadline` only bounds this call and leaves the
-    run as it is; None waits for the run's own. Raises UnknownRun; StoreUnreachable when the deadline finds Redis away.
+    Does what a dead loader left undone: promotes a run whose partitions are all verified, and fails one that makes no
+    progress or passes its own deadline (`load_deadline_seconds`). `deadline` only limits this call and leaves the run
+    as it is; None waits for the run's own. Raises UnknownRun; StoreUnreachable if Redis is away at the deadline.
     """
     watch = RunWatch(lifecycle, all_sent=True, monotonic=monotonic)
     meter = _Meter(monotonic)
@@ -96,7 +96,7 @@ def _ended(run: RegisteredRun, pointers: PointerStore) -> Waited | None:
 
 
 class _Meter:
-    """Turns what a watcher sees into progress and rate."""
+    """Computes progress and rate from what a watcher sees."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -105,11 +105,11 @@ class _Meter:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the start."""
         return self._monotonic() - self._start
 
     def read(self, run: RegisteredRun, partitions: tuple[PartitionStatus, ...]) -> LoadProgress:
-        """Return the progress now; the rate is the mean since the first look."""
+        """Returns the current progress; the rate is the mean since the first call."""
         loaded, seconds = sum(part.loaded for part in partitions), self.seconds
         if self._first is None:
             self._first = loaded

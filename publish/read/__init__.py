@@ -1,1 +1,1 @@
-"""Look-ups."""
+"""Look-ups of a user's list."""

@@ -1,7 +1,7 @@
-"""Look-ups for an online service: the rules of docs/reader.md, in Python.
+"""Look-ups for an online service; docs/reader.md states the rules for every language.
 
 A look-up costs one HGET. The pointer is read again when it is older than `cache_seconds`, and once more when a user has
-no list, since the run may have been replaced in between.
+no list, since the run may have been replaced meanwhile.
 """
 
 import time
@@ -23,24 +23,24 @@ Source = Literal["list", "fallback", "control", "none"]
 
 
 class Answer(NamedTuple):
-    """What one user gets, and why."""
+    """The answer for one user, and where it comes from."""
 
     user_id: UserId
     arm: Arm
     share_bp: int
     """Share of the audience in the treatment arm, in basis points."""
     run: str | None
-    """The run that answers; None: no run serves this arm."""
+    """The run that the answer is from; None if no run serves this arm."""
     source: Source
     """`list`: the user's own; `fallback`: the run's; `control`, `none`: no run for this arm, use your own default."""
     source_ids: tuple[UserId, ...] = ()
     """Best first; may be empty although `source` is `list`."""
     scores: tuple[float, ...] = ()
-    """As many as source_ids, or none where the run has no scores."""
+    """One per source id, or empty if the run has no scores."""
     excluded: int = 0
-    """Sources left out because the caller asked for it."""
+    """Number of sources left out at the caller's request."""
     age_seconds: float | None = None
-    """Since the run was announced."""
+    """Seconds since the run was announced."""
 
 
 class _Cached(NamedTuple):
@@ -49,7 +49,7 @@ class _Cached(NamedTuple):
 
 
 class Reader:
-    """Answers for one product; may be shared by threads, as far as its client may."""
+    """Looks up users of one product; as safe to share between threads as its client."""
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class Reader:
         self._runs: dict[str, ServedRun] = {}
 
     def lookup(self, user_id: UserId, exclude: Collection[UserId] = ()) -> Answer:
-        """Returns the user's answer without the sources in `exclude`; at most the run's `list_size`, best first.
+        """Returns the user's answer without the sources in `exclude`: at most the run's `list_size`, best first.
 
-        Raises BadUserId; Unavailable when nothing is published or the store lost it; StoreUnreachable.
+        Raises BadUserId; Unavailable when nothing is published or Redis lost it; StoreUnreachable.
         """
-        if isinstance(user_id, str) and not user_id.isascii() and not is_id(user_id):  # the arm is asked first
+        if isinstance(user_id, str) and not user_id.isascii() and not is_id(user_id):  # before the arm is computed
             raise BadUserId(
                 f"user {user_id!r:.300}: users of {self._keys.product} have int64 or string ids of {ID_RULE}"
             )
@@ -105,7 +105,7 @@ class Reader:
         return cached.pointer
 
     def _refresh(self) -> ServedPointer:
-        read_at = self._clock()  # before the reply, so that the cache is never older than it says
+        read_at = self._clock()  # before the reply, so that the cache is never older than `read_at`
         with store_faults():
             raw = self._client.get(self._keys.pointer)
         if raw is None:
@@ -137,7 +137,7 @@ class Reader:
 
     def _payload(self, run: str, user_id: UserId) -> bytes | None:
         served = self._served(run)
-        key = user_key(user_id, served.ids, served.product)  # refuses what would find nothing, quietly
+        key = user_key(user_id, served.ids, served.product)  # raises for an id that would silently find nothing
         bucket = served.layout.bucket(run, *served.layout.place_of_key(key))
         with store_faults():
             payload = self._client.hget(bucket, key)
@@ -145,7 +145,7 @@ class Reader:
 
 
 def _place_of(pointer: ServedPointer, user_id: UserId) -> tuple[Arm, str | None]:
-    """Returns the user's arm, and the run that answers there."""
+    """Returns the user's arm and the run that serves it."""
     if pointer.share_bp >= 10_000 or arm_of(user_id, pointer.salt) < pointer.share_bp:
         return "treatment", pointer.treatment
     return "control", pointer.control

@@ -1,4 +1,4 @@
-"""What a reader needs of the pointer and of an announcement; fields that it does not know are ignored."""
+"""The fields of pointer and announcement that a reader needs; unknown fields are ignored."""
 
 from functools import cached_property
 from typing import Literal, Self
@@ -17,9 +17,7 @@ class _Document(BaseModel):
 
     @classmethod
     def from_json(cls, raw: bytes | str, key: str) -> Self:
-        """Returns the document that lies under a Redis key; raises MalformedMessage when this version cannot read
-        it.
-        """
+        """Returns the document stored under a Redis key; raises MalformedMessage if it cannot be read."""
         try:
             return cls.model_validate_json(raw)
         except ValidationError as error:
@@ -29,7 +27,7 @@ class _Document(BaseModel):
 
 
 class ServedPointer(_Document):
-    """The pointer, as far as it says who gets which run."""
+    """The fields of the pointer that decide which run answers."""
 
     treatment: str | None
     control: str | None
@@ -38,7 +36,7 @@ class ServedPointer(_Document):
 
 
 class ServedRun(_Document):
-    """An announcement, as far as it says where the lists lie and how they are encoded."""
+    """The fields of an announcement that say where the lists are and how they are encoded."""
 
     format: Literal[1]
     codec: Literal[1]
@@ -53,10 +51,10 @@ class ServedRun(_Document):
 
     @cached_property
     def layout(self) -> Layout:
-        """Where its lists lie in Redis."""
+        """The Redis keys of its lists."""
         return Layout(self.product, self.partitions, self.buckets, self.tags)
 
     @cached_property
     def fallback_list(self) -> TopList:
-        """What users without a list of their own get; raises MalformedMessage."""
+        """The list for users who have none of their own; raises MalformedMessage."""
         return decode(decode_fallback(self.fallback), self.ids)

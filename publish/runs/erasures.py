@@ -1,7 +1,7 @@
-"""Users who must be forgotten, kept outside Redis: the compacted topic `<product>.erasures.v1`, keyed by the user.
+"""Users who must be forgotten, kept in the compacted topic `<product>.erasures.v1`, keyed by user.
 
-Redis keeps the same users as sets, one per partition, so that a loader and a reader's store need no Kafka for it; the
-topic is the truth, and what Redis lost is restored from there.
+Redis has the same users as sets, one per partition, so that loading and serving need no Kafka for it. The topic is the
+source of truth, from which Redis is restored after a loss.
 """
 
 from collections.abc import Collection, Iterable
@@ -27,7 +27,7 @@ class Erasure(Strict):
     user: str = Field(min_length=1)
     """The id as text, as in every key."""
     at: AwareDatetime
-    """When it was asked for."""
+    """Time of the request."""
     reason: str
 
     @property
@@ -37,7 +37,7 @@ class Erasure(Strict):
 
 
 class ErasureLog:
-    """The erasures of one product in Kafka, which has `timeout` seconds for each answer."""
+    """Reads and writes the erasures of one product in Kafka; each reply may take `timeout` seconds."""
 
     def __init__(self, kafka: KafkaConnection, product: str, *, timeout: float = 30.0) -> None:
         self.topic = ProductKeys(product).erasures_topic
@@ -46,7 +46,7 @@ class ErasureLog:
         self._timeout = timeout
 
     def append(self, erasure: Erasure) -> None:
-        """Return when the broker has it; raises DeliveryError."""
+        """Writes an erasure and waits for the broker's acknowledgement; raises DeliveryError."""
         send_confirmed(
             self._kafka,
             f"discovery-erasures-{self._product}",
@@ -56,13 +56,13 @@ class ErasureLog:
         )
 
     def read(self) -> tuple[Erasure, ...]:
-        """Return every erasure, the oldest first; raises BrokerUnreachable, MalformedMessage."""
+        """Returns every erasure, oldest first; raises BrokerUnreachable, MalformedMessage."""
         records = latest(read_topic(self._kafka, self.topic, timeout=self._timeout)).values()
         found = (self._erasure(record) for record in records)
         return tuple(sorted(found, key=lambda erasure: (erasure.at, erasure.user)))
 
     def _erasure(self, record: TopicRecord) -> Erasure:
-        # A user who cannot be read cannot be forgotten: going on without them would bring them back.
+        # Skipping an unreadable erasure would bring that user back.
         try:
             erasure = Erasure.model_validate_json(record.value if record.value is not None else b"")
         except ValidationError:
@@ -79,8 +79,8 @@ class ErasureLog:
 
 
 def erased_ids(erasures: Iterable[Erasure], ids: IdKind, product: str) -> frozenset[UserId]:
-    """Return the users as ids of the product's kind; raises MalformedMessage for what is of another kind."""
-    if ids == "string":  # of whom nobody can be called by now, nothing is left out either
+    """Returns the erased users as ids of kind `ids`; raises MalformedMessage for an id of another kind."""
+    if ids == "string":  # any text is a string id
         return frozenset[UserId](erasure.user for erasure in erasures)
     numbers = [(erasure.user, parse_int64(erasure.user)) for erasure in erasures]
     users = frozenset[UserId](text if number is None else number for text, number in numbers)
@@ -96,7 +96,7 @@ def erased_ids(erasures: Iterable[Erasure], ids: IdKind, product: str) -> frozen
 
 
 def restore_erasures(kafka: KafkaConnection, client: StoreClient, layouts: Collection[Layout]) -> None:
-    """Mark every erased user again, before lists are loaded; raises BrokerUnreachable, MalformedMessage."""
+    """Marks all erased users in Redis again, before lists are loaded; raises BrokerUnreachable, MalformedMessage."""
     store = RedisStore(client)
     for product in {layout.product for layout in layouts}:
         keys = [erasure.key for erasure in ErasureLog(kafka, product).read()]
@@ -111,7 +111,7 @@ def enforce_erasures(
     partitions: Collection[int],
     erasures: Iterable[Erasure],
 ) -> None:
-    """Mark the erased users of these partitions again, and delete what a Redis that went back in time has of them."""
+    """Marks the erased users of these partitions again and deletes their lists, in case Redis lost writes."""
     keys = [erasure.key for erasure in erasures if layout.partition_of(erasure.user) in partitions]
     store.mark_erased(layout, keys)
     for run in runs:
@@ -121,7 +121,7 @@ def enforce_erasures(
 
 
 def erase_from(store: RedisStore, runs: Iterable[RegisteredRun], key: bytes) -> tuple[str, ...]:
-    """Delete the list of a user who is marked as erased from each run; returns the runs that had one."""
+    """Deletes the list of a user marked as erased from each run; returns the names of the runs that had one."""
     return tuple(
         run.name
         for run in runs

@@ -1,8 +1,8 @@
-"""Who was served when: every change of the pointer, with its reason and author.
+"""The history of the pointer: every change, with its reason and author.
 
-Redis writes an entry in the call that changes the pointer, and keeps the newest; whoever has the way to Kafka sends it
-to `<product>.pointer-history.v1` (runs.pointer_log.Unsent), where nothing is ever deleted. An entry may lie there
-several times. Where the entries do not follow from one another, that is a `Gap`, and told: nothing is papered over.
+Redis writes an entry in the call that changes the pointer, and keeps the newest. Every process with a connection to
+Kafka sends entries to `<product>.pointer-history.v1` (runs.pointer_log.Unsent), where nothing is ever deleted; an entry
+may be there several times. If one entry does not follow from the one before, a `Gap` is reported.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,19 +24,19 @@ from publish.runs.pointer import Pointer
 from publish.wire.keys import ProductKeys
 
 BEGINS = "history begins"
-"""The reason of the pointer that was there when its history was first kept (lua/history.lua)."""
+"""The reason in the first entry of a product whose pointer is older than its history (lua/history.lua)."""
 KEPT_IN_REDIS = 1_000
-"""Entries in Redis besides those that Kafka may not have yet (lua/history.lua)."""
+"""Entries kept in Redis, besides those that Kafka may not have yet (lua/history.lua)."""
 
 
 class HistoryEntry(Strict):
     """One change of the pointer."""
 
     pointer: Pointer
-    """The pointer from then on; revision 0: Redis had lost it, and nothing was served."""
+    """The pointer after the change; revision 0: Redis had lost it, and nothing was served."""
     reason: str
     who: str | None
-    """Who changed it; None: nobody can say any more."""
+    """Who changed it; None if unknown."""
 
     @model_validator(mode="after")
     def _has_a_time(self) -> Self:
@@ -51,14 +51,14 @@ class HistoryEntry(Strict):
 
     @property
     def since(self) -> datetime:
-        """When it changed, by Redis' clock."""
+        """Time of the change, by Redis' clock."""
         assert self.pointer.since is not None  # checked above
         return self.pointer.since
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that the history does not tell, and the moment before which that was; None: of no moment."""
+    """A period that the history does not cover: what is missing, and the time before which (None: unknown)."""
 
     before: datetime | None
     what: str
@@ -66,16 +66,14 @@ class Gap:
 
 @dataclass(frozen=True)
 class History:
-    """Entries, the oldest first, and what they do not tell."""
+    """Entries, oldest first, and the gaps between them."""
 
     entries: tuple[HistoryEntry, ...]
     gaps: tuple[Gap, ...]
 
     @classmethod
     def of(cls, found: Iterable[HistoryEntry], gaps: Iterable[Gap] = ()) -> Self:
-        """Returns the history in entries that may come twice and in any order; of two with one identity the first
-        counts.
-        """
+        """Returns the history made of entries in any order, possibly repeated; the first of equal ones counts."""
         unique: dict[tuple[int, datetime], HistoryEntry] = {}
         for entry in found:
             unique.setdefault((entry.rev, entry.since), entry)
@@ -84,20 +82,20 @@ class History:
 
     @property
     def highest(self) -> int:
-        """The highest revision that was ever given; 0 where there was none."""
+        """The highest revision so far; 0 if there is none."""
         return max((entry.rev for entry in self.entries), default=0)
 
     def knows(self, pointer: Pointer) -> bool:
-        """Returns whether a pointer is among the entries."""
+        """Returns whether the pointer is in one of the entries."""
         return any((entry.rev, entry.since) == (pointer.rev, pointer.since) for entry in self.entries)
 
     def since(self, moment: datetime) -> "History":
-        """Returns what was in force at the moment or later, with the gaps that lie there."""
+        """Returns the entries in force at `moment` or later, with the gaps between them."""
         old = sum(entry.since <= moment for entry in self.entries)
         return self._without(max(0, old - 1))
 
     def newest(self, number: int) -> "History":
-        """Returns the newest so many entries, with the gaps between them."""
+        """Returns the newest `number` entries, with the gaps between them."""
         return self._without(max(0, len(self.entries) - number))
 
     def table(self) -> pa.Table:
@@ -114,13 +112,13 @@ class History:
 
 
 def read_history(client: StoreClient, product: str, kafka: KafkaConnection | None) -> History:
-    """Returns what Redis and Kafka have of the history; None: Redis alone, which may have the newest only.
+    """Returns the history from Redis and Kafka; without `kafka` only the newest entries, from Redis.
 
     Raises StoreUnreachable and BrokerUnreachable.
     """
     keys = ProductKeys(product)
     with store_faults():
-        # Redis first: what is sent and leaves it meanwhile is then found in Kafka.
+        # Redis first: entries that are sent and removed meanwhile are then found in Kafka.
         stored = {key: client.lrange(key, 0, -1) for key in (keys.history, keys.unsent)}
     kept = History((), ()) if kafka is None else kept_history(kafka, keys)
     entries, gaps = list(kept.entries), [gap for gap in kept.gaps if gap.before is None]
@@ -131,7 +129,7 @@ def read_history(client: StoreClient, product: str, kafka: KafkaConnection | Non
 
 
 def kept_history(kafka: KafkaConnection, keys: ProductKeys) -> History:
-    """Returns what Kafka has of the history; raises BrokerUnreachable."""
+    """Returns the history that Kafka has; raises BrokerUnreachable."""
     entries: list[HistoryEntry] = []
     gaps: list[Gap] = []
     for record in read_topic(kafka, keys.history_topic):
@@ -143,7 +141,7 @@ def _parse(value: bytes | None, where: str, entries: list[HistoryEntry], gaps: l
     try:
         entries.append(HistoryEntry.model_validate_json(value if value is not None else b""))
     except ValidationError:
-        # One record that nobody can read must not hide all others, and cannot be taken out of the topic.
+        # One unreadable record must not hide all others, and cannot be removed from the topic.
         gaps.append(Gap(None, f"{where} is no entry of a version known here"))
 
 

@@ -1,4 +1,4 @@
-"""Clearing runs that nothing needs: marked in the registry first, deleted afterwards, safe to interrupt and repeat."""
+"""Clears runs that are not needed: marks them in the registry, then deletes; safe to interrupt and repeat."""
 
 import logging
 from datetime import datetime, timedelta
@@ -13,9 +13,9 @@ from publish.store.redis_store import RedisStore
 _LOG = logging.getLogger(__name__)
 
 GRACE = timedelta(hours=1)
-"""A run stays this long after the last pointer that named it: readers may still hold that pointer."""
+"""Time that a run is kept after the pointer stopped naming it, since readers may still have the old pointer."""
 KEEP_ROLLED_BACK = timedelta(hours=24)
-"""A rolled-back run stays this long, to be looked into."""
+"""Time that a rolled-back run is kept for inspection."""
 
 
 class Housekeeping:
@@ -37,9 +37,9 @@ class Housekeeping:
         self._grace = grace
 
     def clear(self, run: str) -> None:
-        """Delete the lists of a run; raises RunRefused for one that is needed or on its way.
+        """Deletes the lists of a run; raises RunRefused if it is needed or still being loaded.
 
-        Raises UnknownRun and MalformedMessage for one whose record is not there or cannot be read.
+        Raises UnknownRun and MalformedMessage if its record is missing or cannot be read.
         """
         found = self._registry.get(run)
         if found.status.let_go is not None and self._clock() - found.status.let_go < self._grace:
@@ -56,13 +56,13 @@ class Housekeeping:
         _LOG.info("run %s: cleared", run)
 
     def unneeded(self) -> tuple[RegisteredRun, ...]:
-        """Return the runs that nothing needs and whose lists are still there, the oldest first."""
+        """Returns the runs that are not needed and still have lists, oldest first."""
         pointer, now, runs = self._pointers.read(), self._clock(), self._registry.list_runs()
         serving = max((run.announcement.epoch for run in runs if run.name == pointer.treatment), default=0)
         return tuple(run for run in runs if self._is_unneeded(run, pointer, serving, now))
 
     def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
-        """Clear every run that nothing needs but the `keep` newest that could serve again; returns what was cleared."""
+        """Clears all unneeded runs but the `keep` newest READY ones; returns the names of the cleared runs."""
         spare = self.unneeded()
         could_serve = [run.name for run in spare if run.state is RunState.READY]
         kept = set(could_serve[len(could_serve) - keep :]) if keep else set()
@@ -71,7 +71,7 @@ class Housekeeping:
     def _cleared(self, run: str) -> bool:
         try:
             self.clear(run)
-        except (RunRefused, UnknownRun, MalformedMessage) as refused:  # needed, gone or damaged since a moment ago
+        except (RunRefused, UnknownRun, MalformedMessage) as refused:  # changed just now: needed, gone or damaged
             _LOG.info("run %s stays: %s", run, refused)
             return False
         return True

@@ -1,7 +1,7 @@
-"""One run per product at a time: a lease in Redis that lapses by itself when its holder dies.
+"""A lease in Redis that allows one run per product at a time; it expires when its holder dies.
 
-The holder renews it from a thread. Time alone cannot protect against a process that was frozen and wakes up, so
-each lease carries a fencing token, larger than that of every lease before (Kleppmann, "How to do distributed locking",
+The holder renews it from a thread. Time alone cannot protect against a process that was frozen and wakes up, so each
+lease carries a fencing token, larger than that of every lease before (Kleppmann, "How to do distributed locking",
 2016).
 """
 
@@ -27,7 +27,7 @@ _RELEASE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', K
 
 
 class Holder(Strict):
-    """Who holds a lease, as kept in Redis; unique by its token."""
+    """The holder of a lease, as stored in Redis; unique by its token."""
 
     run: str
     token: int
@@ -40,7 +40,7 @@ class Holder(Strict):
 
 
 class Lease:
-    """A held lease, renewed until `release`; made by `acquire`; as a context manager it releases at the end."""
+    """A lease made by `acquire` and renewed until `release`; as a context manager it is released at the end."""
 
     def __init__(self, client: StoreClient, keys: ProductKeys, holder: Holder, ttl: float) -> None:
         self.holder = holder
@@ -62,13 +62,13 @@ class Lease:
         on_wait: Callable[[str], None] = lambda text: None,
         now: Clock = utc_now,
     ) -> Self:
-        """Return the product's lease for `run`, which lapses `ttl` seconds after the last renewal; raises LeaseHeld.
+        """Returns the product's lease for `run`; it expires `ttl` seconds after the last renewal; raises LeaseHeld.
 
-        Held for the same run, it is left over by a killed attempt: one of this host is taken over when its process is
-        gone; another one lapses soon, which this waits for, telling `on_wait` once.
+        A lease held for the same run was left by a killed attempt. If its process ran on this host and is gone, the
+        lease is taken over; otherwise this waits until it expires, and calls `on_wait` once with a message.
         """
         deadline = time.monotonic() + ttl + 1
-        was_told = False
+        reported = False
         while True:
             asked = time.monotonic()
             lease = cls(client, keys, _new_holder(client, keys, run, now), ttl)
@@ -78,22 +78,22 @@ class Lease:
                 return lease
             holder, left = _current(client, keys)
             if holder is not None and holder.run == run and _is_dead(holder):
-                _drop(client, keys, holder)  # a live one that only looks dead from here is fenced by its older token
+                _drop(client, keys, holder)  # if it is alive after all, its older token fences it
                 continue
             if holder is not None and (holder.run != run or asked > deadline):
                 raise LeaseHeld(_refusal(keys, holder, left))
-            if holder is not None and not was_told:
+            if holder is not None and not reported:
                 on_wait(f"waiting up to {left:.0f} s for the lease of an earlier attempt: {holder}")
-                was_told = True
+                reported = True
             time.sleep(min(0.5, max(0.02, left)))
 
     @property
     def token(self) -> int:
-        """The fencing token: larger than that of every lease before."""
+        """The fencing token, larger than that of every lease before."""
         return self.holder.token
 
     def check(self) -> None:
-        """Return while the lease is held; raises LeaseLost. Call it before each step that others can see."""
+        """Raises LeaseLost unless the lease is held; call it before each step that others can see."""
         if self._lost is None and time.monotonic() > self._good_until:
             self._lost = "it was not renewed in time; the process was frozen, or Redis did not answer"
         if self._lost is not None:
@@ -103,7 +103,7 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Give the lease back, unless somebody else has it by now; twice is harmless; raises StoreUnreachable."""
+        """Releases the lease unless another run has it; may be repeated; raises StoreUnreachable."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -119,7 +119,7 @@ class Lease:
         try:
             self.release()
         except StoreUnreachable:
-            if error is None:  # otherwise the first error is the one to tell; the lease lapses by itself
+            if error is None:  # otherwise report the first error; the lease expires by itself
                 raise
 
     def _take(self) -> bool:
@@ -146,7 +146,7 @@ def _new_holder(client: StoreClient, keys: ProductKeys, run: str, now: Clock) ->
 
 
 def _current(client: StoreClient, keys: ProductKeys) -> tuple[Holder | None, float]:
-    # Who holds it, and the seconds until it lapses unless renewed.
+    # Returns the holder, and the seconds until the lease expires unless renewed.
     with store_faults():
         raw, left = client.get(keys.lease), int(client.pttl(keys.lease))
     if raw is None:
@@ -158,7 +158,7 @@ def _current(client: StoreClient, keys: ProductKeys) -> tuple[Holder | None, flo
 
 
 def _is_dead(holder: Holder) -> bool:
-    # Whether the holder was a process of this host that is gone.
+    # Returns whether the holder was a process of this host that no longer runs.
     if holder.host != socket.gethostname():
         return False
     try:

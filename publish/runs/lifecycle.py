@@ -1,4 +1,4 @@
-"""Decisions about a run as a whole: may it be loaded, has it failed, may it serve."""
+"""Decisions about a run as a whole: whether it may be loaded, has failed, or may serve."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RunLifecycle:
-    """Decides about every run, in each loader and in whoever waits; all of it may be repeated."""
+    """Makes the decisions about every run, in each loader and in each `wait`; every call may be repeated."""
 
     def __init__(
         self,
@@ -38,15 +38,15 @@ class RunLifecycle:
         self._declared = declared
 
     def check_store(self) -> None:
-        """Refuse a Redis that was told meanwhile to throw lists away when full; raises StoreRefused."""
+        """Raises StoreRefused if Redis was reconfigured so that it may evict keys."""
         check_store(self.store.client, self._declared)
 
     @contextmanager
     def blaming(self, run: RegisteredRun) -> Iterator[None]:
-        """Keeps what one run is to blame for from ending or blocking anything else: raises RunFault.
+        """Turns errors caused by one run into RunFault, so that they stop nothing else.
 
-        Faults of Redis and Kafka are no run's, and pass. What no rule foresaw (numbers that overflow, places that are
-        not there) ends the run, because it would come again with the next look.
+        Errors of Redis and Kafka pass unchanged. An unforeseen error (e.g. an overflow or a missing index) also fails
+        the run, because it would recur with every check.
         """
         try:
             yield
@@ -59,26 +59,25 @@ class RunLifecycle:
             raise RunFault(f"run {run.name}: {what}") from None
 
     def belongs(self, run: RegisteredRun, layout: Layout) -> bool:
-        """Return whether the run was announced for the topic as it is, which has this layout; one on its way is FAILED
-        if not.
+        """Returns whether the run was announced for the topic's current `layout`; fails a run under way that was not.
 
-        Its records would be counted at other positions than the topic's.
+        Its records would be counted at positions that the topic does not have.
         """
-        said = run.announcement
-        if said.tags == layout.tags:
+        announced = run.announcement
+        if announced.tags == layout.tags:
             return True
         if run.state in (RunState.ANNOUNCED, RunState.LOADING):
             self.fail(
                 run.name,
-                f"announced for {said.partitions} partitions, but the topic has {layout.partitions}; publish to a "
+                f"announced for {announced.partitions} partitions, but the topic has {layout.partitions}; publish to a "
                 "new product"
-                if said.partitions != layout.partitions
+                if announced.partitions != layout.partitions
                 else "announced with other hash tags than those of its partitions",
             )
         return False
 
     def admit(self, run: RegisteredRun) -> bool:
-        """Return whether the run may be loaded; before its first record it must fit into Redis, or it is FAILED."""
+        """Returns whether the run may be loaded; fails one that does not fit into Redis before its first record."""
         if run.state is not RunState.ANNOUNCED:
             return not run.state.is_over
         if fault := self._misfit(run.announcement):
@@ -88,7 +87,7 @@ class RunLifecycle:
         return True
 
     def check_still_wanted(self, run: str) -> None:
-        """After BEGIN: fence again what was failed, delete again what was cleared, while BEGIN was on its way."""
+        """Fences again a run that ended, and deletes again one that was cleared, while its BEGIN was under way."""
         found = self.registry.get(run)
         if found.state.is_over:
             self.registry.fence(run)
@@ -96,7 +95,7 @@ class RunLifecycle:
             self.store.delete(found.announcement)
 
     def fault_at_end(self, run: RegisteredRun, partition: int, end: End, pause: Callable[[], None]) -> str | None:
-        """Return why a partition must not serve now that its END is here, or None; raises StoreRefused."""
+        """Returns why a partition must not serve now that its END has arrived, or None; raises StoreRefused."""
         self.check_store()
         piece = run.announcement.slices[partition]
         if (end.count, end.digest) != (piece.count, piece.digest):
@@ -106,7 +105,7 @@ class RunLifecycle:
         return fault_of(self.store.client, run.announcement, partition, pause=pause)
 
     def fail(self, run: str, reason: str) -> None:
-        """End the run; what serves goes on serving."""
+        """Sets the run to FAILED; the serving run continues to serve."""
         try:
             self.registry.fail(run, reason)
         except RunRefused as refused:
@@ -115,7 +114,7 @@ class RunLifecycle:
             _LOG.error("run %s: FAILED: %s", run, reason)
 
     def settle(self, run: str) -> Promotion | None:
-        """Promote a run whose partitions are all verified, fail one with a failed partition; None: not yet."""
+        """Promotes a run if all its partitions are verified, fails it if one failed; returns None if neither."""
         found = self.registry.get(run)
         if found.state not in (RunState.LOADING, RunState.READY):
             return None
@@ -125,13 +124,13 @@ class RunLifecycle:
                 if status.state == RunState.FAILED:
                     self.fail(run, status.reason if status.reason is not None else "a partition failed")
                     return None
-        if damaged(partitions):  # on their way, or lost with a master since the run became READY
+        if damaged(partitions):  # still loading, or lost with a master since the run became READY
             return None
         if found.state is RunState.LOADING:
             if why := missing_copies(self.store.client, found.announcement):
                 _LOG.warning("run %s is complete and waits for replicas: %s", run, why)
                 return None
-            if damaged_partitions(self.store, found.announcement):  # a fail-over while the replicas were asked
+            if damaged_partitions(self.store, found.announcement):  # a fail-over during the replica check
                 return None
             if self.registry.ready(run):
                 _LOG.info("run %s: READY, %d lists in %d partitions", run, found.announcement.users, len(partitions))

@@ -1,7 +1,7 @@
-"""The one mutable key of a product: which run serves whom (`{<product>}:ptr`).
+"""The pointer of a product (`{<product>}:ptr`), its only mutable key: which run serves which users.
 
 Every change is a compare-and-swap on its revision, in one Lua call that also checks and changes the states of the runs
-it is about, and writes the change into the history with its reason and author; all of these keys share a slot.
+involved, and writes the change into the history with its reason and author; all of these keys share a slot.
 """
 
 import json
@@ -27,7 +27,7 @@ from publish.wire.keys import ProductKeys
 _LOG = logging.getLogger(__name__)
 
 LOST = "Redis lost what it had; nothing is served until it is rebuilt"
-"""The reason of an entry of the history that no order made."""
+"""Reason of the history entry for a loss of Redis."""
 _AT_ONCE = 500
 _UNDER_WAY = (
     "Redis was lost and is being rebuilt; until then nobody can be promoted, held or given another share: wait for "
@@ -36,7 +36,7 @@ _UNDER_WAY = (
 
 
 class Hold(Strict):
-    """Why no run is promoted by itself."""
+    """Why no run is promoted automatically, and since when."""
 
     reason: str
     since: AwareDatetime
@@ -46,35 +46,35 @@ class Pointer(Strict):
     """What serves; a reader needs nothing else to choose a run."""
 
     rev: int = Field(default=0, ge=0)
-    """Grows by one with each change; 0 is the pointer of a product that never served."""
+    """Increases by one with each change; 0 is the pointer of a product that never served."""
     treatment: str | None = None
     """Run of the users within the share."""
     control: str | None = None
-    """Run of all others; None: the caller's own default."""
+    """Run of all other users; None: the caller's own default."""
     salt: str = ""
     """Salt of the arm hash."""
     share_bp: int = Field(default=0, ge=0, le=10_000)
-    """Share that is served the treatment: the run's own, at most `cap_bp`."""
+    """Share that is served the treatment: the run's own share, limited by `cap_bp`."""
     cap_bp: int = Field(default=10_000, ge=0, le=10_000)
-    """The operator's word on the share; outlives promotions."""
+    """The operator's limit on the share; it stays in force for later runs."""
     hold: Hold | None = None
-    """Set: no run is promoted by itself."""
+    """If set, no run is promoted automatically."""
     previous: str | None = None
-    """Run to go back to."""
+    """The run to roll back to."""
     since: AwareDatetime | None = None
-    """When it last changed, by Redis' clock."""
+    """Time of its last change, by Redis' clock."""
     serving_since: AwareDatetime | None = None
-    """When it first named the treatment that it names."""
+    """Time when the current treatment began to serve."""
 
     @property
     def named(self) -> dict[str, str]:
-        """Role → run, for the roles that are taken."""
+        """Role → run, for the roles that have one."""
         return {role: run for role in POINTER_ROLES if (run := getattr(self, role)) is not None}
 
 
 @dataclass(frozen=True)
 class Change:
-    """A new pointer, and what must be true of the runs and becomes true of them in the same moment."""
+    """A new pointer, the states that runs must have for it, and the states that they get with it, atomically."""
 
     pointer: Pointer
     must_be: Mapping[str, RunState] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Change:
 
 
 class PointerStore:
-    """The pointer of one product; raises StoreUnreachable when Redis does not do its part, and PointerUnreadable."""
+    """Reads and changes the pointer of one product; raises StoreUnreachable if Redis fails, and PointerUnreadable."""
 
     def __init__(
         self,
@@ -93,7 +93,10 @@ class PointerStore:
         who: str | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        """`who` changes it, by default the user of this process; `log` keeps pointer and history outside Redis."""
+        """Creates the store; `who` (by default the user of this process) is recorded as author of its changes.
+
+        `log` keeps pointer and history outside Redis.
+        """
         self.keys = ProductKeys(product)
         self.unsent = Unsent(client, product)
         self.who = who if who is not None else person()
@@ -107,11 +110,11 @@ class PointerStore:
 
     @store_faults()
     def read(self) -> Pointer:
-        """Return the pointer now; revision 0 when there is none."""
+        """Returns the current pointer; revision 0 if there is none."""
         return self._read(self.keys.pointer) or Pointer()
 
     def change(self, decide: Callable[[Pointer], Change], *, reason: str, attempts: int = 10) -> Pointer:
-        """Apply what `decide` makes of the pointer, again when somebody else was faster; history keeps the reason.
+        """Applies `decide` to the current pointer, again if another process was faster; `reason` goes to the history.
 
         Raises what `decide` raises, RunRefused when a run is not in the state it must be in, and PointerMoved after
         `attempts` races.
@@ -130,7 +133,7 @@ class PointerStore:
 
     @store_faults()
     def restoring(self) -> Pointer | None:
-        """Return the pointer that a rebuild under way will restore; None when there is no such rebuild."""
+        """Returns the pointer that a running rebuild will restore; None if there is no rebuild."""
         return self._read(self.keys.restoring)
 
     def _read(self, key: str) -> Pointer | None:
@@ -142,25 +145,25 @@ class PointerStore:
             what = ": ".join([*map(str, first["loc"]), first["msg"]])
             raise PointerUnreadable(
                 f"{key} in Redis is no pointer that this version can read ({what}): upgrade if a newer one wrote it; "
-                "if it is damaged, empty this Redis and say `discovery rebuild`"
+                "if it is damaged, empty this Redis and run `discovery rebuild`"
             ) from None
 
     def end_rebuild(self, change: Change, *, reason: str) -> Pointer | None:
-        """Write the pointer of `change` with its own revision, and end the rebuild; None when another one was faster.
+        """Writes the pointer of `change` with its own revision and ends the rebuild; None if another call was faster.
 
         Raises RunRefused when a run is not in the state it must be in.
         """
         return self._try(Pointer(), change.pointer, change, reason, ends_rebuild=True)
 
     def write_down_if_new(self) -> None:
-        """Log what this process has not logged yet: somebody without a log, or without luck, changed the pointer."""
+        """Sends the log the pointer and history entries that it may lack: others may have changed the pointer."""
         pointer = self.read()
         self._seen = self._seen or pointer.rev > 0
-        self._write_down_what_no_swap_did()
+        self._complete_history()
         self._send(pointer if pointer.rev > self._logged else None)
 
     def _send(self, pointer: Pointer | None) -> None:
-        """Give the log a pointer and what it lacks of the history; what it refuses, a running loader sends later."""
+        """Sends the log a pointer and missing history entries; if the log refuses, a loader sends them later."""
         if self._log is None:
             return
         try:
@@ -186,17 +189,15 @@ class PointerStore:
             self._logged = pointer.rev
 
     @store_faults()
-    def _write_down_what_no_swap_did(self) -> None:
-        """Complete the history by a pointer that somebody changed without it, and by the loss of one seen here."""
+    def _complete_history(self) -> None:
+        """Adds missing history entries: for a pointer without one, and for a loss of Redis seen by this process."""
         empty = Pointer().model_dump_json() if self._seen else ""
         keys = [self.keys.history, self.keys.unsent, self.keys.pointer, self.keys.restoring]
         self._observe(keys=keys, args=[empty, LOST, self.who])
 
     @store_faults()
     def _knows_runs(self) -> bool:
-        """Return a pointer without runs is that of a Redis that lost them: it must not take the place of the one
-        kept.
-        """
+        """Returns whether Redis has runs; if it lost them, its pointer must not replace the one in the log."""
         return bool(self._client.exists(self.keys.runs))
 
     def _try(
@@ -204,7 +205,7 @@ class PointerStore:
     ) -> Pointer | None:
         swapped = self._swapped(before, after, change, reason, ends_rebuild=ends_rebuild)
         if swapped is not None:
-            _LOG.info("%s", _tell(self.keys.product, swapped))
+            _LOG.info("%s", _describe(self.keys.product, swapped))
             self._send(swapped)
         return swapped
 
@@ -239,8 +240,8 @@ class PointerStore:
         return Pointer.model_validate_json(detail[0]) if word == "SWAPPED" else None
 
 
-def _tell(product: str, pointer: Pointer) -> str:
-    """Return one line about a new pointer."""
+def _describe(product: str, pointer: Pointer) -> str:
+    """Returns a log line about a new pointer."""
     who = "nothing serves" if pointer.treatment is None else f"run {pointer.treatment} serves {Share(pointer.share_bp)}"
     held = "" if pointer.hold is None else f"; held: {pointer.hold.reason}"
     return f"{product}: {who}{held} (pointer revision {pointer.rev})"

@@ -1,4 +1,4 @@
-"""Who serves next: the rules by which the pointer goes forward to a run, back from it, or stays."""
+"""The rules for promotion, rollback, hold and share."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,11 +12,11 @@ from publish.runs.run import RunState, RunStatus
 from publish.wire.announcement import Announcement
 
 BY_HAND = "by hand"
-"""The reason of an order for which none was given."""
+"""The default reason of an operator's command."""
 
 
 class PromotionResult(StrEnum):
-    """What became of a run that wanted to serve."""
+    """Result of trying to promote a run."""
 
     SERVING = "SERVING"
     HELD = "HELD"
@@ -24,19 +24,19 @@ class PromotionResult(StrEnum):
     REPLACED = "REPLACED"
     """It served before; another run does now."""
     WAITING = "WAITING"
-    """For the end of a rebuild."""
+    """A rebuild is running."""
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What became of a run, and the reason unless it serves."""
+    """Result of trying to promote a run, and the reason unless it serves."""
 
     result: PromotionResult
     reason: str = ""
 
 
 class Promoter:
-    """Moves the pointer of one product; raises StoreUnreachable when Redis does not do its part."""
+    """Moves the pointer of one product; raises StoreUnreachable if Redis fails."""
 
     def __init__(self, registry: RunRegistry, pointers: PointerStore, *, clock: Clock = utc_now) -> None:
         self.registry = registry
@@ -44,7 +44,7 @@ class Promoter:
         self._clock = clock
 
     def promote_if_ready(self, run: str) -> Promotion:
-        """Promote a READY run without a person: a hold leaves it READY, a broken rule makes it FAILED."""
+        """Promotes a READY run automatically; under a hold it stays READY, if it breaks a rule it is FAILED."""
         status, pointer = self.registry.get(run).status, self.pointers.read()
         if status.restoring or (pointer.rev == 0 and self.pointers.restoring() is not None):
             return Promotion(PromotionResult.WAITING, "Redis was lost and is being rebuilt")
@@ -64,7 +64,10 @@ class Promoter:
         return Promotion(PromotionResult.SERVING)
 
     def promote(self, run: str, *, reason: str = BY_HAND) -> Pointer:
-        """Let a READY run serve; no change if it does already. Raises UnknownRun, RunHeld, RunRefused."""
+        """Promotes a READY run by an operator's command. Raises UnknownRun, RunHeld, RunRefused.
+
+        Does nothing if the run serves already.
+        """
         return self._promote(run, reason, by_hand=True)
 
     def _promote(self, run: str, reason: str, *, by_hand: bool) -> Pointer:
@@ -86,7 +89,7 @@ class Promoter:
         return self.pointers.change(decide, reason=reason)
 
     def rollback(self, to: str | None = None, *, reason: str) -> Pointer:
-        """Go back to the previous run or to `to`, mark what served ROLLED_BACK and set the hold; raises RunRefused."""
+        """Returns to the previous run or to `to`, marks the serving run ROLLED_BACK, sets a hold; raises RunRefused."""
         now = self._clock()
 
         def decide(pointer: Pointer) -> Change:
@@ -103,7 +106,7 @@ class Promoter:
         return self.pointers.change(decide, reason=reason)
 
     def hold(self, reason: str) -> Pointer:
-        """Keep every run from being promoted by itself; an earlier hold stays as it is."""
+        """Stops automatic promotion; an earlier hold stays as it is."""
         now = self._clock()
 
         def decide(pointer: Pointer) -> Change:
@@ -113,17 +116,17 @@ class Promoter:
         return self.pointers.change(decide, reason=reason)
 
     def unhold(self, *, reason: str = BY_HAND) -> Pointer:
-        """Lift the hold; promotes nothing."""
+        """Lifts the hold; promotes nothing."""
         return self.pointers.change(lambda pointer: Change(pointer.model_copy(update={"hold": None})), reason=reason)
 
     def cap_share(self, share: Share, *, reason: str = BY_HAND) -> Pointer:
-        """Serve the treatment to at most this share from now on, and to no more than what the run covers."""
+        """Limits the served share from now on, also for later runs; never exceeds the share that the run covers."""
 
         def decide(pointer: Pointer) -> Change:
             covered = 0
             if pointer.treatment is not None:
-                said = self.registry.find_announcement(pointer.treatment)
-                covered = 0 if said is None else said.share_bp
+                announced = self.registry.find_announcement(pointer.treatment)
+                covered = 0 if announced is None else announced.share_bp
             return Change(pointer.model_copy(update={"cap_bp": share.bp, "share_bp": min(share.bp, covered)}))
 
         return self.pointers.change(decide, reason=reason)
@@ -145,7 +148,7 @@ class Promoter:
             return
         serving = self.registry.find_announcement(pointer.treatment)
         if serving is None and by_hand:
-            return  # readers cannot read it either
+            return  # readers cannot read its announcement either
         if serving is None:
             raise RunHeld(
                 f"run {candidate.run} waits: {pointer.treatment} serves, and its record in {self.registry.keys.runs} "
@@ -157,7 +160,7 @@ class Promoter:
             _check_users(candidate, serving)
 
     def _way_back(self, pointer: Pointer, to: str | None) -> tuple[str, Announcement]:
-        """Return what serves, and the run to serve instead."""
+        """Returns the serving run and the announcement of the run to roll back to; raises RunRefused."""
         if pointer.treatment is None:
             raise RunRefused("nothing serves, so there is nothing to roll back")
         target = to if to is not None else pointer.previous
@@ -184,7 +187,7 @@ def _serve(run: Announcement, pointer: Pointer) -> Pointer:
 
 
 def _check_users(candidate: Announcement, serving: Announcement) -> None:
-    """Refuse a run with too many or too few users for its share; a share of 0 has none, and is refused before."""
+    """Raises RunRefused if a run's users per share differ too much from the serving run's, or shares are 0."""
     if candidate.share_bp == 0 or serving.share_bp == 0 or serving.users == 0:
         raise RunRefused(f"run {candidate.run} and {serving.run} have no share in common to compare; use --first")
     now, before = candidate.users / candidate.share_bp, serving.users / serving.share_bp

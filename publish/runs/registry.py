@@ -1,8 +1,8 @@
-"""The runs of a product (`{<product>}:runs`): what was announced, and how far each came.
+"""The registry of a product's runs (`{<product>}:runs`): the announcement and state of each.
 
-States move forward only: ANNOUNCED → LOADING → READY → ROLLED_BACK → RETIRED, with FAILED from each of the first three
-and nowhere to go from there. Each step is one Lua call in the slot of the pointer, so that failing or retiring a run
-and naming it in the pointer exclude each other.
+States only move forward: ANNOUNCED → LOADING → READY → ROLLED_BACK → RETIRED; FAILED may follow each of the first three
+and is final. Each step is one Lua call in the pointer's slot, so a run cannot be failed or retired while the pointer
+starts to name it.
 """
 
 import json
@@ -18,11 +18,11 @@ from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
 
 POINTER_ROLES = ("treatment", "control", "previous")
-"""What the pointer can name a run as."""
+"""Roles in which the pointer can name a run."""
 
 
 class RunRegistry:
-    """The registry of one product; every method raises StoreUnreachable when Redis does not do its part."""
+    """The registry of one product; every method raises StoreUnreachable if Redis fails."""
 
     def __init__(self, client: StoreClient, product: str, *, clock: Clock = utc_now) -> None:
         self.keys = ProductKeys(product)
@@ -34,17 +34,17 @@ class RunRegistry:
 
     @store_faults()
     def next_epoch(self) -> int:
-        """Return a number greater than that of every run before."""
+        """Returns a number greater than the epoch of every run before."""
         return int(self._client.incr(self.keys.epoch))
 
     @store_faults()
     def knows_anything(self) -> bool:
-        """Return whether any run ever got an epoch here; False on a Redis that is new or lost everything."""
+        """Returns whether any run ever got an epoch; False for a Redis that is new or lost everything."""
         return bool(self._client.exists(self.keys.epoch))
 
     @store_faults()
     def announce(self, announcement: Announcement, lease_token: int | None = None) -> None:
-        """Write the run down before its first record; the same again is fine, anything else raises RunRefused."""
+        """Writes a run before its first record; may be repeated; raises RunRefused, e.g. for another content."""
         run, now = announcement.run, self._clock()
         if announcement.product != self.keys.product:
             raise RunRefused(f"run {run} belongs to {announcement.product}, not to {self.keys.product}")
@@ -60,17 +60,17 @@ class RunRegistry:
 
     @store_faults()
     def read_all(self) -> Register:
-        """Return every run, and the records that this version cannot read."""
+        """Returns every run, and the records that this version cannot read."""
         found = self._client.hgetall(self.keys.runs)
         return read_register(self.keys.product, {as_bytes(name): as_bytes(value) for name, value in found.items()})
 
     def list_runs(self) -> tuple[RegisteredRun, ...]:
-        """Return every run that can be read, the oldest first."""
+        """Returns every run that can be read, oldest first."""
         return self.read_all().runs
 
     @store_faults()
     def find(self, run: str) -> RegisteredRun | None:
-        """Return one run, or None; raises MalformedMessage where this version cannot read its record."""
+        """Returns one run, or None; raises MalformedMessage if this version cannot read its record."""
         announcement, status = self._client.hmget(self.keys.runs, [run, self.keys.state_field(run)])
         if announcement is None and status is None:
             return None
@@ -82,7 +82,7 @@ class RunRegistry:
 
     @store_faults()
     def find_announcement(self, run: str) -> Announcement | None:
-        """Return what was announced as a run, whatever its state; None where that is gone or cannot be read."""
+        """Returns the announcement of a run in any state; None if it is missing or cannot be read."""
         raw = self._client.hget(self.keys.runs, run)
         try:
             return read_announcement(self.keys.product, run, None if raw is None else as_bytes(raw))
@@ -90,28 +90,28 @@ class RunRegistry:
             return None
 
     def get(self, run: str) -> RegisteredRun:
-        """Return one run; raises UnknownRun, MalformedMessage."""
+        """Returns one run; raises UnknownRun, MalformedMessage."""
         found = self.find(run)
         if found is None:
             raise UnknownRun(f"nobody announced a run {run} of {self.keys.product}; `discovery runs` lists them")
         return found
 
     def start_loading(self, run: str) -> bool:
-        """ANNOUNCED → LOADING; whether this call did it."""
+        """Moves a run from ANNOUNCED to LOADING; returns whether this call did it."""
         return self._step(run, RunState.LOADING, after=[RunState.ANNOUNCED], go_on=True) is None
 
     def ready(self, run: str) -> bool:
-        """LOADING → READY, noting a hold of that very moment; whether this call did it."""
+        """Moves a run from LOADING to READY, recording a hold set at that moment; returns whether this call did it."""
         held = "a hold was set when the run became ready"
         return self._step(run, RunState.READY, after=[RunState.LOADING], held=held, go_on=True) is None
 
     def note_held(self, run: str, why: str) -> None:
-        """Remember that a READY run waits for a person."""
+        """Records why a READY run waits for an operator."""
         status = self.get(run).status.model_copy(update={"held": why})
         self._write(run, status, after=[RunState.READY])
 
     def fail(self, run: str, reason: str) -> bool:
-        """End a run that the pointer does not name and fence it; whether it is FAILED now. Raises RunRefused."""
+        """Fails and fences a run; returns whether it is FAILED now; raises RunRefused if the pointer names it."""
         before = [RunState.ANNOUNCED, RunState.LOADING, RunState.READY]
         refused = self._step(run, RunState.FAILED, after=before, reason=reason, never=POINTER_ROLES)
         if refused in POINTER_ROLES:
@@ -120,7 +120,7 @@ class RunRegistry:
         return self.get(run).state is RunState.FAILED
 
     def retire(self, run: str, reason: str) -> None:
-        """READY or ROLLED_BACK → RETIRED unless the pointer names the run, and fence it; raises RunRefused."""
+        """Moves READY or ROLLED_BACK to RETIRED and fences the run; raises RunRefused, e.g. if the pointer names it."""
         if self.get(run).status.restoring:
             raise RunRefused(f"run {run} is being restored; `discovery rebuild` ends that, then it can be cleared")
         before = [RunState.READY, RunState.ROLLED_BACK]
@@ -130,19 +130,19 @@ class RunRegistry:
         self.fence(run)
 
     def fence(self, run: str) -> None:
-        """Fence the partitions of a run that is over, once more."""
+        """Fences the partitions of a run that is over, once more."""
         found = self.get(run)
         if found.state.is_over:
             why = found.status.reason if found.status.reason is not None else ""
             self._store.fence(found.announcement, found.state, why)
 
     def mark_cleared(self, run: str) -> None:
-        """Note that the lists of a run that is over are deleted."""
+        """Records that the lists of a run that is over are deleted."""
         status = self.get(run).status.model_copy(update={"cleared": self._clock()})
         self._write(run, status, after=[status.state])
 
     def _refuse_taken_epoch(self, announcement: Announcement) -> None:
-        """A Redis that lost its last writes gives an epoch out again: whose records are whose, nobody could tell."""
+        """Raises RunRefused if another run has this epoch: a Redis that lost writes may issue one twice."""
         known = self.read_all()
         taken = {run.name: run.announcement.epoch for run in known.runs} | {
             run.name: run.epoch for run in known.unreadable
@@ -165,7 +165,7 @@ class RunRegistry:
         held: str | None = None,
         go_on: bool = False,
     ) -> str | None:
-        """None when the run moved, else the state it has or the role that forbids it."""
+        """Moves the run to `state`; returns None, or the state or pointer role that forbids it."""
         restoring = go_on and self.get(run).status.restoring
         status = RunStatus(state=state, since=self._clock(), reason=reason, restoring=restoring)
         return self._write(run, status, after=after, never=never, held=held)

@@ -1,7 +1,6 @@
-"""A run as the registry keeps it: what was announced, and its state; and a record that this version cannot read.
+"""A run as the registry keeps it: its announcement and state; or a record that this version cannot read.
 
-A record may be of a newer version, or damaged. One such record is nobody else's fault: it is shown, and otherwise left
-alone, and all other runs go on.
+A record may be of a newer version, or damaged. It is reported and otherwise left alone; all other runs are unaffected.
 """
 
 from collections.abc import Mapping
@@ -17,11 +16,11 @@ from publish.wire.announcement import Announcement
 
 _STATE = b":state"
 _SHOWN = 200
-"""Characters of a text that is not ours, at most."""
+"""Longest shown text from an unreadable record, in characters."""
 
 
 class RunState(StrEnum):
-    """Where a run stands; that it serves is a fact of the pointer."""
+    """State of a run; whether it serves is stated by the pointer."""
 
     ANNOUNCED = "ANNOUNCED"
     LOADING = "LOADING"
@@ -33,24 +32,24 @@ class RunState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Nothing of the run may be loaded any more."""
+        """Whether nothing of the run may be loaded any more."""
         return self in (RunState.FAILED, RunState.ROLLED_BACK, RunState.RETIRED)
 
 
 class RunStatus(Strict):
-    """The state of a run, since when and why."""
+    """The state of a run, with time and reason."""
 
     state: RunState
     since: AwareDatetime
     reason: str | None = None
     restoring: bool = False
-    """On its way back after the loss of Redis: `rebuild` watches it, and puts the pointer back."""
+    """Being loaded again after a loss of Redis; `rebuild` watches it and restores the pointer."""
     held: str | None = None
-    """Why it was not promoted when it became READY: only a person promotes it now."""
+    """Why it was not promoted when it became READY; from then on only an operator can promote it."""
     let_go: AwareDatetime | None = None
-    """When the pointer last stopped naming it."""
+    """Time when the pointer last stopped naming it."""
     cleared: AwareDatetime | None = None
-    """When its lists were deleted."""
+    """Time when its lists were deleted."""
 
 
 @dataclass(frozen=True)
@@ -67,35 +66,35 @@ class RegisteredRun:
 
     @property
     def state(self) -> RunState:
-        """Where it stands."""
+        """Its state."""
         return self.status.state
 
 
 @dataclass(frozen=True)
 class UnreadableRun:
-    """A record of the registry that is no run to this version."""
+    """A record of the registry that this version cannot read."""
 
     name: str
-    """The run, as its field is called; what is no plain text there is escaped."""
+    """The run's name, from the field's name; characters that are not plain text are escaped."""
     why: str
     epoch: int | None = None
-    """The run's epoch, where at least that can be told."""
+    """The run's epoch, if at least that can be read."""
     is_over: bool = False
-    """Its state can be read, and nothing of it may be loaded any more."""
+    """True if its state can be read and nothing of it may be loaded any more."""
 
 
 @dataclass(frozen=True)
 class Register:
-    """All that a registry holds."""
+    """The whole content of a registry."""
 
     runs: tuple[RegisteredRun, ...]
-    """The oldest first."""
+    """Oldest first."""
     unreadable: tuple[UnreadableRun, ...]
     """By name."""
 
 
 def read_register(product: str, fields: Mapping[bytes, bytes]) -> Register:
-    """Returns what the fields of `{<product>}:runs` are."""
+    """Returns the register in the fields of `{<product>}:runs`."""
     names = sorted({name.removesuffix(_STATE) for name in fields})
     found = [_run_or_why(product, name, fields.get(name), fields.get(name + _STATE)) for name in names]
     runs = (run for run in found if isinstance(run, RegisteredRun))
@@ -106,19 +105,19 @@ def read_register(product: str, fields: Mapping[bytes, bytes]) -> Register:
 
 
 def read_run(product: str, name: str, announcement: bytes | None, status: bytes | None) -> RegisteredRun:
-    """Returns the run of its two fields; raises MalformedMessage."""
-    said = read_announcement(product, name, announcement)
-    return RegisteredRun(said, _status(status))
+    """Returns the run in its two fields; raises MalformedMessage."""
+    announced = read_announcement(product, name, announcement)
+    return RegisteredRun(announced, _status(status))
 
 
 def read_announcement(product: str, name: str, raw: bytes | None) -> Announcement:
-    """Returns what was announced as the run `name`; raises MalformedMessage."""
+    """Returns the announcement of run `name`; raises MalformedMessage."""
     if raw is None:
         raise MalformedMessage("it has a state and no announcement")
-    said = _announcement(raw)
-    if (said.run, said.product) != (name, product):
-        raise MalformedMessage(f"its announcement is that of run {said.run} of {said.product}")
-    return said
+    announced = _announcement(raw)
+    if (announced.run, announced.product) != (name, product):
+        raise MalformedMessage(f"its announcement is that of run {announced.run} of {announced.product}")
+    return announced
 
 
 def _run_or_why(
@@ -143,12 +142,12 @@ def _status(raw: bytes | None) -> RunStatus:
 
 @lru_cache(maxsize=128)
 def _announcement(raw: bytes) -> Announcement:
-    """Returns an announcement never changes, and is read every second."""
+    """Returns the parsed announcement; cached, as it never changes and is read every second."""
     return Announcement.from_json(raw)
 
 
 def _printable(text: str) -> str:
-    """Returns a text that a stranger may have written, without what a terminal would obey."""
+    """Returns a shortened text from an untrusted source with control characters escaped."""
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
 
@@ -158,7 +157,7 @@ class _Epoch(BaseModel):
 
 
 def _epoch(announcement: bytes | None) -> int | None:
-    """Returns what a document of any version says of its place."""
+    """Returns the epoch in an announcement of any version, or None."""
     try:
         return _Epoch.model_validate_json(announcement or b"").epoch
     except ValidationError:

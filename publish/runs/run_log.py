@@ -1,6 +1,6 @@
-"""What Kafka keeps of a product's registry, so that the loss of Redis is not the loss of what served.
+"""Copies of a product's announcements and pointers in Kafka, to restore them when Redis is lost.
 
-Announcements and pointers, each in a compacted topic: the last one of a run, and of the product, stays for ever.
+Both are in compacted topics, which keep the last record of each run, and of the product, for ever.
 """
 
 import logging
@@ -21,13 +21,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class KafkaRunLog:
-    """Every announcement, in the compacted topic `<product>.runs.v1`, keyed by the run."""
+    """Writes announcements to the compacted topic `<product>.runs.v1`, keyed by run."""
 
     def __init__(self, kafka: KafkaConnection) -> None:
         self._kafka = kafka
 
     def append(self, announcement: Announcement) -> None:
-        """Return when the broker has it, before the first BEGIN goes out; raises DeliveryError."""
+        """Writes an announcement and waits until it is acknowledged, before the first BEGIN; raises DeliveryError."""
         topic = announcement.layout.runs_topic
         send_confirmed(
             self._kafka,
@@ -38,7 +38,7 @@ class KafkaRunLog:
 
 
 def kept_runs(kafka: KafkaConnection, keys: ProductKeys) -> tuple[Announcement, ...]:
-    """Return every run that was announced and can be read, the oldest first; raises BrokerUnreachable."""
+    """Returns every announced run that can be read, oldest first; raises BrokerUnreachable."""
     runs = []
     for record in latest(read_topic(kafka, keys.runs_topic)).values():
         try:
@@ -49,9 +49,7 @@ def kept_runs(kafka: KafkaConnection, keys: ProductKeys) -> tuple[Announcement, 
 
 
 def kept_pointer(kafka: KafkaConnection, keys: ProductKeys) -> Pointer:
-    """Return the last pointer that was written down, revision 0 for none; raises BrokerUnreachable,
-    MalformedMessage.
-    """
+    """Returns the last pointer in Kafka, revision 0 if none; raises BrokerUnreachable, MalformedMessage."""
     record = latest(read_topic(kafka, keys.pointer_topic)).get(keys.product.encode())
     if record is None or record.value is None:
         return Pointer()
@@ -62,7 +60,7 @@ def kept_pointer(kafka: KafkaConnection, keys: ProductKeys) -> Pointer:
 
 
 def refuse_if_lost(registry: RunRegistry, kafka: KafkaConnection) -> None:
-    """Raise RunRefused where Redis knows no run and Kafka does: an epoch from there would be one given out before."""
+    """Raises RunRefused if Kafka has runs and Redis has none, since Redis would issue old epochs again."""
     if not registry.knows_anything() and (runs := kept_runs(kafka, registry.keys)):
         raise RunRefused(
             f"Redis knows no run of {registry.keys.product}, and Kafka keeps {len(runs)} (the newest is "

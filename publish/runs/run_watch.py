@@ -1,4 +1,4 @@
-"""Runs on their way, watched by every loader and by whoever waits: each one ends, and says how."""
+"""Watches runs under way, in every loader and every `wait`, so that each one ends with a reason."""
 
 import time
 from collections.abc import Callable
@@ -18,10 +18,10 @@ class _Sight:
 
 
 class RunWatch:
-    """Settles runs whose lists are all there, and fails those that stand still or pass their deadline.
+    """Settles runs whose lists are all loaded; fails those that make no progress or pass their deadline.
 
-    Standing still is what this process saw itself while Redis answered: an outage or a fresh start begins anew. Before
-    BEGIN only a watcher who knows that everything was sent (`all_sent`) calls it that.
+    Time without progress counts only while this process could read Redis; it restarts after an outage. Before BEGIN it
+    counts only if the caller knows that everything was sent (`all_sent`).
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class RunWatch:
         self._sights: dict[str, _Sight] = {}
 
     def look(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
-        """See how far a run is, and do about it what has to be done; raises StoreUnreachable, RunFault."""
+        """Checks a run's progress and settles or fails it if due; raises StoreUnreachable, RunFault."""
         with self._lifecycle.blaming(run):
             return self._look(run)
 
@@ -56,13 +56,13 @@ class RunWatch:
         return partitions
 
     def forget(self) -> None:
-        """Begin anew after an outage."""
+        """Restarts the time without progress, after an outage."""
         self._sights.clear()
 
     def _fault(self, run: RegisteredRun, partitions: tuple[PartitionStatus, ...]) -> str | None:
-        """Return why a run on its way has to end, if so."""
+        """Returns why a run under way has to fail, or None."""
         if run.state not in (RunState.ANNOUNCED, RunState.LOADING) or run.status.restoring:
-            return None  # a run on its way back stands behind all that is older in the topic; `rebuild` ends it
+            return None  # a run being restored waits for older records of the topic; `rebuild` ends it
         announced = run.announcement
         arrived = f"{sum(p.loaded for p in partitions)} of {announced.users} lists had arrived"
         if not damaged(partitions):
@@ -81,7 +81,7 @@ class RunWatch:
         return now - last.at
 
     def _fail_if_unchanged(self, run: RegisteredRun, fault: str) -> None:
-        """Somebody may have settled it a moment ago: then there is nothing to fail."""
+        """Fails the run unless its state changed meanwhile."""
         now = self._lifecycle.registry.get(run.name)
         if now.state is run.state:
             self._lifecycle.fail(run.name, fault)

@@ -1,1 +1,1 @@
-"""Snapshot → Kafka."""
+"""Sends a snapshot's lists to Kafka."""

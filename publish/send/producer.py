@@ -1,7 +1,7 @@
-"""Sending a run: BEGIN to every partition, its records, and END when the broker has acknowledged all of them.
+"""Sends a run: BEGIN to every partition, its records, and END once the broker has acknowledged them all.
 
-Each process sends through one idempotent producer, so that a retry inside librdkafka neither doubles nor reorders. To
-send a partition again, as a retried task does, is harmless: the same seq carries the same bytes.
+Each process sends through one idempotent producer, so a retry inside librdkafka neither duplicates nor reorders.
+Sending a partition again, as a retried task does, is harmless: the same seq has the same bytes.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,14 +18,14 @@ from publish.wire.record_rows import pack_rows
 
 
 def send_begin(announcement: Announcement, sender: Sender) -> None:
-    """Tell every partition that the run comes; returns when all have been told; raises DeliveryError."""
+    """Sends BEGIN to every partition and waits until all are acknowledged; raises DeliveryError."""
     _send_marks(announcement, sender, lambda piece: begin_value(announcement, piece.partition))
 
 
 def send_partitions(
     partitions: Iterable[tuple[int, Iterable[pa.RecordBatch]]], announcement: Announcement, sender: Sender
 ) -> list[Slice]:
-    """Send the snapshot's rows of some partitions; returns what was acknowledged, which is what was announced.
+    """Sends the snapshot's rows of some partitions; returns their acknowledged slices, equal to the announced ones.
 
     Raises SnapshotRefused, DeliveryError.
     """
@@ -35,9 +35,9 @@ def send_partitions(
 
 
 def send_end(announcement: Announcement, sent: Sequence[Slice], sender: Sender) -> None:
-    """Tell every partition that it has all: `sent` is what send_partitions gave for all of them.
+    """Sends END to every partition; `sent` is the result of send_partitions for all of them.
 
-    Raises SnapshotRefused, with nothing sent, unless that is all that was announced; and DeliveryError.
+    Raises SnapshotRefused before sending anything if `sent` is not everything that was announced; DeliveryError.
     """
     partitions = sorted(piece.partition for piece in sent)
     if partitions != list(range(announcement.partitions)):
@@ -50,7 +50,7 @@ def send_end(announcement: Announcement, sent: Sequence[Slice], sender: Sender) 
 
 
 def check_sent(announcement: Announcement, sent: Iterable[Slice]) -> None:
-    """Return when each slice is the announced one; raises SnapshotRefused."""
+    """Raises SnapshotRefused unless each slice equals the announced one."""
     for piece in sent:
         announced = announcement.slices[piece.partition]
         if piece != announced:

@@ -1,4 +1,4 @@
-"""Records to one topic, each acknowledged by the broker or an error."""
+"""Sends records to one topic; each one is acknowledged by the broker or causes an error."""
 
 import operator
 import time
@@ -13,7 +13,7 @@ from publish.connect.clients import kafka_settings
 from publish.errors import DeliveryError
 
 MAX_RECORD_BYTES = 1_000_000
-"""Key and value of a record, at most: a broker takes 1,048,588 bytes unless told otherwise, overhead included."""
+"""Largest key and value of a record together; brokers accept 1,048,588 bytes by default, overhead included."""
 
 _QUEUED_RECORDS = 100_000
 _QUEUED_KIB = 131_072  # bounds a sender's memory
@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.1
 class Sender:
     """An idempotent producer of one topic that counts acknowledgements and keeps the first failure.
 
-    Use as a context manager, and call `finish` before leaving: only then is everything known to be in the topic.
+    Use it as a context manager, and call `finish` before leaving: only then is everything known to be in the topic.
     Leaving by an exception drops what was not sent yet.
     """
 
@@ -40,7 +40,7 @@ class Sender:
                 "delivery.timeout.ms": max(1, round(delivery_timeout * 1_000)),
                 "linger.ms": min(20, round(delivery_timeout * 500)),  # must stay below the delivery timeout
                 "message.max.bytes": MAX_RECORD_BYTES + 10_000,
-                "delivery.report.only.error": True,  # a call of Python for each success would halve the speed
+                "delivery.report.only.error": True,  # a Python callback per success would halve the speed
                 "queue.buffering.max.messages": _QUEUED_RECORDS,
                 "queue.buffering.max.kbytes": _QUEUED_KIB,
                 "error_cb": self._on_error,
@@ -53,7 +53,7 @@ class Sender:
         return self._queued - self._failures - len(self._producer)
 
     def send(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        """Queue records for a partition, waiting while the queue is full; raises DeliveryError if one so far failed."""
+        """Queues records for a partition, waiting while the queue is full; raises DeliveryError if one has failed."""
         self._check_sizes(partition, keys, values)
         self._asked += len(keys)
         waiting: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
@@ -63,7 +63,7 @@ class Sender:
             self._raise_if_failed()
 
     def finish(self) -> int:
-        """Wait until every record is acknowledged and return their number; raises DeliveryError."""
+        """Waits until every record is acknowledged and returns their number; raises DeliveryError."""
         deadline = time.monotonic() + self._timeout + 5  # every record is acknowledged or failed by then
         while self._serve(self._producer.flush, 0.5) and time.monotonic() < deadline:
             self._raise_if_failed()
@@ -78,10 +78,10 @@ class Sender:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._producer.purge()  # a sender that failed must not go on sending while it is torn down
+        self._producer.purge()  # after a failure, nothing more is sent while closing
 
     def _queue(self, records: list[dict[str, Any]], partition: int) -> list[dict[str, Any]]:
-        # The records that found no room; produce_batch does not raise for these, it marks them.
+        # Returns the records that the queue had no room for; produce_batch marks them instead of raising.
         try:
             queued = self._producer.produce_batch(
                 self._topic, records, partition=partition, on_delivery=self._on_delivery
@@ -112,7 +112,7 @@ class Sender:
             )
 
     def _serve(self, call: Callable[[float], int], seconds: float) -> int:
-        # A producer that is broken for good raises from within its callbacks, whatever they do.
+        # A producer with a fatal error raises from within its callbacks.
         try:
             return call(seconds)
         except (KafkaException, SystemError) as fault:

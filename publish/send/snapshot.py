@@ -1,6 +1,6 @@
-"""A partition of a snapshot, row by row as it will be sent: checked, encoded, counted.
+"""Reads one partition of a snapshot as records to send: checks, encodes and counts its rows.
 
-Runs wherever the rows are, e.g. in a Spark task: it needs the batches and nothing else.
+Needs only the batches, so it can run where the rows are, e.g. in a Spark task.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from publish.wire.encoding import are_ids, encode_rows
 from publish.wire.keys import Layout
 
 CHUNK_ROWS = 1_000
-"""Rows encoded and sent at once; bounds memory."""
+"""Rows that are encoded and sent at once; limits memory."""
 
 
 class Records(NamedTuple):
@@ -32,16 +32,15 @@ class Records(NamedTuple):
 
 
 def by_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
-    """Returns the batches of each partition in turn, for a task that holds several; lazy, as itertools.groupby is."""
+    """Returns each partition with its batches, for a task that holds several; lazy like itertools.groupby."""
     return itertools.groupby(_cut(batches), key=lambda batch: batch.column("partition")[0].as_py())
 
 
 def read_partition(batches: Iterable[pa.RecordBatch], partition: int, layout: Layout, ids: IdKind) -> Iterator[Records]:
-    """Yields the records of one partition's rows of conf.contract.snapshot; raises SnapshotRefused where one breaks a
-    rule.
+    """Yields the records of one partition's rows; raises SnapshotRefused if a row breaks a rule.
 
-    The rules: no nulls; the partition is `partition` and that of the user; seq is 0, 1, 2 …; users ascend by bucket,
-    then by id (strings by their UTF-8 bytes); and those of publish.wire.codec.
+    Rules, beside those of conf.contract.snapshot and publish.wire.codec: no nulls; every row is of `partition`, and its
+    user too; seq is 0, 1, 2 …; users ascend by bucket, then by id (strings by their UTF-8 bytes).
     """
     next_seq, last = 0, None
     for chunk in _chunks(batches):
@@ -54,7 +53,7 @@ def read_partition(batches: Iterable[pa.RecordBatch], partition: int, layout: La
 
 
 def measure_partition(batches: Iterable[pa.RecordBatch], partition: int, layout: Layout, ids: IdKind) -> Slice:
-    """Returns what one partition of a snapshot holds; reads each row once; raises SnapshotRefused."""
+    """Returns the slice of one partition of a snapshot; reads each row once; raises SnapshotRefused."""
     digest = Digest()
     for records in read_partition(batches, partition, layout, ids):
         digest.update(records.keys, records.payloads)
@@ -62,7 +61,7 @@ def measure_partition(batches: Iterable[pa.RecordBatch], partition: int, layout:
 
 
 def slice_of(partition: int, digest: Digest) -> Slice:
-    """Returns the slice of a partition whose records went into `digest`."""
+    """Returns the slice of a partition whose records were added to `digest`."""
     return Slice(partition=partition, count=digest.count, digest=digest.hex, bytes=digest.bytes)
 
 
@@ -83,7 +82,7 @@ def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _users(chunk: pa.RecordBatch, partition: int, ids: IdKind) -> npt.NDArray[Any]:
-    # The user ids as int64, or as UTF-8 where they are strings: both compare as the snapshot is sorted.
+    # Returns user ids as int64, strings as UTF-8: both compare in the snapshot's sort order.
     column: Any = chunk.column("user_id")
     wanted = snapshot(ids).field("user_id").type
     if not column.type.equals(wanted):
@@ -97,7 +96,7 @@ def _users(chunk: pa.RecordBatch, partition: int, ids: IdKind) -> npt.NDArray[An
 
 
 def _objects(values: list[bytes]) -> npt.NDArray[Any]:
-    # numpy's own type for bytes drops zeros at the end
+    # numpy's type for bytes drops trailing zero bytes
     array = np.empty(len(values), object)
     array[:] = values
     return array

@@ -1,4 +1,4 @@
-"""Records on their way into Redis, as columns: what one atomic call is given."""
+"""Columns of records to be stored in Redis: the arguments of one atomic call."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Self
@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Lists on their way into buckets; the i-th of each column are one record."""
+    """Lists to be stored in buckets; index i of each column is one record."""
 
     seqs: Ints
     buckets: Ints
@@ -21,7 +21,7 @@ class Batch(NamedTuple):
     payloads: list[bytes]
 
     def cut(self, size: int) -> Iterator[Self]:
-        """Pieces of at most so many records; those of a bucket stay together where they fit, which is faster."""
+        """Yields pieces of at most `size` records; for speed, records of a bucket stay together where they fit."""
         groups, start, number = _group_starts(self), 0, len(self.users)
         while start < number:
             end = start + size
@@ -32,17 +32,17 @@ class Batch(NamedTuple):
             start = end
 
     def hashes(self, places: Iterable[int]) -> dict[int, str]:
-        """Returns the hash of each record at these places, which is kept where its user is erased."""
+        """Returns the hash text of each record at these places; it is stored instead of an erased user's list."""
         return {place: hash_text(self.users[place], self.payloads[place]) for place in places}
 
 
 def hash_text(user: bytes, payload: bytes) -> str:
-    """Returns what `Layout.erased_in` holds of a list: its record_hash as 16 hex digits."""
+    """Returns the value that `Layout.erased_in` stores for a list: its record_hash as 16 hex digits."""
     return f"{record_hash(user, payload):016x}"
 
 
 def load_keys(run: Announcement, partition: int, batch: Batch) -> list[str]:
-    """KEYS of load.lua; consecutive records of a bucket are a group, and each group has a key."""
+    """Returns KEYS of load.lua; consecutive records of the same bucket form a group, with one key per group."""
     layout, name = run.layout, run.run
     keys = [layout.position(partition), layout.state(name, partition), layout.seen(name, partition)]
     keys += [layout.erased(partition), layout.erased_in(name, partition)]
@@ -51,7 +51,10 @@ def load_keys(run: Announcement, partition: int, batch: Batch) -> list[str]:
 
 
 def load_words(batch: Batch, erased: Mapping[int, str]) -> list[bytes]:
-    """ARGV of load.lua behind the position's; `erased`: hashes of records known to be of erased users, by place."""
+    """Returns ARGV of load.lua after the position's.
+
+    `erased`: the hashes of records known to be of erased users, by place in the batch.
+    """
     consecutive = bool((np.diff(batch.seqs) == 1).all())
     seqs = batch.seqs[:1] if consecutive else batch.seqs
     sizes = np.diff(_group_starts(batch), append=len(batch.users))

@@ -1,4 +1,4 @@
-"""Whether a run fits into Redis, and whether that Redis keeps what it is given."""
+"""Checks whether a run fits into Redis, and whether that Redis would drop data."""
 
 import logging
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from publish.wire.keys import SLOTS, Layout, slot_of
 _LOG = logging.getLogger(__name__)
 
 MEMORY_SHARE = 0.8
-"""Share of maxmemory that lists may fill; the rest is for buffers, fragmentation and the append-only file's rewrite."""
+"""Share of maxmemory that lists may fill; the rest is for buffers, fragmentation and append-only file rewrites."""
 SAFETY = 1.25
-"""Factor on the estimate of a run."""
+"""Safety factor on the memory estimate of a run."""
 _KEEPS_ALL = "noeviction"
-_FIELD_OVERHEAD = 8  # lengths before and after key and value in a listpack
-_BUCKET_OVERHEAD = 200  # key, dictionary entry, object header, rounding of the allocator
-_RUN_OVERHEAD = 4096  # bitmap, state and position of a partition beside their bits
+_FIELD_OVERHEAD = 8  # bytes: lengths before and after key and value in a listpack
+_BUCKET_OVERHEAD = 200  # bytes: key, dictionary entry, object header, rounding of the allocator
+_RUN_OVERHEAD = 4096  # bytes: fixed part of a partition's bitmap, state and position
 
 
 @dataclass(frozen=True)
 class Master:
-    """One server that takes writes, and its share of the hash slots; bytes."""
+    """One server that accepts writes: its memory in bytes and its hash slots."""
 
     address: str
     used: int
@@ -37,29 +37,29 @@ class Master:
 
     @property
     def room(self) -> int:
-        """Bytes that may still be filled; negative when there is too much already."""
+        """Bytes that may still be filled; negative if it is over the limit."""
         return int(self.maxmemory * MEMORY_SHARE) - self.used
 
     def partitions_of(self, layout: Layout) -> tuple[int, ...]:
-        """Returns the partitions whose keys it holds."""
+        """Returns the partitions whose keys are stored here."""
         return tuple(place for place, tag in enumerate(layout.tags) if slot_of(tag) in self.slots)
 
 
 @dataclass(frozen=True)
 class StoreLimits:
-    """What a Redis says about itself; bytes, of all masters together."""
+    """Memory and eviction policy of a Redis; bytes, summed over all masters."""
 
     used: int
     maxmemory: int
     policy: str
     compact_value: int | None
-    """Largest value that a hash keeps in its compact form; None where the server does not tell."""
+    """Largest value in bytes that a hash keeps in its compact form; None if the server does not reveal it."""
     masters: tuple[Master, ...] = ()
     """Each master of a Redis Cluster; empty for a single server."""
 
     @property
     def fault(self) -> str | None:
-        """Why lists must not be kept there, and what to set; None when they may."""
+        """Why this Redis is not safe for lists, and what to set; None if it is safe."""
         if self.maxmemory <= 0:
             return "Redis has maxmemory 0 (no limit), so that the machine's memory would be the limit: set maxmemory"
         if self.policy != _KEEPS_ALL:
@@ -70,23 +70,23 @@ class StoreLimits:
 
     @property
     def each(self) -> tuple[Master, ...]:
-        """Every server that takes writes."""
+        """Every server that accepts writes."""
         return self.masters or (Master("", self.used, self.maxmemory),)
 
     @property
     def capacity(self) -> int:
-        """Bytes of lists that fit an empty store, spread over the slots: the smallest master decides."""
+        """Bytes of lists that fit into the empty store if spread evenly over the slots; the smallest master decides."""
         return min(int(master.maxmemory * MEMORY_SHARE * SLOTS / len(master.slots)) for master in self.each)
 
     @property
     def room(self) -> int:
-        """Bytes of lists that may still be filled, spread over the slots as they are: the fullest master decides."""
+        """Bytes of lists that still fit if spread evenly over the slots; the fullest master decides."""
         return min(int(master.room * SLOTS / len(master.slots)) for master in self.each)
 
 
 @dataclass(frozen=True)
 class DeclaredLimits:
-    """What an operator knows of a Redis that does not tell (INFO or CONFIG forbidden)."""
+    """Limits that an operator declares for a Redis that does not reveal them (INFO or CONFIG forbidden)."""
 
     maxmemory: int | None = None
     """Bytes."""
@@ -95,7 +95,7 @@ class DeclaredLimits:
 
     @classmethod
     def of(cls, settings: PublishSettings) -> "DeclaredLimits":
-        """Returns what the settings say: `publish.redis_maxmemory` and `publish.redis_policy`."""
+        """Returns the declared limits of the settings: `publish.redis_maxmemory` and `publish.redis_policy`."""
         return cls(settings.redis_maxmemory, settings.redis_policy)
 
 
@@ -103,8 +103,9 @@ NOTHING_DECLARED = DeclaredLimits()
 
 
 def read_limits(client: StoreClient, declared: DeclaredLimits = NOTHING_DECLARED) -> StoreLimits:
-    """Returns the limits of a Redis; what it does not tell is taken as declared; raises StoreRefused and
-    StoreUnreachable.
+    """Returns the limits of a Redis, `declared` ones where it reveals none.
+
+    Raises StoreRefused and StoreUnreachable.
     """
     with store_faults():
         if not isinstance(client, redis.RedisCluster):
@@ -129,9 +130,7 @@ def _limits_of(server: redis.Redis, declared: DeclaredLimits) -> StoreLimits:
 
 
 def check_store(client: StoreClient, declared: DeclaredLimits = NOTHING_DECLARED) -> StoreLimits:
-    """Returns the limits of a Redis that refuses writes when full and evicts nothing; raises StoreRefused for any
-    other.
-    """
+    """Returns the limits of a Redis; raises StoreRefused if it has no memory limit or would evict keys."""
     limits = read_limits(client, declared)
     if limits.fault is not None:
         raise StoreRefused(limits.fault)
@@ -139,12 +138,12 @@ def check_store(client: StoreClient, declared: DeclaredLimits = NOTHING_DECLARED
 
 
 def estimate_bytes(run: Announcement) -> int:
-    """Returns bytes that a run needs in Redis, from its announcement."""
+    """Returns an estimate of the bytes that a run needs in Redis."""
     return estimate_lists(run.users, run.total_bytes, run.layout)
 
 
 def estimate_lists(users: int, size: int, layout: Layout) -> int:
-    """Returns bytes that so many lists need in Redis; `size`: bytes of their keys and payloads."""
+    """Returns an estimate of the bytes that `users` lists need in Redis; `size`: bytes of keys and payloads."""
     return _estimate(users, size, layout.partitions, layout.buckets)
 
 
@@ -154,7 +153,7 @@ def _estimate(users: int, size: int, partitions: int, buckets: int) -> int:
 
 
 def shortage(run: Announcement, limits: StoreLimits) -> str | None:
-    """Returns why the run does not fit, with the numbers; None when each master has room for its partitions."""
+    """Returns why the run does not fit, with the numbers; None if each master has room for its partitions."""
     for master in limits.each:
         pieces = [run.slices[place] for place in master.partitions_of(run.layout)]
         users, size = sum(piece.count for piece in pieces), sum(piece.bytes for piece in pieces)
@@ -170,7 +169,7 @@ def shortage(run: Announcement, limits: StoreLimits) -> str | None:
 
 
 def warn_of_wide_values(run: Announcement, limits: StoreLimits) -> None:
-    """Say so when values are too long for Redis' compact hashes: they still work, and take about twice the memory."""
+    """Logs a warning if values are too long for Redis' compact hashes: they take about twice the memory."""
     mean = run.total_bytes // max(1, run.users)
     if limits.compact_value is not None and mean > limits.compact_value:
         _LOG.warning(
@@ -183,7 +182,7 @@ def warn_of_wide_values(run: Announcement, limits: StoreLimits) -> None:
 
 
 def _compact_value(client: redis.Redis) -> int | None:
-    """`hash-max-listpack-value`, which Redis 6 calls ziplist and Redis 7 knows by both names; None where forbidden."""
+    """Returns `hash-max-listpack-value` in bytes, by the older name that all versions know; None where forbidden."""
     try:
         value = client.config_get("hash-max-ziplist-value").get("hash-max-ziplist-value")
     except redis.ResponseError:

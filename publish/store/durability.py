@@ -26,13 +26,12 @@ from publish.wire.announcement import Announcement
 from publish.wire.keys import synced_key
 
 _WAIT_MILLISECONDS = 500
-"""Of one question to one master; who gets no good answer comes again."""
+"""Longest wait for one master's replicas; the caller asks again later."""
 _PAUSE_SECONDS = 0.1
 
 
 def missing_copies(client: StoreClient, run: Announcement) -> str | None:
-    """Returns why the lists of a run, and what the registry says of it, are not yet on enough replicas; None when they
-    are.
+    """Returns why a run's lists and registry entry are not yet on enough replicas; None if they are.
 
     Takes up to half a second per master while a replica is behind. Raises StoreUnreachable.
     """
@@ -49,9 +48,9 @@ def missing_copies(client: StoreClient, run: Announcement) -> str | None:
 
 
 def require_copies(client: StoreClient, run: Announcement, *, seconds: float = 30.0) -> None:
-    """Return when what was written for a run until now is on enough replicas.
+    """Waits until everything written for a run so far is on enough replicas.
 
-    Raises StoreRefused when it is not after `seconds`, and StoreUnreachable.
+    Raises StoreRefused after `seconds`, and StoreUnreachable.
     """
     deadline = time.monotonic() + seconds
     while why := missing_copies(client, run):
@@ -61,20 +60,23 @@ def require_copies(client: StoreClient, run: Announcement, *, seconds: float = 3
 
 
 def damaged_partitions(store: RedisStore, run: Announcement) -> tuple[int, ...]:
-    """Returns partitions of a run that was READY which are not VERIFIED any more: Redis lost what it had acknowledged.
+    """Returns the partitions of a formerly READY run that are not VERIFIED now, because Redis lost writes.
 
-    A loader puts it right by itself, as long as the topic still has the run. Raises StoreUnreachable.
+    A loader reloads them by itself as long as the topic still has the run. Raises StoreUnreachable.
     """
     return damaged(store.progress(run))
 
 
 def damaged(partitions: Iterable[PartitionStatus]) -> tuple[int, ...]:
-    """Returns those that are not VERIFIED."""
+    """Returns the numbers of the partitions that are not VERIFIED."""
     return tuple(part.partition for part in partitions if not part.is_verified)
 
 
 def _copies(master: MasterServer, tag: str, wanted: int) -> int:
-    """Replicas that have everything that was written to a master until now; one connection, so that WAIT knows."""
+    """Returns how many replicas have everything written to a master so far.
+
+    Both commands use one connection, because WAIT refers to it.
+    """
     with master.client.pipeline(transaction=False) as pipe:
         pipe.incr(synced_key(tag))
         pipe.wait(wanted, _WAIT_MILLISECONDS)

@@ -1,7 +1,7 @@
-"""Whether payloads are lists that may serve, thousands at a time.
+"""Checks whether payloads are valid lists, thousands at a time.
 
-Plain ones, as publish.wire.encoding writes them for int64 ids, are judged together. That judgement is only ever too
-strict: what it does not pass is decoded by protobuf's own code, one by one, which has the last word and the reason.
+Plain payloads with int64 ids (publish.wire.encoding) are checked together. That check may only be too strict: what it
+does not accept is decoded one by one by protobuf's own code, which decides and names the fault.
 """
 
 import math
@@ -14,15 +14,13 @@ from publish.wire.columns import join
 
 
 def make_ready() -> None:
-    """Load and compile what takes seconds now, instead of in the middle of the first verification."""
+    """Loads and compiles the checks now, which takes seconds, instead of during the first verification."""
     fault_in([b""], "int64")
 
 
 def fault_in(payloads: Sequence[bytes], ids: IdKind) -> str | None:
-    """Return what is wrong with the first payload that is no list of distinct sources, scored by numbers or not at
-    all.
-    """
-    from publish.wire.packed import are_plain  # numba: a second to import, and only whoever verifies needs it
+    """Returns why a payload is not a list of distinct sources with finite or no scores, for the first such one."""
+    from publish.wire.packed import are_plain  # here because importing numba takes a second
 
     if ids == "int64" and are_plain(*join(payloads)):
         return None

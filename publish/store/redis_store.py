@@ -1,12 +1,12 @@
 """The lists of a run in Redis: every change to a partition is one atomic call that also moves its position.
 
 Position, state, bitmap and lists of a partition share a hash tag, hence a slot, and change together or not at all. A
-caller says in which position it believes; when Redis knows better (the caller froze and another loader went on, or it
-lost its last writes) the reply is STALE, nothing is written, and the caller starts again from Redis' position.
+caller passes the position it expects. If Redis has another one (the caller was frozen and another loader continued, or
+Redis lost its last writes) the reply is STALE, nothing is written, and the caller starts again from Redis' position.
 
 Whether a run may serve is decided by the registry, in the pointer's slot; the state of a partition (`…:st`) only
-guards its keys. Failing or retiring a run therefore changes the registry first and fences the partitions afterwards:
-whatever a loader still writes in between lies in keys that no pointer can name any more.
+protects its keys. Failing or retiring a run therefore changes the registry first and fences the partitions afterwards:
+whatever a loader still writes in between is under keys that no pointer can name any more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +25,9 @@ from publish.wire.announcement import Announcement
 from publish.wire.keys import Layout
 
 MAX_BATCH = 125
-"""Records of one atomic call: Redis answers nobody else meanwhile, about half a millisecond."""
+"""Records in one atomic call, which blocks Redis for about half a millisecond."""
 _AT_ONCE = 500
-"""Users or keys of one round trip."""
+"""Users or keys in one round trip."""
 _Item = TypeVar("_Item", bytes, str)
 _LOAD = ("position", "seen", "load")
 
@@ -42,7 +42,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Step:
-    """One move of a partition's position: where the caller believes it to be, and where it will be."""
+    """One move of a partition's position: the position that the caller expects, and the one after."""
 
     partition: int
     believed: Position | None
@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True)
 class PartitionStatus:
-    """How far one partition of a run is; `state` is None before its BEGIN."""
+    """Loading progress of one partition of a run; `state` is None before its BEGIN."""
 
     partition: int
     state: str | None
@@ -59,18 +59,18 @@ class PartitionStatus:
     loaded: int
     reason: str | None
     since: datetime | None = field(default=None, compare=False)
-    """When it began."""
+    """Time of its BEGIN."""
     touched: datetime | None = field(default=None, compare=False)
-    """When it last changed."""
+    """Time of its last change."""
 
     @property
     def is_verified(self) -> bool:
-        """Whether it was read back and found whole."""
+        """Whether it was read back and matched the announcement."""
         return self.state == Status.VERIFIED
 
 
 class RedisStore:
-    """The keys of a product's partitions; every method raises StoreUnreachable when Redis does not do its part."""
+    """The keys of a product's partitions; every method raises StoreUnreachable if Redis fails."""
 
     def __init__(self, client: StoreClient, *, clock: Clock = utc_now) -> None:
         self.client = client
@@ -82,13 +82,13 @@ class RedisStore:
 
     @store_faults()
     def position(self, layout: Layout, partition: int) -> Position | None:
-        """Return where loading goes on; None when this partition was never touched."""
+        """Returns where loading continues; None if the partition was never loaded."""
         offset, topic_id = self.client.hmget(layout.position(partition), ["offset", "topic_id"])
         return None if offset is None or topic_id is None else Position(int(offset), as_bytes(topic_id).decode())
 
     @store_faults()
     def begin(self, run: Announcement, step: Step) -> Reply:
-        """Open the partition for the run, once."""
+        """Opens the partition for the run; repeating it changes nothing."""
         layout, piece = run.layout, run.slices[step.partition]
         keys = [layout.position(step.partition), layout.state(run.run, step.partition)]
         reply = self._call("begin", step, keys, [run.run, piece.count, piece.digest, piece.bytes])
@@ -98,7 +98,7 @@ class RedisStore:
 
     @store_faults()
     def load_batch(self, run: Announcement, step: Step, batch: Batch) -> Reply:
-        """Store at most MAX_BATCH lists, but of erased users only that they came; the same again changes nothing."""
+        """Stores at most MAX_BATCH lists; of erased users only the hash. Repeating it changes nothing."""
         keys, erased = load_keys(run, step.partition, batch), dict[int, str]()
         while True:
             reply = Reply.of(self._call("load", step, keys, load_words(batch, erased)))
@@ -108,20 +108,20 @@ class RedisStore:
 
     @store_faults()
     def load_batches(self, run: Announcement, steps: Sequence[tuple[Step, Batch]]) -> list[Reply]:
-        """As `load_batch` for consecutive steps of a partition, in one go; erased users are an answer, ERASED.
+        """Does `load_batch` for consecutive steps of a partition in one round trip; may reply ERASED for erased users.
 
-        A call whose position is not that of the call before, because that one was refused, is STALE.
+        Replies STALE for every call after one that was refused, since its position is not the expected one.
         """
         load = self._scripts["load"]
         with self.client.pipeline(transaction=False) as pipe:
-            add: Callable[..., object] = pipe.execute_command  # a cluster's pipeline has no evalsha
+            add: Callable[..., object] = pipe.execute_command  # a cluster's pipeline lacks evalsha
             for step, batch in steps:
                 keys = load_keys(run, step.partition, batch)
                 words = (*self._position(step), *load_words(batch, {}))
                 add("EVALSHA", load.sha, len(keys), *keys, *words)
             replies = pipe.execute(raise_on_error=False)
         for reply in replies:
-            if isinstance(reply, redis.exceptions.NoScriptError):  # by whose answer nothing was written
+            if isinstance(reply, redis.exceptions.NoScriptError):  # this reply means that nothing was written
                 self.client.script_load(load.script)
                 return [self.load_batch(run, step, batch) for step, batch in steps]
             if isinstance(reply, Exception):
@@ -130,7 +130,7 @@ class RedisStore:
 
     @store_faults()
     def erase(self, run: Announcement, partition: int, user: bytes) -> bool:
-        """Delete the list of a user who is marked as erased from a run, keeping its hash; whether there was one."""
+        """Replaces the list of a user marked as erased by its hash, in one run; returns whether there was a list."""
         bucket = run.layout.bucket(run.run, *run.layout.place_of_key(user))
         while (payload := self.client.hget(bucket, user)) is not None:
             words = [user, payload, hash_text(user, as_bytes(payload))]
@@ -140,7 +140,7 @@ class RedisStore:
 
     @store_faults()
     def mark_erased(self, layout: Layout, users: Sequence[bytes]) -> None:
-        """From now on no list of these users is stored, in any run; `erase` removes what lies there already."""
+        """Marks users so that no run stores a list of them any more; `erase` deletes those stored already."""
         for some in _chunks(users):
             with self.client.pipeline(transaction=False) as pipe:
                 for user in some:
@@ -149,7 +149,7 @@ class RedisStore:
 
     @store_faults()
     def listed(self, run: Announcement, users: Sequence[bytes]) -> list[bytes]:
-        """Return those of the users who have a list in the run."""
+        """Returns those of the users who have a list in the run."""
         found: list[bytes] = []
         for some in _chunks(users):
             with self.client.pipeline(transaction=False) as pipe:
@@ -160,24 +160,24 @@ class RedisStore:
 
     @store_faults()
     def skip(self, layout: Layout, step: Step, *, poison: int = 0, dead: int = 0) -> Reply:
-        """Move past messages that are not loaded, counting `poison` against the run in progress and `dead` letters."""
+        """Moves past messages that are not loaded; counts `poison` against the current run, and `dead` letters."""
         return Reply.of(self._call("skip", step, [layout.position(step.partition)], [poison, dead]))
 
     @store_faults()
     def mark_verified(self, run: Announcement, step: Step) -> Reply:
-        """Return the partition was read back and is whole."""
+        """Marks a partition as VERIFIED after it was read back."""
         keys = [run.layout.position(step.partition), run.layout.state(run.run, step.partition)]
         return Reply.of(self._call("verified", step, keys, []))
 
     @store_faults()
     def poison(self, run: Announcement, partition: int) -> int:
-        """Unreadable messages in the partition since the run's BEGIN; 0 when another run began after it."""
+        """Returns the unreadable messages in the partition since the run's BEGIN; 0 if another run began after it."""
         name, poison = self.client.hmget(run.layout.position(partition), ["run", "poison"])
         return int(poison) if name == run.run.encode() and poison is not None else 0
 
     @store_faults()
     def dead_letters(self, layout: Layout) -> int:
-        """Dead-lettered messages of all partitions, ever."""
+        """Returns the number of dead-lettered messages of all partitions so far."""
         with self.client.pipeline(transaction=False) as pipe:
             for partition in range(layout.partitions):
                 pipe.hget(layout.position(partition), "dead")
@@ -185,7 +185,7 @@ class RedisStore:
 
     @store_faults()
     def progress(self, run: Announcement) -> tuple[PartitionStatus, ...]:
-        """Return how far each partition is."""
+        """Returns the loading progress of each partition."""
         with self.client.pipeline(transaction=False) as pipe:
             for partition in range(run.partitions):
                 pipe.hmget(run.layout.state(run.run, partition), ["state", "loaded", "reason", "since", "touched"])
@@ -205,14 +205,14 @@ class RedisStore:
 
     @store_faults()
     def fence(self, run: Announcement, state: str, reason: str) -> None:
-        """Stop every loader of a run that is over; safe to repeat."""
+        """Stops all loaders of a run that is over; may be repeated."""
         now = self._clock().isoformat()
         for partition in range(run.partitions):
             self._fence(keys=[run.layout.state(run.run, partition)], args=[state, reason, now])
 
     @store_faults()
     def delete(self, run: Announcement) -> None:
-        """Delete the run's partition keys; their states go last, so that an interrupted call can be repeated."""
+        """Deletes the run's partition keys; their states go last, so that an interrupted call can be repeated."""
         for partition in range(run.partitions):
             layout = run.layout
             keys = [
@@ -229,7 +229,7 @@ class RedisStore:
         return reply
 
     def _position(self, step: Step) -> list[str | int]:
-        """Return the ARGV that position.lua takes."""
+        """Returns the ARGV of position.lua."""
         believed = ("", "") if step.believed is None else (step.believed.offset, step.believed.topic_id)
         return [*believed, step.after.offset, step.after.topic_id, self._clock().isoformat()]
 
@@ -239,12 +239,12 @@ def _chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
 
 
 def _count(raw: bytes | None) -> int:
-    """Return a number that a loader wrote; 0 also for what none of them would write, which is not VERIFIED either."""
+    """Returns the number of stored lists; 0 for a value that no loader writes."""
     return int(raw) if raw is not None and raw.isdigit() and len(raw) < 20 else 0
 
 
 def _time(raw: bytes | None) -> datetime | None:
-    """Return a time that a loader wrote; None also for what none of them would write, because it decides nothing."""
+    """Returns a time written by a loader; None for a value that no loader writes, since the time decides nothing."""
     try:
         found = None if raw is None else datetime.fromisoformat(raw.decode())
     except ValueError:

@@ -1,7 +1,7 @@
-"""The last look at a partition before it may serve: all of it is read back and compared with the announcement.
+"""Verifies a partition before it may serve: everything is read back and compared with the announcement.
 
-What lies in its buckets, and the hashes kept of lists that are not stored because their users are erased, make up
-together what was announced.
+The lists in its buckets, plus the hashes kept for erased users instead of their lists, must add up to what was
+announced.
 """
 
 import re
@@ -20,12 +20,12 @@ from publish.store.payloads import fault_in
 from publish.wire.announcement import Announcement
 from publish.wire.digest import Digest
 
-_BUCKETS_AT_ONCE = 16  # Redis answers nobody else meanwhile
+_BUCKETS_AT_ONCE = 16  # in one pipeline, which blocks other clients of Redis
 _HASH = re.compile(rb"[0-9a-f]{16}")
 
 
 class _Lists(NamedTuple):
-    """What lies in some consecutive buckets; the i-th of each column are one list."""
+    """The lists in some consecutive buckets; index i of each column is one list."""
 
     buckets: Ints
     users: list[bytes]
@@ -33,16 +33,16 @@ class _Lists(NamedTuple):
 
 
 def nothing() -> None:
-    """The pause of who has nothing else to do meanwhile."""
+    """Does nothing; the default of `pause`."""
 
 
 def fault_of(
     client: StoreClient, run: Announcement, partition: int, *, pause: Callable[[], None] = nothing
 ) -> str | None:
-    """Returns why this partition of a run must not serve, or None when it equals its announcement.
+    """Returns why this partition of a run must not serve, or None if it matches its announcement.
 
-    `pause` is called every few thousand users, for who must stay responsive. Raises StoreUnreachable when Redis does
-    not answer, which says nothing about the lists.
+    `pause` is called every few thousand users, for callers that must stay responsive. Raises StoreUnreachable if Redis
+    does not answer, which says nothing about the lists.
     """
     if fault := _fault_of_bitmap(client, run, partition):
         return fault
@@ -50,7 +50,7 @@ def fault_of(
     while True:
         fault = _fault_of_erased(run, partition, erased) or _fault_of_lists(client, run, partition, erased, pause)
         before, erased = erased, _erased(client, run, partition)
-        if erased == before:  # else somebody was erased while their lists were read
+        if erased == before:  # else a user was erased while the lists were read
             return fault
 
 
@@ -69,7 +69,7 @@ def _fault_of_bitmap(client: StoreClient, run: Announcement, partition: int) -> 
 
 
 def _erased(client: StoreClient, run: Announcement, partition: int) -> dict[bytes, bytes]:
-    """User → hash of the list that is not stored, because the user is erased."""
+    """Returns user → hash of the list that is not stored because the user is erased."""
     with store_faults():
         erased: Mapping[Any, Any] = client.hgetall(run.layout.erased_in(run.run, partition))
     return dict(erased)
@@ -107,14 +107,14 @@ def _fault_of_lists(
 
 
 def _misplaced(lists: _Lists, run: Announcement, partition: int) -> int | None:
-    """Returns the first bucket with somebody who belongs elsewhere (Layout.place_of_key, of many at once)."""
+    """Returns the first bucket with a user who belongs elsewhere (vectorised Layout.place_of_key), or None."""
     crcs = np.fromiter(map(zlib.crc32, lists.users), np.int64, len(lists.users))
     wrong = (crcs % run.partitions != partition) | (crcs // run.partitions % run.buckets != lists.buckets)
     return int(lists.buckets[wrong.argmax()]) if wrong.any() else None
 
 
 def _read_back(client: StoreClient, run: Announcement, partition: int) -> Iterator[_Lists]:
-    """Yields everything in the partition's buckets; the next are read on a thread while those before are looked at."""
+    """Yields all lists of the partition; a thread reads the next buckets meanwhile."""
     starts = range(0, run.buckets, _BUCKETS_AT_ONCE)
     with ThreadPoolExecutor(1) as reader:
         ahead = reader.submit(_read, client, run, partition, 0)

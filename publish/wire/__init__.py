@@ -1,1 +1,1 @@
-"""What travels and what is stored: announcement, records, encoded lists, keys, digest; no client of anything."""
+"""Formats: announcement, records, encoded lists, Redis keys, digests. Imports no client."""

@@ -1,7 +1,7 @@
-"""What a publisher says about a run before it sends the first record; immutable from then on.
+"""The announcement of a run: everything a publisher declares before it sends the first record. Immutable.
 
-It lies in Redis (`{<product>}:runs`, field `<run>`) as canonical JSON; BEGIN carries its hash. It is all that a loader
-needs to judge what arrives, and all that a reader needs to find and decode a list.
+It is stored in Redis (`{<product>}:runs`, field `<run>`) as canonical JSON; BEGIN carries its hash. A loader needs
+nothing else to check the records, and a reader nothing else to find and decode a list.
 """
 
 import base64
@@ -23,11 +23,11 @@ RunName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 _BUCKETS = 2**20
-"""Buckets of a partition that any run may have; more of them only with as many lists."""
+"""Most buckets that a partition of any run may have; a run with more lists may have as many buckets as lists."""
 
 
 class Slice(Strict):
-    """What one partition of a run holds."""
+    """What one partition of a run contains."""
 
     partition: int = Field(ge=0)
     count: int = Field(ge=0, lt=2**32)
@@ -39,13 +39,13 @@ class Slice(Strict):
 
 
 class Announcement(Strict):
-    """One run, as announced."""
+    """The announcement of one run."""
 
     format: Literal[1] = 1
-    """Version of this document."""
+    """Version of this document's format."""
     run: RunName
     epoch: int = Field(ge=1, lt=2**63)
-    """Place of the run in the order of all runs of the product; newer is larger."""
+    """Position of the run among all runs of the product; a newer run has a larger epoch."""
     product: str
     as_of: date
     partitions: int = Field(ge=1, le=4096)
@@ -59,31 +59,31 @@ class Announcement(Strict):
     ids: IdKind
     """Kind of user and source ids."""
     list_size: int = Field(ge=1, lt=2**31)
-    """Sources in an answer, at most; the fallback list is longer, to leave room for exclusions."""
+    """Most sources in an answer; the fallback list is longer, to leave room for exclusions."""
     salt: str
     """Salt of the arm hash."""
     share_bp: int = Field(ge=0, le=10_000)
     """Share of the audience that the run covers, in basis points."""
     slices: tuple[Slice, ...]
-    """What each partition holds, in order of partition."""
+    """What each partition contains, ordered by partition."""
     fallback: str
-    """Base64 of the encoded fallback list: 64-bit ids survive every language's JSON."""
+    """The encoded fallback list in Base64, since 64-bit ids do not survive the JSON of every language."""
     first: bool = False
-    """The product's first run: compared with nothing."""
+    """True for the product's first run, which is compared with no other run."""
     scheduled: bool
-    """Started by the scheduler; otherwise by a person."""
+    """True if the scheduler started the run, False if a person did."""
     gates_passed: bool
-    """Both gates passed."""
+    """True if both gates passed."""
     max_change_of_users: float = Field(gt=0)
-    """Relative change of users against the run that is replaced, share for share, at most, to promote."""
+    """Largest relative change of users per share, against the run it replaces, that may be promoted."""
     config_hash: str
     created_at: AwareDatetime
     load_deadline_seconds: int = Field(ge=1, lt=2**63)
-    """Seconds from BEGIN until the run must serve."""
+    """Seconds after BEGIN by which the run must serve."""
     stall_seconds: int = Field(ge=1, lt=2**63)
-    """Seconds without progress until the load is FAILED."""
+    """Seconds without progress after which the load is FAILED."""
     replicas: int = Field(default=0, ge=0, lt=2**31)
-    """Replicas of each Redis master that must have acknowledged its lists before the run may serve."""
+    """Replicas of each Redis master that must acknowledge its lists before the run may serve."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Announcement":
@@ -93,14 +93,14 @@ class Announcement(Strict):
             raise ValueError(f"slices must be of the partitions 0 … {self.partitions - 1}, each once and in order")
         if len(set(self.tags)) != self.partitions:
             raise ValueError("two partitions have the same tag")
-        if self.buckets > max(_BUCKETS, self.users):  # each one is read when a partition is verified, also an empty one
+        if self.buckets > max(_BUCKETS, self.users):  # verification reads each one, even if empty
             raise ValueError(f"{self.buckets} buckets in each partition for {self.users} lists")
         base64.b64decode(self.fallback, validate=True)
         return self
 
     @classmethod
     def from_json(cls, raw: bytes | str) -> "Announcement":
-        """Returns the announcement of its JSON; raises MalformedMessage."""
+        """Returns the announcement parsed from its JSON; raises MalformedMessage."""
         try:
             return cls.model_validate_json(raw)
         except ValidationError as error:
@@ -112,7 +112,7 @@ class Announcement(Strict):
     def canonical(self) -> bytes:
         """Its JSON with sorted keys and no spaces, UTF-8: the bytes that are stored and hashed."""
         tree = self.model_dump(mode="json")
-        if self.replicas == 0:  # what was announced before there was this field keeps its bytes and its hash
+        if self.replicas == 0:  # older announcements, without this field, keep their bytes and hash
             del tree["replicas"]
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -123,7 +123,7 @@ class Announcement(Strict):
 
     @property
     def layout(self) -> Layout:
-        """Where its lists lie in Redis."""
+        """The Redis keys of its lists."""
         return _layout(self.product, self.partitions, self.buckets, self.tags)
 
     @property

@@ -1,6 +1,6 @@
-"""Envelopes sealed and checked by the thousand, in machine code; the CRC-32 is zlib's.
+"""Builds and checks record envelopes in compiled code (numba), many at a time; the CRC-32 is zlib's.
 
-Places are unsigned, or numba would ask of each one whether it counts from the end.
+Indexes are unsigned; for signed ones numba would check each time whether it counts from the end.
 """
 
 from typing import Any
@@ -15,9 +15,9 @@ _U = np.uint64
 
 
 def seal(heads: Bytes, keys: Bytes, key_ends: Ints, payloads: Bytes, ends: Ints) -> Bytes:
-    """Head, CRC-32 over head, key and payload (big endian), and payload of each record, back to back.
+    """Returns for each record its head, a CRC-32 (big endian) over head, key and payload, and its payload, joined.
 
-    heads (n, bytes of a head); keys and payloads back to back, and where each ends.
+    `heads` has shape (records, bytes of a head); keys and payloads are joined, with the end offset of each.
     """
     size = heads.shape[1] + 4
     values = np.empty(len(payloads) + size * len(ends), np.uint8)
@@ -33,7 +33,7 @@ def checksums(values: Bytes, ends: Ints, head: int, keys: Bytes, key_ends: Ints)
 
 
 def _crc_tables() -> npt.NDArray[np.uint64]:
-    # Row k: what a byte adds to a CRC-32 (polynomial 0xEDB88320, reflected) k bytes later.
+    # Row k: the contribution of a byte to a CRC-32 (polynomial 0xEDB88320, reflected) k bytes later.
     tables = np.zeros((8, 256), np.uint64)
     tables[0] = np.arange(256)
     for _ in range(8):
@@ -48,7 +48,7 @@ _CRC_TABLES = _crc_tables()
 
 @njit(cache=True, nogil=True)
 def _crc(data: Any, at: Any, end: Any, crc: Any, tables: Any) -> Any:
-    # Goes on with a CRC-32, eight bytes at a time: each byte's share is looked up, none waits for the one before it
+    # Continues a CRC-32 eight bytes at a time by independent table look-ups
     # (Kounavis and Berry, "A Systematic Approach to Building High Performance Software-Based CRC Generators", 2005).
     byte = _U(255)
     while at + _U(8) <= end:

@@ -1,4 +1,4 @@
-"""Many small values as one array of bytes, and back."""
+"""Joins many small byte strings into one array, and splits it again."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ Ints = npt.NDArray[np.int64]
 
 
 def join(parts: Sequence[bytes]) -> tuple[Bytes, Ints]:
-    """Returns the parts back to back, and where each ends."""
+    """Returns the joined parts and the end offset of each."""
     return np.frombuffer(b"".join(parts), np.uint8), np.cumsum(np.fromiter(map(len, parts), np.int64, len(parts)))
 
 
 def cut(data: Bytes, ends: Ints) -> list[bytes]:
-    """Returns the parts that end there."""
+    """Returns the parts of `data`, split at the end offsets `ends`."""
     raw, places = data.tobytes(), ends.tolist()
     return [raw[start:end] for start, end in zip([0, *places], places, strict=False)]

@@ -1,8 +1,8 @@
-"""The order-free digest of a set of records, by which a partition's loss, doubling or change is noticed.
+"""An order-free digest of a set of records; it changes when records are lost, duplicated or changed.
 
 Σ over records of XXH3-64(key | 0x00 | payload), modulo 2⁶⁴: an additive multiset hash (Clarke et al., "Incremental
 Multiset Hash Functions and Their Application to Memory Integrity Checking", 2003) over the hash of
-https://github.com/Cyan4973/xxHash (seed 0), fit for accidents, not against forgers.
+https://github.com/Cyan4973/xxHash (seed 0). It detects accidents, not forgery.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ _MODULUS = 2**64
 
 
 def record_hash(key: bytes, payload: bytes) -> int:
-    """Returns what one record adds to a digest."""
+    """Returns the 64-bit hash that one record adds to a digest."""
     return xxh3_64_intdigest(b"%b\x00%b" % (key, payload))
 
 
 class Digest:
-    """Records added so far, in any order: their number, bytes (keys and payloads, without envelopes) and digest."""
+    """Number, bytes (keys and payloads, without envelopes) and digest of the records added so far, in any order."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -26,12 +26,12 @@ class Digest:
         self._sum = 0
 
     def add_hash(self, hashed: int) -> None:
-        """Count in a record of which only its `record_hash` is known; its bytes are not counted."""
+        """Adds a record of which only the `record_hash` is known; its bytes are not counted."""
         self._sum += hashed
         self.count += 1
 
     def update(self, keys: Sequence[bytes], payloads: Sequence[bytes]) -> None:
-        """Count records in: the i-th key and the i-th payload are one."""
+        """Adds records; the i-th key and the i-th payload are one record."""
         joined = map(b"\x00".join, zip(keys, payloads, strict=True))
         self._sum += sum(map(xxh3_64_intdigest, joined))
         self.bytes += _length(keys) + _length(payloads)

@@ -1,7 +1,8 @@
-"""Lists encoded as protobuf (`lists.proto`), a whole Arrow batch at a time.
+"""Encodes lists as protobuf (`lists.proto`), a whole Arrow batch at a time.
 
-No Python object is made of a source; the bytes equal protobuf's own. On the wire a packed field is its tag, its length
-in bytes and its values back to back; an empty field is absent (https://protobuf.dev/programming-guides/encoding/).
+No Python object is created per source; the bytes equal protobuf's own. On the wire a packed field is its tag, its
+length in bytes and its values back to back; an empty field is absent
+(https://protobuf.dev/programming-guides/encoding/).
 """
 
 from typing import Any
@@ -17,8 +18,9 @@ from publish.wire.packed import NAMES_TAG, SCORES_TAG, has_duplicates, pack_fiel
 
 
 def encode_rows(batch: pa.RecordBatch, ids: IdKind) -> list[bytes]:
-    """Returns the payload of each row of a conf.contract.snapshot, whose scores may all be absent; raises
-    SnapshotRefused.
+    """Returns the payload of each row of a conf.contract.snapshot; raises SnapshotRefused.
+
+    Either every list has scores or none has.
     """
     schema = snapshot(ids)
     sources = _column(batch, "source_ids", schema)
@@ -39,7 +41,7 @@ def encode_rows(batch: pa.RecordBatch, ids: IdKind) -> list[bytes]:
 
 
 def encode_list(source_ids: "pa.Array[Any]", scores: "pa.Array[Any] | None", ids: IdKind) -> bytes:
-    """Returns the payload of one list, such as the fallback; raises SnapshotRefused."""
+    """Returns the payload of one list, such as the fallback list; raises SnapshotRefused."""
     row: dict[str, list[Any]] = {
         "source_ids": [source_ids.to_pylist()],
         "scores": [None if scores is None else scores.to_pylist()],
@@ -49,9 +51,7 @@ def encode_list(source_ids: "pa.Array[Any]", scores: "pa.Array[Any] | None", ids
 
 
 def are_ids(strings: pa.StringArray) -> bool:
-    """Returns whether conf.contract.is_id takes each of these strings, of which none is null; by the column, not one by
-    one.
-    """
+    """Returns whether conf.contract.is_id accepts every string of a column without nulls."""
     try:
         strings.validate(full=True)
     except pa.ArrowInvalid:  # not UTF-8
@@ -106,9 +106,9 @@ def _names(flat: "pa.Array[Any]", counts: Ints) -> list[bytes]:
 
 
 def _utf8(flat: "pa.Array[Any]") -> tuple[Bytes, Ints]:
-    # The strings' bytes back to back, and where each ends; `flat` holds no null.
+    # Returns the joined bytes of the strings and the end of each; `flat` has no nulls.
     _, offsets, data = flat.buffers()
-    if not len(flat) or offsets is None or data is None:  # Arrow leaves out the buffers of nothing
+    if not len(flat) or offsets is None or data is None:  # an empty Arrow array has no buffers
         return np.empty(0, np.uint8), np.zeros(len(flat), np.int64)
     ends = np.frombuffer(memoryview(offsets), np.int32)[flat.offset : flat.offset + len(flat) + 1].astype(np.int64)
     return np.frombuffer(memoryview(data), np.uint8)[ends[0] : ends[-1]], ends[1:] - ends[0]

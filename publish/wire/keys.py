@@ -1,7 +1,7 @@
-"""Every Redis key and topic name of a product, computed: clearing a run needs no SCAN and a reader no directory.
+"""Every Redis key and topic name of a product. All are computed, so nothing ever scans for keys.
 
-`{…}` in a key is its Redis Cluster hash tag (Redis Cluster specification, "Hash tags"): what shares a tag shares a
-slot, so all mutable keys of a product, and likewise all keys of one partition, can be changed in one atomic call.
+`{…}` in a key is its Redis Cluster hash tag (Redis Cluster specification, "Hash tags"): keys with the same tag share a
+slot. So all mutable keys of a product, and all keys of one partition, can be changed in one atomic call.
 """
 
 import binascii
@@ -20,7 +20,7 @@ SLOTS = 16_384
 
 @dataclass(frozen=True)
 class ProductKeys:
-    """Keys and topics that follow from the product's name alone; the keys share one slot."""
+    """Keys and topics that depend on the product's name only; the keys share one slot."""
 
     product: str
 
@@ -31,17 +31,17 @@ class ProductKeys:
 
     @property
     def pointer(self) -> str:
-        """JSON: what serves; the one mutable key that readers look at."""
+        """JSON: the pointer to the serving runs; the only mutable key that readers use."""
         return f"{{{self.product}}}:ptr"
 
     @property
     def history(self) -> str:
-        """List: the newest entries of the pointer's history, the oldest first (runs.history.HistoryEntry as JSON)."""
+        """List: the newest entries of the pointer's history, oldest first (runs.history.HistoryEntry as JSON)."""
         return f"{{{self.product}}}:ptr:history"
 
     @property
     def unsent(self) -> str:
-        """List: entries of the history that Kafka may not have yet, the oldest first."""
+        """List: history entries that Kafka may not have yet, oldest first."""
         return f"{{{self.product}}}:ptr:unsent"
 
     @property
@@ -51,27 +51,27 @@ class ProductKeys:
 
     @property
     def restoring(self) -> str:
-        """JSON: the pointer that a rebuild under way will restore."""
+        """JSON: the pointer that a running rebuild will restore."""
         return f"{{{self.product}}}:restoring"
 
     @property
     def lease(self) -> str:
-        """JSON with a time to live: the one run that may be on its way."""
+        """JSON with a time to live: the lease of the one run that may be under way."""
         return f"{{{self.product}}}:lease"
 
     @property
     def lease_token(self) -> str:
-        """Counter: fencing tokens of leases."""
+        """Counter: the newest fencing token of a lease."""
         return f"{{{self.product}}}:lease:token"
 
     @staticmethod
     def state_field(run: str) -> str:
-        """Returns the field of `runs` with the run's state."""
+        """Returns the field of `runs` that holds the run's state."""
         return f"{run}:state"
 
     @property
     def topic(self) -> str:
-        """Topic of the lists, BEGIN and END."""
+        """Topic of BEGIN, lists and END."""
         return f"{self.product}.topn.v1"
 
     @property
@@ -86,28 +86,28 @@ class ProductKeys:
 
     @property
     def pointer_topic(self) -> str:
-        """Compacted topic of every pointer, keyed by the product, so that it survives Redis."""
+        """Compacted topic of the last pointer, keyed by product, to restore it when Redis is lost."""
         return f"{self.product}.pointer.v1"
 
     @property
     def history_topic(self) -> str:
-        """Topic of every pointer that ever was, with reason and author; nothing in it is ever deleted."""
+        """Topic of every change of the pointer, with reason and author; retained for ever."""
         return f"{self.product}.pointer-history.v1"
 
     @property
     def runs_topic(self) -> str:
-        """Compacted topic of every announcement, keyed by the run, so that it survives Redis."""
+        """Compacted topic of every announcement, keyed by run, to restore them when Redis is lost."""
         return f"{self.product}.runs.v1"
 
     @property
     def erasures_topic(self) -> str:
-        """Compacted topic of the users who must be forgotten, keyed by the user id as UTF-8."""
+        """Compacted topic of users who must be forgotten, keyed by user id as UTF-8."""
         return f"{self.product}.erasures.v1"
 
 
 @dataclass(frozen=True)
 class Layout(ProductKeys):
-    """Where the lists of a run lie: `partitions` × `buckets` Redis hashes; one hash tag per partition."""
+    """The Redis keys of a run's lists: `partitions` × `buckets` hashes, one hash tag per partition."""
 
     partitions: int
     buckets: int
@@ -122,13 +122,13 @@ class Layout(ProductKeys):
 
     @classmethod
     def plan(cls, product: str, partitions: int, users: int, users_per_bucket: int) -> "Layout":
-        """Returns the layout for a run of so many users, about `users_per_bucket` in a hash."""
+        """Returns the layout for a run of `users` users, with about `users_per_bucket` in each hash."""
         return cls(
             product, partitions, bucket_count(users, partitions, users_per_bucket), hash_tags(product, partitions)
         )
 
     def partition_of(self, user_id: UserId) -> int:
-        """Returns the user's Kafka partition, as conf.contract.partition_of."""
+        """Returns the user's Kafka partition (conf.contract.partition_of)."""
         return self.place_of(user_id)[0]
 
     def place_of(self, user_id: UserId) -> tuple[int, int]:
@@ -136,52 +136,50 @@ class Layout(ProductKeys):
         return self.place_of_key(str(user_id).encode())
 
     def place_of_key(self, key: bytes) -> tuple[int, int]:
-        """Partition and bucket of a record's key (the user id as UTF-8)."""
+        """Returns partition and bucket of a record's key (the user id as UTF-8)."""
         bucket, partition = divmod(zlib.crc32(key), self.partitions)
         return partition, bucket % self.buckets
 
     def bucket(self, run: str, partition: int, bucket: int) -> str:
-        """Returns hash: user id → payload."""
+        """Returns the key of a bucket, a hash user id → payload."""
         return f"{{{self.tags[partition]}}}:{run}:b:{bucket}"
 
     def bucket_of(self, run: str, user_id: UserId) -> str:
-        """Returns the hash that holds the user's list."""
+        """Returns the key of the hash that holds the user's list."""
         return self.bucket(run, *self.place_of(user_id))
 
     def bucket_keys(self, run: str, partition: int) -> Iterator[str]:
-        """Returns every bucket of one partition of a run."""
+        """Returns the keys of all buckets in one partition of a run."""
         return (self.bucket(run, partition, bucket) for bucket in range(self.buckets))
 
     def seen(self, run: str, partition: int) -> str:
-        """Bitmap: bit `seq` is set when that record was loaded."""
+        """Returns the key of a bitmap; bit `seq` is set once that record is loaded."""
         return f"{{{self.tags[partition]}}}:{run}:seen"
 
     def state(self, run: str, partition: int) -> str:
-        """Returns hash: state and manifest slice of the partition."""
+        """Returns the key of a hash with state and slice of the partition."""
         return f"{{{self.tags[partition]}}}:{run}:st"
 
     def erased(self, partition: int) -> str:
-        """Set: users of the partition who must be forgotten, in every run."""
+        """Returns the key of a set: users of the partition who must be forgotten, in every run."""
         return f"{{{self.tags[partition]}}}:erased"
 
     def erased_in(self, run: str, partition: int) -> str:
-        """Returns hash: erased user → wire.digest.record_hash of the record that the run had for them, as 16 hex
-        digits.
-        """
+        """Returns the key of a hash: erased user → wire.digest.record_hash of their record, 16 hex digits."""
         return f"{{{self.tags[partition]}}}:{run}:erased"
 
     def position(self, partition: int) -> str:
-        """Returns hash: next offset of the topic's partition, and the topic's id."""
+        """Returns the key of a hash with the next offset to read and the id of the topic."""
         return f"{{{self.tags[partition]}}}:pos"
 
 
 def bucket_count(users: int, partitions: int, users_per_bucket: int) -> int:
-    """Buckets per partition for about `users_per_bucket` users in each; at least 1."""
+    """Returns buckets per partition for about `users_per_bucket` users in each; at least 1."""
     return max(1, -(-users // (partitions * users_per_bucket)))
 
 
 def synced_key(tag: str) -> str:
-    """Counter: how often anybody asked whether replicas have what lies under this hash tag (store.durability)."""
+    """Returns the key of a counter of replica checks for this hash tag (store.durability)."""
     return f"{{{tag}}}:synced"
 
 
@@ -192,8 +190,9 @@ def slot_of(tag: str) -> int:
 
 @lru_cache(maxsize=32)
 def hash_tags(product: str, partitions: int) -> tuple[str, ...]:
-    """Returns one tag per partition, its slot in the i-th of `partitions` equal bands: even over masters; always the
-    same.
+    """Returns one hash tag per partition, the same ones on every call.
+
+    The i-th tag's slot lies in the i-th of `partitions` equal ranges, so that partitions spread evenly over masters.
     """
     tags: dict[int, str] = {}
     for number in itertools.count():

@@ -8,8 +8,8 @@
     14      4     crc32 over bytes 0 … 13, the record's key, and the payload
     18            payload
 
-The key of DATA is the user id as UTF-8; of BEGIN and END it is empty, never null. All of it travels in the value, since
-headers do not survive confluent-kafka's fast path. The payload of an empty list is empty; a null value is none of ours.
+The key of DATA is the user id as UTF-8; that of BEGIN and END is empty, never null. The envelope is in the value, since
+confluent-kafka's fast path drops headers. The payload of an empty list is empty; no record has a null value.
 """
 
 import struct
@@ -33,7 +33,7 @@ _Body = TypeVar("_Body", "Begin", "End")
 
 
 class MessageKind(IntEnum):
-    """What a record is."""
+    """Kind of a record."""
 
     BEGIN = 1
     DATA = 2
@@ -41,14 +41,14 @@ class MessageKind(IntEnum):
 
 
 class Codec(IntEnum):
-    """How a payload is written."""
+    """Encoding of a payload."""
 
     JSON = 0
     LIST = 1
 
 
 class Envelope(NamedTuple):
-    """One record, checked: its sort, its run's epoch, its seq, and the payload."""
+    """One checked record: its kind, codec, epoch of its run, seq, and payload."""
 
     kind: MessageKind
     codec: Codec
@@ -58,7 +58,7 @@ class Envelope(NamedTuple):
 
 
 class Begin(Strict):
-    """Payload of BEGIN: the run, the hash of its announcement, and what this partition will hold."""
+    """Payload of BEGIN: the run, the hash of its announcement, and what this partition will contain."""
 
     run: RunName
     announcement: str
@@ -66,7 +66,7 @@ class Begin(Strict):
 
 
 class End(Strict):
-    """Payload of END: the run, and what was sent to this partition."""
+    """Payload of END: the run, and the records sent to this partition."""
 
     run: RunName
     count: int
@@ -74,15 +74,13 @@ class End(Strict):
 
 
 def pack(kind: MessageKind, epoch: int, seq: int, key: bytes, payload: bytes) -> bytes:
-    """Returns the Kafka value of a record; its codec follows from the kind."""
+    """Returns the Kafka value of a record; the kind determines its codec."""
     head = HEAD.pack(kind, Codec.LIST if kind == MessageKind.DATA else Codec.JSON, epoch, seq)
     return b"%b%b%b" % (head, _CRC.pack(zlib.crc32(payload, zlib.crc32(key, zlib.crc32(head)))), payload)
 
 
 def unpack(key: bytes | None, value: bytes | None) -> Envelope:
-    """Returns the record of a Kafka key and value; raises MalformedMessage, and UnknownMessage if it is intact but too
-    new.
-    """
+    """Returns the record in a Kafka key and value; raises MalformedMessage, or UnknownMessage if it is too new."""
     if value is None:
         raise MalformedMessage("null value (a tombstone)")
     if key is None:
@@ -112,7 +110,7 @@ def begin_value(announcement: Announcement, partition: int) -> bytes:
 
 
 def end_value(announcement: Announcement, sent: Slice) -> bytes:
-    """Returns the Kafka value of END for the partition of `sent`, what the broker acknowledged."""
+    """Returns the Kafka value of END for the partition of `sent`, its acknowledged records."""
     body = End(run=announcement.run, count=sent.count, digest=sent.digest)
     return pack(MessageKind.END, announcement.epoch, sent.count, MARK_KEY, body.model_dump_json().encode())
 

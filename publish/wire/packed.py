@@ -1,7 +1,7 @@
-"""Lists in machine code: packed as protobuf packs them, and judged as they come back.
+"""Packs lists as protobuf and validates packed lists, in compiled code (numba).
 
-Importing this takes a second, for numba: only whoever sends or loads needs it, no reader does. Places are unsigned, or
-numba would ask of each one whether it counts from the end.
+Importing numba takes a second; only publishers and loaders need this module, readers do not. Indexes are unsigned; for
+signed ones numba would check each time whether it counts from the end.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ _MORE, _SEVEN = np.uint64(0x80), np.uint64(7)
 
 
 def has_duplicates(ids: npt.NDArray[np.uint64], ends: Ints) -> bool:
-    """Returns whether a list, of those back to back that end there, holds an id twice."""
+    """Returns whether any of the joined lists, which end at `ends`, holds an id twice."""
     longest = int(np.diff(ends, prepend=0).max(initial=0))
     slots_log2 = max(_LEAST_SLOTS_LOG2, (2 * longest).bit_length())
     slots = np.zeros(1 << slots_log2, np.uint64)
@@ -30,9 +30,7 @@ def has_duplicates(ids: npt.NDArray[np.uint64], ends: Ints) -> bool:
 
 
 def pack_ids(ids: npt.NDArray[np.uint64], ends: Ints) -> tuple[Bytes, Ints]:
-    """Returns each list as a packed field of varints, nothing for an empty one: the bytes back to back, and where each
-    ends.
-    """
+    """Returns the joined lists, each as a packed field of varints (no bytes if empty), and the end of each."""
     sizes = np.empty(len(ends), np.int64)
     total = _varint_bytes(ids, ends, sizes)
     data, data_ends = np.empty(total + _MOST_HEAD * len(ends), np.uint8), np.empty(len(ends), np.int64)
@@ -40,16 +38,19 @@ def pack_ids(ids: npt.NDArray[np.uint64], ends: Ints) -> tuple[Bytes, Ints]:
 
 
 def pack_fields(tag: int, data: Bytes, ends: Ints, *, empty_too: bool) -> tuple[Bytes, Ints]:
-    """Returns each piece of `data` behind a tag and its length, empty ones only if `empty_too`: the bytes; where each
-    ends.
+    """Returns the joined pieces of `data`, each after `tag` and length, and the end of each.
+
+    Empty pieces are written only if `empty_too`.
     """
     found, found_ends = np.empty(len(data) + _MOST_HEAD * len(ends), np.uint8), np.empty(len(ends), np.int64)
     return found[: _pack_fields(tag, data, ends, empty_too, found, found_ends)], found_ends
 
 
 def are_plain(data: Bytes, ends: Ints) -> bool:
-    """Returns whether each of the payloads back to back is empty, or a packed field of distinct ids, and then nothing
-    or a packed field of as many finite scores; False as well for what only protobuf's own code can judge.
+    """Returns whether each of the joined payloads is surely a valid list of int64 ids.
+
+    Valid: empty, or a packed field of distinct ids, then nothing or a packed field of as many finite scores. False also
+    means "not decided"; then protobuf's own code must decode it.
     """
     slots = np.zeros(1 << _LEAST_SLOTS_LOG2, np.uint64)
     return bool(_are_plain(data, ends, slots, np.zeros(len(slots), np.int64)))
@@ -57,7 +58,7 @@ def are_plain(data: Bytes, ends: Ints) -> bool:
 
 @njit(cache=True, nogil=True)
 def _met_before(value: Any, row: int, slots: Any, owners: Any, shift: Any) -> bool:
-    # A hash table with open addressing that is emptied by the next row's number: a slot is taken if its owner is `row`.
+    # A hash table with open addressing; a slot is taken if its owner is `row`, so a new row number empties the table.
     mask, slot = _U(len(slots) - 1), (value * _GOLDEN) >> shift
     while owners[slot] == row:
         if slots[slot] == value:
@@ -81,7 +82,7 @@ def _has_duplicates(ids: Any, ends: Any, slots: Any, owners: Any, shift: Any) ->
 
 @njit(cache=True, nogil=True)
 def _varint_bytes(ids: Any, ends: Any, sizes: Any) -> int:
-    # Bytes of each list's varints; all of them.
+    # Writes the bytes of each list's varints into `sizes`; returns their sum.
     start, total = _U(0), 0
     for row in range(len(ends)):
         end, size = _U(ends[row]), 0
@@ -96,7 +97,7 @@ def _varint_bytes(ids: Any, ends: Any, sizes: Any) -> int:
 
 @njit(cache=True, nogil=True)
 def _varint(value: Any, data: Any, at: Any) -> Any:
-    # Writes a base-128 varint there; where the next byte belongs.
+    # Writes a base-128 varint at `at`; returns the index behind it.
     while value >= _MORE:
         data[at] = np.uint8(value | _MORE)
         value >>= _SEVEN
@@ -159,7 +160,7 @@ def _are_plain(data: Any, ends: Any, slots: Any, owners: Any) -> bool:
 
 @njit(cache=True, nogil=True)
 def _field(data: Any, at: Any, end: Any, tag: int) -> Any:
-    # Where the content of a field of this tag begins and ends; nowhere when it is another one, or longer than the row.
+    # Returns start and end of the content of a field with this tag; (end, end) for another tag or one beyond the row.
     if data[at] != tag:
         return end, end
     at, size, shift = at + _U(1), _U(0), _U(0)
@@ -174,7 +175,7 @@ def _field(data: Any, at: Any, end: Any, tag: int) -> Any:
 
 @njit(cache=True, nogil=True)
 def _distinct_ids(data: Any, at: Any, stop: Any, row: int, slots: Any, owners: Any) -> int:
-    # How many varints lie there; -1 when one is cut off, too long, or there twice, or when they would fill the table.
+    # Returns the number of varints; -1 if one is truncated, too long or repeated, or if they would fill the table.
     count, shift_of_hash = 0, _U(64 - _LEAST_SLOTS_LOG2)
     while at < stop:
         value, shift = _U(0), _U(0)
@@ -196,6 +197,6 @@ def _distinct_ids(data: Any, at: Any, stop: Any, row: int, slots: Any, owners: A
 def _are_finite(data: Any, at: Any, stop: Any) -> bool:
     faults = 0
     for last in range(at + _U(3), stop, _U(4)):
-        # of an infinity and of NaN, the eight bits of the exponent are set
+        # infinities and NaN have all eight exponent bits set
         faults += data[last] & 0x7F == 0x7F and data[last - _U(1)] >= 0x80
     return faults == 0

@@ -1,7 +1,4 @@
-"""Records of a push by the thousand: sealed before they are sent, opened and checked when they come.
-
-What publish.wire.messages does with one record, in columns.
-"""
+"""Builds and opens records as publish.wire.messages does, but in columns, many at a time."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,16 +15,16 @@ _ENVELOPE_ROW = np.dtype([*_HEAD_ROW.descr, ("crc", ">u4")])
 
 
 class Opened(NamedTuple):
-    """The envelopes of some records, the i-th of each column of one; `intact`: whether its crc32 fits."""
+    """The opened envelopes of some records; index i of each column is one record. `intact`: the CRC fits."""
 
     envelopes: npt.NDArray[Any]
-    """kind, codec, epoch, seq, crc: structured, as they lie in the values."""
+    """Structured array of kind, codec, epoch, seq and crc."""
     intact: npt.NDArray[np.bool_]
     payloads: list[bytes]
 
 
 def pack_rows(epoch: int, first_seq: int, keys: Sequence[bytes], payloads: Sequence[bytes]) -> list[bytes]:
-    """Returns the Kafka values of consecutive DATA records; each equals what `pack` makes of it."""
+    """Returns the Kafka values of consecutive DATA records, equal to what `pack` returns for each."""
     heads = np.empty(len(keys), _HEAD_ROW)
     heads["kind"], heads["codec"], heads["epoch"] = MessageKind.DATA, Codec.LIST, epoch
     heads["seq"] = np.arange(first_seq, first_seq + len(keys))
@@ -37,7 +34,7 @@ def pack_rows(epoch: int, first_seq: int, keys: Sequence[bytes], payloads: Seque
 
 
 def open_rows(keys: Sequence[bytes], values: Sequence[bytes]) -> Opened:
-    """Returns the records of Kafka keys and values, of which each has at least ENVELOPE_BYTES."""
+    """Returns the opened records of Kafka keys and values; each value must have at least ENVELOPE_BYTES."""
     data, ends = join(values)
     starts: Ints = np.concatenate([[0], ends[:-1]])
     envelopes = data[starts[:, None] + np.arange(ENVELOPE_BYTES)].view(_ENVELOPE_ROW).reshape(-1)

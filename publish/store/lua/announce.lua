@@ -1,5 +1,5 @@
 -- Writes a run into the registry, once. KEYS: runs, lease, epoch. ARGV: run, announcement, its state, epoch, fencing
--- token that the lease must still have ('' to not ask).
+-- token that the lease must still have ('' for no check).
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 if known then
   if known == ARGV[2] then

@@ -17,7 +17,7 @@ local function iso(seconds, micros)
     math.floor(second / 3600), math.floor(second / 60) % 60, second % 60, micros)
 end
 
--- The pointer of the newest entry, or nil; of an entry that nobody can read, one without a revision.
+-- The pointer of the newest entry, or nil; one without a revision if the entry cannot be read.
 local function newest()
   local raw = redis.call('LRANGE', HISTORY, -1, -1)[1]
   local readable, entry = pcall(cjson.decode, raw or '')
@@ -44,7 +44,7 @@ local function write_down(pointer, reason, who)
   keep(entry)
 end
 
--- Write down a pointer that no script of this kind made: nobody can say any more why it changed, and who changed it.
+-- Write down a pointer that was changed by another script, so that reason and author are unknown.
 local function catch_up(pointer)
   local last = newest()
   if not last or last.rev ~= pointer.rev then
@@ -55,7 +55,7 @@ local function catch_up(pointer)
   end
 end
 
--- Write down that Redis lost everything, in a Redis that has no history since; nothing is served until the next entry.
+-- Write down that Redis lost everything, unless there is an entry already; nothing is served until the next entry.
 local function write_down_loss(empty, reason, who)
   if not newest() then
     local pointer = cjson.decode(empty)

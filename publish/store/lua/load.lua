@@ -47,10 +47,10 @@ local function twice_in(from, to)
     met[user] = true
   end
 end
--- The usual case by few commands: seqs without a gap of which none was seen, and nobody erased.
+-- The usual case needs few commands: consecutive seqs, none seen before, no user erased.
 local all_new = consecutive and not next(hashes) and first + number <= count and claim(first, number)
 
--- Whether record i of an erased user contradicts nothing; its hash is kept, its list is not.
+-- Stores the hash of record i, of an erased user, instead of its list; returns false if it contradicts another record.
 local function fits_erasure(key, i, new)
   local user = ARGV[7 + 2 * i]
   local hash, list = redis.call('HGET', KEYS[5], user), redis.call('HGET', key, user)
@@ -63,7 +63,7 @@ local function fits_erasure(key, i, new)
   return true
 end
 
--- Stores record i alone; answers with what it contradicts, if anything.
+-- Stores record i alone; returns the contradiction, if any.
 local function fault_of(key, i)
   local seq, user, payload = seq_of(i), ARGV[7 + 2 * i], ARGV[8 + 2 * i]
   if seq >= count then
@@ -90,7 +90,7 @@ local done = 0
 for group = 1, #ARGV[7] / 2 do
   local key, size, why = KEYS[5 + group], struct.unpack('>I2', ARGV[7], 2 * group - 1), nil
   if all_new and redis.call('EXISTS', key) == 0 then
-    -- Nobody can come again in an empty bucket, but for somebody who is in this group twice.
+    -- In an empty bucket, only a user who is in this group twice can be a duplicate.
     if redis.call('HSET', key, unpack(ARGV, 9 + 2 * done, 8 + 2 * (done + size))) < size then
       why = twice_in(done + 1, done + size)
     end

@@ -1,4 +1,4 @@
--- Writes down what no swap did: a pointer that has no entry, or that Redis lost everything. KEYS after the history's: ptr,
+-- Writes missing history entries: for a pointer that has none, or for a loss of Redis. KEYS after the history's: ptr,
 -- restoring. ARGV: the pointer of a product that never served ('' unless this product had another one), why, who.
 local pointer = redis.call('GET', KEYS[3])
 if pointer then

@@ -2,7 +2,7 @@
 -- epoch, lease:token, restoring. ARGV: revision of the pointer that may be there (it names no run), the pointer to
 -- restore, floor of the epoch, floor of the lease token; the pointer of a product that never served ('' if this one never
 -- did), why and who, for the entry that nothing is served; entries that Kafka's history has (JSON array of texts), and
--- entries that it does not have (the same); then field and value of `runs`, again and again.
+-- entries that it lacks (likewise); then pairs of field and value of `runs`.
 if redis.call('EXISTS', KEYS[7]) == 1 then
   return {'RESTORING'}
 end

@@ -1,5 +1,5 @@
 -- Sets `number` bits of the bitmap KEYS[3] from bit `first` on (the most significant of a byte comes first, as for SETBIT)
--- when none of them is set; otherwise changes nothing and answers false.
+-- when none of them is set; otherwise changes nothing and returns false.
 local function claim(first, number)
   local last = first + number - 1
   local from, to = math.floor(first / 8), math.floor(last / 8)

@@ -10,7 +10,7 @@ end
 if redis.call('EXISTS', KEYS[5]) ~= tonumber(ARGV[7]) then
   return {ARGV[7] == '1' and 'STALE' or 'RESTORING'}
 end
--- The state of a run as a table; nil for one that is not there or that nobody can read, which is left as it is.
+-- The state of a run as a table; nil if it is missing or cannot be read, in which case it is left as it is.
 local function state_of(run)
   local readable, state = pcall(cjson.decode, redis.call('HGET', KEYS[4], run .. ':state') or '')
   return readable and type(state) == 'table' and state or nil

@@ -1,4 +1,4 @@
--- A partition was read back and is whole. KEYS: position, st. The position has not moved since it was read back (or the
+-- Marks a partition that was read back. KEYS: position, st. The position has not moved since it was read back (or the
 -- call is stale), and nothing writes without moving it: what was verified is what is marked.
 local state = redis.call('HGET', KEYS[2], 'state')
 if not state then

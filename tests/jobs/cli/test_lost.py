@@ -74,7 +74,7 @@ def test_rebuild(discovery: Discovery, broker: KafkaConnection, client: redis.Re
     assert discovery("lookup", "7").code == 1
     late = discovery("rebuild", "--deadline", "0.1")
     assert (late.code, late.out) == (5, "")
-    assert "say `discovery rebuild` again" in late.log
+    assert "run `discovery rebuild` again" in late.log
     assert "discovery load" in late.log
     assert discovery("unhold").code == 1
     with loading(broker, client, product):

@@ -159,7 +159,7 @@ MUTANTS = (
     Mutant(
         "an epoch is nobody's for good",
         "publish/load/run_cache.py",
-        "        self._strangers.discard(epoch)",
+        "        self._unknown_epochs.discard(epoch)",
         "        pass",
         (f"{FAULTS}redis_deaths.py::test_an_epoch_that_was_nobodys_is_given_out_again",),
     ),
