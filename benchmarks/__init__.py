@@ -1,1 +1,1 @@
-"""Measurements, side by side."""
+"""Measurements of the product beside other tools; nothing here is part of a run."""

@@ -1,11 +1,12 @@
-"""Published lists of real data, judged against what their users newly engaged with afterwards.
+"""Judges published lists of real data against what their users newly engaged with afterwards.
 
     python -m benchmarks.judge deck_cards|online_retail --lists PATH… --as-of DAY [--window 14] [--days 14] [--k 20]
 
 The truth of a user: sources with a positive event in the `days` days from `as_of` on and no event in the `window` days
-before. Beside our lists stands, for the same users, the popularity list: sources by users with a positive event in the
-window, without what each user has seen in it. Judged are users with a list and a truth; sources that nobody knew in
-the window stay in the truth, although no list can hold them. Errors: `RealInputError`, `deploy.demo.ranked.ListsError`.
+before. The popularity list is judged beside ours for the same users: sources ranked by their number of users with a
+positive event in the window, without those that the user saw in it. Only users with a list and a truth are judged;
+sources that are new after the window stay in the truth, although no list can hold them. Errors are RealInputError and
+ListsError.
 """
 
 import argparse
@@ -28,19 +29,19 @@ from deploy.demo.ranked import Entries, Ids, Pairs, Score, lists_of_ranking, who
 
 @dataclass(frozen=True)
 class Split:
-    """Events around a day."""
+    """Events before and after a day."""
 
     before: pa.Table
     """Events of the window."""
     after: pa.Table
     """Positive events of the days judged."""
     positive: tuple[str, ...]
-    """Events with which a user says yes."""
+    """Names of events that count as liking a source."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Ours and the popularity list, for the same users."""
+    """Scores of our lists and of the popularity list, for the same users."""
 
     k: int
     ours: Score
@@ -48,7 +49,7 @@ class Verdict:
 
 
 def split_events(events: pa.Table, as_of: dt.date, window: int, days: int, positive: Sequence[str]) -> Split:
-    """Returns the `window` days before `as_of` and the `days` days from it on."""
+    """Returns the events of the `window` days before `as_of` and the positive ones of the `days` days from it on."""
     age = days_of(events) - (as_of - dt.date(1970, 1, 1)).days
     before = events.filter(pa.array((age >= -window) & (age < 0)))
     after = events.filter(pa.array((age >= 0) & (age < days)))
@@ -56,7 +57,7 @@ def split_events(events: pa.Table, as_of: dt.date, window: int, days: int, posit
 
 
 def judge(lists: pa.Table, split: Split, k: int) -> Verdict:
-    """Judges lists (user_id, source_ids best first), one row per user; raises ListsError when nobody can be judged."""
+    """Judges lists (user_id, source_ids best first), one row per user. Raises ListsError when nobody can be judged."""
     ranking = _ranking(_positive(split.before, split.positive))
     popular = lists_of_ranking(ranking, lists["user_id"], split.before, k)
     return Verdict(k, _score(lists, split, k), _score(popular, split, k))
@@ -71,7 +72,7 @@ def _score(lists: pa.Table, split: Split, k: int) -> Score:
 
 
 def _without(new: Pairs, seen: Pairs, sources: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Different pairs of `new` that are not in `seen`, as row · sources + source."""
+    """Returns the distinct pairs of `new` that are not in `seen`, as row · sources + source."""
     return np.setdiff1d(new.rows * sources + new.sources, seen.rows * sources + seen.sources)
 
 
@@ -80,7 +81,7 @@ def _known_sources(split: Split) -> Ids:
 
 
 def _ranking(events: pa.Table) -> Ids:
-    """Sources by number of users, then by id."""
+    """Returns the sources by falling number of users, then by id."""
     users = events.group_by("source_id").aggregate([("user_id", "count_distinct")])
     return whole(users.sort_by([("user_id_count_distinct", "descending"), ("source_id", "ascending")])["source_id"])
 
@@ -90,7 +91,7 @@ def _positive(events: pa.Table, names: Sequence[str]) -> pa.Table:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line: a table for people, or one JSON object on the last line; 2 when it cannot judge."""
+    """Prints a table, and with --json one JSON object as the last line. Returns the exit code: 0, or 2 for an error."""
     arguments = _parse(argv)
     known = KNOWN[arguments.name]
     try:

@@ -1,9 +1,9 @@
-"""A look-up through the reader class against a plain GET by the same client, on the lists that serve now.
+"""Times a look-up through the reader class beside a plain GET by the same client, on the lists that serve now.
 
     python -m benchmarks.lookup [--config conf/prod_discovery.yml] [--lookups 5000] [--rounds 5] [--json]
 
-Needs REDIS_URL and a run that serves (`make up`, then the job). Both arms take the same users in turns of 50;
-the plain arm reads string keys with the same payloads, which are written before and deleted afterwards.
+Needs REDIS_URL and a run that serves (`make up`, then the job). Both arms look up the same users in turns of 50; the
+plain arm reads string keys with the same payloads, which are written before and deleted afterwards.
 """
 
 import argparse
@@ -30,11 +30,11 @@ _TURN = 50
 
 
 class NothingServes(DiscoveryError):
-    """There is no run to look anything up in."""
+    """No run of the product serves."""
 
 
 def payloads_of(client: StoreClient, product: str, most: int) -> dict[UserId, bytes]:
-    """Returns users with a list of the run that serves, and their payloads; raises NothingServes."""
+    """Returns at most `most` users of the run that serves, with their payloads. Raises NothingServes."""
     serving = Control.connect(client, product).status().serving
     if serving is None or serving.announcement.users == 0:
         raise NothingServes(f"no lists of {product} serve; run `make up` and the weekly job first")
@@ -50,7 +50,7 @@ def payloads_of(client: StoreClient, product: str, most: int) -> dict[UserId, by
 
 
 def microseconds(ask: Callable[[UserId], object], users: Sequence[UserId]) -> "np.ndarray":
-    """Returns time of each call, µs."""
+    """Returns the time of each call in µs."""
     times = np.empty(len(users))
     for index, user in enumerate(users):
         start = time.perf_counter_ns()
@@ -60,7 +60,7 @@ def microseconds(ask: Callable[[UserId], object], users: Sequence[UserId]) -> "n
 
 
 def measure(client: StoreClient, product: str, lookups: int, rounds: int) -> dict[str, float]:
-    """p50 and p99 of both, medians over the rounds, and the ratio of the p99."""
+    """Returns p50 and p99 of both arms in µs (medians over the rounds), and the ratio of the p99."""
     payloads = payloads_of(client, product, lookups)
     users, reader = list(payloads), Reader(client, product)
     for user, payload in payloads.items():
@@ -73,7 +73,7 @@ def measure(client: StoreClient, product: str, lookups: int, rounds: int) -> dic
         percentiles: dict[str, list[np.ndarray]] = {name: [] for name in arms}
         for _ in range(rounds):
             times: dict[str, list[np.ndarray]] = {name: [] for name in arms}
-            for start in range(0, len(users), _TURN):  # so short that what else happens on the machine hits both
+            for start in range(0, len(users), _TURN):  # short turns, so that other load on the machine hits both arms
                 for name, ask in arms.items():
                     times[name].append(microseconds(ask, users[start : start + _TURN]))
             for name, pieces in times.items():
@@ -89,7 +89,7 @@ def measure(client: StoreClient, product: str, lookups: int, rounds: int) -> dic
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 2 when nothing serves."""
+    """Runs the command line. Returns the exit code: 0, or 2 when nothing serves."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lookup", description="Reader against plain GET.")
     parser.add_argument("--config", type=Path, default=Path("conf/prod_discovery.yml"))
     parser.add_argument("--lookups", type=int, default=5_000)

@@ -1,4 +1,4 @@
-"""One whole run in a work folder of its own, on servers of its own, through spark-submit; with what it took."""
+"""Measures one whole run through spark-submit, in a work folder and on servers of its own."""
 
 import os
 import threading
@@ -21,7 +21,7 @@ from publish.connect.redis_clients import redis_client
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """What a run took, beside what its manifest says."""
+    """A run's manifest, and its costs that the manifest does not hold."""
 
     manifest: Manifest
     folder: str
@@ -31,12 +31,12 @@ class MeasuredRun:
 
     @property
     def lists(self) -> int:
-        """Lists that were sent and acknowledged."""
+        """Number of lists that were sent and acknowledged."""
         return int(self.manifest.fact("publish", "counts")["produced"])
 
 
 def measure_run(home: Path, product: Product, as_of: str, *, maxmemory: str = "4gb") -> MeasuredRun:
-    """Runs the weekly job on the datasets below `home`; its log is in `home/job.log`; raises ChainFailed."""
+    """Runs the weekly job on the datasets below `home`; its log is `home/job.log`. Raises ChainFailed."""
     settings = load_settings(product.config, product.overlays)
     with LocalStack(home, fast_start=False, maxmemory=maxmemory) as stack:
         environment = {**os.environ, **shell_variables(home, stack.environment(), product.config)}
@@ -56,7 +56,7 @@ def measure_run(home: Path, product: Product, as_of: str, *, maxmemory: str = "4
 
 @contextmanager
 def _peak_of(pid: int) -> Iterator[list[int]]:
-    """Yields one number, the largest resident bytes of a process seen so far."""
+    """Yields a list of one number: the largest resident size of the process so far, in bytes."""
     peak, stop, process = [0], threading.Event(), psutil.Process(pid)
 
     def watch() -> None:

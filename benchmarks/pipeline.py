@@ -1,10 +1,10 @@
-"""How the weekly job grows: the demo world at ×1, ×4 and ×16 events, seconds and peak memory of every stage.
+"""Measures the growth of the weekly job: the demo world at ×1, ×4 and ×16 events, seconds and peak memory per stage.
 
     python -m benchmarks.pipeline [--scales 1 4 16] [--events 1500000] [--json]
 
-Users grow with the events, sources with their square root, as networks do. Memory is resident bytes, sampled four
-times a second: the JVM, the Python driver (training happens there) and all Python workers together. The JVM keeps what
-it once took, so that a later stage shows the peak of an earlier one.
+Users grow with the events, sources with their square root, as networks do. Memory is resident bytes, sampled four times
+a second: the JVM, the Python driver (where training runs) and all Python workers together. The JVM gives no memory
+back, so a later stage shows the peak of an earlier one.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def measure(scale: int, events: int) -> Sized:
 
 
 def table(sizes: Sequence[Sized]) -> str:
-    """Returns seconds and peak memory per stage, a block of lines per size."""
+    """Returns seconds and peak memory per stage as text, a block of lines per size."""
     lines = [f"{'':<10}{'seconds':>9}{'JVM':>12}{'driver':>12}{'workers':>12}{'all':>12}"]
     for sized in sizes:
         world, run = sized.world, sized.run
@@ -70,7 +70,7 @@ def table(sizes: Sequence[Sized]) -> str:
 
 
 def as_json(sizes: Sequence[Sized]) -> str:
-    """Returns the same as one JSON object."""
+    """Returns the figures of `table` as one JSON object."""
     return json.dumps(
         {
             "sizes": [
@@ -94,7 +94,7 @@ def as_json(sizes: Sequence[Sized]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line."""
+    """Runs the command line. Returns 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description="Growth of the weekly job.")
     parser.add_argument("--scales", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--events", type=int, default=World().events, help="events at ×1")

@@ -1,11 +1,9 @@
-"""Real interactions as datasets of the input contract: `events/dt=YYYY-MM-DD/part-0.parquet`, each with `_SUCCESS`.
+"""Writes real interactions as datasets of the input contract: `events/dt=YYYY-MM-DD/part-0.parquet` and `_SUCCESS`.
 
     python -m benchmarks.real_input deck_cards|online_retail OUT [--data ../shared/data]
 
-Columns: user_id, source_id, event, ts, weight. A day without events gets no partition, as in life; the YAML of the
-product says what that means.
-
-    RealInputError    the data are not there, or something is in the way
+Columns: user_id, source_id, event, ts, weight. A day without events gets no partition; the product's YAML says what a
+missing day means.
 """
 
 import argparse
@@ -24,12 +22,12 @@ from conf.errors import DiscoveryError
 from deploy.demo.ranked import whole
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
-"""Where the data lie unless said otherwise: `../shared/data`, seen from the repository."""
+"""Default folder of the data: `../shared/data`, seen from the repository."""
 _DAY_SECONDS = 86_400
 
 
 class RealInputError(DiscoveryError):
-    """The data are not there, or something is in the way."""
+    """The data are missing, or the folder to write exists already."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,9 @@ class Known:
     """One data set."""
 
     ids: IdKind
-    """Kind of ids in our files; users and sources have the same."""
+    """Kind of the ids; users and sources have the same."""
     positive: tuple[str, ...]
-    """Events with which a user says yes to a source."""
+    """Names of events that count as liking a source."""
 
 
 KNOWN = {
@@ -50,10 +48,10 @@ KNOWN = {
 
 
 def read_events(name: str, data: Path = DATA) -> pa.Table:
-    """Returns one row per event with our columns, in order of time; raises RealInputError when the file is missing."""
+    """Returns one row per event with our columns, in order of time. Raises RealInputError without the file."""
     path = data / f"{name}.parquet"
     if not path.is_file():
-        raise RealInputError(f"{path} is missing: say with --data where {name}.parquet lies")
+        raise RealInputError(f"{path} is missing: name the folder of {name}.parquet with --data")
     table = pq.read_table(path).rename_columns({"item_id": "source_id"})
     kind = pa.int64() if KNOWN[name].ids == "int64" else pa.string()
     users, sources = (whole(table[column].cast(kind)) for column in ("user_id", "source_id"))
@@ -69,12 +67,12 @@ def days_of(events: pa.Table) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
 
 
 def write_dataset(events: pa.Table, folder: Path) -> int:
-    """Writes events, which are in order of time, as a partition per day and returns the number of days.
+    """Writes events, which are in order of time, as a partition per day. Returns the number of days.
 
-    Raises RealInputError when the folder is there already.
+    Raises RealInputError when the folder exists.
     """
     if folder.exists():
-        raise RealInputError(f"{folder} exists: delete it or give another folder")
+        raise RealInputError(f"{folder} exists: delete it or name another folder")
     days = days_of(events)
     starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1)).tolist()
     for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
@@ -86,7 +84,7 @@ def write_dataset(events: pa.Table, folder: Path) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 0 is success, 2 data that are not there."""
+    """Runs the command line. Returns the exit code: 0, or 2 when data are missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.real_input", description="Real data as datasets.")
     parser.add_argument("name", choices=sorted(KNOWN))
     parser.add_argument("out", type=Path, help="folder in which events/ is made")

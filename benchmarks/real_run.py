@@ -23,11 +23,11 @@ from deploy.chain import REPO, Product
 _DAYS_JUDGED = 14
 _K = 20
 _DEFAULT_DAYS = {"deck_cards": "2025-12-15", "online_retail": "2011-11-25"}
-"""Days that no parameter was chosen on."""
+"""Days for which no parameter was chosen."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 2 when the data are not there or the job fails."""
+    """Runs the command line. Returns the exit code: 0, or 2 when data are missing or the job fails."""
     arguments = _parse(argv)
     overlays = (REPO / "conf/overlays/90days.yml",) if arguments.window == 90 else ()
     product = Product(REPO / f"conf/{arguments.name}.yml", overlays)

@@ -1,8 +1,8 @@
-"""Lists by Spark ML's ALS beside those by `implicit`, on a known split with the shipped settings.
+"""Compares lists by Spark ML's ALS with lists by `implicit`, on a known split with the shipped settings.
 
     python -m benchmarks.spark_quality NAME [--data FOLDER] [--dims D] [--json]
 
-Trains both on the train rows of the final part and judges both by its truth, as `benchmarks.quality` does, then gives
+Trains both on the train rows of the final part and judges both by its truth, as `benchmarks.quality` does, then prints
 the mean difference of NDCG@k over the same users with its 95 % bootstrap interval. Spark runs on every core of this
 machine.
 """
@@ -36,7 +36,7 @@ _BLOCKS = 4
 
 
 def main() -> None:
-    """The command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spark_quality", description=__doc__)
     parser.add_argument("name", choices=sorted(KNOWN))
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the tables")

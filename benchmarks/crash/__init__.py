@@ -1,1 +1,1 @@
-"""The parts of `python -m benchmarks.crash`."""
+"""The modules of `python -m benchmarks.crash`."""

@@ -2,13 +2,14 @@
 
     python -m benchmarks.crash [--minutes 5] [--seed N] [--json]
 
-Readers look users up all the time and check every answer on the spot. After each push the hunter checks the promise:
-the run serves and equals its snapshot record for record, or it is FAILED and the run before is whole and served;
-pointer, registry and keys agree. Some pushes are damaged, some are two at once; an operator gives orders in between.
+Readers look users up all the time and check every answer. After each push the hunter checks the promise: either the run
+serves and equals its snapshot record for record, or it is FAILED and the run before is whole and serves; pointer,
+registry and keys agree. Some pushes are damaged, some run two at once; an operator holds, rolls back and tidies up in
+between.
 
-Each decision (what a push is like, who is hit when and for how long) follows from the seed and the number of the push,
-so `--seed S --start N` runs the same pushes again from N on. When processes run is up to the machine: a replay gives
-the same decisions, not the same interleaving. Exits 1 when there were violations; they are kept with the logs.
+Each decision (what a push is like, which process is hit when and for how long) follows from the seed and the number of
+the push, so `--seed S --start N` makes the same pushes again from N on. The interleaving of processes differs from run
+to run. Exits with 1 when there were violations; they are kept with the logs.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from publish.connect.redis_clients import redis_client
 
 
 def crash(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
-    """Hunt for so many minutes; returns what was counted."""
+    """Hunts for `--minutes`. Returns the counts."""
     journal, truth, forbidden = Journal(home, arguments.seed), Truth(arguments.seed, arguments.users), Forbidden()
     with Stack(home, journal, loaders=arguments.loaders) as stack:
         connection = RedisConnection.of(stack.redis.url)
@@ -76,7 +77,7 @@ def crash(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
 
 
 def _table(journal: Journal, hunt: Hunt) -> str:
-    """Returns everything that was counted, and why pushes were refused."""
+    """Returns the counts as lines of text, and why pushes were refused."""
     names = sorted(name for name in journal.counts if not name.startswith("violation"))
     lines = [f"  {name:<22}{journal.counts[name]:>12,}" for name in [*names, "violations"]]
     return "\n".join(["", *lines, "", "  not served, and why:", hunt.summary(), ""])
@@ -91,7 +92,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 1 when a promise was broken, 2 when the hunt could not be made."""
+    """Runs the command line. Returns the exit code: 0, 1 when a promise was broken, 2 when the hunt could not begin."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description="Hunts for broken promises.")
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="default: any")
@@ -108,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     home = Path(tempfile.mkdtemp(prefix="discovery-crash-")) if arguments.keep is None else arguments.keep.absolute()
     home.mkdir(parents=True, exist_ok=True)
     if any(home.iterdir()):
-        parser.error(f"{home} holds something: two hunts must not mix; give a new folder")
+        parser.error(f"{home} is not empty: two hunts must not mix; name a new folder")
     _say(f"seed {arguments.seed}, {arguments.minutes:g} minutes, in {home}")
     try:
         result = crash(arguments, home)

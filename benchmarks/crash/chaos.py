@@ -1,4 +1,4 @@
-"""The faults of a push, each at its moment: kill, freeze and restart whoever the plan names."""
+"""Executes the faults of a push, each at its moment: kills, freezes and restarts the processes that the plan names."""
 
 import signal
 import threading
@@ -23,7 +23,7 @@ class Chaos:
         self._threads: list[threading.Thread] = []
 
     def begin(self, plan: Plan, push: Push) -> None:
-        """Let the events of a push happen."""
+        """Starts the events of a push."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for event in plan.events:
             thread = threading.Thread(target=self._happen, args=(event, push), daemon=True)
@@ -32,11 +32,11 @@ class Chaos:
 
     @property
     def is_over(self) -> bool:
-        """Whether everybody is up again."""
+        """Whether every event has ended and its process runs again."""
         return not any(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
-        """No more events; returns when everybody is up again."""
+        """Starts no more events and waits until every process runs again."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -44,7 +44,7 @@ class Chaos:
     def _happen(self, event: Event, push: Push) -> None:
         while not push.has_come_to(event.moment):
             if push.is_sent or self._stop.wait(_LOOK):
-                return  # its moment never came
+                return  # the push ended before this moment
         try:
             if event.victim == "operator":
                 self._operator.order(event.action, event.draw)
@@ -62,15 +62,15 @@ class Chaos:
         away = "loader away" if event.victim == "loader" else "publisher away"
         with service.lock, self._journal.window(away, tail=5):
             if service.ended is not None:
-                return  # a publisher that is done
-            self._tell(event, service.name, push)
+                return  # a publisher that has ended
+            self._note(event, service.name, push)
             if event.action == "freeze":
                 service.send(signal.SIGSTOP)
                 self._stop.wait(event.seconds)
                 service.send(signal.SIGCONT)
                 return
             if event.victim == "publisher":
-                service.send(signal.SIGKILL)  # the push looks after its publisher
+                service.send(signal.SIGKILL)  # the push starts it again
                 return
             service.end(signal.SIGKILL if event.action == "kill" else signal.SIGTERM)
             self._stop.wait(event.seconds)
@@ -80,7 +80,7 @@ class Chaos:
     def _hurt_server(self, event: Event, push: Push) -> None:
         name, server = event.victim, self._stack.server(event.victim)
         with self._stack.locks[name], ExitStack() as windows:
-            self._tell(event, name, push)
+            self._note(event, name, push)
             windows.enter_context(self._journal.window(f"{name} away", tail=1))
             if event.action == "freeze":
                 with self._stack.frozen(name):
@@ -98,7 +98,7 @@ class Chaos:
             self._stack.start_again(name)
             self._journal.note(f"{name} is back")
 
-    def _tell(self, event: Event, name: str, push: Push) -> None:
+    def _note(self, event: Event, name: str, push: Push) -> None:
         self._journal.count({"kill": "kills", "power": "kills", "freeze": "freezes"}.get(event.action, "restarts"))
         self._journal.count(f"{event.victim} {event.action}")
         far = f"{push.loaded:.0%} loaded, {push.verified} verified"

@@ -1,4 +1,4 @@
-"""The records of a partition, arriving otherwise than they were meant."""
+"""Damages the records of a partition on their way to Kafka."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _OTHER_LIST = b"\x0a\x01\x07"  # the list [7], which no user has
 
 
 class Raw(NamedTuple):
-    """A record as it is sent, right or wrong."""
+    """A record as it is sent, correct or damaged."""
 
     partition: int
     key: bytes
@@ -25,7 +25,7 @@ class Raw(NamedTuple):
 
 
 def send_raw(kafka: KafkaConnection, topic: str, records: Sequence[Raw], *, timeout: float) -> None:
-    """Send records as they are; returns when each is acknowledged; raises DeliveryError."""
+    """Sends records as they are and waits until each is acknowledged. Raises DeliveryError."""
     faults: list[KafkaError] = []
 
     def answered(error: KafkaError | None, message: Message) -> None:
@@ -43,7 +43,7 @@ def send_raw(kafka: KafkaConnection, topic: str, records: Sequence[Raw], *, time
 
 
 def damaged(damage: Damage, records: Sequence[Raw], draw: float, epoch: int) -> list[Raw]:
-    """Return what is sent instead of a partition's records, in order; `draw` in [0, 1) chooses the damaged one."""
+    """Returns the records that are sent for a partition, in order; `draw` in [0, 1) chooses the damaged record."""
     place = int(draw * len(records))
     before, (partition, key, value), after = list(records[:place]), records[place], list(records[place + 1 :])
     sent: dict[Damage, list[Raw]] = {
@@ -63,6 +63,6 @@ def damaged(damage: Damage, records: Sequence[Raw], draw: float, epoch: int) -> 
 
 
 def _strangers(partition: int) -> list[Raw]:
-    """Return records of a run that nobody announced; a reader must never see them."""
+    """Returns records of a run that was never announced; a reader must never see them."""
     key = str(partition).encode()
     return [Raw(partition, key, pack(MessageKind.DATA, _STRANGE_EPOCH, seq, key, _OTHER_LIST)) for seq in range(3)]

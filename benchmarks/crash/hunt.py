@@ -1,4 +1,4 @@
-"""The hunt itself: push after push, each with its faults, each judged when it is over."""
+"""The hunt: one push after the other, each with its faults, each judged when it is over."""
 
 import time
 from collections import Counter
@@ -18,18 +18,18 @@ from benchmarks.crash.truth import Truth
 from conf.errors import DiscoveryError
 from publish.errors import PublishError, StoreUnreachable
 
-_TICK, _GLANCE_SECONDS, _TELL_SECONDS = 0.02, 0.3, 10.0
-_FIRM_SECONDS = 5.0  # a verdict this old survives the loss of Redis' last second
+_TICK, _GLANCE_SECONDS, _REPORT_SECONDS = 0.02, 0.3, 10.0
+_FIRM_SECONDS = 5.0  # after this time a verdict survives the loss of Redis' last second
 _TIDY_PUSHES, _SWEEP_SECONDS = 8, 20.0
 
 
 class HuntFailed(DiscoveryError):
-    """The hunt could not even begin."""
+    """The first push of the hunt failed."""
 
 
 @dataclass
 class _Open:
-    """A push that is not settled for good; `verdict` is what it looked like at `at`."""
+    """A push that is not settled; `verdict` is what it looked like at `at`."""
 
     push: Push
     rivals: bool
@@ -39,7 +39,7 @@ class _Open:
 
 @dataclass(frozen=True)
 class Parts:
-    """Who takes part in a hunt."""
+    """Everything that takes part in a hunt."""
 
     stack: Stack
     truth: Truth
@@ -53,25 +53,25 @@ class Parts:
 
 
 class Hunt:
-    """Pushes in a loop; `tell` gets a line now and then."""
+    """Pushes in a loop; `log` is called with a line of progress every ten seconds."""
 
-    def __init__(self, parts: Parts, tell: Callable[[str], None]) -> None:
-        self._parts, self._journal, self._tell = parts, parts.journal, tell
+    def __init__(self, parts: Parts, log: Callable[[str], None]) -> None:
+        self._parts, self._journal, self._log = parts, parts.journal, log
         self._open: list[_Open] = []
         self._peace = True
         self._reasons: Counter[str] = Counter()
-        self._told_at = self._swept_at = self._glanced_at = time.monotonic()
+        self._reported_at = self._swept_at = self._glanced_at = time.monotonic()
 
     def begin(self, number: int) -> None:
-        """The product's first run, in peace, as a team would make it; raises HuntFailed."""
+        """Makes the product's first push, without faults. Raises HuntFailed when it does not serve."""
         push = self._start(Plan(number), first=True)
         self._finish([push])
         self._settle_all()
         if self._journal.counts["served"] != 1:
-            raise HuntFailed(f"the first push did not serve: {push.last_words}; see {push.publisher.log}")
+            raise HuntFailed(f"the first push did not serve: {push.last_step}; see {push.publisher.log}")
 
     def hunt(self, first: int, seconds: float) -> int:
-        """Push with faults until the time is up; returns the number of the next push."""
+        """Pushes with faults for `seconds`. Returns the number of the next push."""
         self._peace = False
         number, until = first, time.monotonic() + seconds
         while time.monotonic() < until:
@@ -89,7 +89,7 @@ class Hunt:
         return number
 
     def end(self, number: int) -> None:
-        """Stop the faults, see every push settled, and make one more that must serve; then nothing may be left over."""
+        """Stops the faults, settles every push, makes one more that must serve, and checks that nothing is left."""
         self._parts.chaos.stop()
         self._peace = True
         self._settle_all()
@@ -99,7 +99,7 @@ class Hunt:
         served = self._journal.counts["served"]
         self._settle_all()
         if self._journal.counts["served"] == served:
-            self._journal.violation("last push", f"in peace it did not serve: {push.last_words}", push=number)
+            self._journal.violation("last push", f"in peace it did not serve: {push.last_step}", push=number)
         self._rest(GRACE.total_seconds() + 1)
         if not self._parts.judge.is_kept(self._parts.stack.kafka):
             self._journal.violation("pointer not kept", "Kafka has another pointer than Redis")
@@ -109,7 +109,7 @@ class Hunt:
         self._report()
 
     def summary(self) -> str:
-        """Return why pushes were refused, the most frequent first."""
+        """Returns why pushes were refused, the most frequent reasons first."""
         return "\n".join(f"{count:>7} × {reason}" for reason, count in self._reasons.most_common(12))
 
     def _start(self, plan: Plan, *, first: bool = False) -> Push:
@@ -125,7 +125,7 @@ class Hunt:
         return push
 
     def _finish(self, pushes: list[Push]) -> None:
-        """Until every publisher is done."""
+        """Runs rounds until every publisher has ended."""
         while not all(push.is_sent for push in pushes):
             for push in pushes:
                 push.tick()
@@ -138,7 +138,7 @@ class Hunt:
 
     def _give_up(self, push: Push) -> None:
         self._journal.violation(
-            "quiet", f"{push} neither serves nor failed in time; {push.last_words}", push=push.number
+            "quiet", f"{push} neither serves nor failed in time; {push.last_step}", push=push.number
         )
         push.give_up()
         self._open = [one for one in self._open if one.push is not push]
@@ -149,7 +149,7 @@ class Hunt:
         self._try(self._inspect)
 
     def _round(self) -> None:
-        """What is due between ticks."""
+        """Does what is due: settles pushes, reads the pointer, sweeps keys, reports."""
         time.sleep(_TICK)
         self._parts.stack.supervise()
         self._parts.readers.check_alive()
@@ -162,11 +162,11 @@ class Hunt:
         if time.monotonic() - self._swept_at > _SWEEP_SECONDS:
             self._swept_at = time.monotonic()
             self._try(self._parts.judge.sweep)
-        if time.monotonic() - self._told_at > _TELL_SECONDS:
+        if time.monotonic() - self._reported_at > _REPORT_SECONDS:
             self._report()
 
     def _settle(self, one: _Open) -> None:
-        """Look how a push ended, once more after a while: Redis may lose its last second, verdicts included."""
+        """Judges a push that was sent, twice: between the looks Redis may lose its last second, verdicts included."""
         now = time.monotonic()
         if one.verdict is None:
             one.verdict, one.at = self._parts.judge.verdict(one.push), now
@@ -200,7 +200,7 @@ class Hunt:
             self._round()
 
     def _try(self, what: Callable[[], object]) -> None:
-        """Do what needs Redis; without it, the next round will."""
+        """Calls what needs Redis; when Redis is away, the next round tries again."""
         try:
             what()
         except StoreUnreachable:
@@ -209,11 +209,11 @@ class Hunt:
             self._journal.note(f"{type(error).__name__}: {error}")
 
     def _report(self) -> None:
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         counts, seconds = self._journal.counts, time.monotonic() - self._journal.began
         for news in self._journal.news():
-            self._tell(news)
-        self._tell(
+            self._log(news)
+        self._log(
             f"{seconds:6.0f} s  pushes {counts['pushes']} (served {counts['served']}, held {counts['held']}, "
             f"refused {counts['refused']})  kills {counts['kills']}  freezes {counts['freezes']}  "
             f"restarts {counts['restarts']}  reads {counts['reads']:,} ({counts['reads'] / seconds:,.0f}/s)  "
@@ -222,5 +222,5 @@ class Hunt:
 
 
 def _in_short(why: str) -> str:
-    """Return a reason without its numbers."""
+    """Returns a reason with its digits replaced and cut to 70 characters, to count equal ones together."""
     return "".join("#" if char.isdigit() else char for char in why)[:70]

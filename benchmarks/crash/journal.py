@@ -1,4 +1,4 @@
-"""The journal of a hunt: what was done to whom and when, what was counted, and every broken promise."""
+"""The journal of a hunt: the faults and their times, the counters, and every broken promise."""
 
 import json
 import threading
@@ -17,11 +17,11 @@ _KEPT = 200
 
 @dataclass
 class Window:
-    """Seconds (monotonic) from the start to the end of something; `end` is inf while it lasts."""
+    """Seconds (monotonic clock) from the start to the end of something; `end` is inf while it lasts."""
 
     start: float
     tail: float = 0.0
-    """Seconds that its effects outlast it."""
+    """Seconds for which its effects last after its end."""
     end: float = inf
 
 
@@ -31,30 +31,30 @@ class Journal:
     def __init__(self, folder: Path, seed: int) -> None:
         self.began = time.monotonic()
         self.push: int | None = None
-        """The push on its way, to which a violation belongs unless it says otherwise."""
+        """Number of the current push, for violations that name none."""
         self.counts: Counter[str] = Counter()
         self._folder = folder
         self._seed = seed
         self._lock = threading.Lock()
         self._events: list[str] = []
         self._windows: list[tuple[str, Window]] = []
-        self._told: list[str] = []
+        self._unprinted: list[str] = []
         self._log = (folder / "events.log").open("a", encoding="utf-8", buffering=1)
 
     def note(self, text: str) -> None:
-        """Write an event down."""
+        """Writes an event to the log."""
         line = f"{time.monotonic() - self.began:9.3f} {text}"
         with self._lock:
             self._events = [*self._events[-_TAIL:], line]
             self._log.write(line + "\n")
 
     def count(self, name: str, much: int = 1) -> None:
-        """Add to a counter."""
+        """Adds `much` to a counter."""
         with self._lock:
             self.counts[name] += much
 
     def violation(self, sort: str, text: str, *, push: int | None = None) -> None:
-        """A promise is broken: counted, told, and kept with the events that led to it."""
+        """Records a broken promise: counts it, and keeps it with the events before it."""
         self.count("violations")
         self.count(f"violation: {sort}")
         self.note(f"VIOLATION {sort}: {text}")
@@ -67,17 +67,17 @@ class Journal:
                 file.write(json.dumps(record | {"events": self._events}) + "\n")
             if self.counts[f"violation: {sort}"] <= 3:
                 events = "\n    ".join(self._events[-12:])
-                self._told.append(f"VIOLATION ({sort}) seed {self._seed} push {push}: {text}\n    {events}")
+                self._unprinted.append(f"VIOLATION ({sort}) seed {self._seed} push {push}: {text}\n    {events}")
 
     def news(self) -> list[str]:
-        """Violations to print, each once; of each sort the first three."""
+        """Returns violations that were not returned before, at most three of a sort."""
         with self._lock:
-            told, self._told = self._told, []
-        return told
+            news, self._unprinted = self._unprinted, []
+        return news
 
     @contextmanager
     def window(self, name: str, *, tail: float = 0.0) -> Iterator[Window]:
-        """Remember from when to when the block ran, `tail` seconds longer."""
+        """Records the time that the block takes, and `tail` seconds more, as a window of this name."""
         window = Window(time.monotonic(), tail)
         with self._lock:
             self._windows.append((name, window))
@@ -87,17 +87,17 @@ class Journal:
             window.end = time.monotonic() + window.tail
 
     def was(self, name: str, since: float, until: float) -> bool:
-        """Return whether a window of this name touches the time from `since` to `until`."""
+        """Returns whether a window of this name overlaps the time from `since` to `until`."""
         with self._lock:
             return any(n == name and w.start <= until and w.end >= since for n, w in self._windows)
 
     def seconds(self, name: str, since: float) -> float:
-        """Return seconds since `since` that lie in windows of this name, overlaps counted twice."""
+        """Returns the seconds after `since` in windows of this name; where two overlap, the time counts twice."""
         now = time.monotonic()
         with self._lock:
             spans = [(max(w.start, since), min(w.end, now)) for n, w in self._windows if n == name]
         return sum(end - start for start, end in spans if end > start)
 
     def close(self) -> None:
-        """Close the files."""
+        """Closes the log."""
         self._log.close()

@@ -1,4 +1,4 @@
-"""The judge: how each push ended, whether it was allowed to end so, and whether what serves is whole."""
+"""Judges how each push ended, whether it was allowed to end so, and whether what serves is whole."""
 
 import time
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from publish.wire.announcement import Announcement
 from publish.wire.keys import Layout
 
 _TIME = ("no progress for", "deadline of", "is older than what serves", "serves already")
-"""Reasons for which whole pushes may be FAILED; any other says that their records are not whole."""
+"""Reasons for which a push with whole records may be FAILED."""
 _RIVALRY = ("unreadable records", "came twice", "came again", "lies beyond")
-"""And these, where another push was on its way, or Redis lost an epoch with its last second and gave it out again."""
+"""Further ones when two pushes overlapped, or Redis lost an epoch with its last second and assigned it twice."""
 _REOPENED_SECONDS = 5.0
-_SIGHT_SECONDS = 1.0  # longer than a reader's sight
+_SIGHT_SECONDS = 1.0  # longer than one Sight of a reader
 
 
 class Verdict(StrEnum):
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
 
 @dataclass
 class _Believed:
-    """A pointer, when the reply with it was there for the first time, and until when readers were seen to follow it."""
+    """A pointer, when it was read first, and until when readers were seen to follow it."""
 
     pointer: Pointer
     at: float
@@ -48,7 +48,7 @@ class _Believed:
 
 
 class Judge:
-    """Looks at Redis from outside; every method raises StoreUnreachable while it is away."""
+    """Looks at Redis from outside; every method raises StoreUnreachable while Redis is away."""
 
     def __init__(
         self, client: StoreClient, truth: Truth, readers: Readers, forbidden: Forbidden, journal: Journal
@@ -67,12 +67,12 @@ class Judge:
         self._strays: set[str] = set()
 
     def verdict(self, push: Push) -> tuple[Verdict, str] | None:
-        """Return how a push that was sent ended, and why; None while it is on its way."""
+        """Returns how a sent push ended, and why; None while it has not."""
         found = self.registry.find(push.run)
         if found is None:
             if "ANNOUNCED" in push.names and not self._journal.was("setback", push.began, time.monotonic()):
                 self._journal.violation("vanished", f"{push.run} was announced and is gone", push=push.number)
-            return Verdict.LOST, push.last_words
+            return Verdict.LOST, push.last_step
         why = found.status.reason if found.status.reason is not None else ""
         pointer = self._pointers.read()
         if found.state is RunState.FAILED:
@@ -86,7 +86,7 @@ class Judge:
         return None
 
     def judge(self, push: Push, verdict: Verdict, why: str, *, rivals: bool) -> None:
-        """Whether a push was allowed to end so; `rivals`: another push was on its way meanwhile."""
+        """Records a violation unless the push was allowed to end so; `rivals`: another push overlapped it."""
         if verdict in (Verdict.SERVED, Verdict.HELD):
             if not push.plan.may_serve:
                 self._violation(push, "damage accepted", f"{verdict} although {push.plan.damage}")
@@ -100,7 +100,7 @@ class Judge:
                 self._violation(push, "blamed", f"a whole push was FAILED: {why}")
 
     def inspect(self) -> Pointer | None:
-        """Check pointer, registry and lists against each other and the truth; None when they moved meanwhile."""
+        """Checks the pointer, registry and lists against the truth. Returns None if the pointer moved meanwhile."""
         pointer = self.glance()
         runs = {run.name: run for run in self.registry.list_runs()}
         faults = [
@@ -117,7 +117,7 @@ class Judge:
         return pointer
 
     def glance(self) -> Pointer:
-        """Read the pointer: it goes forward, and readers follow it within their cache time."""
+        """Reads the pointer and checks that it never goes back and that readers follow it within their cache time."""
         asked = time.monotonic()
         pointer = self._pointers.read()
         read, before = time.monotonic(), self._believed
@@ -140,11 +140,11 @@ class Judge:
         return pointer
 
     def is_kept(self, kafka: KafkaConnection) -> bool:
-        """Return whether Kafka has the pointer that Redis has, for the day when Redis is lost."""
+        """Returns whether Kafka holds the same pointer as Redis, from which a lost Redis is restored."""
         return kept_pointer(kafka, self.registry.keys) == self._pointers.read()
 
     def sweep(self, *, strictly: bool = False) -> None:
-        """Keys that belong to no run that is kept; one that stays from sweep to sweep is lost memory."""
+        """Looks for keys that belong to no kept run; one that two sweeps find (`strictly`: one sweep) is a leak."""
         kept, strays = self._places(), set[str]()
         with store_faults():
             for raw in self._client.scan_iter(count=1_000):
@@ -156,7 +156,7 @@ class Judge:
         self._strays = strays - self._strays
 
     def _places(self) -> set[str]:
-        """Whole keys, and prefixes of the keys of runs that were not cleared."""
+        """Returns whole keys, and prefixes of the keys of runs that were not cleared."""
         runs = self.registry.list_runs()
         keys = runs[-1].announcement.layout
         product = {keys.runs, keys.pointer, keys.history, keys.unsent, keys.epoch, keys.lease, keys.lease_token}
@@ -184,7 +184,7 @@ class Judge:
         return [*faults, *self._faults_of_lists(run.announcement)]
 
     def _faults_of_lists(self, run: Announcement) -> list[str]:
-        """Return every list of the run, read bucket by bucket, against the truth."""
+        """Compares every list of the run, bucket by bucket, with the truth. Returns the differences."""
         faults, layout = [], run.layout
         truth = self._truth.stored(run)
         for partition in range(run.partitions):
@@ -207,4 +207,4 @@ class Judge:
         return found
 
     def _violation(self, push: Push, sort: str, text: str) -> None:
-        self._journal.violation(sort, f"{push}: {text}; its publisher: {push.last_words}", push=push.number)
+        self._journal.violation(sort, f"{push}: {text}; its publisher: {push.last_step}", push=push.number)

@@ -19,12 +19,12 @@ from publish.runs.run import RegisteredRun, RunState
 from publish.store.redis_store import RedisStore
 
 GRACE = timedelta(seconds=6)
-"""Readers of a hunt keep a pointer for two seconds, like all others; an hour of runs would fill the machine."""
-_LATE_SECONDS = 60.0  # an order that got no answer may still be carried out by a Redis that was frozen
+"""Time until an unneeded run is cleared: readers cache the pointer for 2 s, and an hour of runs would not fit here."""
+_LATE_SECONDS = 60.0  # a frozen Redis may still carry out a command that timed out
 
 
 class Operator:
-    """One person at a time; every order may fail for want of Redis, and is told in the journal."""
+    """Gives one order at a time; an order may fail because Redis is away, which is noted in the journal."""
 
     def __init__(self, client: StoreClient, kafka: KafkaConnection, journal: Journal) -> None:
         self.control = Control.connect(client, PRODUCT, log=KafkaPointerLog(kafka))
@@ -34,20 +34,20 @@ class Operator:
         self._lock = threading.Lock()
 
     def order(self, action: Action, draw: float) -> None:
-        """Give one order of a plan."""
+        """Executes one order of a plan."""
         with self._lock:
             started = time.monotonic()
             try:
-                said = self._do(action, draw)
+                result = self._do(action, draw)
             except (RunRefused, RunHeld, PointerMoved) as refused:
-                said = f"refused: {refused}"
+                result = f"refused: {refused}"
             except StoreUnreachable as away:
-                said = f"no answer: {away}"
+                result = f"no answer: {away}"
             self._journal.count(f"operator {action}")
-            self._journal.note(f"operator {action}: {said} ({time.monotonic() - started:.1f} s)")
+            self._journal.note(f"operator {action}: {result} ({time.monotonic() - started:.1f} s)")
 
     def calm(self) -> None:
-        """Lift the hold, promote the newest run that was held, give the full share again."""
+        """Restores the full share, lifts the hold and promotes the newest run that was held."""
         with self._lock:
             try:
                 pointer = self.control.pointers.read()
@@ -89,7 +89,7 @@ class Operator:
         return f"{pointer.treatment} serves, revision {pointer.rev}"
 
     def tidy(self) -> tuple[str, ...]:
-        """Clear what nothing needs; returns the runs that were cleared."""
+        """Clears runs that nothing needs. Returns their names."""
         cleared = list(self._housekeeping.retire_unneeded())
         for run in self.control.registry.list_runs():
             if _is_left_over(run):
@@ -99,6 +99,6 @@ class Operator:
 
 
 def _is_left_over(run: RegisteredRun) -> bool:
-    """Rolled back, and looked into."""
+    """Returns whether the run was rolled back more than two grace periods ago and not cleared."""
     rolled_back = run.state is RunState.ROLLED_BACK and run.status.cleared is None
     return rolled_back and utc_now() - run.status.since > 2 * GRACE

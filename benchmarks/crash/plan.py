@@ -1,4 +1,4 @@
-"""What happens in each push, decided by (seed, number of the push) alone, so that a failing push can be run again."""
+"""Decides what happens in each push from (seed, number of the push) alone, so that a push can be repeated."""
 
 import random
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ Damage = Literal[
 ]  # fmt: skip
 
 HARMLESS: frozenset[Damage] = frozenset({"none", "twice", "strangers"})
-"""Pushes that may serve."""
+"""Damages with which a push may serve."""
 _TOGETHER = 0.06
 SHARES = (10_000, 10_000, 5_000, 100, 0)
 """Basis points that the operator chooses from."""
@@ -48,7 +48,7 @@ DAMAGES: tuple[Damage, ...] = (
 
 @dataclass(frozen=True)
 class Moment:
-    """When: seconds after the push began or was announced, a share of its lists loaded, or partitions verified."""
+    """A moment: seconds after the push began or was announced, a share of its lists loaded, or partitions verified."""
 
     sort: Literal["began", "announced", "loaded", "verified"]
     value: float
@@ -56,7 +56,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Event:
-    """One thing done to somebody; `seconds` is how long they stay away or frozen, `draw` a number in [0, 1)."""
+    """One fault: `seconds` is how long the victim stays away or frozen, `draw` a number in [0, 1)."""
 
     victim: Victim
     action: Action
@@ -67,24 +67,24 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """One push."""
+    """What happens in one push."""
 
     number: int
     damage: Damage = "none"
     partition: int = 0
-    """The damaged one."""
+    """The damaged partition."""
     draw: float = 0.5
     """Which record is damaged, as a share of the partition."""
     pause: float = 0.0
-    """Seconds that the publisher rests between partitions."""
+    """Seconds that the publisher waits before each partition."""
     polite: bool = True
-    """Takes the product's lease; two pushes at once do not."""
+    """Whether it takes the product's lease; two pushes at once do not."""
     retries: int = 2
     """How often a publisher that failed or was killed is started again."""
     calm: bool = True
-    """Before the push, the operator lifts the hold, returns the full share and promotes what was held."""
+    """Whether the operator lifts the hold, restores the full share and promotes a held run before the push."""
     together: bool = False
-    """The next push begins at the same time."""
+    """Whether the next push begins at the same time."""
     events: tuple[Event, ...] = ()
 
     @property
@@ -122,7 +122,7 @@ def is_second(seed: int, number: int) -> bool:
 
 
 def order_of(seed: int, number: int) -> int:
-    """Returns a push's place in time; two together share it, since either may come to be the newer run."""
+    """Returns the place of a push in time; two together share one, since either may become the newer run."""
     return number - 1 if is_second(seed, number) else number
 
 

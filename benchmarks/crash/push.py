@@ -2,9 +2,9 @@
 
     python -m benchmarks.crash.push ORDER          (JSON of `Order`; KAFKA_… and REDIS_URL from the environment)
 
-Takes the lease, announces, sends BEGIN, lists and END, and waits until the run serves or certainly will not; says each
-step on stdout as a line of JSON. An attempt after a failed or killed one takes up the announcement that was written
-down before, as the job does with its manifest. Exits 0 serving, 3 held, 4 failed, 5 deadline passed, 1 try again.
+Takes the lease, announces, sends BEGIN, lists and END, and waits until the run serves or certainly will not; prints
+each step as a line of JSON. A later attempt reads the announcement of the first from a file, as the job does from its
+manifest. Exits with 0 serving, 3 held, 4 failed, 5 deadline passed, 1 try again.
 """
 
 import json
@@ -48,18 +48,18 @@ SALT = "crash-1"
 SETTINGS = PublishSettings(
     partitions=PARTITIONS, load_deadline_seconds=90, stall_seconds=20, delivery_timeout_seconds=30
 )
-"""Impatient, so that what cannot end well ends soon."""
+"""Short deadlines, so that a push that cannot serve fails soon."""
 LEASE_SECONDS = 8.0
 
 
 class Order(Strict):
-    """What a publisher is told."""
+    """The arguments of a publisher."""
 
     seed: int
     users: int
     number: int
     home: str
-    """Folder of what attempts hand to each other."""
+    """Folder with the files that attempts share."""
     first: bool = False
     damage: Damage = "none"
     partition: int = 0
@@ -69,7 +69,7 @@ class Order(Strict):
 
 
 def push(order: Order, kafka: KafkaConnection, client: StoreClient) -> Waited:
-    """Push until the run serves or not; raises what keeps it from being sent."""
+    """Pushes and waits until the run serves or fails. Raises what keeps it from being sent."""
     control = Control.connect(client, PRODUCT, log=KafkaPointerLog(kafka))
     run = _announcement(order, control.registry)
     with _lease(order, client, run.run) as lease:
@@ -97,12 +97,12 @@ def push(order: Order, kafka: KafkaConnection, client: StoreClient) -> Waited:
 
 
 def say(step: str, **facts: Any) -> None:
-    """Tell the hunter how far this attempt is."""
+    """Prints a step of this attempt as a line of JSON."""
     print(json.dumps({"step": step, **facts}), flush=True)
 
 
 def _announcement(order: Order, registry: RunRegistry) -> Announcement:
-    """Return the announcement of an earlier attempt, else a new one with an epoch of its own."""
+    """Returns the announcement of an earlier attempt, else a new one with an epoch of its own."""
     kept = Path(order.home) / f"push-{order.number}.json"
     if kept.exists():
         return Announcement.from_json(kept.read_bytes())
@@ -141,7 +141,7 @@ def _announcement(order: Order, registry: RunRegistry) -> Announcement:
 
 
 def _lease(order: Order, client: StoreClient, run: str) -> AbstractContextManager[Lease | None]:
-    """Return the product's lease, waiting a while for whoever has it."""
+    """Returns the product's lease, and waits for its holder up to three lease times."""
     if not order.polite:
         return nullcontext()
     deadline = time.monotonic() + 3 * LEASE_SECONDS
@@ -175,7 +175,7 @@ def _end_all_but(partition: int, run: Announcement, kafka: KafkaConnection, seco
 
 
 def main(argv: list[str]) -> int:
-    """Return the process."""
+    """Runs the publisher. Returns its exit code."""
     order, environment = Order.model_validate_json(argv[0]), Environment.read()
     kafka = environment.need_kafka()
     try:

@@ -1,4 +1,4 @@
-"""A push from the hunter's side: its publisher's process, how far it is, and what its publisher said."""
+"""A push as the hunter sees it: the publisher's process, its progress and its log."""
 
 import json
 import signal
@@ -17,8 +17,8 @@ from publish.runs.registry import RunRegistry
 from publish.store.redis_store import RedisStore
 
 _REST = 0.7  # seconds before a publisher is started again
-_LAST_LOOK = 0.1  # seconds between its end and its being over, for events that wait for the end
-_SLACK = 45.0  # seconds that ending a run may take beside its deadlines
+_LAST_LOOK = 0.1  # seconds after its end in which events that wait for the end still happen
+_SLACK = 45.0  # seconds that ending a run may take beyond its deadlines
 
 
 class Push:
@@ -52,7 +52,7 @@ class Push:
         self.publisher.start()
 
     def tick(self) -> None:
-        """Start a publisher that failed again, as the scheduler would; note when the last attempt ended."""
+        """Restarts a publisher that failed, as the scheduler would, or notes that the last attempt ended."""
         code = self.publisher.ended
         if self.is_sent or code is None or not self.publisher.lock.acquire(blocking=False):
             return
@@ -61,16 +61,16 @@ class Push:
             if code not in (1, -9) or self._attempts > self.plan.retries:
                 if time.monotonic() - self._ended_at > _LAST_LOOK:
                     self.is_sent = True
-                    self._journal.note(f"push {self.number}: publisher ended with {code} {self.last_words}")
+                    self._journal.note(f"push {self.number}: publisher ended with {code} {self.last_step}")
             elif time.monotonic() - self._ended_at > _REST:
-                self._journal.note(f"push {self.number}: publisher ended with {code} {self.last_words}; again")
+                self._journal.note(f"push {self.number}: publisher ended with {code} {self.last_step}; again")
                 self._attempts, self._ended_at, self._attempt_began = self._attempts + 1, 0.0, time.monotonic()
                 self.publisher.start()
         finally:
             self.publisher.lock.release()
 
     def look(self, registry: RunRegistry, store: RedisStore) -> None:
-        """See how far it is, for events that wait for that."""
+        """Reads the progress of the push from Redis, for events that wait for it."""
         try:
             found = registry.find(self.run)
             if found is not None:
@@ -82,7 +82,7 @@ class Push:
             return
 
     def has_come_to(self, moment: Moment) -> bool:
-        """Return whether something planned for this moment is due."""
+        """Returns whether the push has reached this moment."""
         match moment.sort:
             case "began":
                 return time.monotonic() - self.began >= moment.value
@@ -94,39 +94,39 @@ class Push:
                 return self.verified >= min(moment.value, PARTITIONS)
 
     def give_up(self) -> None:
-        """End its publisher."""
+        """Kills its publisher."""
         self.publisher.end(signal.SIGKILL)
         self.is_sent = True
 
     def forget(self) -> None:
-        """It is settled: let go of its publisher, and of what attempts handed to each other."""
+        """Ends its publisher and deletes the file that attempts share."""
         self.publisher.end(signal.SIGTERM)
         self._kept.unlink(missing_ok=True)
 
     @property
     def is_late(self) -> bool:
-        """Whether it had to be over by now, outages allowed for."""
+        """Whether it should have ended by now; outages extend the time."""
         since = self._attempt_began
         away = sum(self._journal.seconds(name, since) for name in ("redis away", "broker away", "loader away"))
         return time.monotonic() - since > self._deadline + away
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        """What its publishers said, attempt after attempt."""
+        """The steps that its publishers printed, attempt after attempt."""
         lines = self.publisher.log.read_text(errors="replace").splitlines() if self.publisher.log.exists() else []
-        said = []
+        steps = []
         for line in lines:
             if line.startswith("{") and line.endswith("}"):
-                said.append(json.loads(line))
-        return said
+                steps.append(json.loads(line))
+        return steps
 
     @property
     def names(self) -> set[str]:
-        """The steps that were reached."""
+        """The names of the steps that were reached."""
         return {step["step"] for step in self.steps}
 
     @property
-    def last_words(self) -> str:
+    def last_step(self) -> str:
         """The last step and its reason."""
         last = self.steps[-1:]
         return " ".join(str(value)[:300] for value in last[0].values()) if last else "(nothing)"

@@ -1,4 +1,4 @@
-"""Readers that look users up all the time and check every answer against the truth on the spot."""
+"""Readers that look users up all the time and check every answer against the truth."""
 
 import random
 import threading
@@ -12,7 +12,7 @@ from typing import Self
 from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import SHARES, order_of
 from benchmarks.crash.push import PRODUCT, SALT
-from benchmarks.crash.truth import Told, Truth
+from benchmarks.crash.truth import Expected, Truth
 from conf.connections import RedisConnection
 from conf.contract import arm_of
 from publish.connect.redis_clients import redis_client
@@ -20,14 +20,14 @@ from publish.errors import StoreUnreachable
 from publish.read.reader import Answer, Reader
 
 _AT_ONCE = 50
-_REST = 0.06  # the machine has other things to do as well
+_REST = 0.06  # leaves time for the other processes
 _RECOVERY = 12.0  # seconds after an outage within which a client may still notice it
 CACHE_SECONDS = 2.0
 
 
 @dataclass
 class Sight:
-    """A run that a reader was answered from, in look-ups begun from `since` on and ended by `until`."""
+    """The run that answered a reader's look-ups; they began from `since` on and ended by `until`."""
 
     run: str
     since: float
@@ -35,26 +35,26 @@ class Sight:
 
 
 class Forbidden:
-    """Pushes that nobody may be answered from: damaged ones from the start, failed ones once they are known to be."""
+    """Pushes that must answer nobody: damaged ones from the start, failed ones from their verdict on."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
     def add(self, run: str) -> None:
-        """Forbid a run from now on."""
+        """Forbids a run from now on."""
         self._since.setdefault(run, time.monotonic())
 
     def forget(self, run: str) -> None:
-        """Redis lost the verdict on a run with its last second."""
+        """Allows a run again, when Redis lost the verdict on it with its last second."""
         self._since.pop(run, None)
 
     def forbids(self, run: str, asked: float) -> bool:
-        """Returns whether a look-up begun at `asked` must not see the run; a pointer may be cached for two seconds."""
+        """Returns whether a look-up begun at `asked` must not see the run; pointers may be cached for 2 s."""
         return asked - CACHE_SECONDS > self._since.get(run, asked)
 
 
 class Readers:
-    """So many readers, each with a client and a pointer cache of its own; a context manager."""
+    """`count` readers, each with a client and a pointer cache of its own; a context manager."""
 
     def __init__(self, url: str, truth: Truth, forbidden: Forbidden, journal: Journal, *, count: int) -> None:
         self._journal = journal
@@ -74,13 +74,13 @@ class Readers:
             reader.join()
 
     def check_alive(self) -> None:
-        """A reader that ended sees nothing any more."""
+        """Records a violation for a reader thread that has ended."""
         for reader in self._readers:
             if reader.ident is not None and not reader.is_alive():
                 self._journal.violation("hunter", f"{reader.name} ended")
 
     def sights(self, since: float, until: float) -> list[Sight]:
-        """Returns what was seen by look-ups that lie between these times."""
+        """Returns the sights that lie between these times."""
         return [
             sight for reader in self._readers for sight in tuple(reader.sights)
             if sight.since > since and sight.until < until
@@ -105,7 +105,7 @@ class _Reading(threading.Thread):
             self._check([answer for answer in answers if answer is not None])
 
     def _anybody(self) -> int:
-        """Somebody; the first reader asks for who always has a list, so that it keeps its pointer for long."""
+        """Draws a user; the first reader draws those who always have a list, and so keeps its pointer for long."""
         if self._is_steady:
             return self._dice.randrange(0, self._truth.always, 2)
         return self._dice.randrange(int(self._truth.users * 1.2))
@@ -156,9 +156,9 @@ class _Reading(threading.Thread):
                 by_run[answer.run].append(answer)
         for run, some in by_run.items():
             number = self._truth.number_of(run)
-            truth = self._truth.told(number, [int(answer.user_id) for answer in some])
-            for answer, told in zip(some, truth, strict=True):
-                if (fault := _fault_of(answer, told)) is not None:
+            truth = self._truth.expected(number, [int(answer.user_id) for answer in some])
+            for answer, expected in zip(some, truth, strict=True):
+                if (fault := _fault_of(answer, expected)) is not None:
                     self._journal.violation(
                         "answer", f"{self.name}, {run}, user {answer.user_id}: {fault}", push=number
                     )
@@ -173,11 +173,11 @@ def _fault_of_arm(answer: Answer) -> str | None:
     return None
 
 
-def _fault_of(answer: Answer, told: Told) -> str | None:
-    if answer.source != told.source:
-        return f"{answer.source} instead of {told.source}"
-    if answer.source_ids != told.source_ids:
-        return f"{answer.source} {answer.source_ids[:5]}… instead of {told.source_ids[:5]}…"
-    if answer.scores != told.scores:
-        return f"scores {answer.scores[:3]}… instead of {told.scores[:3]}…"
+def _fault_of(answer: Answer, expected: Expected) -> str | None:
+    if answer.source != expected.source:
+        return f"{answer.source} instead of {expected.source}"
+    if answer.source_ids != expected.source_ids:
+        return f"{answer.source} {answer.source_ids[:5]}… instead of {expected.source_ids[:5]}…"
+    if answer.scores != expected.scores:
+        return f"scores {answer.scores[:3]}… instead of {expected.scores[:3]}…"
     return None

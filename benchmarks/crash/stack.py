@@ -44,7 +44,7 @@ _LOST_SECONDS = 1.0
 
 
 class Service:
-    """A process that is kept up: what it ends by itself, a supervisor starts again, as systemd would."""
+    """A process that a supervisor restarts when it ends by itself, as systemd would."""
 
     def __init__(self, name: str, argv: list[str], environment: Mapping[str, str], log: Path) -> None:
         self.name, self.log = name, log
@@ -52,37 +52,37 @@ class Service:
         self._argv, self._environment = argv, environment
         self._process: LastingProcess | None = None
         self._guard: OwnerGuard | None = None
-        self._said_before = 0
+        self._log_before = 0
 
     def start(self) -> None:
-        """Start it unless it runs."""
+        """Starts it unless it runs."""
         if self.ended is None and self._process is not None:
             return
         self._forget()
-        self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        self._log_before = self.log.stat().st_size if self.log.exists() else 0
         self._process = spawn(self._argv, cwd=REPO, env=self._environment, log=self.log)
         self._guard = OwnerGuard(self._process.pid)
 
     @property
-    def said(self) -> str:
+    def log_text(self) -> str:
         """Its log since it was started last."""
         with self.log.open("rb") as log:
-            log.seek(self._said_before)
+            log.seek(self._log_before)
             return log.read().decode(errors="replace")
 
     @property
     def ended(self) -> int | None:
-        """The exit code of a process that ended; None while it runs or when there is none."""
+        """The exit code after it ended; None while it runs or was never started."""
         return None if self._process is None else self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Signal it and its children."""
+        """Sends a signal to it and its children."""
         if self._process is not None and self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
     def end(self, number: signal.Signals, *, seconds: float = 20) -> None:
-        """Signal it, see that it ends (killing it after `seconds`), and forget it."""
+        """Sends a signal, waits until it has ended (killing it after `seconds`), and drops the process."""
         self.send(number)
         if self._process is not None:
             try:
@@ -115,11 +115,11 @@ class Stack(Startable):
 
     @property
     def kafka(self) -> KafkaConnection:
-        """The way to the broker."""
+        """Connection settings of the broker."""
         return KafkaConnection(servers=self.broker.bootstrap)
 
     def start(self) -> None:
-        """Start everything; returns when servers answer and topics exist."""
+        """Starts everything and waits until the servers answer and topics exist."""
         for server in (self.redis, self.broker):
             server.launch()
         for server in (self.redis, self.broker):
@@ -144,7 +144,7 @@ class Stack(Startable):
         self._sampler.start()
 
     def supervise(self) -> None:
-        """Start loaders that ended by themselves again; one that ended while it loaded did what it must not."""
+        """Restarts loaders that ended by themselves; ending while loading is a violation."""
         for loader in self.loaders:
             if loader.ended is None or not loader.lock.acquire(blocking=False):
                 continue
@@ -152,11 +152,11 @@ class Stack(Startable):
                 code = loader.ended
                 if code is None:
                     continue
-                said = loader.said
+                log_text = loader.log_text
                 if (
-                    f"loading {ProductKeys(PRODUCT).topic}" in said
-                ):  # before that it may: a server was away while it started
-                    last = said[-1_500:]
+                    f"loading {ProductKeys(PRODUCT).topic}" in log_text
+                ):  # earlier it may end: a server was away while it started
+                    last = log_text[-1_500:]
                     self._journal.violation(
                         "loader ended", f"{loader.name} ended by itself with exit code {code}: {last}"
                     )
@@ -166,11 +166,11 @@ class Stack(Startable):
                 loader.lock.release()
 
     def server(self, name: str) -> EmbeddedServer:
-        """`redis` or `broker`."""
+        """Returns the server named `redis` or `broker`."""
         return self.redis if name == "redis" else self.broker
 
     def start_again(self, name: str) -> None:
-        """Start a killed or stopped server; a child of the old Redis may still hold its folder for a moment."""
+        """Starts a killed or stopped server; a child of the old Redis may hold its folder for a moment."""
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -182,9 +182,10 @@ class Stack(Startable):
                 time.sleep(0.1)
 
     def lose_power(self, draw: float) -> int:
-        """Kill Redis and cut its file at `draw` in [0, 1) of what the last second appended; returns the bytes lost.
+        """Kills Redis and cuts its file inside the last second. Returns the bytes lost.
 
-        This is what `appendfsync everysec` allows to be lost when the machine fails; a killed process alone loses less.
+        `draw` in [0, 1) chooses the place. `appendfsync everysec` allows this loss when the machine fails; killing only
+        the process loses less.
         """
         file = self._home / "redis" / "appendonly.aof"
         killed = time.monotonic()
@@ -199,7 +200,7 @@ class Stack(Startable):
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
-        """Stop a server's clock for the length of the block."""
+        """Stops a server's process during the block (SIGSTOP, SIGCONT)."""
         pid = self.server(name).pid
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -208,7 +209,7 @@ class Stack(Startable):
             os.kill(pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """Stop everything; harmless when it stopped already."""
+        """Stops everything; does no harm when it is stopped already."""
         self._stop.set()
         for loader in self.loaders:
             loader.send(signal.SIGTERM)
@@ -225,7 +226,7 @@ class Stack(Startable):
         admin.incremental_alter_configs([topic])[topic].result(30)
 
     def _sample(self) -> None:
-        """How long Redis' file was when, for `lose_power`."""
+        """Records the size of Redis' file over time, for `lose_power`."""
         file = self._home / "redis" / "appendonly.aof"
         while not self._stop.wait(0.05):
             with suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
-"""What the lists of each push are: a function of seed, push and user, so that any answer can be checked on the spot.
+"""The lists of each push, a function of seed, push and user, so that every answer can be checked.
 
-A push is numbered, and its run is named by the number. One odd user in eight has no list in a given push (and must get
-that push's fallback list, no other), some lists are empty, and no two pushes have a list in common but empty ones.
+A push has a number, and its run id holds it. One odd user in eight has no list in a given push (and must get that
+push's fallback list, no other), some lists are empty, and no two pushes share a list except empty ones.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ _U64 = npt.NDArray[np.uint64]
 _ID_BITS = np.uint64(2**34 - 1)  # ids of about six varint bytes
 
 
-class Told(NamedTuple):
-    """What a reader must say: `list` or `fallback`, ids, scores."""
+class Expected(NamedTuple):
+    """What a reader must answer: `list` or `fallback`, source ids, scores."""
 
     source: str
     source_ids: tuple[int, ...]
@@ -34,7 +34,7 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Truth:
-    """The lists of every push of one hunt; `users` is about how many a push is made for."""
+    """The lists of every push of one hunt; a push is made for about `users` users."""
 
     seed: int
     users: int
@@ -44,11 +44,11 @@ class Truth:
         return f"crash-{self.seed}-{number:06d}"
 
     def number_of(self, run: str) -> int:
-        """Returns the push of a run id."""
+        """Returns the number of the push with this run id."""
         return int(run.rpartition("-")[2])
 
     def population(self, number: int) -> int:
-        """Returns users 0 … population − 1 are those that a push is made for; within a tenth of `users`."""
+        """Returns the number of users of a push, within a tenth of `users`; they are 0 … population − 1."""
         spread = self.users - self.always
         return self.always + int(_mix(self._salt(number))[0] % np.uint64(2 * spread + 1))
 
@@ -57,13 +57,13 @@ class Truth:
         """Even users below this one have a list in every push."""
         return self.users - self.users // 10
 
-    def told(self, number: int, users: Sequence[int]) -> list[Told]:
-        """Returns the answer for each user while the push serves."""
+    def expected(self, number: int, users: Sequence[int]) -> list[Expected]:
+        """Returns the correct answer for each user while the push serves."""
         has, lengths, ids = self._lists(number, np.asarray(users, np.uint64))
         has &= np.asarray(users) < self.population(number)
-        fallback = Told("fallback", tuple(self.fallback(number)[:LIST_SIZE]), ())
+        fallback = Expected("fallback", tuple(self.fallback(number)[:LIST_SIZE]), ())
         return [
-            Told("list", tuple(row[:length].tolist()), tuple(self._scores(number, length))) if own else fallback
+            Expected("list", tuple(row[:length].tolist()), tuple(self._scores(number, length))) if own else fallback
             for own, length, row in zip(has.tolist(), lengths.tolist(), ids, strict=True)
         ]
 
@@ -73,15 +73,15 @@ class Truth:
         return list(range(start, start + FALLBACK_SIZE))
 
     def batches(self, number: int, buckets: int) -> list[pa.RecordBatch]:
-        """Returns the snapshot of a push, a batch per partition, its rows by bucket and user."""
+        """Returns the snapshot of a push, a batch per partition, its rows sorted by bucket and user."""
         return list(_batches(self, number, buckets))
 
     def stored(self, run: Announcement) -> dict[tuple[int, int], dict[bytes, bytes]]:
-        """Returns what must lie in Redis: partition and bucket → user → payload; empty buckets are left out."""
+        """Returns what must be in Redis: (partition, bucket) → user → payload, without empty buckets."""
         return _stored(self, self.number_of(run.run), run.buckets)
 
     def rows(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Returns users with a list, the length of each, and their ids, of which the first `length` count."""
+        """Returns the users with a list, the length of each list, and source ids, of which the first `length` count."""
         users = np.arange(self.population(number), dtype=np.uint64)
         has, lengths, ids = self._lists(number, users)
         return users[has].astype(np.int64), lengths[has], ids[has]
@@ -92,7 +92,7 @@ class Truth:
         own = _mix(_mix(users) ^ self._salt(number))
         places = np.arange(LIST_SIZE, dtype=np.uint64)
         drawn = _mix(own[:, None] + places[None, :]) & _ID_BITS
-        ids = drawn * np.uint64(LIST_SIZE) + places[None, :]  # the place keeps the ids of a list apart
+        ids = drawn * np.uint64(LIST_SIZE) + places[None, :]  # the place makes the ids of a list distinct
         lengths = (own >> np.uint64(8)) % np.uint64(LIST_SIZE + 1)
         has = (own % np.uint64(8) != 0) | (users % np.uint64(2) == 0)
         return has, lengths.astype(np.int64), ids.astype(np.int64)
@@ -147,7 +147,7 @@ def _stored(truth: Truth, number: int, buckets: int) -> dict[tuple[int, int], di
 
 
 def _mix(values: _U64) -> _U64:
-    """splitmix64: scatters neighbours over all 64 bits."""
+    """Hashes with splitmix64: spreads neighbouring values over all 64 bits."""
     mixed = values + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

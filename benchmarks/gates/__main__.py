@@ -1,13 +1,13 @@
-"""What the first gate stops: healthy weeks of real and generated data, and losses that are planted in them.
+"""Measures what the first gate stops: healthy weeks of real and generated data, and losses planted in them.
 
     python -m benchmarks.gates [--only NAME …] [--data ../shared/data] [--weeks N] [--weekday 0] [--worlds 3] [--json]
 
-    deck_cards, online_retail    weekly runs over real data, with snapshots that are derived from it
+deck_cards, online_retail    weekly runs over real data, with snapshots that are derived from it
     demo                         weekly runs over generated worlds, with snapshots of their own
 
-Each week is judged against the one before by the gate's own checks: those on the interactions, which there were first,
-and those on what comes in. Ends with 1 when the latter stop a healthy week that the former let pass, or when the data
-are not there. Losses are planted in the weeks that nothing stops, and it is told in which share of them either sees it.
+Each week is judged against the one before by the gate's own checks on the interactions and on the inputs. Losses are
+planted in the weeks that pass, and the table shows the share of them that either kind of check stops. Ends with 1 when
+the checks on inputs stop a healthy week that those on interactions let pass, or when data are missing.
 """
 
 import argparse
@@ -35,7 +35,7 @@ _WEEKS_OF_A_WORLD = 6
 
 
 def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
-    """Returns the command line; `world` is the first of the demo's worlds."""
+    """Runs the command line; `world` is the demo's first world. Returns the exit code (see above)."""
     arguments = _parser().parse_args(argv)
     weeks: list[Healthy] = []
     losses: list[Planted] = []
@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
             print(f"{past.name}: {len(past.runs) - 1} weeks …", file=sys.stderr)
             runs = list(walk(past))[-arguments.weeks or None :]
             weeks.append(healthy(past.name, runs))
-            rng, told = default_rng(arguments.seed), [run for run in runs if run.before.inputs.snapshots]
+            rng, with_snapshots = default_rng(arguments.seed), [run for run in runs if run.before.inputs.snapshots]
             losses += planted(past, runs, event_losses(tuple(past.events)), SHARES, rng)
-            losses += planted(past, told, snapshot_losses(), SHARES, rng)
+            losses += planted(past, with_snapshots, snapshot_losses(), SHARES, rng)
     except DiscoveryError as error:
         print(f"gates: {error}", file=sys.stderr)
         return 1
@@ -72,9 +72,7 @@ def _demo_world(seed: int) -> World:
 
 
 def _healthy_table(rows: Sequence[Healthy]) -> list[str]:
-    lines = [
-        f"{'healthy weeks':<20}{'weeks':>7}{'stopped by interactions':>25}{'by what comes in':>18}{'by that alone':>15}"
-    ]
+    lines = [f"{'healthy weeks':<20}{'weeks':>7}{'stopped by interactions':>25}{'by inputs':>18}{'by inputs only':>15}"]
     for row in rows:
         counts = (len(row.interactions), len(row.inputs), len(row.added))
         lines.append(f"{row.name:<20}{row.weeks:>7}{counts[0]:>25}{counts[1]:>18}{counts[2]:>15}")
@@ -83,10 +81,8 @@ def _healthy_table(rows: Sequence[Healthy]) -> list[str]:
 
 
 def _losses_table(rows: Sequence[Planted]) -> list[str]:
-    """Returns one line per data and kind; worlds of one name together."""
-    lines = [
-        f"{'stopped, by share lost: interactions → what comes in':<60}" + "".join(f"{share:>15.0%}" for share in SHARES)
-    ]
+    """Returns one line per data set and kind of loss; worlds of one name are averaged."""
+    lines = [f"{'stopped, by share lost: interactions → inputs':<60}" + "".join(f"{share:>15.0%}" for share in SHARES)]
     for name, kind in dict.fromkeys((row.name, row.kind) for row in rows):
         cells = ""
         for share in SHARES:

@@ -21,7 +21,7 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 def demo_past(world: World) -> Past:
-    """Returns the product of `conf/prod_discovery.yml` in that world, run every week from the 28th day of events."""
+    """Returns the product of `conf/prod_discovery.yml` in that world, run weekly after the first 28 days of events."""
     settings, first_day = load_settings(REPO / "conf/prod_discovery.yml"), (world.first_day - _EPOCH).days
     lived = _live(world)
     weights = np.array([settings.interactions.event_weights[event] for event in EVENTS])
@@ -46,15 +46,16 @@ class _Lived:
 
     population: Population
     events: Mapping[str, Sequence[Happened]]
-    """Event dataset → what happened on each day."""
+    """Event dataset → events of each day."""
     subscriptions: Mapping[int, Indices]
-    """Day → pairs that follow each other in its evening."""
+    """Day → pairs (user, followed source) in its evening."""
     blocks: Indices
+    """Pairs (user, blocked source)."""
     blocked: Indices
     """The day of each block."""
 
     def evening(self, day: int) -> Snapshots:
-        """Returns the snapshots of the evening of a day."""
+        """Returns the snapshots taken in the evening of a day."""
         born = self.population.born <= day
         sources = self.population.sources
         blocks = self.blocks[(self.blocked <= day) & ~np.isin(self.blocks, self.subscriptions[day])]

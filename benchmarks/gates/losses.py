@@ -1,4 +1,4 @@
-"""What goes wrong in a newest week: of events, of users, of the rows of snapshots; by how much is told by a share."""
+"""Losses in the newest week: of events, of users, of rows in snapshots; a share says how much."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +19,11 @@ class Week:
 
 
 Plant = Callable[[Week, float, Generator], Week]
-"""A week, the share that goes wrong, and draws → the week as it is delivered."""
+"""(week, share that is lost, random generator) → the damaged week."""
 
 
 def event_losses(datasets: Sequence[str]) -> dict[str, Plant]:
-    """Kinds of loss in each of the datasets, and, where there are several, in all of them at once, by name."""
+    """Returns the kinds of loss by name, for each dataset and, if there are several, for all at once."""
     wholes: dict[str, Sequence[str]] = {dataset: (dataset,) for dataset in datasets}
     if len(datasets) > 1:
         wholes["every dataset"] = tuple(datasets)
@@ -33,7 +33,7 @@ def event_losses(datasets: Sequence[str]) -> dict[str, Plant]:
 
 
 def snapshot_losses() -> dict[str, Plant]:
-    """Kinds of loss in a snapshot by name."""
+    """Returns the kinds of loss in a snapshot by name."""
     rows = {f"rows lost · {name}": _of(name, _rows_lost) for name in SNAPSHOTS}
     users = {"users lost · subscriptions": _of("subscriptions", _users_lost)}
     states = {

@@ -1,4 +1,4 @@
-"""The past of a product as arrays, and what the first gate would have measured of a week of it, without Spark."""
+"""The past of a product as arrays, and the profiles that the first gate would measure of a week, without Spark."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -22,12 +22,12 @@ Weights = NDArray[np.float64]
 WEEK = 7
 _EPOCH = dt.date(1970, 1, 1)
 _LEAST = 1e-9
-"""Sums of weights that are 0 but for rounding: the job adds integers."""
+"""Smaller sums of weights are rounding errors of 0; the job adds integers."""
 
 
 @dataclass(frozen=True)
 class Events:
-    """N events in order of days, which count from 1970; users and sources are numbers."""
+    """N events in order of days since 1970; users and sources are numbers."""
 
     day: Indices
     user: Indices
@@ -35,17 +35,17 @@ class Events:
     weight: Weights
 
     def between(self, first: int, end: int) -> "Events":
-        """Returns those of the days `first` … `end` − 1."""
+        """Returns the events of the days `first` … `end` − 1."""
         start, stop = np.searchsorted(self.day, [first, end])
         return self.at(slice(start, stop))
 
     def at(self, where: slice | Marks | Indices) -> "Events":
-        """Some of them, in order."""
+        """Returns the events at these positions."""
         return Events(self.day[where], self.user[where], self.source[where], self.weight[where])
 
     @cached_property
     def daily(self) -> dict[int, DayProfile]:
-        """Events and distinct users of each day that has any."""
+        """Counts of events and distinct users for each day with events."""
         days, events = np.unique(self.day, return_counts=True)
         base = self.user.max(initial=0) + 1
         _, users = np.unique(np.unique(self.day * base + self.user) // base, return_counts=True)
@@ -55,13 +55,13 @@ class Events:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The rows of a snapshot: whose they are, or, of sources, which may be recommended."""
+    """The rows of a snapshot: the user of each row or, for sources, whether each may be recommended."""
 
     users: Indices | None = None
     eligible: Marks | None = None
 
     def profile(self, day: dt.date) -> SnapshotProfile:
-        """As features count it."""
+        """Returns the counts that the features stage measures."""
         if self.eligible is not None:
             return SnapshotProfile(day=day, rows=len(self.eligible), eligible=int(self.eligible.sum()))
         users = np.zeros(0, np.int64) if self.users is None else self.users
@@ -81,24 +81,24 @@ class Past:
     ids: IdKind
     events: Mapping[str, Events]
     windows: Mapping[str, int]
-    """Event dataset → days before a run that it reads."""
+    """Event dataset → days before a run that the run reads."""
     snapshots: Callable[[int], Snapshots]
-    """What was true in the evening before a day."""
+    """Returns the snapshots of the evening before a day."""
     half_life: float
     judged_days: int
-    """Days before the window that the judged recipe reads."""
+    """Days before the window that the judged model reads."""
     kept_days: int
     """Days for which daily partials are kept."""
     gates: GateSettings
     runs: tuple[int, ...]
-    """Days of the weekly runs, the first one without a baseline."""
+    """Days of the weekly runs; the first run has no baseline."""
 
     def newest(self, run: int) -> dict[str, Events]:
         """Returns the events of the week before a run."""
         return {name: events.between(run - WEEK, run) for name, events in self.events.items()}
 
     def inputs(self, run: int, newest: Newest, snapshots: Snapshots) -> InputProfile:
-        """Returns what comes in for a run whose newest week is `newest`, after all those before."""
+        """Returns the input profile of a run, with `newest` in place of its newest week."""
         evening = date_of(run - 1)
         return InputProfile(
             snapshots={name: snapshot.profile(evening) for name, snapshot in snapshots.items()},
@@ -113,7 +113,7 @@ class Past:
         return DaysProfile(start=date_of(run - window), end=date_of(run), days=days)
 
     def interactions(self, run: int, newest: Newest) -> InteractionProfile:
-        """Returns the interactions of a run whose newest week is `newest`."""
+        """Returns the interaction profile of a run, with `newest` in place of its newest week."""
         parts = [part for name in self.events for part in self._decayed(name, run, newest[name])]
         pairs, weights = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         pairs, places = np.unique(pairs, return_inverse=True)
@@ -163,5 +163,5 @@ def date_of(day: int) -> dt.date:
 
 
 def window_days(settings: Settings, dataset: str, run: int) -> int:
-    """Returns days before a run that the dataset is read for."""
+    """Returns the length of the dataset's window in days."""
     return len(Window.parse(settings.datasets.events[dataset].window, date_of(run)).days)

@@ -20,13 +20,11 @@ _RARE = {"deck_cards": "side", "online_retail": "return"}
 _SHORT, _LONG, _CATALOGUE = 28, 56, 90  # days
 _OFTEN = 3
 _THURSDAY = 3
-"""The first day of 1970."""
+"""Weekday of 1970-01-01."""
 
 
 def real_past(name: str, data: Path, weekday: int = 0) -> Past:
-    """Returns the product of `conf/<name>.yml`, run on each such weekday (0: Monday); raises RealInputError without
-    data.
-    """
+    """Returns the product of `conf/<name>.yml`, run weekly (0: Monday). Raises RealInputError without data."""
     settings, table = load_settings(REPO / f"conf/{name}.yml"), read_events(name, data)
     weights = settings.interactions.event_weights
     event = np.asarray(table["event"])

@@ -1,4 +1,4 @@
-"""Which limits a week would not pass: the gate's own checks, decided without a call of Great Expectations each."""
+"""Applies the gate's own checks to a week without calling Great Expectations for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from expectations.profiles import InteractionProfile
 
 @dataclass(frozen=True)
 class Measured:
-    """What the gate measures of one run."""
+    """The profiles that the gate measures of one run."""
 
     run: int
     inputs: InputProfile
@@ -22,12 +22,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Limits that a run does not pass."""
+    """Names of the checks that a run fails."""
 
     interactions: tuple[str, ...]
-    """Those on the interactions, which there have always been."""
+    """Checks on the interactions."""
     inputs: tuple[str, ...]
-    """Those on what comes in."""
+    """Checks on the inputs."""
 
 
 def measure(past: Past, run: int, newest: Newest, snapshots: Snapshots) -> Measured:
@@ -36,7 +36,7 @@ def measure(past: Past, run: int, newest: Newest, snapshots: Snapshots) -> Measu
 
 
 def judge(past: Past, now: Measured, before: Measured) -> Verdict:
-    """Returns the run `now`, while `before` serves."""
+    """Returns the checks that the run `now` fails while `before` serves."""
     day, served = date_of(now.run), ServedInputs(date_of(before.run), before.inputs)
     old = interaction_checks(now.interactions, past.gates.interactions, before.interactions, past.ids, day)
     return Verdict(_failed(old), _failed(input_checks(now.inputs, past.gates.inputs, served, day)))
@@ -47,6 +47,6 @@ def _failed(checks: Sequence[Check]) -> tuple[str, ...]:
 
 
 def holds(check: Between) -> bool:
-    """As Great Expectations judges it (a test compares)."""
+    """Returns whether the check passes, as Great Expectations decides (a test compares them)."""
     value, low, high = check.value, check.low, check.high
     return value is not None and (low is None or low <= value) and (high is None or value <= high)

@@ -1,4 +1,4 @@
-"""Every weekly run of a past against the one before: what stops it as it was, and with a loss planted in it."""
+"""Judges every weekly run of a past against the one before, as it was and with planted losses."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,31 +13,31 @@ from benchmarks.gates.verdicts import Measured, Verdict, judge, measure
 
 @dataclass(frozen=True)
 class Healthy:
-    """Weeks as they were."""
+    """What stops the weeks of a past as they were."""
 
     name: str
     weeks: int
     interactions: tuple[str, ...]
-    """Those that the limits on the interactions stop, with the limits."""
+    """Weeks that the checks on interactions stop, with the names of the checks."""
     inputs: tuple[str, ...]
-    """Those that the limits on what comes in stop."""
+    """Weeks that the checks on inputs stop."""
     added: tuple[str, ...]
-    """Those that only the latter stop."""
+    """Weeks that only the checks on inputs stop."""
 
 
 @dataclass(frozen=True)
 class Planted:
-    """Weeks, all of them let pass as they were, with one kind of loss."""
+    """Weeks that passed as they were, with one kind of loss."""
 
     name: str
     kind: str
     share: float
-    """How much is lost."""
+    """How much is lost, 0 … 1."""
     weeks: int
     interactions: float
-    """Share of the weeks that the limits on the interactions stop."""
+    """Share of the weeks that the checks on interactions stop."""
     inputs: float
-    """Share of the weeks that those on what comes in stop."""
+    """Share of the weeks that the checks on inputs stop."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Judged:
 
 
 def walk(past: Past) -> Iterator[Judged]:
-    """Yields the runs but the first one, each while the one before serves."""
+    """Yields the runs after the first; each is judged while the run before serves."""
     before: Measured | None = None
     for run in past.runs:
         week = Week(past.newest(run), past.snapshots(run))
@@ -62,20 +62,20 @@ def walk(past: Past) -> Iterator[Judged]:
 
 
 def healthy(name: str, runs: Sequence[Judged]) -> Healthy:
-    """Returns what stops the runs as they were."""
+    """Returns which checks stop the runs as they were."""
     return Healthy(
         name,
         len(runs),
-        tuple(_told(run, run.verdict.interactions) for run in runs if run.verdict.interactions),
-        tuple(_told(run, run.verdict.inputs) for run in runs if run.verdict.inputs),
-        tuple(_told(run, run.verdict.inputs) for run in runs if run.verdict.inputs and not run.verdict.interactions),
+        tuple(_line(run, run.verdict.interactions) for run in runs if run.verdict.interactions),
+        tuple(_line(run, run.verdict.inputs) for run in runs if run.verdict.inputs),
+        tuple(_line(run, run.verdict.inputs) for run in runs if run.verdict.inputs and not run.verdict.interactions),
     )
 
 
 def planted(
     past: Past, runs: Sequence[Judged], plants: Mapping[str, Plant], shares: Sequence[float], rng: Generator
 ) -> list[Planted]:
-    """Returns what stops the runs that nothing stops as they were, with each kind of loss and share."""
+    """Returns how often runs that pass as they were are stopped, for each kind of loss and share."""
     sound = [run for run in runs if not (run.verdict.interactions or run.verdict.inputs)]
     rows: list[Planted] = []
     if not sound:
@@ -90,12 +90,12 @@ def planted(
 
 
 def _with(past: Past, run: Judged, week: Week) -> Verdict:
-    """Returns the verdict on a run whose newest week and snapshots are others; events alone make interactions."""
+    """Returns the verdict on a run with another newest week; interactions are measured again only if events changed."""
     inputs = past.inputs(run.now.run, week.newest, week.snapshots)
     same = week.newest is run.week.newest
     interactions = run.now.interactions if same else past.interactions(run.now.run, week.newest)
     return judge(past, Measured(run.now.run, inputs, interactions), run.before)
 
 
-def _told(run: Judged, limits: Sequence[str]) -> str:
+def _line(run: Judged, limits: Sequence[str]) -> str:
     return f"{date_of(run.now.run)} {' '.join(limits)}"

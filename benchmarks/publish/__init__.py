@@ -1,1 +1,1 @@
-"""The parts of `python -m benchmarks.publish`."""
+"""The modules of `python -m benchmarks.publish`."""

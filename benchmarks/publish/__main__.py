@@ -1,11 +1,11 @@
-"""A push against the best that others' tools do with the same sizes on the same servers, round by round.
+"""Compares a push with the best that other tools reach with the same sizes on the same servers.
 
     python -m benchmarks.publish [--users 1000000] [--rounds 5] [--tables 50 100] [--json]
 
-Starts a broker (the JVM's best compiler), a Redis and loaders of its own. They share the cores, but where reads are
-timed while a push loads: there Redis and the reader have the last core, idle and loading (docs/redis.md).
-`redis-benchmark` is in Debian's redis-tools; Kafka's ProducerPerformance is fetched once, checked against
-`kafka-tools.lock`. A ratio is the median of the rounds' ratios; all else are medians of the rounds.
+Starts a broker (with the JVM's best compiler), a Redis and loaders of its own. They share the cores, except where reads
+are timed while a push loads: there Redis and the reader have the last core, both idle and loading (docs/redis.md).
+`redis-benchmark` is in Debian's redis-tools; Kafka's ProducerPerformance is downloaded once and checked against
+`kafka-tools.lock`. A ratio is the median of the rounds' ratios; other figures are medians of the rounds.
 """
 
 import argparse
@@ -43,7 +43,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Row:
-    """One goal: ours, the yardstick's, and how they compare."""
+    """One goal: our figure, the yardstick's, and how they compare."""
 
     what: str
     unit: str
@@ -54,7 +54,7 @@ class Row:
     at_least: bool
 
     def result(self, rounds: Sequence[Figures]) -> dict[str, Any]:
-        """Returns the medians, or nulls where a figure is missing."""
+        """Returns the row with medians over the rounds, or with nulls where a figure is missing."""
         ratios = [figures[self.ratio] for figures in rounds if self.ratio in figures]
         if not ratios:
             return asdict(self) | {"ours": None, "yardstick": None, "ratio": None, "met": None}
@@ -92,7 +92,7 @@ TIMES = (
 
 
 def run_round(servers: Servers, snapshot: Snapshot, slices: tuple[Slice, ...], number: int) -> Figures:
-    """Returns every figure once; our arm goes first in every other round."""
+    """Measures every figure once; the yardsticks run first in every other round."""
     first = number % 2 == 0
     figures: Figures = {} if first else _yardsticks(servers, snapshot, slices, number)
     push = Push(servers, snapshot, f"bench{number}", slices)
@@ -189,7 +189,7 @@ def _value_bytes(snapshot: Snapshot, slices: Sequence[Slice]) -> float:
 
 
 def measure(table: Table, users: int, rounds: int, settings: PublishSettings) -> dict[str, Any]:
-    """Returns all rows of one table, and where the time goes."""
+    """Measures all rows of one table, and where the time goes."""
     snapshot = make_snapshot(table, users, settings)
     slices, seconds = measure_slices(snapshot)
     found: list[Figures] = []
@@ -207,8 +207,8 @@ def measure(table: Table, users: int, rounds: int, settings: PublishSettings) ->
     return {"table": table.name, "users": users, "rounds": rounds, "rows": rows, "times": times, "found": found}
 
 
-def tell(result: dict[str, Any]) -> str:
-    """Returns one table for people."""
+def as_text(result: dict[str, Any]) -> str:
+    """Returns the result as text."""
     lines = [f"{result['table']}: {result['users']:,} users, {result['rounds']} rounds"]
     lines.append(f"  {'':<20}{'ours':>12}{'yardstick':>12}  {'':<8}{'ratio':>7}  goal")
     for row in result["rows"]:
@@ -227,7 +227,7 @@ def tell(result: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 1 when something did not work."""
+    """Runs the command line. Returns the exit code: 0, or 1 when something could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.publish", description="A push against its yardsticks.")
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
@@ -240,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for table in TABLES:
             if table.size in arguments.tables:
                 results.append(measure(table, arguments.users, arguments.rounds, settings))
-                print(tell(results[-1]))
+                print(as_text(results[-1]))
     except DiscoveryError as error:
         print(f"publish: {error}", file=sys.stderr)
         return 1

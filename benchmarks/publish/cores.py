@@ -1,4 +1,4 @@
-"""Redis and its readers on a core of their own, as docs/redis.md asks of a host that they share with a loader."""
+"""Gives Redis and its readers a core of their own, as docs/redis.md asks of a host that they share with a loader."""
 
 import os
 from collections.abc import Iterator, Set
@@ -8,10 +8,9 @@ from pathlib import Path
 
 @contextmanager
 def apart(store: int, *others: int) -> Iterator[Set[int]]:
-    """Yields the process `store` on the last core, the others and this one, with all that it starts, on the cores
-    before.
+    """Moves the process `store` to the last core, and the others and this one to the remaining cores.
 
-    Gives the last core, for threads that move there too. Where there is but one core, nothing moves.
+    Yields the last core, for threads that move there too. On a machine with one core nothing moves.
     """
     cores = os.sched_getaffinity(0)
     own = {max(cores)}

@@ -1,4 +1,4 @@
-"""Our side of the publish benchmark: pushes of one snapshot, timed from outside, on servers of their own."""
+"""Our side of the publish benchmark: pushes of one snapshot, timed from outside."""
 
 import os
 import statistics
@@ -44,7 +44,7 @@ _READS_PER_SECOND = 500
 
 @dataclass(frozen=True)
 class Servers:
-    """The broker, the Redis and the folder of a benchmark."""
+    """The broker, the Redis and the folder of a benchmark, and the product's YAML file."""
 
     home: Path
     broker: KafkaBroker
@@ -53,22 +53,22 @@ class Servers:
 
     @property
     def kafka(self) -> KafkaConnection:
-        """The way to the broker."""
+        """Connection settings of the broker."""
         return KafkaConnection(servers=self.broker.bootstrap)
 
     def delete(self, topic: str) -> None:
-        """Deletes a topic, to have the disk back."""
+        """Deletes a topic to free its disk space."""
         admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
         admin.delete_topics([topic])[topic].result()
 
     def client(self) -> redis.Redis:
-        """Returns a client of the Redis."""
+        """Returns a client of the Redis server."""
         return redis.Redis.from_url(self.store.url, socket_timeout=60)
 
 
 @dataclass
 class Load:
-    """One load, from the first BEGIN that the loader took to the promotion."""
+    """Seconds of one load, from the first record that the loader took to the promotion, and CPU seconds."""
 
     seconds: float
     loader_cpu: float
@@ -93,7 +93,7 @@ class Push:
         self._epochs = count(1)
 
     def announce(self) -> Announcement:
-        """Returns the next run, which the loader will accept."""
+        """Announces the next run and returns its announcement."""
         registry = RunRegistry(self.client, self.product)
         epoch = registry.next_epoch()
         run = announcement_of(self.snapshot, self.layout, self.slices, f"run-{epoch}", epoch)
@@ -101,7 +101,7 @@ class Push:
         return run
 
     def send(self, run: Announcement) -> float:
-        """Sends it as the job does, in this process; seconds until all is acknowledged."""
+        """Sends the run as the job does, in this process. Returns the seconds until everything is acknowledged."""
         kafka, seconds = self.servers.kafka, self.snapshot.settings.delivery_timeout_seconds
         with Sender(run.layout.topic, kafka, delivery_timeout=seconds) as sender:
             KafkaRunLog(kafka).append(run)  # while the broker makes the producer known, as in the job
@@ -113,7 +113,7 @@ class Push:
 
     @contextmanager
     def loader(self) -> Iterator[int]:
-        """Yields a loader of the product in a process of its own; returns its pid."""
+        """Runs a loader of the product during the block and yields its pid."""
         overlay = self.servers.home / f"{self.product}.yml"
         overlay.write_text(f"product: {self.product}\n")
         addresses = {**self.servers.broker.environment, **self.servers.store.environment}
@@ -123,7 +123,7 @@ class Push:
             yield pid
 
     def load(self, run: Announcement) -> Load:
-        """Starts a loader and waits until it has promoted a run that is all in the topic."""
+        """Starts a loader and waits until it has promoted a run that is already in the topic."""
         with self.loader() as pid:
             self.wait_for(lambda: RunRegistry(self.client, self.product).get(run.run).state is not RunState.ANNOUNCED)
             start, loader, store = time.perf_counter(), cpu_seconds(pid), cpu_seconds(self.servers.store.pid)
@@ -133,23 +133,23 @@ class Push:
             )
 
     def verify(self, run: Announcement) -> float:
-        """Returns seconds to read the whole run back and digest it."""
+        """Reads the whole run back and checks its digests. Returns the seconds that it took."""
         start = time.perf_counter()
         if wrong := Control.connect(self.client, self.product).verify(run.run):
             raise YardstickFailed(f"{run.run} does not verify: {wrong}")
         return time.perf_counter() - start
 
     def wait_until_assigned(self) -> None:
-        """Returns when a loader has joined the product's group."""
+        """Waits until a loader has joined the product's consumer group."""
         self.wait_for(lambda: group_size(self.servers.kafka, self.layout.loader_group) > 0)
 
     def wait_until_served(self, run: Announcement) -> None:
-        """Returns when the pointer names the run."""
+        """Waits until the pointer names the run."""
         name = run.run.encode()
         self.wait_for(lambda: name in (self.client.get(self.layout.pointer) or b""))
 
     def wait_for(self, truth: Callable[[], bool]) -> None:
-        """Returns when something is true; raises YardstickFailed after a quarter of an hour."""
+        """Waits until `truth` returns true. Raises YardstickFailed after 900 s."""
         deadline = time.monotonic() + _DEADLINE_SECONDS
         while not truth():
             if time.monotonic() > deadline:
@@ -158,13 +158,13 @@ class Push:
             time.sleep(_LOOK_SECONDS)
 
     def close(self) -> None:
-        """Deletes the product's records."""
+        """Deletes the product's topic."""
         self.servers.delete(self.layout.topic)
         self.client.close()
 
 
 class PacedReader:
-    """A reader that asks for a list so many times a second on a thread on these cores, as long as the block runs."""
+    """Looks up 500 lists a second during the block, on a thread that runs on these cores."""
 
     def __init__(self, push: Push, cores: Set[int]) -> None:
         self._push, self._cores = push, cores
@@ -176,7 +176,7 @@ class PacedReader:
 
     @property
     def p99(self) -> float:
-        """µs of the look-ups so far."""
+        """The 99th percentile of the look-ups so far, in µs."""
         return float(np.percentile(self._times, 99))
 
     def __enter__(self) -> "PacedReader":
@@ -199,20 +199,20 @@ class PacedReader:
 
 
 def measure_slices(snapshot: Snapshot) -> tuple[tuple[Slice, ...], float]:
-    """Returns what the partitions hold, and the seconds that it took to find out: the pass before the announcement."""
+    """Returns the slice of each partition, and the seconds of this pass over the lists before the announcement."""
     layout, start = snapshot.layout("benchmark"), time.perf_counter()
     slices = tuple(measure_partition([batch], place, layout, "int64") for place, batch in enumerate(snapshot.batches))
     return slices, time.perf_counter() - start
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU that a process has used."""
+    """Returns the CPU seconds that a process has used."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
 
 
 def used_memory(client: redis.Redis) -> int:
-    """Returns bytes of data in Redis, once buffers have settled: the least of a few looks."""
+    """Returns the bytes of data in Redis: the least of five readings, since buffers take a while to shrink."""
     looks = []
     for _ in range(5):
         looks.append(int(client.info("memory")["used_memory"]))

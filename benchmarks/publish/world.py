@@ -1,4 +1,4 @@
-"""A snapshot as the weekly job writes it, of any size, made with numpy instead of Spark."""
+"""Makes a snapshot as the weekly job writes it, of any size, with numpy instead of Spark."""
 
 import itertools
 import zlib
@@ -24,14 +24,14 @@ _Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Table:
-    """Lists of one shape: `size` sources each; `snowflake` ids take nine varint bytes, others three or four."""
+    """A shape of lists: `size` sources each; `snowflake` ids take nine varint bytes, others three or four."""
 
     name: str
     size: int
     snowflake: bool
 
     def source_ids(self, ranks: _Ints) -> _Ints:
-        """Returns the ids of sources by their rank of popularity, which says nothing about the id."""
+        """Returns the ids of sources by their rank of popularity; the order of ids has nothing to do with it."""
         shuffled = (ranks * 7_368_787 + 5) % SOURCES  # coprime with SOURCES: a permutation
         return 2**60 + shuffled * 4_194_301 if self.snowflake else shuffled + 1
 
@@ -49,16 +49,16 @@ class Snapshot:
 
     @property
     def users(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return sum(batch.num_rows for batch in self.batches)
 
     def layout(self, product: str) -> Layout:
-        """Returns where the lists of the product lie in Redis."""
+        """Returns the layout of the product's lists in Redis."""
         return Layout.plan(product, self.settings.partitions, self.users, self.settings.users_per_bucket)
 
 
 def make_snapshot(table: Table, users: int, settings: PublishSettings, seed: int = 1) -> Snapshot:
-    """`users` lists without scores; sources drawn as recommendations are, the popular ones more often."""
+    """Draws `users` lists without scores; popular sources come more often, as in recommendations."""
     rng = np.random.default_rng(seed)
     ids = np.sort(rng.permutation(4 * users)[:users] + 1)
     layout = Layout.plan("benchmark", settings.partitions, users, settings.users_per_bucket)
@@ -71,7 +71,7 @@ def make_snapshot(table: Table, users: int, settings: PublishSettings, seed: int
 
 
 def announcement_of(snapshot: Snapshot, layout: Layout, slices: Sequence[Slice], run: str, epoch: int) -> Announcement:
-    """Returns the announcement of a scheduled run for everybody, which may serve at once."""
+    """Returns the announcement of a scheduled run for all users, which may serve at once."""
     now, fallback = datetime.now(UTC), snapshot.table.source_ids(np.arange(2 * snapshot.table.size))
     return Announcement(
         run=run,
@@ -117,7 +117,7 @@ def _edges(rows: int, size: int) -> Any:
 
 
 def _lists(table: Table, rows: int, rng: np.random.Generator) -> _Ints:
-    """`rows` lists of distinct sources, back to back."""
+    """Returns `rows` lists of distinct sources, one after the other."""
     ranks = _draw(rng, (rows, table.size))
     while True:
         order = np.argsort(ranks, axis=1, kind="stable")

@@ -1,4 +1,4 @@
-"""What others' tools reach on the same servers: Kafka's producer performance tool, and redis-benchmark."""
+"""Measures other tools on the same servers: Kafka's producer performance tool and redis-benchmark."""
 
 import os
 import re
@@ -19,11 +19,11 @@ _SENT = re.compile(r"^(\d+) records sent, ([0-9.]+) records/sec", re.MULTILINE)
 
 
 class YardstickFailed(DiscoveryError):
-    """A tool that we compare with did not do its work."""
+    """A tool that we compare with failed."""
 
 
 class Produced(NamedTuple):
-    """Records a second as the tool reports them; wall and CPU seconds with the start of its JVM."""
+    """Records per second as the tool reports them; wall and CPU seconds include the start of its JVM."""
 
     per_second: float
     wall_seconds: float
@@ -31,7 +31,7 @@ class Produced(NamedTuple):
 
 
 def producer_performance(bootstrap: str, topic: str, records: int, record_bytes: int) -> Produced:
-    """Kafka's ProducerPerformance, idempotent and with acks=all, its other settings as they come."""
+    """Runs Kafka's ProducerPerformance, idempotent and with acks=all, otherwise with its defaults."""
     java = find_java()
     jars = [*ensure_jars(java, cache_folder()), *ensure_jars(java, cache_folder(), lock_file=_TOOLS_LOCK)]
     properties = [f"bootstrap.servers={bootstrap}", "acks=all", "enable.idempotence=true"]
@@ -48,15 +48,15 @@ def producer_performance(bootstrap: str, topic: str, records: int, record_bytes:
 
 
 def produced_rate(output: str) -> tuple[int, float] | None:
-    """Returns records and records a second of the report at the end; there is one every five seconds as well."""
+    """Returns (records, records per second) of the last report in the output; None if there is none."""
     reports = _SENT.findall(output)
     return (int(reports[-1][0]), float(reports[-1][1])) if reports else None
 
 
 def redis_benchmark(port: int, records: int, hashes: int, value_bytes: int) -> float | None:
-    """HSETs a second, pipelined, of `records` values in about `hashes` hashes; None where the tool is missing.
+    """Returns pipelined HSETs per second of `records` values in about `hashes` hashes; None without the tool.
 
-    redis-benchmark draws its random numbers from one range: field names are as many as hashes, of 12 digits each.
+    redis-benchmark draws its random numbers from one range: there are as many field names as hashes, of 12 digits each.
     """
     program = shutil.which("redis-benchmark")
     if program is None:
@@ -70,7 +70,7 @@ def redis_benchmark(port: int, records: int, hashes: int, value_bytes: int) -> f
 
 
 def hset_rate(output: str) -> float | None:
-    """Requests a second in the tool's CSV."""
+    """Returns the requests per second in the tool's CSV; None if there is no such line."""
     found = re.search(r'^"HSET .*?","([0-9.]+)"', output, re.MULTILINE)
     return float(found[1]) if found else None
 

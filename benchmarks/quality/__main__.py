@@ -1,16 +1,16 @@
-"""How good the recommendations are on a fixed split: ours beside popularity, cosine item-kNN and published figures.
+"""Measures the recommendations on a fixed split: ours beside popularity, cosine item-kNN and published figures.
 
     python -m benchmarks.quality NAME [--data FILE] [--dims D] [--tune TRIALS] [--defaults] [--k K] [--json]
         [--lists-out FILE]
 
-NAME is gowalla, ml_1m, lastfm or deck_cards (protocols: `known`), whose tables lie in the folder --data, or any name
-with --data FILE: Parquet or CSV with user_id, item_id, split = train, valid or test, perhaps weight.
+NAME is gowalla, ml_1m, lastfm or deck_cards (protocols: `known`), whose tables are in the folder --data, or any name
+with --data FILE: Parquet or CSV with user_id, item_id, split = train, valid or test, and optionally weight.
 
 Lists hold no train source of their user and are judged on the test rows: Recall@k = hits / |test|, NDCG@k binary with
-the ideal cut at min(k, |test|), means over the users with test rows. --tune chooses settings on the valid rows (else on
-a tenth of the train rows), then trains on the train rows and looks at the test rows once; without it the settings are
-those of a former search, if any. --defaults: those of conf/prod_discovery.yml. --lists-out writes Parquet user_id,
-source_ids (100, best first). Ends with 2 when the table cannot be judged by.
+the ideal cut at min(k, |test|), means over the users with test rows. --tune chooses settings on the valid rows (or on a
+tenth of the train rows), then trains on the train rows and judges the test rows once; without it the settings are those
+of an earlier search, if there are any. --defaults takes those of conf/prod_discovery.yml. --lists-out writes Parquet
+user_id, source_ids (100, best first). Ends with 2 when the table cannot be used.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _SHOWN = ["algorithm", "factors", "iterations", "alpha", "regularization", "sour
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 2 when the table cannot be judged by."""
+    """Runs the command line. Returns the exit code: 0, or 2 when the table cannot be used."""
     arguments = _parse(argv)
     try:
         split = _split(arguments)
@@ -75,7 +75,7 @@ def _split(arguments: argparse.Namespace) -> Split:
 
 
 def _settings(arguments: argparse.Namespace, split: Split, shipped: TrainSettings) -> TrainSettings:
-    """Returns what ours is trained with: the shipped defaults, changed by --dims, a former search or a new one."""
+    """Returns the training settings: the shipped ones, changed by --dims and by a search, an earlier or a new one."""
     sized = shipped.model_copy(update={"factors": arguments.dims} if arguments.dims else {})
     if arguments.defaults:
         return sized

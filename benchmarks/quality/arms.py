@@ -1,4 +1,4 @@
-"""Lists for the judged users of a part, by the product's own path and by what it must beat."""
+"""Makes lists for the judged users of a part: by the product's own path, item-kNN and popularity."""
 
 import time
 from collections.abc import Callable
@@ -21,41 +21,41 @@ from models.training.matrix import fill_matrix
 from models.training.train import train
 
 LONGEST = 100
-"""Sources in a list."""
+"""Number of sources in a list."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """How good the lists of one way to make them are."""
+    """Quality of the lists of one arm."""
 
     recall: float
     ndcg: float
     seconds: float
-    """To train and to rank."""
+    """Seconds of training and ranking."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """A list for each judged user of a part, best first, and the seconds that they took."""
+    """A list for each judged user of a part, best first, and the seconds that making them took."""
 
     source_ids: ListColumn
     seconds: float
 
     def judge(self, part: Part, k: int) -> Arm:
-        """Returns means over the judged users of Recall@k and NDCG@k."""
+        """Returns the means of Recall@k and NDCG@k over the judged users."""
         scores = score_lists(self.source_ids, part.truths, k)
         return Arm(float(scores.recall.mean()), float(scores.ndcg.mean()), round(self.seconds, 1))
 
 
 def timed(make: Callable[[Part], ListColumn], part: Part) -> Lists:
-    """Lists, and how long they took."""
+    """Makes the lists and takes the time."""
     started = time.perf_counter()
     lists = make(part)
     return Lists(lists, time.perf_counter() - started)
 
 
 def our_lists(part: Part, settings: TrainSettings) -> ListColumn:
-    """Train, rank, leave out what is seen; who has no factors gets the popularity list, as in the product."""
+    """Trains, ranks and leaves out seen sources; users without factors get the popularity list, as in the product."""
     trained = train(part.interactions, settings, part.ids)
     return ranked_lists(part, trained.users, trained.sources, trained.user_factors, trained.source_factors)
 
@@ -63,7 +63,7 @@ def our_lists(part: Part, settings: TrainSettings) -> ListColumn:
 def ranked_lists(
     part: Part, users: IdMap, sources: IdMap, user_factors: Factors, source_factors: Factors
 ) -> ListColumn:
-    """Returns the product's lists by these factors, whose rows are those of the maps."""
+    """Returns the product's lists by these factors, whose rows follow the id maps."""
     rows = users.rows(part.users)
     known = np.flatnonzero(rows >= 0)
     seen = fill_matrix(part.interactions, users, sources)[rows[known]]
@@ -73,7 +73,7 @@ def ranked_lists(
 
 
 def knn_lists(part: Part) -> ListColumn:
-    """Cosine item-kNN; where it is silent, the popularity list."""
+    """Returns lists of cosine item-kNN, and the popularity list where that finds nothing."""
     judge = JudgeSettings()
     neighbours = Neighbours.build(part.interactions, part.sources, judge, TrainSettings(), part.ids)
     best = neighbours.best(part.histories, part.histories, LONGEST)
@@ -83,18 +83,18 @@ def knn_lists(part: Part) -> ListColumn:
 
 
 def popular_lists(part: Part) -> ListColumn:
-    """Returns the most popular sources without what the user has seen."""
+    """Returns for each judged user the most popular sources that they have not seen."""
     lists, _ = fallback_list(part.sources, len(part.sources)).without(part.histories, LONGEST, part.ids)
     return lists
 
 
 def _spread(lists: ListColumn, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]", others: ListColumn) -> ListColumn:
-    """Returns the lists at `rows`, the others' elsewhere."""
+    """Returns `lists` at the positions `rows`, and those of `others` elsewhere."""
     places = np.arange(len(others)) + len(lists)
     places[rows] = np.arange(len(lists))
     return pa.concat_arrays([lists, others.cast(lists.type)]).take(column_of(places))
 
 
 def lists_table(part: Part, lists: ListColumn) -> pa.Table:
-    """user_id, source_ids (best first) of the judged users."""
+    """Returns a table (user_id, source_ids best first) of the judged users."""
     return pa.table({"user_id": part.users, "source_ids": lists})

@@ -20,7 +20,7 @@ _HALF_LIFE_DAYS = 7.0
 
 
 def deck_cards_split(data: Path, k: int) -> Split:
-    """Recipes are chosen a fortnight earlier than the chosen one is judged; raises QualityError."""
+    """Returns the split: settings are chosen two weeks before the days that judge them. Raises QualityError."""
     try:
         events = read_events("deck_cards", data)
     except RealInputError as error:
@@ -30,7 +30,7 @@ def deck_cards_split(data: Path, k: int) -> Split:
 
 
 def part_at(events: pa.Table, cut: dt.date) -> Part:
-    """Returns the 180 days before `cut`, weights Σ 2^(−age / half-life); the truth is what users known then had not."""
+    """Returns the 180 days before `cut`; weights are Σ 2^(−age / half-life), the truth new pairs of known users."""
     split = split_events(events, cut, _WINDOW_DAYS, _JUDGED_DAYS, KNOWN["deck_cards"].positive)
     age = (cut - dt.date(1970, 1, 1)).days - days_of(split.before)
     weights = 2.0 ** (-age / _HALF_LIFE_DAYS)

@@ -1,7 +1,7 @@
-"""What can be wrong with what is to be judged."""
+"""Errors of the quality benchmark."""
 
 from conf.errors import DiscoveryError
 
 
 class QualityError(DiscoveryError):
-    """The table cannot be judged by, or something needed for it is not there."""
+    """The table cannot be used, or something that judging needs is missing."""

@@ -1,7 +1,7 @@
-"""The data sets with a protocol of their own: where lists are cut, what others published, what a search found.
+"""Data sets with a known protocol: the length of lists, published figures, and settings that a search found.
 
-TUNED was found by hand on tuning parts only; `--tune` searches anew. For gowalla, whose test part is known not to be
-like its train part, that was another fifth of each user's train rows: those that go least with the user's others.
+TUNED was found by hand on tuning parts only; `--tune` searches again. For gowalla, whose test part is known to differ
+from its train part, the tuning part was another fifth of each user's train rows: those least like the user's others.
 """
 
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ from benchmarks.quality.split import Split, read_split
 
 @dataclass(frozen=True)
 class Known:
-    """One data set."""
+    """The protocol of one data set."""
 
     k: int
     published: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Recall@k and NDCG@k by model, of 64 dimensions where it has any."""
+    """Model → (Recall@k, NDCG@k), with 64 dimensions where the model has any."""
 
 
 KNOWN = {
@@ -73,16 +73,16 @@ TUNED: dict[tuple[str, int], dict[str, Any]] = {
     ("deck_cards", 64): {"factors": 64, "regularization": 0.4, "user_damping": 0.6, "iterations": 6},
     ("deck_cards", 256): {"factors": 192, "alpha": 0.6, "regularization": 0.35, "user_damping": 0.6, "iterations": 6},
 }
-"""What `train` of the reference YAML is changed by, for a name and at most so many dimensions."""
+"""(data set, largest number of dimensions) → changes of `train` in the reference YAML."""
 
 
 def known_split(name: str, data: Path) -> Split:
-    """Returns the split of one of KNOWN, whose table lies in the folder `data`; raises QualityError."""
+    """Returns the split of one of KNOWN from its table in the folder `data`. Raises QualityError."""
     k = KNOWN[name].k
     return deck_cards_split(data, k) if name == "deck_cards" else read_split(data / f"{name}.parquet", name, k)
 
 
 def tuned(name: str, dims: int) -> dict[str, Any]:
-    """Returns the changes found for at most `dims` dimensions, the most that were tried; none where none were found."""
+    """Returns the changes found for at most `dims` dimensions, the largest that were tried; {} if there are none."""
     found = {most: changes for (of, most), changes in TUNED.items() if of == name and most <= dims}
     return found[max(found)] if found else {}

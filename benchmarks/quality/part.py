@@ -1,4 +1,4 @@
-"""What is trained on and what it is judged by."""
+"""Interactions to train on, and the truth to judge by."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from models.arrays.arrow import Column, ListColumn, column_of, numpy_of, whole
 class Part:
     """Interactions (user_id, source_id, weight), one row per pair, sorted by both; and a truth (user_id, source_id).
 
-    Judged are the users of the truth, in ascending order, those without interactions among them.
+    The judged users are those of the truth, in ascending order; some may have no interactions.
     """
 
     train: pa.Table
@@ -25,7 +25,7 @@ class Part:
 
     @classmethod
     def of(cls, train: pa.Table, truth: pa.Table, ids: IdKind) -> "Part":
-        """Of rows in any order; weights of a pair that comes several times are added up."""
+        """Makes a part of rows in any order; the weights of equal pairs are added up."""
         pairs = ["user_id", "source_id"]
         summed = train.group_by(pairs).aggregate([("weight", "sum")]).rename_columns([*pairs, "weight"])
         known = truth.select(pairs).group_by(pairs).aggregate([])
@@ -33,27 +33,27 @@ class Part:
 
     @cached_property
     def interactions(self) -> ds.Dataset:
-        """The interactions as what the trainer reads."""
+        """The interactions as a dataset for the trainer."""
         return ds.dataset(self.train)
 
     @cached_property
     def users(self) -> Column:
-        """The judged users."""
+        """Ids of the judged users."""
         return whole(self.truth["user_id"].unique()).cast(self.truth["user_id"].type)
 
     @cached_property
     def truths(self) -> ListColumn:
-        """The truth of each judged user."""
+        """The sources of each judged user's truth."""
         return _lists(self.truth, self.users)
 
     @cached_property
     def histories(self) -> ListColumn:
-        """The sources that each judged user has interactions with, which no list may hold."""
+        """The sources that each judged user has interactions with; no list may hold them."""
         return _lists(self.train, self.users)
 
     @cached_property
     def sources(self) -> pa.Table:
-        """contract.sources, as far as popularity needs it; every source may be recommended."""
+        """The columns of contract.sources that the popularity list needs; every source may be recommended."""
         counted = self.train.group_by("source_id").aggregate([("user_id", "count"), ("weight", "sum")])
         named = counted.rename_columns(["source_id", "users", "weight"])
         return named.append_column("eligible", column_of(np.ones(len(named), bool)))
@@ -64,7 +64,7 @@ def _sorted(pairs: pa.Table) -> pa.Table:
 
 
 def _lists(pairs: pa.Table, users: Column) -> ListColumn:
-    """source_ids of each user, from pairs that are sorted by user as `users` are; empty where there are none."""
+    """Returns the source_ids of each user, from pairs sorted by user like `users`; [] where there are none."""
     rows = pc.index_in(pairs["user_id"], users)
     kept = pairs.filter(rows.is_valid())
     lengths = np.bincount(numpy_of(rows.drop_null()), minlength=len(users))

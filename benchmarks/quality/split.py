@@ -1,4 +1,4 @@
-"""A table with user_id, item_id, split → what recipes are chosen by, and what the chosen one is judged by."""
+"""Reads a table with user_id, item_id, split into a part for choosing settings and a part for judging them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,13 @@ from conf.contract import IdKind
 from models.arrays.arrow import column_of, numpy_of, whole
 
 HELD_OUT = 0.1
-"""Share of each user's train rows that recipes are chosen by where the table has no valid rows."""
+"""Share of each user's train rows that settings are chosen by, if the table has no valid rows."""
 _PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One data set: `tuning` never holds a row of the test part, `final` is looked at once."""
+    """One data set: `tuning` holds no row of the test part, `final` is judged once."""
 
     name: str
     k: int
@@ -31,9 +31,9 @@ class Split:
 
 
 def read_split(path: Path, name: str, k: int) -> Split:
-    """Returns the split in a Parquet or CSV table of user_id, item_id, split (train, valid or test) and perhaps weight.
+    """Reads a Parquet or CSV table of user_id, item_id, split (train, valid or test) and optionally weight.
 
-    Trained is on the train rows only, also for the test, whose lists may hold valid rows. Raises QualityError.
+    Training uses the train rows only, also before the test, where lists may hold valid rows. Raises QualityError.
     """
     table, kind = _checked(_read(path), path)
     parts = {part: table.filter(pc.field("split") == part).drop_columns(["split"]) for part in _PARTS}
@@ -46,7 +46,7 @@ def read_split(path: Path, name: str, k: int) -> Split:
 
 
 def _held_out(part: Part) -> Part:
-    """Returns the train rows without a tenth of each user's, drawn at random, and these as the truth."""
+    """Returns the train rows without a random tenth of each user's; that tenth is the truth."""
     ids = numpy_of(pc.index_in(part.train["user_id"], whole(part.train["user_id"].unique())))
     counts = np.bincount(ids)
     drawn = np.lexsort((np.random.default_rng(5).random(len(ids)), ids))
@@ -58,7 +58,7 @@ def _held_out(part: Part) -> Part:
 
 def _read(path: Path) -> pa.Table:
     if not path.is_file():
-        raise QualityError(f"{path} is missing: say with --data where the table lies")
+        raise QualityError(f"{path} is missing: name the table with --data")
     try:
         return csv.read_csv(path) if path.suffix == ".csv" else pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
@@ -66,7 +66,7 @@ def _read(path: Path) -> pa.Table:
 
 
 def _checked(table: pa.Table, path: Path) -> tuple[pa.Table, IdKind]:
-    """user_id, source_id, split, weight, all of known types and without nulls; and the kind of ids."""
+    """Returns user_id, source_id, split and weight, with types checked and without nulls; and the kind of ids."""
     if lacking := [name for name in ("user_id", "item_id", "split") if name not in table.column_names]:
         raise QualityError(f"{path} lacks {', '.join(lacking)}; it has {', '.join(table.column_names)}")
     columns = {name: table[name] for name in ("user_id", "item_id", "split")}

@@ -1,4 +1,4 @@
-"""A search for the settings of a data set, on its tuning part only."""
+"""Searches for the training settings of a data set, on its tuning part only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,15 +11,14 @@ from conf.settings import TrainSettings
 from models.errors import TrainError
 from models.tuning import Space
 
-Tell = Callable[[str], None]
-"""Told of each trial."""
+Log = Callable[[str], None]
+"""Called with a line about each trial."""
 
 
-def tune(part: Part, settings: TrainSettings, k: int, trials: int, tell: Tell) -> TrainSettings:
-    """Returns the settings with the best Recall@k + NDCG@k of `trials` trials, the first of which are the settings
-    given.
+def tune(part: Part, settings: TrainSettings, k: int, trials: int, log: Log) -> TrainSettings:
+    """Returns the settings with the best Recall@k + NDCG@k of `trials` trials; the first trial tries `settings`.
 
-    Searched are the settings that `jobs/tune_embeddings.py` searches, but for the dimensions. Seeded by settings.seed;
+    Searches the settings that `jobs/tune_embeddings.py` searches, except the dimensions. Seeded by settings.seed;
     Optuna's TPE (Bergstra et al. 2011).
     """
     space = Space(settings)
@@ -33,10 +32,10 @@ def tune(part: Part, settings: TrainSettings, k: int, trials: int, tell: Tell) -
         try:
             arm = timed(lambda of: our_lists(of, tried), part).judge(part, k)
         except TrainError as error:  # an extreme setting may diverge, which is a result too
-            tell(f"{trial.number:>3}  {error}")
+            log(f"{trial.number:>3}  {error}")
             raise optuna.TrialPruned from error
         values = " ".join(f"{name} {_short(value)}" for name, value in trial.params.items())
-        tell(f"{trial.number:>3}  {arm.recall:.4f} {arm.ndcg:.4f}  {arm.seconds:>5.1f} s  {values}")
+        log(f"{trial.number:>3}  {arm.recall:.4f} {arm.ndcg:.4f}  {arm.seconds:>5.1f} s  {values}")
         return arm.recall + arm.ndcg
 
     study.optimize(judge, n_trials=trials)

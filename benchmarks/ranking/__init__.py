@@ -1,1 +1,1 @@
-"""Exact top-N against the speed of others and of the bare matrix product; see `__main__`."""
+"""Times exact top-N beside other libraries and the bare matrix product; see `__main__`."""

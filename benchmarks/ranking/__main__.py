@@ -1,11 +1,11 @@
-"""Exact top-N against others and against the bare matrix product, in alternation.
+"""Times exact top-N beside other libraries and the bare matrix product, in turns.
 
     python -m benchmarks.ranking [--json] [--factors FILE.npz] [--n 20 100] [--rounds 5] [--users K]
         [--only NAME …] [--no-spark] [--check] [--scaling] [--plot docs/ranking.png] [--data ../shared/data]
 
 Ranks real factors, trained once on the shared data and kept in the user's cache folder, and a million sources drawn
-from them. Every arm is two single-threaded processes at once, with the same users and exclusions. A ratio is the
-median of the rounds' ratios of time per user. Lists are compared with brute force in float64: some hundred, with
+from them. Every arm is two single-threaded processes at once, with the same users and exclusions. A ratio is the median
+of the rounds' ratios of time per user. Lists are compared with brute force in float64: 200 of each process, with
 --check all. --scaling adds tables of more users and more sources, and --plot draws these.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.ranking.factors import NAMES, FactorSet, named_set
 from benchmarks.ranking.measure import FIRST, Plan, measure
 from benchmarks.ranking.scaling import check_can_draw, draw, measure_scaling
-from benchmarks.ranking.table import footnote, tell, tell_scaling
+from benchmarks.ranking.table import as_text, footnote, scaling_text
 from benchmarks.real_input import DATA
 from conf.errors import DiscoveryError
 from models.ranking.forms import FASTEST, FORMS
@@ -31,7 +31,7 @@ _BASE = "gowalla_64"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the command line; 1 when data are missing, something did not work or a list is wrong."""
+    """Runs the command line. Returns the exit code: 0, or 1 when data are missing, an arm failed or a list is wrong."""
     arguments = _parser().parse_args(argv)
     plan = Plan(
         tuple(dict.fromkeys(arguments.n)),
@@ -47,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         for factors in _sets(arguments):
             for row in measure(factors, plan):
                 result["rows"].append(row)
-                print(tell(row))
+                print(as_text(row))
         print(footnote(FIRST))
         if arguments.scaling or arguments.plot:
             result["scaling"] = measure_scaling(_base(arguments), plan.ns[0], plan.rounds)
-            print(tell_scaling(result["scaling"]))
+            print(scaling_text(result["scaling"]))
         if arguments.plot:
             draw(result["scaling"], arguments.plot)
     except DiscoveryError as error:
@@ -71,7 +71,7 @@ def _sets(arguments: argparse.Namespace) -> Iterator[FactorSet]:
 
 
 def _base(arguments: argparse.Namespace) -> FactorSet:
-    """Returns what is drawn from for the scaling tables: the file's set, or gowalla."""
+    """Returns the set that the scaling tables are drawn from: the file's, or gowalla."""
     found = FactorSet.load(arguments.factors) if arguments.factors else named_set(_BASE, arguments.data)
     return _cut(found, arguments.users)
 

@@ -1,6 +1,6 @@
-"""Everything that ranks, or only multiplies, behind one surface; each runs on one thread.
+"""Everything that ranks, or only multiplies, behind one signature; each arm runs on one thread.
 
-Imports are where they are used: memory and time of an arm are to be its own.
+Libraries are imported by the arm that uses them, so that the memory and time of an arm are its own.
 """
 
 import time
@@ -17,11 +17,11 @@ from scipy.sparse import csr_matrix
 from benchmarks.ranking.stream import Factors, Stream
 
 _SHAPES = ((2_048, 512), (512, 1_024), (1_024, 1_024), (256, 4_096), (128, 16_384))
-"""Users × sources of a product: which is best depends on the caches."""
+"""Users × sources of one matrix product; which is fastest depends on the caches."""
 
 
 class Lists(NamedTuple):
-    """Lists (users, n), best first, and the work that they took, where it is known."""
+    """Lists (users, n), best first, and the counts of work where an arm reports them."""
 
     ids: NDArray[np.integer[Any]]
     scores: NDArray[np.float32]
@@ -30,7 +30,7 @@ class Lists(NamedTuple):
 
 
 Arm = Callable[[Factors, csr_matrix, int], Lists]
-"""Users, what they must not get, n → their lists, or no rows from an arm that makes none."""
+"""(user factors, exclusions, n) → lists; no rows from an arm that makes no lists."""
 
 
 def _ours(stream: Stream, form: str) -> Arm:
@@ -54,10 +54,10 @@ def _implicit(stream: Stream) -> Arm:
 
 
 def _faiss(stream: Stream) -> Arm:
-    """Without exclusions: it knows none for each user."""
+    """Ranks without exclusions: faiss has none per user."""
     faiss, sources = import_module("faiss"), stream.read_sources()
     faiss.omp_set_num_threads(1)
-    faiss.cvar.distance_compute_blas_threshold = 20  # as it comes it takes no matrix product for small blocks
+    faiss.cvar.distance_compute_blas_threshold = 20  # by default it uses no matrix product for small blocks
 
     def rank(users: Factors, exclude: csr_matrix, n: int) -> Lists:
         del exclude
@@ -68,7 +68,7 @@ def _faiss(stream: Stream) -> Arm:
 
 
 class _Sgemm:
-    """All scores, computed block by block and thrown away."""
+    """Computes all scores block by block and discards them."""
 
     def __init__(self, stream: Stream) -> None:
         self.sources = stream.read_sources()
@@ -106,24 +106,24 @@ ARMS: dict[str, Callable[[Stream], Arm]] = {
     "faiss": _faiss,
     "sgemm": _Sgemm,
 }
-"""What a worker makes of a stream, by the name of the arm."""
+"""Name of the arm → the function that prepares it for a stream."""
 
 OURS = ("ours", "portable")
-"""The arms that have an index, and time for every user of a set."""
+"""The arms that have an index; they are timed with every user of a set."""
 
 
 def arms_here() -> tuple[str, ...]:
-    """Returns the arms that can run: faiss is optional."""
+    """Returns the names of the arms that can run here: faiss is optional."""
     return tuple(name for name in ARMS if name != "faiss" or find_spec("faiss"))
 
 
 def index_folder(stream: Stream) -> Path:
-    """Returns where the index of a stream lies."""
+    """Returns the folder of a stream's index."""
     return Path(stream.folder) / "index"
 
 
 def build_index(stream: Stream) -> float:
-    """Makes the index of a stream and the compiled code of both forms; returns the seconds of the build."""
+    """Builds the index of a stream and compiles the code of both forms. Returns the seconds of the build."""
     from models.ranking import SourceIndex
 
     sources = stream.read_sources()

@@ -1,4 +1,4 @@
-"""Lists against brute force in float64."""
+"""Compares lists with brute force in float64."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from benchmarks.ranking.factors import FactorSet
 from models.ranking import TopN
 
 TOLERANCE = 1e-5
-"""How far a score may be from that of float64, relative to it; ids may differ where scores differ by less."""
+"""Allowed relative error of a score against float64; ids may differ where scores differ by less."""
 _BYTES = 2**27
 
 
 @dataclass(frozen=True)
 class Check:
-    """Users compared, users whose list is wrong, the largest relative difference of a score."""
+    """Users compared, users whose list is wrong, and the largest relative error of a score."""
 
     users: int = 0
     wrong: int = 0
@@ -25,7 +25,7 @@ class Check:
 
 
 def check_lists(factors: FactorSet, first: int, top: TopN) -> Check:
-    """Compares the lists of the users from `first` on."""
+    """Compares the lists of consecutive users, beginning with user `first`."""
     sources = factors.sources.astype(np.float64)
     step, whole = max(1, _BYTES // sources[:, 0].nbytes), Check()
     for start in range(0, len(top.ids), step):
@@ -44,7 +44,7 @@ def _check_block(factors: FactorSet, sources: np.ndarray, first: int, top: TopN)
     best = np.full(top.scores.shape, -np.inf)
     best[:, :kept] = -np.sort(-np.partition(scores, -kept, axis=1)[:, -kept:], axis=1)
     own = np.where(top.ids >= 0, np.take_along_axis(scores, top.ids.astype(np.int64), axis=1), -np.inf)
-    # The k-th id is worth what the k-th best is worth, and so is the score that is told; nothing comes twice.
+    # The k-th id must score like the k-th best, its listed score must agree, and no id may come twice.
     error = np.maximum(_relative(own, best), _relative(top.scores, best))
     ids = np.sort(top.ids, axis=1)
     twice = ((ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] >= 0)).any(axis=1)
@@ -53,6 +53,6 @@ def _check_block(factors: FactorSet, sources: np.ndarray, first: int, top: TopN)
 
 
 def _relative(found: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """|found − best| ÷ |best|; 0 where they are equal, infinities and zeros included."""
+    """Returns |found − best| ÷ |best|; 0 where they are equal, infinities and zeros included."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(found == best, 0.0, np.abs(found - best) / np.abs(best))

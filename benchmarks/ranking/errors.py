@@ -1,4 +1,4 @@
-"""What a benchmark of ranking can run into."""
+"""Errors of the ranking benchmark."""
 
 from conf.errors import DiscoveryError
 

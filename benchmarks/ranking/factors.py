@@ -1,4 +1,4 @@
-"""Real factors to rank: trained once on the shared interactions, kept in the user's cache folder."""
+"""Real factors to rank, trained once on the shared interactions and kept in the user's cache folder."""
 
 import os
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _FIELDS = ("users", "sources", "indptr", "indices")
 
 @dataclass(frozen=True, eq=False)
 class FactorSet:
-    """User factors float32 (users, d), source factors float32 (sources, d), and what each user must not get."""
+    """User factors float32 (users, d), source factors float32 (sources, d), and the exclusions of each user."""
 
     name: str
     users: Factors
@@ -31,7 +31,7 @@ class FactorSet:
 
     @classmethod
     def load(cls, path: Path) -> "FactorSet":
-        """Returns the set in an npz file of users, sources, indptr and indices; raises RankingBenchError."""
+        """Reads an npz file of users, sources, indptr and indices. Raises RankingBenchError."""
         if not path.is_file():
             raise RankingBenchError(f"{path} is missing: give a file of arrays {', '.join(_FIELDS)}")
         with np.load(path, allow_pickle=False) as file:
@@ -42,7 +42,7 @@ class FactorSet:
         return cls(path.stem, users.astype(np.float32), sources.astype(np.float32), exclusions)
 
     def save(self, path: Path) -> None:
-        """Writes what `load` reads, whole or not at all."""
+        """Writes the file that `load` reads, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.npz")
         entries = self.exclusions
@@ -50,14 +50,14 @@ class FactorSet:
         partial.replace(path)
 
     def sample(self, users: int) -> "FactorSet":
-        """That many users, or all, in an order drawn once: any first part of them is a fair sample."""
+        """Returns at most `users` users in a fixed random order, so that any first part is a fair sample."""
         some = np.random.default_rng(1).permutation(len(self.users))[:users]
         return replace(self, users=self.users[some], exclusions=self.exclusions[some])
 
     def with_sources(self, count: int) -> "FactorSet":
-        """Returns a catalogue of `count` sources: rows drawn from ours, longer or shorter by 10 %, turned by 15 %.
+        """Returns `count` sources: rows drawn from ours, longer or shorter by 10 %, turned by 15 %.
 
-        Each user is excluded from as many sources as before.
+        Each user has as many exclusions as before.
         """
         random = np.random.default_rng(0)
         sources = _noisy(self.sources, count, random)
@@ -66,7 +66,7 @@ class FactorSet:
         return replace(self, sources=sources, exclusions=exclusions)
 
     def with_users(self, count: int) -> "FactorSet":
-        """That many users, made in the same way; each is excluded from what the user it was drawn from is."""
+        """Returns `count` users made in the same way, each with the exclusions of the user it was drawn from."""
         random = np.random.default_rng(2)
         rows = random.integers(len(self.users), size=count)
         return replace(self, users=_noise(self.users[rows], random), exclusions=self.exclusions[rows])
@@ -74,7 +74,7 @@ class FactorSet:
 
 @dataclass(frozen=True)
 class FactorRecipe:
-    """How a set of factors comes out of a file of interactions: ALS, confidences damped by both sides' activity."""
+    """Parameters that train a set from a file of interactions: ALS with damping by the activity of both sides."""
 
     data: str
     factors: int
@@ -83,7 +83,7 @@ class FactorRecipe:
     damping: float
 
     def train(self, folder: Path) -> FactorSet:
-        """Returns the factors of `folder/DATA.parquet`; raises RankingBenchError when it is not there."""
+        """Trains on `folder/DATA.parquet`. Raises RankingBenchError if it is missing."""
         weights = _interactions(folder / f"{self.data}.parquet")
         settings = TrainSettings(
             factors=self.factors, source_damping=self.damping, user_damping=self.damping, iterations=10, seed=1
@@ -102,13 +102,11 @@ RECIPES = {
     "gowalla_128": FactorRecipe("gowalla", 128, 8, 20, 0.4),
 }
 NAMES = (*RECIPES, "million_64")
-"""The sets that a benchmark without further words ranks; the last is drawn from gowalla_64."""
+"""The sets that are ranked by default; the last is drawn from gowalla_64."""
 
 
 def named_set(name: str, data: Path = DATA) -> FactorSet:
-    """Returns one of NAMES, trained if the cache does not hold it; raises RankingBenchError when the data are
-    missing.
-    """
+    """Returns one of NAMES, trained unless the cache holds it. Raises RankingBenchError when data are missing."""
     if name == "million_64":
         return replace(named_set("gowalla_64", data).with_sources(_MILLION), name=name)
     path = cache_folder() / "ranking" / f"{name}.npz"
@@ -118,10 +116,10 @@ def named_set(name: str, data: Path = DATA) -> FactorSet:
 
 
 def _interactions(path: Path) -> csr_matrix:
-    """Returns weights (users, sources), those of a pair added up; 1 each where the file knows none."""
+    """Returns weights (users, sources), added up per pair; 1 for each row where the file has no weights."""
     if not path.is_file():
         raise RankingBenchError(
-            f"{path} is missing: put the shared data there, say with --data where {path.name} lies, or give --factors"
+            f"{path} is missing: put the shared data there, or name its folder with --data or a file with --factors"
         )
     table = pq.read_table(path)
     users, sources = (
@@ -143,7 +141,7 @@ def _noisy(factors: Factors, count: int, random: np.random.Generator) -> Factors
 
 
 def _noise(rows: Factors, random: np.random.Generator) -> Factors:
-    """Returns rows near to these: as if more of the same kind had been trained."""
+    """Returns rows near these, as if more of the same kind had been trained."""
     count, dimensions = rows.shape
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     turn = random.standard_normal(rows.shape, dtype=np.float32) * norms * np.float32(0.15 / np.sqrt(dimensions))

@@ -1,4 +1,4 @@
-"""What is to be reached: wall time ÷ that of the bare matrix product, and × the speed of others."""
+"""Goals: wall time relative to the bare matrix product, and speed relative to other libraries."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ _PRODUCT = {
     ("million_64", 20): (0.03, 0.10),
     ("million_64", 100): (0.06, 0.20),
 }
-"""By set and N: goals for ours and for the portable form."""
+"""(set, N) → goals for ours and for the portable form."""
 _MANY_SOURCES = 1_000_000
 
 
@@ -29,19 +29,20 @@ class Goal:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is reached, where that can be said."""
+        """Whether the goal is reached; None where it cannot be judged."""
         if self.ratio is None or self.goal is None:
             return None
         return self.ratio >= self.goal if self.at_least else self.ratio <= self.goal
 
     def result(self) -> dict[str, Any]:
-        """As JSON."""
+        """Returns the goal as JSON-ready values."""
         return asdict(self) | {"met": self.met}
 
 
 def goals_of(name: str, sources: int, n: int, ratios: Mapping[str, float | None]) -> list[Goal]:
-    """Returns the goals of a set and an N; ratios: of "ours" and "portable" to sgemm's time, of the others' time to
-    ours.
+    """Returns the goals of a set and an N.
+
+    `ratios`: time of "ours" and "portable" ÷ that of sgemm; time of the other arms ÷ that of ours.
     """
     ours, portable = _PRODUCT.get((name, n), (None, None))
     implicit = 50 if sources >= _MANY_SOURCES else 7

@@ -1,4 +1,4 @@
-"""Rounds of all arms on one set of factors."""
+"""Measures rounds of all arms on one set of factors."""
 
 import sys
 import tempfile
@@ -19,14 +19,14 @@ from benchmarks.ranking.pair import WORKERS, Pair, Turn, build
 from benchmarks.ranking.stream import Stream
 
 FIRST = 256
-"""Users of the first block, and the fewest that an arm is timed with."""
+"""Users in the first block; an arm is timed with at least as many."""
 _SECONDS = 1.0
-"""How long a turn of an arm without an index should take: it ranks as many users as that allows, not all."""
+"""Target time of a turn of an arm without an index; it ranks a sample of users that fits."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure; `checked` users of each half are compared with brute force, None: all."""
+    """What to measure; `checked` users of each half are compared with brute force (None: all)."""
 
     ns: tuple[int, ...]
     rounds: int
@@ -36,7 +36,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Runner:
-    """A pair that is ready, the users that each of its processes ranks in a turn, seconds until its first block."""
+    """A pair that is ready, the users that each of its processes ranks per turn, and the seconds to its first block."""
 
     pair: Pair
     users: int
@@ -44,16 +44,16 @@ class Runner:
 
 
 def measure(factors: FactorSet, plan: Plan) -> list[dict[str, Any]]:
-    """Returns a row for each N; raises RankingBenchError when there are too few users or a worker ends."""
+    """Returns a row of figures per N. Raises RankingBenchError when there are too few users or a worker ends."""
     if len(factors.users) < WORKERS:
         raise RankingBenchError(f"{factors.name} has {len(factors.users)} users: {WORKERS} processes need one each")
     factors, ns = factors.sample(len(factors.users)), sorted(plan.ns)
     with tempfile.TemporaryDirectory(prefix="discovery-ranking-") as folder, ExitStack() as stack:
         stream = Stream.write(factors, Path(folder))
-        _tell(factors, "index")
+        _log(factors, "index")
         built = build(stream)
         others = spark.measure(stream, ns) if plan.with_spark else {}
-        _tell(factors, "workers")
+        _log(factors, "workers")
         runners = {name: _runner(stack.enter_context(Pair(name, stream)), ns[0]) for name in arms_here()}
         rows = []
         for n in ns:
@@ -74,10 +74,10 @@ def _runner(pair: Pair, n: int) -> Runner:
 
 
 def _rounds(factors: FactorSet, runners: dict[str, Runner], n: int, rounds: int) -> dict[str, list[Turn]]:
-    """Returns the turns of every arm; each round begins with another one."""
+    """Returns the turns of every arm; each round begins with another arm."""
     names, turns = list(runners), {name: list[Turn]() for name in runners}
     for number in range(rounds):
-        _tell(factors, f"N = {n}, round {number + 1} of {rounds}")
+        _log(factors, f"N = {n}, round {number + 1} of {rounds}")
         first = number % len(names)
         for name in names[first:] + names[:first]:
             turns[name].append(runners[name].pair.turn(n, runners[name].users))
@@ -141,8 +141,8 @@ def _ratio(over: Sequence[Turn] | None, under: Sequence[Turn]) -> float | None:
 
 
 def _check(factors: FactorSet, runners: dict[str, Runner], n: int, checked: int | None, folder: Path) -> dict[str, Any]:
-    """Returns both forms' lists against brute force; raises RankingBenchError when one is wrong."""
-    _tell(factors, f"N = {n}, brute force")
+    """Compares both forms' lists with brute force. Raises RankingBenchError when one is wrong."""
+    _log(factors, f"N = {n}, brute force")
     found = {}
     for name in OURS:
         pair, check = runners[name].pair, Check()
@@ -157,5 +157,5 @@ def _check(factors: FactorSet, runners: dict[str, Runner], n: int, checked: int 
     return found
 
 
-def _tell(factors: FactorSet, doing: str) -> None:
+def _log(factors: FactorSet, doing: str) -> None:
     print(f"{factors.name}: {doing} …", file=sys.stderr)

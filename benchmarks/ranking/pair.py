@@ -1,4 +1,4 @@
-"""Two single-threaded processes of one arm that work at once, each on half of the users."""
+"""Runs an arm as two single-threaded processes at once, each with half of the users."""
 
 import json
 import os
@@ -26,7 +26,7 @@ _ONE_THREAD = {
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a pair: users ranked, seconds of wall time, the larger peak of the two, the work of both."""
+    """One turn of a pair: users ranked, wall seconds, the larger peak of the two in bytes, and counts of work."""
 
     users: int
     seconds: float
@@ -36,12 +36,12 @@ class Turn:
 
     @property
     def per_user(self) -> float:
-        """Seconds for each user."""
+        """Seconds per user."""
         return self.seconds / self.users
 
 
 class Worker:
-    """One process; orders are given and answers awaited apart, so that several work at once."""
+    """One process; sending an order and waiting for its answer are apart, so that several work at once."""
 
     def __init__(self, arm: str, stream: Stream, first: int = 0) -> None:
         spec = json.dumps({"arm": arm, "stream": asdict(stream), "first": first})
@@ -59,11 +59,11 @@ class Worker:
         self.process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
-        """Waits for its next words; raises RankingBenchError when there are none."""
+        """Waits for its next line. Raises RankingBenchError when it has ended."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RankingBenchError(f"a worker of {self.arm} ended with {self.process.wait()}; its words are above")
+            raise RankingBenchError(f"a worker of {self.arm} ended with {self.process.wait()}; its output is above")
         words: dict[str, Any] = json.loads(line)
         return words
 
@@ -74,7 +74,7 @@ class Worker:
 
 
 class Pair:
-    """The two processes of an arm, from their start to the end of the `with`."""
+    """The two processes of an arm, from their start to the end of the `with` block."""
 
     def __init__(self, arm: str, stream: Stream) -> None:
         self.arm, self.half = arm, stream.users // WORKERS
@@ -104,7 +104,7 @@ class Pair:
         return time.perf_counter() - self._started
 
     def turn(self, n: int, users: int, save: Path | None = None) -> Turn:
-        """Returns the first `users` of each half are ranked, from release to both done; lists saved below `save`."""
+        """Ranks the first `users` of each half; the time runs until both are done. Lists go below `save`, if named."""
         start = time.perf_counter()
         for place, worker in enumerate(self.workers):
             worker.order(n=n, users=users, save=str(save / f"{self.arm}{place}.npz") if save else None)
@@ -125,7 +125,7 @@ class Pair:
 
 
 def build(stream: Stream) -> dict[str, Any]:
-    """Makes the index in a process of its own: seconds of the build and its peak of memory."""
+    """Builds the index in a process of its own. Returns the seconds of the build and the peak memory."""
     worker = Worker("build", stream)
     try:
         return worker.answer()

@@ -1,4 +1,4 @@
-"""How ours grows with users and with sources, and the plot of all arms over the size of the catalogue."""
+"""Measures how ours grows with users and sources, and plots all arms over the number of sources."""
 
 from dataclasses import replace
 from importlib import import_module
@@ -19,7 +19,7 @@ _STYLES = {
 
 
 def measure_scaling(factors: FactorSet, n: int, rounds: int) -> list[dict[str, Any]]:
-    """Returns rows like those of `measure`, of more users and of more sources, all drawn from one set."""
+    """Returns rows like those of `measure`, for more users and more sources drawn from one set."""
     users, sources = len(factors.users), len(factors.sources)
     plan = Plan((n,), rounds, with_spark=False, checked=20)
     rows = []
@@ -33,7 +33,7 @@ def measure_scaling(factors: FactorSet, n: int, rounds: int) -> list[dict[str, A
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Users per second over sources as a PNG; raises RankingBenchError where matplotlib is missing."""
+    """Plots users per second over sources as a PNG. Raises RankingBenchError where matplotlib is missing."""
     pyplot = _pyplot()
     rows = sorted((row for row in rows if row["grows"] == "sources"), key=lambda row: int(row["sources"]))
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
@@ -53,7 +53,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def check_can_draw() -> None:
-    """Raises RankingBenchError where matplotlib is missing: before the measuring, not after."""
+    """Raises RankingBenchError where matplotlib is missing; called before the measurements."""
     _pyplot()
 
 

@@ -21,23 +21,23 @@ from benchmarks.ranking.worker import peak_bytes
 from deploy.chain import REPO
 
 _PAIRS = 400_000_000
-"""Pairs that a sample has scored: some seconds."""
+"""Number of pairs that a sample scores, which takes some seconds."""
 
 
 def measure(stream: Stream, ns: list[int]) -> dict[int, dict[str, float]]:
-    """For each N: users of the sample, seconds, peak_bytes of the JVM; raises RankingBenchError."""
+    """Returns for each N: users of the sample, seconds, peak_bytes of the JVM. Raises RankingBenchError."""
     users = min(stream.users, max(WORKERS, _PAIRS // stream.sources))
     words = [stream.folder, users, stream.sources, stream.dimensions, *ns]
     command = [sys.executable, "-m", "benchmarks.ranking.spark", *map(str, words)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RankingBenchError(f"Spark failed; --no-spark leaves it out. It said:\n{done.stderr[-2_000:]}")
+        raise RankingBenchError(f"Spark failed; --no-spark leaves it out. Its output:\n{done.stderr[-2_000:]}")
     found = json.loads(done.stdout.splitlines()[-1])
     return {int(n): figures for n, figures in found.items()}
 
 
 def main(folder: str, users: int, sources: int, dimensions: int, ns: list[int]) -> None:
-    """Ranks the sample once for each N, after a first time that is not counted."""
+    """Ranks the sample once for each N, after a warm-up that is not timed."""
     from pyspark.ml.recommendation import ALSModel
     from pyspark.sql import SparkSession
 
@@ -74,7 +74,7 @@ def _jvm(spark: "object") -> int:
 
 
 def write_model(folder: Path, users: Factors, sources: Factors) -> None:
-    """A folder that `ALSModel.load` reads."""
+    """Writes a folder that `ALSModel.load` reads."""
     metadata = {
         "class": "org.apache.spark.ml.recommendation.ALSModel",
         "timestamp": 0,

@@ -1,4 +1,4 @@
-"""A set of factors as files from which workers read their users block by block, so that memory is not theirs."""
+"""A set of factors as files, which workers read block by block, so that a worker needs no memory for all users."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ if TYPE_CHECKING:  # workers must not grow by what training needs
 Factors = NDArray[np.float32]
 
 BLOCK = 4_096
-"""Users that an arm is given at once."""
+"""Users that an arm ranks per call."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Files of a set; `users` are in the order of the set, `dimensions` is d."""
+    """The files of a set; `users` are in the order of the set, `dimensions` is d."""
 
     folder: str
     users: int
@@ -29,7 +29,7 @@ class Stream:
 
     @classmethod
     def write(cls, factors: "FactorSet", folder: Path) -> "Stream":
-        """Returns the files of a set in a folder that is there."""
+        """Writes the files of a set into an existing folder."""
         factors.users.tofile(folder / "users")
         factors.exclusions.indptr.astype(np.int64).tofile(folder / "indptr")
         factors.exclusions.indices.astype(np.int32).tofile(folder / "indices")
@@ -37,12 +37,12 @@ class Stream:
         return cls(str(folder), len(factors.users), len(factors.sources), factors.users.shape[1])
 
     def read_sources(self) -> Factors:
-        """Returns all source factors, in memory of one's own."""
+        """Reads all source factors into memory."""
         sources: Factors = np.load(Path(self.folder) / "sources.npy")
         return sources
 
     def blocks(self, start: int, stop: int) -> Iterator[tuple[Factors, csr_matrix]]:
-        """Yields users from start to stop and their exclusions, at most BLOCK at a time."""
+        """Yields the users start … stop − 1 and their exclusions, at most BLOCK at a time."""
         for first in range(start, stop, BLOCK):
             yield self._block(first, min(first + BLOCK, stop))
 
@@ -55,7 +55,7 @@ class Stream:
         return users, csr_matrix((entries, indices, (indptr - indptr[0]).astype(np.int32)), shape=shape)
 
     def _read(self, name: str, kind: type[np.generic], first: int, count: int) -> NDArray[Any]:
-        # Not a map: the pages of one would count as memory of the arm.
+        # Not memory-mapped: mapped pages would count as memory of the arm.
         size = np.dtype(kind).itemsize
         found: NDArray[Any] = np.fromfile(Path(self.folder) / name, kind, count, offset=first * size)
         return found

@@ -1,4 +1,4 @@
-"""The results in words."""
+"""Prints the results as text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +15,8 @@ _MISSING = {"faiss": "missing: pip install faiss-cpu", "spark": "left out"}
 _SCALE = 1e6
 
 
-def tell(row: dict[str, Any]) -> str:
-    """Returns one row: every arm, what it is compared with, and what ours did."""
+def as_text(row: dict[str, Any]) -> str:
+    """Returns one row as text: every arm, the goals, and the work of ours."""
     lines = [
         f"{row['set']}: {row['users']:,} users × {row['sources']:,} sources, d = {row['dimensions']}, N = {row['n']}, "
         f"{row['rounds']} rounds",
@@ -46,8 +46,8 @@ def footnote(first: int) -> str:
     )
 
 
-def tell_scaling(rows: Sequence[dict[str, Any]]) -> str:
-    """Returns the scaling table: ours only."""
+def scaling_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Returns the scaling table as text; it shows ours only."""
     lines = [f"scaling at N = {rows[0]['n']}, resampled from {rows[0]['base']}"]
     lines.append(f"  {'users':>12}{'sources':>12}{'users/s':>12}{'÷ sgemm':>9}{'peak MB':>9}")
     for row in rows:

@@ -1,7 +1,7 @@
 """One single-threaded process of an arm: `python -m benchmarks.ranking.worker SPEC`, orders and answers as JSON lines.
 
-The first line out tells that it is ready. An order names n, the number of users from its first on, and where to save
-the lists, if they are wanted. BLAS reads its number of threads from the environment before any of this is imported.
+The first line of output means that it is ready. An order names n, the number of users after `first`, and where to save
+the lists, if anywhere. BLAS reads its number of threads from the environment before any of this is imported.
 """
 
 import json
@@ -17,14 +17,14 @@ from benchmarks.ranking.stream import Stream
 
 
 def peak_bytes(pid: int | str = "self") -> int:
-    """Returns the most memory that a process had resident, mapped files included."""
+    """Returns the peak resident memory of a process, mapped files included."""
     # Not getrusage: there a child starts with what its parent had.
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def obey(arm: Arm, stream: Stream, first: int, order: dict[str, Any]) -> dict[str, Any]:
-    """Ranks as many users as the order says; what it took."""
+    """Ranks as many users as the order says. Returns the seconds, peak memory and counts."""
     start, pairs, candidates = time.perf_counter(), 0, 0
     found: list[Lists] = []
     for users, exclude in stream.blocks(first, first + order["users"]):
@@ -40,7 +40,7 @@ def obey(arm: Arm, stream: Stream, first: int, order: dict[str, Any]) -> dict[st
 
 
 def main(text: str) -> None:
-    """Obeys until there are no more orders."""
+    """Executes orders until the input ends."""
     spec = json.loads(text)
     stream, start = Stream(**spec["stream"]), time.perf_counter()
     if spec["arm"] == "build":

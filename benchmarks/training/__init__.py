@@ -1,1 +1,1 @@
-"""What training costs: iterations, warm starts, reading, the weekly refresh, aggregation and judging beside rivals."""
+"""Measures the cost of training: iterations, warm starts, reading, refresh, aggregation and judging."""

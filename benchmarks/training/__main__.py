@@ -1,4 +1,4 @@
-"""What training costs, ours beside rivals in alternation, against the goals.
+"""Measures the cost of training, ours beside rivals in turns, against the goals.
 
     python -m benchmarks.training [--json] [--only NAME …] [--rounds 3] [--data-root ../shared/data] [--quick]
 
@@ -10,8 +10,8 @@
     judging       all metrics for 100,000 users
 
 Every arm has two cores. Figures are medians of the rounds. --quick runs everything on a small generated world in a
-minute, to see that it works: its figures mean nothing. Ends with 1 when something is missing or arms disagree; a goal
-that is not met is told, and no failure.
+minute, to see that it works: its figures mean nothing. Ends with 1 when something is missing or arms disagree; a missed
+goal is printed and is no failure.
 """
 
 import argparse
@@ -43,9 +43,7 @@ MEASURES: dict[str, Callable[[Plan], list[Row]]] = {
 
 
 def main(argv: Sequence[str] | None = None, spark: Callable[[], SparkSession] = start_spark) -> int:
-    """Returns the command line; `spark` makes the session when it is first needed; 1 when something could not be
-    measured.
-    """
+    """Runs the command line; `spark` opens the session when it is first needed. Returns the exit code: 0 or 1."""
     arguments = _parser().parse_args(argv)
     rows: list[Row] = []
     try:

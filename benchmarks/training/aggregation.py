@@ -1,7 +1,7 @@
-"""Events → interactions: the product's way in Spark beside one query of DuckDB over the same Parquet files.
+"""Events → interactions: the product's Spark code beside one query of DuckDB over the same Parquet files.
 
 Weights by event and age, one row per pair, positive ones only, sorted, written to Parquet. Ours also checks every row
-and keeps the daily partials; a second row tells what weighing kept partials alone takes. Both must agree.
+and keeps the daily partials; a second row of the table is the time from kept partials. Both results must agree.
 """
 
 import datetime as dt
@@ -42,7 +42,7 @@ COPY (
 
 
 def measure(plan: Plan) -> list[Row]:
-    """From events, and from kept partials; raises TrainingBenchError when the interactions differ."""
+    """Times both from events, and ours from kept partials. Raises TrainingBenchError when the interactions differ."""
     weeks = Weeks.make(plan, "aggregation")
     made, queried = weeks.folder / "ours", weeks.folder / "duckdb"
     queried.mkdir()

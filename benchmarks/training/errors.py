@@ -1,7 +1,7 @@
-"""What a benchmark of training can run into."""
+"""Errors of the training benchmark."""
 
 from conf.errors import DiscoveryError
 
 
 class TrainingBenchError(DiscoveryError):
-    """A process that was measured ended too early, or ours and the rival did not come to the same."""
+    """A measured process ended too early, or ours and the rival computed different results."""

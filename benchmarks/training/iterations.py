@@ -1,7 +1,8 @@
-"""Seconds of one ALS iteration, ours and Spark ML's, of the same confidences on the same cores.
+"""Times one ALS iteration, ours and Spark ML's, of the same confidences on the same cores.
 
-Ours are those that the trainer tells its callback. Spark tells none: its figure is the difference of two fits, by
-iterations, so that reading, blocking and the first factors are not counted. A fit that is not counted comes first.
+Our trainer reports each iteration's seconds. Spark does not: its figure is the difference of two fits divided by the
+difference of their iterations, so that reading, blocking and the first factors are not counted. An uncounted fit comes
+first.
 """
 
 import time
@@ -25,13 +26,13 @@ _GOALS = {64: 14.0, 128: 20.0}
 _FEW, _MORE = 1, 3
 """Iterations of Spark's two fits."""
 _OURS = 3
-"""Iterations of a fit of ours; there is one before and after each of Spark's."""
+"""Iterations of one of our fits; there is one before and after each pair of Spark's."""
 _ROUNDS = 2
-"""At most: a pair of Spark's fits takes half a minute."""
+"""Most rounds: a pair of Spark's fits takes half a minute."""
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Returns a row for each number of dimensions."""
+    """Returns a row per number of dimensions."""
     part = plan.part()
     weights = fill_matrix(part.interactions, *scan_ids(part.interactions, part.ids))
     confidences = confidences_of(weights, TrainSettings())
@@ -65,7 +66,7 @@ def _our_seconds(confidences: csr_matrix, dimensions: int) -> list[float]:
 
 
 def _fit_spark(ratings: DataFrame, dimensions: int, iterations: int) -> float:
-    """Returns seconds of a fit; Spark's confidence is 1 + alpha · rating, λ changes no time."""
+    """Returns the seconds of a fit. Spark's confidence is 1 + alpha · rating; λ does not change the time."""
     als = ALS(
         rank=dimensions,
         maxIter=iterations,
@@ -84,7 +85,7 @@ def _fit_spark(ratings: DataFrame, dimensions: int, iterations: int) -> float:
 
 
 def _ratings(plan: Plan, confidences: csr_matrix) -> DataFrame:
-    """user, item, rating in Spark's memory, a partition for each core."""
+    """Returns (user, item, rating) cached in Spark's memory, one partition per core."""
     users = np.repeat(np.arange(confidences.shape[0], dtype=np.int32), np.diff(confidences.indptr))
     columns: dict[str, Any] = {"user": users, "item": confidences.indices, "rating": confidences.data - 1}
     folder = plan.new_folder("ratings")

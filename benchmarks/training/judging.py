@@ -1,7 +1,7 @@
-"""Judging 100,000 users by all metrics, as the train stage does: rows of judged users to Parquet, then every figure.
+"""Judges 100,000 users by all metrics as the train stage does: rows of judged users to Parquet, then every figure.
 
-The lists of the arms are there, as tables: ranking them is another cost. Ours, item-kNN and the popularity list are
-judged, with intervals of 200 bootstrap replicates, per segment, with paired differences. Lists and truth are drawn.
+The lists are drawn beforehand: ranking them is another cost. Ours, item-kNN and the popularity list are judged, with
+intervals of 200 bootstrap replicates, per segment, with paired differences.
 """
 
 import datetime as dt
@@ -27,13 +27,13 @@ from models.lists.fallback import fallback_list
 
 _GOAL = 10.0
 _HISTORY, _TRUTH, _LISTED, _K = 30, 6, 50, 20
-"""Sources drawn for each user (fewer, where one is drawn twice), places of a list, and those that are looked at."""
+"""Sources drawn per user for history and truth (duplicates are dropped), length of a list, and k."""
 _FILES = 4
 _CUT = dt.datetime(2026, 11, 14, tzinfo=dt.UTC)
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Returns seconds, after a first time with all users that is not counted."""
+    """Returns the seconds of judging, after a warm-up with all users that is not timed."""
     users, sources = (1_000, 500) if plan.quick else (100_000, 50_000)
     world = _World.draw(plan, users, sources)
     _judge(plan, world, "first")
@@ -91,7 +91,7 @@ def _judge(plan: Plan, world: _World, name: str) -> Judgement:
 
 
 def _popular(random: np.random.Generator, count: int, sources: int) -> NDArray[np.int64]:
-    """Sources, the first ones far more often than the last."""
+    """Draws sources; the first ones come far more often than the last."""
     return (sources * random.random(count) ** 3).astype(np.int64)
 
 
@@ -104,7 +104,7 @@ def _pairs(
 
 
 def _sources(random: np.random.Generator, counts: NDArray[np.int64]) -> pa.Table:
-    """contract.train_sources of those that somebody has."""
+    """Returns contract.train_sources for the sources that users have."""
     schema, ids = contract.train_sources("int64"), np.flatnonzero(counts)
     since = [_CUT - dt.timedelta(days=int(days)) for days in random.integers(1, 15, len(ids))]
     columns: dict[str, Any] = {
@@ -118,7 +118,7 @@ def _sources(random: np.random.Generator, counts: NDArray[np.int64]) -> pa.Table
 
 
 def _lists(random: np.random.Generator, users: int, known: NDArray[np.int64]) -> pa.Table:
-    """contract.lists: different sources for each user."""
+    """Returns contract.lists with distinct sources for each user."""
     offsets = np.argsort(random.random((users, 4 * _LISTED)), axis=1)[:, :_LISTED]
     ids = known[(offsets + _popular(random, users, len(known))[:, None]) % len(known)]
     lengths, scores = np.full(users, _LISTED), column_of(np.ones(ids.size, np.float32))

@@ -1,7 +1,7 @@
 """Interactions in Parquet → CSR: ours beside Spark's `toPandas` (by Arrow), `factorize` and scipy's `coo_matrix`.
 
-Each side is a process of its own that takes turns with the other. Memory is how far the first turn lifts the peak of
-the Python process over what it had before; the rival's JVM is told apart. Both must come to the same matrix.
+Each side is a process of its own; they take turns. Memory is how far the first turn raises the peak of the Python
+process over its size before; the rival's JVM is shown apart. Both must make the same matrix.
 """
 
 import json
@@ -23,7 +23,7 @@ from deploy.chain import REPO
 _SIDES = ("ours", "pandas")
 _MB = 2**20
 _ROW_GROUP = 2**17
-"""Rows, about as many as the features stage writes."""
+"""Rows of a row group, about as many as the features stage writes."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Side:
 
     @classmethod
     def start(cls, name: str, path: str) -> "Side":
-        """It answers once when it is ready, then once per turn."""
+        """Starts the process and waits until it is ready."""
         command = [sys.executable, "-m", "benchmarks.training.matrix_side", name, path]
         pipe = subprocess.PIPE
         side = cls(name, subprocess.Popen(command, cwd=REPO, stdin=pipe, stdout=pipe, text=True))
@@ -43,30 +43,30 @@ class Side:
         return side
 
     def turn(self) -> dict[str, Any]:
-        """Makes the matrix once: seconds, python_bytes, jvm_bytes, matrix; raises TrainingBenchError."""
+        """Makes the matrix once: seconds, python_bytes, jvm_bytes, matrix. Raises TrainingBenchError."""
         assert self.process.stdin is not None
         self.process.stdin.write("turn\n")
         self.process.stdin.flush()
         return self.answer()
 
     def answer(self) -> dict[str, Any]:
-        """Its next line; raises TrainingBenchError when there is none."""
+        """Waits for the next line of the process. Raises TrainingBenchError when it has ended."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise TrainingBenchError(f"the side {self.name!r} ended with {self.process.wait()}; its words are above")
+            raise TrainingBenchError(f"the side {self.name!r} ended with {self.process.wait()}; its output is above")
         words: dict[str, Any] = json.loads(line)
         return words
 
     def close(self) -> None:
-        """Lets the process end: it does when there is nothing more to read."""
+        """Closes the input of the process, which then ends."""
         with self.process:
             if self.process.stdin:
                 self.process.stdin.close()
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Returns time and memory; raises TrainingBenchError when the matrices differ."""
+    """Returns time and memory. Raises TrainingBenchError when the matrices differ."""
     path = plan.new_folder("interactions") / "part-0.parquet"
     pq.write_table(_interactions(plan), path, row_group_size=_ROW_GROUP)
     sides: list[Side] = []
@@ -86,7 +86,7 @@ def measure(plan: Plan) -> list[Row]:
 
 
 def _rows(turns: dict[str, list[dict[str, Any]]]) -> list[Row]:
-    """Returns the first turn is for memory, the others are for time."""
+    """Returns the rows of the table; memory is that of the first turn, time that of the others."""
     seconds = {name: [turn["seconds"] for turn in side[1:]] for name, side in turns.items()}
     python = {name: [side[0]["python_bytes"] / _MB] for name, side in turns.items()}
     jvm = turns["pandas"][0]["jvm_bytes"] / _MB
@@ -105,7 +105,7 @@ def _rows(turns: dict[str, list[dict[str, Any]]]) -> list[Row]:
 
 
 def _interactions(plan: Plan) -> pa.Table:
-    """contract.interactions of all events."""
+    """Returns contract.interactions of all events."""
     pairs = plan.events.group_by(["user_id", "source_id"]).aggregate([("ts", "count"), ("ts", "max")])
     pairs = pairs.sort_by([("user_id", "ascending"), ("source_id", "ascending")])
     columns = [pairs["user_id"], pairs["source_id"], pairs["ts_count"].cast(pa.float64()), pairs["ts_max"]]

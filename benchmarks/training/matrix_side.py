@@ -22,7 +22,7 @@ from models.training.matrix import fill_matrix, scan_ids
 
 
 def main(name: str, path: str) -> None:
-    """Answers with JSON lines; the first one when it is ready."""
+    """Prints a JSON line when ready, and one after each turn."""
     make, jvm = partial(our_matrix, path), None
     if name == "pandas":
         spark, jvm = _session()
@@ -50,13 +50,13 @@ def _turn(make: Callable[[], csr_matrix], jvm: int | None) -> dict[str, Any]:
 
 
 def our_matrix(path: str) -> csr_matrix:
-    """Returns the product's way."""
+    """Makes the matrix as the product does."""
     interactions = ds.dataset(path, format="parquet")
     return fill_matrix(interactions, *scan_ids(interactions, "int64"))
 
 
 def pandas_matrix(path: str, spark: SparkSession) -> csr_matrix:
-    """By Spark's DataFrame in pandas; users and sources in the order of their ids, as ours."""
+    """Makes the matrix through pandas; users and sources are in the order of their ids, as in ours."""
     rows = spark.read.parquet(path).select("user_id", "source_id", "weight").toPandas()
     users, user_ids = pd.factorize(rows["user_id"], sort=True)
     sources, source_ids = pd.factorize(rows["source_id"], sort=True)
@@ -65,13 +65,13 @@ def pandas_matrix(path: str, spark: SparkSession) -> csr_matrix:
 
 
 def digest_of(matrix: csr_matrix) -> str:
-    """Returns the same for the same matrix."""
+    """Returns a SHA-256 of shape and entries."""
     parts = (part.astype("<f8").tobytes() for part in (matrix.indptr, matrix.indices, matrix.data))
     return sha256_of_chunks((str(matrix.shape).encode(), *parts))
 
 
 def _session() -> tuple[SparkSession, int]:
-    """With Arrow, batches of the size that ours reads, and warm; and the JVM's process."""
+    """Returns a warm session with Arrow and batches of the size that ours reads, and the pid of its JVM."""
     spark = start_spark()
     spark.conf.set("spark.sql.execution.arrow.pyspark.enabled", "true")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "131072")

@@ -1,4 +1,4 @@
-"""What the measurements share: the data, how often, a folder to write in, and one Spark session."""
+"""What the measurements share: the data, the number of rounds, a work folder, and one Spark session."""
 
 import datetime as dt
 import os
@@ -26,34 +26,34 @@ _DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Plan:
-    """`quick`: a small generated world instead of deck_cards, to see that all works; its figures mean nothing."""
+    """What to measure with; `quick` takes a small generated world instead of deck_cards, whose figures mean nothing."""
 
     data: Path
     """Folder of deck_cards.parquet."""
     folder: Path
-    """Where measurements write."""
+    """Work folder of the measurements."""
     rounds: int
     quick: bool
     spark: Callable[[], SparkSession]
 
     @cached_property
     def events(self) -> pa.Table:
-        """One row per event, in order of time; raises RealInputError when the file is missing."""
+        """One row per event, in order of time. Raises RealInputError when the file is missing."""
         return generated_events() if self.quick else read_events("deck_cards", self.data)
 
     def part(self, weeks_ago: int = 0) -> Part:
-        """Returns the 180 days before the cut of the temporal protocol, or before one that many weeks earlier."""
+        """Returns the 180 days before the cut of the temporal protocol, or before the day `weeks_ago` earlier."""
         return part_at(self.events, CUT - dt.timedelta(weeks=weeks_ago))
 
     def new_folder(self, name: str) -> Path:
-        """Returns a folder below ours."""
+        """Makes a new folder in the work folder."""
         made = self.folder / name
         made.mkdir(parents=True)
         return made
 
 
 def generated_events(users: int = 300, sources: int = 150, events: int = 20_000) -> pa.Table:
-    """Returns users with a taste each, 40 days before the cut and 14 days after it; the columns of `read_events`."""
+    """Returns events of 40 days before and 14 days after the cut, as `read_events` does; each user has a taste."""
     random = np.random.default_rng(3)
     user = random.integers(users, size=events)
     source = (user % 6 * (sources // 6) + (sources // 3 * random.random(events) ** 2).astype(np.int64)) % sources
@@ -70,7 +70,7 @@ def generated_events(users: int = 300, sources: int = 150, events: int = 20_000)
 
 
 def start_spark() -> SparkSession:
-    """Returns the product's session on two cores of this machine."""
+    """Opens the product's session on two cores of this machine."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = {
         "spark.driver.memory": "6g",

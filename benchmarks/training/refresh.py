@@ -16,7 +16,7 @@ _GOAL = 0.45
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Returns the stage up to the interactions, and all of its tables."""
+    """Returns the seconds of the stage up to the interactions, and up to all of its tables."""
     weeks = Weeks.make(plan, "refresh")
     kept, took = weeks.folder / "kept", {"kept": list[tuple[float, float]](), "full": []}
     _stage(weeks, weeks.as_of - dt.timedelta(WEEK_DAYS), kept)  # last week's run, which also warms Spark
@@ -35,7 +35,7 @@ def measure(plan: Plan) -> list[Row]:
 
 
 def _stage(weeks: Weeks, as_of: dt.date, partials: Path) -> tuple[float, float]:
-    """Returns seconds until the interactions are written, and until all tables are."""
+    """Returns the seconds until the interactions are written, and until all tables are."""
     out = weeks.folder / "out"
     start = time.perf_counter()
     features = weeks.features(as_of, partials)

@@ -1,4 +1,4 @@
-"""One figure: ours beside the rival's, their ratio, and the goal; and the table of them for people."""
+"""A figure of ours beside the rival's, their ratio and the goal; and the table of such rows."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,15 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """`ratio` is to be at least `goal`, or at most; `goal` None: it is only told."""
+    """One figure; `ratio` should be at least `goal` (`at_least`), or at most; without a goal it is only printed."""
 
     name: str
     unit: str
     ours: float
     rival: float | None
-    """None: the goal is one of ours alone, and the ratio is what we took."""
+    """None: the goal is for ours alone, and `ratio` is our figure."""
     against: str
-    """The rival in words."""
+    """Name of the rival."""
     ratio: float
     goal: float | None = None
     at_least: bool = False
@@ -31,14 +31,14 @@ class Row:
         return self.ratio >= self.goal if self.at_least else self.ratio <= self.goal
 
     def result(self) -> dict[str, Any]:
-        """As JSON."""
+        """Returns the row as JSON-ready values."""
         return asdict(self) | {"met": self.met}
 
 
 def times_faster(
     name: str, unit: str, ours: Sequence[float], rival: Sequence[float], against: str, goal: float | None
 ) -> Row:
-    """Rival ÷ ours, at least the goal; medians of the rounds."""
+    """Returns a row with rival ÷ ours, at least the goal; medians of the rounds."""
     one, other = median(ours), median(rival)
     ratio = other / one
     return Row(
@@ -49,25 +49,25 @@ def times_faster(
 def share_of(
     name: str, unit: str, ours: Sequence[float], rival: Sequence[float], against: str, goal: float | None
 ) -> Row:
-    """Ours ÷ rival, at most the goal; medians of the rounds."""
+    """Returns a row with ours ÷ rival, at most the goal; medians of the rounds."""
     one, other = median(ours), median(rival)
     ratio = one / other
     return Row(name, unit, one, other, against, ratio, goal, ours_rounds=tuple(ours), rival_rounds=tuple(rival))
 
 
 def as_good(name: str, ours: float, rival: float, against: str, goal: float) -> Row:
-    """Ours ÷ rival of a quality, at least the goal."""
+    """Returns a row with ours ÷ rival of a quality, at least the goal."""
     return Row(name, "", ours, rival, against, ours / rival, goal, at_least=True)
 
 
 def within(name: str, unit: str, ours: Sequence[float], goal: float | None) -> Row:
-    """Returns what we take, at most the goal; the median of the rounds."""
+    """Returns a row with our figure, at most the goal; the median of the rounds."""
     one = median(ours)
     return Row(name, unit, one, None, "", one, goal, ours_rounds=tuple(ours))
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Returns the rows for people."""
+    """Returns the rows as text."""
     width = max(len(row.name) for row in rows) + 2
     lines = [f"{'':<{width}}{'ours':>10}{'rival':>10}{'':<7}{'ratio':>8}{'goal':>8}  met"]
     lines += [_line(row, width) for row in rows]

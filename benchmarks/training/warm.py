@@ -1,6 +1,6 @@
-"""A warm start from last week's factors beside a cold one, on deck_cards: seconds of training, and NDCG.
+"""Compares a warm start from last week's factors with a cold one, on deck_cards: seconds of training, and NDCG.
 
-NDCG@20 is that of the learning curve: plain best sources of all users of the temporal protocol's truth.
+NDCG@20 is that of the learning curve: the best sources, unfiltered, of all users in the temporal protocol's truth.
 """
 
 import pyarrow.dataset as ds
@@ -23,7 +23,7 @@ _QUICK = {"factors": 8}
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Returns seconds of the two, and the NDCG that the warm one comes to with the shipped number of iterations."""
+    """Returns the seconds of both, and the NDCG that the warm one reaches with the shipped number of iterations."""
     settings = load_settings(REPO / "conf/deck_cards.yml").train
     settings = settings.model_copy(update={"threads": CORES, **(_QUICK if plan.quick else {})})
     before, now = plan.part(weeks_ago=1), plan.part()
@@ -34,10 +34,10 @@ def measure(plan: Plan) -> list[Row]:
         for name, former in (("cold", None), ("warm", start)):
             stats = train(now.interactions, settings, now.ids, start=former).stats
             seconds[name].append(stats.fit_seconds)
-    told = f"cold: {len(cold)} iterations from a spectral start"
+    against = f"cold: {len(cold)} iterations from a spectral start"
     each = ", ".join(f"{point.ndcg / cold[-1].ndcg:.3f}" for point in warm)
     return [
-        share_of("warm start: training", "s", seconds["warm"], seconds["cold"], told, None),
+        share_of("warm start: training", "s", seconds["warm"], seconds["cold"], against, None),
         as_good(
             f"  NDCG@{_K} after {len(warm)} iterations",
             warm[-1].ndcg,
@@ -55,7 +55,7 @@ def _curve(part: Part, settings: TrainSettings, start: Start | None) -> list[Poi
 
 
 def _kept(plan: Plan, embeddings: Embeddings) -> Start:
-    """Returns the factors as a run leaves them."""
+    """Writes the factors as a run does, and returns them as a start."""
     storage = Storage(str(plan.new_folder("last_week")))
     for name, batches in (("user_factors", embeddings.user_batches()), ("source_factors", embeddings.source_batches())):
         first = next(batches)

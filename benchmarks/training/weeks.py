@@ -1,6 +1,6 @@
-"""Five weeks of daily partitions for the features stage: the last 185 days of deck_cards, five of them in one.
+"""Daily partitions of five weeks for the features stage: the last 185 days of deck_cards, five of them in one.
 
-That makes some 75,000 events a day: with the 15,000 that a day really has, Spark's own seconds would be measured.
+That is about 75,000 events a day; with the 15,000 of a real day, Spark's fixed costs would be measured.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from jobs.storage.tables import Tables
 
 WINDOW_DAYS, WEEK_DAYS = 28, 7
 _JUDGED_OLDER = 2
-"""Days before the window that the judged recipe reads."""
+"""Days before the window that the judged model reads."""
 _DAYS = WINDOW_DAYS + WEEK_DAYS + _JUDGED_OLDER
 _IN_ONE = 5
 _START = dt.date(2025, 9, 1)
@@ -39,7 +39,7 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Weeks:
-    """The dataset in `folder`, and the product that reads it."""
+    """The dataset in `folder`, and the settings of the product that reads it."""
 
     plan: Plan
     folder: Path
@@ -66,15 +66,15 @@ class Weeks:
         return cls(plan, folder, settings, _START + dt.timedelta(_DAYS))
 
     def catalog(self, partials: Path) -> SparkCatalog:
-        """Returns the dataset, with daily partials kept in a folder."""
+        """Returns a catalog of the dataset that keeps daily partials in the folder `partials`."""
         return SparkCatalog(self.plan.spark, Storage(str(self.folder)), Storage(str(partials)))
 
     def features(self, as_of: dt.date, partials: Path) -> Features:
-        """Returns the stage's tables, still lazy; the daily partials are made."""
+        """Returns the stage's tables, still lazy; the daily partials are written."""
         return build_features(self.settings, as_of, self.catalog(partials))
 
     def write(self, features: Features, out: Path, *names: str) -> None:
-        """Writes these tables as the stage does; all of them where none is named."""
+        """Writes these tables as the stage does, or all of them if none is named."""
         tables = Tables(self.plan.spark(), Storage(str(out)))
         for name in names or _TABLES:
             tables.write(name, getattr(features, name), _TABLES[name](self.settings.ids))

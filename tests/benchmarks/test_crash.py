@@ -52,7 +52,7 @@ def test_what_readers_are_told_is_what_is_pushed() -> None:
             assert measure_partition([batch], partition, layout, "int64").count == batch.num_rows
         pushed = {row["user_id"]: row for batch in batches for row in batch.to_pylist()}
         everybody = range(TRUTH.population(number) + 50)
-        for user, told in zip(everybody, TRUTH.told(number, everybody), strict=True):
+        for user, told in zip(everybody, TRUTH.expected(number, everybody), strict=True):
             row = pushed.get(user)
             if row is None:
                 assert told == ("fallback", tuple(TRUTH.fallback(number)[:LIST_SIZE]), ())
@@ -62,7 +62,7 @@ def test_what_readers_are_told_is_what_is_pushed() -> None:
 
 
 def test_no_two_pushes_have_a_list_in_common() -> None:
-    first, second = (TRUTH.told(number, range(900)) for number in (2, 4))
+    first, second = (TRUTH.expected(number, range(900)) for number in (2, 4))
     assert not {told.source_ids for told in first if told.source_ids} & {told.source_ids for told in second}
 
 

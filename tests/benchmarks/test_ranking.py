@@ -23,7 +23,7 @@ from benchmarks.ranking.goals import goals_of
 from benchmarks.ranking.measure import Plan
 from benchmarks.ranking.spark import write_model
 from benchmarks.ranking.stream import BLOCK, Stream
-from benchmarks.ranking.table import tell_scaling as scaling_table
+from benchmarks.ranking.table import scaling_text as scaling_table
 from models.ranking import TopN
 
 _N = 7
