@@ -1,4 +1,4 @@
-"""What all settings have in common: frozen, unknown keys refused, numbers as written, sizes as people write them."""
+"""Common types of all settings: frozen models that refuse unknown keys, strict numbers, sizes such as "4 GiB"."""
 
 import re
 from typing import Annotated
@@ -6,11 +6,11 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_DAYS = 36_500
-"""Days, a century, that a setting may reach back: a day that long before another one is still a date."""
+"""Most days (a century) that a setting may reach back, so that every computed day is a valid date."""
 MAX_COUNT = 10**12
-"""More than there is of anything that is counted."""
+"""Upper bound of every setting that counts something; larger than any real count."""
 MAX_RATIO = 1e6
-"""A limit of a relative change that nothing reaches: as good as none."""
+"""Upper bound of limits on relative changes; as good as no limit."""
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -22,17 +22,17 @@ class Strict(BaseModel):
 
 
 Whole = Annotated[int, Field(strict=True)]
-"""A whole number that is written as one; a truth value, a text or 3.0 is none."""
+"""An integer written as one; a boolean, a text or 3.0 is refused."""
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-"""A finite number that is written as one, with or without a fraction."""
+"""A finite number written as one, with or without a fraction."""
 Flag = Annotated[bool, Field(strict=True)]
-"""A truth value that is written as one."""
+"""A boolean written as one."""
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
-"""A seed that every generator of random numbers takes."""
+"""A seed that every random number generator accepts."""
 
 
 def parse_bytes(value: object) -> int:
-    """Returns bytes of "4 GiB", "512MiB" or a plain number; raises ValueError on anything else."""
+    """Returns the bytes of "4 GiB", "512MiB" or a plain number; raises ValueError for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if found := re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB|TiB)", str(value).strip()):
@@ -45,7 +45,7 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=1, le=2**60)]
 
 
 def format_bytes(size: float) -> str:
-    """Returns a size for people, e.g. 1.5 GiB."""
+    """Returns a size in bytes as readable text, e.g. 1.5 GiB."""
     for unit, factor in reversed(_UNITS.items()):
         if size >= factor:
             return f"{size / factor:.4g} {unit}"

@@ -1,4 +1,4 @@
-"""How Kafka and Redis are reached: addresses, users, TLS. Passwords are SecretStr and never in a text."""
+"""Connections to Kafka and Redis: addresses, users, TLS. Passwords are SecretStr and appear in no message."""
 
 from typing import Literal, Self
 
@@ -12,24 +12,24 @@ class _Connection(BaseModel):
 
 
 class KafkaConnection(_Connection):
-    """A Kafka cluster; paths are files of the machine that connects (with Spark: of each executor)."""
+    """A Kafka cluster; file paths are on the machine that connects (with Spark: each executor)."""
 
     servers: str = Field(repr=False)
-    """KAFKA_BOOTSTRAP_SERVERS: host:port, several with commas; what stands before an @ is kept out of texts."""
+    """KAFKA_BOOTSTRAP_SERVERS: host:port, several with commas; text before an @ is hidden in messages."""
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """KAFKA_SECURITY_PROTOCOL."""
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    """KAFKA_SASL_MECHANISM: how user and password are proved."""
+    """KAFKA_SASL_MECHANISM: how user and password are authenticated."""
     username: str | None = None
     """KAFKA_SASL_USERNAME."""
     password: SecretStr | None = None
     """KAFKA_SASL_PASSWORD."""
     ca_file: str | None = None
-    """KAFKA_SSL_CA_LOCATION: PEM of the authorities to trust; default: the system's."""
+    """KAFKA_SSL_CA_LOCATION: PEM file of trusted authorities; default: the system's."""
     certificate_file: str | None = None
-    """KAFKA_SSL_CERTIFICATE_LOCATION: PEM of the client's own certificate."""
+    """KAFKA_SSL_CERTIFICATE_LOCATION: PEM file of the client's certificate."""
     key_file: str | None = None
-    """KAFKA_SSL_KEY_LOCATION: PEM of its key."""
+    """KAFKA_SSL_KEY_LOCATION: PEM file of the client's key."""
     key_password: SecretStr | None = None
     """KAFKA_SSL_KEY_PASSWORD."""
 
@@ -54,27 +54,27 @@ class KafkaConnection(_Connection):
 
     @property
     def address(self) -> str:
-        """The broker list for a message: host and port of each."""
+        """Hosts and ports of the brokers, for messages."""
         brokers = (broker.strip() for broker in self.servers.split(","))
         return ",".join(f"***@{broker.rpartition('@')[2]}" if "@" in broker else broker for broker in brokers)
 
 
 class RedisConnection(_Connection):
-    """A Redis server, a Redis Cluster, or a server that Sentinels know."""
+    """A Redis server, a Redis Cluster, or a server behind Sentinels."""
 
     url: SecretStr
     """REDIS_URL: redis://[user:password@]host:port/db, rediss:// for TLS, unix://path; redis+cluster://host:port,host:port,
     redis+sentinel://host:port,host:port/service/db (each also as rediss+…); options: docs/redis.md."""
     username: str | None = None
-    """REDIS_USERNAME, unless the URL has one."""
+    """REDIS_USERNAME; used if the URL has no user."""
     password: SecretStr | None = None
-    """REDIS_PASSWORD, unless the URL has one."""
+    """REDIS_PASSWORD; used if the URL has no password."""
     ca_file: str | None = None
-    """REDIS_SSL_CA: PEM of the authorities to trust; default: the system's."""
+    """REDIS_SSL_CA: PEM file of trusted authorities; default: the system's."""
     certificate_file: str | None = None
-    """REDIS_SSL_CERTIFICATE: PEM of the client's own certificate."""
+    """REDIS_SSL_CERTIFICATE: PEM file of the client's certificate."""
     key_file: str | None = None
-    """REDIS_SSL_KEY: PEM of its key."""
+    """REDIS_SSL_KEY: PEM file of the client's key."""
 
     @field_validator("url")
     @classmethod
@@ -93,15 +93,15 @@ class RedisConnection(_Connection):
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """Returns the server at a URL."""
+        """Returns the connection to the server at a URL."""
         return cls(url=SecretStr(url))
 
     @property
     def place(self) -> RedisPlace:
-        """What the URL says; its texts hold secrets."""
+        """The parsed URL; it contains secrets."""
         return parse_redis_url(self.url.get_secret_value())
 
     @property
     def address(self) -> str:
-        """The URL for a message, without secrets."""
+        """The URL without secrets, for messages."""
         return self.place.address

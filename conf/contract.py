@@ -1,4 +1,4 @@
-"""What every side of the product shares: ids, the tables of a run, and the arm, partition and bucket of a user.
+"""The contract shared by all sides: ids, table schemas, and the arm, partition and bucket of a user.
 
 Standard library and pyarrow only. `conf/contract_vectors.json` holds test vectors for readers in other languages.
 """
@@ -15,22 +15,22 @@ IdKind = Literal["int64", "string"]
 UserId = int | str
 
 MAX_ID_BYTES = 255
-"""Longest string id in UTF-8: training takes as many bytes for each id as its longest has."""
+"""Longest string id in UTF-8; training allocates the length of the longest id for each id."""
 
 ID_RULE = f"1 … {MAX_ID_BYTES} bytes of UTF-8 without NUL"
-"""What `is_id` asks of a string, for people."""
+"""The rule of `is_id`, for messages."""
 
 EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
-"""Why a list must not hold a source: the user has events with it, follows it, blocked it, or owns it."""
+"""Reasons why a list must not hold a source: the user has events with it, follows, blocked or owns it."""
 
 _INT64 = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UTC = pa.timestamp("us", tz="UTC")
 
 
 def is_id(text: str) -> bool:
-    """Returns whether a string can be the id of a user or a source: 1 … MAX_ID_BYTES bytes of UTF-8, no NUL among them.
+    """Returns whether a string can be the id of a user or source: 1 … MAX_ID_BYTES bytes of UTF-8 without NUL.
 
-    numpy's strings end where NULs do, and no command line can hold one. An int64 can always be an id.
+    NUL is refused because numpy's strings end there and no command line can contain it. Any int64 can be an id.
     """
     try:
         encoded = text.encode()
@@ -40,9 +40,7 @@ def is_id(text: str) -> bool:
 
 
 def parse_int64(text: str) -> int | None:
-    """Returns the number that a text is the one spelling of; None for any other text: 007, +5, 1_0, １２ are nobody's
-    id.
-    """
+    """Returns the int64 in its only accepted spelling, else None, e.g. for 007, +5, 1_0 and １２."""
     number = int(text) if _INT64.fullmatch(text) else 2**63
     return number if -(2**63) <= number < 2**63 else None
 
@@ -52,31 +50,31 @@ def _id(kind: IdKind) -> pa.DataType:
 
 
 def daily_partials(kind: IdKind) -> pa.Schema:
-    """Returns one row per (user, source, event) of one dataset and one partition day."""
+    """Returns the schema of one row per (user, source, event), for one dataset and partition day."""
     return pa.schema(
         [
             ("user_id", _id(kind)),
             ("source_id", _id(kind)),
             ("event", pa.string()),
             ("events", pa.int64()),  # number of events
-            ("amount", pa.float64()),  # Σ of the weight column (1 per event without one), the same in every order
+            ("amount", pa.float64()),  # Σ of the weight column (1 per event without one), independent of the order
             ("last_ts", _UTC),
         ]
     )
 
 
 def interactions(kind: IdKind) -> pa.Schema:
-    """Returns one row per (user, source) with positive weight over the windows, sorted by user_id, source_id."""
+    """Returns the schema of one row per (user, source) with positive weight, sorted by user_id, source_id."""
     return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("weight", pa.float64()), ("last_ts", _UTC)])
 
 
 def exclusions(kind: IdKind) -> pa.Schema:
-    """Returns one row per (user, source, reason), reason in EXCLUSION_REASONS."""
+    """Returns the schema of one row per (user, source, reason), with a reason of EXCLUSION_REASONS."""
     return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("reason", pa.string())])
 
 
 def sources(kind: IdKind) -> pa.Schema:
-    """Returns one row per source of the catalogue or of the interactions, with its popularity over the windows."""
+    """Returns the schema of one row per source of the dataset or the interactions, with its popularity."""
     return pa.schema(
         [
             ("source_id", _id(kind)),
@@ -90,25 +88,25 @@ def sources(kind: IdKind) -> pa.Schema:
 
 
 def train_sources(kind: IdKind) -> pa.Schema:
-    """Returns one row per source as it was known at the cut, with its popularity over the windows that end there."""
-    known_since = pa.field("since", _UTC)  # created, else first engaged with in the windows; null: neither is known
+    """Returns the schema of one row per source as known at the cut, with its popularity before it."""
+    known_since = pa.field("since", _UTC)  # created, else first engaged with in the windows; null: unknown
     return sources(kind).append(known_since)
 
 
 def judged_users(kind: IdKind, arms: Iterable[str]) -> pa.Schema:
-    """Returns one row per user with a truth: what each arm serves them, cut at k, and how good it is for them."""
+    """Returns the schema of one row per user of the hold-out: for each arm the top k served, and their metrics."""
     served = pa.struct(
         [
             ("source_ids", pa.list_(_id(kind))),  # best first
             ("ndcg", pa.float64()),
             ("recall", pa.float64()),
             ("map", pa.float64()),
-            ("new_ndcg", pa.float64()),  # new_*: the truth's new sources only; null: it has none
+            ("new_ndcg", pa.float64()),  # new_*: on the truth's new sources only; null: there are none
             ("new_recall", pa.float64()),
             ("new_map", pa.float64()),
-            ("novelty", pa.float64()),  # mean bits of the listed sources; null: the list is empty
-            ("covered", pa.bool_()),  # a list of their own that is not empty
-            ("fallback", pa.bool_()),  # served the fallback list, whole or without their exclusions
+            ("novelty", pa.float64()),  # mean self-information of the listed sources in bits; null: the list is empty
+            ("covered", pa.bool_()),  # has a personal list that is not empty
+            ("fallback", pa.bool_()),  # gets the fallback list, whole or without their exclusions
         ]
     )
     judged = pa.schema([("user_id", _id(kind)), ("segment", pa.string())])  # cold, light, heavy
@@ -118,27 +116,27 @@ def judged_users(kind: IdKind, arms: Iterable[str]) -> pa.Schema:
 
 
 def holdout(kind: IdKind) -> pa.Schema:
-    """Returns one row per (user, source) that the user newly engaged with in the hold-out days."""
+    """Returns the schema of one row per (user, source) that the user newly engaged with in the hold-out days."""
     return pa.schema([("user_id", _id(kind)), ("source_id", _id(kind)), ("weight", pa.float64())])
 
 
 def audience(kind: IdKind) -> pa.Schema:
-    """Returns one row per user who must get a list."""
+    """Returns the schema of one row per user who must get a list."""
     return pa.schema([("user_id", _id(kind))])
 
 
 def user_factors(kind: IdKind) -> pa.Schema:
-    """Returns one row per user with interactions, sorted by user_id; `factors` has `train.factors` float32."""
+    """Returns the schema of one row per user, sorted by user_id; `factors` has `train.factors` float32."""
     return pa.schema([("user_id", _id(kind)), ("factors", pa.list_(pa.float32()))])
 
 
 def source_factors(kind: IdKind) -> pa.Schema:
-    """Returns one row per source with interactions, sorted by source_id."""
+    """Returns the schema of one row per source, sorted by source_id."""
     return pa.schema([("source_id", _id(kind)), ("factors", pa.list_(pa.float32()))])
 
 
 def lists(kind: IdKind) -> pa.Schema:
-    """Returns one row per user with a list of their own."""
+    """Returns the schema of one row per user with their own list."""
     return pa.schema(
         [
             ("user_id", _id(kind)),
@@ -150,7 +148,7 @@ def lists(kind: IdKind) -> pa.Schema:
 
 
 def snapshot(kind: IdKind) -> pa.Schema:
-    """Returns one row per user: what is pushed, record for record; sorted by (partition, seq)."""
+    """Returns the schema of the published lists, one row per user and record, sorted by (partition, seq)."""
     return pa.schema(
         [
             ("partition", pa.int32()),  # partition_of(user_id, P)
@@ -163,11 +161,9 @@ def snapshot(kind: IdKind) -> pa.Schema:
 
 
 def pointer_history() -> pa.Schema:
-    """Returns one row per change of what is served, sorted by `since`: the pointer from then until the next row's
-    moment.
-    """
+    """Returns the schema of one row per pointer change, sorted by `since`; a row holds until the next one's."""
     columns: list[tuple[str, pa.DataType]] = [
-        ("revision", pa.int64()),  # grows by one with each change; 0: Redis lost what it had, nothing is served
+        ("revision", pa.int64()),  # increases by one with each change; 0: Redis lost its data, nothing is served
         ("since", _UTC),  # by Redis' clock
         ("until", _UTC),  # null: now
         ("treatment", pa.string()),  # run of the users with arm_of(user, salt) < share_bp; null: none
@@ -175,17 +171,15 @@ def pointer_history() -> pa.Schema:
         ("salt", pa.string()),
         ("share_bp", pa.int32()),
         ("cap_bp", pa.int32()),  # the largest share that the operator allows
-        ("hold", pa.string()),  # why no run is promoted by itself; null: runs are
+        ("hold", pa.string()),  # why no run is promoted automatically; null: no hold
         ("reason", pa.string()),  # of the change
-        ("who", pa.string()),  # made it; null: not known any more
+        ("who", pa.string()),  # author of the change; null: unknown
     ]
     return pa.schema(columns)
 
 
 def arm_of(user_id: UserId, salt: str) -> int:
-    """Returns the user's place 0 … 9,999 in the rollout: in the treatment when it is below the share in basis
-    points.
-    """
+    """Returns a user's place 0 … 9,999; it is in the treatment if below the share in basis points."""
     return int.from_bytes(hashlib.sha256(f"{salt}|{user_id}".encode()).digest()[:4]) % 10_000
 
 
@@ -195,5 +189,5 @@ def partition_of(user_id: UserId, partitions: int) -> int:
 
 
 def bucket_of(user_id: UserId, partitions: int, buckets: int) -> int:
-    """Returns the Redis hash of a user within their partition, 0 … buckets − 1."""
+    """Returns the number of a user's Redis hash in their partition, 0 … buckets − 1."""
     return zlib.crc32(str(user_id).encode()) // partitions % buckets

@@ -1,4 +1,4 @@
-"""Settings of the datasets that a product reads: where they lie, how they are dirty, what a gap in them means."""
+"""Settings of the datasets that a product reads: where they are, what may be wrong in them, what a gap means."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from conf.windows import WindowText
 
 
 class Columns(Strict):
-    """Names of the columns in the files; the product's own names are the defaults."""
+    """Column names in the files; the defaults are the product's own names."""
 
     user_id: str = "user_id"
     """Column with the user."""
@@ -21,17 +21,17 @@ class Columns(Strict):
     ts: str = "ts"
     """Column with the UTC time of the event."""
     weight: str | None = None
-    """Column that multiplies an event's weight (a quantity, a duration); none: every event counts once. What is not 0
-    must be between 6e-8 and 1e9, of either sign: other rows are bad rows."""
+    """Column that multiplies an event's weight (a quantity, a duration); null: every event counts once. Rows whose
+    value is neither 0 nor between 6e-8 and 1e9 in magnitude are bad rows."""
 
 
 class Dataset(Strict):
     """A folder of `dt=YYYY-MM-DD/*.parquet`."""
 
     path: str
-    """Path, relative to `data_root`, or URI of the folder; docs/storage.md says what may lie in it."""
+    """Path, relative to `data_root`, or URI of the folder; docs/storage.md says what it may contain."""
     success_marker: str | None = "_SUCCESS"
-    """File that marks a partition as complete; a partition without it counts as missing. null: never asked for."""
+    """File that marks a partition as complete; a partition without it counts as missing. null: no marker needed."""
 
 
 class EventDataset(Dataset):
@@ -40,30 +40,30 @@ class EventDataset(Dataset):
     window: WindowText = "28 days ago:today"
     """Half-open window of UTC days relative to `--as-of`, e.g. "10 days ago:today" for the ten complete days before."""
     on_missing: Literal["fail", "wait", "shrink"] = "fail"
-    """A missing or empty partition: `fail` stops the run, `wait` exits 75 so that the scheduler retries, `shrink` goes
-    on without it and records it in the manifest."""
+    """For a missing or empty partition: `fail` stops the run, `wait` exits with code 75 so that the scheduler retries,
+    `shrink` continues without it and records that in the manifest."""
     max_missing_days: Whole = Field(default=1, ge=0, le=MAX_DAYS)
-    """With `shrink`: days that may be missing or empty in the window before the run stops all the same."""
+    """With `shrink`: days of the window that may be missing or empty; with more the run stops."""
     day_of: Literal["event", "ingestion"] = "event"
-    """What `dt` is: the day of the event (every `ts` lies in it) or the day on which the event arrived."""
+    """Meaning of `dt`: the day of the event (every `ts` is on it) or the day on which the event arrived."""
     lateness_days: Whole = Field(default=0, ge=0, le=MAX_DAYS)
-    """With `day_of: ingestion`: days that an event may be older than its partition; later ones are bad rows."""
+    """With `day_of: ingestion`: days that an event may be older than its partition; rows with older ones are bad."""
     ignore_events: tuple[str, ...] = ()
-    """Event names that are left out on purpose; any other name without a weight stops the run."""
+    """Event names to ignore; any other name without a weight stops the run."""
     bad_row_budget: Number = Field(default=0.0, ge=0.0, lt=1.0)
-    """Share of a day's rows that may be dropped for unusable ids, names, times or weights; what was dropped is counted
-    in the manifest."""
+    """Share of a day's rows that may be dropped for unusable ids, names, times or weights; the manifest counts dropped
+    rows."""
     columns: Columns = Columns()
-    """Names of the columns in the files."""
+    """Column names in the files."""
 
 
 class SnapshotDataset(Dataset):
-    """A table whose newest partition before or on `--as-of` holds everything that is true now."""
+    """A table whose newest partition on or before `--as-of` has the complete current state."""
 
     max_age_days: Whole = Field(default=14, ge=0, le=MAX_DAYS)
-    """Days that the newest partition may be older than `--as-of` before the run stops."""
+    """Days that the newest partition may be older than `--as-of`; if it is older, the run stops."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Our column name → the name in the files, where they differ."""
+    """Our column name → the name in the files, if different."""
 
 
 SNAPSHOTS = ("subscriptions", "sources", "blocks", "audience")
@@ -71,22 +71,22 @@ SNAPSHOTS = ("subscriptions", "sources", "blocks", "audience")
 
 
 class Datasets(Strict):
-    """What the product reads; one event dataset and nothing else is enough."""
+    """The datasets that the product reads; one event dataset is enough."""
 
     events: dict[str, EventDataset] = Field(min_length=1)
-    """Event datasets by name, each with a window and policies of its own."""
+    """Event datasets by name."""
     subscriptions: SnapshotDataset | None = None
-    """(user_id, source_id) that users follow already: never recommended to them."""
+    """(user_id, source_id): sources that users follow; never recommended to them."""
     sources: SnapshotDataset | None = None
-    """(source_id, status, category, owner_id, created_at): the catalogue; what is not in it is not eligible."""
+    """(source_id, status, category, owner_id, created_at) of all sources; one that is missing is not eligible."""
     blocks: SnapshotDataset | None = None
-    """(user_id, source_id) that users blocked: never recommended to them."""
+    """(user_id, source_id): sources that users blocked; never recommended to them."""
     audience: SnapshotDataset | None = None
-    """(user_id) of everybody who must get a list; none: every user with interactions or exclusions."""
+    """(user_id) of all users who must get a list; null: every user with interactions or exclusions."""
 
     @property
     def by_name(self) -> dict[str, Dataset]:
-        """Every dataset that the product has, the event datasets first."""
+        """Every dataset of the product by name, event datasets first."""
         snapshots = {name: getattr(self, name) for name in SNAPSHOTS}
         return {**self.events, **{name: dataset for name, dataset in snapshots.items() if dataset is not None}}
 

@@ -1,4 +1,4 @@
-"""Settings as flat names, and what differs between two of them."""
+"""Flattens settings and compares two of them."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ ABSENT = "–"
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"train": {"seed": 7}}` → `{"train.seed": 7}`; lists stay whole, an empty mapping is a value."""
+    """Returns e.g. `{"train.seed": 7}` for `{"train": {"seed": 7}}`; lists and empty mappings are kept whole."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
@@ -19,7 +19,7 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Flat name → both values as JSON, for the names that differ; ABSENT where one has none."""
+    """Returns flat name → both values as JSON, for names whose values differ; ABSENT for a missing value."""
     left, right = flattened(ours), flattened(theirs)
     names = [*left, *(name for name in right if name not in left)]
     pairs = {name: (_shown(left, name), _shown(right, name)) for name in names}

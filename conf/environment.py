@@ -1,4 +1,4 @@
-"""What the environment says: addresses, secrets and the work folder; never parameters."""
+"""Reads addresses, secrets and the work folder from the environment; parameters are never read from there."""
 
 import os
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ _Connection = TypeVar("_Connection", KafkaConnection, RedisConnection)
 
 
 class Environment(BaseModel):
-    """Addresses and folders of this installation; the addresses may hold passwords and are never printed."""
+    """Addresses and folders of this installation; addresses may contain passwords and are never printed."""
 
     model_config = ConfigDict(frozen=True)
 
     home: str
     """DISCOVERY_HOME: folder or URI with runs, partials and the default MLflow store; default ./work."""
     kafka: KafkaConnection | None
-    """KAFKA_…; None where no address is set."""
+    """KAFKA_…; None if no address is set."""
     redis: RedisConnection | None
-    """REDIS_…; None where no address is set."""
+    """REDIS_…; None if no address is set."""
     mlflow: SecretStr | None
-    """MLFLOW_TRACKING_URI; default: SQLite in the work folder, where that is a local one."""
+    """MLFLOW_TRACKING_URI; default: SQLite in the work folder, if that is local."""
 
     @classmethod
     def read(cls) -> "Environment":
@@ -40,23 +40,23 @@ class Environment(BaseModel):
 
     @property
     def is_local(self) -> bool:
-        """Whether the work folder is a folder of this machine."""
+        """Whether the work folder is on this machine."""
         return Location.parse(self.home).is_local
 
     def need_mlflow(self) -> str:
-        """Returns the tracking store; raises ConfigError when it is not set and the work folder cannot hold one."""
+        """Returns the URI of the tracking store; raises ConfigError if there is none."""
         if self.mlflow is None:
             raise _unset("MLFLOW_TRACKING_URI", "the MLflow server, e.g. http://127.0.0.1:5000")
         return self.mlflow.get_secret_value()
 
     def need_kafka(self) -> KafkaConnection:
-        """Returns the way to the broker; raises ConfigError when its address is not set."""
+        """Returns the connection to Kafka; raises ConfigError if its address is not set."""
         if self.kafka is None:
             raise _unset("KAFKA_BOOTSTRAP_SERVERS", "the Kafka broker, e.g. 127.0.0.1:9092")
         return self.kafka
 
     def need_redis(self) -> RedisConnection:
-        """Returns the way to the online store; raises ConfigError when its address is not set."""
+        """Returns the connection to Redis; raises ConfigError if its address is not set."""
         if self.redis is None:
             raise _unset("REDIS_URL", "the online store, e.g. redis://127.0.0.1:6379/0")
         return self.redis
@@ -70,10 +70,10 @@ def _home() -> Location:
 
 
 def _sqlite(home: Location) -> SecretStr | None:
-    """Returns the store in a local work folder; SQLAlchemy decodes %, and ? would end the path."""
+    """Returns the SQLite URI in a local work folder, with % and ? escaped; None if the folder is not local."""
     if not home.is_local:
         return None
-    # MLflow makes the folder that it reads from sqlite:///…, encoded as it is; of the longer name it makes none.
+    # For sqlite:///… MLflow would create a folder by the still encoded name; for sqlite+pysqlite:///… it does not.
     scheme = "sqlite+pysqlite" if {"%", "?"} & {*home.path} else "sqlite"
     path = home.path.replace("%", "%25").replace("?", "%3F")
     return SecretStr(f"{scheme}:///{path}/mlflow.db")

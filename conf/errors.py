@@ -10,22 +10,22 @@ Each room draws a tree of its own below these.
 
 
 class DiscoveryError(Exception):
-    """A fault with a message for a person: what happened, where, and what to do about it."""
+    """An error with a message for a person: what happened, where, and what to do."""
 
     exit_code = 1
 
 
 class Refused(DiscoveryError):
-    """The input, as it is, must not or cannot be used; only a change of it helps."""
+    """The input cannot be used as it is; trying again does not help."""
 
     exit_code = 2
 
 
 class ConfigError(Refused):
-    """The configuration, the command line or the environment cannot be used as it is."""
+    """The configuration, command line or environment is wrong."""
 
 
 class NotYet(DiscoveryError):
-    """Something that is expected to arrive has not: the scheduler should try again later."""
+    """Expected input has not arrived yet; the scheduler should retry later."""
 
     exit_code = 75

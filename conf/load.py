@@ -1,4 +1,4 @@
-"""Reads a product's YAML and its overlays into `Settings`, and says clearly what is wrong with them, and where."""
+"""Loads a product's YAML and its overlays as `Settings`; errors say what is wrong in which line."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from conf.settings import Settings
 from conf.strict_yaml import Document, KeyPath, YamlError, read_yaml
 
 Files = Sequence[tuple[Path, Document]]
-"""A product's YAML and its overlays, later ones winning."""
+"""A product's YAML and its overlays; later ones override earlier ones."""
 
 
 def load_settings(config: Path, overlays: Sequence[Path] = ()) -> Settings:
-    """Returns the settings of `config` with each overlay merged over it, later ones winning; raises ConfigError."""
+    """Returns the settings of `config` overridden by each overlay in turn; raises ConfigError."""
     files = [(path, _read(path)) for path in (config, *overlays)]
     tree: dict[str, Any] = {}
     for _, document in files:
@@ -30,12 +30,12 @@ def load_settings(config: Path, overlays: Sequence[Path] = ()) -> Settings:
 
 
 def config_hash(settings: Settings) -> str:
-    """First 16 hex digits of the SHA-256 of the settings as canonical JSON."""
+    """Returns the first 16 hex digits of the SHA-256 of the settings as canonical JSON."""
     return tree_hash(settings.model_dump(mode="json"))
 
 
 def tree_hash(settings: Mapping[str, Any]) -> str:
-    """Returns the same of settings as JSON, of whatever version of the code."""
+    """Returns the `config_hash` of settings as JSON, from any version of the code."""
     return digest_of_json(settings)[:16]
 
 
@@ -62,8 +62,8 @@ def _explain(detail: ErrorDetails, files: Files) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     where = _where(detail["loc"], files)
     if detail["type"] != "extra_forbidden":
-        said = detail["msg"].removeprefix("Value error, ")
-        return f"{where}: {path or 'settings'}: {said}{_got(detail, files)}"
+        message = detail["msg"].removeprefix("Value error, ")
+        return f"{where}: {path or 'settings'}: {message}{_got(detail, files)}"
     *parents, key = detail["loc"]
     near = difflib.get_close_matches(str(key), _known_keys(parents), n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(_known_keys(parents))}"
@@ -71,7 +71,7 @@ def _explain(detail: ErrorDetails, files: Files) -> str:
 
 
 def _where(path: KeyPath, files: Files) -> str:
-    """File and line of a value, or of the nearest one around it."""
+    """Returns file and line of a value, or of the nearest one that contains it."""
     for length in range(len(path), 0, -1):
         for file, document in reversed(files):
             if place := document.places.get(path[:length]):
@@ -80,7 +80,7 @@ def _where(path: KeyPath, files: Files) -> str:
 
 
 def _got(detail: ErrorDetails, files: Files) -> str:
-    """Returns what stands in the file, as it is written there, and what it is to YAML where that surprises."""
+    """Returns the value as written in the file, with a hint where YAML reads it unexpectedly."""
     if detail["type"] == "missing":
         return ""
     value, places = detail["input"], (document.places.get(detail["loc"]) for _, document in reversed(files))

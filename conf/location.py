@@ -1,4 +1,4 @@
-"""Where a folder lies: a path of this machine, or the URI of a storage, read in one way for pyarrow and for Spark."""
+"""The location of a folder: a path on this machine or a storage URI, with one meaning for pyarrow and Spark."""
 
 import os
 import re
@@ -20,9 +20,9 @@ SCHEMES = {
     "hdfs": "hdfs",
     "viewfs": "viewfs",
 }
-"""What may be written → what it means."""
+"""Accepted scheme → the scheme it stands for."""
 GLOB = re.compile(r"[*?\[\]{}\\]")
-"""Characters that stand for others in a path that Spark is given to read."""
+"""Characters that are wildcards or escapes in a path that Spark reads."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[A-Za-z0-9._-]*(:[0-9]+)?")
@@ -31,14 +31,14 @@ _CONTAINER = re.compile(r"[A-Za-z0-9$-]+@[A-Za-z0-9.-]+")
 
 @dataclass(frozen=True)
 class Location:
-    """A folder or a file by its literal path; `str` gives what is parsed to the same again."""
+    """A folder or file by its literal path; `str` returns text that parses to the same location."""
 
     scheme: str
     """One of the values of SCHEMES."""
     authority: str
-    """Bucket, container@account or name node; empty for this machine."""
+    """Bucket, container@account or name node; empty for a local path."""
     path: str
-    """Absolute, not percent-encoded, without . and .. and without a slash at the end; of a whole bucket: /."""
+    """Absolute, not percent-encoded, without . and .. and without a trailing slash; a whole bucket is /."""
 
     def __post_init__(self) -> None:
         if puzzles_spark(self.path):
@@ -48,7 +48,7 @@ class Location:
 
     @classmethod
     def parse(cls, text: str) -> "Location":
-        """Returns the place that a path or a URI names; raises ConfigError with what would work."""
+        """Returns the location of a path or URI; raises ConfigError, which says what to write."""
         _refuse_unwritable(text)
         if not _is_uri(text):
             return cls(LOCAL, "", _local(text))
@@ -60,7 +60,7 @@ class Location:
                 f"{', '.join(f'{name}://' for name in SCHEMES)}"
             )
         if known == LOCAL and rest.startswith("/") and not rest.startswith("//"):
-            rest = f"//{rest}"  # file:/path, as Java shows it
+            rest = f"//{rest}"  # file:/path, as Java writes it
         if not rest.startswith("//"):
             raise ConfigError(f"{_masked(text)}: is no URI; write {scheme.lower()}://…")
         authority, slash, path = rest[2:].partition("/")
@@ -68,11 +68,11 @@ class Location:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a place of this machine's file system."""
+        """Whether it is in this machine's file system."""
         return self.scheme == LOCAL
 
     def child(self, text: str) -> "Location":
-        """Returns the literal relative path `text` below this one; an absolute path or a URI stands for itself."""
+        """Returns the literal relative path `text` below this one; an absolute path or a URI is returned as it is."""
         if text.startswith("/") or _is_uri(text):
             return Location.parse(text)
         _refuse_unwritable(text)
@@ -84,14 +84,15 @@ class Location:
 
 
 def puzzles_spark(path: str) -> bool:
-    """Returns whether Spark can write a path but not read it: escaped, it is a pattern, of which each part is read as a
-    URI.
+    """Returns whether Spark can write a path but not read it.
+
+    Once escaped, such a path is a pattern, and Spark reads each part of a pattern as a URI.
     """
     return ":" in path and bool(GLOB.search(path))
 
 
 def is_folder_name(text: str) -> bool:
-    """Returns whether a folder can have this name, for pyarrow and for Spark."""
+    """Returns whether a folder can have this name, both for pyarrow and for Spark."""
     return text not in ("", ".", "..") and "/" not in text and _is_writable(text) and not puzzles_spark(text)
 
 
@@ -101,7 +102,7 @@ def _is_uri(text: str) -> bool:
 
 
 def _of_uri(scheme: str, authority: str, path: str, text: str) -> Location:
-    """Returns the place of a URI whose parts are still encoded."""
+    """Returns the location of a URI whose parts are still percent-encoded."""
     if "?" in text or "#" in text:
         raise ConfigError(
             f"{_masked(text)}: a URI with ? or # is not understood: what a storage needs to know stands in its own "
@@ -121,34 +122,34 @@ def _of_uri(scheme: str, authority: str, path: str, text: str) -> Location:
 
 
 def _check_authority(scheme: str, authority: str, text: str) -> None:
-    told = _masked(text)
+    shown = _masked(text)
     if scheme == LOCAL:
         if authority.lower() not in ("", "localhost"):
-            raise ConfigError(f"{told}: {authority!r} is another machine; write file:///… for a path of this one")
+            raise ConfigError(f"{shown}: {authority!r} is another machine; write file:///… for a path of this one")
     elif scheme.startswith("abfs"):
         if not _CONTAINER.fullmatch(authority):
-            raise ConfigError(f"{told}: write {scheme}://container@account.dfs.core.windows.net/…")
+            raise ConfigError(f"{shown}: write {scheme}://container@account.dfs.core.windows.net/…")
     elif not _HOST.fullmatch(authority):
         raise ConfigError(
-            f"{told}: between // and / stands the name of a bucket or of a machine and nothing else; users and keys "
+            f"{shown}: between // and / stands the name of a bucket or of a machine and nothing else; users and keys "
             "are left to the storage's own configuration"
         )
     elif not authority and scheme in ("s3", "gs"):
-        raise ConfigError(f"{told}: names no bucket; write {scheme}://bucket/…")
+        raise ConfigError(f"{shown}: names no bucket; write {scheme}://bucket/…")
 
 
 def _local(text: str) -> str:
-    """Returns an absolute path; .. is the folder above in the file system, also behind a link."""
+    """Returns an absolute path; .. is resolved by the file system, also after a link."""
     parts = [part for part in str(Path.cwd() / text).split("/") if part not in ("", ".")]
     path = "/" + "/".join(parts)
     return os.path.realpath(path) if ".." in parts else path
 
 
-def _plain(path: str, told: str) -> str:
-    """Returns the path without a slash at its end; names that one side would resolve and the other not are refused."""
+def _plain(path: str, shown: str) -> str:
+    """Returns the path without a trailing slash; raises ConfigError for empty names, . and .."""
     parts = path.rstrip("/").split("/")[1:]
     if {"", ".", ".."} & {*parts}:
-        raise ConfigError(f"{told}: has an empty name, . or .. in it, which a storage cannot resolve; write it out")
+        raise ConfigError(f"{shown}: has an empty name, . or .. in it, which a storage cannot resolve; write it out")
     return "/" + "/".join(parts)
 
 
@@ -162,5 +163,5 @@ def _is_writable(text: str) -> bool:
 
 
 def _masked(text: str) -> str:
-    """Returns the text for a message; what stands before an @ may be a secret."""
+    """Returns the text for a message, without what precedes an @, which may be a secret."""
     return text if "@" not in text else f"{text.partition(':')[0]}://***{text.rpartition('@')[2]}"

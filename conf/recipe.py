@@ -1,7 +1,7 @@
-"""What versions of a model compete with: which events count how much over which days, and how embeddings are trained.
+"""A recipe: the settings in which model versions compete, i.e. events with weights and windows, and training.
 
-It is everything that decides the interactions and what training makes of them. Where the datasets lie and how dirty
-they are, what a list may hold and the machine's size are not part of it: these are always those of today's settings.
+It has everything that determines the interactions and the training on them. Where the datasets are, data quality, rules
+for lists and the size of the machine are not part of it; for these today's settings apply.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,25 +20,25 @@ _MACHINE = ("threads", "max_memory")
 
 
 class RecipeGone(ConfigError):
-    """Today's settings cannot make a recipe any more."""
+    """Today's settings no longer support a recipe."""
 
 
 class Recipe(Strict):
-    """A recipe; two are the same when they are equal."""
+    """A recipe; two recipes are the same if they are equal."""
 
     ids: IdKind
-    """Kind of the ids that interactions are of."""
+    """Kind of the ids of users and sources."""
     windows: dict[str, WindowText]
     """Event dataset → window of days."""
     columns: dict[str, Columns]
-    """Event dataset → the columns that are read of it; the one that weighs an event is among them."""
+    """Event dataset → the columns read from it, with the weight column if any."""
     ignored: dict[str, tuple[str, ...]]
-    """Event dataset → events that weigh something and are left out there, sorted; no dataset that leaves out none."""
+    """Event dataset → names of events with a weight that are ignored there, sorted; only where there are any."""
     event_weights: dict[str, float]
-    """Without the events that weigh nothing."""
+    """Event name → weight; events with weight 0 are left out."""
     half_life_days: float
     train: TrainSettings
-    """With the default threads and memory."""
+    """With default threads and memory."""
 
     @model_validator(mode="after")
     def _columns_of_every_dataset(self) -> Self:
@@ -62,13 +62,13 @@ class Recipe(Strict):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, from which `model_validate` makes an equal one."""
+        """Returns plain JSON values, from which `model_validate` makes an equal recipe."""
         return self.model_dump(mode="json")
 
     def applied_to(self, settings: Settings) -> Settings:
-        """Today's settings with this recipe in place of theirs; raises RecipeGone.
+        """Returns today's settings with this recipe instead of their own; raises RecipeGone.
 
-        Datasets that the recipe does not know are left out, and events that it does not know weigh nothing.
+        Datasets that the recipe does not have are left out, and events that it does not have get weight 0.
         """
         known = settings.datasets.events
         if self.ids != settings.ids:
@@ -89,7 +89,7 @@ class Recipe(Strict):
         )
 
     def _dataset(self, name: str, today: EventDataset) -> EventDataset:
-        """Today's dataset as the recipe reads it; raises RecipeGone where today leaves out what it gives weight."""
+        """Returns today's dataset as the recipe reads it; raises RecipeGone if an event with weight is now ignored."""
         ignored = self.ignored.get(name, ())
         if lost := sorted({*_lost(today.ignore_events, self.event_weights)} - {*ignored}):
             raise RecipeGone(f"event {lost[0]!r}, to which it gives weight, is in ignore_events of {name!r} now")
@@ -99,23 +99,22 @@ class Recipe(Strict):
 
 
 def completed(recipe: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a recipe of before ids, columns and ignored events were told: with those of the settings that it was used
-    with.
+    """Returns an old recipe, without ids, columns or ignored events, completed from the settings of its time.
 
-    Both are JSON of any version of the code; what a recipe tells stays.
+    Both are JSON of any version of the code; keys in the recipe are kept.
     """
     events = settings.get("datasets", {}).get("events", {})
     datasets = {name: events.get(name, {}) for name in recipe.get("windows", {})}
     weights = recipe.get("event_weights", {})
     ignored = {name: _lost(dataset.get("ignore_events", ()), weights) for name, dataset in datasets.items()}
-    told = {
+    found = {
         "ids": settings.get("ids"),
         "columns": {name: dataset.get("columns", {}) for name, dataset in datasets.items()},
         "ignored": {name: list(lost) for name, lost in ignored.items() if lost},
     }
-    return {**told, **recipe}
+    return {**found, **recipe}
 
 
 def _lost(ignored: Iterable[str], weights: Mapping[str, float]) -> tuple[str, ...]:
-    """Events that are ignored and weigh something, sorted."""
+    """Returns the ignored events that have a weight, sorted."""
     return tuple(sorted({*ignored} & weights.keys()))

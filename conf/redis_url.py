@@ -1,6 +1,6 @@
-"""REDIS_URL, taken apart and checked: what it may say, and nothing that would change how the store is read.
+"""Parses and checks REDIS_URL; refuses options that would change how the store is read.
 
-Any part of a wrong URL may be a piece of a password, so that no message here shows one.
+Any part of a wrong URL may be a piece of a password, so no message here shows one.
 """
 
 import ipaddress
@@ -40,16 +40,16 @@ _OPTION_NAME = re.compile(r"[a-z_]{2,40}", re.ASCII)
 
 @dataclass(frozen=True)
 class RedisPlace:
-    """Where a store is, and how it is spoken to."""
+    """The address of a store and how to connect to it."""
 
     way: Way
     tls: bool
     hosts: tuple[tuple[str, int], ...]
-    """Host and port; several of a cluster and of Sentinels, none of a socket."""
+    """Hosts and ports; several for a cluster or Sentinels, none for a socket."""
     path: str
-    """File of a socket; else empty."""
+    """File of the socket; otherwise empty."""
     service: str
-    """What Sentinels call the store; else empty."""
+    """Name of the store at the Sentinels; otherwise empty."""
     database: int
     username: str | None = field(repr=False)
     password: str | None = field(repr=False)
@@ -62,7 +62,7 @@ class RedisPlace:
 
     @property
     def address(self) -> str:
-        """The URL for a message: without user, password and options."""
+        """The URL without user, password and options, for messages."""
         scheme = "unix" if self.way == "socket" else "rediss" if self.tls else "redis"
         scheme += f"+{self.way}" if self.way in ("cluster", "sentinel") else ""
         at = "***@" if self.username is not None or self.password is not None else ""
@@ -73,7 +73,7 @@ class RedisPlace:
 
 
 def parse_redis_url(url: str) -> RedisPlace:
-    """Returns the place that a URL names; raises ValueError, which shows nothing of it that may be secret."""
+    """Returns the place in a URL; raises ValueError without any secret part of the URL."""
     parts = _split(url)
     way, options = _WAYS[parts.scheme], _options(parts)
     username, password = _credentials(parts.netloc)
@@ -152,7 +152,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _service_and_database(way: Way, path: str, option: str | None) -> tuple[str, int]:
-    """Returns what the path says, or the option `db`, which must not both say it."""
+    """Returns service and database number from the path or the option `db`; raises ValueError for both."""
     if way == "socket":
         return "", _database("" if option is None else option)
     if way == "sentinel":
@@ -160,10 +160,10 @@ def _service_and_database(way: Way, path: str, option: str | None) -> tuple[str,
         if not service or not service.isprintable() or len(rest) > 1:
             raise ValueError("must name the service of its Sentinels: redis+sentinel://host:port,host:port/service/db")
         return service, _database(rest[0] if rest else "")
-    said = path.removeprefix("/")
-    if said and option is not None:
+    number = path.removeprefix("/")
+    if number and option is not None:
         raise ValueError("names its database twice: at the end of the address, or as db=, not both")
-    database = _database(said if option is None else option)
+    database = _database(number if option is None else option)
     if way == "cluster" and database != 0:
         raise ValueError("names a database, and a Redis Cluster has only 0: leave it out")
     return "", database

@@ -1,6 +1,6 @@
-"""The reference of a product's YAML, made of the settings' own docstrings: `python -m conf.reference > docs/config.md`.
+"""Generates docs/config.md from the settings' docstrings: `python -m conf.reference > docs/config.md`.
 
-A field without a docstring, or a number whose docstring names no unit, has no place in it: `reference` raises.
+Raises UndocumentedField for a field without a docstring, or a number whose docstring names no unit.
 """
 
 import inspect
@@ -23,7 +23,7 @@ UNITS = re.compile(
     r"|alternations?|dimensions?|threads?|neighbours?|pairs|runs?|seed|NDCG\S*|events?|times|α|λ)\b",
     re.IGNORECASE,
 )
-"""Words of which the docstring of a number must hold one: what the number counts or measures."""
+"""Words of which the docstring of a number must contain one: what the number counts or measures."""
 
 _SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
@@ -40,11 +40,11 @@ stands without quotes. Sizes are written as `512 MiB` or `4 GiB`.
 
 
 class UndocumentedField(Exception):
-    """A field of the settings does not say what it is."""
+    """A field of the settings lacks a docstring or a unit."""
 
 
 def reference() -> str:
-    """Return the page as Markdown; raise UndocumentedField naming every field without effect or unit."""
+    """Returns the page as Markdown; raises UndocumentedField with every undocumented field."""
     if faults := list(_faults(Settings, "")):
         raise UndocumentedField("; ".join(faults))
     return "\n".join([_HEAD, *_sections(Settings, (), ())])
@@ -62,7 +62,7 @@ def _faults(model: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def _sections(model: type[BaseModel], paths: Sequence[str], fields: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of a settings class at one or several keys, then those of the classes in it."""
+    """Yields the lines about a settings class at one or several keys, then about the classes in it."""
     yield "## " + (", ".join(f"`{path}`" for path in paths) or "The product")
     yield " ".join([*(fields if len(fields) > 1 else ()), *(inspect.getdoc(model) or "").split()]) + "\n"
     plain = {name: field for name, field in model.model_fields.items() if _model_of(field.annotation) is None}
@@ -77,7 +77,7 @@ def _sections(model: type[BaseModel], paths: Sequence[str], fields: Sequence[str
 
 
 def _inner(model: type[BaseModel]) -> dict[type[BaseModel], dict[str, FieldInfo]]:
-    """Return the settings classes in a class, each with the fields that hold it."""
+    """Returns the settings classes in a class, each with the fields that have it."""
     found: dict[type[BaseModel], dict[str, FieldInfo]] = {}
     for name, field in model.model_fields.items():
         if inner := _model_of(field.annotation):
@@ -95,7 +95,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _values(field: FieldInfo) -> str:
-    """Return the type of a field and the bounds of a number."""
+    """Returns the type of a field and its bounds."""
     kind = "size" if _is_size(field) else _kind(field.annotation)
     bounds = [f"{sign} {value:,}" for part in field.metadata for word, sign in _SIGNS for value in _bound(part, word)]
     return ", ".join([kind, *bounds])
@@ -126,7 +126,7 @@ def _parses_bytes(part: object) -> bool:
 
 
 def _kind(annotation: Any) -> str:
-    """Return a type in the words of YAML."""
+    """Returns the name of a type in terms of YAML."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return "size" if any(map(_parses_bytes, args[1:])) else _kind(args[0])
@@ -142,7 +142,7 @@ def _kind(annotation: Any) -> str:
 
 
 def _is_number(annotation: Any) -> bool:
-    """Return whether a number can stand there; of a mapping, as its values."""
+    """Returns whether the type accepts numbers; for a mapping, whether its values do."""
     args = get_args(annotation)
     if get_origin(annotation) is dict:
         return _is_number(args[1])
@@ -150,7 +150,7 @@ def _is_number(annotation: Any) -> bool:
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the settings class in an annotation, or None."""
+    """Returns the settings class in an annotation, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for arg in get_args(annotation) if (found := _model_of(arg)) is not None), None)

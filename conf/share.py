@@ -1,4 +1,4 @@
-"""The share of the audience that a run serves, held as whole basis points."""
+"""The share of the audience that a run serves, in whole basis points."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Share:
 
     @classmethod
     def fraction(cls, value: float) -> "Share":
-        """Returns the share of a fraction 0 … 1; finer than a basis point (0.0001) is refused."""
+        """Returns the share for a fraction 0 … 1; raises ConfigError if it is finer than a basis point (0.0001)."""
         if not math.isfinite(value):
             raise ConfigError(f"share {value} is not a number; give a fraction such as 0.25")
         bp = round(value * 10_000)
@@ -30,7 +30,7 @@ class Share:
 
     @classmethod
     def percent(cls, value: float) -> "Share":
-        """Returns the share of a percentage 0 … 100."""
+        """Returns the share for a percentage 0 … 100."""
         return cls.fraction(value / 100)
 
     def __str__(self) -> str:

@@ -1,10 +1,10 @@
-"""YAML read as it is written: what readers of YAML take for different things is refused, with its line.
+"""Reads YAML strictly: what YAML readers interpret differently is refused, with its line.
 
-Refused are a key that stands twice in a mapping, a key that is not text, a number in another notation than the decimal
-one (`010`, `1:30`, `0x1F`, `1_000`), tags, and anchors that grow out of bounds. A date is text. `yes`, `no`, `on` and
-`off` are truth values, which settings refuse where a number or a text is meant.
+Refused are duplicate keys in a mapping, keys that are not text, numbers in other than decimal notation (`010`, `1:30`,
+`0x1F`, `1_000`), tags, and anchors that expand to too many values. A date is text. `yes`, `no`, `on` and `off` are
+booleans, which settings refuse in place of a number or text.
 
-Standard library and yaml only: `dags/strict_yaml.py` is a link to this file, so that both environments read alike.
+Standard library and yaml only: `dags/strict_yaml.py` is a link to this file, so both environments read alike.
 """
 
 import re
@@ -15,14 +15,14 @@ from typing import Any
 import yaml
 
 KeyPath = tuple[str | int, ...]
-"""Keys and list indices that lead to a value."""
+"""Keys and list indexes that lead to a value."""
 
 _TAG = "tag:yaml.org,2002:"
 _NULL, _BOOL, _INT, _FLOAT, _STR, _MERGE = (
     f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "str", "merge")
 )
 _ODD = f"{_TAG}odd"
-_PLAIN = {  # the first that matches a scalar without quotes says what it is
+_PLAIN = {  # tag → pattern; the first match determines the type of a scalar without quotes
     _NULL: re.compile(r"~|null|Null|NULL|"),
     _BOOL: re.compile(r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|true|True|TRUE|false|False|FALSE"),
     _MERGE: re.compile(r"<<"),
@@ -35,16 +35,16 @@ _PLAIN = {  # the first that matches a scalar without quotes says what it is
     _FLOAT: re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
 }
 _MOST_VALUES = 100_000
-"""Values in a document, at most; those behind an anchor count wherever they are used."""
+"""Most values in a document; those of an anchor count at each use."""
 
 
 class YamlError(ValueError):
-    """The text is not YAML, or can be read in two ways; says the line and what to write."""
+    """The text is not YAML or is ambiguous; the message names the line and what to write."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands in the text."""
+    """The place of a value in the text."""
 
     line: int
     """From 1."""
@@ -54,14 +54,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Document:
-    """What a YAML text holds."""
+    """A parsed YAML text: its values, and their places by key path."""
 
     tree: dict[str, Any]
     places: Mapping[KeyPath, Place]
 
 
 def read_yaml(text: str) -> Document:
-    """Returns the mapping that a text holds, and where its values stand; raises YamlError."""
+    """Returns the document in a text; raises YamlError, also if it is not a mapping."""
     try:
         node = _Loader(text).get_single_node()
         reader = _Reader()
@@ -80,12 +80,12 @@ def read_yaml(text: str) -> Document:
 
 
 def write_yaml(tree: Mapping[str, Any]) -> str:
-    """Returns the mapping as a text from which `read_yaml` gives the same."""
+    """Returns YAML that `read_yaml` reads back as the same mapping."""
     return str(yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
 class _Plain(yaml.resolver.BaseResolver):
-    """Says by `_PLAIN` what a scalar without quotes is."""
+    """Resolves scalars without quotes by `_PLAIN`."""
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and implicit[0]:
@@ -94,7 +94,7 @@ class _Plain(yaml.resolver.BaseResolver):
 
 
 class _Loader(_Plain, yaml.SafeLoader):
-    """Makes nodes, and refuses tags."""
+    """Composes nodes, and refuses tags."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -104,18 +104,18 @@ class _Loader(_Plain, yaml.SafeLoader):
 
 
 class _Dumper(_Plain, yaml.SafeDumper):
-    """Quotes every text that would not be read as one."""
+    """Quotes every text that would otherwise be read as another type."""
 
 
 class _Reader:
-    """Turns nodes into values and remembers their places."""
+    """Converts nodes to values and records their places."""
 
     def __init__(self) -> None:
         self.places: dict[KeyPath, Place] = {}
         self._values = 0
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
-        """Returns the value of a node at a path."""
+        """Returns the value of a node, and records the places below `path`."""
         self._values += 1
         if self._values > _MOST_VALUES:
             raise YamlError(f"{_line(node)} holds more than {_MOST_VALUES:,} values with all that anchors repeat")
@@ -146,7 +146,7 @@ class _Reader:
         return mapping
 
     def _merged(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
-        """Returns the keys of a mapping, or of a list of mappings of which the first wins."""
+        """Returns the merged keys of a mapping or of a list of mappings, in which earlier ones win."""
         parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
         merged: dict[str, Any] = {}
         for part in reversed(parts):
@@ -187,7 +187,7 @@ def _number(node: yaml.Node) -> int | float:
         return float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
     try:
         return int(node.value)
-    except ValueError:  # Python reads no more than a few thousand digits
+    except ValueError:  # Python limits the number of digits
         raise YamlError(f"{_line(node)} a number has {len(node.value):,} digits; quote it if it is text") from None
 
 

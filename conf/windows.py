@@ -1,4 +1,4 @@
-"""Sliding windows of whole UTC days, written as people say them: "10 days ago:today"."""
+"""Sliding windows of whole UTC days, written as e.g. "10 days ago:today"."""
 
 import datetime as dt
 import re
@@ -27,7 +27,7 @@ class Window:
 
     @classmethod
     def parse(cls, text: str, as_of: dt.date) -> "Window":
-        """Returns the window that `text` means on the day `as_of`; raises ConfigError on a word it does not know."""
+        """Returns the window that `text` means on the day `as_of`; raises ConfigError."""
         words = [word.strip() for word in text.split(":")]
         if len(words) == 1:
             day = _day(words[0], as_of, text)
@@ -81,4 +81,4 @@ def _known_words(text: str) -> str:
 
 
 WindowText = Annotated[str, AfterValidator(_known_words)]
-"""A window as written in YAML, its words checked when the file is read."""
+"""A window as written in YAML, validated when the file is loaded."""
