@@ -1,1 +1,1 @@
-"""From interactions to lists: embeddings, ranking, rules, fallback, metrics."""
+"""From interactions to lists: training, judging, ranking, rules on lists, the fallback list, and the registry."""

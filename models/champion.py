@@ -11,41 +11,39 @@ from models.registry.lineage import JUDGED_TAG, check_lineage
 
 
 class Champion(BaseModel):
-    """What a run keeps of it; the recipe as JSON, because newer code may not know it any more."""
+    """What a run records about its champion; the recipe is JSON, because newer code may not be able to parse it."""
 
     model_config = ConfigDict(frozen=True)
 
     run_id: str
     version: str | None = None
     judged: str | None = None
-    """`Manifest.judged` of its run, as MLflow has it; a version of older code has none."""
+    """`Manifest.judged` of its run, from MLflow; None for a version of older code."""
     recipe: dict[str, object] | None = None
     fault: str | None = None
-    """Why its recipe is not known."""
+    """Why its recipe is unknown, if it is."""
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Whether a run's recipe has a rival."""
+    """Whether a run's recipe competes with the champion's."""
 
     champion: Settings | None
-    """Today's settings with the champion's recipe, where that is another one and can be made."""
+    """Today's settings with the champion's recipe, if that is another one and can still be used."""
     own_features: bool
-    """Whether the champion's recipe makes other interactions, and does not only train otherwise."""
+    """Whether the champion's recipe needs interactions of its own, instead of only training differently."""
     reason: str
-    """Why there is no rival; empty where there is one."""
+    """Why there is no rival; empty if there is one."""
     is_champions: bool = False
-    """Whether the run's own recipe is the champion's."""
+    """Whether the run's own recipe equals the champion's."""
 
     def table(self, interactions: str) -> str:
-        """Returns the run's table that the champion's recipe is trained on, where its own is trained on
-        `interactions`.
-        """
+        """Returns the name of the table that the champion's recipe trains on; ours trains on `interactions`."""
         return f"champion_{interactions}" if self.own_features else interactions
 
 
 def find_champion(registry: ModelRegistry, product: str, serving: str | None) -> Champion | None:
-    """Returns the champion when `serving` serves, None when nothing does; raises RegistryError."""
+    """Returns the champion, which is the version of the run `serving`; None without one. Raises RegistryError."""
     if serving is None:
         return None
     version = registry.version_of(product, serving)
@@ -59,9 +57,7 @@ def find_champion(registry: ModelRegistry, product: str, serving: str | None) ->
 
 
 def contest_of(settings: Settings, champion: Champion | None, fault: str | None = None) -> Contest:
-    """Returns who competes in a run with these settings; fault: why the champion's interactions could not be made, if
-    so.
-    """
+    """Returns who competes in a run; `fault`: why the champion's interactions could not be made, if so."""
     if champion is None:
         return _alone("nothing served before, so there is no champion")
     name = f"run {champion.run_id}" if champion.version is None else f"version {champion.version}"

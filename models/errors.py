@@ -1,20 +1,20 @@
-"""What goes wrong between interactions and lists.
+"""Errors between interactions and lists.
 
 ModelError
 ├── BadIds              ids that no id map can hold, or of the wrong kind
 ├── BadInteractions     the interactions break their contract: order, duplicates, weights, types
 ├── TrainMemoryError    training would need more memory than `train.max_memory`
-├── NoWarmStart         a former run's factors that no training can go on from
-├── TrainError          training gave factors that are no numbers
+├── NoWarmStart         the factors of an earlier run cannot be used as a start
+├── TrainError          training returned NaN or infinite factors
 ├── BadFactors          factors that cannot be ranked: shape, dimensions, NaN, infinite, overflow
-├── NoCandidates      no source may be recommended
+├── NoCandidates        no source may be recommended
 ├── NothingToJudge      no user engaged with anything new in the hold-out
-├── LeakedSource        a judged list holds a source that nobody knew before the cut
+├── LeakedSource        a judged list holds a source that was unknown before the cut
 ├── KnnTooLarge         item-kNN would need more memory than `train.max_memory`
 ├── GoldenChanged       the golden data set is not the registered one
-├── PlotFailed          a drawing of a model card could not be made; its page says so
+├── PlotFailed          a plot of a model card could not be drawn; its page says so
 └── RegistryError       MLflow cannot be reached or refuses
-    └── RegistryRefused exit code 2: its address, or what is needed to use it, is wrong
+    └── RegistryRefused exit code 2: the address, or what is needed to use it, is wrong
 """
 
 from conf.base import format_bytes
@@ -47,7 +47,7 @@ class TrainMemoryError(ModelError, Refused):
 
 
 class NoWarmStart(ModelError):
-    """The factors of a former run do not fit a training; it starts cold, and says why."""
+    """The factors of an earlier run do not fit; training starts cold and logs why."""
 
 
 class TrainError(ModelError):
@@ -59,7 +59,7 @@ class BadFactors(ModelError):
 
 
 class NoCandidates(ModelError, Refused):
-    """There is no eligible source with factors."""
+    """No eligible source has factors."""
 
 
 class NothingToJudge(ModelError):
@@ -67,7 +67,7 @@ class NothingToJudge(ModelError):
 
 
 class LeakedSource(ModelError):
-    """A judged list knows more than its training may have seen."""
+    """A judged list holds a source that its training must not have seen."""
 
 
 class KnnTooLarge(ModelError):
@@ -75,7 +75,7 @@ class KnnTooLarge(ModelError):
 
 
 class GoldenChanged(ModelError, Refused):
-    """The bytes of the golden data set are not those that are registered."""
+    """The bytes of the golden data set differ from the registered ones."""
 
 
 class PlotFailed(ModelError):
@@ -87,4 +87,4 @@ class RegistryError(ModelError):
 
 
 class RegistryRefused(RegistryError, Refused):
-    """MLflow's address can never work here as it is."""
+    """MLflow's address can never work as it is."""

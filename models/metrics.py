@@ -1,14 +1,14 @@
-"""How good a list is for one user, for many users at once.
+"""Metrics of a list for one user, computed for many users at once.
 
-Definitions, binary relevance, for a user with truth T and a list L cut at k:
+Definitions, with binary relevance, for a user with truth T and a list L cut at k:
 
 - Recall@k = |L ∩ T| / |T|
 - NDCG@k   = Σ_{hits at rank r} 1/log2(r + 1) / Σ_{r = 1 … min(k, |T|)} 1/log2(r + 1)   (Järvelin, Kekäläinen 2002)
 - MAP@k    = Σ_{hits at rank r} (hits up to r) / r / min(k, |T|)
 
-Where trec_eval differs: its map_cut_k divides by |T|, so that a perfect list of k < |T| sources stays below 1. It sorts
-a list by score, and equal scores by descending id; here the list's own order counts. It leaves users without a list out
-of the mean; here they count, with the list that they are served. Its recall_k and ndcg_cut_k are the same.
+trec_eval differs: its map_cut_k divides by |T|, so that a perfect list of k < |T| sources stays below 1; it sorts a
+list by score and equal scores by descending id, while here the list's own order counts; it leaves users without a list
+out of the mean, while here they count with the list that they are served. Its recall_k and ndcg_cut_k are the same.
 """
 
 from dataclasses import dataclass
@@ -31,22 +31,18 @@ class ListScores:
     map: PerUser
 
     def where(self, chosen: NDArray[np.bool_], other: "ListScores") -> "ListScores":
-        """Returns these scores for the chosen users, the others' for the rest."""
+        """Returns these scores for the chosen users and `other`'s for the rest."""
         pairs = ((self.ndcg, other.ndcg), (self.recall, other.recall), (self.map, other.map))
         return ListScores(*(np.where(chosen, own, their) for own, their in pairs))
 
 
 def score_lists(lists: ListColumn, truths: ListColumn, k: int) -> ListScores:
-    """Returns scores of one list per user (best first, no duplicates; null counts as empty) against one set of sources
-    each.
-    """
+    """Scores one list per user (best first, no duplicates; null counts as empty) against the user's truth."""
     return score_hits(find_hits(lists, truths), lengths_of(lists), lengths_of(truths), k)
 
 
 def score_hits(hit: NDArray[np.bool_], lengths: NDArray[np.int64], wanted: NDArray[np.int64], k: int) -> ListScores:
-    """Returns the same by what is right in them: hit bool (Σ lengths,), list after list; wanted: sizes of the
-    truths.
-    """
+    """Scores lists from their hits, bool (Σ lengths,) list after list; `wanted` (users,) counts the truths."""
     users = np.repeat(np.arange(len(lengths)), lengths)
     ranks = np.arange(len(users)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
     hit = hit & (ranks <= k)
@@ -64,7 +60,7 @@ def score_hits(hit: NDArray[np.bool_], lengths: NDArray[np.int64], wanted: NDArr
 
 
 def find_hits(lists: ListColumn, truths: ListColumn) -> NDArray[np.bool_]:
-    """For each place of each list, one list after the other, whether its source is in the truth of its user."""
+    """Returns for each entry, list after list, whether its source is in the truth of its user."""
     users = np.repeat(np.arange(len(lists)), lengths_of(lists))
     listed = lists.flatten()
     both = pa.concat_arrays([listed, truths.flatten()]).dictionary_encode()
@@ -75,15 +71,15 @@ def find_hits(lists: ListColumn, truths: ListColumn) -> NDArray[np.bool_]:
 
 
 def _ratio(part: NDArray[np.float64] | NDArray[np.int64], whole: NDArray[np.float64] | NDArray[np.int64]) -> PerUser:
-    """part / whole, 0 where whole is 0."""
+    """Returns part / whole, and 0 where whole is 0."""
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
 def spread(histogram: list[tuple[int, int]], eligible: int) -> tuple[float, float]:
-    """Coverage and Gini coefficient of (places, sources with that many places ≥ 1) in ascending order.
+    """Returns coverage and Gini coefficient from (places, sources with that many places ≥ 1) in ascending order.
 
     Coverage: share of the eligible sources with a place. Gini: 0 when all eligible sources have equally many places,
-    towards 1 when few have them all.
+    towards 1 when a few have all of them.
     """
     listed = sum(sources for _, sources in histogram)
     total = sum(places * sources for places, sources in histogram)

@@ -1,1 +1,1 @@
-"""Arrow, numpy and memory-mapped arrays, and maps from ids to their rows."""
+"""Arrow, numpy and memory-mapped arrays, and maps from ids to rows."""

@@ -1,4 +1,4 @@
-"""numpy ↔ Arrow columns, always whole columns and never a Python object per value."""
+"""numpy ↔ Arrow columns; converts whole columns, never value by value through Python objects."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,11 @@ else:
     Column, Chunks = pa.Array, pa.ChunkedArray
 
 ListColumn = Any
-"""A pa.ListArray; type checkers know no way from a table to one."""
+"""A pa.ListArray; type checkers cannot derive one from a table."""
 
 
 def column_of(values: NDArray[Any]) -> Column:
-    """Returns a numpy array (n,) as a column, without a copy where Arrow allows."""
+    """Returns a numpy array (n,) as a column, without a copy where Arrow allows it."""
     column: Column = pa.array(values)
     return column
 
@@ -32,7 +32,7 @@ def numpy_of(column: Column | Chunks) -> NDArray[Any]:
 
 
 def whole(column: Column | Chunks) -> Column:
-    """Returns the chunks of a column as one array; strings become large strings, since together they may pass 2 GiB."""
+    """Returns the chunks of a column as one array; strings become large strings, which may exceed 2 GiB together."""
     if not isinstance(column, pa.ChunkedArray):
         return column
     wide: Chunks = column.cast(pa.large_string()) if pa.types.is_string(column.type) else column
@@ -41,7 +41,7 @@ def whole(column: Column | Chunks) -> Column:
 
 
 def lists_of(lengths: NDArray[Any], values: Column) -> ListColumn:
-    """Returns a list column from the lengths of its lists and their values one after the other."""
+    """Returns a list column from the lengths of its lists and their concatenated values."""
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])
     of_values: ListColumn = pa.ListArray
@@ -49,14 +49,12 @@ def lists_of(lengths: NDArray[Any], values: Column) -> ListColumn:
 
 
 def lengths_of(lists: ListColumn) -> NDArray[np.int64]:
-    """Returns length of each list, int64 (n,); 0 where it is null."""
+    """Returns the length of each list, int64 (n,); 0 for null."""
     return numpy_of(lists.value_lengths().fill_null(0)).astype(np.int64)
 
 
 def factor_matrix(lists: ListColumn, dimensions: int) -> NDArray[np.float32]:
-    """Returns a list<float32> column without nulls as float32 (n, dimensions); raises BadFactors on lists of other
-    lengths.
-    """
+    """Returns a list<float32> column without nulls as float32 (n, dimensions). Raises BadFactors on other lengths."""
     lengths = lengths_of(lists)
     if np.any(lengths != dimensions):
         raise BadFactors(

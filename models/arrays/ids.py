@@ -23,7 +23,7 @@ _MAX_ROWS = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class IdMap:
-    """The sorted distinct ids of one kind; an id's row is its place. Raises BadIds when they are not ascending."""
+    """The sorted distinct ids of one kind; the row of an id is its position. Raises BadIds unless they ascend."""
 
     values: IdKeys
 
@@ -35,23 +35,19 @@ class IdMap:
 
     @classmethod
     def of(cls, ids: Column | Chunks, kind: IdKind) -> "IdMap":
-        """Returns the map of the distinct ids of an Arrow column; raises BadIds on nulls and ids that it cannot
-        represent.
-        """
+        """Returns the map of the distinct ids of an Arrow column. Raises BadIds on nulls and unusable ids."""
         return cls(np.unique(id_keys(ids, kind)))
 
     @property
     def kind(self) -> IdKind:
-        """Kind of the ids."""
+        """The kind of the ids."""
         return "string" if self.values.dtype.kind == "S" else "int64"
 
     def __len__(self) -> int:
         return len(self.values)
 
     def rows(self, ids: Column | Chunks) -> NDArray[np.int32]:
-        """Returns row of each id, int32 (n,); −1 where the id is unknown or null. Raises BadIds for ids of another
-        kind.
-        """
+        """Returns the row of each id, int32 (n,); −1 for an unknown or null id. Raises BadIds on another id type."""
         _check_kind(ids, self.kind)
         encoded = whole(ids).dictionary_encode()
         found = np.append(self._find(encoded.dictionary), np.int32(-1))
@@ -72,7 +68,7 @@ class IdMap:
         return rows
 
     def to_arrow(self, rows: slice | NDArray[np.int32] = slice(None)) -> Column:
-        """Returns the ids of some rows (0 ≤ row < len) as an Arrow column of the map's kind."""
+        """Returns the ids of these rows (0 ≤ row < len) as an Arrow column of the map's kind."""
         keys = np.ascontiguousarray(self.values[rows])
         if self.kind == "int64":
             return column_of(keys)
@@ -91,9 +87,7 @@ def id_type(kind: IdKind) -> pa.DataType:
 
 
 def id_keys(ids: Column | Chunks, kind: IdKind) -> IdKeys:
-    """Returns an Arrow column as sortable numpy keys (n,); raises BadIds on nulls, other types and unrepresentable
-    ids.
-    """
+    """Returns an Arrow column as sortable numpy keys (n,). Raises BadIds on nulls, other types and unusable ids."""
     _check_kind(ids, kind)
     if ids.null_count:
         raise BadIds(f"{ids.null_count} of {len(ids)} ids are null; drop such rows before building the interactions")
@@ -110,7 +104,7 @@ def id_keys(ids: Column | Chunks, kind: IdKind) -> IdKeys:
 
 
 def merge_keys(parts: Sequence[IdKeys]) -> IdKeys:
-    """Returns the sorted distinct keys of several parts (at least one)."""
+    """Returns the sorted distinct keys of one or more parts."""
     return np.unique(np.concatenate(parts))
 
 

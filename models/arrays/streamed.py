@@ -1,4 +1,4 @@
-"""Tables read in one stream, in bounded memory."""
+"""Reads tables as a stream, in bounded memory."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +7,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 _STREAMED = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
-"""Otherwise whole row groups lie in memory, several at a time."""
+"""By default Arrow would hold several whole row groups in memory."""
 
 
 def streamed(table: ds.Dataset, columns: list[str], rows: int) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yields batches of at most `rows` rows, none empty, with their file; files by name: a Dataset promises no
-    order.
-    """
+    """Yields (file, batch of 1 … `rows` rows), files in order of their names; a Dataset promises no order."""
     for fragment in sorted(table.get_fragments(), key=_name):
         for batch in fragment.to_batches(
             columns=columns,
@@ -24,7 +22,7 @@ def streamed(table: ds.Dataset, columns: list[str], rows: int) -> Iterator[tuple
         ):
             if batch.num_rows:
                 yield _name(fragment), batch
-    pa.default_memory_pool().release_unused()  # Arrow would keep what it read with; training needs it
+    pa.default_memory_pool().release_unused()  # Arrow would keep memory that training needs
 
 
 def _name(fragment: Any) -> str:

@@ -1,4 +1,4 @@
-"""A small frozen data set on which every run's recipe is measured: "is it the code or the data?"."""
+"""A small frozen data set on which every run measures its recipe: did the code change, or the data?"""
 
 from models.golden.measure import GoldenMetrics, golden_metrics, golden_table
 

@@ -1,4 +1,4 @@
-"""What a run's recipe gives on frozen data: it tells a change of the code from a change of the data."""
+"""Measures a run's recipe on frozen data, which distinguishes a change of the code from a change of the data."""
 
 import tempfile
 from dataclasses import asdict, dataclass
@@ -22,17 +22,17 @@ from models.training.train import Embeddings, train
 
 NAME, VERSION, FILE = "planted_tastes", 1, "planted_tastes_1.parquet"
 SHA256 = "8a56ae44f9402b5f0c34c32a316c931caec20e01d897d7521adbeebc8d280d12"
-"""Of the bytes of FILE; other data are another version, with a name, a number and a hash of their own."""
+"""SHA-256 of FILE; other data are another version, with their own name, number and hash."""
 
 K = 20
-"""Places of a list that count."""
+"""Length at which lists are cut."""
 
 _Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class GoldenMetrics:
-    """Means over the users with a truth in the golden data, cut at `k`, those without a hit included."""
+    """Means over the users of the golden data with a truth, lists cut at `k`; users without a hit count as 0."""
 
     name: str
     version: int
@@ -50,11 +50,11 @@ class GoldenMetrics:
 
 
 def golden_metrics(settings: TrainSettings, content: bytes | None = None) -> GoldenMetrics:
-    """NDCG and Recall of a cold training by `settings` on the golden data, exact on one platform; takes about a second.
+    """Returns NDCG and Recall of a cold training on the golden data; takes about a second.
 
-    Always by the trainer `als` and in one thread, whatever the settings say, so that the figures of all runs with the
-    same α, λ, damping, dimensions, iterations and seed compare. content: the data set's bytes in place of those that
-    are installed. Raises GoldenChanged.
+    Trains with the trainer `als` in one thread whatever `settings` says, so that the figures of runs with the same α,
+    λ, damping, dimensions, iterations and seed are comparable (and exact on one platform). content: bytes to use
+    instead of the installed data set. Raises GoldenChanged.
     """
     table = golden_table(content)
     held_out = numpy_of(table["held_out"])
@@ -82,7 +82,7 @@ def golden_metrics(settings: TrainSettings, content: bytes | None = None) -> Gol
 
 
 def golden_table(content: bytes | None = None) -> pa.Table:
-    """Returns the golden data (planted.SCHEMA), from the package or from `content`; raises GoldenChanged."""
+    """Returns the golden data (planted.SCHEMA) from the package or from `content`. Raises GoldenChanged."""
     found = files(__package__).joinpath(FILE).read_bytes() if content is None else content
     digest = sha256_of(found)
     if digest != SHA256:
@@ -95,14 +95,14 @@ def golden_table(content: bytes | None = None) -> pa.Table:
 
 
 def _mask(made: Embeddings, pairs: pa.Table) -> _Mask:
-    """Which (user, source) are among the pairs, bool (users, sources)."""
+    """Returns which (user, source) are among the pairs, bool (users, sources)."""
     found = np.zeros((len(made.users), len(made.sources)), bool)
     found[made.users.rows(pairs["user_id"]), made.sources.rows(pairs["source_id"])] = True
     return found
 
 
 def _scored(scores: NDArray[Any], seen: _Mask, wanted: _Mask) -> ListScores:
-    """Returns the lists of the K best scores that are not seen, of equal ones the first, against what is wanted."""
+    """Scores the lists of the K best unseen sources (ties by smaller row) against the wanted ones."""
     best = np.argsort(np.where(seen, np.inf, -scores), axis=1, kind="stable")[:, :K]
     lists = lists_of(np.full(len(best), K), column_of(best.ravel()))
     return score_lists(lists, lists_of(wanted.sum(axis=1), column_of(np.nonzero(wanted)[1])), K)

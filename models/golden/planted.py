@@ -1,9 +1,8 @@
-"""How the golden data set was made, once: `python -m models.golden.planted FILE` writes one like it.
+"""Makes data like the golden set, which was made once: `python -m models.golden.planted FILE`.
 
-Sources have one of twelve tastes and a popularity that falls as 1 / rank; users like one to three tastes, from six
-interactions to a hundred. Of each user's interactions every fifth or so is held out. Nothing but uniform numbers is
-drawn, because numpy promises these to stay the same; the bytes of a Parquet file are promised by nobody, so the file is
-kept, and another file is another version.
+Sources have one of twelve tastes and a popularity that falls as 1 / rank; users like one to three tastes and have six
+to a hundred interactions, about a fifth of which is held out. Only uniform numbers are drawn, because numpy promises
+that these stay the same. Nobody promises the bytes of a Parquet file, so the file is kept in the package.
 """
 
 import sys
@@ -43,7 +42,7 @@ def plant(seed: int = 7) -> pa.Table:
 
 
 def _likes(draw: np.random.Generator) -> NDArray[np.float64]:
-    """Returns how likely each user (rows) is to engage with each source, up to a factor per user."""
+    """Returns how likely each user (row) is to engage with each source (column), up to a factor per user."""
     popularity = 1 / (1 + np.argsort(np.argsort(draw.random(SOURCES)))) ** 0.7
     taste = np.floor(TASTES * draw.random(SOURCES)).astype(np.int64)
     liked = draw.random((USERS, TASTES))

@@ -20,8 +20,8 @@ from models.ranking import SourceIndex
 class Candidates:
     """Eligible sources with factors; a source is its row in `ids` and in `index`.
 
-    categories and owners: int32 codes (sources,), −1 where unknown. What is not eligible is not in here, so that no
-    list can hold it; neither is a source without interactions, which has no factors.
+    categories and owners: int32 codes (sources,), −1 where unknown. Sources that are not eligible or have no
+    interactions (and so no factors) are not in here, so that no list can hold them.
     """
 
     ids: IdMap
@@ -31,7 +31,7 @@ class Candidates:
 
     @classmethod
     def build(cls, source_factors: pa.Table, sources: pa.Table, ids: IdKind) -> "Candidates":
-        """Returns the candidates of contract.source_factors and contract.sources, both in any order.
+        """Returns the candidates from contract.source_factors and contract.sources, both in any order.
 
         Raises NoCandidates when no eligible source has factors, BadFactors when their lengths differ.
         """
@@ -52,7 +52,7 @@ class Candidates:
         return len(self.ids)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the arrays as .npy files into `folder`, which is made if need be."""
+        """Writes the arrays as .npy files into `folder`, which is created if it does not exist."""
         self.index.save(folder)
         save_arrays(folder, {"ids": self.ids.values, "categories": self.categories, "owners": self.owners})
 
@@ -64,7 +64,7 @@ class Candidates:
 
 
 def _gather_factors(source_factors: pa.Table, wanted: IdMap) -> NDArray[np.float32]:
-    """Returns factors (wanted, d) in the order of the ids; chunk by chunk, so that only the result is ever whole."""
+    """Returns factors (wanted, d) in the order of the ids, read batch by batch, so that only the result is whole."""
     factors = np.empty((0, 0), np.float32)
     for batch in source_factors.to_batches():
         if not batch.num_rows:

@@ -1,7 +1,7 @@
-"""Caps per category and owner, and the lowest score: rules on top of the ranking that keep it exact.
+"""Caps per category and owner, and a lowest score: rules on top of the ranking that keep it exact.
 
-A list is filled greedily in rank order. Where a rule leaves it short, more is fetched (n, 2n, 4n, … sources) for the
-users concerned, until the list is full, the scores pass the limit, or the candidates is exhausted.
+A list is filled greedily in rank order. Where a rule leaves a list short, more sources (n, 2n, 4n, …) are ranked for
+its user, until the list is full, the scores fall below the limit, or there are no more candidates.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from models.ranking.compiled import compiled
 _NO_CAP = 2**31 - 1
 
 _FETCHED = 2**23
-"""Most (user, source) entries fetched at once: 64 MiB, however deep a list has to be filled from."""
+"""Most (user, source) entries ranked at once: 64 MiB, however deep a list has to be filled from."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Limits:
 def best_lists(
     candidates: Candidates, user_factors: NDArray[np.float32], exclude: csr_matrix, settings: ListSettings
 ) -> TopN:
-    """Returns the best n sources (candidates rows) of each user that keep the rules; padded as by rank_top_n.
+    """Returns the best n candidates (rows) of each user that keep the rules; padded as by rank_top_n.
 
     user_factors float32 (users, d); exclude (users, candidates).
     """
@@ -54,7 +54,7 @@ def best_lists(
 
 
 def _may_grow(ranked: TopN, kept: TopN, limits: _Limits) -> NDArray[np.bool_]:
-    """Whose list is short although the ranking had more to give and its last score was good enough, bool (users,)."""
+    """Returns whose list is short although the ranking has more candidates above the limit, bool (users,)."""
     short = kept.ids[:, -1] < 0
     return short & (ranked.ids[:, -1] >= 0) & (ranked.scores[:, -1] >= limits.min_score)
 
@@ -85,7 +85,7 @@ def _keep(ranked: TopN, candidates: Candidates, limits: _Limits, n: int) -> TopN
 
 @compiled
 def _uses(codes: NDArray[np.int32], kept: NDArray[np.int32], count: int, code: int) -> int:
-    """Returns how many of the first `count` kept sources have the code."""
+    """Returns how many of the first `count` kept sources have this code."""
     uses = 0
     for i in range(count):
         uses += codes[kept[i]] == code
@@ -104,7 +104,7 @@ def _fill(
     ids: NDArray[np.int32],
     scores: NDArray[np.float32],
 ) -> None:
-    """Fills ids and scores (users, n) from the ranked (users, depth) in order, leaving out what a limit forbids."""
+    """Fills ids and scores (users, n) from the ranking (users, depth) in its order, skipping what a limit forbids."""
     n = ids.shape[1]
     for u in range(ranked.shape[0]):
         count = 0

@@ -1,4 +1,4 @@
-"""The fallback list: what is popular, for users of whom nothing is known."""
+"""The fallback list: popular sources, for users without interactions."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +21,7 @@ _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
 
 @dataclass(frozen=True, eq=False)
 class Fallback:
-    """Sources best first, and their scores (their users), float32 and descending."""
+    """Sources best first, and their scores (numbers of users), float32 and descending."""
 
     source_ids: Column
     scores: NDArray[np.float32]
@@ -30,7 +30,7 @@ class Fallback:
         return len(self.scores)
 
     def without(self, excluded: ListColumn, n: int, ids: IdKind) -> tuple[ListColumn, ListColumn]:
-        """For each list of excluded source ids, the first n others: their ids and scores."""
+        """Returns (ids, scores) of the first n sources outside each user's list of excluded ids."""
         places = self._free_places(excluded, n, ids)
         kept = places < len(self)
         chosen, lengths = places[kept], kept.sum(axis=1)
@@ -40,11 +40,10 @@ class Fallback:
         )
 
     def _free_places(self, excluded: ListColumn, n: int, ids: IdKind) -> NDArray[np.int64]:
-        """Returns places (users, n) in this list that are not excluded, ascending; past its end where there are no
-        more.
+        """Returns positions (users, n) in this list that are not excluded, ascending; past its end when it is used up.
 
-        A excluded place with j free ones before it moves the j-th free place and all after it on by one. So this takes
-        n + its excluded sources of a user, however long the list is.
+        An excluded position with j free ones before it moves the j-th free position and all later ones on by one. The
+        work is n + the user's excluded sources, however long the list is.
         """
         order = pc.sort_indices(self.source_ids).to_numpy()
         rows = IdMap.of(self.source_ids, ids).rows(excluded.flatten())
@@ -60,7 +59,7 @@ class Fallback:
 
 
 def fallback_list(sources: pa.Table, size: int) -> Fallback:
-    """Returns the `size` most popular eligible sources of contract.sources: by users, then weight, then smaller id."""
+    """Returns the `size` most popular eligible sources of contract.sources: by users, weight, then smaller id."""
     eligible = sources.filter(pc.field("eligible")).select([name for name, _ in _ORDER])
     best = eligible.sort_by(_ORDER).slice(0, size)
     return Fallback(best["source_id"].combine_chunks(), numpy_of(best["users"]).astype(np.float32))

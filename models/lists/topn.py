@@ -1,4 +1,4 @@
-"""A list for every user, in Spark partitions: factors and exclusions stream through Arrow, the candidates is shared."""
+"""Makes a list for every user in Spark partitions: factors and exclusions stream by, candidates are memory-mapped."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from models.lists.fallback import Fallback
 from models.ranking import TopN
 
 Folder = Callable[[], str]
-"""Where a worker finds the saved candidates on its machine."""
+"""Returns the folder of the saved candidates on the worker's machine."""
 
 
 def precompute_lists(
@@ -37,7 +37,7 @@ def precompute_lists(
     block: int,
     ids: IdKind,
 ) -> DataFrame:
-    """contract.lists of every user with factors or exclusions, restricted to `users` (user_id) when given.
+    """Returns contract.lists of every user with factors or exclusions, or only of `users` (user_id).
 
     user_factors and exclusions as in the contract; `folder` is called on the workers and names the folder of
     `Candidates.save`; `block` users are ranked at once. Users whose factors are missing or all zero get the fallback
@@ -51,15 +51,13 @@ def precompute_lists(
 
 
 def excluded_sources(exclusions: DataFrame, users: DataFrame | None) -> DataFrame:
-    """Returns one row per user (of `users`) with exclusions: user_id, excluded (array of source_id, possibly
-    repeated).
-    """
+    """Returns a row per user (of `users`) with exclusions: user_id, excluded (source ids, possibly repeated)."""
     served = exclusions if users is None else exclusions.join(users, "user_id", "left_semi")
     return served.groupBy("user_id").agg(sf.collect_list("source_id").alias("excluded"))
 
 
 def list_schema(ids: IdKind) -> StructType:
-    """Spark's form of contract.lists."""
+    """Returns contract.lists as a Spark schema."""
     return from_arrow_schema(contract.lists(ids))
 
 
@@ -71,7 +69,7 @@ def load_candidates(folder: str) -> Candidates:
 
 @dataclass(frozen=True)
 class _ListMaker:
-    """user_id, factors, excluded → contract.lists, a block of users at a time."""
+    """Maps (user_id, factors, excluded) to contract.lists, a block of users at a time."""
 
     folder: Folder
     fallback: Fallback
@@ -91,7 +89,7 @@ class _ListMaker:
 def serve_users(
     rows: pa.RecordBatch, candidates: Candidates, fallback: Fallback, settings: ListSettings, ids: IdKind
 ) -> Iterator[pa.RecordBatch]:
-    """contract.lists of user_id, factors (null: none), excluded (source ids), one row per user, in another order."""
+    """Yields contract.lists, in another order, for rows of user_id, factors (may be null), excluded (source ids)."""
     known = rows.filter(rows["factors"].is_valid())
     factors = factor_matrix(known["factors"], candidates.index.dimensions)
     moved = (factors != 0).any(axis=1)
@@ -105,7 +103,7 @@ def serve_users(
 
 
 def _exclusions(excluded: ListColumn, candidates: Candidates) -> csr_matrix:
-    """Excluded sources as stored entries (users, candidates); sources that are not in the candidates need no entry."""
+    """Returns the excluded sources as entries (users, candidates); sources outside the candidates need none."""
     rows = candidates.ids.rows(excluded.flatten())
     users = np.repeat(np.arange(len(excluded)), lengths_of(excluded))
     users, rows = users[rows >= 0], rows[rows >= 0]
@@ -115,7 +113,7 @@ def _exclusions(excluded: ListColumn, candidates: Candidates) -> csr_matrix:
 
 
 def list_columns(best: TopN, sources: IdMap) -> tuple[ListColumn, ListColumn]:
-    """source_ids and scores of contract.lists of what was ranked, whose ids are rows of `sources`."""
+    """Returns source_ids and scores of contract.lists for a ranking whose ids are rows of `sources`."""
     filled = best.ids >= 0
     lengths = filled.sum(axis=1)
     return (
@@ -131,6 +129,6 @@ def _popular(rows: pa.RecordBatch, fallback: Fallback, n: int, ids: IdKind) -> p
 def list_batch(
     users: Column, sources: ListColumn, scores: ListColumn, ids: IdKind, *, personal: bool
 ) -> pa.RecordBatch:
-    """Returns rows of contract.lists that are all personal or all not."""
+    """Returns rows of contract.lists with the same value of `personal`."""
     flags = column_of(np.full(len(users), personal))
     return pa.RecordBatch.from_arrays([users, sources, scores, flags], schema=contract.lists(ids))

@@ -1,4 +1,4 @@
-"""Exact top-N of inner products on CPUs: the n best sources of each user, for less than the price of all the scores.
+"""Exact top-N of inner products on CPUs: the n best sources of each user, for less than the cost of all scores.
 
 The score of a pair is the inner product, added up in float64 in one fixed order and rounded to float32 once
 (`vectors.dot`); it depends on the two vectors only, never on blocks, threads or the order of users. Lists are ordered

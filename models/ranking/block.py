@@ -1,4 +1,4 @@
-"""What a walk works on and what it tells."""
+"""What a walk works on and what it returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +13,10 @@ from models.ranking.lists import BestSoFar
 
 
 class Block(NamedTuple):
-    """Users that walk together: factors float32 (m, d), the same in float64, norms float64 (m,), what they must not
-    get, excluded (m, panels): bits of the sources that are not to be looked at, and their lists.
+    """Users that are ranked together: factors float32 (m, d), the same in float64, and norms float64 (m,).
+
+    exclusions: the sources that each must not get; excluded (m, panels): bits of the sources that the walk must skip;
+    lists: their best sources so far.
     """
 
     factors: NDArray[np.float32]
@@ -25,7 +27,7 @@ class Block(NamedTuple):
     lists: BestSoFar
 
     def part(self, start: int, stop: int) -> "Block":
-        """Some of the users; what is put into their lists is in these."""
+        """Returns some of the users; their lists share memory with this block's."""
         some = slice(start, stop)
         exclusions, lists = self.exclusions.take(some), self.lists.part(some)
         return Block(self.factors[some], self.wide[some], self.norms[some], exclusions, self.excluded[some], lists)
@@ -33,7 +35,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """Work done: pairs that were screened, and candidates among them whose score was computed."""
+    """Work done: pairs that were screened, and candidates among them that were scored."""
 
     pairs: int = 0
     candidates: int = 0
@@ -43,4 +45,4 @@ class Counts:
 
 
 Walk = Callable[[SourceIndex, Block], Counts]
-"""Offers the sources of an index to the lists of a block of users, as far as they can matter."""
+"""Offers every source that can still enter a list to the lists of a block of users."""

@@ -1,8 +1,8 @@
-"""How this package compiles its inner loops, and keeps the result on disk.
+"""Compiles the inner loops of this package and keeps the machine code on disk.
 
-numba keeps the code of a function for as long as the file of that function stays as it is, and does not see that a
-function of another file, or a constant, has become part of it. So the names under which code is kept hold a digest of
-the whole package: code that is out of date is never found.
+numba keeps the code of a function for as long as the file of that function is unchanged, and does not notice changes in
+functions of other files, or in constants, that became part of it. So the names under which code is kept hold a digest
+of the whole package: outdated code is never found.
 """
 
 import zlib
@@ -25,20 +25,19 @@ def _njit(function: _Function, **options: Any) -> Any:
 
 
 def compiled(function: _Function) -> _Function:
-    """Returns the function compiled at its first call, without reordering of floating-point operations, and kept on
-    disk.
+    """Compiles a function at its first call, without reordering floating-point operations; cached on disk.
 
-    It must not make arrays: numba's counting of references to them is off, which cost more than the scores
-    (two atomic operations for each array in each call).
+    It must not create arrays: numba's reference counting is off, because two atomic operations per array and call cost
+    more than the scores.
     """
     return cast(_Function, _njit(function))
 
 
 def inlined(function: _Function) -> _Function:
-    """Compiled like `compiled` into each of its callers: a call would hand over arrays field by field, 10 ns in all."""
+    """Compiles like `compiled`, but into each caller: a call would pass arrays field by field, which takes 10 ns."""
     return cast(_Function, _njit(function, inline="always"))
 
 
 def reordered(function: _Function) -> _Function:
-    """Compiled like `compiled`, but sums and maxima of finite numbers may be taken in any order, so in vectors."""
+    """Compiles like `compiled`, but sums and maxima of finite numbers may be reordered, and so vectorised."""
     return cast(_Function, _njit(function, fastmath={"reassoc", "nnan", "nsz"}))

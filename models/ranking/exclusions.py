@@ -1,7 +1,7 @@
 """The sources that a user must not get, as bits in the order of the index.
 
-With a bit per source and user of a block, a panel's excluded sources are taken out of 64 candidates by one operation,
-before any of them is scored: what users have seen already is what they score highest.
+With a bit per source and user of a block, one operation removes a panel's excluded sources from 64 candidates before
+any of them is scored: the sources that users have seen are the ones that score highest.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Exclusions(NamedTuple):
 
     @classmethod
     def of(cls, exclude: csr_matrix | None, users: int, sources: int) -> "Exclusions":
-        """Returns the stored entries of a matrix (users, sources); raises BadFactors on another shape."""
+        """Returns the stored entries of a matrix (users, sources). Raises BadFactors on another shape."""
         if exclude is None:
             nothing = np.zeros(users, np.int64)
             return cls(nothing, nothing, np.zeros(0, np.int32))
@@ -35,15 +35,15 @@ class Exclusions(NamedTuple):
         return cls(indptr[:-1], indptr[1:], exclude.indices.astype(np.int32, copy=False))
 
     def take(self, users: NDArray[np.int64] | slice) -> "Exclusions":
-        """Returns those of some of the users."""
+        """Returns the exclusions of these users."""
         return Exclusions(self.starts[users], self.stops[users], self.rows)
 
     def mark(self, bits: Bits, ranks: NDArray[np.int32]) -> None:
-        """Sets the bits (users, panels) of the users' rows; ranks (sources,) says where a row stands in the index."""
+        """Sets the users' bits (users, panels); ranks (sources,) are the positions of rows in the index."""
         _mark(self, bits, ranks)
 
     def first_allowed(self, user: int, allowed: NDArray[np.int32], sources: int) -> None:
-        """Fills `allowed` with the smallest source rows that a user may get; what is left stays as it is."""
+        """Fills `allowed` with the smallest source rows that a user may get; the rest stays unchanged."""
         rows = self.rows[self.starts[user] : self.stops[user]]
         taken = np.zeros(min(sources, len(allowed) + len(rows)), np.bool_)
         taken[rows[rows < len(taken)]] = True
@@ -53,7 +53,7 @@ class Exclusions(NamedTuple):
 
 @inlined
 def exclude_source(bits: Bits, user: int, rank: int) -> None:
-    """Sets the bit of the source that stands at `rank`."""
+    """Sets the bit of the source at position `rank`."""
     bits[user, rank >> 6] |= np.uint64(1) << np.uint64(rank & 63)
 
 

@@ -1,4 +1,4 @@
-"""Which forms of the walk this CPU can run."""
+"""Chooses the forms of the walk that this CPU can run."""
 
 import llvmlite.binding as llvm
 
@@ -9,9 +9,7 @@ _NEEDED = ("avx512f", "avx512bw", "avx512vl", "avx512vnni")
 
 
 def walks() -> dict[str, Walk]:
-    """Returns the walks by name. `walk_simd` only where all its instructions are: elsewhere LLVM would end the
-    process.
-    """
+    """Returns the walks by name; `walk_simd` only if the CPU has its instructions, or LLVM would end the process."""
     features = llvm.get_host_cpu_features()
     portable: dict[str, Walk] = {"portable": walk_portable.walk}
     return portable | ({"simd": walk_simd.walk} if all(features.get(name) for name in _NEEDED) else {})

@@ -1,4 +1,4 @@
-"""The sources of one run, arranged for ranking."""
+"""The sources of a run, arranged for ranking."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from models.ranking.rotation import Rotation
 class Sources(NamedTuple):
     """Sources by descending norm: factors float32 (n, d), their original rows int32 (n,), their norms float64 (n,).
 
-    ranks int32 (n,): where an original row stands, the inverse of rows.
+    ranks int32 (n,): position of an original row, the inverse of rows.
     """
 
     factors: NDArray[np.float32]
@@ -27,10 +27,10 @@ class Sources(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SourceIndex:
-    """What is known of the sources before any user comes.
+    """Everything that is computed from the sources before any user is ranked.
 
-    5 · d + 21 bytes for each source when d is a multiple of 4 (340 MB for a million of 64 factors), all in arrays
-    that the processes of a machine can share.
+    5 · d + 21 bytes per source when d is a multiple of 4 (340 MB for a million of 64 factors), all in arrays that the
+    processes of a machine can share.
     """
 
     sources: Sources
@@ -39,7 +39,7 @@ class SourceIndex:
 
     def __post_init__(self) -> None:
         for array in self._arrays().values():
-            array.setflags(write=False)  # like mapped ones: one compiled form of the loops does for both
+            array.setflags(write=False)  # like mapped arrays, so that the loops are compiled once for both
 
     @classmethod
     def build(cls, source_factors: NDArray[np.float32]) -> "SourceIndex":
@@ -68,12 +68,12 @@ class SourceIndex:
         return int(self.sources.factors.shape[1])
 
     def save(self, path: str | Path) -> None:
-        """Writes the arrays into the folder `path`, which is made if need be."""
+        """Writes the arrays into the folder `path`, which is created if it does not exist."""
         save_arrays(path, {_stored(name): array for name, array in self._arrays().items()})
 
     @classmethod
     def load(cls, path: str | Path) -> "SourceIndex":
-        """Returns the index in the folder `path`, memory-mapped: processes of one machine share one copy of it."""
+        """Returns the index in the folder `path`, memory-mapped: the processes of a machine share one copy."""
 
         def mapped(kind: type[Sources | Panels | Rotation]) -> Any:
             return kind(*map_arrays(path, map(_stored, kind._fields)))
@@ -91,7 +91,7 @@ def _stored(name: str) -> str:
 def check_factors(factors: NDArray[np.float32], whose: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Returns factors (n, d) as a C-contiguous array, and their Euclidean norms float64 (n,).
 
-    Raises BadFactors when they are not float32 (n, d) and finite, d ≥ 1.
+    Raises BadFactors unless they are finite float32 (n, d) with d ≥ 1.
     """
     if factors.dtype != np.float32 or factors.ndim != 2 or not factors.shape[1]:
         raise BadFactors(f"{whose} factors must be float32 (n, d), got {factors.dtype} {factors.shape}")

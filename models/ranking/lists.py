@@ -23,7 +23,7 @@ _SPARE = 44
 
 
 class BestSoFar(NamedTuple):
-    """Lists of users: keys uint64 (users, places), the first filled[u] of which are real; least uint64 (users,)."""
+    """Lists of users: keys uint64 (users, places), of which filled[u] are in use; bars `least` uint64 (users,)."""
 
     keys: Keys
     filled: NDArray[np.int64]
@@ -32,30 +32,28 @@ class BestSoFar(NamedTuple):
 
     @classmethod
     def empty(cls, users: int, n: int) -> "BestSoFar":
-        """Lists for the n best sources, without bars."""
+        """Returns empty lists for the n best sources, without bars."""
         keys = np.zeros((users, n + max(n, _SPARE)), np.uint64)
         return cls(keys, np.zeros(users, np.int64), np.zeros(users, np.uint64), n)
 
     def part(self, some: slice) -> "BestSoFar":
-        """Returns the lists of some of the users, in the same memory."""
+        """Returns the lists of some users; they share memory."""
         return BestSoFar(self.keys[some], self.filled[some], self.least[some], self.n)
 
     def clear(self) -> None:
-        """Makes them empty again: fresh memory would cost more than what is done with it."""
+        """Empties the lists; allocating new memory would cost more than using it."""
         for array in (self.keys, self.filled, self.least):
             array.fill(0)
 
     def write(self, users: NDArray[np.int64], ids: NDArray[np.int32], scores: NDArray[np.float32]) -> None:
-        """Writes the n best, best first, into the rows `users` of ids and scores (all users, ≥ n), and nothing where
-        there are fewer.
-        """
+        """Writes the n best, best first, into the rows `users` of ids and scores; missing ones stay unchanged."""
         self.keys.sort(axis=1)
         _write(self.keys, self.n, users, ids, scores)
 
 
 @compiled
 def key_of(score: np.float32, row: int) -> np.uint64:
-    """Sortable key of a finite score and a source row."""
+    """Returns the sortable key of a finite score and a source row."""
     bits = np.uint64(np.float32(score + np.float32(0.0)).view(np.uint32))  # adding 0 makes −0 and 0 equal
     ordered = bits ^ np.uint64(0xFFFFFFFF) if bits >> np.uint64(31) else bits | np.uint64(0x80000000)
     return np.uint64((ordered << np.uint64(32)) | (np.uint64(0xFFFFFFFF) - np.uint64(row)))
@@ -63,7 +61,7 @@ def key_of(score: np.float32, row: int) -> np.uint64:
 
 @compiled
 def score_of(key: np.uint64) -> np.float32:
-    """Returns the score in a key; −inf of an empty place."""
+    """Returns the score in a key; −inf for an empty place."""
     if key == np.uint64(0):
         return np.float32(-np.inf)
     ordered = np.uint32(key >> np.uint64(32))
@@ -92,7 +90,7 @@ def _write(
 
 @compiled
 def _keep_best(keys: Keys, user: int, count: int, n: int) -> None:
-    """Moves the n largest of the first `count` keys of a user to the front, the n-th to place n − 1.
+    """Moves the n largest of a user's first `count` keys to the front, the n-th largest to position n − 1.
 
     Quickselect (Hoare 1961).
     """
@@ -119,7 +117,7 @@ def _keep_best(keys: Keys, user: int, count: int, n: int) -> None:
 
 @compiled
 def raise_bar(lists: BestSoFar, user: int) -> None:
-    """Cuts the list of a user to the n best and puts the bar at the last of them, if it holds as many."""
+    """Cuts the list of a user to the n best and sets the bar to the last of them, if it holds that many."""
     if lists.filled[user] >= lists.n:
         _keep_best(lists.keys, user, lists.filled[user], lists.n)
         for place in range(lists.n, lists.filled[user]):

@@ -1,4 +1,4 @@
-"""Building blocks for code that is given to LLVM directly, where plain numba cannot say what is meant."""
+"""Building blocks for LLVM code, for operations that plain numba cannot express."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -14,22 +14,22 @@ _Function = Callable[..., Any]
 
 
 def instruction(function: _Function) -> _Function:
-    """Returns a function for compiled code, of one that gives its signature and what writes its LLVM code."""
+    """Makes a function for compiled code from one that returns its signature and the writer of its LLVM code."""
     return cast(_Function, intrinsic(function))
 
 
 def number(value: int) -> Any:
-    """Returns a constant of 64 bits."""
+    """Returns a 64-bit constant."""
     return ir.Constant(I64, value)
 
 
 def at(builder: ir.IRBuilder, address: Any, offset: Any) -> Any:
-    """Pointer to the byte `offset` after an address."""
+    """Returns a pointer to the byte `offset` after an address."""
     return builder.inttoptr(builder.add(address, offset), ir.PointerType())
 
 
 def load(builder: ir.IRBuilder, address: Any, offset: Any, kind: Any) -> Any:
-    """Returns a value of some kind from memory of any alignment."""
+    """Returns a value of this kind, from memory of any alignment."""
     return builder.load(at(builder, address, offset), align=1, typ=kind)
 
 
@@ -40,7 +40,7 @@ def splat(builder: ir.IRBuilder, value: Any, kind: Any) -> Any:
 
 
 def bits_of(builder: ir.IRBuilder, parts: list[Any]) -> Any:
-    """Four vectors of 16 truth values as 64 bits, the first truth lowest."""
+    """Returns four vectors of 16 truth values as 64 bits, the first value in the lowest bit."""
     mask = number(0)
     for place, part in enumerate(parts):
         bits = builder.zext(builder.bitcast(part, I16), I64)
@@ -60,7 +60,7 @@ def tree_sum(builder: ir.IRBuilder, lanes: Any) -> Any:
 class Loop:
     """A loop of `times` rounds that carries values from one round to the next.
 
-    What is written after it was made is its body, until `close`.
+    Code written between its creation and `close` is its body.
     """
 
     def __init__(self, builder: ir.IRBuilder, times: Any, values: list[Any]) -> None:
@@ -78,7 +78,7 @@ class Loop:
         builder.position_at_end(body)
 
     def close(self, values: list[Any]) -> list[Any]:
-        """Ends the body with the values for the next round; returns the values after the last one."""
+        """Ends the body with the values for the next round. Returns the values after the last round."""
         last = self._builder.block
         self.round.add_incoming(self._builder.add(self.round, number(1)), last)
         for phi, value in zip(self.values, values, strict=True):

@@ -30,20 +30,20 @@ from models.ranking.rotation import Rotation
 
 PANEL = 64
 MOST_DIMENSIONS = 2**14
-"""More could pass 2²⁹, see above."""
+"""More dimensions could pass 2²⁹, see above."""
 
 NEVER = 2**29
 """A bar that no sum reaches."""
 
 _NOBODY = -(2**30)
-"""Where the sums of places without a source begin: they pass no bar, for bars are kept between ±NEVER."""
+"""Start of the sums of empty places: they pass no bar, since bars are between ±NEVER."""
 
 _STEP = 1.000001 / 127
 _AT_ONCE = 256
-"""Panels that are put into 8 bits at once: 16 MiB of float64 at d = 128, however large the catalogue."""
+"""Panels that are quantised at once: 16 MiB of float64 at d = 128, however many sources there are."""
 
 _NO_NORM = 1e-300
-"""Stands for the largest norm of a panel of zeros, to divide by."""
+"""Replaces the largest norm of a panel of zeros as a divisor."""
 
 
 class Panels(NamedTuple):
@@ -66,7 +66,7 @@ class UserCodes(NamedTuple):
 
 
 def quantise_sources(factors: NDArray[np.float32], norms: NDArray[np.float64], rotation: Rotation) -> Panels:
-    """Returns panels of sources float32 (n, d) that descend by norm (n,)."""
+    """Returns the panels of sources float32 (n, d) with descending norms (n,)."""
     count, dimensions = -(-len(factors) // PANEL), factors.shape[1]
     codes = np.zeros((count, -(-dimensions // 4), PANEL, 4), np.int8)
     starts = np.full((count, PANEL), _NOBODY, np.int32)

@@ -1,4 +1,4 @@
-"""The top-N of many users: seeds, then a walk for each block of users."""
+"""Ranks the top N of many users: seeds, then a walk for each block of users."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ from models.ranking.rounding import check_no_overflow, rounds_to_zero
 from models.ranking.seeds import find_seeds
 
 USER_BLOCK = 384
-"""Users that walk together: what they need stays in a core's cache."""
+"""Users that are ranked together: their data stays in a core's cache."""
 _BITS = 2**26
-"""Bytes of exclusions that a block may fill, however many sources there are."""
+"""Most bytes of exclusion bits in a block, however many sources there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class TopN:
 
     @classmethod
     def empty(cls, users: int, n: int) -> "TopN":
-        """Nothing for anybody."""
+        """Returns lists without any source."""
         return cls(np.full((users, n), -1, np.int32), np.full((users, n), -np.inf, np.float32))
 
 
@@ -49,7 +49,7 @@ def rank_top_n(
 def rank_counted(
     index: SourceIndex, user_factors: NDArray[np.float32], n: int, exclude: csr_matrix | None, walk: Walk
 ) -> tuple[TopN, Counts]:
-    """`rank_top_n` by a walk of one's choice (`forms.FORMS`), and how much work it was, seeds included."""
+    """Works like `rank_top_n` with a given walk (`forms.FORMS`). Returns the work, seeds included, as well."""
     factors, norms = check_factors(user_factors, "user")
     if n < 1 or factors.shape[1] != index.dimensions:
         raise BadFactors(f"n = {n} of user factors {factors.shape} with sources of {index.dimensions} factors")
@@ -63,7 +63,7 @@ def rank_counted(
 
 
 def _serve_silent(index: SourceIndex, users: NDArray[np.int64], exclusions: Exclusions, top: TopN) -> None:
-    """The lists of users whose scores are all 0: the smallest rows. A walk would have to look at every source."""
+    """Fills the lists of users whose scores are all 0 with the smallest rows; a walk would look at every source."""
     for user in users:
         exclusions.first_allowed(user, top.ids[user], len(index))
     top.scores[users] = np.where(top.ids[users] >= 0, np.float32(0), -np.inf)
@@ -78,7 +78,7 @@ def _serve(
     top: TopN,
     walk: Walk,
 ) -> Counts:
-    """Returns the lists of the other users, block by block, similar users together."""
+    """Fills the lists of the other users, block by block, similar users together. Returns the work."""
     panels, n = len(index.panels.codes), min(top.ids.shape[1], len(index))
     width = min(len(users), max(1, min(USER_BLOCK, _BITS // (8 * panels))))
     bits, lists = np.empty((width, panels), np.uint64), BestSoFar.empty(width, n)

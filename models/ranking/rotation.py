@@ -29,7 +29,7 @@ class Rotation(NamedTuple):
 
     @classmethod
     def of(cls, dimensions: int) -> "Rotation":
-        """Returns the rotation of so many dimensions: random, but always the same."""
+        """Returns the rotation for this number of dimensions: random, but always the same."""
         random = np.random.default_rng(0).standard_normal((dimensions, dimensions))
         matrix = np.linalg.qr(random)[0].astype(np.float32)
         wide = matrix.astype(np.float64)
@@ -38,6 +38,6 @@ class Rotation(NamedTuple):
         return cls(matrix, np.array(defect), np.array(error))
 
     def turn(self, units: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Returns rows of norm ≤ 1, turned."""
+        """Returns rows of norm ≤ 1, rotated."""
         turned: NDArray[np.float32] = units.astype(np.float32) @ self.matrix
         return turned

@@ -1,4 +1,4 @@
-"""How far a computed number may be from the one it stands for, proved.
+"""Proves bounds on the rounding errors of scores.
 
 Let u = 2⁻²⁴. Whatever the order of its additions, fused multiply-add or not, a float32 inner product of d terms is
 within γ_d · Σ|x_i·y_i| of the true one, γ_d = d·u / (1 − d·u) (Higham, Accuracy and Stability of Numerical Algorithms,
@@ -16,20 +16,22 @@ _ROUNDING = 2.0**-24
 """u: the largest relative error of one float32 operation."""
 
 SMALLEST = 2.0**-126
-"""The smallest normal float32. Rounding to float32 moves a number below it by less than that, also where a library has
-told the CPU to take such numbers for 0.
+"""The smallest normal float32.
+
+Rounding to float32 moves a smaller number by less than this, also where a library has told the CPU to flush such
+numbers to 0.
 """
 
 _LARGEST = 1e38
 
 
 def gamma(terms: int) -> float:
-    """γ: the largest error of a float32 inner product of so many terms, relative to |x|·|y|."""
+    """Returns γ: the largest error of a float32 inner product of this many terms, relative to |x|·|y|."""
     return terms * _ROUNDING / (1 - terms * _ROUNDING)
 
 
 def error_of_unit_product(dimensions: int) -> float:
-    """γ_d + 2u: the largest error of an approximate score when both vectors have norm 1."""
+    """Returns γ_d + 2u: the largest error of an approximate score when both vectors have norm 1."""
     return gamma(dimensions) + 2 * _ROUNDING
 
 
@@ -39,7 +41,7 @@ def underflow(dimensions: int) -> float:
 
 
 def check_no_overflow(user_norm: float, source_norm: float) -> None:
-    """Raises BadFactors when a score could pass the largest float32; partial sums are at most |x|·|y| as well."""
+    """Raises BadFactors when a score could exceed the largest float32; partial sums are at most |x|·|y| as well."""
     if not user_norm * source_norm <= _LARGEST:
         raise BadFactors(
             f"scores would overflow float32: a user vector is {user_norm:.3g} long, a source vector {source_norm:.3g}; "
@@ -48,8 +50,6 @@ def check_no_overflow(user_norm: float, source_norm: float) -> None:
 
 
 def rounds_to_zero(norm_products: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Returns whether a score of vectors with such a product of norms is 0 for certain: half of the smallest
-    float32.
-    """
+    """Returns where a score of vectors with this product of norms is certainly 0: below half the smallest float32."""
     zero: NDArray[np.bool_] = norm_products * (1 + 1e-6) < 2.0**-150
     return zero

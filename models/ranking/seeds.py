@@ -25,21 +25,22 @@ from models.ranking.vectors import at_least, count_bits, dot, lowest_bit
 
 _CLUSTERS = 128
 _USERS_PER_CLUSTER = 64
-"""Fewer users do not pay for ranking their centre."""
+"""With fewer users, ranking the centre does not pay off."""
 _SOURCES_PER_SEED = 4
-"""Of fewer sources, a walk would look at most anyway."""
+"""With fewer sources per seed, a walk would look at most of them anyway."""
 _SAMPLE = 1024
 _ROUNDS = 3
 _CUTS = 12
-"""Most bisections in search of the bar that n seeds reach."""
+"""Most bisections in search of the score that n seeds reach."""
 _KEPT_FOR = 4
-"""Clusters are found anew when so many times as many users have come as when they were found."""
+"""Clusters are found anew when this many times as many users have come as before they were found."""
 
 
 @dataclass(eq=False)
 class _Kept:
-    """What is known of the users of an index and an n: how many have come, and how many had when these were found:
-    centres float32 (c, d), and where the best sources of each stand in the index, ranks int32 (c, length).
+    """The clusters for an index and an n, and the number of users that have come so far and had when they were found.
+
+    centres float32 (c, d); ranks int32 (c, length): positions in the index of the best sources of each centre.
     """
 
     users: int = 0
@@ -53,8 +54,9 @@ _KEPT: WeakKeyDictionary[SourceIndex, dict[int, _Kept]] = WeakKeyDictionary()
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """The clusters int64 (users,) of a call's users, and for each cluster where the best sources of its centre stand in
-    the index: ranks int32 (clusters, length). The rest is memory that is used again for each cluster.
+    """The cluster of each user of a call, int64 (users,), and ranks int32 (clusters, length) as in `_Kept`.
+
+    The other arrays are memory that is used again for each cluster.
     """
 
     clusters: NDArray[np.int64]
@@ -66,7 +68,7 @@ class Seeds:
     def fill(self, index: SourceIndex, users: NDArray[np.int64], block: Block) -> Counts:
         """Fills the lists of a block with seeds and raises its bars; `users` of the call are the block's, by cluster.
 
-        Seeds have got their scores: they are excluded from the walk.
+        Seeds have their scores by then: they are excluded from the walk.
         """
         counts = Counts()
         clusters = self.clusters[users]
@@ -86,10 +88,10 @@ class Seeds:
 def find_seeds(
     index: SourceIndex, factors: NDArray[np.float32], norms: NDArray[np.float64], n: int, bits: Bits, walk: Walk
 ) -> tuple[Seeds | None, Counts]:
-    """Returns seeds for users float32 (users, d) of norms > 0, and what it took to find them.
+    """Returns the seeds for users float32 (users, d) of norms > 0, and the work of finding them.
 
-    bits (block, panels): memory for the excluded sources of the users that walk together. None where users or sources
-    are too few to pay for it.
+    bits (block, panels): memory for the exclusions of the users that are ranked together. Returns None instead of seeds
+    when users or sources are too few for them to pay off.
     """
     length = -(-(5 * n // 2 + 80) // 64) * 64  # of the order of n, also without what a user has seen
     if not len(factors) or _SOURCES_PER_SEED * length > len(index):
@@ -113,7 +115,7 @@ def find_seeds(
 
 
 def _find(index: SourceIndex, kept: _Kept, units: NDArray[np.float32], length: int, bits: Bits, walk: Walk) -> Counts:
-    """Finds the clusters of users of norm 1, as many as the users so far pay for, if that is more than one."""
+    """Finds the clusters of users of norm 1, as many as the users so far justify, if that is more than one."""
     count = min(_CLUSTERS, kept.users // _USERS_PER_CLUSTER, len(units), len(bits))
     if count < 2:
         return Counts()
@@ -124,7 +126,7 @@ def _find(index: SourceIndex, kept: _Kept, units: NDArray[np.float32], length: i
 
 
 def _centres(units: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Centres float32 (count, d) of norm 1 of some of the users, by a few rounds of k-means."""
+    """Returns centres float32 (count, d) of norm 1 of some of the users, by a few rounds of k-means."""
     sample = units[:: max(1, len(units) // _SAMPLE)][:_SAMPLE]
     centres = sample[:: len(sample) // count][:count]
     for _ in range(_ROUNDS):
@@ -151,8 +153,7 @@ def _best_of_centres(
 
 @compiled
 def _bar_of_best(scores: NDArray[np.float32], user: int, n: int, high: np.float32, guess: np.float32) -> np.float32:
-    """Returns a number that n or some more of a user's scores reach; one that all finite ones reach, where they are
-    fewer.
+    """Returns a number that n or slightly more of a user's scores reach; if there are fewer, all finite ones reach it.
 
     high is above all scores, −high below all finite ones.
     """

@@ -1,9 +1,9 @@
-"""When a user's walk is over.
+"""Decides when a user's walk is over.
 
-By Cauchy–Schwarz a score is at most |user| · |source|. Sources stand by descending norm, so that a user whose bar is
-above |user| · (norm of the next source) is done with all that follow. The factor and the addend below are more than
-what the roundings of the norms (float64) and of the score (float32) can make of it. A bar that is just reached is no
-reason to stop: an equal score with a smaller row would still belong to the list.
+By Cauchy–Schwarz a score is at most |user| · |source|. Sources descend by norm, so a user whose bar is above |user| ·
+(norm of the next source) is finished. The factor and the addend below are larger than the effect of rounding the norms
+(float64) and the score (float32). A user whose bar is only equal goes on: an equal score with a smaller row still
+belongs to the list.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ _TINY = 2.0**-126
 def drop_finished(
     active: NDArray[np.int64], count: int, norms: NDArray[np.float64], longest: float, least: Keys
 ) -> int:
-    """Moves those of the first `count` active users to the front who may find something, and returns their number."""
+    """Moves those of the first `count` active users to the front who may still find a source. Returns their number."""
     kept = 0
     for at in range(count):
         user = active[at]

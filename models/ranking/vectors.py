@@ -11,12 +11,12 @@ from models.ranking.llvm import DOUBLES, F32, F64, FLOATS, I32, instruction, loa
 
 @instruction
 def dot(typing: Any, wide: Any, factors: Any, dimensions: Any) -> Any:
-    """Returns the score of a pair, float32: of a user's factors, in float64, and a source's, in float32.
+    """Returns the score of a pair, float32, from a user's factors in float64 and a source's in float32.
 
-    The user's are float32 numbers too; they are wide already because a user meets many sources. Products are exact in
-    float64 (24 + 24 bits of mantissa fit into 53), so that it does not matter whether a CPU fuses them with the
-    additions. Term i is added to partial sum i mod 16, what is left over modulo 16 to a sum of its own; the partial
-    sums are added as a tree, and rounded to float32 once.
+    The user's are float32 numbers too, converted once because a user meets many sources. Products are exact in float64
+    (24 + 24 bits of mantissa fit into 53), so that it does not matter whether a CPU fuses them with the additions. Term
+    i is added to partial sum i mod 16, the terms after the last whole 16 to a sum of their own; the partial sums are
+    added as a tree, and rounded to float32 once.
     """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -43,7 +43,7 @@ def dot(typing: Any, wide: Any, factors: Any, dimensions: Any) -> Any:
 
 @instruction
 def at_least(typing: Any, scores: Any, bar: Any) -> Any:
-    """Which of 64 float32 are at least `bar`, uint64: bit s is set if number s is."""
+    """Returns which of 64 float32 are at least `bar`, uint64: bit s is set if number s is."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         scores, bar = arguments
@@ -56,7 +56,7 @@ def at_least(typing: Any, scores: Any, bar: Any) -> Any:
 
 @instruction
 def lowest_bit(typing: Any, bits: Any) -> Any:
-    """Place of the lowest set bit of a uint64 that is not 0."""
+    """Returns the place of the lowest set bit of a uint64 that is not 0."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -66,7 +66,7 @@ def lowest_bit(typing: Any, bits: Any) -> Any:
 
 @instruction
 def count_bits(typing: Any, bits: Any) -> Any:
-    """Number of set bits of a uint64."""
+    """Returns the number of set bits of a uint64."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
@@ -76,7 +76,7 @@ def count_bits(typing: Any, bits: Any) -> Any:
 
 @instruction
 def prefetch(typing: Any, address: Any, size: Any) -> Any:
-    """Asks for `size` bytes that will be read soon."""
+    """Asks the CPU to load `size` bytes that will be read soon."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         address, size = arguments

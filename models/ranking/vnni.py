@@ -8,20 +8,20 @@ from numba import types
 from models.ranking.llvm import I32, I64, INTS, Loop, bits_of, instruction, load, number, splat
 
 USERS = 6
-"""Users that are screened together: 6 × 4 vectors of sums, 4 of sources and one of a user fill 29 of 32 registers."""
+"""Users that are screened together: 6 × 4 vectors of sums, 4 of sources and one of a user use 29 of 32 registers."""
 
 PANELS = 8
-"""Panels whose bars are set together: one vector of float64 for each user."""
+"""Panels whose bars are set together: one vector of float64 per user."""
 
 
 @instruction
 def screen(typing: Any, codes: Any, starts: Any, steps: Any, users: Any, bars: Any, masks: Any) -> Any:
-    """Screens 6 users against the 64 sources of a panel; returns the users' masks, or-ed, uint64.
+    """Screens 6 users against the 64 sources of a panel. Returns the users' masks or-ed, uint64.
 
     All are addresses but `steps`, the number of steps of 4 coordinates. codes: int8 (steps, 64, 4) of the panel;
     starts: int32 (64), where its sums begin; users: 6 addresses of uint8 (steps, 4); bars: int32 (6, PANELS), of which
-    the first column is meant; masks: uint64 (6), written: bit s of mask u says whether start s + Σ user u · source s ≥
-    bar u.
+    the first column counts; masks: uint64 (6), written: bit s of mask u is set if start s + Σ user u · source s ≥ bar
+    u.
     """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:

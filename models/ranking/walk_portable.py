@@ -16,11 +16,11 @@ from models.ranking.stop import drop_finished
 from models.ranking.vectors import at_least, dot, lowest_bit
 
 SOURCES = 512
-"""Sources that are screened together, a multiple of 64: with a block of users, their scores stay in the cache."""
+"""Sources that are screened together, a multiple of 64: their scores for a block of users stay in the cache."""
 
 
 def walk(index: SourceIndex, block: Block) -> Counts:
-    """Offers the sources of the index to the lists of a block of users, as far as they can matter."""
+    """Offers every source that can still enter a list to the lists of a block of users."""
     sources, error = index.sources, error_of_unit_product(index.dimensions)
     active = np.arange(len(block.factors))
     approximate = np.empty((len(active), SOURCES), np.float32)
@@ -42,9 +42,7 @@ def walk(index: SourceIndex, block: Block) -> Counts:
 
 @compiled
 def _bar_of(score: np.float32, error: float) -> np.float32:
-    """Returns what a pair's approximate score must reach for its score to reach `score`; no infinity, which marks no
-    source.
-    """
+    """Returns what an approximate score must reach for the score to reach `score`; finite (−inf: no source)."""
     return np.float32(
         max(np.float64(score) - error - 2.0**-22 * abs(score), -3e38)
     )  # the third term: this rounding to float32

@@ -1,8 +1,8 @@
 """The walk on CPUs with AVX-512 and VNNI: 6 users against a panel of 64 sources at a time, in 8 bits.
 
-Sums never leave the registers; what leaves them is a bit per pair that says whether the pair may pass its user's bar,
-which is so whenever its score does (the proof is in `panels`). These few are gathered, so that their rows are already
-on the way from memory, and then scored. All the while one panel's codes stay in the first cache.
+Sums never leave the registers; the result is one bit per pair, set whenever the pair's score may pass its user's bar
+(the proof is in `panels`). These few pairs are collected and their factors prefetched before they are scored. Meanwhile
+one panel's codes stay in the first-level cache.
 """
 
 from typing import NamedTuple
@@ -22,8 +22,9 @@ from models.ranking.vnni import PANELS, USERS, screen
 
 
 class _Scratch(NamedTuple):
-    """Where a walk works: the active users, and of the 6 at hand their numbers, the addresses of their codes, their
-    bars (6, PANELS) and masks (6,); then the candidates found, as lanes and places in the index.
+    """Working memory: the active users; for the 6 users at hand their rows, code addresses, bars and masks; candidates.
+
+    bars (6, PANELS), masks (6,); candidates are lanes (user at hand) and places (position in the index).
     """
 
     active: NDArray[np.int64]
@@ -75,8 +76,7 @@ def _walk(sources: Sources, panels: Panels, block: Block, codes: UserCodes, scra
 def _take_group(
     scratch: _Scratch, start: int, active: int, codes: UserCodes, panels: Panels, block: Block, first: int, last: int
 ) -> None:
-    """Puts 6 active users into the scratch memory, with their bars in panels first … last − 1; nothing passes in a lane
-    left."""
+    """Loads 6 active users and their bars in panels first … last − 1; in an unused lane nothing passes."""
     for lane in range(USERS):
         user = scratch.active[min(start + lane, active - 1)]
         scratch.group[lane] = user
@@ -100,7 +100,7 @@ def _set_bars(
     first: int,
     last: int,
 ) -> None:
-    """What the sums of a user must reach in each panel for a score to be reached: the right side of the proof."""
+    """Sets the sum that a user must reach in each panel for `score` to be reached: the right side of the proof."""
     low = (np.float64(score) - SMALLEST) * user_scales[user, 0]
     length, rest = user_scales[user, 1], user_scales[user, 2]
     for panel in range(last - first):
@@ -112,8 +112,7 @@ def _set_bars(
 
 @inlined
 def _screen(scratch: _Scratch, panels: Panels, sources: Sources, block: Block, first: int, last: int) -> int:
-    """Finds the candidates of the users into the scratch memory in panels first … last − 1, and returns their
-    number."""
+    """Collects the candidates of the 6 users in panels first … last − 1. Returns their number."""
     steps, row = panels.codes.shape[1], sources.factors.shape[1] * 4
     found = 0
     for panel in range(first, last):

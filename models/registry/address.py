@@ -1,4 +1,4 @@
-"""MLFLOW_TRACKING_URI: which addresses can be one at all, and what is shown of them."""
+"""MLFLOW_TRACKING_URI: checks the address, and hides its secrets where it is shown."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,7 +24,7 @@ def shown(uri: str) -> str:
 
 
 def password_of(uri: str) -> str | None:
-    """Returns the password that must not be shown, if there is one."""
+    """Returns the password in the address, which must not be shown; None without one."""
     try:
         return urlsplit(uri).password
     except ValueError:
@@ -39,7 +39,7 @@ def file_of(uri: str) -> Path | None:
 
 
 def server_of(uri: str) -> tuple[str, int] | None:
-    """Host and port of what must answer, None for a file; raises RegistryRefused for what can be no address."""
+    """Returns the host and port that must answer; None for a file. Raises RegistryRefused for an impossible address."""
     kind = uri.partition("://")[0].partition("+")[0]
     file = file_of(uri)
     if file is not None and (uri.endswith("/") or file.is_dir()):

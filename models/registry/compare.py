@@ -1,4 +1,4 @@
-"""Two versions of a model side by side: what made them, and how good they were judged to be."""
+"""Compares two versions of a model: what made them, and how they were judged."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from conf.diff import differences
 from models.registry.lineage import Input, Lineage
 
 Pairs = Mapping[str, tuple[str, str]]
-"""Name → the values of both, for what differs."""
+"""Name → the two values, where they differ."""
 
 _RULES = ("k", "heavy_from", "new_source_days")
-"""What says of whom a figure is, and of how much of a list."""
+"""Settings that decide which users a figure is about, and how much of a list counts."""
 
 
 @dataclass(frozen=True)
 class InputDifference:
-    """A dataset that both did not read alike; a day is rewritten when its fingerprint differs."""
+    """A dataset that the versions read differently; a day is rewritten when its fingerprint differs."""
 
     name: str
     windows: tuple[str, str]
@@ -27,7 +27,7 @@ class InputDifference:
 
 @dataclass(frozen=True)
 class Figure:
-    """A judged figure of one version, with its interval where it has one."""
+    """A judged figure of one version, with its interval if it has one."""
 
     mean: float
     low: float | None
@@ -36,24 +36,24 @@ class Figure:
 
 @dataclass(frozen=True)
 class FigurePair:
-    """The same figure of both; None where a version was not judged by it."""
+    """The same figure of both versions; None where a version has no such figure."""
 
     name: str
     first: Figure | None
     second: Figure | None
     comparable: bool
-    """Whether it is of the same users and truth."""
+    """Whether both were measured on the same users and truth."""
 
     @property
     def difference(self) -> float | None:
-        """Second − first; None where that says nothing."""
+        """Second − first; None unless both are there and comparable."""
         if self.first is None or self.second is None or not self.comparable:
             return None
         return self.second.mean - self.first.mean
 
     @property
     def overlap(self) -> bool | None:
-        """Whether the intervals share a point; None where there are none, or they are of different truths."""
+        """Whether the intervals share a point; None without intervals or on different truths."""
         first, second = self.first, self.second
         if self.difference is None or first is None or second is None:
             return None
@@ -64,21 +64,21 @@ class FigurePair:
 
 @dataclass(frozen=True)
 class VersionComparison:
-    """Everything that differs between two versions, and all that was judged of them."""
+    """Everything that differs between two versions, and all of their judged figures."""
 
     settings: Pairs
     recipe: Pairs
-    """Of the factors: not that of the settings where a champion's recipe stayed."""
+    """Recipes of the factors; they may differ from the settings where a champion's recipe stayed."""
     code: Pairs
     libraries: Pairs
     inputs: tuple[InputDifference, ...]
     figures: tuple[FigurePair, ...]
     remarks: tuple[str, ...]
-    """Why figures do not compare, all or some."""
+    """Why figures are not comparable."""
 
 
 def compare(first: Lineage, second: Lineage) -> VersionComparison:
-    """Returns what differs from the first to the second."""
+    """Returns the differences from the first to the second version."""
     remarks = tuple(_remarks(first, second))
     return VersionComparison(
         settings=differences(first.settings, second.settings),

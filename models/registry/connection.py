@@ -1,4 +1,4 @@
-"""The way to MLflow: one address, faults told without its password, and no waiting for a server that is away."""
+"""The connection to MLflow: one address, errors without its password, and no waiting for a server that is down."""
 
 import os
 import re
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 5
 _STRANGE_ANSWER = re.compile(r"not in a valid JSON format|error code (40[1345]|501) != 200")
-"""What MLflow's client says of a page, of a service that has no such endpoint, and of one that wants another login."""
+"""MLflow's client messages for a web page, a service without such an endpoint, and a wrong login."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,11 +37,11 @@ class Connection:
 
     @property
     def is_new(self) -> bool:
-        """Whether it is an SQLite file that nobody made yet; looking for something in it must not make it."""
+        """Whether it is an SQLite file that does not exist yet; searching in it must not create it."""
         return self._file is not None and not self._file.exists()
 
     def check(self) -> None:
-        """Returns when the store answers; raises RegistryError within seconds when it does not, and RegistryRefused."""
+        """Checks that the store answers. Raises RegistryError within seconds when it does not, and RegistryRefused."""
         with self._mapped("answer", at_start=True), _impatient():
             server = server_of(self.tracking_uri)
             if server is not None and not self.tracking_uri.startswith("http"):
@@ -62,7 +62,7 @@ class Connection:
         return MlflowClient(self.tracking_uri, self.tracking_uri)
 
     def _experiment(self, name: str) -> str:
-        """Returns the experiment of this name, made unless it is there."""
+        """Returns the id of the experiment with this name, creating it if it does not exist."""
         if found := self._client.get_experiment_by_name(name):
             return str(found.experiment_id)
         # Without a server, MLflow would put artifacts below the current folder.
@@ -76,9 +76,10 @@ class Connection:
 
     @contextmanager
     def _mapped(self, doing: str, *, at_start: bool = False) -> Iterator[None]:
-        """MLflow's, the database's and the network's errors as RegistryError, without the password.
+        """Raises errors of MLflow, database and network as RegistryError, without the password.
 
-        At the start of a job, what is no MLflow at all is RegistryRefused; later it may be a server that restarts.
+        At the start of a job, an address that is no MLflow store raises RegistryRefused; later it may be a server that
+        restarts.
         """
         from mlflow.exceptions import MlflowException
         from requests import RequestException
@@ -109,7 +110,7 @@ class Connection:
 
 @contextmanager
 def _impatient() -> Iterator[None]:
-    """Requests of MLflow fail at once instead of after minutes; it reads this from the environment at each request."""
+    """Lets MLflow's requests fail at once instead of after minutes; it reads these variables at each request."""
     hurry = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_CONNECT_SECONDS)}
     before = {name: os.environ.get(name) for name in hurry}
     os.environ.update(hurry)
@@ -124,14 +125,14 @@ def _impatient() -> Iterator[None]:
 
 
 def _import_driver(uri: str) -> None:
-    """Raises ModuleNotFoundError or NoSuchModuleError where the package that speaks to a database is missing."""
+    """Raises ModuleNotFoundError or NoSuchModuleError if the database's Python package is missing."""
     from sqlalchemy import make_url
 
     make_url(uri).get_dialect().import_dbapi()
 
 
 def _is_no_mlflow(error: Exception) -> bool:
-    """Returns whether something answered that is no MLflow store, or is one and does not know this user."""
+    """Returns whether the answer is not from an MLflow store, or from one that does not know this user."""
     from mlflow.exceptions import MlflowException, RestException
     from sqlalchemy.exc import DatabaseError, OperationalError
 

@@ -1,8 +1,8 @@
-"""What made a model version, whole: the document that MLflow keeps with its run; and whether it can be believed.
+"""The lineage: everything that made a model version, as a document in MLflow, and the check that it can be trusted.
 
 A version's tags hold what is searched for and compared (run, day, hashes, parent) and the SHA-256 of the document, so
-that nobody can change it unseen. The document is an artifact of the MLflow run, because a year of partitions and all
-settings are too long for tags; metrics and parameters of that run are its numbers once more, for MLflow's own tables.
+that a change to it is noticed. The document is an artifact of the MLflow run, because a year of partitions and all
+settings are too long for tags; the metrics and parameters of that run repeat its numbers for MLflow's own tables.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ NO_PARENT = "none"
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True)  # a key that is not known here is of newer code, and no fault
+    model_config = ConfigDict(frozen=True)  # unknown keys of newer code are ignored
 
 
 class InputPartition(_Record):
@@ -33,13 +33,13 @@ class InputPartition(_Record):
 
 
 class Input(_Record):
-    """One dataset: its window, the partitions read, and a digest over all of their fingerprints."""
+    """One dataset: its window, the partitions read, and a digest of their fingerprints."""
 
     name: str
     uri: str
     start: dt.date
     end: dt.date
-    """Day after the last of the window."""
+    """Day after the last day of the window."""
     digest: str
     days: tuple[InputPartition, ...]
     judged_days: tuple[dt.date, ...]
@@ -47,7 +47,7 @@ class Input(_Record):
 
 
 class Holdout(_Record):
-    """What the recipe was judged on: pairs (user, source) and a digest of them that no order changes."""
+    """The truth that the recipe was judged on: number of pairs (user, source) and a digest that ignores their order."""
 
     days: int
     pairs: int
@@ -55,14 +55,14 @@ class Holdout(_Record):
 
 
 class Decision(_Record):
-    """The recipe that a run refits and serves: its own, the challenger, or the champion's; and why it is that one."""
+    """Which recipe a run refits and serves, its own (challenger) or the champion's, and why."""
 
     winner: Literal["challenger", "champion"]
     reason: str = Field(min_length=1)
 
 
 class Lineage(_Record):
-    """Everything that made a version; a field that is empty here is missing."""
+    """Everything that made a version; an empty field counts as missing."""
 
     product: str
     run_id: str
@@ -74,37 +74,35 @@ class Lineage(_Record):
     parent_run: str | None
     """Run that served when this one was created."""
     parent_version: str | None
-    """Its version: the champion of that moment."""
+    """Version of that run: the champion of that moment."""
     config_hash: str = Field(min_length=1)
     settings: dict[str, Any] = Field(min_length=1)
     recipe: dict[str, Any] = Field(min_length=1)
-    """conf.recipe.Recipe that the factors are of: that of the settings, or the champion's where that one won."""
+    """conf.recipe.Recipe of the factors: that of the settings, or the champion's where that one won."""
     decision: Decision
-    """Which of both it is, and why."""
+    """Which of the two recipes it is, and why."""
     seeds: dict[str, int] = Field(min_length=1)
-    """By the name of the setting."""
+    """Name of the setting → seed."""
     code: dict[str, str] = Field(min_length=1)
-    """Code version by stage, and as `run` when the run was created."""
+    """Stage → code version; `run`: the version when the run was created."""
     libraries: dict[str, str] = Field(min_length=1)
     inputs: tuple[Input, ...] = Field(min_length=1)
     training: dict[str, Any] = Field(min_length=1)
     holdout: Holdout | None
-    """None: not judged."""
+    """None if the recipe was not judged."""
     judged: dict[str, int | float | str] = Field(min_length=1)
-    """models.judge.Judgement.flat, or why there is none as `skipped`."""
+    """models.judge.Judgement.flat, or `skipped` with the reason."""
     made: dict[str, str] = {}
-    """SHA-256 of each table and file that the run held by then; a version from before there were any has none."""
+    """SHA-256 of each table and file of the run at that time; empty in older versions."""
     golden: dict[str, Any] = {}
-    """models.golden.GoldenMetrics of the recipe; a version from before there were any has none."""
+    """models.golden.GoldenMetrics of the recipe; empty in older versions."""
     shapes: dict[str, Any] = {}
-    """models.model_card.Shape of the scores and norms, by name; likewise."""
+    """models.model_card.Shape of the scores and norms, by name; empty in older versions."""
 
     @model_validator(mode="before")
     @classmethod
     def _of_older_code(cls, document: Any) -> Any:
-        """Returns a version from before recipes competed had that of its settings, an older recipe was used with
-        these.
-        """
+        """Completes a document of older code: with the recipe of its settings, or with what an older recipe lacks."""
         if not isinstance(document, dict) or not document.get("settings"):
             return document
         if "recipe" in document:
@@ -119,7 +117,7 @@ class Lineage(_Record):
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the version's tags say of it."""
+        """The tags of the version that repeat the lineage."""
         return {
             "discovery.run_id": self.run_id,
             "discovery.as_of": self.as_of.isoformat(),
@@ -133,19 +131,19 @@ class Lineage(_Record):
 LINEAGE_TAG = "discovery.lineage"
 """SHA-256 of the document."""
 JUDGED_TAG = "discovery.judged"
-"""SHA-256 of the run's manifest when gate 2 had passed, and so of its lists and gate reports."""
+"""SHA-256 of the run's manifest after gate 2 passed, which covers its lists and gate reports."""
 
 
 @dataclass(frozen=True)
 class LineageCheck:
-    """What is known of how a version was made, and why it cannot be believed, if so."""
+    """The lineage of a version, and why it cannot be trusted, if so."""
 
     lineage: Lineage | None
     faults: tuple[str, ...]
 
 
 def check_lineage(registry: ModelRegistry, version: Version) -> LineageCheck:
-    """Looks whether the pipeline made the version: a finished MLflow run of ours stands behind it, with its lineage."""
+    """Checks that the pipeline made the version: it has a finished MLflow run of ours with a matching lineage."""
     if version.mlflow_run is None:
         return LineageCheck(None, ("no MLflow run stands behind it: somebody registered it by hand",))
     logged = registry.logged(version.mlflow_run)
@@ -179,4 +177,4 @@ def _faults(version: Version, logged_run: str | None, lineage: Lineage, text: st
 
 
 class NoLineage(Refused):
-    """The registry has no lineage that makes sure of the factors of a run."""
+    """The registry holds no valid lineage for a run's factors."""

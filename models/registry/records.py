@@ -1,4 +1,4 @@
-"""What goes into the registry and what comes out of it."""
+"""Records that go into the registry and come out of it."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RUN_TAG = "discovery.run_id"
-"""Tag of an MLflow run and of a version: our run that made it."""
+"""Tag of an MLflow run and of a version: the id of our run."""
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 """Aliases: the version that serves, the newest that has not served, the one to go back to."""
 
 MODEL_CARD = "model_card"
-"""Folder of a version's pages, below its MLflow run and in the folder of our run."""
+"""Folder with the pages of a version, in its MLflow run and in the folder of our run."""
 
 MODEL_CARD_BEFORE = "passport"
-"""The same of versions that were registered before it had this name."""
+"""Name of that folder in versions of older code."""
 
 
 @dataclass(frozen=True)
 class RunInput:
-    """One dataset that a run read: its name, the fingerprint of what was read, and where it lies."""
+    """One dataset that a run read: its name, the fingerprint of what was read, and its URI."""
 
     name: str
     digest: str
@@ -29,7 +29,7 @@ class RunInput:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is known of a run: the code's version, its whole lineage as text, parameters, metrics, inputs."""
+    """What is logged of a run: its code version, its lineage as JSON, parameters, metrics, inputs."""
 
     product: str
     run_id: str
@@ -39,12 +39,12 @@ class RunRecord:
     metrics: Mapping[str, float]
     inputs: Sequence[RunInput] = ()
     artifacts: Path | None = None
-    """Folder of files to keep with the run."""
+    """Folder of files to log with the run."""
 
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """What MLflow holds of a run: whose it is, whether it was logged to its end, parameters as text, metrics."""
+    """What MLflow holds of a run: our run id, whether logging finished, parameters as text, metrics."""
 
     run_id: str | None
     finished: bool
@@ -62,10 +62,10 @@ class Version:
     source: str
     """URI of the folder that holds the factors."""
     mlflow_run: str | None
-    """None: registered by hand, without a run."""
+    """None if somebody registered the version by hand, without a run."""
     tags: Mapping[str, str]
     aliases: tuple[str, ...]
-    """As MLflow knows them: a copy, made when something begins to serve."""
+    """Aliases in MLflow: a copy, made when a run begins to serve."""
 
     @property
     def run_id(self) -> str | None:

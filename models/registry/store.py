@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _BATCH = 100
-"""Most parameters that MLflow takes at once."""
+"""Most parameters that MLflow accepts at once."""
 _DIGEST = 36
-"""Longest digest that MLflow stores; the whole one is kept as a tag."""
+"""Longest digest that MLflow stores; the whole digest is kept as a tag."""
 _LINEAGE = "lineage.json"
 _Found = TypeVar("_Found")
 
@@ -38,8 +38,7 @@ class ModelRegistry(Connection):
     """The runs of every product, and the versions of its model; each method raises RegistryError."""
 
     def log_run(self, record: RunRecord) -> str:
-        """Logs a run under its product's experiment; returns the MLflow run id. A run that is logged already is
-        kept."""
+        """Logs a run in its product's experiment, unless it is logged already. Returns the MLflow run id."""
         with self._mapped(f"log run {record.run_id}"):
             if record.artifacts is not None and not record.artifacts.is_dir():
                 raise FileNotFoundError(f"there is no folder {record.artifacts}")  # MLflow would log nothing
@@ -55,7 +54,7 @@ class ModelRegistry(Connection):
             return str(run.info.run_id)
 
     def logged(self, mlflow_run: str) -> LoggedRun | None:
-        """Returns a run in MLflow; None when there is none or somebody deleted it."""
+        """Returns a run in MLflow; None when there is none or it was deleted."""
         with self._mapped(f"look up the MLflow run {mlflow_run}"):
             run = _known(lambda: self._client.get_run(mlflow_run))
             if run is None or run.info.lifecycle_stage != "active":
@@ -64,7 +63,7 @@ class ModelRegistry(Connection):
             return LoggedRun(data.tags.get(RUN_TAG), run.info.status == "FINISHED", data.params, data.metrics)
 
     def lineage(self, mlflow_run: str) -> str | None:
-        """Returns the lineage that was logged with a run, as it was written; None when the run holds none."""
+        """Returns the lineage that was logged with a run, unchanged; None when the run holds none."""
         with self._mapped(f"read the lineage of the MLflow run {mlflow_run}"):
             if _LINEAGE not in {kept.path for kept in self._client.list_artifacts(mlflow_run)}:
                 return None
@@ -72,7 +71,7 @@ class ModelRegistry(Connection):
                 return Path(self._client.download_artifacts(mlflow_run, _LINEAGE, folder)).read_text(encoding="utf-8")
 
     def fetch_model_card(self, mlflow_run: str, target: Path) -> list[Path]:
-        """Copies the pages that were logged with a run into `target`; returns the files, none when there are none."""
+        """Copies the pages that were logged with a run into `target`. Returns the files; [] if there are none."""
         with self._mapped(f"fetch the pages of the MLflow run {mlflow_run}"), tempfile.TemporaryDirectory() as scratch:
             logged = {file.path for file in self._client.list_artifacts(mlflow_run)}
             folder = next((name for name in (MODEL_CARD, MODEL_CARD_BEFORE) if name in logged), None)
@@ -83,9 +82,9 @@ class ModelRegistry(Connection):
             return sorted(target / file.relative_to(fetched) for file in fetched.rglob("*") if file.is_file())
 
     def register(self, product: str, mlflow_run: str, factors_uri: str, tags: Mapping[str, str]) -> str:
-        """Registers the factors at `factors_uri` as the product's challenger; the same run and tags, the same version.
+        """Registers the factors at `factors_uri` as the product's challenger; once per run and tags.
 
-        A server (unlike a database) accepts addresses that it can reach itself, such as object stores.
+        A server (unlike a database) accepts only addresses that it can reach itself, such as object stores.
         """
         with self._mapped(f"register the factors of {product}"):
             self._ensure_model(product)
@@ -98,28 +97,28 @@ class ModelRegistry(Connection):
             return same[-1]
 
     def versions(self, product: str) -> list[Version]:
-        """Returns every version of the product's model, the newest first."""
+        """Returns every version of the product's model, newest first."""
         if self.is_new:
             return []
         with self._mapped(f"list the versions of {product}"):
             return self._versions(f"name = '{product}'")
 
     def version(self, product: str, number: str) -> Version | None:
-        """Returns one version, by its number."""
+        """Returns the version with this number; None if there is none."""
         with self._mapped(f"look up version {number} of {product}"):
             found = _known(lambda: self._client.get_model_version(product, number))
             return None if found is None else _version(found, self._aliases(product))
 
     def version_of(self, product: str, run_id: str) -> Version | None:
-        """Returns the version that a run of ours registered."""
+        """Returns the version that our run registered; None if there is none."""
         if self.is_new:
             return None
         with self._mapped(f"look up the version of run {run_id}"):
             found = self._versions(f"name = '{product}' and tags.`{RUN_TAG}` = '{run_id}'")
-            return found[-1] if found else None  # a later one with its tags was not made by the run
+            return found[-1] if found else None  # a later version with these tags was not made by the run
 
     def name_serving(self, product: str, champion: Version | None, previous: Version | None) -> None:
-        """Makes the aliases tell what serves and what to go back to; what serves is no challenger any more."""
+        """Sets the aliases to what serves and what to roll back to; what serves is no challenger any more."""
         if self.is_new:
             return
         with self._mapped(f"name the champion of {product}"):
@@ -133,16 +132,16 @@ class ModelRegistry(Connection):
                 self._client.delete_registered_model_alias(product, CHALLENGER)
 
     def note(self, version: Version, name: str, text: str) -> None:
-        """Keeps a remark with a version, in place of an earlier one of that name."""
+        """Sets a remark on a version, in place of an earlier one with that name."""
         with self._mapped(f"keep a note with version {version.number} of {version.product}"):
             self._client.set_model_version_tag(version.product, version.number, name, text)
 
     def champion(self, product: str) -> str | None:
-        """Returns the version that serves; None before the first promotion."""
+        """Returns the number of the version that serves; None before the first promotion."""
         return self.version_at(product, CHAMPION)
 
     def version_at(self, product: str, alias: str) -> str | None:
-        """Returns the version that an alias points at; None when there is no such alias or model."""
+        """Returns the number of the version with this alias; None when there is no such alias or model."""
         if self.is_new:
             return None
         with self._mapped(f"look up {alias} of {product}"):
@@ -177,13 +176,13 @@ class ModelRegistry(Connection):
             self._client.create_registered_model(product)
 
     def _versions(self, wanted: str) -> list[Version]:
-        """Returns the versions that a filter names, the newest first."""
+        """Returns the versions that match a filter, newest first."""
         found = list(_pages(lambda token: self._client.search_model_versions(wanted, page_token=token)))
         aliases = self._aliases(found[0].name) if found else {}
         return sorted((_version(one, aliases) for one in found), key=lambda version: -int(version.number))
 
     def _aliases(self, product: str) -> dict[str, str]:
-        """Alias → version."""
+        """Returns alias → version number."""
         models = self._client.search_registered_models(f"name = '{product}'")
         return {alias: str(number) for alias, number in models[0].aliases.items()} if models else {}
 
@@ -212,7 +211,7 @@ def _pages(search: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 def _known(look_up: Callable[[], _Found]) -> _Found | None:
-    """Returns what is looked up; None when MLflow says that there is no such thing."""
+    """Returns what `look_up` returns; None when MLflow reports that it does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,4 +1,4 @@
-"""Studies and their trials in MLflow: a run per study, and below it one for each trial."""
+"""Studies and their trials in MLflow: a run per study, and a child run per trial."""
 
 import time
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _ENDED = ("FINISHED", "FAILED")
 
 @dataclass(frozen=True)
 class StudyRun:
-    """A study: `study_id` is its own for ever, `name` is for people; params as the trials have them in common."""
+    """A study: `study_id` is unique, `name` is for people, `params` are common to its trials."""
 
     product: str
     name: str
@@ -29,7 +29,7 @@ class StudyRun:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial that came to its end."""
+    """One trial that has ended."""
 
     number: int
     """From 1."""
@@ -46,7 +46,7 @@ class Trials(Connection):
     """The experiment `<product>-tuning` of every product; each method raises RegistryError."""
 
     def open_study(self, study: StudyRun) -> str:
-        """Returns the MLflow run of a study, made unless it is there."""
+        """Returns the MLflow run of a study, creating it if it does not exist."""
         from mlflow.entities import Param
 
         with self._mapped(f"log study {study.name}"):
@@ -66,12 +66,12 @@ class Trials(Connection):
             return str(run.info.run_id)
 
     def logged(self, parent: str) -> set[int]:
-        """Returns numbers of the trials of a study that are logged to their end."""
+        """Returns the numbers of the study's trials that are logged completely."""
         with self._mapped(f"look up the trials of the MLflow run {parent}"):
             return {int(run.data.tags[TRIAL_TAG]) for run in self._children(parent) if run.info.status in _ENDED}
 
     def log_trial(self, parent: str, trial: TrialRecord) -> None:
-        """Logs a trial below its study: one that is logged is kept, one that an interruption left half is completed."""
+        """Logs a trial below its study, unless it is logged completely already."""
         from mlflow.entities import Metric, Param
 
         with self._mapped(f"log trial {trial.number} of the MLflow run {parent}"):
@@ -86,7 +86,7 @@ class Trials(Connection):
             self._client.set_terminated(run.info.run_id, "FAILED" if trial.is_failed else "FINISHED")
 
     def close_study(self, parent: str, metrics: Mapping[str, float], artifacts: Path) -> None:
-        """Logs what a study came to, with the files of a folder; a study that goes on later may be closed again."""
+        """Logs the results of a study with the files of a folder; a study that goes on may be closed again."""
         from mlflow.entities import Metric
 
         with self._mapped(f"close the MLflow run {parent}"):
