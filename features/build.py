@@ -27,7 +27,7 @@ from features.reading.snapshots import Snapshot, read_snapshot
 from features.records import InputRecord, event_record, snapshot_record
 from features.split import holdout_of, train_sources_of
 from features.survey import EventInput, Survey, check_survey, survey_inputs
-from features.tables import conform
+from features.tables import conform, union_of
 
 Days = Mapping[str, Sequence[dt.date]]
 """Event dataset → days that are read of it."""
@@ -90,8 +90,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     champion: the same settings with the champion's recipe, where its interactions are made in another way. Raises
     ConfigError and FeaturesError (see `features.errors`) before any table can be written.
     """
-    survey = survey_inputs(settings, as_of, catalog)
-    check_survey(survey, settings, catalog)
+    survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
     partials = [_partials(entry, settings, catalog) for entry in survey.events]
     snapshots = _snapshots(survey, settings, catalog)
     now, then = ({name: read[i].frame for name, read in snapshots.items()} for i in (0, 1))
@@ -132,8 +131,7 @@ def _champion(
     if apart:  # it reads columns that today's settings do not, and nobody keeps these in order for it
         gone = (*gone, SchemaError, BadRowsError)
     try:
-        survey = survey_inputs(settings, as_of, catalog)
-        check_survey(survey, settings, catalog)
+        survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
         partials = [_partials(entry, settings, catalog, apart) for entry in survey.events]
         pairs, train_pairs = _both_pairs(survey, settings, catalog, partials, apart)
     except gone as error:
@@ -201,10 +199,7 @@ def _snapshots(survey: Survey, settings: Settings, catalog: Catalog) -> dict[str
 
 def _pairs(days: Days, as_of: dt.date, settings: Settings, catalog: Catalog) -> DataFrame:
     kept = [sound(catalog.partials.read(name, some, settings.ids)) for name, some in days.items()]
-    frames = [without_users(frame, catalog.erased) for frame in kept]  # they may be older than an erasure
-    together = frames[0]
-    for frame in frames[1:]:
-        together = together.unionByName(frame)
+    together = union_of([without_users(frame, catalog.erased) for frame in kept])  # they may be older than an erasure
     return weigh_pairs(together, settings.interactions, as_of, [day for some in days.values() for day in some])
 
 

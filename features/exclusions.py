@@ -9,7 +9,7 @@ from conf import contract
 from conf.contract import IdKind
 from features.eligibility import eligible_column
 from features.exact_sum import exact_sum
-from features.tables import conform
+from features.tables import conform, union_of
 
 
 def exclusions_of(
@@ -30,10 +30,7 @@ def exclusions_of(
     if catalogue is not None and "owner_id" in catalogue.columns:
         owned = catalogue.where("owner_id IS NOT NULL").withColumnRenamed("owner_id", "user_id")
         parts.append(_reason(owned, "owned"))  # source_id is unique in the catalogue
-    together = parts[0]
-    for part in parts[1:]:
-        together = together.unionByName(part)
-    return conform(together, contract.exclusions(ids))
+    return conform(union_of(parts), contract.exclusions(ids))
 
 
 def sources_of(pairs: DataFrame, catalogue: DataFrame | None, as_of: dt.date, ids: IdKind) -> DataFrame:

@@ -17,7 +17,7 @@ from conf.datasets import Dataset
 from features.errors import MissingDatasetError
 from features.reading.catalog import DataFile, DayPartition, DayPartitions, PartialRecord
 from features.reading.plain_types import plain_schema
-from features.tables import quoted, spark_schema
+from features.tables import quoted, spark_schema, union_of
 
 
 @dataclass
@@ -110,10 +110,7 @@ class FakeCatalog:
             frames.append(
                 frame.withColumns({**lacking, "dt": sf.lit(partition.day)}).select(*map(quoted, columns), "dt")
             )
-        together = frames[0]
-        for frame in frames[1:]:
-            together = together.unionByName(frame)
-        return together
+        return union_of(frames)
 
 
 def _file(day: dt.date, table: pa.Table) -> DataFile:

@@ -1,8 +1,9 @@
 """What a run would read: every dataset's plan, and its checks that need no more than names, markers and footers."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from conf.contract import IdKind
 from conf.datasets import EventDataset, SnapshotDataset
 from conf.settings import Settings
 from conf.windows import Window
@@ -12,7 +13,7 @@ from features.reading.catalog import Catalog, DayPartition
 from features.reading.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
 from features.reading.rows import event_fields
 from features.reading.schema import check_fields
-from features.reading.snapshots import REQUIRED, enforce_snapshot, plan_snapshot, snapshot_fields, usable
+from features.reading.snapshots import REQUIRED, check_snapshot, enforce_snapshot, plan_snapshot, usable
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class SnapshotInput:
     train: DatasetPlan
     """That of `as_of` where none was usable at the cut."""
 
+    def checked(self, ids: IdKind) -> "SnapshotInput":
+        """Returns it with the columns that the files of each plan have; raises ConfigError and SchemaError."""
+        plan, train = (check_snapshot(plan, self.dataset, ids) for plan in (self.plan, self.train))
+        return replace(self, plan=plan, train=train)
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -84,19 +90,21 @@ def survey_inputs(settings: Settings, as_of: dt.date, catalog: Catalog) -> Surve
     )
 
 
-def check_survey(survey: Survey, settings: Settings, catalog: Catalog) -> None:
-    """Enforces the policies for gaps, checks every schema and weight; raises the first FeaturesError or ConfigError."""
+def check_survey(survey: Survey, settings: Settings, catalog: Catalog) -> Survey:
+    """Enforces the policies for gaps, checks every schema and weight; returns the survey with the columns it found.
+
+    Raises the first FeaturesError or ConfigError.
+    """
     for event in survey.events:
         enforce_policy(event.plan, event.dataset)
     for snapshot in survey.snapshots:
         enforce_snapshot(snapshot.plan, snapshot.dataset, catalog)
     for event in survey.events:
         check_fields(event.plan.name, event_fields(event.dataset, settings.ids), event.partitions)
-    for snapshot in survey.snapshots:
-        for plan in (snapshot.plan, snapshot.train):
-            check_fields(plan.name, snapshot_fields(plan.name, snapshot.dataset, settings.ids), plan.found)
+    snapshots = tuple(entry.checked(settings.ids) for entry in survey.snapshots)
     for event in survey.events:
         check_factors(event.plan.name, event.dataset, event.oldest_days(survey), settings.interactions)
+    return replace(survey, snapshots=snapshots)
 
 
 def _event(name: str, dataset: EventDataset, as_of: dt.date, cut: dt.date, catalog: Catalog) -> EventInput:

@@ -1,5 +1,8 @@
 """Contract tables in Spark: their schemas, exact column names, and frames made to conform."""
 
+from collections.abc import Sequence
+from functools import reduce
+
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
@@ -15,6 +18,11 @@ def quoted(column: str) -> Column:
 def spark_schema(schema: pa.Schema) -> StructType:
     """Returns the Spark schema of a contract table, all columns nullable."""
     return StructType([StructField(field.name, from_arrow_type(field.type)) for field in schema])
+
+
+def union_of(frames: Sequence[DataFrame]) -> DataFrame:
+    """Returns the rows of all frames, of which there is at least one; their columns are matched by name."""
+    return reduce(DataFrame.unionByName, frames)
 
 
 def conform(frame: DataFrame, schema: pa.Schema) -> DataFrame:

@@ -1,19 +1,15 @@
-"""What of an event dataset lies in a window, what gaps mean there, and its checked events."""
+"""What of an event dataset lies in a window, and what gaps mean there."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyspark.sql import DataFrame
-
-from conf.contract import IdKind
 from conf.datasets import EventDataset
 from conf.errors import ConfigError
 from conf.windows import Window
 from features.errors import MissingDaysError, NotArrivedError
 from features.reading.catalog import Catalog, DayPartition
-from features.reading.rows import check_all_read, check_rows, count_rows, event_fields, faults_in, read_rows
-from features.reading.schema import check_fields
+from features.reading.schema import Field
 
 _SHOWN = 3
 
@@ -34,6 +30,8 @@ class DatasetPlan:
     """Finished days with no row."""
     misnamed: Mapping[dt.date, str] = field(default_factory=dict)
     """Missing day → a folder that a person may take for it."""
+    fields: tuple[Field, ...] = ()
+    """Columns that all files of a snapshot have, once `features.reading.snapshots.check_snapshot` has looked."""
 
     @property
     def rows(self) -> int:
@@ -82,27 +80,6 @@ def check_window(name: str, window: Window, as_of: dt.date) -> None:
             f"dataset {name!r}: window {window} reaches beyond the last complete day before {as_of}; "
             'let it end at "today" or earlier'
         )
-
-
-def load_dataset(
-    window: str, dataset: EventDataset, *, name: str, as_of: dt.date, ids: IdKind, catalog: Catalog
-) -> DataFrame:
-    """Checked events of the window, e.g. "10 days ago:today": user_id, source_id, event, ts, weight (1 without), dt.
-
-    Counts rows in one pass. Raises ConfigError and every FeaturesError but UnknownEventsError.
-    """
-    span = Window.parse(window, as_of)
-    check_window(name, span, as_of)
-    plan = plan_dataset(name, dataset, span, catalog)
-    enforce_policy(plan, dataset)
-    check_fields(name, event_fields(dataset, ids), plan.found)
-    rows = read_rows(dataset, plan.found, ids, catalog)
-    counts = count_rows(rows)
-    for partition in plan.found:
-        here = counts.get(partition.day, {})
-        check_all_read(name, dataset, partition, sum(here.values()))
-        check_rows(name, dataset, partition.day, partition.rows, faults_in(here))
-    return rows.where("left_out IS NULL").drop("left_out")
 
 
 def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:

@@ -59,14 +59,6 @@ def read_rows(dataset: EventDataset, partitions: Sequence[DayPartition], ids: Id
     return marked.select("user_id", "source_id", "event", "ts", "weight", "dt", left_out)
 
 
-def count_rows(rows: DataFrame) -> dict[dt.date, dict[str | None, int]]:
-    """Returns day → why they are left out, None for those that are kept → rows of `read_rows`, in one pass."""
-    counts: dict[dt.date, dict[str | None, int]] = {}
-    for row in rows.groupBy("dt", "left_out").count().collect():
-        counts.setdefault(row["dt"], {})[row["left_out"]] = row["count"]
-    return counts
-
-
 def faults_in(counts: Mapping[str | None, int]) -> dict[str, int]:
     """Of why rows are left out, what is a fault."""
     return {fault: count for fault, count in counts.items() if fault in FAULTS}

@@ -1,7 +1,7 @@
 """Snapshot datasets: the newest partition before or on a day is what is true then."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
@@ -80,6 +80,11 @@ def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catal
     )
 
 
+def check_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind) -> DatasetPlan:
+    """Returns the plan with the columns that all its files have; raises ConfigError and SchemaError."""
+    return replace(plan, fields=check_fields(plan.name, snapshot_fields(plan.name, dataset, ids), plan.found))
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The content of a partition, and how much of it was read."""
@@ -100,14 +105,13 @@ class Snapshot:
 def read_snapshot(
     plan: DatasetPlan, dataset: SnapshotDataset, as_of: dt.date, ids: IdKind, catalog: Catalog
 ) -> Snapshot:
-    """Returns the partition found, as of a day; its rows are counted in one pass.
+    """Returns the partition found of a plan that was checked, as of a day; its rows are counted in one pass.
 
-    Raises SchemaError, SnapshotError for unusable ids or a source that occurs twice, and BrokenPartitionError where
+    Raises SnapshotError for unusable ids or a source that occurs twice, and BrokenPartitionError where
     other rows are read than the footers count.
     """
-    fields = check_fields(plan.name, snapshot_fields(plan.name, dataset, ids), plan.found)
-    raw = catalog.read(dataset, plan.found, tuple(dict.fromkeys(field.column for field in fields)))
-    rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields))
+    raw = catalog.read(dataset, plan.found, tuple(dict.fromkeys(field.column for field in plan.fields)))
+    rows = raw.select(*(quoted(field.column).alias(field.name) for field in plan.fields))
     (partition,) = plan.found
     if plan.name == "sources":  # erased users are no rows here, but owners
         eligible = sf.count_if(eligible_column(rows, as_of)).alias("eligible")

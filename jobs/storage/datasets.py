@@ -14,7 +14,7 @@ from pyspark.sql.types import DataType, DateType, LongType, StringType, StructFi
 from conf.contract import UserId
 from conf.datasets import Dataset
 from features.reading.catalog import DayPartition, DayPartitions, PartialStore
-from features.tables import quoted
+from features.tables import quoted, union_of
 from jobs.storage.footers import Footers
 from jobs.storage.partials import SparkPartials
 from jobs.storage.store import Storage
@@ -60,10 +60,7 @@ class SparkCatalog:
         if not frames:
             empty = StructType([*(StructField(name, StringType()) for name in columns), StructField("dt", DateType())])
             return self.spark().createDataFrame([], empty)
-        together = frames[0]
-        for frame in frames[1:]:
-            together = together.unionByName(frame)
-        return together
+        return union_of(frames)
 
     def _read_alike(self, at: Storage, schema: pa.Schema, files: list[str], columns: Sequence[str]) -> DataFrame:
         spark = self.spark()

@@ -43,9 +43,7 @@ def fingerprints_of(survey: Survey) -> Mapping[str, Mapping[str, str]]:
 
 
 def _checked(settings: Settings, day: dt.date, catalog: Catalog) -> Survey:
-    survey = survey_inputs(settings, day, catalog)
-    check_survey(survey, settings, catalog)
-    return survey
+    return check_survey(survey_inputs(settings, day, catalog), settings, catalog)
 
 
 def _too_short(settings: Settings, cut: dt.date, why: str) -> NotEnoughHistory:

@@ -15,7 +15,7 @@ from conf.settings import Settings
 from features.build import Features, build_features
 from features.errors import BrokenPartitionError, MissingDaysError, NotArrivedError, SchemaError, SnapshotError
 from features.fakes import FakeCatalog
-from features.reading.snapshots import plan_snapshot, read_snapshot
+from features.reading.snapshots import check_snapshot, plan_snapshot, read_snapshot
 from features.records import DayRecord
 from features.tables import spark_schema
 from tests.features.world import AS_OF, PAIR_SCHEMA, ago, at, events, settings, table
@@ -221,7 +221,7 @@ def test_a_snapshot_of_which_other_rows_are_read_than_its_footers_count_is_refus
     spark: SparkSession, name: str
 ) -> None:
     catalog, wanted = FakeCatalog(spark, FULL, {1}), SnapshotDataset(path=name)
-    plan = plan_snapshot(name, wanted, AS_OF, catalog)
+    plan = check_snapshot(plan_snapshot(name, wanted, AS_OF, catalog), wanted, "int64")
     read = read_snapshot(plan, wanted, AS_OF, "int64", catalog)
     assert read.erased + read.kept == plan.rows
     day, content = read.day, FULL[name][read.day]

@@ -1,5 +1,6 @@
 """What a run would read, as a property of windows, hold-outs and gaps."""
 
+import pyarrow as pa
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from conf.settings import SplitSettings
 from features.fakes import FakeCatalog
-from features.survey import survey_inputs
+from features.survey import check_survey, survey_inputs
 from tests.features.world import AS_OF, ago, events, settings
 
 
@@ -37,3 +38,14 @@ def test_train_before_the_cut_and_test_after_it(spark: SparkSession, window: str
     assert all(survey.cut <= day < AS_OF for day in held_out)
     assert entry.train is None or set(entry.train_days) == {*entry.train.days} & {*there}
     assert sorted(part.day for part in entry.partitions) == [part.day for part in entry.partitions]
+
+
+def test_the_columns_that_each_partition_has_are_handed_on(spark: SparkSession) -> None:
+    bare = pa.table({"source_id": [1]})
+    full = bare.append_column("owner_id", pa.array([2])).append_column("extra", pa.array([3]))
+    clicks = {ago(days): events(ago(days), (1, 1, "like")) for days in (1, 2, 3, 4)}
+    catalog = FakeCatalog(spark, {"clicks": clicks, "sources": {AS_OF: full, ago(1): bare}})
+    wanted = settings(sources={"path": "sources"})
+    (sources,) = check_survey(survey_inputs(wanted, AS_OF, catalog), wanted, catalog).snapshots
+    assert [field.name for field in sources.plan.fields] == ["source_id", "owner_id"]
+    assert [field.name for field in sources.train.fields] == ["source_id"]

@@ -18,8 +18,10 @@ from features.errors import (
     SchemaError,
 )
 from features.fakes import FakeCatalog
-from features.reading.dataset import DatasetPlan, check_window, enforce_policy, load_dataset, plan_dataset
-from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, dataset, days_of, events, table
+from features.partials import check_partials, daily_partials, sound
+from features.reading.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
+from features.survey import check_survey, survey_inputs
+from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, dataset, days_of, events, settings, table
 
 WINDOW = Window.parse("3 days ago:today", AS_OF)
 FULL = events(ago(1), (1, 1, "like"))
@@ -32,18 +34,19 @@ def plan(spark: SparkSession, content: dict[Any, Any], **changes: Any) -> tuple[
     return plan_dataset("clicks", dataset(**changes), WINDOW, catalog), dataset(**changes)
 
 
-def load(spark: SparkSession, *days: pa.Table, **changes: Any) -> list[Any]:
-    """Checked rows of the days, the newest last, as tuples."""
-    content = {ago(len(days) - i): day for i, day in enumerate(days)}
-    found = load_dataset(
-        f"{len(days)} days ago:today",
-        dataset(**changes),
-        name="clicks",
-        as_of=AS_OF,
-        ids="int64",
-        catalog=FakeCatalog(spark, {"clicks": content}),
-    )
-    return [tuple(row) for row in found.select("user_id", "source_id", "event", "weight").orderBy("user_id").collect()]
+def load(spark: SparkSession, day: pa.Table, **changes: Any) -> list[Any]:
+    """Checked rows of yesterday as tuples."""
+    return load_from(FakeCatalog(spark, {"clicks": {ago(1): day}}), **changes)
+
+
+def load_from(catalog: FakeCatalog, **changes: Any) -> list[Any]:
+    """Checked rows of yesterday, as a run reads them: of rows with one user, source and event the sum."""
+    wanted = settings(events={"clicks": {"path": "clicks", "window": "yesterday", **changes}})
+    (entry,) = check_survey(survey_inputs(wanted, AS_OF, catalog), wanted, catalog).events
+    made = daily_partials("clicks", entry.dataset, entry.partitions, "int64", catalog)
+    check_partials(made, entry.dataset, entry.days, wanted.interactions.event_weights)
+    found = sound(catalog.partials.read("clicks", entry.days, "int64"))
+    return [tuple(row) for row in found.select("user_id", "source_id", "event", "amount").orderBy("user_id").collect()]
 
 
 def test_a_plan_sorts_every_day_and_never_raises(spark: SparkSession) -> None:
@@ -167,7 +170,7 @@ class LosingCatalog(FakeCatalog):
 def test_a_day_of_which_other_rows_are_read_than_its_footers_count_is_refused(spark: SparkSession) -> None:
     catalog = LosingCatalog(spark, {"clicks": {ago(1): FULL}})
     with pytest.raises(BrokenPartitionError, match=rf"'clicks' \(clicks\), dt={ago(1)}: .* 1 rows, and 0 were read"):
-        load_dataset("yesterday", dataset(), name="clicks", as_of=AS_OF, ids="int64", catalog=catalog)
+        load_from(catalog)
 
 
 def test_late_events_pass_where_dt_is_the_day_of_ingestion(spark: SparkSession) -> None:

@@ -13,10 +13,9 @@ from conf.contract import UserId
 from features.build import Features, build_features
 from features.fakes import FakeCatalog
 from features.partials import daily_partials
-from features.reading.dataset import load_dataset
 from features.reading.erasures import without_owners, without_users
 from tests.features.test_build import CLICKS, FULL, SNAPSHOTS, rows
-from tests.features.world import AS_OF, ago, dataset, settings
+from tests.features.world import AS_OF, ago, settings
 
 TABLES = ("interactions", "exclusions", "sources", "audience", "train_interactions", "train_exclusions", "holdout")
 CLICKED = {"path": "clicks", "window": "3 days ago:today", "on_missing": "shrink", "max_missing_days": 1}
@@ -98,16 +97,6 @@ def test_rows_left_out_are_counted_and_those_without_a_user_stay_a_fault(spark: 
         (6, 2, 3),
     ]
     assert (days[ago(1)].ignored, days[ago(1)].dropped) == (0, {"null_user_id": 1})
-
-
-def test_events_of_a_window(spark: SparkSession) -> None:
-    def users(erased: Collection[UserId]) -> set[int]:
-        catalog = FakeCatalog(spark, {"clicks": CLICKS}, erased)
-        frame = load_dataset("3 days ago:today", dataset(), name="c", as_of=AS_OF, ids="int64", catalog=catalog)
-        return {row["user_id"] for row in frame.collect()}
-
-    assert users(()) == {1, 2, 3}
-    assert users({1, 3}) == {2}
 
 
 def test_ids_of_both_kinds_columns_in_their_order(spark: SparkSession) -> None:

@@ -16,7 +16,7 @@ from conf.contract import MAX_ID_BYTES, snapshot
 from conf.datasets import SnapshotDataset
 from features.errors import BadRowsError, SnapshotError
 from features.partials import check_partials, daily_partials, sound
-from features.reading.snapshots import plan_snapshot, read_snapshot
+from features.reading.snapshots import check_snapshot, plan_snapshot, read_snapshot
 from jobs.storage.datasets import SparkCatalog
 from jobs.storage.store import Storage
 from models.arrays.ids import IdMap
@@ -105,8 +105,9 @@ def test_a_snapshot_with_unusable_ids_is_refused_and_they_are_counted(
     bad: list[bytes | None] = [b"", b"", b"\xff", b"a\0", b"x" * 300_000, None, b"fine", "ü".encode()]
     columns = {each: strings_of([*sound_ids]) for each in SNAPSHOT_COLUMNS[name]} | {column: strings_of(bad)}
     catalog, wanted = catalog_of(spark, tmp_path, name, **columns), SnapshotDataset(path=name)
+    plan = check_snapshot(plan_snapshot(name, wanted, AS_OF, catalog), wanted, "string")
     with pytest.raises(SnapshotError) as refused:
-        read_snapshot(plan_snapshot(name, wanted, AS_OF, catalog), wanted, AS_OF, "string", catalog)
+        read_snapshot(plan, wanted, AS_OF, "string", catalog)
     told = str(refused.value)
     assert f"dataset '{name}', dt={ago(1)}: " in told
     assert f"2 rows with an empty {column}, 1 rows with a {column} that is not UTF-8" in told
