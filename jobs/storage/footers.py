@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,21 +44,21 @@ class Footers:
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
         """Opens the footers of the days asked for, and nothing else."""
-        finished, unfinished = [], []
         there = self._listed(dataset)
         wanted = {*days}
         _refuse_days_that_are_no_folder(dataset, there, wanted)
+        found = sorted(wanted & {*days_among(there)})
         with ThreadPoolExecutor(_READERS) as pool:
-            for day in sorted(wanted & {*days_among(there)}):
-                listed = self._listed_day(dataset, day)
-                if dataset.success_marker not in (None, *(info.base_name for info in listed)):
-                    unfinished.append(day)
-                    continue
-                infos = [info for info in listed if _is_data(dataset, day, info)]
-                files = tuple(pool.map(lambda info, day=day: self._file(dataset, day, info), infos))
-                finished.append(DayPartition(day, files, _fingerprint(infos, files)))
+            listed = dict(zip(found, pool.map(lambda day: self._listed_day(dataset, day), found), strict=True))
+            unfinished = tuple(day for day, infos in listed.items() if not _is_finished(dataset, infos))
+            for day in unfinished:
+                del listed[day]
+            data = {day: [info for info in infos if _is_data(dataset, day, info)] for day, infos in listed.items()}
+            files = [(day, info) for day, infos in data.items() for info in infos]
+            opened = pool.map(lambda file: self._file(dataset, *file), files)
+            finished = tuple(_partition(day, infos, tuple(islice(opened, len(infos)))) for day, infos in data.items())
         misnamed = {day: name for day, name in nearly_days(there).items() if day in wanted}
-        return DayPartitions(tuple(finished), tuple(unfinished), misnamed)
+        return DayPartitions(finished, unfinished, misnamed)
 
     def _listed(self, dataset: Dataset) -> list[fs.FileInfo]:
         """Returns what is in the dataset's folder; raises MissingDatasetError where it is none."""
@@ -103,6 +104,11 @@ def _refuse_days_that_are_no_folder(
             raise BrokenPartitionError(
                 f"dataset {dataset.path!r}: {info.base_name} is {_WHAT_IT_IS[info.type]}; let it be a folder with files"
             )
+
+
+def _is_finished(dataset: Dataset, infos: Sequence[fs.FileInfo]) -> bool:
+    """Returns whether a day that holds these has its success marker, or needs none."""
+    return dataset.success_marker in (None, *(info.base_name for info in infos))
 
 
 def _is_data(dataset: Dataset, day: dt.date, info: fs.FileInfo) -> bool:
@@ -155,12 +161,12 @@ def _undecodable(footer: pq.FileMetaData) -> dict[str, str]:
     return found
 
 
-def _fingerprint(infos: Sequence[fs.FileInfo], files: Sequence[DataFile]) -> str:
+def _partition(day: dt.date, infos: Sequence[fs.FileInfo], files: tuple[DataFile, ...]) -> DayPartition:
     facts = [
         (info.base_name, info.size, info.mtime_ns, file.rows, str(file.schema))
         for info, file in zip(infos, files, strict=True)
     ]
-    return sha256_of(json.dumps(sorted(facts)))[:32]
+    return DayPartition(day, files, sha256_of(json.dumps(sorted(facts)))[:32])
 
 
 def _int96_as_micros(schema: pa.Schema, footer: pq.FileMetaData) -> pa.Schema:
