@@ -25,6 +25,22 @@ def test_footers_need_no_spark_and_only_the_days_asked_for_are_opened(tmp_path: 
     assert catalog.days(dataset()) == (ago(40), ago(1))
 
 
+def test_every_day_gets_its_own_files_whatever_lies_in_the_days_beside_it(tmp_path: Path) -> None:
+    root = tmp_path / "data/clicks"
+    for days, files in ((5, 3), (4, 0), (3, 1), (2, 2), (1, 0)):
+        folder = write_day(root, ago(days), events(ago(days), *[(1, 2, "like")] * days))
+        for number in range(files):
+            shutil.copy(folder / "part-0.parquet", folder / f"part-{number + 1}.parquet")
+        if not files:
+            (folder / "part-0.parquet").unlink()
+    (root / f"dt={ago(3)}/_SUCCESS").unlink()
+    found = dry(tmp_path).partitions(dataset(), [ago(days) for days in range(1, 7)])
+    named = [(part.day, part.rows, [file.path.partition("/")[0] for file in part.files]) for part in found.finished]
+    assert named == [(ago(n), n * files, [f"dt={ago(n)}"] * files) for n, files in ((5, 4), (4, 0), (2, 3), (1, 0))]
+    assert found.unfinished == (ago(3),)
+    assert len({part.fingerprint for part in found.finished if part.files}) == 2
+
+
 @pytest.mark.parametrize("keep", [0, 4, -9])  # nothing, the first bytes, all but the last nine
 def test_a_truncated_file_is_named(tmp_path: Path, keep: int) -> None:
     file = write_day(tmp_path / "data/clicks", ago(1), events(ago(1), (1, 2, "like"))) / "part-0.parquet"
