@@ -1,16 +1,14 @@
-"""Judging what is published: final lists and the truth of the held-out days → one table of figures.
+"""Judges what is published: final lists and the truth of the held-out days → one table of figures.
 
-The way, one module each:
-
-1. `known`      what the judged training knew of the sources; a list that knows more is a leak, and refused
+1. `known`      what the judged training knew of the sources; a list that holds others is a leak, and is refused
 2. `item_knn`, `knn_lists`   the baseline beside ours, as final lists
 3. `users`      lists of all arms + truth → one row per judged user (`contract.judged_users`)
 4. `bootstrap`  rows → means with intervals, per segment, without collecting users
 5. `judgement`  all figures of all arms, differences of arms paired by user, flat names for manifest and registry
-6. `table`      the same for people
+6. `table`      the figures as text
 7. `acceptance` the rule by which a challenger replaces the champion
 
-What a metric means for one user is in `models.metrics`.
+`models.metrics` defines the metrics of one user.
 """
 
 from models.judge.acceptance import Acceptance, accept

@@ -11,14 +11,14 @@ from models.registry.lineage import Decision
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Whether the challenger may serve, and the figures that say so."""
+    """Whether the challenger may serve, and the figures that decided it."""
 
     accepted: bool
     reason: str
 
 
 def accept(judgement: Judgement, tolerance: float) -> Acceptance:
-    """Returns the verdict on ours as challenger of the arm `champion`: by proof, not by a lucky week.
+    """Decides whether ours replaces the arm `champion`: by proof, not by a lucky week.
 
     At the lower end of their paired intervals, its NDCG must not be below 1 − tolerance of the champion's, and must be
     above that of popularity.
@@ -41,7 +41,7 @@ def accept(judgement: Judgement, tolerance: float) -> Acceptance:
 
 
 def decide(contest: Contest, judgement: Judgement | str, tolerance: float) -> Decision:
-    """Returns who wins; judgement: the figures, or why there are none. Without proof the champion's recipe stays."""
+    """Returns which recipe wins; `judgement`: the figures, or why there are none. Without proof the champion stays."""
     if contest.champion is None:
         return Decision(winner="challenger", reason=contest.reason)
     if isinstance(judgement, str):

@@ -1,8 +1,8 @@
-"""Means over users with bootstrap intervals, without collecting users and whatever the partitions are.
+"""Means over users with bootstrap intervals, without collecting users and independent of the partitions.
 
-Poisson bootstrap (Chamandy, Muralidharan, Najmi, Naidu 2012): in each replicate a user counts Poisson(1) times. How
-often is drawn from a hash of the seed, the user and the replicate. Sums are of fixed-point integers, so that they do
-not depend on the order of addition.
+Poisson bootstrap (Chamandy, Muralidharan, Najmi, Naidu 2012): in each replicate a user counts Poisson(1) times, drawn
+from a hash of the seed, the user and the replicate. Sums are of fixed-point integers, so that they do not depend on the
+order of addition.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from models.arrays.arrow import column_of, numpy_of
 Sums = NDArray[np.int64]
 
 ALL = "all"
-"""The segment of everybody."""
+"""The segment of all users."""
 
 CONFIDENCE = 0.95
 
@@ -44,7 +44,7 @@ class Estimate:
 def bootstrap_means(
     rows: DataFrame, values: Sequence[Column], *, replicates: int, seed: int
 ) -> Mapping[str, list[Estimate | None]]:
-    """Segment (and ALL) → the means of `values` over its rows where they are not null; None where all of them are.
+    """Returns, for each segment and ALL, the means of `values` where they are not null; None where all are null.
 
     rows: one per user, with user_id and segment; values: doubles from −64 to 64. A difference of two columns is a
     paired one, since both count equally often in every replicate.
@@ -88,9 +88,9 @@ _POISSON = _poisson_table()
 
 @dataclass(frozen=True)
 class _PartialSums:
-    """key, segment, values → one row per segment and cell of (replicates + 1, values) of a partition.
+    """Maps (key, segment, values) to a row per segment and cell of (replicates + 1, values) of a partition.
 
-    Replicate 0 counts everybody once: it is the sample itself.
+    Replicate 0 counts every user once: it is the sample itself.
     """
 
     values: int
@@ -116,12 +116,12 @@ class _PartialSums:
 
 
 def _estimates(amounts: Sums, users: Sums) -> list[Estimate | None]:
-    """amounts and users (replicates + 1, values) → one estimate per value."""
+    """Returns one estimate per value, from amounts and users (replicates + 1, values)."""
     return [_estimate(amount, count) if count[0] else None for amount, count in zip(amounts.T, users.T, strict=True)]
 
 
 def _estimate(amounts: Sums, users: Sums) -> Estimate:
-    drawn = users > 0  # of very few users a replicate may have drawn none
+    drawn = users > 0  # a replicate of very few users may have drawn none
     mean, *replicated = amounts[drawn] / users[drawn] / _ONE
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(replicated or [mean], [tail, 100 - tail])

@@ -1,7 +1,7 @@
-"""Cosine item-kNN, the baseline beside ours: sources whose users are those of the sources that a user knows.
+"""Cosine item-kNN, the baseline beside ours: sources that have many users in common with those of a user.
 
 Similarity |U_i ∩ U_j| / √(|U_i|·|U_j|) of the sets of users; a source's score is the sum over the user's sources that
-have it among their nearest neighbours (Deshpande, Karypis 2004). Weights play no part.
+have it among their nearest neighbours (Deshpande, Karypis 2004). Weights are ignored.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _PER_PAIR, _PER_NEIGHBOUR = 8 + 24, 32
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The eligible nearest neighbours of each source; a source is its row in `ids`.
+    """The nearest eligible neighbours of each source; a source is its row in `ids`.
 
     indptr int64 (sources + 1,), indices int32 and similarities float32 (pairs,): CSR, without the source itself.
     """
@@ -44,16 +44,16 @@ class Neighbours:
     indices: NDArray[np.int32]
     similarities: NDArray[np.float32]
     share_of_users: float = 1.0
-    """Part of the users that the similarities are of."""
+    """Share of the users that the similarities are computed from."""
 
     @classmethod
     def build(
         cls, interactions: ds.Dataset, sources: pa.Table, settings: JudgeSettings, train: TrainSettings, ids: IdKind
     ) -> "Neighbours":
-        """Returns those by contract.interactions for the eligible of contract.train_sources.
+        """Computes them from contract.interactions; eligible are those of contract.train_sources.
 
-        Σ (interactions of a user)² pairs are looked at; where that passes `knn_products`, users are sampled. Raises
-        KnnTooLarge before it takes more than `train.max_memory`.
+        The work is Σ (interactions of a user)² products; where that exceeds `knn_products`, users are sampled. Raises
+        KnnTooLarge before it needs more than `train.max_memory`.
         """
         from implicit._nearest_neighbours import all_pairs_knn  # a second to import
 
@@ -67,19 +67,17 @@ class Neighbours:
         return cls(known, *_useful(found, eligible[eligible >= 0]), share)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the arrays as .npy files into `folder`, which is made if need be."""
+        """Writes the arrays as .npy files into `folder`, which is created if it does not exist."""
         save_arrays(folder, {"ids": self.ids.values, **{name: getattr(self, name) for name in _ARRAYS}})
 
     @classmethod
     def load(cls, folder: str | Path) -> "Neighbours":
-        """Returns those in `folder`, memory-mapped read-only."""
+        """Returns the neighbours in `folder`, memory-mapped read-only."""
         ids, indptr, indices, similarities = map_arrays(folder, ("ids", *_ARRAYS))
         return cls(IdMap(ids), indptr, indices, similarities)
 
     def best(self, histories: ListColumn, excluded: ListColumn, n: int) -> TopN:
-        """Returns the n best sources (rows of `ids`) for users with these sources, without the excluded; padded with
-        −1.
-        """
+        """Returns the n best sources (rows of `ids`) for these histories, without the excluded; padded with −1."""
         best = TopN.empty(len(histories), n)
         sums, touched = np.zeros(len(self.ids), np.float64), np.empty(len(self.ids), np.int32)
         _rank(
@@ -96,9 +94,7 @@ class Neighbours:
         return best
 
     def _rows(self, lists: ListColumn) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Returns where each list starts and ends, and its rows in ascending order, so that sums do not depend on
-        theirs.
-        """
+        """Returns where each list starts and ends, and its rows in ascending order, which fixes the order of sums."""
         rows = self.ids.rows(lists.flatten())
         users = np.repeat(np.arange(len(lists)), lengths_of(lists))[rows >= 0]
         rows = rows[rows >= 0]
@@ -108,7 +104,7 @@ class Neighbours:
 
 @lru_cache(maxsize=1)
 def load_neighbours(folder: str) -> Neighbours:
-    """Returns those of a run, loaded once per worker process."""
+    """Returns the neighbours in `folder`, loaded once per worker process."""
     return Neighbours.load(folder)
 
 
@@ -122,9 +118,7 @@ def _check_memory(pairs: int, sources: int, neighbours: int, limit: int) -> None
 
 
 def _sampled(matrix: csr_matrix, settings: JudgeSettings) -> tuple[csr_matrix, float]:
-    """Returns the matrix, or the rows of so many users that their products fit, and the part of the users that these
-    are.
-    """
+    """Returns the matrix, or a sample of its users whose products fit, and the share of users in it."""
     products = int((np.diff(matrix.indptr).astype(np.float64) ** 2).sum())
     if products <= settings.knn_products:
         return matrix, 1.0
@@ -134,7 +128,7 @@ def _sampled(matrix: csr_matrix, settings: JudgeSettings) -> tuple[csr_matrix, f
 
 
 def _normalised(matrix: csr_matrix) -> csr_matrix:
-    """Ones, divided by the root of the column's users."""
+    """Returns the pattern of the matrix, each entry divided by the root of its column's number of users."""
     users = np.bincount(matrix.indices, minlength=matrix.shape[1])
     data = (1 / np.sqrt(np.maximum(users, 1)))[matrix.indices]
     return csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
@@ -143,7 +137,7 @@ def _normalised(matrix: csr_matrix) -> csr_matrix:
 def _useful(
     found: Any, eligible: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """Returns the pairs as CSR, without those of a source with itself or to one that no list may hold."""
+    """Returns the pairs as CSR, without a source paired with itself or with one that is not eligible."""
     wanted = np.zeros(found.shape[1], bool)
     wanted[eligible] = True
     kept = wanted[found.col] & (found.row != found.col) & (found.data > 0)
@@ -156,7 +150,7 @@ def _useful(
 def _rank(
     history_at: NDArray[np.int64],
     histories: NDArray[np.int32],
-    barred_at: NDArray[np.int64],
+    excluded_at: NDArray[np.int64],
     excluded: NDArray[np.int32],
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
@@ -166,7 +160,7 @@ def _rank(
     ids: NDArray[np.int32],
     scores: NDArray[np.float32],
 ) -> None:
-    """Fills ids and scores (users, n), best first, of equal scores the smaller row first; sums are zero again after."""
+    """Fills ids and scores (users, n), best first, ties by smaller row; sums are zero again afterwards."""
     n = ids.shape[1]
     for u in range(ids.shape[0]):
         count = 0
@@ -177,7 +171,7 @@ def _rank(
                     touched[count] = source
                     count += 1
                 sums[source] += similarities[at]
-        for b in range(barred_at[u], barred_at[u + 1]):
+        for b in range(excluded_at[u], excluded_at[u + 1]):
             sums[excluded[b]] = 0
         for t in range(count):
             source = touched[t]

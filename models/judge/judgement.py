@@ -1,4 +1,4 @@
-"""The table of judged users → every figure: means with intervals, differences of arms, spread over the catalogue."""
+"""The table of judged users → every figure: means with intervals, differences of arms, spread over the sources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ LIST_TRAITS = ("novelty", "covered", "fallback")
 
 
 class FigureKey(NamedTuple):
-    """What an estimate is of."""
+    """Arm, segment and metric of an estimate."""
 
     arm: str
     segment: str
@@ -34,40 +34,40 @@ class Spread:
     """How an arm's lists spread over the eligible sources."""
 
     coverage: float
-    """Share of them in the list of any judged user."""
+    """Share of the eligible sources that are in the list of any judged user."""
     gini: float
-    """How unevenly the places in these lists go to them, 0 to 1."""
+    """Gini coefficient of the places in these lists over the eligible sources, 0 (even) to 1."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """How good the lists of each arm are, cut at k: means over the judged users, those without a hit included."""
+    """How good the lists of each arm are, cut at k: means over the judged users; users without a hit count as 0."""
 
     k: int
     replicates: int
     figures: Mapping[FigureKey, Estimate]
-    """METRICS and LIST_TRAITS of every arm and segment, of new sources METRICS only; no users, no figure."""
+    """METRICS and LIST_TRAITS of every arm and segment, for new sources METRICS only; none without users."""
     leads: Mapping[FigureKey, Estimate]
     """Ours − the arm, paired by user: METRICS of every other arm and segment."""
     spreads: Mapping[str, Spread]
     remarks: Mapping[str, str]
-    """Arm → what is to be said of it, for example why it is not there."""
+    """Arm → a remark, for example why the arm is missing."""
 
     def users(self, segment: str = ALL) -> int:
-        """Judged users of a segment."""
+        """Returns the number of judged users in a segment."""
         known = self.figures.get(FigureKey(OURS, segment, "ndcg"))
         return known.users if known else 0
 
     @property
     def arms(self) -> list[str]:
-        """The arms that were judged, ours first."""
+        """The judged arms, ours first."""
         return list(self.spreads)
 
     def flat(self) -> dict[str, int | float | str]:
         """Returns every number by a stable name, for manifest and registry.
 
         `[ARM.][SEGMENT.]METRIC`, ours and everybody unnamed, with `.low` and `.high` for the interval; `over_ARM.…` for
-        ours − ARM; `[SEGMENT.]users`; `ARM.remark` for the one text there may be.
+        ours − ARM; `[SEGMENT.]users`; `ARM.remark` for the remark, the only text.
         """
         numbers: dict[str, int | float | str] = {"k": self.k, "replicates": self.replicates}
         for segment in SEGMENTS:
@@ -85,10 +85,9 @@ class Judgement:
 def judge(
     rows: DataFrame, *, k: int, eligible: int, settings: JudgeSettings, remarks: Mapping[str, str] | None = None
 ) -> Judgement:
-    """Returns all figures of contract.judged_users, ours being its first arm; raises NothingToJudge when it has no
-    rows.
+    """Returns all figures of contract.judged_users, whose first arm is ours. Raises NothingToJudge without rows.
 
-    eligible: sources that a list could hold; remarks: what is to be said of an arm, for example why it is not there.
+    eligible: number of sources that a list could hold; remarks: arm → for example why it is missing.
     """
     arms = [column for column in rows.columns if column not in ("user_id", "segment")]
     figures = [FigureKey(arm, ALL, metric) for arm in arms for metric in (*METRICS, *LIST_TRAITS)]
@@ -116,9 +115,7 @@ def _value(figure: FigureKey) -> Column:
 def _by_segment(
     figures: Sequence[FigureKey], means: Mapping[str, Sequence[Estimate | None]]
 ) -> dict[FigureKey, Estimate]:
-    """Returns the estimates of every segment of users; those on new sources are of everybody, and a segment by
-    themselves.
-    """
+    """Returns the estimates of every segment; new sources, over all users, are a segment of their own."""
     found: dict[FigureKey, Estimate] = {}
     for at, figure in enumerate(figures):
         of_users = means if figure.segment == ALL else {NEW: means[ALL]}
@@ -129,7 +126,7 @@ def _by_segment(
 
 
 def _spreads(rows: DataFrame, arms: Sequence[str], eligible: int) -> dict[str, Spread]:
-    """For each arm, (places, sources with that many places): small, however large the catalogue is."""
+    """Returns the spread of each arm; only a histogram (places, number of such sources) is collected."""
     served = rows.select(
         sf.posexplode(sf.array(*(sf.col(f"{arm}.source_ids") for arm in arms))).alias("arm", "sources")
     )

@@ -1,4 +1,4 @@
-"""Item-kNN's lists, final ones as ours are: no exclusions, eligible sources only, the popular ones for who is cold."""
+"""Item-kNN's final lists by the rules of ours: no exclusions, only eligible sources, popular ones for cold users."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def knn_lists(
     n: int,
     ids: IdKind,
 ) -> DataFrame:
-    """contract.lists of `users` (user_id) with interactions or exclusions, by their interactions of the judged recipe.
+    """Returns contract.lists of `users` (user_id) with interactions or exclusions, by the judged recipe's interactions.
 
     `folder` is called on the workers and names that of `Neighbours.save`. A user without interactions gets `popular`
     without their exclusions (personal = false). The rows have no order.
@@ -37,7 +37,7 @@ def knn_lists(
 
 @dataclass(frozen=True)
 class _KnnLists:
-    """user_id, history, excluded → contract.lists."""
+    """Maps (user_id, history, excluded) to contract.lists."""
 
     folder: Callable[[], str]
     popular: Fallback

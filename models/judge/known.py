@@ -20,7 +20,7 @@ from models.errors import LeakedSource
 
 @dataclass(frozen=True, eq=False)
 class KnownSources:
-    """Sources that somebody engaged with before the cut; a source is its row in `ids`.
+    """Sources with interactions before the cut; a source is its row in `ids`.
 
     information: float64 (sources,) bits −log2(its users / all users) (Vargas, Castells 2011); new: bool (sources,).
     """
@@ -31,10 +31,10 @@ class KnownSources:
 
     @classmethod
     def build(cls, sources: pa.Table, users: int, new_from: dt.date, ids: IdKind) -> "KnownSources":
-        """Returns those of contract.train_sources, in any order, among `users` users with interactions.
+        """Makes them from contract.train_sources, in any order, with `users` users in the interactions.
 
-        New are sources known since midnight UTC of `new_from` or later. Where that is all of them, the windows are too
-        short to tell, and none is.
+        New are sources first seen since midnight UTC of `new_from`. If that is true of all, the windows are too short
+        to tell, and none is new.
         """
         known = sources.filter(pc.field("users") > 0).sort_by("source_id")
         share = np.minimum(numpy_of(known["users"]) / max(users, 1), 1.0)
@@ -43,19 +43,17 @@ class KnownSources:
         return cls(IdMap.of(known["source_id"], ids), np.abs(np.log2(share)), new if not new.all() else ~new)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the arrays as .npy files into `folder`, which is made if need be."""
+        """Writes the arrays as .npy files into `folder`, which is created if it does not exist."""
         save_arrays(folder, {"ids": self.ids.values, "information": self.information, "new": self.new})
 
     @classmethod
     def load(cls, folder: str | Path) -> "KnownSources":
-        """Returns those in `folder`, memory-mapped read-only."""
+        """Returns the sources in `folder`, memory-mapped read-only."""
         ids, information, new = map_arrays(folder, ("ids", "information", "new"))
         return cls(IdMap(ids), information, new)
 
     def rows(self, lists: ListColumn, arm: str) -> NDArray[np.int32]:
-        """Returns row of each listed source, one list after the other; raises LeakedSource for one that was not
-        known.
-        """
+        """Returns the row of each listed source, list after list. Raises LeakedSource for an unknown one."""
         listed = lists.flatten()
         rows = self.ids.rows(listed)
         if len(rows) and rows.min() < 0:
@@ -67,7 +65,7 @@ class KnownSources:
         return rows
 
     def novelty(self, rows: NDArray[np.int32], lengths: NDArray[np.int64]) -> Column:
-        """Returns mean information of the sources of lists of these lengths, float64, null where a list is empty."""
+        """Returns the mean information of lists with these lengths, float64, null for an empty list."""
         bits = np.bincount(np.repeat(np.arange(len(lengths)), lengths), self.information[rows], len(lengths))
         means: Column = pa.array(bits / np.maximum(lengths, 1), mask=lengths == 0)
         return means
@@ -80,11 +78,11 @@ class KnownSources:
 
 
 def new_from(cut: dt.date, settings: JudgeSettings) -> dt.date:
-    """Returns the first day on which a source may have become known to be a new one at the cut."""
+    """Returns the first day of sources that count as new at the cut."""
     return cut - dt.timedelta(days=settings.new_source_days)
 
 
 @lru_cache(maxsize=1)
 def load_known(folder: str) -> KnownSources:
-    """Returns those of a run, loaded once per worker process."""
+    """Returns the sources in `folder`, loaded once per worker process."""
     return KnownSources.load(folder)

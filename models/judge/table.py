@@ -1,4 +1,4 @@
-"""A judgement for people: who is better than whom, by how much, and how sure that is."""
+"""A judgement as text: which arm is better, by how much, and how certain that is."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ _MISSING = "–"
 
 
 def table_of(judgement: Judgement, settings: JudgeSettings) -> str:
-    """Lines of at most 100 characters, remarks aside: arms × metrics with intervals, then segments × arms by NDCG."""
+    """Returns lines of ≤ 100 characters, remarks aside: arms × metrics with intervals, segments × arms by NDCG."""
     head = (
         f"judged on {judgement.users():,} users, lists cut at {judgement.k}; means with {CONFIDENCE:.0%} intervals of "
         f"{judgement.replicates} replicates"
@@ -67,12 +67,12 @@ def _traits(*cells: str) -> str:
 
 
 def _cell(estimate: Estimate | None, sign: str = "") -> str:
-    """.1234 .1200–.1260: the mean, with its sign if asked for, and the interval."""
+    """Returns `.1234 .1200–.1260`: the mean, with a sign if wanted, and the interval."""
     if estimate is None:
         return _MISSING
     return f"{_short(estimate.mean, sign)} {_short(estimate.low)}–{_short(estimate.high)}"
 
 
 def _short(value: float, sign: str = "") -> str:
-    """Four digits; the zero before the point is left out."""
+    """Returns four digits without the zero before the point."""
     return f"{value:{sign}.4f}".replace("0.", ".", 1) if abs(value) < 0.99995 else f"{value:{sign}.3f}"

@@ -1,4 +1,4 @@
-"""Lists and truth → one row per judged user: what each arm serves them, and how good it is for them."""
+"""Lists and truth → one row per judged user: what each arm serves them, and its metrics."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ OURS, POPULARITY, ITEM_KNN, CHAMPION = "ours", "popularity", "item_knn", "champi
 """The arms; `ours` is the recipe that is judged."""
 
 POPULAR = 10_000
-"""Sources that the popularity list is made of: a user who may not have all of them is served what is left."""
+"""Number of sources in the popularity list; users are served those of them that are not excluded."""
 
 COLD, LIGHT, HEAVY = "cold", "light", "heavy"
 """Segments of users by their interactions before the cut."""
@@ -33,10 +33,10 @@ COLD, LIGHT, HEAVY = "cold", "light", "heavy"
 
 @dataclass(frozen=True, eq=False)
 class JudgeInputs:
-    """What lists are judged by, as of the cut but for the truth.
+    """What lists are judged by; all as of the cut except the truth.
 
     truth: contract.holdout; interactions and exclusions: those of the judged recipe; popular: the popular sources, best
-    first; known: called on a worker, the folder of `KnownSources.save` on its machine.
+    first; known: returns, on a worker, the folder of `KnownSources.save` on its machine.
     """
 
     truth: DataFrame
@@ -48,10 +48,11 @@ class JudgeInputs:
 
 
 def judge_users(arms: Mapping[str, DataFrame], evidence: JudgeInputs, k: int, settings: JudgeSettings) -> DataFrame:
-    """contract.judged_users of the arms (contract.lists by name, ours first) and `popularity`, for users with truth.
+    """Returns contract.judged_users of the arms (contract.lists by name, ours first) and `popularity`.
 
-    Lists are cut at k. A user without a row in an arm's lists is served the popular sources there. Rows have no order.
-    The workers raise LeakedSource when a list holds what nobody knew before the cut.
+    Judged are the users with a truth; lists are cut at k. A user without a row in an arm's lists is served the popular
+    sources there. Rows have no order. The workers raise LeakedSource when a list holds a source that was unknown before
+    the cut.
     """
     truth, users = evidence.truth, evidence.truth.select("user_id")
     rows = truth.groupBy("user_id").agg(sf.collect_set("source_id").alias("truths"))
@@ -73,7 +74,7 @@ def _segment(heavy_from: int) -> SparkColumn:
 
 @dataclass(frozen=True)
 class _Judge:
-    """user_id, segment, truths, excluded, <arm>_top, <arm>_personal → contract.judged_users."""
+    """Maps (user_id, segment, truths, excluded, <arm>_top, <arm>_personal) to contract.judged_users."""
 
     arms: tuple[str, ...]
     popular: Fallback
@@ -99,7 +100,7 @@ class _Judge:
     def _arm(
         self, lists: ListColumn, personal: Column, truths: "_Truths", rows: NDArray[np.int32], known: KnownSources
     ) -> Column:
-        """Returns the struct of one arm, whose listed sources are the `rows` of what was known."""
+        """Returns the struct of one arm; `rows` are its listed sources as rows of `known`."""
         hit, lengths = find_hits(lists, truths.lists), lengths_of(lists)
         scores = score_hits(hit, lengths, truths.sizes, self.k)
         on_new = score_hits(hit & known.new[rows], lengths, truths.new_sizes, self.k)
@@ -120,7 +121,7 @@ class _Judge:
 
 @dataclass(frozen=True, eq=False)
 class _Truths:
-    """The truth of each user of a batch, how many sources it holds, and how many of them were new at the cut."""
+    """The truth of each user of a batch, its size, and the number of its sources that were new at the cut."""
 
     lists: ListColumn
     sizes: NDArray[np.int64]
@@ -128,7 +129,7 @@ class _Truths:
 
 
 def _served(batch: pa.RecordBatch, arm: str, popular: ListColumn) -> tuple[ListColumn, Column]:
-    """Returns what the users of a batch are served by an arm, and whether it is a list of their own."""
+    """Returns what an arm serves the users of a batch, and whether each list is personal."""
     if arm == POPULARITY:
         return popular, column_of(np.zeros(len(popular), bool))
     own, personal = batch[f"{arm}_top"], batch[f"{arm}_personal"]

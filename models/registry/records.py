@@ -9,7 +9,7 @@ RUN_TAG = "discovery.run_id"
 """Tag of an MLflow run and of a version: the id of our run."""
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-"""Aliases: the version that serves, the newest that has not served, the one to go back to."""
+"""Aliases: the version that serves, the newest that has not served, and the one to roll back to."""
 
 MODEL_CARD = "model_card"
 """Folder with the pages of a version, in its MLflow run and in the folder of our run."""

@@ -1,4 +1,4 @@
-"""Trainers: confidences in, factors out. The library behind them stays behind this module."""
+"""Trainers: confidences → factors. Only this module knows the library behind them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from models.training.spectral import Factors as Factors
 from models.training.spectral import spectral_start
 
 OnIteration = Callable[[int, float, Factors, Factors], None]
-"""Told after each iteration: its number from 1, its seconds, and the user and source factors, which it may only read.
+"""Called after each iteration with its number from 1, its seconds, and read-only user and source factors.
 
 What it raises ends the training and is raised by it.
 """
@@ -26,7 +26,7 @@ class Trainer(Protocol):
     """Anything whose score of a pair is the inner product of a user's and a source's vector."""
 
     def fit(self, confidences: csr_matrix, settings: TrainSettings) -> tuple[Factors, Factors]:
-        """Returns factors float32 (users, d) and (sources, d) of confidences (users, sources); raises TrainError."""
+        """Returns factors float32 (users, d) and (sources, d) of confidences (users, sources). Raises TrainError."""
         ...
 
 
@@ -34,15 +34,15 @@ class Trainer(Protocol):
 class ImplicitAls:
     """Alternating least squares by conjugate gradients (Takács, Pilászy, Tikk 2011) from the library `implicit`.
 
-    Starts from `start`, factors (users, d) and (sources, d) that it takes over and changes, for
-    `settings.warm_iterations`; else from the spectrum, for `settings.iterations`.
+    Starts from `start`, factors (users, d) and (sources, d) that it overwrites, for `settings.warm_iterations`; without
+    it from the spectrum, for `settings.iterations`.
     """
 
     on_iteration: OnIteration | None = None
     start: tuple[Factors, Factors] | None = None
 
     def fit(self, confidences: csr_matrix, settings: TrainSettings) -> tuple[Factors, Factors]:
-        """See Trainer; the same start or seed, data and threads give the same factors bit for bit."""
+        """Trains as Trainer says; the same start or seed, data and threads return the same factors bit for bit."""
         from implicit.recommender_base import ModelFitError  # a second to import, and only training needs it
 
         iterations = settings.warm_iterations if self.start else settings.iterations
@@ -73,15 +73,15 @@ class ImplicitAls:
 
 @dataclass(frozen=True, eq=False)
 class HalfStep:
-    """One side of an alternation, exactly: the best vectors of rows, given the other side's factors (n, d) and λ."""
+    """Solves one side of an alternation exactly: the best vectors of rows, given the other side's factors and λ."""
 
     factors: Factors
     regularization: float
-    """λ, absolute."""
+    """λ in absolute terms."""
     threads: int
 
     def solve(self, confidences: csr_matrix) -> Factors:
-        """x = (YᵀY + Yᵀ(C − I)Y + λI)⁻¹ YᵀC·1 of each row of confidences (rows, n), float32 (rows, d).
+        """Returns x = (YᵀY + Yᵀ(C − I)Y + λI)⁻¹ YᵀC·1 for each row of confidences (rows, n), float32 (rows, d).
 
         Hu, Koren, Volinsky 2008, by Cholesky. A row whose columns are all zero vectors is zero. Raises TrainError.
         """
@@ -102,7 +102,7 @@ class HalfStep:
 def _model(factors: int, regularization: float, threads: int, **more: Any) -> Any:
     from implicit.cpu.als import AlternatingLeastSquares
 
-    # alpha: the confidences hold it, the library would copy the matrix
+    # alpha is in the confidences already; the library would copy the matrix
     return AlternatingLeastSquares(factors, regularization, alpha=1.0, num_threads=threads, **more)
 
 
@@ -114,6 +114,6 @@ def _check_finite(factors: Factors, settings: TrainSettings) -> None:
 
 def _diverged(settings: TrainSettings) -> TrainError:
     return TrainError(
-        f"training gave factors that are no numbers (alpha {settings.alpha:g}, regularization "
+        f"training returned NaN or infinite factors (alpha {settings.alpha:g}, regularization "
         f"{settings.regularization:g}); raise train.regularization, lower train.alpha, or look for extreme weights"
     )

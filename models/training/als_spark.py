@@ -1,7 +1,7 @@
-"""Beyond one machine: the model of `models.training.als`, factorized on the cluster by Spark ML's ALS.
+"""The model of `models.training.als` trained on the cluster, by Spark ML's ALS.
 
-The confidences and the objective are the same; only the start is another: Spark begins with random vectors, so it needs
-more iterations, and it cannot begin with former factors. How Spark is given our λ is told in `models.training.anchors`.
+The confidences and the objective are the same; only the start differs: Spark begins with random vectors, so it needs
+more iterations, and it cannot begin with earlier factors. `models.training.anchors` explains how Spark gets our λ.
 """
 
 import math
@@ -30,28 +30,28 @@ from models.training.memory import Sides
 from models.training.spectral import Factors
 
 _ITERATIONS = 3
-"""Alternations from random vectors that do what one from the spectral start does."""
+"""Alternations from random vectors that replace one from the spectral start."""
 _CHECKPOINT_EVERY = 5
-"""Iterations: what is lost with a machine is computed anew from the last checkpoint on."""
+"""Iterations between checkpoints; what a lost machine held is computed again from the last one on."""
 _KEPT = StorageLevel.MEMORY_AND_DISK
 _ROW_BITS = 33
-"""Bits of Spark's monotonically increasing ids that count within a partition; those above number the partition."""
+"""Low bits of Spark's monotonically increasing ids, which count within a partition; the others number the partition."""
 
 
 @dataclass(frozen=True)
 class SparkTrainStats:
-    """What a training on the cluster read and took; names as in `models.training.train.TrainStats`."""
+    """Sizes, seconds and settings of a training on the cluster; names as in `models.training.train.TrainStats`."""
 
     interactions: int
     users: int
     sources: int
     read_seconds: float
-    """Ids to rows, and confidences."""
+    """Seconds until ids were rows and weights confidences."""
     fit_seconds: float
     iterations: int
     blocks: int
     constants: Constants
-    """What `models.training.fold_in` needs to make vectors of this training for users who come later."""
+    """What `models.training.fold_in` needs to compute vectors of later users in this model."""
     algorithm: Literal["als_spark"] = "als_spark"
     started: Literal["cold"] = "cold"
 
@@ -70,7 +70,7 @@ class SparkEmbeddings:
     cached: tuple[DataFrame, ...]
 
     def release(self) -> None:
-        """Gives Spark's memory and disk back, once both tables are written."""
+        """Frees Spark's memory and disk, once both tables are written."""
         for frame in self.cached:
             frame.unpersist()
 
@@ -78,11 +78,10 @@ class SparkEmbeddings:
 def train_on_spark(
     interactions: DataFrame, settings: TrainSettings, ids: IdKind, *, blocks: int, checkpoints: str
 ) -> SparkEmbeddings:
-    """Returns embeddings of contract.interactions, in any order, one row per pair; only sums and anchors come to the
-    driver.
+    """Trains on contract.interactions, in any order, one row per pair; the driver gets only sums and anchors.
 
-    blocks: parts of each side, as many as tasks shall share the work; with seed and data they decide the random start.
-    checkpoints: URI of a folder that every worker can write to, the caller's to delete afterwards. Raises
+    blocks: parts of each side, as many as there are tasks to share the work; with seed and data they decide the random
+    start. checkpoints: URI of a folder that every worker can write to, which the caller deletes afterwards. Raises
     BadInteractions and TrainError.
     """
     began = time.perf_counter()
@@ -132,7 +131,7 @@ def train_on_spark(
 
 
 def sides_of(interactions: DataFrame) -> Sides:
-    """Returns the users, the sources and the longest id of contract.interactions, counted exactly."""
+    """Returns the exact numbers of users and sources, and the length of the longest id, of contract.interactions."""
     names = ("user_id", "source_id")
     counts = [sf.count_distinct(name) for name in names]
     if dict(interactions.dtypes)["user_id"] != "string":
@@ -166,9 +165,9 @@ def _check(interactions: DataFrame, ids: IdKind) -> None:
 
 
 def _rows(interactions: DataFrame, side: str) -> tuple[DataFrame, DataFrame]:
-    """Of each user (or source): its id, `user_row`, int32, which is its place among the sorted ids, and `user_n`.
+    """Returns a row per user (or source): its id, its position among the sorted ids (`user_row`, int32), and `user_n`.
 
-    And what Spark keeps of it: sorted anew, the borders between partitions might lie elsewhere.
+    The second frame is the cached one behind it: sorting again could move the borders between partitions.
     """
     counted = interactions.groupBy(f"{side}_id").agg(sf.count("*").alias(f"{side}_n")).sort(f"{side}_id")
     placed = counted.withColumn("place", sf.monotonically_increasing_id()).persist(_KEPT)
@@ -182,7 +181,7 @@ def _rows(interactions: DataFrame, side: str) -> tuple[DataFrame, DataFrame]:
 
 
 def _damped(interactions: DataFrame, users: DataFrame, sources: DataFrame, settings: TrainSettings) -> DataFrame:
-    """user_row, source_row, damped = weight · n_user^−user_damping · n_source^−source_damping."""
+    """Returns user_row, source_row, damped = weight · n_user^−user_damping · n_source^−source_damping."""
     pairs = interactions.select("user_id", "source_id", "weight").join(users, "user_id").join(sources, "source_id")
     powers = sf.pow("user_n", sf.lit(-settings.user_damping)) * sf.pow("source_n", sf.lit(-settings.source_damping))
     return pairs.select("user_row", "source_row", (sf.col("weight") * powers).alias("damped"))
@@ -191,9 +190,7 @@ def _damped(interactions: DataFrame, users: DataFrame, sources: DataFrame, setti
 def _measure(
     pairs: DataFrame, users: DataFrame, sources: DataFrame, settings: TrainSettings
 ) -> tuple[_Size, float, Constants]:
-    """Returns how many there are, Σ c², and α and λ in absolute terms, by the formulas of
-    `models.training.confidences`.
-    """
+    """Returns the sizes, Σ c², and α and λ in absolute terms, by the formulas of `models.training.confidences`."""
     n, mean, mean_square = _sums(pairs, sf.count("*"), sf.avg("damped"), sf.avg(sf.col("damped") ** 2))
     (n_users,), (n_sources,) = (_sums(side, sf.count("*")) for side in (users, sources))
     alpha = settings.alpha * math.sqrt(n_users * n_sources / n)
@@ -220,13 +217,13 @@ def _fit(als: ALS, ratings: DataFrame) -> ALSModel:
 
 
 def _from(factors: DataFrame, first: int, dimensions: int) -> Factors:
-    """Returns the anchors' factors (2d, d): those from row `first` on."""
+    """Returns the anchors' factors (2d, d): the rows from `first` on."""
     anchors = factors.filter(sf.col("id") >= first).sort("id").toArrow()
     return factor_matrix(whole(anchors["features"]), dimensions)
 
 
 def _with_ids(factors: DataFrame, turn: NDArray[np.float64], rows: DataFrame, side: str) -> DataFrame:
-    """Spark's (id, features), turned, by the ids that the product knows, sorted by them; without the anchors."""
+    """Returns Spark's (id, features), rotated, with the product's ids, sorted by them and without the anchors."""
     turned = factors.mapInArrow(partial(_turned, turn), "id int, factors array<float>")
     named = turned.withColumnRenamed("id", f"{side}_row").join(rows, f"{side}_row")
     return named.select(f"{side}_id", "factors").sort(f"{side}_id")

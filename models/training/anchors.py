@@ -1,12 +1,12 @@
-"""Anchors: made-up users and sources that give Spark ML's ALS the λ of `models.training.als`.
+"""Anchors: artificial users and sources that make Spark ML's ALS use the λ of `models.training.als`.
 
 Spark multiplies λ by the interactions of each user and source, which is another model, and a worse one where measured.
-So Spark's own λ is 0, and ours comes from what implicit-feedback ALS has for free: every pair without an interaction
-costs (x·y)². Sources that nobody engages with and whose vectors are √λ·e_1 … √λ·e_d cost each user λ|x|² together, and
-such users cost each source λ|y|². To keep their vectors there, d users `a`, d users `b`, d sources `a`, d sources `b`
-engage with one another so surely that nothing else moves them: a·a = b·b = I, user a · source b = t·I with
-t + 1/t = λ, and 0 off the diagonals. That determines all of them but for the basis of the space, which scores do not
-depend on; `balance` finds the one in which both sides' anchors have the Gram matrix λI, as λ asks for.
+So Spark's own λ is 0, and ours comes from a property of implicit-feedback ALS: every pair without an interaction costs
+(x·y)². Sources without interactions whose vectors are √λ·e_1 … √λ·e_d cost each user λ|x|² together, and such users
+cost each source λ|y|². To hold these vectors in place, d users `a`, d users `b`, d sources `a`, d sources `b` engage
+with one another with such a high confidence that nothing else moves them: a·a = b·b = I, user a · source b = t·I with t
++ 1/t = λ, and 0 off the diagonals. That determines all of them except the basis of the space, on which scores do not
+depend; `balance` finds the basis in which both sides' anchors have the Gram matrix λI.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from models.errors import TrainError
 from models.training.spectral import Factors
 
 LEAST = 2.0
-"""Smallest λ that anchors can stand for (t = 1); real data have tens to thousands."""
+"""Smallest λ that anchors can represent (t = 1); real data have tens to thousands."""
 _SURENESS = 1e4
-"""Confidence of the anchors over that of all interactions together."""
+"""Confidence of the anchors ÷ that of all interactions together."""
 _TOLERANCE = 0.1
-"""Largest deviation of the anchors from λ, relative: beyond, the alternations went astray."""
+"""Largest relative deviation of the anchors from λ; beyond it the training failed."""
 
 
 @dataclass(frozen=True)
 class Anchors:
-    """Twice `factors` users from row `first_user` on, and as many sources from row `first_source` on."""
+    """2 · `factors` users from row `first_user` on, and as many sources from row `first_source` on."""
 
     factors: int
     regularization: float
@@ -40,10 +40,10 @@ class Anchors:
     first_source: int
 
     def ratings(self) -> pa.Table:
-        """user_row, source_row int32, rating float32 as Spark means it: confidence beyond 1, negative to ask for 0.
+        """Returns user_row, source_row int32 and Spark's rating float32: confidence beyond 1; negative means score 0.
 
-        A score between 0 and 1 is asked for by two ratings of the pair, one of each sign. Confidences follow the sizes
-        of the vectors, so that relative errors count the same.
+        A score between 0 and 1 takes two ratings of the pair, one of each sign. Confidences follow the sizes of the
+        vectors, so that relative errors count equally.
         """
         t = 2 / (self.regularization + np.sqrt(self.regularization**2 - 4))
         sure = _SURENESS * (self.squares + self.regularization**2)
@@ -51,7 +51,7 @@ class Anchors:
         parts = []
         for user_group, source_group, asked in ((0, 0, 1.0), (1, 1, 1.0), (0, 1, t), (1, 0, None)):
             confidence = sure * t ** (2.0 * (user_group - source_group))
-            places = [(apart, -confidence)]  # user b · source a is 1/t, more than can be asked for; it follows
+            places = [(apart, -confidence)]  # user b · source a is 1/t, which no rating can express; it follows
             places += [(same, confidence * asked)] if asked else []
             places += [(same, confidence * (asked - 1))] if asked and asked < 1 else []
             for (users, sources), rating in places:
@@ -63,9 +63,9 @@ class Anchors:
         return pa.table([column_of(column) for column in columns], ["user_row", "source_row", "rating"])
 
     def balance(self, users: Factors, sources: Factors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Matrices (d, d) that turn all user and all source factors, from the anchors' factors (2d, d); same scores.
+        """Returns matrices (d, d) for all user and all source factors, from the anchors' factors (2d, d); same scores.
 
-        Raises TrainError when these are not what was asked for.
+        Raises TrainError when the anchors are too far from λ.
         """
         values, vectors = np.linalg.eigh(_gram(users) / self.regularization)
         if values[0] <= 0:
@@ -87,6 +87,6 @@ def _gram(vectors: Factors) -> NDArray[np.float64]:
 
 def _astray() -> TrainError:
     return TrainError(
-        "training on the cluster gave factors that do not keep train.regularization; look for extreme weights, raise "
-        "train.iterations or lower train.alpha"
+        "training on the cluster returned factors that do not keep train.regularization; look for extreme weights, "
+        "raise train.iterations or lower train.alpha"
     )

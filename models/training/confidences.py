@@ -1,4 +1,4 @@
-"""Weights of interactions → confidences of the trainer, in units that hold for data of any size, density and scale."""
+"""Weights of interactions → confidences, in units that fit data of any size, density and scale."""
 
 from dataclasses import dataclass
 
@@ -9,29 +9,29 @@ from scipy.sparse import csr_matrix
 from conf.settings import TrainSettings
 
 Counts = NDArray[np.int64]
-"""Interactions of each user, or of each source."""
+"""Number of interactions of each user, or of each source."""
 
 
 @dataclass(frozen=True)
 class Constants:
-    """What a training fixed in absolute terms, so that vectors of later users can be of the same model.
+    """The absolute constants of a training, with which vectors of later users belong to the same model.
 
-    Its own units are relative to its data: weights of another scale, or more of them, would change their meaning.
+    The trainer's own units are relative to its data: weights of another scale, or more of them, would change their
+    meaning.
     """
 
     confidence_per_weight: float
-    """α / √density / mean(w): confidence beyond 1 of a damped weight of 1."""
+    """α / √density / mean(w): the confidence beyond 1 of a damped weight of 1."""
     regularization: float
     """λ of the normal equations."""
     user_damping: float
     source_damping: float
 
     def confidences_of(self, weights: csr_matrix, source_counts: Counts) -> csr_matrix:
-        """Returns confidences of weights (users, sources) whose sources had `source_counts` interactions in the
-        training.
+        """Returns confidences of weights (users, sources), which are overwritten.
 
-        The same numbers as in the training for the users of the training. Takes the matrix over: its data are
-        overwritten.
+        `source_counts` are the sources' interactions in the training. Users of the training get the same numbers as
+        there.
         """
         by_user, _ = activity(weights)
         _divide(weights, by_user, source_counts, self.user_damping, self.source_damping)
@@ -39,7 +39,7 @@ class Constants:
 
 
 def fixed_confidences(weights: csr_matrix, settings: TrainSettings) -> tuple[csr_matrix, Constants]:
-    """`confidences_of`, and the constants behind them."""
+    """Returns `confidences_of`, and the constants behind them."""
     damp(weights, settings)
     users, sources = weights.shape
     per_weight = _per_weight(weights, settings.alpha * float(np.sqrt(users * sources / weights.nnz)))
@@ -51,14 +51,14 @@ def fixed_confidences(weights: csr_matrix, settings: TrainSettings) -> tuple[csr
 def confidences_of(weights: csr_matrix, settings: TrainSettings) -> csr_matrix:
     """Returns confidences 1 + α/√density · w/mean(w), with w = weight · n_user^−bu · n_source^−bs.
 
-    n counts the interactions of a user or a source; weights (users, sources) are positive, and one factor on all of
-    them changes nothing. Takes the matrix over: its data are overwritten.
+    n counts the interactions of a user or a source; weights (users, sources) are positive and are overwritten. A common
+    factor of all weights changes nothing.
     """
     return fixed_confidences(weights, settings)[0]
 
 
 def damp(weights: csr_matrix, settings: TrainSettings) -> None:
-    """weight · n_user^−user_damping · n_source^−source_damping, in place."""
+    """Multiplies the weights by n_user^−user_damping · n_source^−source_damping, in place."""
     _divide(weights, *activity(weights), settings.user_damping, settings.source_damping)
 
 
@@ -75,9 +75,7 @@ _USERS = 2**14
 
 
 def to_confidences(weights: csr_matrix, alpha: float) -> csr_matrix:
-    """Returns confidences 1 + α·w/mean(w) (Hu, Koren, Volinsky 2008); takes the matrix over: its data are
-    overwritten.
-    """
+    """Returns confidences 1 + α·w/mean(w) (Hu, Koren, Volinsky 2008); the weights are overwritten."""
     return _shifted(weights, _per_weight(weights, alpha))
 
 
@@ -92,7 +90,7 @@ def _shifted(weights: csr_matrix, per_weight: float) -> csr_matrix:
 
 
 def noise_level(confidences: csr_matrix) -> float:
-    """Returns the unit of λ: about the largest singular value of the confidences, were they shuffled over all pairs.
+    """Returns the unit of λ: about the largest singular value of the confidences if they were shuffled over all pairs.
 
     √(Σc²/users) + √(Σc²/sources), the edge of the spectrum of a random matrix (Marchenko, Pastur 1967). A taste whose
     singular value is below λ is regularized away, so λ above the largest one leaves nothing.
@@ -102,7 +100,7 @@ def noise_level(confidences: csr_matrix) -> float:
 
 
 def activity(matrix: csr_matrix) -> tuple[Counts, Counts]:
-    """Stored entries of each row and of each column, int64."""
+    """Returns the number of stored entries of each row and of each column, int64."""
     return np.diff(matrix.indptr).astype(np.int64), np.bincount(matrix.indices, minlength=matrix.shape[1])
 
 

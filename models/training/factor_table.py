@@ -1,4 +1,4 @@
-"""Factors ↔ the tables that hold them, a batch at a time."""
+"""Factors ↔ their tables, a batch at a time."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def factor_batches(ids: IdMap, factors: Factors, schema: pa.Schema) -> Iterator[
 
 
 def dimensions_of(table: ds.Dataset) -> int:
-    """Returns length of the factors in the first row, 0 where there is none."""
+    """Returns the length of the factors in the first row, 0 without rows."""
     first = table.head(1, columns=["factors"])
     return len(first["factors"][0]) if first.num_rows else 0
 
@@ -36,10 +36,10 @@ def dimensions_of(table: ds.Dataset) -> int:
 def gather_factors(
     table: ds.Dataset, column: str, wanted: IdMap, dimensions: int
 ) -> tuple[Factors, NDArray[np.bool_], int]:
-    """Returns factors float32 (wanted, d) in the order of the ids, 0 where the table has none; where it has some; and
-    its rows.
+    """Returns factors float32 (wanted, d) in the order of the ids, whether each was found, and the table's row count.
 
-    Only the result is ever whole. Raises BadFactors on factors of other lengths, BadIds on ids of another kind.
+    Missing factors are 0. Only the result is held whole. Raises BadFactors on factors of other lengths, BadIds on ids
+    of another kind.
     """
     factors = np.zeros((len(wanted), dimensions), np.float32)
     found = np.zeros(len(wanted), bool)

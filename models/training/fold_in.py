@@ -1,7 +1,7 @@
-"""Users who came after a training: vectors of its model by their own interactions, while the sources stay as they are.
+"""Computes vectors for users who came after a training, from their interactions, while the sources stay unchanged.
 
-The users' half of an alternation (Hu, Koren, Volinsky 2008) with the constants of the training. These are absolute:
-unlike in a training, weights of another unit give other vectors, so they must be computed as the training's were.
+This is the users' half of an alternation (Hu, Koren, Volinsky 2008) with the constants of the training. These are
+absolute: weights must be computed as in the training, since another unit would give other vectors.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _ROWS = 2**18
 
 @dataclass(frozen=True, eq=False)
 class FoldIn:
-    """The sources of a training: a source is its row in `sources`, with its factors and interactions at that time."""
+    """The sources of a training: a source is its row in `sources`, with its factors and number of interactions then."""
 
     sources: IdMap
     source_counts: Counts
@@ -41,14 +41,14 @@ class FoldIn:
     def of(
         cls, sources: IdMap, source_factors: Factors, source_counts: Counts, constants: Constants, threads: int = 0
     ) -> "FoldIn":
-        """Source factors float32 (sources, d), counts int64 (sources,); threads 0: every core."""
+        """Makes it from source factors float32 (sources, d) and counts int64 (sources,); threads 0: every core."""
         return cls(sources, source_counts, constants, HalfStep(source_factors, constants.regularization, threads))
 
     @classmethod
     def read(
         cls, source_factors: ds.Dataset, sources: ds.Dataset, constants: Constants, kind: IdKind, threads: int = 0
     ) -> "FoldIn":
-        """From contract.source_factors and contract.sources of one run; raises BadFactors where they are of two."""
+        """Reads contract.source_factors and contract.sources of one run. Raises BadFactors if the runs differ."""
         ids = IdMap.of(source_factors.to_table(columns=["source_id"])["source_id"], kind)
         factors, _, _ = gather_factors(source_factors, "source_id", ids, dimensions_of(source_factors))
         counts = np.zeros(len(ids), np.int64)
@@ -62,14 +62,14 @@ class FoldIn:
         return cls.of(ids, factors, counts, constants, threads)
 
     def factors(self, weights: csr_matrix) -> Factors:
-        """Returns factors float32 (users, d) of weights (users, sources), which are overwritten; raises TrainError."""
+        """Returns factors float32 (users, d) of weights (users, sources), which are overwritten. Raises TrainError."""
         return self.step.solve(self.constants.confidences_of(weights, self.source_counts))
 
     def new_users(self, interactions: ds.Dataset, known: IdMap) -> Iterator[pa.RecordBatch]:
-        """contract.user_factors of the users of contract.interactions who are not `known`, in the order of their ids.
+        """Yields contract.user_factors of the users of contract.interactions who are not `known`, in order of ids.
 
-        Interactions with sources that the training did not know count for nothing; a user who has no others gets no
-        row. Raises BadInteractions as training does, and TrainError.
+        Interactions with sources that the training did not know are ignored; a user who has no others gets no row.
+        Raises BadInteractions as training does, and TrainError.
         """
         before = known.values[:0]
         for block in self._blocks(interactions, known):
@@ -81,7 +81,7 @@ class FoldIn:
             before = users.values
 
     def _blocks(self, interactions: ds.Dataset, known: IdMap) -> Iterator[pa.Table]:
-        """Yields rows of users who are not known with sources that are, in blocks that never part a user."""
+        """Yields rows of unknown users with known sources, in blocks that never split a user."""
         columns = ["user_id", "source_id", "weight"]
         waiting = pa.table({name: pa.array([], interactions.schema.field(name).type) for name in columns})
         for _, batch in interaction_batches(interactions, columns, self.sources.kind):

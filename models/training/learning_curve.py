@@ -1,4 +1,4 @@
-"""How good the factors are after each iteration, on a sample of the hold-out's users."""
+"""Measures the factors after each iteration, on a sample of the hold-out's users."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ _SCORES = 2**22
 
 @dataclass(frozen=True)
 class Point:
-    """NDCG@k after an iteration, and the seconds that it took."""
+    """NDCG@k after an iteration, and the seconds of that iteration."""
 
     iteration: int
     seconds: float
@@ -28,10 +28,10 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class LearningCurve:
-    """NDCG@k of the plain best sources of at most `sample` hold-out users who were trained, without their trained ones.
+    """NDCG@k of the best sources by score for at most `sample` trained hold-out users, without trained pairs.
 
-    Plain: no rule, no eligibility, no fallback, so it tells how training goes and not how good the lists are. Users
-    are drawn by `seed`. `holdout` is contract.holdout. Where the hold-out has no trained user there are no points.
+    No rules, eligibility or fallback apply: it shows how training goes, not how good the lists are. Users are drawn by
+    `seed`. `holdout` is contract.holdout. There are no points if the hold-out has no trained user.
     """
 
     holdout: ds.Dataset
@@ -41,8 +41,9 @@ class LearningCurve:
     points: list[Point] = field(default_factory=list)
 
     def watch(self, users: IdMap, sources: IdMap, interactions: csr_matrix) -> OnIteration:
-        """Returns what `train` calls after each iteration to add a point; interactions (users, sources) of the
-        training.
+        """Returns a callback for `train` that adds a point after each iteration.
+
+        interactions: the matrix (users, sources) of the training.
         """
         self.points.clear()
         chosen = self._choose(users)
@@ -58,7 +59,7 @@ class LearningCurve:
         return note
 
     def _choose(self, users: IdMap) -> NDArray[np.int64]:
-        """Returns rows of the sampled users, ascending."""
+        """Returns the rows of the sampled users, ascending."""
         judged = np.zeros(len(users), bool)
         for _, batch in streamed(self.holdout, ["user_id"], _ROWS):
             rows = users.rows(batch["user_id"])
@@ -69,7 +70,7 @@ class LearningCurve:
 
 @dataclass(frozen=True, eq=False)
 class _Hidden:
-    """The truth of the sample: sorted keys place · sources + source of what is trained, and how much each one has."""
+    """The truth of the sample: sorted keys place · sources + source of trained sources, and the size of each truth."""
 
     keys: NDArray[np.int64]
     wanted: NDArray[np.int64]
@@ -87,9 +88,7 @@ class _Hidden:
         return cls(np.sort(np.concatenate(keys)), wanted)
 
     def ndcg(self, users: Factors, source_factors: Factors, seen: csr_matrix, k: int) -> float:
-        """Returns the mean NDCG@k of the best sources of users float32 (sample, d), without the seen (sample,
-        sources).
-        """
+        """Returns the mean NDCG@k of the best sources of users (sample, d), without `seen` (sample, sources)."""
         sources = len(source_factors)
         length, step = min(k, sources), max(1, _SCORES // sources)
         hits = np.empty((len(users), length), bool)
@@ -107,7 +106,7 @@ class _Hidden:
 
 
 def _best(scores: NDArray[np.float32], length: int) -> NDArray[np.int64]:
-    """Returns columns of the largest scores of each row, best first."""
+    """Returns the columns of the largest scores of each row, best first."""
     best = np.argpartition(scores, -length, axis=1)[:, -length:]
     order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
     return np.take_along_axis(best, order, axis=1)

@@ -1,6 +1,6 @@
 """Interactions (Parquet) → a sparse matrix in two streaming passes, at 8 bytes per interaction.
 
-The first pass reads the ids, the second fills arrays that were allocated once. Neither makes a Python object per row.
+The first pass reads the ids, the second fills arrays that were allocated once. Neither creates a Python object per row.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,12 @@ _MERGE_AFTER = 2**20
 
 
 def scan_ids(interactions: ds.Dataset, kind: IdKind) -> tuple[IdMap, IdMap]:
-    """Returns the users and the sources of the interactions; raises BadInteractions when they are not sorted by
-    user.
-    """
+    """Returns the users and the sources of the interactions. Raises BadInteractions unless they are sorted by user."""
     users, sources = [_no_keys(kind)], [_no_keys(kind)]
     for file, batch in interaction_batches(interactions, ["user_id", "source_id"], kind):
         keys = id_keys(batch["user_id"], kind)
         new = _starts(keys, users[-1], file)
-        if new.any():  # otherwise the last user goes on and stays the last one known
+        if new.any():  # otherwise the batch continues the last user
             users.append(keys[new])
         sources.append(id_keys(batch["source_id"].unique(), kind))
         if sum(map(len, sources[1:])) > max(_MERGE_AFTER, len(sources[0])):
@@ -40,7 +38,7 @@ def scan_ids(interactions: ds.Dataset, kind: IdKind) -> tuple[IdMap, IdMap]:
 def fill_matrix(interactions: ds.Dataset, users: IdMap, sources: IdMap) -> csr_matrix:
     """Returns weights as float32 CSR (users, sources) with int32 indices.
 
-    Raises BadInteractions when (user, source) does not ascend strictly or a weight is not a positive number.
+    Raises BadInteractions unless (user, source) ascend strictly and every weight is a positive number.
     """
     size = interactions.count_rows()
     data, indices = np.empty(size, np.float32), np.empty(size, np.int32)
@@ -64,9 +62,7 @@ def fill_matrix(interactions: ds.Dataset, users: IdMap, sources: IdMap) -> csr_m
 def interaction_batches(
     interactions: ds.Dataset, columns: list[str], kind: IdKind
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Returns batches of contract.interactions, none empty, with their file; raises BadInteractions on other
-    columns.
-    """
+    """Returns non-empty batches of contract.interactions with their file. Raises BadInteractions on other columns."""
     for name in ("user_id", "source_id"):
         if name not in interactions.schema.names or interactions.schema.field(name).type != id_type(kind):
             raise BadInteractions(f"interactions need {name} of type {id_type(kind)}, they have {interactions.schema}")
@@ -78,9 +74,7 @@ def _no_keys(kind: IdKind) -> IdKeys:
 
 
 def _starts(keys: IdKeys, before: IdKeys, file: str) -> NDArray[np.bool_]:
-    """Returns where a new user starts, given the keys that came before; raises BadInteractions when the order
-    breaks.
-    """
+    """Returns where a new user starts, given the keys before. Raises BadInteractions when the keys do not ascend."""
     new = np.ones(len(keys), bool)
     new[1:] = keys[1:] != keys[:-1]
     if len(before):

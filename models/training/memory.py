@@ -1,4 +1,4 @@
-"""How much memory training will take, known before it is taken, and which trainer that allows."""
+"""Estimates the memory of a training before it starts, and chooses the trainer that fits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _PER_PAIR = 2 * (4 + 4)
 """float32 and int32 of the matrix, once by user and once by source: `implicit` solves on both."""
 
 _READING = 192 * 2**20
-"""Parquet batches in flight while the matrix is filled, and the trainer's libraries."""
+"""Bytes of Parquet batches in flight while the matrix is filled, and of the trainer's libraries."""
 
 MAX_PAIRS = 2**31 - 1
 """Interactions that the trainer of one machine can address."""
@@ -21,24 +21,24 @@ MAX_PAIRS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Sides:
-    """What the interactions hold beside their number."""
+    """Numbers of users and sources in the interactions, and the size of their ids."""
 
     users: int
     sources: int
     id_bytes: int = 8
-    """Bytes of an id; of string ids: of the longest."""
+    """Bytes of an id; of string ids, the longest."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which trainer, and why in a line for the log."""
+    """The trainer, and a line for the log that explains the choice."""
 
     algorithm: Literal["als", "als_spark"]
     reason: str
 
 
 def estimate(n_interactions: int, n_users: int, n_sources: int, factors: int, *, id_bytes: int = 8) -> int:
-    """Peak bytes of a training outside the JVM, `id_bytes` being the bytes of an id (string ids: of the longest).
+    """Returns the peak bytes of a training outside the JVM; `id_bytes`: bytes of an id (string ids: of the longest).
 
     Per interaction 16 bytes; per user and per source the float32 factors, one row pointer, and the id twice (once while
     the map is sorted); one byte per factor of the larger side for the final check for NaN.
@@ -51,7 +51,7 @@ def estimate(n_interactions: int, n_users: int, n_sources: int, factors: int, *,
 def check_memory(
     settings: TrainSettings, n_interactions: int, n_users: int, n_sources: int, *, id_bytes: int = 8
 ) -> int:
-    """Returns the estimate in bytes; raises TrainMemoryError when it passes `train.max_memory`."""
+    """Returns the estimate in bytes. Raises TrainMemoryError when it exceeds `train.max_memory`."""
     needed = estimate(n_interactions, n_users, n_sources, settings.factors, id_bytes=id_bytes)
     if needed > settings.max_memory:
         size = f"{n_interactions:,} interactions of {n_users:,} users with {n_sources:,} sources"
@@ -60,9 +60,9 @@ def check_memory(
 
 
 def choose_trainer(settings: TrainSettings, n_interactions: int, sides: Callable[[], Sides]) -> Choice:
-    """Returns the algorithm that is set; for `auto` the one of this machine where its estimate fits `train.max_memory`.
+    """Returns the algorithm in the settings; for `auto`, `als` if its estimate fits into `train.max_memory`.
 
-    `sides` reads the data, so it is asked only where the number of interactions alone decides nothing.
+    `sides` reads the data, so it is called only if the number of interactions alone does not decide.
     """
     if settings.algorithm != "auto":
         return Choice(settings.algorithm, f"{settings.algorithm}, as train.algorithm says")

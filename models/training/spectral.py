@@ -1,7 +1,7 @@
-"""Where the alternations start: the strongest tastes, by a truncated singular value decomposition.
+"""The start of the alternations: the strongest tastes, by a truncated singular value decomposition.
 
 D_u^−¼ P D_s^−¼, with P the pattern of the interactions and D the diagonals of their counts, is decomposed by subspace
-iteration (Halko, Martinsson, Tropp 2011). From here a few alternations do what a dozen do from random factors.
+iteration (Halko, Martinsson, Tropp 2011). From here a few alternations achieve what a dozen do from random factors.
 """
 
 import numpy as np
@@ -11,16 +11,16 @@ from scipy.sparse import csr_matrix
 from models.training.confidences import activity
 
 _ROUNDS = 3
-"""Times that the subspace goes through the matrix and back."""
+"""Times that the subspace is multiplied by the matrix and back."""
 _ROWS = 2**14
 _NEGLIGIBLE = 1e-6
-"""Eigenvalues of a Gram matrix in float32, relative to the largest, that are no more than rounding."""
+"""Eigenvalues of a float32 Gram matrix below this share of the largest are rounding errors."""
 
 Factors = NDArray[np.float32]
 
 
 def spectral_start(matrix: csr_matrix, factors: int, seed: int) -> tuple[Factors, Factors]:
-    """Returns factors float32 (users, d) and (sources, d) whose products come near the pattern of the matrix.
+    """Returns factors float32 (users, d) and (sources, d) whose products approximate the pattern of the matrix.
 
     Where the rank is below d, columns are 0. Besides the factors it takes 4 bytes per stored entry.
     """
@@ -47,7 +47,7 @@ def spectral_start(matrix: csr_matrix, factors: int, seed: int) -> tuple[Factors
 
 
 def _through(matrix: csr_matrix, vectors: Factors, before: Factors, after: Factors) -> Factors:
-    """matrix · vectors with the diagonals' inverses on both sides; scales `vectors` and scales them back."""
+    """Returns matrix · vectors with the diagonals' inverses on both sides; `vectors` keep their values."""
     vectors /= before
     product: Factors = matrix @ vectors
     vectors *= before
@@ -56,13 +56,13 @@ def _through(matrix: csr_matrix, vectors: Factors, before: Factors, after: Facto
 
 
 def _orthonormalise(vectors: Factors) -> None:
-    """Turns and scales the columns so that they are orthonormal, in place; those beyond the rank become 0."""
+    """Makes the columns orthonormal, in place; those beyond the rank become 0."""
     rotation, scales = _eigen(vectors)
     _apply(vectors, rotation * np.sqrt(_inverse(scales)))
 
 
 def _eigen(vectors: Factors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eigenvectors (d, d) of vectorsᵀ · vectors and its eigenvalues (d,), negligible ones as 0."""
+    """Returns the eigenvectors (d, d) of vectorsᵀ · vectors and its eigenvalues (d,), negligible ones as 0."""
     blocks = (vectors[start : start + _ROWS] for start in range(0, len(vectors), _ROWS))
     gram = sum((block.T @ block).astype(np.float64) for block in blocks)
     values, rotation = np.linalg.eigh(gram)
@@ -70,12 +70,12 @@ def _eigen(vectors: Factors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / values, 0 where they are 0."""
+    """Returns 1 / values, and 0 where they are 0."""
     return np.divide(1, values, out=np.zeros_like(values), where=values > 0)
 
 
 def _apply(vectors: Factors, rotation: NDArray[np.float64]) -> None:
-    """vectors · rotation, in place."""
+    """Replaces vectors by vectors · rotation, in place."""
     narrow = rotation.astype(np.float32)
     for start in range(0, len(vectors), _ROWS):
         vectors[start : start + _ROWS] = vectors[start : start + _ROWS] @ narrow

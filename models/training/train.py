@@ -22,12 +22,12 @@ from models.training.memory import MAX_PAIRS, check_memory
 from models.training.warm import Beginning, Start, begin
 
 Watch = Callable[[IdMap, IdMap, csr_matrix], OnIteration]
-"""Told of a training's users, sources and matrix (users, sources), which it may only read, before it starts."""
+"""Called before a training with its users, sources and read-only matrix (users, sources); returns its OnIteration."""
 
 
 @dataclass(frozen=True)
 class TrainStats:
-    """What a training read, started from, and took."""
+    """Sizes, start, seconds and constants of a training."""
 
     interactions: int
     users: int
@@ -35,10 +35,10 @@ class TrainStats:
     estimated_bytes: int
     read_seconds: float
     fit_seconds: float
-    """With the start, the iterations and who watches them."""
+    """Seconds of the start, the iterations and their callbacks."""
     started: Literal["cold", "warm"]
     cold_reason: str | None
-    """Why former factors were not used; null where they were, or where there were none."""
+    """Why earlier factors were not used; None if they were, or if there were none."""
     kept_users: int
     new_users: int
     gone_users: int
@@ -47,9 +47,9 @@ class TrainStats:
     gone_sources: int
     iterations: int
     iteration_seconds: tuple[float, ...]
-    """Of each iteration, without who watches it; empty where the trainer does not tell."""
+    """Seconds of each iteration without callbacks; empty if the trainer does not report them."""
     constants: Constants
-    """What `models.training.fold_in` needs to make vectors of this training for users who come later."""
+    """What `models.training.fold_in` needs to compute vectors of later users in this model."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields by name."""
@@ -58,7 +58,7 @@ class TrainStats:
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Factors float32 (rows, d) of the users and the sources, whose ids are the rows of the maps."""
+    """Factors float32 (rows, d) of the users and the sources, in the order of the id maps."""
 
     users: IdMap
     sources: IdMap
@@ -67,11 +67,11 @@ class Embeddings:
     stats: TrainStats
 
     def user_batches(self) -> Iterator[pa.RecordBatch]:
-        """Returns rows of contract.user_factors, in batches of some megabytes."""
+        """Yields rows of contract.user_factors, in batches of some megabytes."""
         return factor_batches(self.users, self.user_factors, contract.user_factors(self.users.kind))
 
     def source_batches(self) -> Iterator[pa.RecordBatch]:
-        """Returns rows of contract.source_factors, in batches of some megabytes."""
+        """Yields rows of contract.source_factors, in batches of some megabytes."""
         return factor_batches(self.sources, self.source_factors, contract.source_factors(self.sources.kind))
 
 
@@ -84,12 +84,11 @@ def train(
     start: Start | None = None,
     watch: Watch | None = None,
 ) -> Embeddings:
-    """Returns embeddings of interactions (contract.interactions, sorted by user_id, source_id) by `trainer`, else
-    ImplicitAls.
+    """Trains on contract.interactions (sorted by user_id, source_id) with `trainer`, by default ImplicitAls.
 
-    ImplicitAls goes on from `start` where that fits, which the stats tell, and is watched by `watch`; another trainer
-    knows neither. Raises TrainMemoryError before anything large is allocated, BadInteractions, BadIds, TrainError, and
-    what `watch` raises.
+    ImplicitAls continues from `start` if that fits (see the stats) and calls `watch`; other trainers ignore both.
+    Raises TrainMemoryError before anything large is allocated, BadInteractions, BadIds, TrainError, and what `watch`
+    raises.
     """
     began = time.perf_counter()
     pairs = _count(interactions)
@@ -134,7 +133,7 @@ def _noting(seconds: list[float], watcher: OnIteration | None) -> OnIteration:
 
 
 def _count(interactions: ds.Dataset) -> int:
-    """Returns rows according to the Parquet footers."""
+    """Returns the number of rows in the Parquet footers. Raises BadInteractions for none or too many."""
     pairs = interactions.count_rows()
     if not pairs:
         raise BadInteractions("there are no interactions to train on; check the windows and the event weights")

@@ -1,4 +1,4 @@
-"""Warm start: the alternations go on from the factors of a former run, whose users and sources keep theirs by id."""
+"""Warm start: the alternations continue from an earlier run's factors, which known users and sources keep."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from models.training.confidences import activity
 from models.training.factor_table import dimensions_of, gather_factors
 
 _LEAST_KNOWN = 0.5
-"""Share of the interactions whose sources the former run must know; below, its tastes are of another catalogue."""
+"""Share of the interactions whose sources the earlier run must know; with less its factors are of no use."""
 
 _USERS = 2**16
 """New users solved at once."""
@@ -23,7 +23,7 @@ _USERS = 2**16
 
 @dataclass(frozen=True)
 class Turnover:
-    """Users and sources that a former run knew too, that it did not, and that are no longer there."""
+    """Numbers of users and sources that the earlier run knew too, that are new, and that are gone."""
 
     kept_users: int
     new_users: int
@@ -35,7 +35,7 @@ class Turnover:
 
 @dataclass(frozen=True, eq=False)
 class Beginning:
-    """Factors float32 (users, d) and (sources, d) to start from, in the rows of a new matrix; none: a cold start."""
+    """Factors float32 (users, d) and (sources, d) to start from, in the rows of a new matrix; None: a cold start."""
 
     factors: tuple[Factors, Factors] | None
     turnover: Turnover
@@ -43,9 +43,7 @@ class Beginning:
 
     @classmethod
     def cold(cls, users: IdMap, sources: IdMap, reason: str | None) -> "Beginning":
-        """Returns all users and sources are new; reason: why a former run's factors were not used, if there were
-        any.
-        """
+        """Returns a cold start; reason: why earlier factors were not used, if there were any."""
         return cls(None, Turnover(0, len(users), 0, 0, len(sources), 0), reason)
 
 
@@ -57,7 +55,7 @@ def begin(
     regularization: float,
     settings: TrainSettings,
 ) -> Beginning:
-    """Warm where there is a start that fits (see Start.align), else cold."""
+    """Returns a warm start if `start` fits (see Start.align), else a cold one."""
     if start is None:
         return Beginning.cold(users, sources, None)
     try:
@@ -68,7 +66,7 @@ def begin(
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """The tables of a former run, contract.user_factors and contract.source_factors, read where they are needed."""
+    """The tables contract.user_factors and contract.source_factors of an earlier run, read when they are needed."""
 
     user_factors: ds.Dataset
     source_factors: ds.Dataset
@@ -76,12 +74,11 @@ class Start:
     def align(
         self, users: IdMap, sources: IdMap, confidences: csr_matrix, regularization: float, settings: TrainSettings
     ) -> Beginning:
-        """Former factors for who had some; for the new, a half step: sources by kept users, then users by all sources.
+        """Returns the earlier factors; new ones get a half step: sources by known users, then users by all sources.
 
-        The absolute λ is `regularization`. Zero are those whom a half step does not reach, a new user with only new
-        sources of new users; the alternations reach them or the next cold start does. Besides the result it takes 16
-        bytes per interaction of new sources, which are fewer than the trainer will take. Raises NoWarmStart, which
-        says why.
+        The absolute λ is `regularization`. New users with only new sources of new users stay zero until an alternation
+        or the next cold start reaches them. Besides the result it takes 16 bytes per interaction of new sources, less
+        than the trainer will take. Raises NoWarmStart.
         """
         self._check(users, settings.factors)
         of_sources, old_sources, before = gather_factors(self.source_factors, "source_id", sources, settings.factors)

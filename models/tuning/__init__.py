@@ -1,10 +1,10 @@
-"""A search for better hyper-parameters of a product's training, and what speaks for what it found.
+"""Searches for better training settings of a product, and collects the evidence for them.
 
 1. `space`     which settings are searched, and between which bounds
 2. `part`      interactions, truth and rules of one cut: the lists that factors would give, judged in one process
-3. `search`    one trial after another: propose, train, judge, stop early what cannot win
-4. `evidence`  the winner beside the present settings, with intervals, on days that chose nothing
-5. `proposal`  the same for people, and the change as YAML
+3. `search`    one trial after the other: suggest, train, judge, stop early what cannot win
+4. `evidence`  the best trial beside the present settings, with intervals, on days that no trial was chosen by
+5. `proposal`  the evidence as Markdown, and the change as YAML
 
 Trials are chosen by the days before the hold-out. half_life_days, event weights and windows are not searched: they
 shape the features, which are made once for all trials.

@@ -1,4 +1,4 @@
-"""The winner of a search beside the settings that a product has, and beside popularity, with intervals."""
+"""Compares the best trial of a search with the present settings and with popularity, with intervals."""
 
 import logging
 import time
@@ -26,36 +26,36 @@ class SettingsComparison(Strict):
     present: Estimate
     popularity: Estimate
     proposed: Estimate | None
-    """None: nothing was better than the present settings."""
+    """None if no trial was better than the present settings."""
     lead: Estimate | None
     """Proposed − present, paired by user."""
 
 
 class Evidence(Strict):
-    """What speaks for the best trial of a search."""
+    """The evidence for the best trial of a search."""
 
     trial: int
-    """Its number, from 1."""
+    """Number of the trial, from 1."""
     changes: dict[str, int | float]
-    """What it changes in `train`; empty where it is the present settings."""
+    """Changed settings of `train`; empty if the present settings are the best."""
     validation: SettingsComparison
-    """On the days that it was chosen by: the best of many looks better here than it is."""
+    """On the days that the trial was chosen by: the best of many looks better here than it is."""
     holdout: SettingsComparison
-    """On days that chose nothing."""
+    """On days that no trial was chosen by."""
 
     @property
     def is_better(self) -> bool:
-        """Whether the change is better than the present settings beyond noise, on days that chose nothing."""
+        """Whether the change beats the present settings beyond noise, on the hold-out."""
         return self.holdout.lead is not None and self.holdout.lead.low > 0
 
 
 def changes_of(params: dict[str, Any], present: TrainSettings) -> dict[str, Any]:
-    """Rounded as a person would write them, the values that differ from the present settings."""
+    """Returns the values that differ from the present settings, rounded as a person would write them."""
     return {name: value for name, value in rounded(params).items() if value != rounded(present.model_dump())[name]}
 
 
 def compare(part: Part, present: TrainSettings, changes: dict[str, Any], judge: JudgeSettings) -> SettingsComparison:
-    """Trains with the present settings and, where there are changes, with the changed ones, and judges both."""
+    """Trains with the present and, if there are changes, with the changed settings, and judges both."""
     ours = _ndcg(part, present)
     theirs = _ndcg(part, present.model_copy(update=changes)) if changes else None
     return SettingsComparison(
@@ -68,9 +68,9 @@ def compare(part: Part, present: TrainSettings, changes: dict[str, Any], judge: 
 
 
 def weigh(values: PerUser, judge: JudgeSettings) -> Estimate:
-    """Returns the mean over users (users,) and the ends of its percentile interval by the Poisson bootstrap.
+    """Returns the mean of values (users,) with its percentile interval by the Poisson bootstrap.
 
-    Of two arrays of the same users a difference is a paired one: users are drawn equally often for both.
+    For a difference of two arrays of the same users the interval is paired: users count equally often for both.
     """
     keys = np.random.default_rng(judge.seed).integers(2**63, size=len(values))
     drawn: NDArray[np.float64] = poisson_weights(keys, judge.replicates).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What recipes are tried on: all that is known at one cut, and what users newly engaged with after it."""
+"""The data that trials are judged on: what is known at one cut, and what users newly engaged with after it."""
 
 from dataclasses import dataclass, replace
 
@@ -30,8 +30,8 @@ _BLOCK = 4096
 class Part:
     """Interactions (contract.interactions), and users with a truth; lists are cut at k.
 
-    truths and excluded: for each of `users`, what they newly engaged with, and what their list must not hold. trained:
-    the users and sources of the interactions, whose rows are those of every training's factors.
+    truths and excluded: for each of `users`, the sources that they newly engaged with, and those that their list must
+    not hold. trained: the users and sources of the interactions, in the row order of every training's factors.
     """
 
     interactions: ds.Dataset
@@ -57,7 +57,7 @@ class Part:
         k: int,
         ids: IdKind,
     ) -> "Part":
-        """Judged are the users of the truth (contract.holdout); exclusions of others play no part."""
+        """Makes a part; judged are the users of the truth (contract.holdout), exclusions of others are ignored."""
         users = IdMap.of(truth["user_id"], ids).to_arrow()
         k = min(k, lists.n)
         return cls(
@@ -73,7 +73,7 @@ class Part:
         )
 
     def sample(self, most: int, seed: int) -> "Part":
-        """Returns the same with at most so many users, drawn at random."""
+        """Returns the part with at most `most` users, drawn at random."""
         if len(self.users) <= most:
             return self
         drawn = column_of(np.sort(np.random.default_rng(seed).choice(len(self.users), most, replace=False)))
@@ -82,7 +82,7 @@ class Part:
         )
 
     def judge(self, user_factors: Factors, source_factors: Factors) -> ListScores:
-        """Returns scores of the lists that the users would get by factors of the trained; raises NoCandidates."""
+        """Scores the lists that the users would get by these factors of the trained ids. Raises NoCandidates."""
         batches = factor_batches(self.trained[1], source_factors, contract.source_factors(self.ids))
         factors = pa.Table.from_batches(batches)
         candidates = Candidates.build(factors, self.sources, self.ids)
@@ -102,7 +102,7 @@ class Part:
         return self._scores(pa.Table.from_batches(served))
 
     def judge_popular(self) -> ListScores:
-        """Returns scores of the most popular sources without what each user must not get."""
+        """Scores the most popular sources without each user's excluded ones."""
         popular, _ = fallback_list(self.sources, POPULAR).without(self.excluded, self.k, self.ids)
         return score_lists(popular, self.truths, self.k)
 
@@ -112,7 +112,7 @@ class Part:
 
 
 def _by_user(pairs: pa.Table, users: Column) -> ListColumn:
-    """source_ids of each of the users (ascending), which may be none."""
+    """Returns the source_ids of each of the users (ascending), possibly none."""
     rows = pc.index_in(pairs["user_id"], users)
     kept = pairs.select(["source_id"]).append_column("row", rows).filter(rows.is_valid()).sort_by("row")
     lengths = np.bincount(numpy_of(kept["row"]), minlength=len(users))

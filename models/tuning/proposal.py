@@ -1,4 +1,4 @@
-"""What a search proposes: the change as YAML, and the evidence as Markdown for the person who commits it."""
+"""Writes what a search proposes: the change as YAML, and the evidence as Markdown for the person who commits it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,23 +16,21 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class ProposalContext:
-    """What the report says besides the evidence: where it comes from."""
+    """What the report names besides the evidence: product, study, data and code."""
 
     product: str
     study: str
     config: str
-    """Path of the product's YAML, as it was given."""
+    """Path of the product's YAML, as typed."""
     facts: Mapping[str, str]
-    """What identifies study, data and code, by name."""
+    """Name → value of what identifies study, data and code."""
     looks: int
-    """How often the hold-out has been looked at, this time included."""
+    """How often the hold-out has been judged, this time included."""
     k: int
 
 
 def overlay_of(evidence: Evidence, about: ProposalContext) -> str:
-    """Returns the change as YAML for `--overlay`: only keys that differ, and none where the present settings are to be
-    kept.
-    """
+    """Returns the change as YAML for `--overlay`: only keys that differ, none if the present settings stay."""
     changes = evidence.changes if evidence.is_better else {}
     head = f"# {about.product}, study {about.study}: {_verdict(evidence)}; the evidence is beside it in proposal.md.\n"
     return head + write_yaml({"train": changes})
@@ -71,9 +69,9 @@ def _to_do(evidence: Evidence, about: ProposalContext) -> str:
     if not evidence.changes:
         return "No trial was better than the present settings on the validation days; there is nothing to commit."
     lead = evidence.holdout.lead
-    told_lead = "" if lead is None else f" ({_signed(lead)}, which is not above 0)"
+    shown = "" if lead is None else f" ({_signed(lead)}, which is not above 0)"
     return (
-        f"The best trial is not better than the present settings beyond noise on the hold-out{told_lead}; there is "
+        f"The best trial is not better than the present settings beyond noise on the hold-out{shown}; there is "
         "nothing to commit. More days of hold-out (`split.holdout_days`) or more users narrow the interval."
     )
 

@@ -1,4 +1,4 @@
-"""One trial after another: propose, train, judge, stop early what cannot win."""
+"""Runs one trial after the other: suggest, train, judge, stop early what cannot win."""
 
 import time
 from collections.abc import Sequence
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 _STATES = {TrialState.COMPLETE: COMPLETE, TrialState.PRUNED: PRUNED, TrialState.FAIL: FAILED}
 _RANDOM = 6
-"""Trials from which on the ones before guide the next one."""
+"""Trials that are drawn at random before earlier ones guide the next."""
 _WATCHED = 2_000
-"""Users whose NDCG after each iteration decides whether a trial goes on."""
+"""Users whose NDCG after each iteration decides whether a trial continues."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial that came to its end."""
+    """One trial that has ended."""
 
     number: int
-    """From 1, which is the present settings."""
+    """From 1, which has the present settings."""
     state: str
-    """COMPLETE, PRUNED (it could not win any more) or FAILED (its training gave no factors)."""
+    """COMPLETE, PRUNED (it could not win any more) or FAILED (its training raised an error)."""
     params: dict[str, Any]
     ndcg: float | None
-    """Of all judged users; None unless it is complete."""
+    """Mean over all judged users; None unless the trial is complete."""
     recall: float | None
     curve: dict[int, float]
     """Iteration → NDCG of a sample of the users."""
@@ -46,7 +46,7 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """The trials of a study on one part; the n-th depends on those before and the seed, not on interruptions."""
+    """The trials of a study on one part; each depends on the seed and the trials before, not on interruptions."""
 
     study: optuna.Study
     space: Space
@@ -55,11 +55,11 @@ class Search:
 
     @property
     def trials(self) -> list[Trial]:
-        """Those that came to their end, in order."""
+        """The trials that have ended, in order."""
         return [_trial(found) for found in self.study.get_trials(deepcopy=False) if found.state in _STATES]
 
     def run(self) -> Trial:
-        """Returns the next trial; raises TrainError and TrainMemoryError where the present settings themselves do."""
+        """Runs the next trial. Raises TrainError and TrainMemoryError if the present settings themselves fail."""
         self.study.sampler = _sampler((self.space.present.seed + len(self.trials)) % 2**32)
         trial = self.study.ask()
         started = time.monotonic()
@@ -95,7 +95,7 @@ class Search:
 
 
 def open_search(storage: "BaseStorage", name: str, space: Space, part: Part) -> Search:
-    """Returns the search that `storage` holds under the name, or a new one, which begins with `space.first`."""
+    """Returns the search that `storage` holds under this name, or a new one that begins with `space.first`."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
     study = optuna.create_study(
@@ -108,12 +108,12 @@ def open_search(storage: "BaseStorage", name: str, space: Space, part: Part) -> 
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
-    """Returns the complete trial with the highest NDCG, of equal ones the first; the first trial is always complete."""
+    """Returns the complete trial with the highest NDCG, ties by number; the first trial is always complete."""
     return max((trial for trial in trials if trial.ndcg is not None), key=lambda trial: (trial.ndcg, -trial.number))
 
 
 def _sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """Tree-structured Parzen estimators (Bergstra et al. 2011) over all settings at once."""
+    """Returns a sampler by tree-structured Parzen estimators (Bergstra et al. 2011) over all settings at once."""
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM, multivariate=True)
 
 

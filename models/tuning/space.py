@@ -1,4 +1,4 @@
-"""Which settings of a training are searched, and between which bounds."""
+"""The settings of a training that are searched, and their bounds."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _SIZES = (8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _SMALLEST = 4
-"""Dimensions go down to the largest divided by this: fewer hardly ever win."""
+"""Dimensions go down to the largest ÷ this: fewer hardly ever win."""
 _BOUNDS = {
     "alpha": (0.2, 2.0),
     "regularization": (0.1, 1.0),
@@ -19,14 +19,14 @@ _BOUNDS = {
     "user_damping": (0.2, 0.8),
     "iterations": (2, 10),
 }
-"""Where good settings of many data sets lie, since their units are those of the data."""
+"""Where good settings of many data sets lie; their units adapt to the data."""
 _LOGARITHMIC = ("alpha", "regularization")
 _DIGITS = 3
 
 
 @dataclass(frozen=True)
 class Space:
-    """Bounds around the settings that a product has; sizes: dimensions to choose from, none: they are not searched."""
+    """Bounds around a product's present settings; sizes: numbers of dimensions to choose from (none: not searched)."""
 
     present: TrainSettings
     sizes: tuple[int, ...] = ()
@@ -37,7 +37,7 @@ class Space:
 
     @classmethod
     def up_to(cls, most: int, present: TrainSettings) -> "Space":
-        """With dimensions up to `most`; raises ConfigError where the present settings have more."""
+        """Returns a space with dimensions up to `most`. Raises ConfigError if the present settings have more."""
         if most < present.factors:
             raise ConfigError(f"--max-factors {most} is less than train.factors {present.factors}; give that or more")
         sizes = {size for size in _SIZES if most <= _SMALLEST * size <= _SMALLEST * most}
@@ -45,19 +45,19 @@ class Space:
 
     @property
     def first(self) -> list[dict[str, Any]]:
-        """What is tried before anything else: the present settings, and the shipped defaults where they differ."""
+        """What is tried first: the present settings, and the shipped defaults if they differ."""
         shipped = TrainSettings()
         sized = shipped.model_copy(update={"factors": min(shipped.factors, max(self.sizes, default=0))})
         wanted = [self.params_of(settings) for settings in (self.present, sized)]
         return wanted if wanted[0] != wanted[1] else wanted[:1]
 
     def params_of(self, settings: TrainSettings) -> dict[str, Any]:
-        """Returns values of the searched settings by name."""
+        """Returns the values of the searched settings by name."""
         names = [*(("factors",) if self.sizes else ()), *_BOUNDS]
         return {name: getattr(settings, name) for name in names}
 
     def suggest(self, trial: "Trial") -> dict[str, Any]:
-        """Returns values for one trial."""
+        """Returns the values for one trial."""
         sizes = {"factors": trial.suggest_categorical("factors", self.sizes)} if self.sizes else {}
         return {**sizes, **{name: self._suggest(trial, name) for name in _BOUNDS}}
 
