@@ -1,10 +1,10 @@
-"""What a person or the scheduler asks of a run: options of the job and parameters of the DAG follow from these fields.
+"""Flags of a run: these fields define the options of the job and the parameters of the DAG.
 
-A field's docstring is the help text, its type says how it is written:
+A field's docstring is the help text; its type determines the form of the option:
 
     bool            --publish-old                     a switch
-    float | None    --audience-share 0.25             a number, or left out
-    dict            --override NAME=REASON            once for each key; the name in the singular
+    float | None    --audience-share 0.25             a number, or omitted
+    dict            --override NAME=REASON            once per key; the name is singular
 
 pydantic and the standard library only: `dags/run_flags.py` is a link to this file.
 """
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 
 class RunFlags(BaseModel):
-    """Flags that the manifest keeps: a run that is resumed is asked for the same."""
+    """Flags kept in the manifest; a resumed run must have the same ones."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -31,7 +31,7 @@ class RunFlags(BaseModel):
 
 
 class RunParameters(RunFlags):
-    """All that can be asked; the manifest keeps the share that came of it."""
+    """All flags of a run; of the share the manifest keeps only the result."""
 
     audience_share: Annotated[
         float | None, WithJsonSchema({"type": ["null", "number"], "minimum": 0, "maximum": 1})
@@ -40,13 +40,13 @@ class RunParameters(RunFlags):
 
 
 def option_of(name: str) -> str:
-    """Returns how the command line spells a field."""
+    """Returns the name of a field's command line option."""
     one = name.removesuffix("s") if isinstance(RunParameters.model_fields[name].default, dict) else name
     return "--" + one.replace("_", "-")
 
 
 def command_line(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the words that ask the job for the values of the fields of `RunParameters`."""
+    """Yields the command line of the job for values of the fields of `RunParameters`."""
     for name in RunParameters.model_fields:
         option, value = option_of(name), values[name]
         if isinstance(value, Mapping):

@@ -1,6 +1,6 @@
-"""No DAG: raises what is wrong with product files, so that Airflow shows it as an import error of this file.
+"""Has no DAG: raises the errors of broken product files, so that Airflow shows them as an import error.
 
-It stands in a file of its own because an import error stops every DAG of its file (see `products.py`).
+This is a separate file because an import error stops every DAG of its file (see `products.py`).
 """
 
 from product_files import ProductFileError, config_folder, read_products

@@ -1,7 +1,7 @@
-"""What the DAG files need of the product files: name, schedule and limits; everything else is the job's to check.
+"""Reads from product files what the DAGs need: name, schedule and limits; the job checks everything else.
 
-A product file is a `*.yml` directly in the configuration folder (overlays live in folders below it). One without a
-`schedule` gets no DAG. A broken one is reported beside the others, never instead of them.
+A product file is a `*.yml` directly in the configuration folder (overlays are in folders below it). One without a
+`schedule` gets no DAG. A broken one is reported and does not affect the others.
 """
 
 import difflib
@@ -20,7 +20,7 @@ _DAYS_30 = 30 * 24 * 60
 
 
 class ProductFileError(ValueError):
-    """A product file cannot become a DAG: says what is wrong and what to write instead."""
+    """A product file cannot become a DAG; the message says what is wrong and what to write."""
 
 
 @dataclass(frozen=True)
@@ -28,31 +28,31 @@ class DagSettings:
     """The `dag:` mapping of a product file; every key has a default, minutes may be fractions."""
 
     retries: int = 2
-    """Times that a failed task is tried again."""
+    """Number of retries of a failed task."""
     retry_minutes: float = 5
     """Minutes before the first retry; doubles each time, up to `max_retry_minutes`."""
     max_retry_minutes: float = 60
-    """Minutes before a retry, at most."""
+    """Longest time before a retry."""
     wait_retries: int = 12
-    """Times that build_features comes back for input that has not arrived (exit code 75)."""
+    """Number of further retries of build_features while input has not arrived (exit code 75)."""
     wait_minutes: float = 30
-    """Minutes before build_features is tried again."""
+    """Minutes before build_features is retried."""
     build_features_minutes: float = 180
-    """Time limit of one try, as for the next four."""
+    """Time limit of one try; likewise the next four."""
     train_embeddings_minutes: float = 240
     precompute_topn_minutes: float = 180
     publish_topn_minutes: float = 120
     wait_until_serving_minutes: float = 120
     run_minutes: float = 24 * 60
-    """Time limit of the whole DAG run, with every wait and retry."""
+    """Time limit of the whole DAG run, including waits and retries."""
     pool: str = "default_pool"
     """Airflow pool of the tasks."""
     driver_memory: str | None = None
-    """`--driver-memory` of spark-submit, e.g. 4g; null: what Spark is configured with."""
+    """`--driver-memory` of spark-submit, e.g. 4g; null: as Spark is configured."""
 
     @classmethod
     def parse(cls, mapping: object) -> "DagSettings":
-        """The settings of a `dag:` mapping; raises ProductFileError on an unknown key or a value of the wrong type."""
+        """Returns the settings of a `dag:` mapping; raises ProductFileError for an unknown key or a wrong type."""
         if not isinstance(mapping, Mapping):
             raise ProductFileError(f"dag: must hold keys and values, holds {type(mapping).__name__}")
         known = {field.name: field.type for field in fields(cls)}
@@ -67,7 +67,7 @@ class DagSettings:
 
 @dataclass(frozen=True)
 class Product:
-    """One product file that has a schedule."""
+    """A product file with a schedule."""
 
     name: str
     config: Path
@@ -77,20 +77,20 @@ class Product:
 
 @dataclass(frozen=True)
 class Products:
-    """Every product with a schedule by its name, and for each broken file what is wrong with it."""
+    """The scheduled products by name, and the error of each broken file."""
 
     scheduled: dict[str, Product]
     broken: dict[Path, str]
 
 
 def config_folder() -> Path:
-    """DISCOVERY_CONF, or the folder conf/ beside the folder of the DAGs."""
+    """Returns DISCOVERY_CONF, or the folder conf/ beside the folder of the DAGs."""
     named = os.environ.get("DISCOVERY_CONF", "")
     return Path(named).absolute() if named else Path(__file__).resolve().parent.parent / "conf"
 
 
 def read_products(folder: Path) -> Products:
-    """The products of a configuration folder; raises nothing: what is wrong is in `broken`."""
+    """Returns the products of a configuration folder; errors are in `broken`, none is raised."""
     if not folder.is_dir():
         return Products({}, {folder: "is not a folder; set DISCOVERY_CONF to the one with the product files"})
     scheduled: dict[str, Product] = {}
@@ -109,7 +109,7 @@ def read_products(folder: Path) -> Products:
 
 
 def read_product(path: Path) -> Product | None:
-    """The product of one file, or None where it has no schedule; raises ProductFileError."""
+    """Returns the product of one file, or None if it has no schedule; raises ProductFileError."""
     tree = _read(path)
     schedule = tree.get("schedule")
     if schedule is None:

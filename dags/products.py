@@ -3,7 +3,7 @@
     build_features → train_embeddings → precompute_topn → publish_topn → wait_until_serving
 
 Order and schedule only: the first four submit an entry of jobs/ to Spark, the last one waits until the run serves.
-`docs/schedule.md` says how to set it up.
+`docs/schedule.md` describes the setup.
 
 A broken product file makes no DAG here, and the other products keep theirs. Airflow marks every DAG of a file with an
 import error as stale, so the error must not be raised in this file: `broken_products.py` raises it.
@@ -22,7 +22,7 @@ from run_flags import RunParameters, command_line
 from stage_operators import SparkStage, WaitUntilServing
 
 _REPO = Path(__file__).resolve().parent.parent
-_FIXED = {  # what a library reads when it is imported, too early for the job to set
+_FIXED = {  # libraries read these when they are imported, before the job could set them
     "OPENBLAS_NUM_THREADS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
@@ -31,18 +31,18 @@ _STAGES = ("build_features", "train_embeddings", "precompute_topn", "publish_top
 
 
 def as_of(dag_run: Any) -> dt.date:
-    """The UTC day on which the data interval ends; the day of the start for a run that was started without a date."""
+    """Returns the UTC day on which the data interval ends; for a run without a date, the day of its start."""
     moment: dt.datetime = dag_run.data_interval_end or dag_run.run_after
     return moment.astimezone(dt.UTC).date()
 
 
 def run_id_of(dag_run: Any) -> str:
-    """The job's run id: `run_after` is set once per DAG run, so retries and cleared tasks get the same id again."""
+    """Returns the job's run id, based on `run_after`: retries and cleared tasks get the same id again."""
     return f"{dag_run.run_after.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{as_of(dag_run):%Y%m%d}-1"
 
 
 def stage_arguments(product: Product) -> Callable[..., list[str]]:
-    """What renders the arguments of a stage: a function, since a list of templates cannot leave a flag out."""
+    """Returns a function that renders a stage's arguments; a list of templates could not omit a flag."""
 
     def application_args(context: Any, jinja_env: Any) -> list[str]:  # the names by which Airflow calls it
         dag_run, params = context["dag_run"], context["params"]
@@ -54,7 +54,7 @@ def stage_arguments(product: Product) -> Callable[..., list[str]]:
 
 
 def wait_command(product: Product) -> Callable[..., list[str]]:
-    """What renders the command of the last task."""
+    """Returns a function that renders the command of the last task."""
 
     def command(context: Any, jinja_env: Any) -> list[str]:
         discovery = str(_job_environment() / "bin" / "discovery")
@@ -64,7 +64,7 @@ def wait_command(product: Product) -> Callable[..., list[str]]:
 
 
 def build_dag(product: Product) -> DAG:
-    """The DAG of one product."""
+    """Returns the DAG of one product."""
     dag = DAG(
         dag_id=product.name,
         description=f"Weekly lists of {product.name}: features, embeddings, lists, publish",
@@ -125,7 +125,7 @@ def _wait_until_serving(product: Product, dag: DAG) -> WaitUntilServing:
 
 
 def _params() -> dict[str, Param]:
-    """Returns a parameter for each flag of a run, checked as its JSON schema says."""
+    """Returns a parameter for each flag of a run, validated by its JSON schema."""
     return {name: Param(**schema) for name, schema in RunParameters.model_json_schema()["properties"].items()}
 
 
@@ -135,7 +135,7 @@ def _job_environment() -> Path:
 
 
 def _variables() -> dict[str, str]:
-    """What the job needs beside the worker's environment, from which addresses and secrets are inherited."""
+    """Returns the variables added to the worker's environment, which has the addresses and secrets."""
     python = str(_job_environment() / "bin" / "python")
     defaults = {"SPARK_CONF_DIR": str(_REPO / "conf"), "DISCOVERY_HOME": str(_REPO / "work")}
     unset = {name: value for name, value in defaults.items() if not os.environ.get(name)}

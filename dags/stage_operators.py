@@ -1,7 +1,7 @@
-"""The two kinds of task of a product's DAG, and what they make of the exit codes of the job.
+"""The two kinds of task of a product's DAG, and how they react to exit codes of the job.
 
 0   done
-2   bad input or configuration       no retry can mend it: fails at once
+2   bad input or configuration       a retry cannot help: fails at once
 75  input has not arrived yet        retried, after `wait_minutes`
 any other                            retried, `retries` times
 3, 4, 5 of `discovery wait`          held, failed, past the deadline: fails at once
@@ -34,14 +34,14 @@ _FINAL = {
 
 
 class SparkStage(SparkSubmitOperator):
-    """One stage of the job; `wait_retries` of its retries are kept for input that has not arrived yet."""
+    """One stage of the job; `wait_retries` of its retries are only for input that has not arrived yet."""
 
     def __init__(self, *, wait_retries: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.wait_retries = wait_retries
 
     def execute(self, context: Any) -> None:
-        """Submits and waits for the end; raises AirflowFailException where another try is pointless."""
+        """Submits and waits for the end; raises AirflowFailException if a retry is pointless."""
         self._need_connection()
         try:
             super().execute(context)
@@ -53,7 +53,7 @@ class SparkStage(SparkSubmitOperator):
             raise
 
     def on_kill(self) -> None:
-        """Ends Java and the driver's Python alike: the provider ends Java only, and Python would go on without it."""
+        """Stops both Java and the driver's Python; the provider stops only Java, and Python would continue."""
         process = None if self._hook is None else self._hook._submit_sp
         if process is not None and process.poll() is None:
             _end_session(process)
@@ -65,7 +65,7 @@ class SparkStage(SparkSubmitOperator):
         return hook
 
     def _need_connection(self) -> None:
-        """The provider would submit to YARN without a word when the connection is missing."""
+        """Raises AirflowFailException if the connection is missing; the provider would silently submit to YARN."""
         try:
             SparkSubmitHook.get_connection(self._conn_id)
         except AirflowNotFoundException as error:
@@ -93,20 +93,20 @@ class WaitUntilServing(BaseOperator):
         self._hook = SubprocessHook()
 
     def execute(self, context: Any) -> None:
-        """Succeeds when the run serves; raises AirflowFailException when it never will by itself."""
+        """Waits until the run serves; raises AirflowFailException if it never will by itself."""
         code = self._hook.run_command(self.command, env={**os.environ, **self.env}).exit_code
         if code in _FINAL:
             raise AirflowFailException(f"exit code {code}: {_FINAL[code]}")
         if code != 0:
-            raise AirflowException(f"exit code {code}: `discovery wait` could not tell; the log above says why")
+            raise AirflowException(f"exit code {code}: `discovery wait` itself failed; see the log above")
 
     def on_kill(self) -> None:
-        """Ends the command with the task."""
+        """Stops the command with the task."""
         self._hook.send_sigterm()  # type: ignore[no-untyped-call]
 
 
 def _end_session(leader: subprocess.Popen[str]) -> None:
-    """Asks every process of the leader's session to end, so that the job gives up its lease; then makes them."""
+    """Sends SIGTERM to all processes of the leader's session, so that the job releases its lease; later SIGKILL."""
     deadline = time.monotonic() + _GRACE_SECONDS
     try:
         os.killpg(leader.pid, signal.SIGTERM)
@@ -120,6 +120,6 @@ def _end_session(leader: subprocess.Popen[str]) -> None:
 
 
 def _exit_code(error: AirflowException) -> int | None:
-    """Of spark-submit, which the provider tells in its message only."""
+    """Returns the exit code of spark-submit, which the provider has only in its message; None if there is none."""
     found = re.search(r"Error code is: (-?\d+)\.", str(error))
     return None if found is None else int(found[1])

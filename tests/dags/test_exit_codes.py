@@ -76,7 +76,7 @@ def test_no_retry_where_it_is_pointless(dag: Any, environment: Path, task_id: st
         ("build_features", 75, LAST_FAILURE),  # input that has not arrived
         ("build_features", 75, LAST),
         ("train_embeddings", 1, FIRST),
-        ("wait_until_serving", 1, FIRST),  # could not tell, e.g. no connection to Redis
+        ("wait_until_serving", 1, FIRST),  # `discovery wait` failed, e.g. no connection to Redis
     ],
 )
 def test_a_retry_where_it_may_help(dag: Any, environment: Path, task_id: str, code: int, try_number: int) -> None:
