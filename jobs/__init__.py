@@ -1,1 +1,1 @@
-"""Entries for spark-submit, the run folder, and the operator's command line."""
+"""Entries for spark-submit, the stages of a run, the run folder, and the operator's command line."""

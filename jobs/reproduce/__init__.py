@@ -1,1 +1,1 @@
-"""`discovery reproduce`: a run made once more from its manifest, and compared bit by bit."""
+"""`discovery reproduce`: makes a run again from its manifest and compares the tables bit by bit."""

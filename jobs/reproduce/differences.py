@@ -1,4 +1,4 @@
-"""What made a run, compared with what is here: settings, inputs, forgotten users, code, libraries, machine."""
+"""Compares what a run was made of with what is here: settings, inputs, forgotten users, code, libraries, machine."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,21 +23,21 @@ from jobs.storage.store import Storage
 from models.registry.lineage import InputPartition
 
 STAGES = ("features", "train", "topn")
-"""The stages that make tables."""
+"""The stages that write tables."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was when the run was made."""
+    """One difference between the run's time and now."""
 
     what: str
     detail: str
     certain: bool = False
-    """Whether the result must differ for it, and not only may."""
+    """Whether it certainly changes the result; otherwise it may."""
 
 
 def config_differences(manifest: Manifest, settings: Settings) -> Iterator[Difference]:
-    """Yields whether the settings are those that were asked for, and what this code adds to them."""
+    """Yields changes of the manifest's settings, and settings that this code reads differently."""
     found, asked = tree_hash(manifest.settings), manifest.request.config_hash
     if found != asked:
         detail = f"the manifest's settings have the hash {found}, the run was asked for with {asked}: they were changed"
@@ -49,7 +49,7 @@ def config_differences(manifest: Manifest, settings: Settings) -> Iterator[Diffe
 def input_differences(
     recorded: Sequence[Mapping[str, Any]], settings: Settings, manifest: Manifest, data: Storage
 ) -> Iterator[Difference]:
-    """Yields partitions that are not those that made the published tables; recorded: records of `features.records`."""
+    """Yields partitions that changed since they were read; recorded: records of `features.records`."""
     try:
         catalog = SparkCatalog(_no_spark, data, data)
         plans = {plan.name: plan for plan in survey_inputs(settings, manifest.request.as_of, catalog).plans}
@@ -61,7 +61,7 @@ def input_differences(
         then = {part.day: part for part in map(InputPartition.model_validate, record["days"])}
         if plan.name in settings.datasets.events:  # older days were read for judging only
             then = {day: part for day, part in then.items() if day in plan.window}
-        else:  # of a snapshot the newest; another one was for judging
+        else:  # the newest snapshot; an older one was for judging
             then = {day: part for day, part in then.items() if day == max(then)}
         for detail in _changed_days(then, plan):
             yield Difference("input fingerprint", f"dataset {plan.name}, {detail}", certain=True)
@@ -80,7 +80,7 @@ def _changed_days(then: Mapping[Any, InputPartition], plan: DatasetPlan) -> Iter
 
 
 def forgotten_differences(manifest: Manifest, forgotten: Erased, tables: Sequence[ds.Dataset]) -> Iterator[Difference]:
-    """Yields whether the same users are left out; tables: those of the run that hold rows of users."""
+    """Yields a difference if other users are left out now; tables: the run's tables with rows of users."""
     then = [manifest.stages[stage].facts.get("erased", Erased(frozenset()).fact) for stage in STAGES]
     if all(fact == forgotten.fact for fact in then):
         return
@@ -105,7 +105,7 @@ def _rows_of(forgotten: Erased, table: ds.Dataset) -> int:
 
 
 def start_differences(manifest: Manifest, home: Storage) -> Iterator[Difference]:
-    """Yields whether the factors that the training went on from are still there."""
+    """Yields a difference if the factors that the training started from are gone or changed."""
     training = manifest.fact("train", "training")
     before = manifest.serving_before if manifest.request.refresh else training.get("from_run")
     if before is None:
@@ -119,7 +119,7 @@ def start_differences(manifest: Manifest, home: Storage) -> Iterator[Difference]
 
 
 def code_differences(manifest: Manifest) -> Iterator[Difference]:
-    """Code of the stages that is not the code that runs here, or may not be."""
+    """Yields stages whose code version differs from this one, or had uncommitted changes."""
     now = code_version()
     made = {stage: manifest.stages[stage].code_version for stage in STAGES}
     for version in dict.fromkeys(made.values()):
@@ -131,7 +131,7 @@ def code_differences(manifest: Manifest) -> Iterator[Difference]:
 
 
 def library_differences(manifest: Manifest) -> Iterator[Difference]:
-    """Libraries first, then the platform."""
+    """Yields changed versions of libraries, then of the platform."""
     then, now = manifest.libraries, library_versions()
     for name in sorted({*then, *now}, key=lambda name: (name in MACHINE, name)):
         if then.get(name) != now.get(name):
@@ -140,7 +140,7 @@ def library_differences(manifest: Manifest) -> Iterator[Difference]:
 
 
 def thread_differences(manifest: Manifest, settings: Settings) -> Iterator[Difference]:
-    """Threads of the alternations, where the training was one of this machine's kind."""
+    """Yields a difference if the trainer's number of threads changed; none for a training on the cluster."""
     then, now = manifest.fact("train", "training").get("threads"), settings.train.threads or os.cpu_count()
     if then is not None and then != now:
         yield Difference("thread count", f"{then} then, {now} now (train.threads; 0: every core)")

@@ -37,26 +37,26 @@ from jobs.storage.tables import Tables
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What differs in the making, and in what was made."""
+    """The differences in what the run was made of, and the comparison of its tables."""
 
     manifest: Manifest
     differences: tuple[Difference, ...]
-    """Each once; those first that certainly change the result."""
+    """Each once; those that certainly change the result come first."""
     tables: tuple[TableComparison, ...]
-    """None: it was not made again, for what certainly differs."""
+    """Empty if the run was not made again, because a difference certainly changes the result."""
     kept: str | None
-    """Where what was made again lies."""
+    """URI of the tables that were made again, if they are kept."""
 
     @property
     def reproduced(self) -> bool:
-        """Whether every bit is the same."""
+        """Whether every bit of every table is the same."""
         return bool(self.tables) and all(table.same for table in self.tables)
 
 
 def reproduce(environment: Environment, product: str, run_id: str, *, anyway: bool, keep: bool) -> Reproduction:
-    """Makes the run again unless something certainly changes the result, or `anyway`; raises NothingToReproduce.
+    """Makes the run again unless a difference certainly changes the result (`anyway`: in any case).
 
-    `keep`: what was made stays below `reproduced/` in the work folder.
+    `keep`: the new tables stay below `reproduced/` in the work folder. Raises NothingToReproduce.
     """
     home = Storage(environment.home)
     manifest, is_sound = _finished_manifest(home, product, run_id)
@@ -80,7 +80,7 @@ def reproduce(environment: Environment, product: str, run_id: str, *, anyway: bo
 
 
 def _finished_manifest(home: Storage, product: str, run_id: str) -> tuple[Manifest, bool]:
-    """Returns the manifest, and whether it is as the run wrote it."""
+    """Returns the manifest, and whether it is unchanged since the run wrote it. Raises NothingToReproduce."""
     folder = run_folder(home, product, run_id)
     if not folder.exists(MANIFEST):
         raise NothingToReproduce(f"run {run_id} of {product} has no manifest in {folder.uri}; is DISCOVERY_HOME right?")
@@ -104,7 +104,7 @@ def _settings_of(manifest: Manifest) -> Settings:
 
 
 def _forgotten(environment: Environment, manifest: Manifest) -> Erased:
-    """Returns who is forgotten now; without Kafka nobody, where the run left nobody out either."""
+    """Returns the users who are forgotten now; without Kafka none, if the run left out none either."""
     left_out = any(manifest.stages[stage].facts.get("erased", {}).get("users") for stage in STAGES)
     if environment.kafka is None and not left_out:
         log.warning("warning   KAFKA_BOOTSTRAP_SERVERS is not set: whether users were forgotten since is not known")
@@ -114,7 +114,7 @@ def _forgotten(environment: Environment, manifest: Manifest) -> Erased:
 
 
 def _check_whole(rerun: Rerun) -> None:
-    """Raises NothingToReproduce now, before hours of work."""
+    """Raises NothingToReproduce if something to compare with is missing, before hours of work."""
     kept, run = rerun.original, rerun.run_id
     if "decision" not in rerun.manifest.stages["train"].facts:
         code = rerun.manifest.code_version
@@ -149,9 +149,7 @@ def _differences(rerun: Rerun) -> Iterator[Difference]:
 
 
 def _changed_tables(rerun: Rerun) -> Iterator[Difference]:
-    """Yields what is compared, where its files are not those that the run left: rows tell whether that changes
-    anything.
-    """
+    """Yields tables of the run whose files were changed; the comparison of rows shows if that matters."""
     folder = bound_folder(rerun.home, rerun.manifest, remedy="")
     for table in (rerun.training.interactions, "user_factors", "source_factors", "lists"):
         try:
@@ -174,12 +172,12 @@ def _compare(rerun: Rerun) -> Iterator[TableComparison]:
 
 
 def _beside(rerun: Rerun, folder: Storage) -> Storage:
-    """Returns where tables of a folder lie in the form in which they are compared."""
+    """Returns the folder for a table sorted for comparison."""
     return rerun.at.child("compared/run" if folder == rerun.original else "compared/again")
 
 
 def _sorted_lists(rerun: Rerun, folder: Storage) -> ds.Dataset:
-    """Returns the lists by user: as they are written, they have no order."""
+    """Returns the lists sorted by user; as written, they have no order."""
     at = _beside(rerun, folder)
     lists = Tables(rerun.spark, folder).read("lists").orderBy("user_id")
     Tables(rerun.spark, at).write("lists", lists, contract.lists(rerun.ids))

@@ -1,4 +1,4 @@
-"""A run made again: the same tables from the same manifest, in a folder of its own."""
+"""Makes a run again: the same tables from the same manifest, in a folder of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +21,11 @@ from models.registry.lineage import Decision
 
 
 class NothingToReproduce(Refused):
-    """The run, or what this code can read of it, is not enough to make it again."""
+    """The run, or the part of it that this code can read, is not enough to make it again."""
 
 
 class Rerun(RunContext):
-    """A run made again in a folder of its own, with daily partials of its own; reads datasets and former runs only."""
+    """A run that is made again with a folder and daily partials of its own; it only reads datasets and earlier runs."""
 
     def __init__(self, settings: Settings, home: Storage, manifest: Manifest, forgotten: Erased) -> None:
         self.at = home.child(f"reproduced/{settings.product}/{manifest.request.run_id}")
@@ -39,7 +39,7 @@ class Rerun(RunContext):
 
     @property
     def partials(self) -> Storage:
-        """Not those of the runs: how a day is aggregated is reproduced as well."""
+        """Daily partials of its own: the aggregation of a day is reproduced as well."""
         return self.at.child("partials")
 
     def _read_erased(self) -> Erased:
@@ -47,18 +47,18 @@ class Rerun(RunContext):
 
     @cached_property
     def training(self) -> Fit:
-        """What was published; its table of interactions is that of a refresh, too."""
+        """The training of the published factors; its table of interactions is that of a refresh, too."""
         return refit_of(self, self.contest, Decision.model_validate(self.manifest.fact("train", "decision")))
 
     @property
     def rival(self) -> Settings | None:
-        """Settings of the champion's recipe, where the factors are of its interactions."""
+        """Settings of the champion's recipe, if the factors were trained on its interactions."""
         return None if self.training.interactions == "interactions" else self.contest.champion
 
 
 @contextmanager
 def made_again(rerun: Rerun, *, keep: bool) -> Iterator[Facts]:
-    """Yields everything made again, as long as it is looked at; returns what is known of the training."""
+    """Makes the tables again, for the length of the block. Yields the facts of the training."""
     rerun.at.delete("")  # of an attempt that was killed
     try:
         yield _make(rerun)

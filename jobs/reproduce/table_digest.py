@@ -1,4 +1,4 @@
-"""Two tables compared bit by bit, whatever their files, row groups and compression look like."""
+"""Compares two tables bit by bit, independent of their files, row groups and compression."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -24,17 +24,17 @@ AnyColumn = Any
 
 @dataclass(frozen=True)
 class Differing:
-    """Rows of two tables, matched by their keys."""
+    """Count of differing rows in two tables, matched by their keys."""
 
     rows: int
     of: int
     first: str
-    """Key of the first row that differs, and in what."""
+    """Key of the first differing row, and its columns that differ."""
 
 
 @dataclass(frozen=True)
 class TableComparison:
-    """A table as it was made, and as it was made again."""
+    """Comparison of a table of the run with the one that was made again."""
 
     name: str
     rows: int
@@ -45,12 +45,12 @@ class TableComparison:
 
     @property
     def same(self) -> bool:
-        """Whether every bit is."""
+        """Whether every bit is the same."""
         return self.then == self.now
 
 
 def compare_tables(name: str, then: ds.Dataset, now: ds.Dataset, keys: Sequence[str]) -> TableComparison:
-    """Compares columns of the same names; both sorted by `keys`, files by name. Raises StorageError."""
+    """Compares columns with the same names; both are sorted by `keys`, files by name. Raises StorageError."""
     columns = [*keys, *(column for column in now.schema.names if column not in keys)]
     rows, digest = digest_table(name, then, columns)
     _, digest_now = digest_table(name, now, columns)
@@ -59,7 +59,7 @@ def compare_tables(name: str, then: ds.Dataset, now: ds.Dataset, keys: Sequence[
 
 
 def digest_table(name: str, table: ds.Dataset, columns: Sequence[str]) -> tuple[int, str]:
-    """Returns rows, and the SHA-256 of the columns in the order of the rows, streamed; raises StorageError."""
+    """Returns the number of rows and the SHA-256 of the columns in row order, streamed. Raises StorageError."""
     digest = TableDigest()
     try:
         for _, batch in streamed(table, list(columns), _ROWS):
@@ -70,20 +70,20 @@ def digest_table(name: str, table: ds.Dataset, columns: Sequence[str]) -> tuple[
 
 
 class TableDigest:
-    """SHA-256 of rows in their order: one hash per column, so that where a batch ends changes nothing."""
+    """SHA-256 of rows in their order: one hash per column, so that batch boundaries do not matter."""
 
     def __init__(self) -> None:
         self.rows = 0
         self._parts: dict[str, Any] = {}
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Goes on with these rows; columns must be those of the first batch."""
+        """Adds these rows; columns must be those of the first batch."""
         self.rows += batch.num_rows
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             self._add(name, column)
 
     def hexdigest(self) -> str:
-        """Of all rows until now."""
+        """Returns the SHA-256 of all rows so far."""
         parts = "".join(f"{name} {part.hexdigest()}\n" for name, part in sorted(self._parts.items()))
         return sha256_of(f"{self.rows} rows\n{parts}")
 
@@ -106,7 +106,7 @@ class TableDigest:
 
 
 def bits_of(column: AnyColumn) -> AnyColumn:
-    """Returns the column with integers for floats and times, which are equal when every bit is: −0 is not 0."""
+    """Returns the column with floats and times as integers, which are equal only if every bit is: −0 is not 0."""
     kind = column.type
     if pa.types.is_list(kind):
         lists: AnyColumn = pa.ListArray
@@ -118,7 +118,7 @@ def bits_of(column: AnyColumn) -> AnyColumn:
 
 
 def _text_of(column: AnyColumn) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Returns length in bytes of each string, 0 where it is null, and all their bytes one after the other."""
+    """Returns the length in bytes of each string (0 for null), and the bytes of all strings."""
     wide = column.fill_null("").cast(pa.large_string())
     _, offsets, text = wide.buffers()
     ends = np.frombuffer(offsets, np.int64)[wide.offset : wide.offset + len(wide) + 1]
@@ -126,7 +126,7 @@ def _text_of(column: AnyColumn) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
 
 
 def _differing(then: ds.Dataset, now: ds.Dataset, columns: Sequence[str], keys: int) -> Differing:
-    """Walks both in the order of their keys."""
+    """Compares both tables in the order of their keys."""
 
     def key_of(one: tuple[_Row, int]) -> _Row:
         return one[0][:keys]

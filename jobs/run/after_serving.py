@@ -1,4 +1,4 @@
-"""What follows when a run serves: its manifest says so, MLflow's aliases follow the pointer, old run folders go."""
+"""What follows when a run serves: it is noted in the manifest and in MLflow's aliases, and old run folders go."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SERVE = "serve"
 
 
 def serve_facts(control: Control, run: str) -> dict[str, object]:
-    """For the manifest: lists loaded, lists that were read back equal to what was announced, and the pointer."""
+    """Returns for the manifest: counts of lists loaded and of lists read back as announced, share and revision."""
     announced = control.registry.get(run).announcement
     partitions = control.lifecycle.store.progress(announced)
     pointer = control.pointers.read()
@@ -32,14 +32,14 @@ def serve_facts(control: Control, run: str) -> dict[str, object]:
 
 
 def note_serving(settings: Settings, home: Storage, control: Control, registry: ModelRegistry, run: str) -> None:
-    """Lets MLflow's aliases follow the pointer and deletes old run folders; a fault in it is told, no more."""
+    """Sets MLflow's aliases to what serves and deletes old run folders; an error is only logged."""
     with noting(run):
         _name_models(settings.product, control.pointers.read(), registry)
         _delete_old_runs(settings, home, control)
 
 
 def note_in_manifest(settings: Settings, home: Storage, control: Control, run: str) -> None:
-    """Adds the last stage where `discovery wait` was it; the job writes the record itself."""
+    """Adds the last stage to the manifest when `discovery wait` has waited; the job adds it itself."""
     folder = run_folder(home, settings.product, run)
     with noting(run):
         manifest = load_manifest(folder)
@@ -57,7 +57,7 @@ def note_in_manifest(settings: Settings, home: Storage, control: Control, run: s
 
 @contextmanager
 def noting(run: str) -> Iterator[None]:
-    """Yields what serves does not depend on what is noted about it."""
+    """Logs errors of the block as a warning: serving does not depend on what is noted about it."""
     try:
         yield
     except (DiscoveryError, OSError) as error:
@@ -65,13 +65,13 @@ def noting(run: str) -> Iterator[None]:
 
 
 def _name_models(product: str, pointer: Pointer, registry: ModelRegistry) -> None:
-    """The champion is what serves, `previous` what the pointer would go back to: a copy, for who looks in MLflow."""
+    """Sets the aliases: the champion is what serves, `previous` what the pointer would roll back to."""
     runs = (pointer.treatment, pointer.previous)
     registry.name_serving(product, *(None if run is None else registry.version_of(product, run) for run in runs))
 
 
 def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
-    """Returns the run whose factors a refresh keeps: the next training starts from them."""
+    """Returns the run whose factors a refresh uses, which the next training starts from; None for another run."""
     manifest = load_manifest(home.child(f"runs/{settings.product}/{run}"))
     if manifest is None or not manifest.request.refresh or "train" not in manifest.stages:
         return None
@@ -79,7 +79,7 @@ def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
 
 
 def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> None:
-    """Keeps the `runs.keep_runs` newest folders, those of runs that Redis holds lists of, and what these start from."""
+    """Keeps the `runs.keep_runs` newest folders, those of runs with lists in Redis, and those they start from."""
     folders = [info.base_name for info in home.files(f"runs/{settings.product}") if RunId.find(info.base_name)]
     known = control.registry.read_all()
     needed = {run.name for run in known.runs if run.status.cleared is None} | {run.name for run in known.unreadable}

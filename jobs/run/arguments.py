@@ -1,4 +1,4 @@
-"""The command line that every spark-submit entry shares, as typed values."""
+"""The command line that all spark-submit entries share, as typed values."""
 
 import datetime as dt
 import inspect
@@ -16,7 +16,7 @@ from conf.share import Share
 from jobs.run.run_id import RunId
 
 _FIRST_YEAR = 1970
-"""From its days every setting in days leads to a date."""
+"""From its days on, every setting in days leads to a valid date."""
 
 Config = Annotated[Path, typer.Option(metavar="PATH", help="The product's YAML, e.g. conf/prod_discovery.yml.")]
 Overlay = Annotated[list[Path] | None, typer.Option(metavar="PATH", help="YAML merged over it; repeatable.")]
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a person or the scheduler asked for."""
+    """The options of a start, by a person or the scheduler."""
 
     config: Path
     overlays: tuple[Path, ...]
@@ -43,7 +43,7 @@ class Arguments:
 
 
 def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
-    """Returns the arguments of an entry; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
+    """Returns the arguments of an entry. Raises ConfigError on malformed ones and on an `--as-of` after `today`."""
 
     def weekly_lists(
         config: Config,
@@ -79,7 +79,10 @@ def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
 
 
 def parse(command: Callable[..., T], argv: Sequence[str] | None, options: Sequence[inspect.Parameter] = ()) -> T:
-    """Returns what a command makes of its options, `options` for its `**`; raises ConfigError; ends after --help."""
+    """Parses the options and returns the command's result; `options` are those of its `**`.
+
+    Raises ConfigError; exits after --help.
+    """
     if options:
         signature = inspect.signature(command)
         own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
@@ -97,7 +100,7 @@ def parse(command: Callable[..., T], argv: Sequence[str] | None, options: Sequen
 
 
 def past_day(text: str, today: dt.date) -> dt.date:
-    """Returns the day of an `--as-of`; raises ConfigError on another text, a day after `today` and one before 1970."""
+    """Returns the day of an `--as-of`. Raises ConfigError on other text, a day after `today` and one before 1970."""
     try:
         as_of = dt.date.fromisoformat(text)
     except ValueError:
@@ -110,7 +113,7 @@ def past_day(text: str, today: dt.date) -> dt.date:
 
 
 def _option(name: str) -> inspect.Parameter:
-    """Returns the option of a field of `RunParameters`: a switch, NAME=REASON repeated, or one value as text."""
+    """Returns the option for a field of `RunParameters`: a switch, NAME=REASON repeated, or one value as text."""
     field = RunParameters.model_fields[name]
     kind: Any = str | None
     metavar: str | None = "F"

@@ -1,4 +1,4 @@
-"""What the making of a run's tables needs: its settings, its folder, Spark, and who was forgotten."""
+"""What making a run's tables needs: its settings, its folder, Spark, and the forgotten users."""
 
 import datetime as dt
 import shutil
@@ -35,14 +35,14 @@ _RESTORE = "restore that folder from a copy"
 
 @dataclass(frozen=True)
 class KeptRun:
-    """A former run as it was left."""
+    """An earlier run of the product, unchanged since it finished."""
 
     manifest: Manifest
     folder: BoundFolder
 
 
 class RunContext(ABC):
-    """Where tables of one run are made: those that it keeps, or once more to compare."""
+    """Where the tables of one run are made: for the run itself, or again to compare them."""
 
     def __init__(self, settings: Settings, home: Storage, manifest: Manifest, folder: BoundFolder) -> None:
         self.settings = settings
@@ -55,7 +55,7 @@ class RunContext(ABC):
 
     @property
     def run_id(self) -> str:
-        """The run's name."""
+        """The id of the run."""
         return self.manifest.request.run_id
 
     @property
@@ -65,12 +65,12 @@ class RunContext(ABC):
 
     @property
     def ids(self) -> IdKind:
-        """Kind of the ids."""
+        """The kind of user and source ids."""
         return self.settings.ids
 
     @property
     def contest(self) -> Contest:
-        """Who competes in the run, once its features are made."""
+        """Whether the champion's recipe competes in this run; known once the features are made."""
         return contest_of(self.settings, self.manifest.champion, self.manifest.fact("features", "champion_fault"))
 
     @property
@@ -80,12 +80,12 @@ class RunContext(ABC):
 
     @property
     def data(self) -> Storage:
-        """Where the datasets lie."""
+        """The folder of the datasets."""
         return self.home.child(self.settings.data_root)
 
     @property
     def partials(self) -> Storage:
-        """Where the product's daily partials are kept between runs."""
+        """The folder of the product's daily partials, which runs share."""
         return self.home.child(f"partials/{self.settings.product}")
 
     @cached_property
@@ -110,25 +110,25 @@ class RunContext(ABC):
 
     @property
     def erased(self) -> Erased:
-        """Users who were forgotten, as of when the stage first asked; raises BrokerUnreachable, MalformedMessage."""
+        """Users who were forgotten, read once per stage. Raises BrokerUnreachable, MalformedMessage."""
         if self._erased is None:
             self._erased = self._read_erased()
         return self._erased
 
     @abstractmethod
     def _read_erased(self) -> Erased:
-        """Returns users who are forgotten now."""
+        """Returns the users who are forgotten now."""
 
     def begin_stage(self, name: str) -> None:
-        """Lets the stage look anew at tables, and for who was forgotten: the one before may have taken hours."""
+        """Makes the stage check tables and read forgotten users anew: the stage before may have taken hours."""
         self._erased = None
         self._kept.clear()
         self.folder.begin(name)
 
     def kept_run(self, run_id: str) -> KeptRun | None:
-        """Returns a former run of the product, of which nothing is given that was changed since; None: it is gone.
+        """Returns an earlier run whose folder is unchanged; None if it is gone.
 
-        The champion's manifest must be the one that MLflow was told of, too. Raises ChangedSince.
+        The champion's manifest must also be the one whose digest is in MLflow. Raises ChangedSince.
         """
         if run_id not in self._kept:
             manifest = load_manifest(run_folder(self.home, self.settings.product, run_id))
@@ -152,22 +152,22 @@ class RunContext(ABC):
         if champion is None or champion.run_id != run_id or champion.judged in (None, manifest.judged):
             return
         raise ChangedSince(
-            f"{MANIFEST} of run {run_id} is not the one that gate 2 passed, as version {champion.version} in MLflow "
-            f"tells; {_RESTORE}"
+            f"{MANIFEST} of run {run_id} is not the one that gate 2 passed, by its digest in version "
+            f"{champion.version} in MLflow; {_RESTORE}"
         )
 
     @property
     def left_out(self) -> dict[str, Any]:
-        """For the manifest: who the stage left out; nothing for a stage that read nothing of users."""
+        """The fact about users that the stage left out, for the manifest; {} if the stage read none."""
         return {} if self._erased is None else {"erased": self._erased.fact}
 
     @cached_property
     def scratch(self) -> Path:
-        """A local folder that lives as long as this attempt."""
+        """A local folder that is deleted at the end of this attempt."""
         return Path(tempfile.mkdtemp(prefix="discovery-"))
 
     def close(self) -> None:
-        """Stops the Spark session if this one started it, and deletes what it left on this machine."""
+        """Stops the Spark session if this object started it, and deletes its local files."""
         if "scratch" in self.__dict__:
             shutil.rmtree(self.scratch, ignore_errors=True)
         if self._owns_session:
@@ -188,24 +188,24 @@ class Run(RunContext):
         return Erased.read(self.servers.kafka, self.settings.product, self.ids)
 
     def check_lease(self) -> None:
-        """Raises LeaseLost when another run may be on its way."""
+        """Raises LeaseLost when another run may have started."""
         self.lease.check()
 
     def keep(self, manifest: Manifest) -> None:
-        """Makes `manifest` the run's, in memory and in its folder."""
+        """Makes `manifest` the run's manifest, in memory and in its folder."""
         self.manifest = manifest
         save_manifest(self.folder, manifest)
 
     def keep_stage(self, name: str, record: StageRecord) -> None:
-        """Notes that a stage is finished, and with what it left."""
+        """Records a finished stage in the manifest and binds the digests of what it wrote."""
         self.keep(self.manifest.with_stage(name, record))
         self.folder.bind(name, record.made)
 
     def note_failure(self, error: BaseException) -> None:
-        """Keeps why this attempt stops, unless the folder may be another attempt's by now."""
+        """Records in the manifest why this attempt stops, unless another attempt may own the folder by now."""
         with suppress(LeaseLost):
             self.check_lease()
             try:
                 self.keep(self.manifest.model_copy(update={"failure": f"{type(error).__name__}: {error}"}))
-            except OSError as fault:  # `error` is the one to tell
+            except OSError as fault:  # `error` is the one to report
                 log.warning("warning   the manifest could not be written: %s", fault)

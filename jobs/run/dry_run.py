@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def dry_run(arguments: Arguments) -> Iterator[str]:
-    """Yields the plan of every dataset as text; then raises what the run itself would raise before it reads a row."""
+    """Yields the plan of every dataset as text, then raises what the run would raise before reading a row."""
     settings = load_settings(arguments.config, arguments.overlays)
     home = Storage(Environment.read().home)
     check_folders(home, settings)
@@ -26,7 +26,7 @@ def dry_run(arguments: Arguments) -> Iterator[str]:
     survey = survey_inputs(settings, arguments.as_of, catalog)
     head = f"{settings.product} as of {arguments.as_of} would read, below {home.child(settings.data_root).uri}:\n"
     yield head + "".join(_describe(plan) for plan in survey.plans)
-    check_survey(survey, settings, catalog)  # after the plan: it is what the person asked for, also when it has gaps
+    check_survey(survey, settings, catalog)  # after the plan, which is wanted also when it has gaps
     yield "read: names, markers and footers, nothing else; the run would start\n"
 
 

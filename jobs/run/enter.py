@@ -1,4 +1,4 @@
-"""What every spark-submit entry does around its stages: parses, opens the run, reports."""
+"""What every spark-submit entry does around its stages: parses options, opens the run, reports errors."""
 
 import datetime as dt
 import sys
@@ -12,7 +12,7 @@ from jobs.runtime.exit import report
 
 
 def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int:
-    """Runs `work` on the run that the command line names; returns the exit code."""
+    """Runs `work` on the run that the command line names. Returns the exit code."""
 
     def run() -> None:
         arguments = parse_arguments(argv, today=dt.datetime.now(dt.UTC).date())

@@ -1,4 +1,4 @@
-"""`manifest.json` of a run: what was asked, with which data, code and parameters it was made, and what came out."""
+"""`manifest.json` of a run: the request, the data, code and parameters that made it, and the results."""
 
 import datetime as dt
 import json
@@ -15,7 +15,7 @@ from jobs.storage.store import Storage
 from models.champion import Champion
 
 _DIGEST = "sha256"
-"""Key of the file under which the digest of all the others lies."""
+"""Key of the digest over all other keys of the file."""
 _REMEDY = "restore that file as it was, or start a new run"
 
 
@@ -24,18 +24,18 @@ _JUDGED = ("features", "train", "topn")
 
 
 class Request(RunFlags):
-    """What was asked for when the run was created; a resumed run must ask for the same."""
+    """The request when the run was created; resuming a run needs an equal one."""
 
     run_id: str
     product: str
     as_of: dt.date
     config_hash: str
     share_bp: int
-    first: bool  # these three have no default here: `judged` has always held them
+    first: bool  # no defaults for these three: the digest `judged` always included them
     publish_old: bool
     overrides: dict[str, str]
     trigger_id: str | None
-    """The scheduler's id; null: a person started it."""
+    """The scheduler's id; None: a person started it."""
 
     @property
     def scheduled(self) -> bool:
@@ -44,7 +44,7 @@ class Request(RunFlags):
 
 
 class StageRecord(BaseModel):
-    """One stage, as it went when it finished."""
+    """The record of a finished stage."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,13 +54,13 @@ class StageRecord(BaseModel):
     peak_bytes: dict[str, int]
     """Peak resident bytes while it ran: `jvm`, `driver` (Python), `workers` (Python, all together)."""
     facts: dict[str, Any]
-    """Counts, metrics, fingerprints: what the stage wants remembered."""
+    """Counts, metrics and fingerprints that the stage recorded."""
     made: dict[str, str] = {}
-    """SHA-256 of every table and file that it left in the run's folder, by name."""
+    """Name → SHA-256 of every table and file that it wrote into the run's folder."""
 
 
 class Manifest(BaseModel):
-    """Everything that is known about a run."""
+    """Everything that is recorded about a run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,30 +70,30 @@ class Manifest(BaseModel):
     code_version: str
     libraries: dict[str, str]
     epoch: int | None = None
-    """Order of runs by the counter in Redis; null for a run that may not publish."""
+    """Order of runs by the counter in Redis; None for a run that may not publish."""
     serving_before: str | None = None
-    """Run that served when this one was created: the baseline of its gates."""
+    """The run that served when this one was created: the baseline of its gates."""
     champion: Champion | None = None
-    """Its version, with the recipe that the run's own competes with; null: nothing served."""
+    """Version and recipe of that run, with which this run's recipe competes; None: nothing served."""
     settings: dict[str, Any]
     stages: dict[str, StageRecord] = {}
     failure: str | None = None
-    """What stopped the last attempt; null when nothing did."""
+    """What stopped the last attempt; None when nothing did."""
     bound: bool = False
-    """Whether its stages tell what they made: code from before these digests did not."""
+    """Whether stages record digests of what they wrote; older code did not."""
 
     @property
     def judged(self) -> str:
-        """SHA-256 of what is known of the run up to its last gate, whatever stopped an attempt."""
+        """SHA-256 of the request and the stages up to gate 2; failures of attempts do not change it."""
         records = {name: record for name, record in self.stages.items() if name in _JUDGED}
         known = self.model_copy(update={"stages": records, "failure": None})
-        # Newer code, which goes on with the run, has defaults for its new fields and completes the champion's recipe.
+        # Newer code that resumes the run adds fields with defaults and completes the champion's recipe.
         return digest_of_json(json.loads(known.model_dump_json(exclude_defaults=True, exclude={"champion"})))
 
     @model_validator(mode="before")
     @classmethod
     def _of_older_code(cls, document: Any) -> Any:
-        """Then a champion's recipe was used with the run's own columns, and could leave out nothing that it weighed."""
+        """Completes the champion's recipe of an older manifest, whose recipes had no columns or ignored events."""
         champion = document.get("champion") if isinstance(document, dict) else None
         if not isinstance(champion, dict) or not champion.get("recipe"):
             return document
@@ -101,23 +101,21 @@ class Manifest(BaseModel):
         return {**document, "champion": {**champion, "recipe": recipe}}
 
     def fact(self, stage: str, name: str) -> Any:
-        """Returns a fact of a finished stage; raises KeyError."""
+        """Returns a fact of a finished stage. Raises KeyError."""
         return self.stages[stage].facts[name]
 
     def with_stage(self, name: str, record: StageRecord) -> "Manifest":
-        """This manifest with one more finished stage."""
+        """Returns a copy with one more finished stage."""
         return self.model_copy(update={"stages": {**self.stages, name: record}, "failure": None})
 
 
 def run_folder(home: Storage, product: str, run_id: str) -> Storage:
-    """Returns the folder that a run owns."""
+    """Returns the folder of a run."""
     return home.child(f"runs/{product}/{run_id}")
 
 
 def bound_folder(home: Storage, manifest: Manifest, *, remedy: str) -> BoundFolder:
-    """Returns the folder of a run, which gives what its finished stages left; remedy: what to do where something
-    changed.
-    """
+    """Returns a run's folder that checks digests when it is read; remedy: advice for the error if one changed."""
     run, bonds = manifest.request, dict[str, Bond]()
     for stage, record in manifest.stages.items():
         bonds |= {name: Bond(stage, sha256) for name, sha256 in record.made.items()}
@@ -126,7 +124,7 @@ def bound_folder(home: Storage, manifest: Manifest, *, remedy: str) -> BoundFold
 
 
 def load_manifest(folder: Storage) -> Manifest | None:
-    """Returns the manifest in a run's folder, or None when it has none yet; raises ChangedSince."""
+    """Returns the manifest in a run's folder; None if there is none yet. Raises ChangedSince."""
     if not folder.exists(MANIFEST):
         return None
     manifest, is_sound = read_manifest(folder)
@@ -136,8 +134,9 @@ def load_manifest(folder: Storage) -> Manifest | None:
 
 
 def read_manifest(folder: Storage) -> tuple[Manifest, bool]:
-    """Returns the manifest in a run's folder, and whether it is as it was written; raises ChangedSince,
-    FileNotFoundError.
+    """Returns the manifest in a run's folder, and whether it is unchanged.
+
+    Raises ChangedSince, FileNotFoundError.
     """
     where = f"{folder.uri}/{MANIFEST}"
     try:
@@ -156,7 +155,7 @@ def read_manifest(folder: Storage) -> tuple[Manifest, bool]:
 
 
 def save_manifest(folder: Storage, manifest: Manifest) -> None:
-    """Writes the manifest whole, with the digest of its content."""
+    """Writes the manifest as a whole, with the digest of its content."""
     tree: Mapping[str, Any] = json.loads(manifest.model_dump_json())
     whole = json.dumps({**tree, _DIGEST: digest_of_json(tree)}, indent=2, ensure_ascii=False)
     folder.write_bytes(MANIFEST, whole.encode())

@@ -1,8 +1,8 @@
-"""Opens a run for a stage: may it start, is it new or resumed, and is nobody else at work on the product?
+"""Opens a run for a stage: checks that it may start, makes or resumes it, and takes the product's lease.
 
 RunError
 ├── RunConflict         the run id exists with another request
-└── FirstRunNeeded      nothing serves yet and nobody said `--first`
+└── FirstRunNeeded      nothing serves yet and `--first` is missing, or the other way round
 """
 
 import datetime as dt
@@ -29,22 +29,20 @@ from publish.who import person
 
 
 class RunError(Refused):
-    """The run cannot be opened as asked."""
+    """The run cannot be opened as requested."""
 
 
 class RunConflict(RunError):
-    """The run id belongs to a run that was asked for something else."""
+    """The run id belongs to a run with another request."""
 
 
 class FirstRunNeeded(RunError):
-    """There is no run to compare with, and nobody said that this is right."""
+    """There is no run to compare with and `--first` is missing, or the other way round."""
 
 
 @contextmanager
 def open_run(arguments: Arguments) -> Iterator[Run]:
-    """Yields the run that the command line names, new or resumed, under the product's lease; every edge is checked
-    first.
-    """
+    """Yields the run that the command line names, new or resumed, under the product's lease; checks servers first."""
     settings = load_settings(arguments.config, arguments.overlays)
     check_overrides(arguments.flags.overrides)
     share = _allowed_share(settings, arguments)
@@ -100,7 +98,7 @@ def _manifest(settings: Settings, home: Storage, servers: RunServers, request: R
 
 
 def _refuse_unbound(known: Manifest) -> None:
-    """What no digest tells to be as it was judged is not published."""
+    """Raises RunConflict for a run without digests: nobody can tell if it changed after its gates."""
     if not known.bound and "publish" not in known.stages:
         raise RunConflict(
             f"run {known.request.run_id} was begun by code that kept no digests of what its stages made "
@@ -155,7 +153,7 @@ def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share
 
 
 def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
-    """Returns the share asked for, else the settings'; by hand at most `max_manual_share`, and never nobody."""
+    """Returns the share to serve: as requested, else as set; > 0, and by hand at most `max_manual_share`."""
     usual, largest = (Share.fraction(f) for f in (settings.rollout.share, settings.rollout.max_manual_share))
     by_hand = arguments.trigger_id is None
     asked = arguments.audience_share
@@ -164,12 +162,12 @@ def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
     if by_hand and asked > largest:
         raise ConfigError(
             f"--audience-share {asked} is more than a manual run may serve (rollout.max_manual_share = {largest}); "
-            "give a smaller share, or let the scheduler start the run"
+            "choose a smaller share, or let the scheduler start the run"
         )
     if asked == Share(0):
         raise ConfigError(
             "a share of 0 makes lists for nobody: see --audience-share, rollout.share and rollout.max_manual_share; "
-            "to stop serving, say `discovery share 0`"
+            "to stop serving, run `discovery share 0`"
         )
     return asked
 

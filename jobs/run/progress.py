@@ -1,4 +1,4 @@
-"""Tells how far the loading of a run, or of what is rebuilt, is."""
+"""Logs the progress of loading a run, or of a rebuild."""
 
 from jobs.runtime.log import tell
 from publish.operate.rebuild import RebuildProgress
@@ -6,7 +6,7 @@ from publish.operate.wait import LoadProgress
 
 
 class ProgressLog:
-    """Tells progress when it has moved, at most every two seconds, as the log's `stage`."""
+    """Logs progress when it has moved, at most every two seconds, under the stage `stage`."""
 
     _EVERY = 2.0
 

@@ -1,4 +1,4 @@
-"""The name of a run: sorts by time and names `as_of` and attempt."""
+"""Run ids, which sort by time and contain `as_of` and attempt."""
 
 import datetime as dt
 import re
@@ -19,7 +19,7 @@ class RunId:
 
     @classmethod
     def parse(cls, text: str) -> "RunId":
-        """Returns the run id that `text` spells; raises ConfigError."""
+        """Returns the run id that `text` spells. Raises ConfigError."""
         found = _FORM.fullmatch(text)
         try:
             if found is None:
@@ -33,7 +33,7 @@ class RunId:
 
     @classmethod
     def find(cls, name: str) -> "RunId | None":
-        """Returns the run id of a folder's name, or None when it is not the name of a run."""
+        """Returns the run id in a folder's name, or None when it is not the name of a run."""
         return cls.parse(name) if _FORM.fullmatch(name) else None
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The servers that a run needs, all asked before the hours of work: Kafka, Redis, MLflow, and the work folder."""
+"""The servers that a run needs, checked before hours of work: Kafka, Redis, MLflow, and the work folder."""
 
 import uuid
 from dataclasses import dataclass
@@ -34,36 +34,36 @@ class RunServers:
 
     product: str
     kafka: KafkaConnection
-    """The way to the broker."""
+    """Connection settings of the broker."""
     client: StoreClient
     registry: ModelRegistry
     runs: RunRegistry
     pointers: PointerStore
 
     def lease(self, run_id: str) -> Lease:
-        """Returns the product's lease; raises LeaseHeld when another run is on its way."""
+        """Returns the product's lease. Raises LeaseHeld when another run holds it."""
         return Lease.acquire(self.client, ProductKeys(self.product), run_id, on_wait=lambda text: tell("run", text))
 
     def serving_run(self) -> str | None:
-        """Returns the run that the treatment arm gets now."""
+        """Returns the run that serves the treatment arm; None if none does."""
         return self.pointers.read().treatment
 
     def refuse_older(self, request: Request) -> None:
-        """Raises OlderThanServing unless the run's day is that of what serves or later, or `--publish-old` was said."""
+        """Raises OlderThanServing if the run's day is before that of the serving run, unless `--publish-old` is set."""
         serving = self.serving_run()
         if serving is None or request.publish_old:
             return
-        said = self.runs.find_announcement(serving)
-        if said is not None and request.as_of < said.as_of:  # where it cannot be read, a person promotes
+        served = self.runs.find_announcement(serving)
+        if served is not None and request.as_of < served.as_of:  # if it cannot be read, a person promotes
             raise OlderThanServing(
-                f"run {request.run_id} is as of {request.as_of}, and {serving} (as of {said.as_of}) serves already; "
+                f"run {request.run_id} is as of {request.as_of}, and {serving} (as of {served.as_of}) serves already; "
                 "the lists are computed and judged, and stay in the run folder; to publish them all the same, start a "
                 "new run with --publish-old"
             )
 
 
 def open_servers(settings: Settings, environment: Environment, home: Storage) -> RunServers:
-    """Connections that answered; raises the first fault, which names the server, the address and what to do."""
+    """Checks all connections and returns them. Raises the first error, with server, address and advice."""
     kafka, store = environment.need_kafka(), environment.need_redis()
     _check_writable(home)
     client = redis_client(store)

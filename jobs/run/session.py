@@ -1,4 +1,4 @@
-"""The Spark session of a job: what must be so whatever cluster it runs on."""
+"""Opens the Spark session of a job, with the settings that must hold on every cluster."""
 
 import os
 import signal
@@ -17,9 +17,9 @@ _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] = ()) -> SparkSession:
-    """Returns the session; master, memory and cluster settings are spark-submit's; raises ConfigError.
+    """Opens the session; master, memory and cluster settings are spark-submit's. Raises ConfigError.
 
-    folders: those that it must be able to read.
+    folders: folders that Spark must be able to read.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name)
@@ -28,7 +28,7 @@ def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] 
     ours = signal.getsignal(signal.SIGINT)
     spark = builder.getOrCreate()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, ours)  # Spark's own asks the JVM, which Ctrl-C has ended as well
+        signal.signal(signal.SIGINT, ours)  # Spark's handler calls the JVM, which Ctrl-C has ended as well
     spark.sparkContext.setLogLevel("ERROR")
     check_spark_reads(spark, folders)
     return spark

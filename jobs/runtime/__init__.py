@@ -1,1 +1,1 @@
-"""The process that works: log, Spark session, memory, versions and exit codes."""
+"""The process of a job: log, signals, memory, versions and exit codes."""

@@ -1,4 +1,4 @@
-"""Runs the work of an entry with its log and signals, and turns what stopped it into an exit code."""
+"""Runs an entry with log and signal handlers, and turns errors into exit codes."""
 
 import errno
 import os
@@ -11,11 +11,11 @@ from jobs.runtime.log import log, start_logging
 from jobs.runtime.orphan import end_with_spark_submit
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""The disk, the quota of the user, or the largest file that the system allows."""
+"""The disk, the user's quota, or the largest file that the system allows."""
 
 
 def report(work: Callable[[], None], *, again: str) -> int:
-    """Does the work of an entry with its log and signals, and returns the exit code; `again` says how to go on."""
+    """Runs an entry with log and signal handlers. Returns the exit code; `again` is the advice how to resume."""
     start_logging()
     end_with_spark_submit()
     advice = f"interrupted; {again} to go on with what is unfinished"
@@ -26,7 +26,7 @@ def report(work: Callable[[], None], *, again: str) -> int:
         except KeyboardInterrupt:
             return INTERRUPTED
         except DiscoveryError as error:
-            if stop.asked:  # what Spark, Kafka or Redis say while everything ends is no news
+            if stop.asked:  # errors of Spark, Kafka or Redis during shutdown are no news
                 return INTERRUPTED
             log.error("error     %s", error)
             return error.exit_code
@@ -45,8 +45,8 @@ def report(work: Callable[[], None], *, again: str) -> int:
 
 
 def _disk_full(error: BaseException) -> str | None:
-    """Returns how the system said that there is no room, or None when the error is another one."""
+    """Returns the system's message if the disk is full, None for another error."""
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return os.strerror(error.errno)
-    message = str(error)  # of an error in Spark there is nothing but the text
+    message = str(error)  # an error in Spark is only text
     return next((text for number in _DISK_FULL if (text := os.strerror(number)) in message), None)

@@ -1,7 +1,7 @@
-"""Ctrl-C ends whatever a person started with one line and exit code 130, at any moment; of a job SIGTERM does, too.
+"""Ctrl-C (for a job also SIGTERM) ends a process at any moment with one line and exit code 130.
 
-A terminal sends Ctrl-C to the whole process group, Spark's JVM included, so that on the way down calls into the JVM
-fail in many ways. None of them is what happened; the line is written at once, and whatever follows is not told.
+A terminal sends Ctrl-C to the whole process group, including Spark's JVM, so that calls into the JVM fail in many ways
+meanwhile. None of these errors is the cause; the line is printed at once, and later errors are not.
 """
 
 import logging
@@ -13,11 +13,11 @@ from types import FrameType
 from typing import Any, Self
 
 INTERRUPTED = 130
-"""Exit code, as of a process that Ctrl-C ended."""
+"""Exit code of a process that Ctrl-C ended."""
 
 
 def end_at_once() -> None:
-    """Until somebody has something to clean up: while modules are imported, the line is all there is to do."""
+    """Makes Ctrl-C end the process with a line, while modules are imported and there is nothing to clean up."""
     signal.signal(signal.SIGINT, _end)
 
 
@@ -27,9 +27,9 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 class Stop:
-    """Whether somebody asked this process to stop, by one of these signals, while the context was open.
+    """Handles these signals while the context is open, and records whether one came.
 
-    It says so at once, with what to do next, and raises KeyboardInterrupt; to be opened in the main thread.
+    It prints the advice at once and raises KeyboardInterrupt; open it in the main thread.
     """
 
     def __init__(self, advice: str, signals: Sequence[signal.Signals] = (signal.SIGINT,)) -> None:
@@ -49,14 +49,14 @@ class Stop:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
-        logging.disable()  # libraries tell with traces what the line says
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+        logging.disable()  # libraries would log tracebacks of the same
         _say(self._advice)
         raise KeyboardInterrupt
 
 
 def _say(text: str) -> None:
-    """One line of the log, unbuffered: a signal may come while the log itself is writing."""
+    """Writes a log line unbuffered: a signal may come while the log itself is writing."""
     line = f"{time.strftime('%H:%M:%S', time.gmtime())} error     {text}\n"
     try:
         os.write(2, line.encode("ascii", "backslashreplace"))

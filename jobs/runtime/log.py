@@ -1,4 +1,4 @@
-"""How a job tells what it does: one line per step on stderr, with the time and the stage."""
+"""The log of a job: one line per step on stderr, with the time and the stage."""
 
 import io
 import logging
@@ -13,14 +13,14 @@ log = logging.getLogger("discovery")
 _OURS = ("discovery", "features", "models", "expectations", "publish", "jobs")
 _QUIETER = {
     "publish.kafka": logging.ERROR,  # librdkafka warns while a fresh broker loads its coordinators, and retries
-    "py4j": logging.CRITICAL,  # tells with a traceback what the error that follows says
+    "py4j": logging.CRITICAL,  # logs a traceback of the error that follows
 }
 
 
 def start_logging() -> None:
-    """Sends the product's log to stderr in one plain format; of libraries only what is wrong.
+    """Sends the product's log to stderr in one plain format; of libraries only warnings.
 
-    What stdout or stderr cannot spell, as in a C locale, is escaped from now on.
+    Characters that stdout or stderr cannot encode, as in a C locale, are escaped from now on.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -41,7 +41,7 @@ def start_logging() -> None:
 
 @contextmanager
 def timed(stage: str, what: str) -> Iterator[list[str]]:
-    """Logs `what` when it is done, with what was appended to the list, and its seconds."""
+    """Logs `what` at the end of the block, with the notes appended to the yielded list, and the seconds."""
     start = time.monotonic()
     notes: list[str] = []
     yield notes
@@ -54,7 +54,7 @@ def tell(stage: str, message: str) -> None:
 
 
 class _NowAndThen:
-    """Lets one record in so many seconds pass: librdkafka says several times a second that a broker is away."""
+    """Passes one record per ten seconds: librdkafka logs several times a second that a broker is down."""
 
     _SECONDS = 10.0
 
@@ -70,5 +70,5 @@ class _NowAndThen:
 
 
 def _worth_telling(record: logging.LogRecord) -> bool:
-    """Some libraries set the level of their loggers themselves when they are imported."""
+    """Passes our records, and warnings of libraries: some set their own level when they are imported."""
     return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS

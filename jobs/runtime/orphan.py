@@ -11,7 +11,7 @@ _GONE = 143  # as a process that SIGTERM ended
 
 
 def end_with_spark_submit() -> None:
-    """From now on this process ends within seconds when the JVM that runs it ends; nothing happens without one."""
+    """Starts a thread that ends this process within seconds after its JVM ended; does nothing without one."""
     parent = psutil.Process().parent()
     if parent is not None and "java" in parent.name():
         threading.Thread(target=_watch, args=(parent,), name="orphan-watch", daemon=True).start()
@@ -20,5 +20,5 @@ def end_with_spark_submit() -> None:
 def _watch(parent: psutil.Process) -> None:
     while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
         time.sleep(_PERIOD_SECONDS)
-    # at once and without clean-up: what was being written is unfinished, and the lease lapses by itself
+    # no clean-up: tables in progress stay unfinished, and the lease expires
     os._exit(_GONE)

@@ -1,4 +1,4 @@
-"""Peak memory of a stage: the JVM, the Python driver and the Python workers, sampled from outside."""
+"""Measures the peak memory of a stage by sampling the JVM, the Python driver and the Python workers."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ _PERIOD_SECONDS = 0.25
 
 
 class PeakMemory:
-    """Context manager that samples resident bytes four times a second; `peak` holds the largest of each kind."""
+    """Samples resident bytes four times a second while the context is open; `peak` holds the largest of each kind."""
 
     def __init__(self) -> None:
         self.peak = {"jvm": 0, "driver": 0, "workers": 0, "total": 0}
@@ -36,14 +36,14 @@ class PeakMemory:
             try:
                 now[_kind(process)] += process.memory_info().rss
             except psutil.Error:
-                continue  # it ended between the listing and the look
+                continue  # it ended in the meantime
         now["total"] = sum(now.values())
         for kind, size in now.items():
             self.peak[kind] = max(self.peak[kind], size)
 
 
 def _family() -> list[psutil.Process]:
-    """This process, the JVM that spark-submit runs it under, and all that they started."""
+    """Returns this process, the JVM that spark-submit runs it under, and all their children."""
     me = psutil.Process()
     parent = me.parent()
     root = parent if parent is not None and "java" in parent.name() else me

@@ -1,4 +1,4 @@
-"""Which code, which libraries and which machine made a run."""
+"""The versions of code, libraries and machine that made a run."""
 
 import importlib.metadata
 import os
@@ -18,13 +18,13 @@ _LIBRARIES = (
     "great-expectations",
 )
 CHANGES = "+changes"
-"""Ends the version of code that is not quite that of the commit: what differs is not known."""
+"""Suffix of a code version whose tree differs from the commit in unknown ways."""
 MACHINE = ("python", "platform", "blas", "cores")
-"""Names in `library_versions` that are no library's; cores: what `train.threads: 0` means."""
+"""Names in `library_versions` that are no libraries; cores: what `train.threads: 0` means."""
 
 
 def code_version() -> str:
-    """DISCOVERY_CODE_VERSION, else the git commit (`+changes` when the tree differs), else the package's version."""
+    """Returns DISCOVERY_CODE_VERSION, else the git commit (`+changes` if the tree differs) or package version."""
     if named := os.environ.get("DISCOVERY_CODE_VERSION"):
         return named
     commit = _git("rev-parse", "HEAD")
@@ -34,7 +34,7 @@ def code_version() -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Returns versions of the libraries that shape the result, and of what they run on."""
+    """Returns the versions of the libraries that shape the result, and of the platform."""
     libc = " ".join(platform.libc_ver())
     return {
         **{name: importlib.metadata.version(name) for name in _LIBRARIES},
@@ -46,7 +46,7 @@ def library_versions() -> dict[str, str]:
 
 
 def _blas() -> str:
-    """Returns the kernels that the CPU gets, which round in their own ways: `openblas SkylakeX`."""
+    """Returns the BLAS kernels for this CPU, such as `openblas SkylakeX`, which round differently."""
     import scipy.linalg  # noqa: F401  # both here: only what is loaded is listed
     from threadpoolctl import threadpool_info
 
