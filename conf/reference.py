@@ -8,8 +8,9 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
+from jinja2 import Environment, PackageLoader
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -27,16 +28,13 @@ UNITS = re.compile(
 
 _SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
-_HEAD = """# Every key of a product's YAML
 
-Made by `python -m conf.reference` from the docstrings in `conf/`; do not edit. A key whose default is *needed* must
-be there.
+class Section(NamedTuple):
+    """A class of settings: the keys that it stands at, what it is, and a row for each of its own keys."""
 
-YAML is read as it is written, or refused with file and line: an unknown key (with the nearest known name), a key that
-stands twice, a key that is not text (`no:` → `"no":`), a number that is not decimal (`010`, `1:30`, `0x1F`, `1_000`),
-a tag. `yes`, `no`, `on` and `off` are truth values: no number and no text. A number is finite and
-stands without quotes. Sizes are written as `512 MiB` or `4 GiB`.
-"""
+    title: str
+    text: str
+    rows: Sequence[tuple[str, ...]]
 
 
 class UndocumentedField(Exception):
@@ -47,7 +45,8 @@ def reference() -> str:
     """Returns the page as Markdown; raises UndocumentedField with every undocumented field."""
     if faults := list(_faults(Settings, "")):
         raise UndocumentedField("; ".join(faults))
-    return "\n".join([_HEAD, *_sections(Settings, (), ())])
+    pages = Environment(loader=PackageLoader("conf", ""), trim_blocks=True)
+    return pages.get_template("reference.j2").render(sections=_sections(Settings, (), ()))
 
 
 def _faults(model: type[BaseModel], path: str) -> Iterator[str]:
@@ -61,16 +60,13 @@ def _faults(model: type[BaseModel], path: str) -> Iterator[str]:
             yield from _faults(inner, f"{key}.")
 
 
-def _sections(model: type[BaseModel], paths: Sequence[str], fields: Sequence[str]) -> Iterator[str]:
-    """Yields the lines about a settings class at one or several keys, then about the classes in it."""
-    yield "## " + (", ".join(f"`{path}`" for path in paths) or "The product")
-    yield " ".join([*(fields if len(fields) > 1 else ()), *(inspect.getdoc(model) or "").split()]) + "\n"
-    plain = {name: field for name, field in model.model_fields.items() if _model_of(field.annotation) is None}
-    if plain:
-        yield "| key | values | default | what it does |"
-        yield "| --- | --- | --- | --- |"
-        yield from (_row(name, field) for name, field in plain.items())
-        yield ""
+def _sections(model: type[BaseModel], paths: Sequence[str], fields: Sequence[str]) -> Iterator[Section]:
+    """Yields the section of a settings class at one or several keys, then those of the classes in it."""
+    yield Section(
+        title=", ".join(f"`{path}`" for path in paths) or "The product",
+        text=" ".join([*(fields if len(fields) > 1 else ()), *(inspect.getdoc(model) or "").split()]),
+        rows=[_row(name, field) for name, field in model.model_fields.items() if _model_of(field.annotation) is None],
+    )
     for inner, some in _inner(model).items():
         keys = [f"{path}.{_key(name, field)}".lstrip(".") for path in paths or ("",) for name, field in some.items()]
         yield from _sections(inner, keys, [f"`{name}`: {field.description}" for name, field in some.items()])
@@ -89,9 +85,8 @@ def _key(name: str, field: FieldInfo) -> str:
     return f"{name}.NAME" if get_origin(field.annotation) is dict else name
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    cells = (f"`{name}`", _values(field), _default(field), " ".join((field.description or "").split()))
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def _row(name: str, field: FieldInfo) -> tuple[str, ...]:
+    return f"`{name}`", _values(field), _default(field), " ".join((field.description or "").split())
 
 
 def _values(field: FieldInfo) -> str:

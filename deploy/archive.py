@@ -7,7 +7,7 @@ from pathlib import Path
 from deploy.chain import REPO
 
 PACKAGES = ("conf", "features", "models", "expectations", "publish", "jobs")
-_KINDS = {".py", ".lua", ".json", ".yml", ".parquet"}
+_KINDS = {".py", ".lua", ".json", ".yml", ".parquet", ".j2"}
 
 
 def write_archive(target: Path) -> int:

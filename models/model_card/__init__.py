@@ -3,10 +3,8 @@
 The way, one module each:
 
 1. `card`      what the page is made of; `shape` the quantiles of scores and norms in it
-2. `content`   all that the page says, section by section: `quality` of a judgement, `beside` the champion and the weeks
-3. `plots`     the drawings
-4. `markdown`, `web`   the same sections as Markdown and as HTML
-5. `write`     the files
+2. `model_card.j2`   all that the page says; `tables` and `plots` make what is more than text
+3. `write`     the files
 """
 
 from models.model_card.card import (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from conf.settings import JudgeSettings
 from models.golden import GoldenMetrics
-from models.judge import Estimate, FigureKey, Judgement
+from models.judge import ALL, FigureKey, Judgement
 from models.model_card.shape import Shape
 from models.training.learning_curve import Point
 
@@ -95,8 +95,13 @@ class ModelCard:
     champion: ChampionPage | str
     """Or why there is none."""
 
-    def estimate(self, segment: str, metric: str, arm: str | None = None) -> Estimate | None:
-        """Returns a judged figure, of the version's own arm unless told; None where there is none."""
-        if isinstance(self.judgement, str):
-            return None
-        return self.judgement.figures.get(FigureKey(self.arm if arm is None else arm, segment, metric))
+    @property
+    def weeks(self) -> list[Week]:
+        """The versions that were registered before, and this one."""
+        return [*self.before, self.now]
+
+    def ndcg(self, arm: str) -> float | None:
+        """Returns the judged NDCG of an arm's lists for everybody; None where there is none."""
+        judged = self.judgement
+        found = None if isinstance(judged, str) else judged.figures.get(FigureKey(arm, ALL, "ndcg"))
+        return None if found is None else found.mean

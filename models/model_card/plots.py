@@ -1,11 +1,13 @@
-"""The drawings of a page, each onto an empty canvas."""
+"""The drawings of a model card, each onto an empty canvas."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from models.judge import CHAMPION, ITEM_KNN, OURS, POPULARITY, FigureKey, Judgement
-from models.model_card.card import Week
+from models.judge import ALL, CHAMPION, ITEM_KNN, OURS, POPULARITY, FigureKey, Judgement
+from models.model_card.card import ModelCard, Week
 from models.model_card.shape import PERCENTS, Shape
+from models.model_card.tables import segments, shape_pairs
+from models.pages import Plot
 from models.training.learning_curve import Point
 
 if TYPE_CHECKING:
@@ -16,6 +18,26 @@ _BLUE, _GREY, _ORANGE, _GREEN, _INK = "#1f5fa8", "#8a8f98", "#d9822b", "#2e8b57"
 _COLOURS = {OURS: _BLUE, POPULARITY: _GREY, ITEM_KNN: _ORANGE, CHAMPION: _GREEN}
 _GAP = 0.16
 """Between the arms of a segment."""
+
+
+def plots_of(card: ModelCard) -> list[Plot]:
+    """Returns the drawings for which there are figures."""
+    made = []
+    judged, points, pairs = card.judgement, card.curve, shape_pairs(card)
+    if not isinstance(judged, str):
+        here = [ALL, *segments(judged)]
+        shows = f"NDCG@{judged.k} of each arm by segment, with 95 % intervals"
+        made.append(Plot("segments", shows, lambda canvas: draw_segments(canvas, judged, here), (9, 3.8)))
+    if card.before:
+        shows = "NDCG, golden NDCG, users and interactions of the last versions"
+        made.append(Plot("weeks", shows, lambda canvas: draw_weeks(canvas, card.weeks), (9, 5.6)))
+    if not isinstance(points, str):
+        shows = f"NDCG after each of {len(points)} iterations"
+        made.append(Plot("learning_curve", shows, lambda canvas: draw_curve(canvas, points), (7, 3.2)))
+    if any(shape for pair in pairs.values() for shape in pair):
+        shows = "Quantiles of scores and norms: line 50 %, box 25 to 75 %, whiskers 1 to 99 %"
+        made.append(Plot("shapes", shows, lambda canvas: draw_shapes(canvas, pairs), (9, 2.6)))
+    return made
 
 
 def draw_segments(canvas: "Canvas", judged: Judgement, segments: Sequence[str]) -> None:

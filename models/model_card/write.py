@@ -1,15 +1,18 @@
 """A model card → its files: `model_card.md` with a PNG per plot beside it, and `model_card.html`, which needs none."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from models.errors import PlotFailed
+from models.judge import CHAMPION, ITEM_KNN, OURS, POPULARITY
+from models.judge.judgement import LIST_TRAITS, METRICS
+from models.model_card import tables
 from models.model_card.card import ModelCard
-from models.model_card.content import page_of
-from models.model_card.markdown import markdown_of
-from models.model_card.page import Plot
-from models.model_card.web import html_of
+from models.model_card.plots import plots_of
+from models.pages import Plot, html_of, markdown_of
 
+_TEMPLATE = "model_card/model_card.j2"
 _DPI = 144
 
 _DRAWING = (
@@ -28,17 +31,34 @@ _DRAWING = (
 def write_pages(card: ModelCard, folder: Path) -> list[str]:
     """Writes the pages into a folder, which is made; returns why plots are missing, which the pages say too."""
     folder.mkdir(parents=True, exist_ok=True)
-    page, images, faults = page_of(card), dict[str, bytes](), dict[str, str]()
-    for plot in page.plots:
+    images, faults = dict[str, bytes](), dict[str, str]()
+    for plot in plots_of(card):
         try:
             images[plot.name] = png_of(plot)
         except PlotFailed as fault:
             faults[plot.name] = str(fault)
     for name, image in images.items():
         Path(folder, f"{name}.png").write_bytes(image)
-    Path(folder, "model_card.md").write_text(markdown_of(page, faults), encoding="utf-8")
-    Path(folder, "model_card.html").write_text(html_of(page, images, faults), encoding="utf-8")
+    for kind, text in pages_of(card, images, faults).items():
+        Path(folder, f"model_card.{kind}").write_text(text, encoding="utf-8")
     return list(faults.values())
+
+
+def pages_of(card: ModelCard, images: Mapping[str, bytes], faults: Mapping[str, str]) -> dict[str, str]:
+    """Returns the page as Markdown and as HTML; of each plot there is an image or the fault, by its name."""
+    values = {
+        "card": card,
+        "tables": tables,
+        "plots": {plot.name: plot for plot in plots_of(card)},
+        "images": images,
+        "faults": faults,
+        "METRICS": METRICS,
+        "TRAITS": LIST_TRAITS,
+        "OURS": OURS,
+        "CHAMPION": CHAMPION,
+        "ARMS": (OURS, POPULARITY, ITEM_KNN, CHAMPION),
+    }
+    return {"md": markdown_of(_TEMPLATE, **values), "html": html_of(_TEMPLATE, **values)}
 
 
 def png_of(plot: Plot) -> bytes:

@@ -1,8 +1,12 @@
 """The pages of a version: every figure is on them, what is missing is named, and no value can break them."""
 
 import base64
+import json
+import os
 import re
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,43 +17,61 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.archive import write_archive
+from deploy.chain import REPO
 from models.errors import PlotFailed
 from models.judge import ALL, CHAMPION, ITEM_KNN, OURS, Judgement
 from models.judge.judgement import SEGMENTS
 from models.model_card import SCORES, ChampionPage, InputLine, ModelCard, write_pages
 from models.model_card import write as write_module
-from models.model_card.content import page_of
-from models.model_card.markdown import markdown_of
-from models.model_card.page import Page, Plot, Section, Table, Text
-from models.model_card.web import html_of
-from models.model_card.write import png_of
+from models.model_card.plots import plots_of
+from models.model_card.write import pages_of, png_of
+from models.pages import Plot
+from models.pages.render import paragraph
 from models.training.learning_curve import Point
 from tests.models.model_cards import ARMS, GOLDEN, judgement, model_card, week
 
 PLOTS = ("segments", "weeks", "learning_curve", "shapes")
 
 
-def rows_of(page: Page) -> Iterator[tuple[str, ...]]:
-    """All lines of all tables, after their section's title."""
-    for section in page.sections:
-        for block in section.blocks:
-            if isinstance(block, Table):
-                yield from ((section.title, *row) for row in (block.header, *block.rows))
+def drawn(card: ModelCard) -> list[str]:
+    return [plot.name for plot in plots_of(card)]
 
 
-def words(page: Page) -> str:
-    """All paragraphs."""
-    return " ".join(block.text for section in page.sections for block in section.blocks if isinstance(block, Text))
+def pages(card: ModelCard) -> dict[str, str]:
+    """Both pages without their plots."""
+    return pages_of(card, {}, dict.fromkeys(drawn(card), "not drawn"))
 
 
-def drawn(page: Page) -> list[str]:
-    return [plot.name for plot in page.plots]
-
-
-def parsed(page: Page) -> ElementTree.Element:
+def parsed(card: ModelCard) -> ElementTree.Element:
     """The HTML without its plots, read as XML."""
-    html = html_of(page, {}, dict.fromkeys(drawn(page), "not drawn"))
-    return ElementTree.fromstring(html.removeprefix("<!DOCTYPE html>"))
+    return ElementTree.fromstring(pages(card)["html"].removeprefix("<!DOCTYPE html>"))
+
+
+def text_of(one: ElementTree.Element) -> str:
+    return "".join(one.itertext())
+
+
+def rows_of(card: ModelCard) -> Iterator[tuple[str, ...]]:
+    """All lines of all tables, after their section's title."""
+    title = ""
+    for one in parsed(card).iter():
+        if one.tag == "h2":
+            title = text_of(one)
+        if one.tag == "tr":
+            yield (title, *map(text_of, one))
+
+
+def words(card: ModelCard) -> str:
+    """All paragraphs."""
+    return " ".join(" ".join(map(text_of, parsed(card).iter("p"))).split())
+
+
+def cells_of(markdown: str) -> list[str]:
+    """The cells below the headers of all tables, without what Markdown needs."""
+    tables = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
+    rows = [line for table in tables for line in table.splitlines()[2:]]
+    return [re.sub(r"\\(.)", r"\1", cell).strip() for row in rows for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
 
 
 def cell(mean: float, low: float, high: float, sign: str = "") -> str:
@@ -66,8 +88,8 @@ def test_every_figure_of_a_judgement_is_on_the_page(seed: int, others: set[str],
     arms = (OURS, *(arm for arm in ARMS if arm in others))
     here = (ALL, *(segment for segment in SEGMENTS if segment in segments))
     judged = judgement(seed, arms, here)
-    page = page_of(model_card(judgement=judged))
-    rows = list(rows_of(page))
+    card = model_card(judgement=judged)
+    rows = list(rows_of(card))
     for figures, sign in ((judged.figures, ""), (judged.leads, "+")):
         for figure, found in figures.items():
             place = {figure.arm} if figure.segment == ALL else {figure.arm, figure.segment}
@@ -77,16 +99,13 @@ def test_every_figure_of_a_judgement_is_on_the_page(seed: int, others: set[str],
         assert any({segment, OURS, f"{judged.users(segment):,}"} <= set(row) for row in rows)
     for arm, spread in judged.spreads.items():
         assert any({arm, f"{spread.coverage:.4f}", f"{spread.gini:.4f}"} <= set(row) for row in rows)
-    text = words(page)
+    text = words(card)
     assert all(f"{arm}: not judged here." in text for arm in ARMS if arm not in arms)
     missing = [segment for segment in SEGMENTS if segment not in here]
     assert not missing or f"Without users, and so without figures: {', '.join(missing)}." in text
-    markdown = markdown_of(page, {})
+    markdown = pages(card)["md"]
     assert all(all(value in markdown for value in row[1:]) for row in rows if row[0] in ("Quality", "By segment"))
-    assert ["".join(one.itertext()) for one in parsed(page).iter("td")] == [
-        value for section in page.sections for block in section.blocks if isinstance(block, Table)
-        for row in block.rows for value in row
-    ]  # fmt: skip
+    assert [text_of(one) for one in parsed(card).iter("td")] == cells_of(markdown)
 
 
 def test_the_files(tmp_path: Path) -> None:
@@ -113,9 +132,20 @@ def test_the_files(tmp_path: Path) -> None:
     assert "@import" not in html
 
 
+def test_the_pages_are_the_same_where_the_code_is_an_archive(tmp_path: Path) -> None:
+    """As on a cluster, where templates lie in the zip of `make archive`."""
+    write_archive(tmp_path / "packages.zip")
+    code = "import json, models; from tests.models.model_card.test_pages import *; assert '.zip' in models.__file__; "
+    code += "print(json.dumps(pages(model_card())))"
+    path = os.pathsep.join((str(tmp_path / "packages.zip"), str(REPO)))
+    made = subprocess.check_output(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, cwd=tmp_path, text=True
+    )
+    assert json.loads(made) == pages(model_card())
+
+
 def test_text_lines_of_the_markdown_fit_a_terminal() -> None:
-    page = page_of(model_card())
-    lines = markdown_of(page, {}).splitlines()
+    lines = pages(model_card())["md"].splitlines()
     assert max(len(line) for line in lines if not line.startswith(("|", "!"))) <= 120
     tables = "\n".join(line if line.startswith("|") else "" for line in lines)
     for table in filter(None, re.split(r"\n\n+", tables)):
@@ -139,11 +169,12 @@ MISSING: dict[str, tuple[dict[str, Any], str, set[str]]] = {
 @pytest.mark.parametrize("what", MISSING)
 def test_what_is_missing_is_named_and_not_drawn(what: str) -> None:
     changes, said, gone = MISSING[what]
-    page = page_of(model_card(**changes))
-    assert said in words(page)
-    assert set(drawn(page)) == set(PLOTS) - gone
+    card = model_card(**changes)
+    assert said in words(card)
+    assert set(drawn(card)) == set(PLOTS) - gone
+    assert words(card).count("not drawn.") == pages(card)["md"].count("not drawn.") == len(set(PLOTS) - gone)
     if what == "champion":
-        assert "The champion's golden metrics are not there: nothing served before." in words(page)
+        assert "The champion's golden metrics are not there: nothing served before." in words(card)
 
 
 def test_a_first_version_that_was_not_judged_is_drawn(tmp_path: Path) -> None:
@@ -162,7 +193,7 @@ def older(made: ModelCard) -> ModelCard:
 
 def test_weeks_of_older_code(tmp_path: Path) -> None:
     made = older(model_card())
-    text = words(page_of(made))
+    text = words(made)
     assert "Not judged: version 0." in text
     assert "Without golden metrics on these data: version 0, version 1" in text
     assert "golden metrics are not there: it was registered before there were any" in text
@@ -173,14 +204,14 @@ def test_golden_metrics_of_other_data_are_not_compared() -> None:
     champion = model_card().champion
     assert isinstance(champion, ChampionPage)
     other = replace(champion, golden=replace(GOLDEN, sha256="ff" * 32))
-    assert f"of other data (SHA-256 {'ff' * 32}) and do not compare" in words(page_of(model_card(champion=other)))
-    assert "do not compare" not in words(page_of(model_card()))
+    assert f"of other data (SHA-256 {'ff' * 32}) and do not compare" in words(model_card(champion=other))
+    assert "do not compare" not in words(model_card())
 
 
 def test_a_version_by_the_champions_recipe_says_so() -> None:
     judged = judgement(3)
-    page = page_of(model_card(judgement=judged, arm=CHAMPION))
-    assert "this version is made by that of the arm champion" in words(page)
+    card = model_card(judgement=judged, arm=CHAMPION)
+    assert "this version is made by that of the arm champion" in words(card)
 
 
 HOSTILE = ["a|b", "<script>alert(1)</script>", "&amp;", "`x` *y* [z](w) ~v~ _u_", "line\nbreak", "nul\x00", '"quoted"']
@@ -208,16 +239,16 @@ def hostile(text: str) -> ModelCard:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_value_breaks_a_page(text: str) -> None:
-    page = page_of(hostile(text))
-    tree = parsed(page)
+    card = hostile(text)
+    tree = parsed(card)
     assert {one.tag for one in tree.iter()} <= TAGS
     plain = " ".join(text.replace("\x00", "�").split())
     assert any(" ".join("".join(one.itertext()).split()) == plain for one in tree.iter("td"))
     columns = []
-    for line in markdown_of(page, {}).splitlines():
+    for line in pages(card)["md"].splitlines():
         assert not re.search(r"(?<!\\)[<`*\[~]", line.removeprefix("![")), line
         columns.append(len(re.findall(r"(?<!\\)\|", line)))
-    widths = [len(block.header) for section in page.sections for block in section.blocks if isinstance(block, Table)]
+    widths = [len(row) for row in tree.iter("tr")]
     assert {count for count in columns if count} == {width + 1 for width in widths}
 
 
@@ -226,7 +257,7 @@ def test_a_line_of_text_does_not_become_a_list_or_a_title(start: str) -> None:
     begun = set()
     for letters in range(12):  # somewhere a line is full just before `start`
         text = f"{'x' * letters} {f'{start} ' * 60}"
-        for line in markdown_of(Page("title", [Section("section", [Text(text)])]), {}).splitlines()[4:]:
+        for line in paragraph(text).splitlines():
             assert not re.match(r"(\d+[.)]|[-+=#])", line)
             begun.add(line[: len(start)])
     first, last = re.fullmatch(r"(\d*)(.).*", start).groups()  # type: ignore[union-attr]
@@ -258,7 +289,7 @@ def test_what_a_drawing_raises_is_a_failed_plot(error: Exception) -> None:
 
 def test_a_long_training_is_drawn() -> None:
     curve = [Point(at, 0.01 * at, 0.3) for at in range(1, 101)]
-    (plot,) = [plot for plot in page_of(model_card(curve=curve)).plots if plot.name == "learning_curve"]
+    (plot,) = [plot for plot in plots_of(model_card(curve=curve)) if plot.name == "learning_curve"]
     assert png_of(plot).startswith(b"\x89PNG")
 
 
@@ -266,9 +297,6 @@ def test_means_outside_their_interval_are_drawn() -> None:
     """A percentile interval may leave the mean outside."""
     judged = judgement(5)
     figures = {at: replace(found, low=found.high, high=found.high + 0.1) for at, found in judged.figures.items()}
-    (plot,) = [
-        plot
-        for plot in page_of(model_card(judgement=replace(judged, figures=figures))).plots
-        if plot.name == "segments"
-    ]
+    card = model_card(judgement=replace(judged, figures=figures))
+    (plot,) = [plot for plot in plots_of(card) if plot.name == "segments"]
     assert png_of(plot).startswith(b"\x89PNG")

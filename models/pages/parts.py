@@ -1,4 +1,4 @@
-"""The parts of a page, before it is Markdown or HTML."""
+"""What stands on a page beside its text: tables, plots, and numbers as they are written."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 MISSING = "–"
-
-
-@dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -37,32 +30,8 @@ class Plot:
     """Inches, width and height."""
 
 
-Block = Text | Table | Plot
-
-
-@dataclass(frozen=True)
-class Section:
-    """A title and what stands below it."""
-
-    title: str
-    blocks: Sequence[Block]
-
-
-@dataclass(frozen=True)
-class Page:
-    """A whole page."""
-
-    title: str
-    sections: Sequence[Section]
-
-    @property
-    def plots(self) -> list[Plot]:
-        """The drawings, in their order."""
-        return [block for section in self.sections for block in section.blocks if isinstance(block, Plot)]
-
-
 def share(value: float | None) -> str:
-    """Returns a metric between 0 and 1."""
+    """Returns a metric between 0 and 1 with four digits."""
     return MISSING if value is None else f"{value:.4f}"
 
 
@@ -72,7 +41,7 @@ def count(value: int | None) -> str:
 
 
 def interval(mean: float | None, low: float | None, high: float | None, sign: str = "") -> str:
-    """0.1234 (0.1200 … 0.1260); the ends may have signs."""
+    """Returns a mean and its interval as in 0.1234 (0.1200 … 0.1260); with sign "+", the signs too."""
     if mean is None:
         return MISSING
     ends = "" if low is None or high is None else f" ({low:{sign}.4f} … {high:{sign}.4f})"
