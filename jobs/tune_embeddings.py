@@ -1,9 +1,9 @@
-"""Better hyper-parameters for a product's training, as a proposal that a person reviews and commits.
+"""Searches for better training settings of a product, as a proposal that a person reviews and commits.
 
     spark-submit jobs/tune_embeddings.py --config conf/prod_discovery.yml --as-of 2026-11-16 --trials 30
 
-The features are made once. Trials are chosen by the days before the hold-out, the winner is looked at on the hold-out.
-The same command goes on where a former start stopped.
+The features are made once. Trials are chosen by the days before the hold-out, the winner is judged on the hold-out.
+The same command continues where an earlier start stopped.
 """
 
 if __name__ == "__main__":
@@ -26,7 +26,7 @@ from jobs.tuning.trials import run_trials
 
 
 def tune_embeddings(argv: Sequence[str] | None = None) -> None:
-    """Makes the features, runs the trials that are missing, and writes what they speak for."""
+    """Makes the features, runs the missing trials, and writes the proposal."""
     arguments = parse_tuning(argv, today=dt.datetime.now(dt.UTC).date())
     with open_study(arguments) as study:
         make_features(study)

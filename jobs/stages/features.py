@@ -21,9 +21,9 @@ from jobs.storage.datasets import SparkCatalog
 from models.champion import contest_of
 
 _STREAMED_GROUP = 2**20
-"""Encoded bytes, about a hundred thousand interactions: training holds as many while it reads."""
+"""Encoded bytes of a row group, about 100,000 interactions; training holds one in memory while it reads."""
 INPUTS = "inputs.json"
-"""What the tables of this stage are made of."""
+"""File that records what the tables of this stage are made of."""
 TABLES = (
     "interactions",
     "exclusions",
@@ -40,7 +40,7 @@ TABLES = (
 
 @stage("features")
 def build_features(run: Run) -> Facts:
-    """Writes what features/ makes of the datasets into the run's folder and passes gate 1."""
+    """Writes the tables that features/ makes of the datasets into the run's folder, and passes gate 1."""
     need_baselines(run)
     contest = contest_of(run.settings, run.manifest.champion)
     features = features_for(run, contest.champion if contest.own_features else None)
@@ -53,7 +53,7 @@ def build_features(run: Run) -> Facts:
     before = _baseline(run)
     if features.champion is None:
         return facts | {"gate": pass_gate(run, lambda: _judge(run, "interactions", before))}
-    # Drift is seen between interactions of one recipe: another window has other rows, whatever the data do.
+    # Drift is only visible between interactions of one recipe: another window has other rows in any case.
     other = f"another recipe than that of run {run.manifest.serving_before}; its own is compared"
     return facts | {
         "champion_gate": pass_gate(run, lambda: _judge(run, "champion_interactions", before), CHAMPION_INTERACTIONS),
@@ -62,7 +62,7 @@ def build_features(run: Run) -> Facts:
 
 
 def features_for(run: RunContext, champion: Settings | None) -> Features:
-    """Returns the tables of the run's recipe and, where given, of the champion's; lazy, but for daily partials."""
+    """Returns the tables of the run's recipe and of the champion's, if given; lazy, except the daily partials."""
     catalog = SparkCatalog(lambda: run.spark, run.data, run.partials, run.erased.users)
     return features_of(run.settings, run.as_of, catalog, champion)
 
@@ -75,7 +75,7 @@ def _inputs(features: Features, *, exclude: set[str] | None = None) -> dict[str,
 
 
 def _begin(run: Run, features: Features) -> None:
-    """Notes what the tables are made of before the first one; those that a former attempt made of other inputs go."""
+    """Records what the tables are made of before the first one; tables made of other inputs are deleted."""
     inputs = _inputs(features, exclude={"partials_reused", "partials_rebuilt"})
     content = json.dumps({**inputs, **run.left_out}, indent=1).encode()
     if run.folder.exists(INPUTS) and run.folder.read_bytes(INPUTS) != content:
@@ -86,7 +86,7 @@ def _begin(run: Run, features: Features) -> None:
 
 
 def write_features(run: RunContext, features: Features, wanted: Collection[str] = TABLES) -> dict[str, int]:
-    """Writes those of the tables that are wanted and that there are; returns their rows by name."""
+    """Writes the wanted tables that exist. Returns table → number of rows."""
     tables = {
         "interactions": (features.interactions, contract.interactions(run.ids)),
         "exclusions": (features.exclusions, contract.exclusions(run.ids)),

@@ -1,4 +1,4 @@
-"""What a gate compares a run with, and where its report is kept."""
+"""The baselines of the gates, and where their reports are kept."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,25 +18,25 @@ _RESTORE = "restore that folder, or set DISCOVERY_HOME to the work folder that m
 
 
 class BaselineMissing(Refused):
-    """The folder of the run that serves is gone, and with it what this run must be compared with."""
+    """The folder of the serving run is gone, with which this run must be compared."""
 
 
 GATES: tuple[Gate, ...] = ("inputs", "interactions", "lists")
 
 INPUT_FACT = "input_gate"
-"""What the features stage remembers of the gate on what came in."""
+"""Name of the fact that holds the summary of the gate on inputs."""
 
 CHAMPION_INTERACTIONS = "gate_champion_interactions.json"
-"""The first gate's report on the interactions by the champion's recipe, where that is another one."""
+"""Report of the gate on interactions by the champion's recipe, if that is another one."""
 
 
 def report_file(gate: Gate) -> str:
-    """Returns where a run keeps a gate's report."""
+    """Returns the name of a gate's report in the run's folder."""
     return f"gate_{gate}.json"
 
 
 def read_report(folder: BoundFolder, gate: Gate) -> GateReport | None:
-    """Returns a gate's report in a run's folder, or None when the gate has not judged that run; raises ChangedSince."""
+    """Returns a gate's report; None if the gate has not judged the run. Raises ChangedSince."""
     return _read(folder, report_file(gate))
 
 
@@ -45,7 +45,7 @@ def _read(folder: BoundFolder, file: str) -> GateReport | None:
 
 
 def served_inputs(run: Run) -> ServedInputs | None:
-    """Returns what came in for the run that served when this one was created; None for a first run."""
+    """Returns the input profile of the run that served when this one was created; None for a first run."""
     kept = _served(run)
     if kept is None:
         return None
@@ -57,7 +57,7 @@ def served_inputs(run: Run) -> ServedInputs | None:
 
 
 def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | ListProfile | None:
-    """Returns what the gate measured for the run that served when this one was created; None for a first run."""
+    """Returns the profile that the gate measured for the run that served before; None for a first run."""
     kept = _served(run)
     if kept is None:
         return None
@@ -69,9 +69,7 @@ def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | Lis
 
 
 def _served(run: Run) -> KeptRun | None:
-    """Returns the run that served when this one was created; None for a first run; raises BaselineMissing where it is
-    gone.
-    """
+    """Returns the run that served when this one was created; None for a first run. Raises BaselineMissing."""
     before = run.manifest.serving_before
     if before is None:
         return None
@@ -87,21 +85,21 @@ def _missing(run: Run, before: str, file: str) -> BaselineMissing:
 
 
 def _kept_recipe(kept: KeptRun) -> bool:
-    """Returns whether the lists of a run are by interactions of the champion's recipe and not of its own."""
+    """Returns whether the run's lists are by the champion's interactions instead of its own."""
     if not kept.folder.exists(CHAMPION_INTERACTIONS):
         return False
     return bool(kept.manifest.fact("train", "decision")["winner"] == "champion")
 
 
 def need_baselines(run: Run) -> None:
-    """Raises BaselineMissing now, before hours of work, when a gate would have nothing to compare the run with."""
+    """Raises BaselineMissing if a gate would have nothing to compare the run with, before hours of work."""
     served_inputs(run)
     baseline_of(run, "interactions")
     baseline_of(run, "lists")
 
 
 def pass_gate(run: Run, judge: Callable[[], GateReport], file: str | None = None) -> dict[str, Any]:
-    """Lets the gate judge and keeps its report, also when it fails; returns the summary for the manifest."""
+    """Runs the gate and writes its report, also when it fails. Returns the summary for the manifest."""
     try:
         return _keep_report(run, judge(), file)
     except GateFailed as failure:
@@ -110,7 +108,7 @@ def pass_gate(run: Run, judge: Callable[[], GateReport], file: str | None = None
 
 
 def _keep_report(run: Run, report: GateReport, file: str | None) -> dict[str, Any]:
-    """Writes the report into the run's folder, logs its head, and returns the summary for the manifest."""
+    """Writes the report into the run's folder and logs its result. Returns the summary for the manifest."""
     run.folder.write_bytes(file or report_file(report.gate), report.to_json().encode())
     counts = {word: sum(row.status == word for row in report.expectations) for word in ("ok", "skipped", "overridden")}
     failed = len(report.failed)

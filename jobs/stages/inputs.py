@@ -1,4 +1,4 @@
-"""What came in for a run, as the first gate looks at it."""
+"""The profile of a run's inputs, for the first gate."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from features.reading.snapshots import Snapshot
 
 
 def input_profile(counts: Counts) -> InputProfile:
-    """Returns the profile of what features/ counted."""
+    """Returns the profile of the counts that features/ made."""
     return InputProfile(
         snapshots={name: _snapshot(found) for name, found in counts.snapshots.items()},
         events={name: _days(counts.windows[name], records) for name, records in counts.days.items()},

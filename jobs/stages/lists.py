@@ -35,10 +35,10 @@ def precompute_topn(run: Run) -> Facts:
 
 @dataclass(frozen=True, eq=False)
 class ServedLists:
-    """What a run serves."""
+    """The lists of a run and their users."""
 
     users: DataFrame | None
-    """Who gets lists (user_id); none: everybody."""
+    """Users who get lists (user_id); None: everybody."""
     rows: int
     fallback: Fallback
 
@@ -91,7 +91,7 @@ def _measure(run: Run, users: DataFrame | None, fallback: Fallback) -> ListProfi
 
 
 def _quality(judged: Facts, winner: str) -> tuple[float | None, str]:
-    """NDCG of the recipe that serves ÷ that of popularity, or None and why it is not known."""
+    """Returns NDCG of the winning recipe ÷ that of popularity; or None and the reason."""
     if "skipped" in judged:
         return None, f"the recipe was not judged: {judged['skipped']}"
     ours, popularity = judged["ndcg" if winner == "challenger" else f"{CHAMPION}.ndcg"], judged["popularity.ndcg"]

@@ -1,4 +1,4 @@
-"""The snapshot, partition by partition, inside Spark: measured before it is announced, then sent."""
+"""Measures the snapshot by partition inside Spark before it is announced, then sends it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ Partitions = Iterable[tuple[int, Batches]]
 
 
 def measure_slices(run: Run, layout: Layout) -> list[Slice]:
-    """Count, digest and bytes of every partition, empty ones included; raises SnapshotRefused."""
+    """Returns count, digest and bytes of every partition, empty ones included. Raises SnapshotRefused."""
     return _for_each_partition(run, _Measure(layout, run.ids))
 
 
 def send_slices(run: Run, announcement: Announcement) -> list[Slice]:
-    """Sends every partition from the task that reads it; returns what was acknowledged; raises DeliveryError."""
+    """Sends every partition from the task that reads it. Returns what was acknowledged. Raises DeliveryError."""
     seconds = run.settings.publish.delivery_timeout_seconds
     return _for_each_partition(run, _Send(announcement, run.servers.kafka, seconds))
 
@@ -55,7 +55,7 @@ class _Send:
 
 @dataclass(frozen=True)
 class _Task:
-    """One Spark task: the Kafka partitions that it holds, one after the other."""
+    """One Spark task: processes its Kafka partitions one after the other."""
 
     work: Callable[[Partitions], list[Slice]]
 
@@ -73,6 +73,6 @@ def _for_each_partition(run: Run, work: Callable[[Partitions], list[Slice]]) -> 
 
 
 def _by_kafka_partition(run: Run, count: int) -> DataFrame:
-    """Returns the snapshot with every Kafka partition whole in one task, in order of seq."""
+    """Returns the snapshot with every Kafka partition as a whole in one task, ordered by seq."""
     snapshot = run.tables.read("snapshot")
     return snapshot.repartition(count, "partition").sortWithinPartitions("partition", "seq")

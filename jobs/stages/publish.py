@@ -28,7 +28,7 @@ from publish.wire.keys import Layout
 
 
 class NotPublishable(Refused):
-    """The run is computed and judged, and must not be pushed."""
+    """The run must not be pushed."""
 
 
 @stage("publish")
@@ -39,7 +39,7 @@ def publish_topn(run: Run) -> Facts:
     _refuse_over(run)
     run.servers.refuse_older(run.manifest.request)
     settings = run.settings.publish
-    users = run.folder.table("lists").count_rows()  # erased ones too: a resumed push must come to the same layout
+    users = run.folder.table("lists").count_rows()  # with erased users: a resumed push must have the same layout
     layout = Layout.plan(run.settings.product, settings.partitions, users, settings.users_per_bucket)
     with timed("publish", "snapshot") as notes:
         rows = run.tables.write("snapshot", _snapshot(run, layout), contract.snapshot(run.ids))
@@ -47,7 +47,7 @@ def publish_topn(run: Run) -> Facts:
     announcement = _announcement(run, layout, measure_slices(run, layout))
     run.folder.check_again()  # from here on, what is sent is compared with what was announced
     ensure_topics(run.servers.kafka, announcement.layout, settings)
-    # Opened before it is needed: the broker takes half a second to make a producer known.
+    # Opened early: the broker takes half a second to register a producer.
     with Sender(layout.topic, run.servers.kafka, delivery_timeout=settings.delivery_timeout_seconds) as sender:
         run.check_lease()
         run.servers.runs.announce(announcement, run.lease.token)
@@ -68,7 +68,7 @@ def publish_topn(run: Run) -> Facts:
 
 
 def _snapshot(run: Run, layout: Layout) -> DataFrame:
-    """Returns the lists by partition, bucket and user, with a dense seq; without scores where the settings say so."""
+    """Returns the lists by partition, bucket and user, with a dense seq; with scores only if the settings say so."""
     user = sf.col("user_id")
     lists = run.tables.read("lists").withColumn("partition", partition_column(user, layout.partitions))
     if not run.settings.publish.scores:
@@ -115,7 +115,7 @@ def _fallback_payload(run: Run) -> bytes:
 
 
 def _refuse_over(run: Run) -> None:
-    """What a loader gave up on in a former attempt can never serve; sending it again would be for nothing."""
+    """Raises NotPublishable if an earlier push of the run ended for good: sending it again would be useless."""
     known = run.servers.runs.find(run.run_id)
     if known is not None and known.state.is_over:
         why = f" ({known.status.reason})" if known.status.reason is not None else ""
@@ -126,7 +126,7 @@ def _refuse_over(run: Run) -> None:
 
 
 def _refuse_unjudged(run: Run) -> None:
-    """Every report must be there, of this run, and passed: what a gate did not see is not published."""
+    """Raises NotPublishable unless every gate has a report of this run that passed."""
     for gate in GATES:
         report = read_report(run.folder, gate)
         if report is None:

@@ -1,4 +1,4 @@
-"""Factors → lists, for the refit and the judged recipe alike, so that what is judged is what is published."""
+"""Factors → lists, by the same code for the published and the judged recipe."""
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -14,10 +14,9 @@ from models.lists.topn import precompute_lists
 def lists_of(
     run: RunContext, fit: str, sources: pa.Table, exclusions: str, fallback: Fallback, users: DataFrame | None
 ) -> DataFrame:
-    """Lists (contract.lists) by the factors of a training (see `jobs.stages.training.fit`) for `users`, None meaning
-    everybody.
+    """Returns contract.lists by a training's factors (see `jobs.stages.training.fit`) for `users` (None: everybody).
 
-    exclusions: the table of what they must not hold. Raises NoCandidates.
+    exclusions: name of the table of what they must not hold. Raises NoCandidates.
     """
     user_factors, excluded = run.tables.read(f"{fit}user_factors"), run.tables.read(exclusions)
     factors = run.folder.table(f"{fit}source_factors").to_table()
@@ -36,9 +35,7 @@ def lists_of(
 
 
 def served_users(run: RunContext) -> DataFrame | None:
-    """Returns the users (user_id) that the run makes lists for: the audience, where there is one, and the share's arm
-    of it.
-    """
+    """Returns the users (user_id) with lists: the audience (None: everybody), restricted to the run's share."""
     everybody = run.tables.read("audience") if run.folder.finished("audience") else None
     if run.share.bp == 10_000:
         return everybody

@@ -1,4 +1,4 @@
-"""A stage: skipped when the run has it, timed, its memory watched; its facts and what it left are in the manifest."""
+"""A stage: skipped when the run has finished it, timed and measured; its facts and digests go into the manifest."""
 
 import datetime as dt
 import functools
@@ -14,13 +14,13 @@ from jobs.runtime.peak_memory import PeakMemory
 from jobs.runtime.versions import code_version
 
 Facts = dict[str, Any]
-"""What a stage wants remembered in the manifest: JSON."""
+"""What a stage records in the manifest, as JSON values."""
 
 
 def stage(
     name: str, before_record: Callable[[Run, Manifest], None] = lambda run, manifest: None
 ) -> Callable[[Callable[[Run], Facts]], Callable[[Run], None]]:
-    """Makes `work` the stage `name` of a run; before_record: is told the manifest that is about to be kept."""
+    """Makes `work` the stage `name` of a run; before_record is called with the manifest before it is written."""
 
     def decorate(work: Callable[[Run], Facts]) -> Callable[[Run], None]:
         @functools.wraps(work)

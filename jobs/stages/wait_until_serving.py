@@ -1,4 +1,4 @@
-"""A push is done when it serves: waits for the loader, and ends with what became of the run."""
+"""The last stage: waits until the loader has made the run serve."""
 
 from conf.share import Share
 from jobs.run.after_serving import SERVE, note_serving, serve_facts
@@ -17,7 +17,7 @@ _ENDS = {RunEnding.HELD: RunHeld, RunEnding.FAILED: RunFailed, RunEnding.DEADLIN
 
 @stage(SERVE)
 def wait_until_serving(run: Run) -> Facts:
-    """Returns when the run serves; raises RunHeld (3), RunFailed (4) or DeadlinePassed (5), the exit codes."""
+    """Waits until the run serves. Raises RunHeld (exit code 3), RunFailed (4) or DeadlinePassed (5)."""
     log, who = KafkaPointerLog(run.servers.kafka), run.manifest.started_by
     control = Control.connect(run.servers.client, run.settings.product, log=log, who=who)
     waited = wait(run.run_id, control.lifecycle, control.pointers, progress=ProgressLog())

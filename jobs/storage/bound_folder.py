@@ -1,13 +1,12 @@
-"""The folder of a run: what a stage reads there is what the stage before left there, or it is refused by name.
+"""The folder of a run: a stage reads what the stage before wrote there, or an error names what changed.
 
-Every table and file that a finished stage made is bound by its SHA-256 in the stage's record in the manifest. Until its
-stage is finished, a table is bound by its marker, which also names the run and the stage, and a document by itself.
-
-A table's digest is over the bytes of its files, so that Spark and pyarrow are bound by one number, whatever columns a
-stage reads and whoever was forgotten since. It is compared before the stage reads the table for the first time; when
-the stage finishes a table of its own, and when it ends, what it has read must be unchanged: files whose size or time
-has moved meanwhile are hashed again. A guard against accidents and hand edits, not against somebody who writes table,
-marker and manifest anew; the registry, outside of the folder, keeps the digests of both
+Every table and file that a finished stage wrote is bound by its SHA-256 in the stage's record in the manifest. Until
+its stage is finished, a table is bound by its marker, which also names the run and the stage, and a document by a key
+of its own. A table's digest is over the bytes of its files, so that Spark and pyarrow have the same one, whatever
+columns a stage reads and whoever was forgotten since. It is compared before the stage reads the table for the first
+time; when the stage finishes a table of its own, and when it ends, what it has read must be unchanged: files whose size
+or time has changed meanwhile are hashed again. This protects against accidents and hand edits, not against somebody who
+rewrites table, marker and manifest; the registry, outside of the folder, keeps the digests of both
 (`jobs.stages.training.register`).
 """
 
@@ -26,28 +25,28 @@ from jobs.storage.digests import Listing, digest_of_files, listing_of
 from jobs.storage.store import MARKER, Storage
 
 MANIFEST = "manifest.json"
-"""Binds the others and itself: see `jobs.run.manifest`."""
+"""The file that binds the others and itself: see `jobs.run.manifest`."""
 _FROM = "made_by"
-"""Key of a document under which its seal lies."""
+"""Key of a document that holds its run, stage and digest."""
 
 
 class ChangedSince(Refused):
-    """A table, file or manifest of a run is not what a stage before left."""
+    """A table, file or manifest of a run is not what a stage wrote."""
 
 
 @dataclass(frozen=True)
 class Bond:
-    """What a finished stage left."""
+    """The stage that wrote a table or file, and its digest."""
 
     stage: str
     sha256: str
 
 
 class BoundFolder(Storage):
-    """The folder of one run; `bonds`: what its finished stages left, None for a run of code that kept no digests."""
+    """The folder of one run; `bonds`: what its finished stages wrote, None for a run of code without digests."""
 
     def __init__(self, uri: str, run_id: str, bonds: Mapping[str, Bond] | None, *, remedy: str) -> None:
-        """remedy: what to do where something was changed, for people."""
+        """`remedy` is the advice in errors about something that changed."""
         super().__init__(uri)
         self._run_id = run_id
         self._remedy = remedy
@@ -58,33 +57,31 @@ class BoundFolder(Storage):
         self._beside: list[BoundFolder] = []
 
     def begin(self, stage: str) -> None:
-        """What is read and written from now on is so by this stage."""
+        """Begins a stage: what is read and written from now on belongs to it."""
         self._stage = stage
         self._read.clear()
         self._written.clear()
         self._beside.clear()
 
     def depend_on(self, other: "BoundFolder") -> None:
-        """The stage reads another run's folder too, which must stay as it is until the stage ends."""
+        """Declares that the stage reads another run's folder, which must not change until the stage ends."""
         other.begin(self._stage)
         self._beside.append(other)
 
     def bind(self, stage: str, made: Mapping[str, str]) -> None:
-        """The stage is finished and left these digests."""
+        """Binds what a finished stage wrote by these digests."""
         if self._bonds is not None:
             self._bonds |= {name: Bond(stage, sha256) for name, sha256 in made.items()}
 
     def exists(self, path: str) -> bool:
-        """Returns whether a file or folder is at `path`; raises ChangedSince where a stage left one that is gone."""
+        """Returns whether a file or folder is at `path`. Raises ChangedSince if a stage wrote one that is gone."""
         found = super().exists(path)
         if not found and (bond := self._bond(path)) is not None:
             raise self._changed(path, f"is gone; stage {bond.stage} left one")
         return found
 
     def finished(self, table: str) -> bool:
-        """Returns whether the table's marker is written, by this run; raises ChangedSince where one that was left is
-        gone.
-        """
+        """Returns whether this run finished the table. Raises ChangedSince if a stage did and it is gone."""
         if self._bonds is None:
             return super().finished(table)
         bond = self._bond(table)
@@ -98,21 +95,19 @@ class BoundFolder(Storage):
         return True
 
     def table(self, table: str) -> ds.Dataset:
-        """Returns a finished Parquet table, lazily, as it was left; raises NotFinished, ChangedSince."""
+        """Returns a finished, unchanged Parquet table, lazily. Raises NotFinished, ChangedSince."""
         if self._bonds is not None and self.finished(table):
             self._check(table)
         return super().table(table)
 
     def read_bytes(self, path: str) -> bytes:
-        """Returns the content of a file, as it was left if a finished stage left it; raises FileNotFoundError,
-        ChangedSince.
-        """
+        """Returns a file; one of a finished stage must be unchanged. Raises FileNotFoundError, ChangedSince."""
         if self._bond(path) is not None:
             return self.left(path)
         return super().read_bytes(path)
 
     def left(self, path: str) -> bytes:
-        """Returns the content of a file that a finished stage left; raises ChangedSince also where none did."""
+        """Returns an unchanged file of a finished stage. Raises ChangedSince, also if no stage wrote it."""
         if self._bonds is None:
             return super().read_bytes(path)
         bond = self._bond(path)
@@ -125,18 +120,18 @@ class BoundFolder(Storage):
         return content
 
     def write_bytes(self, path: str, content: bytes) -> None:
-        """Writes a file whole: a reader sees the old content or the new one."""
+        """Writes a file as a whole: a reader sees the old content or the new one."""
         super().write_bytes(path, content)
         self._written[path] = sha256_of(content)
 
     def write_document(self, path: str, content: Mapping[str, Any]) -> None:
-        """Writes a JSON object that this stage reads again should it go on in another attempt."""
+        """Writes a JSON object that another attempt of this stage can read."""
         content = json.loads(json.dumps(content))
         sha256 = digest_of_json({**content, _FROM: self._seal})
         self.write_bytes(path, json.dumps({**content, _FROM: {**self._seal, "sha256": sha256}}, indent=1).encode())
 
     def read_document(self, path: str) -> dict[str, Any]:
-        """Returns what `write_document` wrote in this stage; raises FileNotFoundError, ChangedSince."""
+        """Returns what `write_document` wrote in this stage. Raises FileNotFoundError, ChangedSince."""
         content, seal = dict[str, Any](), dict[str, str]()
         with suppress(ValueError, LookupError, TypeError):
             content = dict(json.loads(self.read_bytes(path)))
@@ -146,17 +141,17 @@ class BoundFolder(Storage):
         return content
 
     def delete(self, path: str) -> None:
-        """Deletes a file or a folder with all it holds; nothing happens when it is not there."""
+        """Deletes a file or a folder with its content; does nothing if it does not exist."""
         self._read.pop(path, None)
         super().delete(path)
 
     def finish(self, table: str) -> None:
-        """Writes the table's marker, which binds its files; raises ChangedSince if what the stage has read changed."""
+        """Writes the table's marker with its digest. Raises ChangedSince if something that the stage read changed."""
         self.check_again()
         super().finish(table)
 
     def check_again(self) -> None:
-        """Raises ChangedSince unless all that the stage has read is still what it was."""
+        """Raises ChangedSince if something that the stage has read changed since."""
         for table, (listing, sha256) in [*self._read.items()]:
             now = listing_of(self, table)
             if now != listing and digest_of_files(self, table, now) != sha256:
@@ -165,7 +160,7 @@ class BoundFolder(Storage):
             other.check_again()
 
     def made(self) -> dict[str, str]:
-        """Returns the digest of every table and file of the stage, by name; raises ChangedSince like `check_again`."""
+        """Returns name → digest of every table and file of the stage. Raises ChangedSince like `check_again`."""
         self.check_again()
         found = {}
         for info in self.files():
@@ -195,7 +190,7 @@ class BoundFolder(Storage):
         return {"run": self._run_id, "stage": self._stage}
 
     def _marker(self, table: str) -> dict[str, str]:
-        """Returns what a table's marker says; empty: the table is unfinished, whatever a killed attempt left of it."""
+        """Returns the content of a table's marker; {}: the table is unfinished."""
         if not super().finished(table):
             return {}
         with suppress(ValueError, TypeError):
@@ -207,7 +202,7 @@ class BoundFolder(Storage):
         return marker.items() >= self._seal.items()
 
     def _check(self, table: str) -> None:
-        """Raises ChangedSince unless the files of a finished table are those that were left."""
+        """Raises ChangedSince unless the files of a finished table are unchanged."""
         listing = listing_of(self, table)
         if table in self._read and self._read[table][0] == listing:
             return

@@ -1,4 +1,4 @@
-"""What the names in a dataset's folder mean: days, data, what is hidden, and what only nearly is a day."""
+"""The meaning of names in a dataset's folder: days, data, hidden files, and misspelt days."""
 
 import datetime as dt
 import re
@@ -9,7 +9,7 @@ from pyarrow import fs
 _FOLDER = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
 _NEARLY = re.compile(r"\W*(?:\w+\W*=\W*)?(\d{4})[-_./ ]?(\d{1,2})[-_./ ]?(\d{1,2})(?:\D.*)?")
 UNFINISHED_COPY = "._COPYING_"
-"""End of the name of a file that `hdfs dfs -put` is still writing."""
+"""Suffix of a file that `hdfs dfs -put` is still writing."""
 
 
 def folder_of(day: dt.date) -> str:
@@ -18,7 +18,7 @@ def folder_of(day: dt.date) -> str:
 
 
 def day_of(folder: str) -> dt.date | None:
-    """Returns the day of a folder's name; None for other names."""
+    """Returns the day in a folder's name; None for other names."""
     found = _FOLDER.fullmatch(folder)
     try:
         return dt.date.fromisoformat(found[1]) if found else None
@@ -33,7 +33,7 @@ def days_among(infos: Iterable[fs.FileInfo]) -> tuple[dt.date, ...]:
 
 
 def nearly_days(infos: Iterable[fs.FileInfo]) -> Mapping[dt.date, str]:
-    """Returns day → a name that a person may have meant for it, such as DT=20261114, 2026-11-14 or dt=2026-11-4."""
+    """Returns day → a name that may be meant for it, such as DT=20261114, 2026-11-14 or dt=2026-11-4."""
     found: dict[dt.date, str] = {}
     for info in infos:
         match = _NEARLY.fullmatch(info.base_name)
@@ -42,12 +42,10 @@ def nearly_days(infos: Iterable[fs.FileInfo]) -> Mapping[dt.date, str]:
         try:
             found.setdefault(dt.date(*map(int, match.groups())), info.base_name)
         except ValueError:
-            continue  # no day at all
+            continue  # not a day
     return found
 
 
 def is_hidden(name: str) -> bool:
-    """Returns whether Spark leaves a file of this name out: its HadoopFSUtils.shouldFilterOutPathName, and
-    summaries.
-    """
+    """Returns whether Spark ignores files of this name (its HadoopFSUtils.shouldFilterOutPathName, and summaries)."""
     return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith(UNFINISHED_COPY)

@@ -7,14 +7,14 @@ from conf.digest import sha256_of, sha256_of_chunks
 from jobs.storage.store import Storage
 
 Listing = Sequence[tuple[str, int, int | None]]
-"""Name, bytes and time of change of each file of a table, by name."""
+"""Name, bytes and modification time (ns) of each file of a table, by name."""
 
-_READERS = 8  # most of the time an object store is waited for
+_READERS = 8  # object stores answer slowly
 _CHUNK = 2**22
 
 
 def listing_of(folder: Storage, table: str) -> Listing:
-    """Returns the files that readers of a table see: no name on the way to them begins with _ or a dot."""
+    """Returns the files that readers of a table see: no part of their path begins with _ or a dot."""
     return [
         (name, info.size, info.mtime_ns)
         for name, info in folder.tree(table)
@@ -31,7 +31,7 @@ def digest_of_files(folder: Storage, table: str, listing: Listing) -> str:
 
 
 def chunks_of(folder: Storage, path: str) -> Iterator[bytes]:
-    """Yields the content of a file, a few MiB at a time; raises FileNotFoundError."""
+    """Yields the content of a file, a few MiB at a time. Raises FileNotFoundError."""
     with folder.open(path) as file:
         while chunk := file.read(_CHUNK):
             yield chunk

@@ -1,4 +1,4 @@
-"""Users who were forgotten, as a stage sees them: read from Kafka once a stage, left out of all that it reads."""
+"""Forgotten users: each stage reads them from Kafka once and leaves them out of everything that it reads."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,26 +17,24 @@ from publish.runs.erasures import ErasureLog, erased_ids
 
 @dataclass(frozen=True)
 class Erased:
-    """Users whose rows are left out, as of one moment."""
+    """The users whose rows are left out, as of one moment."""
 
     users: frozenset[UserId]
 
     @classmethod
     def read(cls, kafka: KafkaConnection, product: str, ids: IdKind) -> "Erased":
-        """Returns those of now; raises BrokerUnreachable, MalformedMessage."""
+        """Reads the users who are forgotten now. Raises BrokerUnreachable, MalformedMessage."""
         return cls(erased_ids(ErasureLog(kafka, product).read(), ids, product))
 
     @property
     def fact(self) -> dict[str, Any]:
-        """For the manifest: how many, and the SHA-256 of their sorted ids, one a line; never the ids."""
+        """The fact for the manifest: their number, and the SHA-256 of their sorted ids, one per line; never the ids."""
         lines = "\n".join(sorted(map(str, self.users)))
         return {"users": len(self.users), "sha256": sha256_of(lines)}
 
 
 def without_rows_of(users: Collection[UserId], table: ds.Dataset, copy: Path) -> ds.Dataset:
-    """Returns the table, or its copy in a local file without the users' rows where it was finished before they were
-    erased.
-    """
+    """Returns the table or, if it holds rows of these users, a local copy without them."""
     if not users:
         return table
     theirs = ds.field("user_id").isin(pa.array(sorted(users, key=str), table.schema.field("user_id").type))

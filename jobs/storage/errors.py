@@ -1,21 +1,21 @@
-"""What can be wrong with a storage.
+"""Errors of a storage.
 
 StorageError
-├── NoAnswer            the storage is away, refuses us, or gives no answer in time
+├── NoAnswer            the storage is down, refuses us, or does not answer in time
 ├── UnreadableFolder    a folder cannot be listed, or holds a name that is not UTF-8 (a Refused: exit code 2)
 ├── AlreadyFinished     a finished table is never written again
-└── NotFinished         the table's marker is not there
+└── NotFinished         the table has no marker
 """
 
 from conf.errors import DiscoveryError, Refused
 
 
 class StorageError(DiscoveryError):
-    """Storage cannot do what was asked."""
+    """A storage cannot do what it was asked for."""
 
 
 class NoAnswer(StorageError):
-    """The storage is away, refuses us, or gives no answer in time."""
+    """The storage is down, refuses us, or does not answer in time."""
 
 
 class UnreadableFolder(Refused, StorageError):
@@ -27,4 +27,4 @@ class AlreadyFinished(StorageError):
 
 
 class NotFinished(StorageError):
-    """The table does not exist or was not written to its end."""
+    """The table does not exist or was not written completely."""

@@ -1,4 +1,4 @@
-"""pyarrow's file system for each kind of storage, opened once and only where the storage answers in time."""
+"""Opens pyarrow's file system for each kind of storage, once, if the storage answers in time."""
 
 import os
 import threading
@@ -15,21 +15,19 @@ from conf.location import Location
 from jobs.storage.errors import NoAnswer
 
 ANSWER_SECONDS = 30.0
-"""Seconds within which a storage must answer for the first time; libraries of their own would wait for minutes."""
+"""Seconds within which a storage must answer first; the libraries themselves would wait for minutes."""
 _Answer = TypeVar("_Answer")
 _NATIVE = ("libhdfs", "libjvm")
-"""What pyarrow loads for HDFS, as its errors call it."""
+"""Native libraries of HDFS as pyarrow's errors name them."""
 
 
 def open_filesystem(location: Location) -> fs.FileSystem:
-    """Returns the file system of a place that answered; raises ConfigError where pyarrow cannot read it, and
-    NoAnswer.
-    """
+    """Returns the file system of a location that answers. Raises ConfigError for an unknown kind, and NoAnswer."""
     return fs.LocalFileSystem() if location.is_local else _answering(location)
 
 
 def path_in(location: Location) -> str:
-    """Returns the place as its file system names it."""
+    """Returns the location's path in its file system."""
     if location.scheme in ("s3", "gs"):
         return f"{location.authority}{location.path}".rstrip("/")
     if location.scheme.startswith("abfs"):
@@ -53,14 +51,14 @@ def _answering(location: Location) -> fs.FileSystem:
     except (ImportError, pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise ConfigError(f"{location}: the installed pyarrow cannot read {location.scheme}://: {error}") from None
     except (OSError, pa.ArrowException) as error:
-        said = str(error).partition("\n")[0]
-        if any(library in said for library in _NATIVE):
+        text = str(error).partition("\n")[0]
+        if any(library in text for library in _NATIVE):
             raise ConfigError(
-                f"{location}: HDFS needs Hadoop's native client beside pyarrow, and it cannot be loaded ({said}); set "
+                f"{location}: HDFS needs Hadoop's native client beside pyarrow, and it cannot be loaded ({text}); set "
                 "JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR (libhdfs.so), and CLASSPATH to `hadoop classpath --glob`"
             ) from None
         raise NoAnswer(
-            f"{location} cannot be looked at ({said}); check its address, its credentials and our rights"
+            f"{location} cannot be looked at ({text}); check its address, its credentials and our rights"
         ) from None
 
 
@@ -77,7 +75,7 @@ def _connect(scheme: str, authority: str) -> fs.FileSystem:
 
 
 def _within(seconds: float, ask: Callable[[], _Answer]) -> _Answer:
-    """Returns what `ask` gives or raises; raises TimeoutError. A call that hangs keeps its thread, not the process."""
+    """Returns what `ask` returns or raises. Raises TimeoutError; a call that hangs blocks only its thread."""
     future: Future[_Answer] = Future()
 
     def fulfil() -> None:

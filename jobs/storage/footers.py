@@ -1,4 +1,4 @@
-"""The datasets of a product as names, markers and Parquet footers tell them; no Spark."""
+"""The datasets of a product by their names, markers and Parquet footers; no Spark."""
 
 import datetime as dt
 import json
@@ -23,14 +23,14 @@ from jobs.storage.java_names import refuse_unnameable
 from jobs.storage.store import Storage
 from jobs.storage.table_formats import refuse_tables_with_a_log
 
-_READERS = 8  # footers are small: on an object store the waiting counts, not the bytes
+_READERS = 8  # footers are small: on an object store latency counts, not the bytes
 _NO_CODEC = ("BROTLI", "LZO")
-"""Compressions that Spark has no code for; what pyarrow calls UNKNOWN is Hadoop's own LZ4, and Spark reads it."""
+"""Compressions that Spark cannot decode; pyarrow's UNKNOWN is Hadoop's own LZ4, which Spark reads."""
 
 
 @dataclass(frozen=True)
 class Footers:
-    """The datasets below `data`, or where their paths say."""
+    """The datasets below `data`, or at the absolute paths of the settings."""
 
     data: Storage
 
@@ -39,11 +39,11 @@ class Footers:
         return self.data.child(dataset.path)
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
-        """Returns days with a folder `dt=YYYY-MM-DD`; raises MissingDatasetError."""
+        """Returns days with a folder `dt=YYYY-MM-DD`. Raises MissingDatasetError."""
         return days_among(self._listed(dataset))
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
-        """Opens the footers of the days asked for, and nothing else."""
+        """Reads the footers of these days and nothing else. Raises MissingDatasetError, BrokenPartitionError."""
         there = self._listed(dataset)
         wanted = {*days}
         _refuse_days_that_are_no_folder(dataset, there, wanted)
@@ -61,17 +61,17 @@ class Footers:
         return DayPartitions(finished, unfinished, misnamed)
 
     def _listed(self, dataset: Dataset) -> list[fs.FileInfo]:
-        """Returns what is in the dataset's folder; raises MissingDatasetError where it is none."""
-        at, told = self.at(dataset), f"dataset folder {dataset.path!r}"
+        """Returns the content of the dataset's folder. Raises MissingDatasetError if there is no folder."""
+        at, where = self.at(dataset), f"dataset folder {dataset.path!r}"
         kind = at.type_of()
         if kind == fs.FileType.NotFound:
-            raise MissingDatasetError(f"{told} does not exist: {at.uri}; correct the path or run its export")
+            raise MissingDatasetError(f"{where} does not exist: {at.uri}; correct the path or run its export")
         if kind != fs.FileType.Directory:
             raise MissingDatasetError(
-                f"{told} is no folder: {at.uri}; let the path name the folder that holds dt=YYYY-MM-DD"
+                f"{where} is no folder: {at.uri}; let the path name the folder that holds dt=YYYY-MM-DD"
             )
         there = at.files()
-        refuse_tables_with_a_log(told, at, [info.base_name for info in there])
+        refuse_tables_with_a_log(where, at, [info.base_name for info in there])
         return there
 
     def _listed_day(self, dataset: Dataset, day: dt.date) -> list[fs.FileInfo]:
@@ -107,12 +107,12 @@ def _refuse_days_that_are_no_folder(
 
 
 def _is_finished(dataset: Dataset, infos: Sequence[fs.FileInfo]) -> bool:
-    """Returns whether a day that holds these has its success marker, or needs none."""
+    """Returns whether a day with these files has its success marker, or needs none."""
     return dataset.success_marker in (None, *(info.base_name for info in infos))
 
 
 def _is_data(dataset: Dataset, day: dt.date, info: fs.FileInfo) -> bool:
-    """Returns whether it is a file of rows; raises BrokenPartitionError where it is nothing that may be in a day."""
+    """Returns whether it is a file of rows. Raises BrokenPartitionError for something that must not be in a day."""
     name, where = info.base_name, f"dataset {dataset.path!r}: {folder_of(day)}/{info.base_name}"
     if name.endswith(UNFINISHED_COPY):
         raise BrokenPartitionError(f"{where} is a copy that has not ended; let it end, or delete it")
@@ -138,19 +138,19 @@ _REMEDY = {
 
 
 def _refuse_what_spark_cannot_name(dataset: Dataset, at: Storage, name: str) -> None:
-    told = f"dataset {dataset.path!r}: "
+    where = f"dataset {dataset.path!r}: "
     if puzzles_spark(f"{at.location.path}/{name}"):
         raise BrokenPartitionError(
-            f"{told}{name}: a path with a colon and one of * ? [ ] {{ }} \\ cannot be read by Spark; rename the file"
+            f"{where}{name}: a path with a colon and one of * ? [ ] {{ }} \\ cannot be read by Spark; rename the file"
         )
     try:
         refuse_unnameable(name, at)
     except UnreadableFolder as error:
-        raise BrokenPartitionError(f"{told}{error}") from None
+        raise BrokenPartitionError(f"{where}{error}") from None
 
 
 def _undecodable(footer: pq.FileMetaData) -> dict[str, str]:
-    """Column → its compression, where Spark cannot undo it."""
+    """Returns column → compression, for columns that Spark cannot decode."""
     found: dict[str, str] = {}
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
@@ -170,7 +170,7 @@ def _partition(day: dt.date, infos: Sequence[fs.FileInfo], files: tuple[DataFile
 
 
 def _int96_as_micros(schema: pa.Schema, footer: pq.FileMetaData) -> pa.Schema:
-    """Arrow shows Spark's and Hive's INT96 times as nanoseconds; Spark reads them as timestamps, unlike those."""
+    """Returns the schema with INT96 times as timestamps, as Spark reads them; Arrow reads nanoseconds."""
     columns = (footer.schema.column(i) for i in range(len(footer.schema)))
     int96 = {column.path for column in columns if column.physical_type == "INT96"}
     return pa.schema([field.with_type(pa.timestamp("us", "UTC")) if field.name in int96 else field for field in schema])

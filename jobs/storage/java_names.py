@@ -1,4 +1,4 @@
-"""Names of local files that the JVM cannot open: it writes them in the encoding of its locale, pyarrow in UTF-8."""
+"""Detects names of local files that the JVM cannot open: it encodes them by its locale, pyarrow in UTF-8."""
 
 import os
 import re
@@ -16,7 +16,7 @@ _SHOW_SECONDS = 60
 
 
 def refuse_unnameable(name: str, at: Storage) -> None:
-    """Raises UnreadableFolder when `name`, in or of the folder `at`, is none to the JVM that reads files for Spark."""
+    """Raises UnreadableFolder if the JVM cannot open `name`, in or of the folder `at`."""
     if name.isascii() or not at.location.is_local:
         return
     encoding = jvm_encoding()
@@ -29,9 +29,9 @@ def refuse_unnameable(name: str, at: Storage) -> None:
 
 @cache
 def jvm_encoding() -> str:
-    """Returns the encoding of file names in the JVM of spark-submit, else in one that this process would begin.
+    """Returns the encoding of file names in spark-submit's JVM, or in one that this process would start.
 
-    UTF-8 where there is no Java: nothing would be read at all.
+    UTF-8 without Java: then nothing is read at all.
     """
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         from pyspark import SparkContext  # here, because the operator's commands work without Spark

@@ -18,9 +18,9 @@ from jobs.storage.digests import digest_of_files, listing_of
 from jobs.storage.store import Storage
 
 RECORD = "_partial.json"
-"""Marker of a finished day of partials: its record. Spark ignores names that start with _."""
+"""File name of a day's record, the marker of a finished day. Spark ignores names that start with _."""
 _DIGEST = "sha256"
-"""Key under which the record's file holds the digest of the day's files."""
+"""Key of the record that holds the digest of the day's files."""
 
 
 @dataclass(frozen=True)
@@ -31,33 +31,31 @@ class SparkPartials:
     at: Storage
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Returns records of the days that have one and are as it says; any other counts as none, and its day is made
-        again.
-        """
+        """Returns the records of days whose files are unchanged; other days count as missing and are made again."""
         return tuple(record for record, sha256 in self._said(name, days) if self._holds(name, record.day, sha256))
 
     def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Reads the records alone; the digest of a day's files would read all of it."""
+        """Returns the records without checking the digests, which would read all files."""
         return tuple(record for record, _ in self._said(name, days))
 
     def stage(self, name: str, days: Collection[dt.date], frame: DataFrame) -> None:
-        """Deletes the days, then writes all of them in one job; other days are not touched."""
+        """Deletes the days, then writes all of them in one job; other days stay as they are."""
         for day in days:
-            self.at.delete(f"{_folder(name, day)}/{RECORD}")  # first: a day half deleted must not look finished
+            self.at.delete(f"{_folder(name, day)}/{RECORD}")  # first: a half-deleted day must not look finished
             self.at.delete(_folder(name, day))
         self.at.delete(f"{name}/_temporary")  # of a killed run
-        balanced = frame.hint("rebalance", "dt")  # few files per day, and no day in one task however large
+        balanced = frame.hint("rebalance", "dt")  # few files per day, and large days in several tasks
         writer = balanced.write.mode("append").partitionBy("dt").option("compression", "zstd")
         writer.parquet(self.at.spark_path(name))
 
     def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
-        """Writes each day's record, and with it the digest of the day's files."""
+        """Writes each day's record with the digest of the day's files."""
         for record in records:
             said = {**record.model_dump(mode="json"), _DIGEST: self._digest(name, record.day)}
             self.at.write_bytes(f"{_folder(name, record.day)}/{RECORD}", json.dumps(said, indent=1).encode())
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
-        """Opens the folders of these days only; a day without rows has none."""
+        """Reads only the folders of these days; a day without rows has none."""
         fields = [*spark_schema(contract.daily_partials(ids)), StructField("left_out", StringType())]
         schema = StructType([*fields, StructField("dt", DateType())])
         there = sorted({*days} & {*_days_in(self.at, name)})
@@ -67,14 +65,14 @@ class SparkPartials:
         return reader.parquet(*(self.at.spark_pattern(_folder(name, day)) for day in there))
 
     def prune(self, name: str, before: dt.date) -> None:
-        """Deletes older days, their record first."""
+        """Deletes days before `before`, their record first."""
         for day in _days_in(self.at, name):
             if day < before:
                 self.at.delete(f"{_folder(name, day)}/{RECORD}")
                 self.at.delete(_folder(name, day))
 
     def _said(self, name: str, days: Collection[dt.date]) -> Iterator[tuple[PartialRecord, str | None]]:
-        """Yields each record that can be read, with the digest that it holds."""
+        """Yields each readable record with its digest."""
         for day in sorted({*days} & {*_days_in(self.at, name)}):
             try:
                 said = json.loads(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))

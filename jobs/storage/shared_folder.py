@@ -1,4 +1,4 @@
-"""Brings a folder of arrays to every machine that runs workers, once, through Spark's own file service."""
+"""Copies a folder of arrays to every machine with workers, once, through Spark's own file service."""
 
 import tarfile
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 @dataclass(frozen=True)
 class WorkerFolder:
-    """Called on a worker: the folder on its machine."""
+    """Returns, on a worker, the folder on its machine."""
 
     name: str
 
@@ -20,11 +20,10 @@ class WorkerFolder:
 
 
 def share_folder(spark: SparkSession, scratch: Path, name: str, save: Callable[[Path], None]) -> WorkerFolder:
-    """Lets `save` fill a folder and returns it to the workers under `name`, which must be new to the session.
+    """Lets `save` fill a folder and sends it to the workers under `name`, which must be new to the session.
 
-    The archive stays in `scratch`, which must live as long as the session.
-
-    An uncompressed archive, because Spark sends local folders in local mode only; each machine unpacks it once.
+    The archive stays in `scratch`, which must exist as long as the session. It is uncompressed and an archive because
+    Spark sends local folders in local mode only; each machine unpacks it once.
     """
     folder, archive = scratch / name, scratch / f"{name}.tar"
     folder.mkdir()

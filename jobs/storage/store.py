@@ -24,7 +24,7 @@ class Storage:
     """A folder named by a URI or a local path; everything below it is addressed by relative paths."""
 
     uri: str
-    """A local folder as its path, any other as its URI; raises ConfigError when it is made of anything else."""
+    """A local folder as its path, any other as its URI; creating it raises ConfigError for anything else."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", str(Location.parse(self.uri)))
@@ -35,17 +35,17 @@ class Storage:
 
     @cached_property
     def location(self) -> Location:
-        """Where the folder lies."""
+        """The parsed location of the folder."""
         return Location.parse(self.uri)
 
     @property
     def name(self) -> str:
-        """The folder's own name; empty for the root of a storage."""
+        """Name of the folder; empty for the root of a storage."""
         return self.location.path.rpartition("/")[2]
 
     @property
     def parent(self) -> "Storage":
-        """The folder that holds this one; the root of a storage holds itself."""
+        """The folder above this one; the root of a storage is its own parent."""
         at = self.location
         return Storage(str(replace(at, path=at.path.rpartition("/")[0] or "/")))
 
@@ -60,7 +60,7 @@ class Storage:
 
     @contextmanager
     def _looking_at(self, path: str) -> Iterator[None]:
-        """Yields the errors of looking at a file or folder as ours."""
+        """Raises errors of the block as UnreadableFolder or NoAnswer."""
         where = _join(self.uri, path)
         try:
             yield
@@ -71,9 +71,9 @@ class Storage:
             raise fault(f"{where} cannot be looked at ({error}); check our rights") from None
 
     def files(self, path: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
-        """Files and folders in `path`, sorted by path; none when there is no such folder.
+        """Returns files and folders in `path`, sorted by path; [] if there is no such folder.
 
-        A link to nothing is there as NotFound. Raises UnreadableFolder and NoAnswer.
+        A dangling link is returned as NotFound. Raises UnreadableFolder and NoAnswer.
         """
         with self._looking_at(path):
             filesystem, root = self._at
@@ -84,15 +84,13 @@ class Storage:
             return sorted(infos, key=lambda info: str(info.path))
 
     def type_of(self, path: str = "") -> fs.FileType:
-        """Returns what is at `path`: NotFound, a File, a Directory, or Unknown; raises UnreadableFolder and
-        NoAnswer.
-        """
+        """Returns what is at `path`: NotFound, a File, a Directory, or Unknown. Raises UnreadableFolder, NoAnswer."""
         with self._looking_at(path):
             filesystem, root = self._at
             return filesystem.get_file_info(_join(root, path)).type
 
     def tree(self, path: str) -> list[tuple[str, fs.FileInfo]]:
-        """Returns every file below `path`, however deep, by its path from there, sorted by it."""
+        """Returns every file below `path` at any depth, with its path from there, sorted by it."""
         root = f"{_join(self._at[1], path)}/"
         infos = self.files(path, recursive=True)
         return [(info.path.removeprefix(root), info) for info in infos if info.type == fs.FileType.File]
@@ -102,31 +100,31 @@ class Storage:
         return bool(self.type_of(path) != fs.FileType.NotFound)
 
     def spark_path(self, path: str = "") -> str:
-        """`path` for Spark to write to, or to take off the paths that it reads (basePath)."""
+        """Returns `path` for Spark to write to, and as the basePath of what it reads."""
         at = self.location
         scheme = "s3a" if at.scheme == "s3" else at.scheme
         return _join(f"{scheme}://{at.authority}{at.path}".rstrip("/"), path)
 
     def spark_pattern(self, path: str = "") -> str:
-        """`path` for Spark to read: it takes paths for patterns, so their special characters are escaped.
+        """Returns `path` for Spark to read: Spark takes paths for patterns, so special characters are escaped.
 
-        Its own option against that (__globPaths__) reads every file once per path that has such characters.
+        Spark's option against that (__globPaths__) reads every file once per path that has such characters.
         """
         return GLOB.sub(r"\\\g<0>", self.spark_path(path))
 
     def open(self, path: str) -> pa.NativeFile:
-        """Returns a file for random access; raises FileNotFoundError."""
+        """Opens a file for random access. Raises FileNotFoundError."""
         filesystem, root = self._at
         return filesystem.open_input_file(_join(root, path))
 
     def read_bytes(self, path: str) -> bytes:
-        """Returns the content of a file; raises FileNotFoundError."""
+        """Returns the content of a file. Raises FileNotFoundError."""
         filesystem, root = self._at
         with filesystem.open_input_stream(_join(root, path)) as stream:
             return bytes(stream.read())
 
     def write_bytes(self, path: str, content: bytes) -> None:
-        """Writes a file whole: a reader sees the old content or the new one."""
+        """Writes a file as a whole: a reader sees the old content or the new one."""
         filesystem, root = self._at
         target = _join(root, path)
         filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
@@ -136,13 +134,13 @@ class Storage:
                 stream.write(content)
         except OSError:
             with suppress(OSError):
-                filesystem.delete_file(part)  # half a file helps nobody, least of all on a full disk
+                filesystem.delete_file(part)  # half a file is of no use, least of all on a full disk
             raise
         if part != target:
             filesystem.move(part, target)
 
     def delete(self, path: str) -> None:
-        """Deletes a file or a folder with all it holds; nothing happens when it is not there."""
+        """Deletes a file or a folder with its content; does nothing if it does not exist."""
         filesystem, root = self._at
         info = filesystem.get_file_info(_join(root, path))
         if info.type == fs.FileType.Directory:
@@ -151,7 +149,7 @@ class Storage:
             filesystem.delete_file(info.path)
 
     def finished(self, table: str) -> bool:
-        """Returns whether the table's marker is written."""
+        """Returns whether the table has its marker."""
         return self.exists(f"{table}/{MARKER}")
 
     def finish(self, table: str) -> None:
@@ -159,18 +157,18 @@ class Storage:
         self.write_bytes(f"{table}/{MARKER}", self._mark(table))
 
     def _mark(self, table: str) -> bytes:
-        """Returns what the marker holds."""
+        """Returns the content of the marker."""
         return b""
 
     def table(self, table: str) -> ds.Dataset:
-        """Returns a finished Parquet table, lazily; raises NotFinished."""
+        """Returns a finished Parquet table, lazily. Raises NotFinished."""
         if not self.finished(table):
             raise NotFinished(f"table {table!r} in {self.uri} is not finished; run the stage that writes it first")
         filesystem, root = self._at
         return ds.dataset(_join(root, table), format="parquet", filesystem=filesystem)
 
     def write_table(self, table: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
-        """Writes a Parquet table and its marker last; returns its rows; raises AlreadyFinished."""
+        """Writes a Parquet table, then its marker. Returns the number of rows. Raises AlreadyFinished."""
         if self.finished(table):
             raise AlreadyFinished(f"table {table!r} in {self.uri} is finished and never written again; start a new run")
         self.delete(table)
@@ -186,7 +184,7 @@ class Storage:
 
 
 def _links_to_nothing(folder: str) -> list[str]:
-    """Links whose target is not there: pyarrow leaves them out."""
+    """Returns dangling links, which pyarrow does not list."""
     try:
         with os.scandir(folder) as entries:
             return [entry.path for entry in entries if entry.is_symlink() and not Path(entry.path).exists()]

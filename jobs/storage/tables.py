@@ -1,4 +1,4 @@
-"""Spark's side of a run's tables: written once, whole, in their contract's columns, types and order."""
+"""The tables of a run in Spark: written once, as a whole, with the columns, types and order of their contract."""
 
 from collections.abc import Collection
 
@@ -12,10 +12,10 @@ from jobs.storage.errors import StorageError
 from jobs.storage.store import Storage
 
 _AS_ANNOUNCED = "snapshot"
-"""The one table that is read as it was written: what was announced is sent, and loaders leave erased users out."""
+"""The one table that is read with erased users: it is sent as announced, and loaders leave these users out."""
 
 _SPARKS_MARKER = "mapreduce.fileoutputcommitter.marksuccessfuljobs"
-"""The marker is the folder's to write."""
+"""Setting that stops Spark from writing the marker, which the folder writes."""
 
 
 class Tables:
@@ -27,7 +27,7 @@ class Tables:
         self._erased = erased
 
     def write(self, name: str, frame: DataFrame, schema: pa.Schema, row_group: int | None = None) -> int:
-        """Writes a table and its marker, unless a former attempt finished it; returns its rows; raises StorageError.
+        """Writes a table and its marker, unless an earlier attempt did. Returns its rows. Raises StorageError.
 
         row_group: encoded bytes of a row group, fewer than Spark's default for tables that training streams.
         """
@@ -41,7 +41,7 @@ class Tables:
         return int(self._folder.table(name).count_rows())
 
     def read(self, name: str) -> DataFrame:
-        """Returns a finished table without users who were erased since; raises NotFinished."""
+        """Returns a finished table without users who were erased since. Raises NotFinished."""
         self._folder.table(name)
         frame = self._spark.read.parquet(self._folder.spark_pattern(name))
         if name == _AS_ANNOUNCED or "user_id" not in frame.columns:

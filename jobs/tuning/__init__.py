@@ -1,1 +1,1 @@
-"""`jobs/tune_embeddings.py`: a search for better hyper-parameters, ending in a proposal."""
+"""`jobs/tune_embeddings.py`: a search for better training settings, ending in a proposal."""

@@ -23,7 +23,7 @@ _JudgedUsers = Annotated[str, typer.Option(metavar="N", help="Users at most by w
 
 @dataclass(frozen=True)
 class TuningArguments:
-    """What a person asked for."""
+    """The options of a search."""
 
     config: Path
     overlays: tuple[Path, ...]
@@ -35,7 +35,7 @@ class TuningArguments:
 
 
 def parse_tuning(argv: Sequence[str] | None, *, today: dt.date) -> TuningArguments:
-    """Returns the arguments; raises ConfigError on anything malformed and on an `--as-of` after `today`."""
+    """Returns the arguments. Raises ConfigError on malformed ones and on an `--as-of` after `today`."""
 
     def tune_embeddings(
         config: Config,

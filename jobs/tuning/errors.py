@@ -1,24 +1,24 @@
-"""What is wrong with a study.
+"""Errors of a study.
 
 StudyError(Refused)     exit code 2
-├── NotEnoughHistory    there is too little before the hold-out to choose by
+├── NotEnoughHistory    there is too little data before the hold-out to choose by
 ├── StudyConflict       the study was begun with other settings or data
-└── StudyTaken          another process is at work on it
+└── StudyTaken          another process works on it
 """
 
 from conf.errors import Refused
 
 
 class StudyError(Refused):
-    """The study cannot be worked on as asked."""
+    """The study cannot be worked on as requested."""
 
 
 class NotEnoughHistory(StudyError):
-    """The datasets do not hold enough to choose by other days than those of the hold-out."""
+    """The datasets hold too few days before the hold-out to choose by."""
 
 
 class StudyConflict(StudyError):
-    """The name belongs to a study of other settings or data."""
+    """The name belongs to a study with other settings or data."""
 
 
 class StudyTaken(StudyError):

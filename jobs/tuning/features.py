@@ -1,4 +1,4 @@
-"""The features of both parts of a study: made once, by Spark, and then read by every trial without it."""
+"""The features of both parts of a study: made once by Spark, then read by every trial without it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _TABLES = ("interactions", "sources", "truth", "exclusions")
 _PARTIALS = "partials"
-"""Of the study itself: those of the product belong to the run that may be on its way."""
+"""Daily partials of the study itself: a run may be using those of the product."""
 
 
 def make_features(study: Study) -> None:
-    """Writes the tables of both parts unless a former start did."""
+    """Writes the tables of both parts unless an earlier start did."""
     parts = (VALIDATION, HOLDOUT)
     if all(study.folder.finished(_table(part, name)) for part in parts for name in _TABLES):
         tell("tune", "the features were made by a former start")
@@ -37,7 +37,7 @@ def make_features(study: Study) -> None:
 
 
 def check_history(study: Study) -> None:
-    """Raises NotEnoughHistory before the first trial where either part is too small to judge by."""
+    """Raises NotEnoughHistory before the first trial if either part is too small to judge by."""
     split = study.settings.split
     for part, day in part_days(study.settings, study.arguments.as_of).items():
         pairs = _rows(study, _table(part, "interactions")).count_rows()
@@ -54,7 +54,7 @@ def check_history(study: Study) -> None:
 
 
 def load_part(study: Study, part: str) -> Part:
-    """Returns a part as trials see it, without users who were erased since its features were made."""
+    """Returns a part for the trials, without users who were erased since its features were made."""
     interactions, sources, truth, exclusions = (_rows(study, _table(part, name)) for name in _TABLES)
     return Part.of(
         interactions,
@@ -68,7 +68,7 @@ def load_part(study: Study, part: str) -> Part:
 
 
 def _make(study: Study, part: str, spark: "SparkSession") -> None:
-    """The tables as of the part's day; the truth and the exclusions are those of the judged users only."""
+    """Writes the tables as of the part's day; truth and exclusions are those of the judged users only."""
     from jobs.storage.tables import Tables
 
     settings, erased = study.settings, study.erased.users
@@ -89,7 +89,7 @@ def _make(study: Study, part: str, spark: "SparkSession") -> None:
 
 
 def _drawn(truth: "DataFrame", most: int, seed: int) -> "DataFrame":
-    """At most so many of its users (user_id), drawn by a hash, which is the same whatever the partitions are."""
+    """Returns at most `most` of its users (user_id), drawn by a hash, independent of the partitions."""
     from pyspark.sql import functions as sf
 
     users = truth.select("user_id").distinct()
@@ -109,7 +109,7 @@ def _table(part: str, name: str) -> str:
 
 @contextmanager
 def _session(study: Study) -> "Iterator[SparkSession]":
-    """Spark, stopped when the features are made: the trials need the machine's memory."""
+    """Yields a Spark session, which ends when the features are made: the trials need the memory."""
     from pyspark.sql import SparkSession
 
     from jobs.run.session import open_session

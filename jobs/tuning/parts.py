@@ -1,4 +1,4 @@
-"""The two parts of a study, and what they would read, from names, markers and footers alone."""
+"""The two parts of a study, and the partitions that they read, from names, markers and footers alone."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -12,18 +12,16 @@ from features.survey import Survey, check_survey, survey_inputs
 from jobs.tuning.errors import NotEnoughHistory
 
 VALIDATION, HOLDOUT = "validation", "holdout"
-"""The days that trials are chosen by, and those after them, at which only the winner is looked."""
+"""The days that trials are chosen by, and the days after them, on which only the winner is judged."""
 
 
 def part_days(settings: Settings, as_of: dt.date) -> dict[str, dt.date]:
-    """Part → the day as of which its features are made; the second begins where the first ends."""
+    """Returns part → the day as of which its features are made; the second part begins where the first ends."""
     return {VALIDATION: cut_of(as_of, settings.split.holdout_days), HOLDOUT: as_of}
 
 
 def survey_parts(settings: Settings, as_of: dt.date, catalog: Catalog) -> dict[str, Survey]:
-    """Returns what each part would read; raises FeaturesError, ConfigError, and NotEnoughHistory for the validation
-    part.
-    """
+    """Returns what each part would read. Raises FeaturesError, ConfigError and, for validation, NotEnoughHistory."""
     days = part_days(settings, as_of)
     last = _checked(settings, as_of, catalog)
     try:
@@ -36,7 +34,7 @@ def survey_parts(settings: Settings, as_of: dt.date, catalog: Catalog) -> dict[s
 
 
 def fingerprints_of(survey: Survey) -> Mapping[str, Mapping[str, str]]:
-    """Dataset → day → fingerprint of every partition that is read."""
+    """Returns dataset → day → fingerprint of every partition that is read."""
     read = {entry.plan.name: entry.partitions for entry in survey.events}
     read |= {entry.plan.name: (*entry.train.found, *entry.plan.found) for entry in survey.snapshots}
     return {name: {str(part.day): part.fingerprint for part in parts} for name, parts in read.items()}

@@ -1,4 +1,4 @@
-"""What a study came to: the winner looked at on the hold-out, and the proposal for the person who commits it."""
+"""Judges the winner of a study on the hold-out, and writes the proposal for the person who commits it."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ EVIDENCE, OVERLAY, REPORT = "evidence.json", "proposal.yml", "proposal.md"
 
 
 def propose(study: Study, trials: list[Trial], validation: Part) -> None:
-    """Writes the proposal into the study's folder and to MLflow; the hold-out is looked at once for each winner."""
+    """Writes the proposal into the study's folder and to MLflow; the hold-out is judged once per winner."""
     looks, best = _looks(study), best_of(trials)
     if not looks or looks[-1].trial != best.number:
         looks.append(_look(study, best, validation))
@@ -55,7 +55,7 @@ def _look(study: Study, best: Trial, validation: Part) -> Evidence:
 
 
 def _looks(study: Study) -> list[Evidence]:
-    """Returns the winners that were looked at before, the oldest first."""
+    """Returns the winners that were judged on the hold-out before, oldest first."""
     if not study.folder.exists(EVIDENCE):
         return []
     return [Evidence.model_validate(look) for look in json.loads(study.folder.read_bytes(EVIDENCE))]

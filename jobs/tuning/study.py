@@ -1,4 +1,4 @@
-"""A study: its folder, what it was begun with, and that one process at a time works on it."""
+"""A study: its folder, its record, and the lock that lets one process at a time work on it."""
 
 import datetime as dt
 import fcntl
@@ -36,15 +36,15 @@ from models.tuning import Space
 FILE, LOCK = "study.json", "lock"
 _SHAPING = {"ids", "data_root", "datasets", "interactions", "split", "judge", "train", "lists"}
 """Sections of the settings that a study depends on."""
-_TOLD = 8
-"""Differences that a refusal tells."""
+_SHOWN = 8
+"""Differences listed in an error."""
 
 
 class StudyRecord(Strict):
     """What a study was begun with; written once, before anything else."""
 
     study_id: str
-    """Its own for ever, whatever is called the same later."""
+    """Unique id, whatever name a later study has."""
     name: str
     created_at: AwareDatetime
     code_version: str
@@ -62,20 +62,18 @@ class Study:
     record: StudyRecord
     folder: Storage
     data: Storage
-    """Where the datasets lie."""
+    """The folder of the datasets."""
     erased: Erased
-    """Users whose rows no trial may see, as of when this process began."""
+    """Users whose rows no trial may read, as of when this process began."""
     space: Space
     mlflow: Trials
     scratch: Path
-    """A local folder that lives as long as this process' work."""
+    """A local folder that is deleted when this process ends."""
 
 
 @contextmanager
 def open_study(arguments: TuningArguments) -> Iterator[Study]:
-    """Yields the study that the command line names, new or resumed; raises StudyError and the first fault of any
-    edge.
-    """
+    """Yields the study that the command line names, new or resumed. Raises StudyError and errors of servers."""
     settings, environment = load_settings(arguments.config, arguments.overlays), Environment.read()
     most = settings.train.factors if arguments.max_factors is None else arguments.max_factors
     space = Space.up_to(most, settings.train)
@@ -106,13 +104,13 @@ def _basis(settings: Settings, arguments: TuningArguments, most: int, catalog: S
 
 
 def _name(basis: dict[str, Any]) -> str:
-    """Returns the day, and a hash of all that was asked for; other data under the same name are refused."""
+    """Returns the day and a hash of all options and settings; other data under the same name are refused."""
     asked = json.dumps({name: value for name, value in basis.items() if name != "data"}, sort_keys=True)
     return f"{basis['as_of']}-{sha256_of(asked)[:8]}"
 
 
 def _record(folder: Storage, name: str, basis: dict[str, Any]) -> StudyRecord:
-    """Returns what the study was begun with, which is now if it is new; raises StudyConflict."""
+    """Returns the record of the study, a new one if the study is new. Raises StudyConflict."""
     if folder.exists(FILE):
         known = StudyRecord.model_validate_json(folder.read_bytes(FILE))
         _refuse_other(known, basis)
@@ -132,19 +130,19 @@ def _record(folder: Storage, name: str, basis: dict[str, Any]) -> StudyRecord:
 def _refuse_other(known: StudyRecord, basis: dict[str, Any]) -> None:
     found = differences(known.basis, basis)
     if found:
-        changed = [f"{name} was {there} and is {here}" for name, (there, here) in [*found.items()][:_TOLD]]
-        more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+        changed = [f"{name} was {there} and is {here}" for name, (there, here) in [*found.items()][:_SHOWN]]
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise StudyConflict(
             f"study {known.name} was begun with something else: {'; '.join(changed)}{more}; its trials cannot be "
-            "compared with new ones: give another name with --study"
+            "compared with new ones: use another name with --study"
         )
 
 
 @contextmanager
 def _alone(folder: Storage, name: str) -> Iterator[None]:
-    """Holds the study's lock, which the system gives back however the process ends; raises StudyTaken.
+    """Holds the study's lock, which the system frees however the process ends. Raises StudyTaken.
 
-    An object store knows no such lock: there, whoever starts it sees to it that one process works on a study.
+    An object store has no such lock: there the user must make sure that one process works on a study.
     """
     if folder.local_path is None:
         yield
@@ -155,7 +153,7 @@ def _alone(folder: Storage, name: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StudyTaken(
-                f"another process works on study {name} in {folder.uri}; wait for it, or give another name with --study"
+                f"another process works on study {name} in {folder.uri}; wait for it, or use another name with --study"
             ) from None
         yield
 

@@ -1,4 +1,4 @@
-"""The trials of a study: one after another, each kept, logged and told before the next one begins."""
+"""Runs the trials of a study one after the other; each is stored and logged before the next begins."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from models.registry import StudyRun, TrialRecord
 from models.tuning import FAILED, Part, Search, Trial, best_of, open_search
 
 JOURNAL = "optuna.journal"
-"""Optuna's own journal, whole after each trial: what a killed process had begun was never in it."""
+"""Optuna's own journal, stored after each trial: an unfinished trial of a killed process is never in it."""
 
 
 def run_trials(study: Study, part: Part) -> list[Trial]:
-    """Runs what is missing of the trials that were asked for, and returns all that the study has."""
+    """Runs the trials that are missing. Returns all trials of the study."""
     local = study.scratch / JOURNAL
     if study.folder.exists(JOURNAL):
         local.write_bytes(study.folder.read_bytes(JOURNAL))
@@ -34,7 +34,7 @@ def run_trials(study: Study, part: Part) -> list[Trial]:
 
 
 def parent_of(study: Study) -> str:
-    """Returns the MLflow run of the study, made unless it is there."""
+    """Returns the MLflow run of the study, creating it if it does not exist."""
     basis = study.record.basis
     return study.mlflow.open_study(
         StudyRun(
@@ -53,7 +53,7 @@ def parent_of(study: Study) -> str:
 
 
 def _log_missing(study: Study, search: Search) -> None:
-    """Logs the trials that were kept but not logged when a former start ended."""
+    """Logs the trials that were stored but not logged when an earlier start ended."""
     parent = parent_of(study)
     logged = study.mlflow.logged(parent)
     for trial in search.trials:
@@ -75,7 +75,7 @@ def _record(trial: Trial, k: int) -> TrialRecord:
 
 @dataclass(frozen=True)
 class TuningProgress:
-    """Where a study is after its newest trial."""
+    """The progress of a study after its newest trial."""
 
     trials: list[Trial]
     wanted: int

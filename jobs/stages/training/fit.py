@@ -1,4 +1,4 @@
-"""One training of a run: interactions → factors, once, by either recipe, for judging or for serving."""
+"""One training of a run: interactions → factors, by either recipe, for judging or for serving."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -18,10 +18,10 @@ from models.training.train import train
 
 @dataclass(frozen=True)
 class Fit:
-    """What is trained on what, and under which name it lies in the run's folder."""
+    """The input and settings of a training, and the name of its tables."""
 
     name: str
-    """Before `user_factors` and `source_factors`; empty: what is published."""
+    """Prefix of `user_factors` and `source_factors`; empty: the published ones."""
     interactions: str
     settings: TrainSettings
 
@@ -32,15 +32,15 @@ class Fit:
 
     @property
     def stats(self) -> str:
-        """The file that holds what is known of it."""
+        """The file with the facts of the training."""
         return f"{self.name}training.json"
 
 
 def fit(run: RunContext, one: Fit) -> Facts:
-    """Trains unless a former attempt did, and returns what is known of the training."""
+    """Trains unless an earlier attempt did. Returns the facts of the training."""
     if all(run.folder.finished(table) for table in one.tables):
         return run.folder.read_document(one.stats)
-    for table in one.tables:  # both or neither: they must be of one training
+    for table in one.tables:  # both, since they must be of one training
         run.folder.delete(table)
     pairs = run.folder.table(one.interactions).count_rows()
     choice = choose_trainer(one.settings, pairs, lambda: sides_of(run.tables.read(one.interactions)))

@@ -1,4 +1,4 @@
-"""The lists of a recipe, as they would have been published at the cut, judged on the hold-out beside other arms."""
+"""Judges a recipe's lists, as they would have been published at the cut, on the hold-out beside other arms."""
 
 from collections.abc import Mapping
 
@@ -33,7 +33,7 @@ from models.lists.fallback import Fallback, fallback_list
 
 
 def check_judgeable(run: Run) -> None:
-    """Raises NothingToJudge where there is too little before the cut, or after it, to judge a recipe by."""
+    """Raises NothingToJudge if there are too few interactions before the cut, or users after it."""
     split = run.settings.split
     if not run.folder.table("train_interactions").count_rows():
         raise NothingToJudge(f"no interactions before the hold-out of {split.holdout_days} days")
@@ -45,10 +45,10 @@ def check_judgeable(run: Run) -> None:
 
 
 def judge_recipes(run: Run, contest: Contest) -> Judgement:
-    """Judges lists by `train_*_factors` beside popularity, item-kNN and, by its own factors, the champion's recipe.
+    """Judges lists by `train_*_factors` beside popularity, item-kNN and the champion's recipe by its own factors.
 
-    Nothing but the truth is of the held-out days. Writes `train_lists`, `champion_train_lists` and `train_judged`;
-    raises NoCandidates when the run's own recipe can recommend nothing.
+    Only the truth is from the held-out days. Writes `train_lists`, `champion_train_lists` and `train_judged`; raises
+    NoCandidates when the run's own recipe can recommend nothing.
     """
     settings, sources = run.settings, run.folder.table("train_sources").to_table()
     fallback = fallback_list(sources, settings.lists.fallback_size)
@@ -76,7 +76,7 @@ def _lists(run: Run, fit: str, sources: pa.Table, fallback: Fallback) -> DataFra
 def _champion(
     run: Run, contest: Contest, sources: pa.Table, fallback: Fallback
 ) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
-    """Returns the champion's arm; without it, why."""
+    """Returns the champion's arm, or a remark why it is missing."""
     if contest.champion is None:
         return {}, {CHAMPION: f"missing: {contest.reason}"}
     try:
@@ -107,7 +107,7 @@ def _evidence(run: Run, sources: pa.Table, popular: Fallback) -> JudgeInputs:
 def _item_knn(
     run: Run, sources: pa.Table, popular: Fallback, k: int
 ) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
-    """Returns the arm item-kNN and what is to be said of it; without the arm, why."""
+    """Returns the arm item-kNN with a remark if it was sampled, or a remark why it is missing."""
     interactions = run.folder.table("train_interactions")
     interactions = without_rows_of(run.erased.users, interactions, run.scratch / "knn_interactions.parquet")
     try:

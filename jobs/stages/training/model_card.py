@@ -1,4 +1,4 @@
-"""The model card of a run's version: what the run knows of it, beside the champion and the versions before."""
+"""Makes the model card of a run's version: what the run knows of it, beside the champion and earlier versions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from models.training.learning_curve import Point
 
 @dataclass(frozen=True)
 class Findings:
-    """What the train stage found out about a version."""
+    """What the train stage measured of a version."""
 
     judgement: Judgement | str
     """Or why it was not judged."""
@@ -41,21 +41,21 @@ class Findings:
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What the lineage keeps of them, as JSON values: the pages of later versions compare with it."""
+        """What goes into the lineage as JSON values, for comparison on later versions' pages."""
         shapes = {name: shape.to_json() for name, shape in self.shapes.items()}
         return {"golden": self.golden.to_json(), "shapes": shapes}
 
 
 @dataclass(frozen=True)
 class Written:
-    """The pages: `folder` holds nothing but the folder `model_card` with them; and why plots are missing in them."""
+    """The pages of a model card: `folder` holds only the folder `model_card`; `faults`: why plots are missing."""
 
     folder: Path
     faults: list[str]
 
 
 def measure_version(run: Run, made: Lineage, judgement: Judgement | str) -> Findings:
-    """Measures the recipe of the run's factors on the golden data, and reads the shapes and the learning curve.
+    """Measures the recipe on the golden data, and reads the shapes and the learning curve.
 
     judgement: or why there is none. Raises GoldenChanged.
     """
@@ -67,7 +67,7 @@ def measure_version(run: Run, made: Lineage, judgement: Judgement | str) -> Find
 
 
 def _curve(run: Run, stats: str) -> Sequence[Point] | str:
-    """Returns what a training kept of its iterations, or why nothing."""
+    """Returns the learning curve that a training kept, or why there is none."""
     facts = run.folder.read_document(stats)
     if facts.get("curve"):
         return [Point(**point) for point in facts["curve"]]
@@ -76,9 +76,7 @@ def _curve(run: Run, stats: str) -> Sequence[Point] | str:
 
 
 def shapes_of(run: Run, lists: str | None) -> dict[str, Shape]:
-    """Returns how the norms of the run's factors are spread, and the scores in the judged lists (table `lists`), if
-    any.
-    """
+    """Returns the shapes of the factors' norms, and of the scores in the judged lists (table `lists`), if any."""
     found = {
         SCORES: None if lists is None else score_shape(run.folder.table(lists)),
         USER_NORMS: norm_shape(run.folder.table("user_factors")),
@@ -88,9 +86,9 @@ def shapes_of(run: Run, lists: str | None) -> dict[str, Shape]:
 
 
 def write_model_card(run: Run, made: Lineage, found: Findings) -> Written:
-    """Writes the pages of the version that is about to be registered, here and into the run's folder.
+    """Writes the pages of the version before it is registered, locally and into the run's folder.
 
-    A plot that cannot be drawn is a warning; raises RegistryError.
+    A plot that cannot be drawn is a warning. Raises RegistryError.
     """
     with timed("train", "model card"):
         folder = run.scratch / f"artifacts-{run.run_id}"

@@ -1,4 +1,4 @@
-"""What a model card shows beside its own version: the champion and the versions before, as MLflow keeps them."""
+"""What a model card shows beside its own version: the champion and earlier versions, from MLflow."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -11,9 +11,9 @@ _WEEKS = 8
 
 
 def weeks_before(run: Run, golden: GoldenMetrics) -> list[Week]:
-    """Returns the last versions that other runs registered, at most eight, the oldest first; raises RegistryError."""
+    """Returns at most eight versions that other runs registered last, oldest first. Raises RegistryError."""
     versions = {
-        version.run_id: version  # of several of a run, the first: later ones are copies
+        version.run_id: version  # the first of a run: later ones are copies
         for version in run.servers.registry.versions(run.settings.product)
         if version.run_id not in (None, run.run_id) and version.mlflow_run is not None
     }
@@ -21,7 +21,7 @@ def weeks_before(run: Run, golden: GoldenMetrics) -> list[Week]:
 
 
 def champion_page(run: Run, golden: GoldenMetrics) -> ChampionPage | str:
-    """Returns what is known of the version that served when the run began, or why nothing is; raises RegistryError."""
+    """Returns the version that served when the run began, or why there is none. Raises RegistryError."""
     registry, parent = run.servers.registry, run.manifest.serving_before
     if parent is None:
         return "nothing served before"
@@ -37,7 +37,7 @@ def _logged(run: Run, version: Version) -> LoggedRun | None:
 
 
 class _Kept(BaseModel):
-    """What of a version's lineage its successor's page shows; older versions have none of it."""
+    """The part of a lineage that a later version's page shows; empty in older versions."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -48,12 +48,12 @@ class _Kept(BaseModel):
     def of(cls, lineage: str | None) -> "_Kept":
         try:
             return cls.model_validate_json(lineage or "{}")
-        except ValidationError:  # of other code: the page says that it is not known
+        except ValidationError:  # of other code: the page shows it as unknown
             return cls()
 
 
 def _week(version: Version, logged: LoggedRun | None, golden: GoldenMetrics) -> Week:
-    """Returns a registered version by the metrics and parameters of its run; runs before this code lack some."""
+    """Returns a registered version by the metrics and parameters of its run; runs of older code lack some."""
     metrics, params = ({}, {}) if logged is None else (logged.metrics, logged.params)
     arm = "judged.champion." if params.get("winner") == "champion" else "judged."
     return Week(
@@ -73,5 +73,5 @@ def _week(version: Version, logged: LoggedRun | None, golden: GoldenMetrics) -> 
 
 
 def whole(value: float | None) -> int | None:
-    """Returns a count that MLflow or JSON may hold as a float; None where it is not known."""
+    """Returns a count that MLflow or JSON may hold as a float; None where it is unknown."""
     return None if value is None else int(value)

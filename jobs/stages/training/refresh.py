@@ -1,6 +1,6 @@
-"""A refresh: the factors of the version that serves stay, users who came after its training are folded in.
+"""A refresh: keeps the factors of the serving version, and folds in users who came after its training.
 
-For the days between two trainings: lists are computed anew, without what users have seen or joined since.
+For the days between two trainings: lists are made anew, without what users have seen or joined since.
 """
 
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ FOLDED = "folded_user_factors"
 """Table of the users that a refresh folded in."""
 _FACTORS = ("user_factors", "source_factors")
 _COUNTS = "trained_sources"
-"""Table (source_id, users) of a refresh: what its sources had for interactions in the training."""
+"""Table (source_id, users) of a refresh: the interactions of its sources in the training."""
 
 
 class RefreshRefused(Refused):
-    """There are no factors that users could be folded into."""
+    """There are no factors that users can be folded into."""
 
 
 @dataclass(frozen=True)
 class _Former:
-    """The run whose factors stay; a refresh itself, or the training."""
+    """The run whose factors are kept, a training or a refresh itself."""
 
     folder: BoundFolder
     spark: SparkSession
@@ -58,13 +58,15 @@ class _Former:
         """(source_id, users) of the training."""
         if self.folder.finished(_COUNTS):
             return self.tables.read(_COUNTS)
-        everybody = Tables(self.spark, self.folder)  # counts name nobody, and these are those of the training
+        everybody = Tables(
+            self.spark, self.folder
+        )  # with erased users: counts name nobody, and must be those of the training
         interactions = everybody.read(self.stats["trained_on"])
         return interactions.groupBy("source_id").agg(sf.count("*").alias("users"))
 
 
 def refresh(run: RunContext) -> Facts:
-    """Writes the factors of the run that serves, and of users who came since its training; tells what the stage keeps.
+    """Writes the factors of the serving run and of users who came since its training. Returns the facts of the stage.
 
     Raises RefreshRefused, ChangedSince.
     """
@@ -130,7 +132,7 @@ def _write_counts(run: RunContext, former: _Former) -> None:
 
 
 def _fold_in(run: RunContext, former: _Former, interactions: ds.Dataset) -> int:
-    """Writes the factors of users who are not of the training; returns how many they are."""
+    """Writes the factors of users who were not in the training. Returns their number."""
     if not run.folder.finished(FOLDED):
         sources = former.folder.table("source_factors")
         constants = Constants(**former.stats["constants"])
@@ -142,7 +144,7 @@ def _fold_in(run: RunContext, former: _Former, interactions: ds.Dataset) -> int:
 
 
 def _interactions(run: RunContext) -> ds.Dataset:
-    """By the champion's recipe: weights of another one would mean something else to its factors."""
+    """Returns the interactions by the champion's recipe: its factors need weights of the same meaning."""
     contest = run.contest
     if contest.champion is not None:
         table = contest.table("interactions")

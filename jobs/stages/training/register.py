@@ -1,4 +1,4 @@
-"""A run's factors become a version of the product's model, with all that made them; no others are published."""
+"""Registers a run's factors with their lineage as a version of the product's model; no others are published."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 def register_lineage(run: Run, made: Lineage, artifacts: Path | None = None) -> dict[str, str]:
-    """Logs what made the run's factors and registers them as a version; returns what the manifest keeps of it.
+    """Logs the lineage of the run's factors and registers them, once per run. Returns facts for the manifest.
 
-    The same run, the same version. artifacts: a folder of files to keep with it.
+    artifacts: a folder of files to log with it.
     """
     registry = run.servers.registry
     mlflow_run = registry.log_run(_record(run, made, artifacts))
-    kept = registry.lineage(mlflow_run) or ""  # of a former attempt, where one got so far
+    kept = registry.lineage(mlflow_run) or ""  # an earlier attempt may have logged it
     tags = made.tags | {LINEAGE_TAG: sha256_of(kept)}
     version = registry.register(run.settings.product, mlflow_run, run.folder.uri, tags)
     tell("train", f"registered as version {version}, the challenger (MLflow run {mlflow_run})")
@@ -43,15 +43,14 @@ def register_lineage(run: Run, made: Lineage, artifacts: Path | None = None) -> 
 
 
 def note_judged(run: Run, manifest: Manifest) -> None:
-    """Lets the registry keep the digest of the manifest with all that the gates saw; raises NoLineage."""
+    """Tags the version with the digest of the manifest that gate 2 passed. Raises NoLineage."""
     run.servers.registry.note(_version_of(run), JUDGED_TAG, manifest.judged)
 
 
 def refuse_without_lineage(run: Run) -> None:
-    """Raises NoLineage unless the registry's lineage says that the run's factors were made by this run, settings and
-    code.
+    """Raises NoLineage unless the registry's lineage is of this run, its settings, code and tables.
 
-    And for what its gates saw: the manifest is the one that the registry was told of when gate 2 had passed.
+    The manifest must also be the one whose digest was registered when gate 2 had passed.
     """
     model, version = run.manifest.fact("train", "model"), _version_of(run)
     wanted = {
@@ -74,7 +73,7 @@ def refuse_without_lineage(run: Run) -> None:
 
 
 def _version_of(run: Run) -> Version:
-    """Returns the version that the run registered; raises NoLineage."""
+    """Returns the version that the run registered. Raises NoLineage."""
     version = run.servers.registry.version(run.settings.product, run.manifest.fact("train", "model")["version"])
     if version is None:
         raise NoLineage(f"{_name_of(run)} is gone; run {run.run_id} is not published; start a new run")
@@ -87,7 +86,7 @@ def _name_of(run: Run) -> str:
 
 
 def _other_tables(run: Run, lineage: Lineage | None) -> Iterator[str]:
-    """Yields what the manifest says of tables up to the training, where the lineage says something else."""
+    """Yields tables up to the training whose digests in manifest and lineage differ."""
     made = {name: sha256 for stage in ("features", "train") for name, sha256 in run.manifest.stages[stage].made.items()}
     kept = made if lineage is None else lineage.made
     if other := sorted({name for name, _ in made.items() ^ kept.items()}):
@@ -95,9 +94,7 @@ def _other_tables(run: Run, lineage: Lineage | None) -> Iterator[str]:
 
 
 def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:
-    """Returns what made the run's factors; facts: `training`, `judged` and `decision` of the stage that is about to
-    end.
-    """
+    """Returns the lineage of the run's factors; facts: `training`, `judged` and `decision` of the current stage."""
     manifest = run.manifest
     is_judged, decision = "skipped" not in facts["judged"], Decision.model_validate(facts["decision"])
     recipe = _recipe(run, decision)
@@ -139,7 +136,7 @@ def _recipe(run: Run, decision: Decision) -> dict[str, Any]:
 
 
 def _inputs(run: Run, decision: Decision) -> list[dict[str, Any]]:
-    """Returns the datasets' records; of events those that the winner read."""
+    """Returns the records of the datasets; for events, those that the winner read."""
     facts = run.manifest.stages["features"].facts
     inputs, champions = facts["inputs"], facts["champion_inputs"]
     if decision.winner == "challenger" or not champions:
@@ -178,7 +175,7 @@ def _record(run: Run, made: Lineage, artifacts: Path | None) -> RunRecord:
 
 
 def _input(run: Run, record: dict[str, Any]) -> Input:
-    """Returns one dataset: its digest is the hash over the fingerprints of the days that were read."""
+    """Returns one dataset; its digest covers the fingerprints of the days that were read."""
     uri = run.data.child(run.settings.datasets.by_name[record["name"]].path).uri
     days = tuple(InputPartition.model_validate(day) for day in record["days"])
     digest = digest_of_inputs((day.day, day.fingerprint) for day in days)
@@ -186,9 +183,7 @@ def _input(run: Run, record: dict[str, Any]) -> Input:
 
 
 def holdout_of(pairs: "DataFrame", days: int) -> Holdout:
-    """Returns what identifies a truth (contract.holdout): 64-bit hashes of its pairs, added up, so that none is
-    collected.
-    """
+    """Identifies a truth (contract.holdout) by the sum of 64-bit hashes of its pairs, without collecting them."""
     from pyspark.sql import functions as sf  # here, because the operator's commands work without Spark
 
     total = sf.sum(sf.xxhash64("user_id", "source_id").cast("decimal(38,0)"))

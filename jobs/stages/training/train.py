@@ -23,7 +23,7 @@ _UNTRAINABLE = (BadIds, BadInteractions, TrainError, TrainMemoryError)
 
 @stage("train")
 def train_embeddings(run: Run) -> Facts:
-    """Writes and registers the factors of the recipe that wins or, in a refresh, of the version that serves."""
+    """Writes and registers the factors of the winning recipe or, in a refresh, of the serving version."""
     facts, judgement = _refresh(run) if run.manifest.request.refresh else _compete(run)
     made = lineage_of(run, facts)
     found = measure_version(run, made, judgement)
@@ -34,7 +34,7 @@ def train_embeddings(run: Run) -> Facts:
 
 
 def _refresh(run: Run) -> tuple[Facts, str]:
-    """Keeps the factors that serve; returns why they are not judged again."""
+    """Keeps the serving factors. Returns the facts, and why they are not judged again."""
     facts = refresh(run)
     return facts, facts["judged"]["skipped"]
 
@@ -49,10 +49,9 @@ def _compete(run: Run) -> tuple[Facts, Judgement | str]:
 
 
 def _judge(run: Run, contest: Contest) -> tuple[Contest, Judgement | str]:
-    """Returns how good lists by the recipes are for users with something new in the hold-out, or why that cannot be
-    told.
+    """Judges the recipes for users with something new in the hold-out. Returns the contest, and figures or why not.
 
-    And who competed: a champion's recipe that cannot be trained any more does not.
+    A champion's recipe that cannot be trained any more leaves the contest.
     """
     try:
         check_judgeable(run)
@@ -65,7 +64,7 @@ def _judge(run: Run, contest: Contest) -> tuple[Contest, Judgement | str]:
 
 
 def _with_champion(run: Run, contest: Contest) -> Contest:
-    """Returns the contest after the champion's recipe was trained, or why it goes on without."""
+    """Trains the champion's recipe. Returns the contest, without the champion if that is not possible."""
     if contest.champion is None:
         return contest
     try:
@@ -76,7 +75,7 @@ def _with_champion(run: Run, contest: Contest) -> Contest:
 
 
 def _refit(run: Run, contest: Contest, decision: Decision) -> tuple[Decision, Facts]:
-    """Trains what is published; where the champion's recipe cannot be trained any more, the run's own."""
+    """Trains what is published; if the champion's recipe cannot be trained any more, the run's own."""
     run.folder.write_document(_DECISION, decision.model_dump())
     tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
     try:
@@ -89,7 +88,7 @@ def _refit(run: Run, contest: Contest, decision: Decision) -> tuple[Decision, Fa
 
 
 def _kept(run: Run) -> Decision | None:
-    """Returns the decision of a former attempt, where one got so far: its factors may be there."""
+    """Returns the decision of an earlier attempt, if it made one: its factors may exist."""
     if not run.folder.exists(_DECISION):
         return None
     return Decision.model_validate(run.folder.read_document(_DECISION))

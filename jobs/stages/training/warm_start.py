@@ -1,4 +1,4 @@
-"""From which factors a training goes on: those of the run that served when this one was created, or none."""
+"""Chooses the factors that a training starts from: those of the run that served before, or none."""
 
 from dataclasses import dataclass
 
@@ -18,17 +18,17 @@ _TABLES = ("user_factors", "source_factors")
 
 @dataclass(frozen=True)
 class Former:
-    """The factors of a former run, or why a training starts cold."""
+    """The factors of an earlier run, or why a training starts cold."""
 
     start: Start | None
     run_id: str | None
     reason: str | None
     warm_runs: int = 0
-    """Runs since the last cold start, a warm one from these factors included."""
+    """Runs since the last cold start, this one included if it starts warm."""
     folder: Storage | None = None
 
     def facts(self, *, warm: bool) -> Facts:
-        """Returns what the training keeps; warm: whether the factors were used."""
+        """Returns the facts of the start; warm: whether the factors were used."""
         facts: Facts = {"warm_runs": self.warm_runs if warm else 0}
         if warm and self.folder is not None:
             facts |= {"from_run": self.run_id, "from_digest": digest_of_factors(self.folder)}
@@ -36,9 +36,9 @@ class Former:
 
 
 def former_factors(run: RunContext, settings: TrainSettings) -> Former:
-    """Returns the factors of the run that served, where they know nothing of the hold-out and `cold_every` allows it.
+    """Returns the serving run's factors, unless they know the hold-out or `cold_every` asks for a cold start.
 
-    The judged training and the refit start alike: what is judged is what is done.
+    The judged training and the refit start alike, so that what is judged is what is published.
     """
     before = run.manifest.serving_before
     if before is None:
@@ -52,7 +52,7 @@ def former_factors(run: RunContext, settings: TrainSettings) -> Former:
 
 
 def _training_of(run: RunContext, before: str) -> KeptRun | None:
-    """Returns the run that trained what `before` serves; None: it is gone, or its factors are."""
+    """Returns the run that trained what `before` serves; None if it or its factors are gone."""
     kept = run.kept_run(before)
     if kept is None or "train" not in kept.manifest.stages:
         return None
@@ -75,7 +75,7 @@ def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> Former:
 
 
 def digest_of_factors(folder: Storage) -> str:
-    """Returns the SHA-256 over the files of a run's factors."""
+    """Returns the SHA-256 of the files of a run's factors."""
     files = (f"{table}/{info.base_name}" for table in _TABLES for info in folder.files(table))
     parquet = (file for file in files if file.endswith(".parquet"))
     return sha256_of_chunks(chunk for file in parquet for chunk in chunks_of(folder, file))
