@@ -1,6 +1,5 @@
 """Prints the end of the demo: three users, the gates, the stages, and the quality of the published lists."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -22,6 +21,7 @@ from jobs.run.manifest import Manifest, load_manifest, run_folder
 from jobs.stages.gates import INPUT_FACT
 from jobs.stages.lists import FALLBACK
 from jobs.storage.store import Storage
+from models.lists.fallback import Fallback
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.read.reader import Reader
 
@@ -57,7 +57,7 @@ def report(demo: Demo) -> None:
     exclusions = folder.table("exclusions").to_table(columns=["user_id", "source_id"])
     truth = demo.home / "data/_truth"
     ours = planted_ndcg(truth, published, exclusions, k=_JUDGED)
-    fallback = pa.array(json.loads(folder.read_bytes(FALLBACK))["source_ids"])
+    fallback = Fallback.of_json(folder.read_bytes(FALLBACK), settings.ids).source_ids
     popular = planted_ndcg(
         truth, lists_of_ranking(fallback, published["user_id"], exclusions, _JUDGED), exclusions, k=_JUDGED
     )

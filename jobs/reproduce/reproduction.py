@@ -1,6 +1,5 @@
 """`discovery reproduce`: a run made once more from its manifest, and compared bit by bit with what it kept."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,6 +32,8 @@ from jobs.storage.errors import StorageError
 from jobs.storage.folders import check_folders
 from jobs.storage.store import Storage
 from jobs.storage.tables import Tables
+from models.arrays.arrow import column_of
+from models.lists.fallback import Fallback
 
 
 @dataclass(frozen=True)
@@ -186,11 +187,11 @@ def _sorted_lists(rerun: Rerun, folder: Storage) -> ds.Dataset:
 
 def _fallback_table(rerun: Rerun, folder: Storage) -> ds.Dataset:
     try:
-        content = json.loads(folder.read_bytes(FALLBACK))
-        ids, scores = content["source_ids"], content["scores"]
-        table = pa.table({"place": list(range(1, len(ids) + 1)), "source_id": ids, "score": scores})
+        fallback = Fallback.of_json(folder.read_bytes(FALLBACK), rerun.ids)
     except (ValueError, KeyError) as error:
         raise StorageError(f"{FALLBACK} in {folder.uri} cannot be read ({error}): it was changed or damaged") from None
+    place, scores = list(range(1, len(fallback) + 1)), column_of(fallback.scores)
+    table = pa.table({"place": place, "source_id": fallback.source_ids, "score": scores})
     at = _beside(rerun, folder)
     at.write_table("fallback", table.to_batches(), table.schema)
     return at.table("fallback")

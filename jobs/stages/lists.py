@@ -1,6 +1,5 @@
 """Embeddings → a list for every user of the share, and the fallback list; then gate 2 judges the lists."""
 
-import json
 import math
 from dataclasses import dataclass
 
@@ -47,18 +46,13 @@ def make_lists(run: RunContext) -> ServedLists:
     """Writes the lists and the fallback list of the factors, exclusions and sources in the run's folder."""
     sources = run.folder.table("sources").to_table()
     fallback = fallback_list(sources, run.settings.lists.fallback_size)
-    _keep_fallback(run, fallback)
+    run.folder.write_bytes(FALLBACK, fallback.to_json())
     users = served_users(run)
     with timed("topn", "lists") as notes:
         lists = lists_of(run, "", sources, "exclusions", fallback, users)
         rows = run.tables.write("lists", lists, contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
     return ServedLists(users, rows, fallback)
-
-
-def _keep_fallback(run: RunContext, fallback: Fallback) -> None:
-    content = {"source_ids": fallback.source_ids.to_pylist(), "scores": fallback.scores.tolist()}
-    run.folder.write_bytes(FALLBACK, json.dumps(content).encode())
 
 
 def _judge(run: Run, users: DataFrame | None, fallback: Fallback) -> GateReport:

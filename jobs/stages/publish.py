@@ -1,14 +1,11 @@
 """Lists → snapshot → announced in Redis → Kafka: BEGIN, lists, END. Whether it then serves, the loader decides."""
 
-import json
-
-import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as sf
 
 from conf import contract
 from conf.errors import Refused
+from expectations.report import GateReport
 from features.placement import bucket_column, partition_column
 from jobs.run.context import Run
 from jobs.runtime.log import timed
@@ -17,6 +14,8 @@ from jobs.stages.lists import FALLBACK
 from jobs.stages.partitions import measure_slices, send_slices
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import refuse_without_lineage
+from models.arrays.arrow import column_of
+from models.lists.fallback import Fallback
 from publish.connect.topic import ensure_topics
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end
@@ -34,7 +33,7 @@ class NotPublishable(Refused):
 @stage("publish")
 def publish_topn(run: Run) -> Facts:
     """Pushes the run's lists; returns when the broker has acknowledged every record and every END."""
-    _refuse_unjudged(run)
+    reports = _judged(run)
     refuse_without_lineage(run)
     _refuse_over(run)
     run.servers.refuse_older(run.manifest.request)
@@ -44,7 +43,7 @@ def publish_topn(run: Run) -> Facts:
     with timed("publish", "snapshot") as notes:
         rows = run.tables.write("snapshot", _snapshot(run, layout), contract.snapshot(run.ids))
         notes.append(f"{rows:,} rows")
-    announcement = _announcement(run, layout, measure_slices(run, layout))
+    announcement = _announcement(run, layout, measure_slices(run, layout), reports)
     run.folder.check_again()  # from here on, what is sent is compared with what was announced
     ensure_topics(run.servers.kafka, announcement.layout, settings)
     # Opened early: the broker takes half a second to register a producer.
@@ -78,7 +77,7 @@ def _snapshot(run: Run, layout: Layout) -> DataFrame:
     return lists.withColumn("seq", seq).sortWithinPartitions("partition", "seq")
 
 
-def _announcement(run: Run, layout: Layout, slices: list[Slice]) -> Announcement:
+def _announcement(run: Run, layout: Layout, slices: list[Slice], reports: list[GateReport]) -> Announcement:
     settings, request = run.settings, run.manifest.request
     assert run.manifest.epoch is not None, "a run that may publish took an epoch when it was created"
     return Announcement(
@@ -97,7 +96,7 @@ def _announcement(run: Run, layout: Layout, slices: list[Slice]) -> Announcement
         fallback=encode_fallback(_fallback_payload(run)),
         first=request.first,
         scheduled=request.scheduled,
-        gates_passed=True,
+        gates_passed=all(report.passed for report in reports),
         max_change_of_users=settings.rollout.max_change_of_users,
         config_hash=request.config_hash,
         created_at=run.manifest.created_at,
@@ -108,10 +107,9 @@ def _announcement(run: Run, layout: Layout, slices: list[Slice]) -> Announcement
 
 
 def _fallback_payload(run: Run) -> bytes:
-    content = json.loads(run.folder.left(FALLBACK))
-    source_ids = pa.array(content["source_ids"], pa.int64() if run.ids == "int64" else pa.string())
-    scores = pa.array(np.asarray(content["scores"], np.float32)) if run.settings.publish.scores else None
-    return encode_list(source_ids, scores, run.ids)
+    fallback = Fallback.of_json(run.folder.left(FALLBACK), run.ids)
+    scores = column_of(fallback.scores) if run.settings.publish.scores else None
+    return encode_list(fallback.source_ids, scores, run.ids)
 
 
 def _refuse_over(run: Run) -> None:
@@ -125,11 +123,14 @@ def _refuse_over(run: Run) -> None:
         )
 
 
-def _refuse_unjudged(run: Run) -> None:
-    """Raises NotPublishable unless every gate has a report of this run that passed."""
+def _judged(run: Run) -> list[GateReport]:
+    """Returns the report of every gate; raises NotPublishable where one is missing, of another run, or not passed."""
+    reports = []
     for gate in GATES:
         report = read_report(run.folder, gate)
         if report is None:
             raise NotPublishable(f"run {run.run_id} has no report of gate {gate}; run the stages before this one first")
         if not report.passed or report.run != run.run_id:
             raise NotPublishable(f"run {run.run_id} did not pass gate {gate}; it is not published")
+        reports.append(report)
+    return reports

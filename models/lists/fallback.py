@@ -1,5 +1,6 @@
 """The fallback list: popular sources, for users without interactions."""
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from conf.contract import IdKind
 from models.arrays.arrow import Column, ListColumn, column_of, lengths_of, lists_of, numpy_of
-from models.arrays.ids import IdMap
+from models.arrays.ids import IdMap, id_type
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
     ("users", "descending"),
@@ -28,6 +29,16 @@ class Fallback:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @classmethod
+    def of_json(cls, raw: bytes, ids: IdKind) -> "Fallback":
+        """Returns the list that `to_json` wrote; raises ValueError and KeyError on anything else."""
+        content = json.loads(raw)
+        return cls(pa.array(content["source_ids"], id_type(ids)), np.asarray(content["scores"], np.float32))
+
+    def to_json(self) -> bytes:
+        """Returns the list as JSON: `source_ids` best first, and as many `scores`."""
+        return json.dumps({"source_ids": self.source_ids.to_pylist(), "scores": self.scores.tolist()}).encode()
 
     def without(self, excluded: ListColumn, n: int, ids: IdKind) -> tuple[ListColumn, ListColumn]:
         """Returns (ids, scores) of the first n sources outside each user's list of excluded ids."""

@@ -33,3 +33,23 @@ def test_users_who_have_nothing_barred() -> None:
     nobody: Any = pa.array([None, []], pa.list_(pa.int64()))
     lists, _ = Fallback(ids_of([3, 1, 2], "int64"), np.array([3, 2, 1], np.float32)).without(nobody, 2, "int64")
     assert lists.to_pylist() == [[3, 1], [3, 1]]
+
+
+@pytest.mark.parametrize("kind", ["int64", "string"])
+@given(popular=POPULAR)
+def test_json_and_back(kind: IdKind, popular: list[int]) -> None:
+    written = Fallback(ids_of(popular, kind), (np.arange(len(popular), 0, -1) / 3).astype(np.float32))
+    read = Fallback.of_json(written.to_json(), kind)
+    assert read.source_ids.equals(written.source_ids)
+    assert (read.scores.dtype, read.scores.tolist()) == (np.float32, written.scores.tolist())
+
+
+def test_the_file_is_as_it_always_was() -> None:
+    fallback = Fallback(ids_of([2**62, 3], "int64"), np.array([2, 1], np.float32))
+    assert fallback.to_json() == b'{"source_ids": [4611686018427387904, 3], "scores": [2.0, 1.0]}'
+
+
+@pytest.mark.parametrize("damaged", [b"", b"[", b"{}", b'{"source_ids": ["a"], "scores": [1]}'])
+def test_another_file_is_refused(damaged: bytes) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        Fallback.of_json(damaged, "int64")
