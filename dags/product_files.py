@@ -8,12 +8,13 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any
 
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 from airflow.timetables.interval import CronDataIntervalTimetable
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from strict_yaml import YamlError, read_yaml
 
 _DAYS_30 = 30 * 24 * 60
@@ -23,56 +24,74 @@ class ProductFileError(ValueError):
     """A product file cannot become a DAG; the message says what is wrong and what to write."""
 
 
-@dataclass(frozen=True)
-class DagSettings:
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+        raise ValueError(f"{name!r} must be lower-case letters, digits and _, starting with a letter")
+    return name
+
+
+def _cron(schedule: object) -> str:
+    example = "write five cron fields in UTC, e.g. 0 3 * * MON"
+    if not isinstance(schedule, str):
+        raise ValueError(f"{schedule!r} is not text; {example}")
+    try:
+        CronDataIntervalTimetable(schedule, timezone="UTC").validate()
+    except AirflowTimetableInvalid as error:
+        raise ValueError(f"{schedule!r} is not a cron expression ({error}); {example}") from None
+    return schedule
+
+
+_Cron = Annotated[str, BeforeValidator(_cron)]
+_Count = Annotated[int, Field(ge=0, le=100)]
+_Minutes = Annotated[float, Field(gt=0, le=_DAYS_30)]
+
+
+class DagSettings(BaseModel):
     """The `dag:` mapping of a product file; every key has a default, minutes may be fractions."""
 
-    retries: int = 2
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+    retries: _Count = 2
     """Number of retries of a failed task."""
-    retry_minutes: float = 5
+    retry_minutes: _Minutes = 5
     """Minutes before the first retry; doubles each time, up to `max_retry_minutes`."""
-    max_retry_minutes: float = 60
+    max_retry_minutes: _Minutes = 60
     """Longest time before a retry."""
-    wait_retries: int = 12
+    wait_retries: _Count = 12
     """Number of further retries of build_features while input has not arrived (exit code 75)."""
-    wait_minutes: float = 30
+    wait_minutes: _Minutes = 30
     """Minutes before build_features is retried."""
-    build_features_minutes: float = 180
+    build_features_minutes: _Minutes = 180
     """Time limit of one try; likewise the next four."""
-    train_embeddings_minutes: float = 240
-    precompute_topn_minutes: float = 180
-    publish_topn_minutes: float = 120
-    wait_until_serving_minutes: float = 120
-    run_minutes: float = 24 * 60
+    train_embeddings_minutes: _Minutes = 240
+    precompute_topn_minutes: _Minutes = 180
+    publish_topn_minutes: _Minutes = 120
+    wait_until_serving_minutes: _Minutes = 120
+    run_minutes: _Minutes = 24 * 60
     """Time limit of the whole DAG run, including waits and retries."""
     pool: str = "default_pool"
     """Airflow pool of the tasks."""
     driver_memory: str | None = None
     """`--driver-memory` of spark-submit, e.g. 4g; null: as Spark is configured."""
-
-    @classmethod
-    def parse(cls, mapping: object) -> "DagSettings":
-        """Returns the settings of a `dag:` mapping; raises ProductFileError for an unknown key or a wrong type."""
-        if not isinstance(mapping, Mapping):
-            raise ProductFileError(f"dag: must hold keys and values, holds {type(mapping).__name__}")
-        known = {field.name: field.type for field in fields(cls)}
-        for key, value in mapping.items():
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-                raise ProductFileError(f"unknown key 'dag.{key}'; {hint}")
-            _check(f"dag.{key}", value, known[key])
-        return cls(**mapping)
+    refresh_schedule: _Cron | None = None
+    """Cron expression in UTC of a second DAG, whose runs keep the factors that serve (`--refresh`); null: none."""
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(BaseModel):
     """A product file with a schedule."""
 
-    name: str
+    model_config = ConfigDict(frozen=True)
+
+    name: Annotated[str, BeforeValidator(_name), Field(alias="product")]
     config: Path
-    schedule: str
-    dag: DagSettings
+    schedule: _Cron
+    dag: DagSettings = DagSettings()
+
+    @property
+    def schedules(self) -> dict[str, str]:
+        """The cron expression of each of the product's DAGs, by the DAG's id."""
+        refresh = self.dag.refresh_schedule
+        return {self.name: self.schedule} | ({} if refresh is None else {f"{self.name}_refresh": refresh})
 
 
 @dataclass(frozen=True)
@@ -98,10 +117,9 @@ def read_products(folder: Path) -> Products:
     for path in sorted(folder.glob("*.yml")):
         try:
             if product := read_product(path):
-                if taken := scheduled.get(product.name):
-                    raise ProductFileError(
-                        f"product {product.name!r} is already that of {taken.config.name}; rename one"
-                    )
+                for other in scheduled.values():
+                    for taken in product.schedules.keys() & other.schedules.keys():
+                        raise ProductFileError(f"product {taken!r} is already that of {other.config.name}; rename one")
                 scheduled[product.name] = product
         except ProductFileError as error:
             broken[path] = str(error)
@@ -114,11 +132,10 @@ def read_product(path: Path) -> Product | None:
     schedule = tree.get("schedule")
     if schedule is None:
         return None
-    name = tree.get("product")
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
-        raise ProductFileError(f"product: {name!r} must be lower-case letters, digits and _, starting with a letter")
-    settings = tree.get("dag")
-    return Product(name, path, _cron(schedule), DagSettings() if settings is None else DagSettings.parse(settings))
+    try:
+        return Product.model_validate({"product": None, **tree, "config": path})
+    except ValidationError as error:
+        raise ProductFileError("; ".join(map(_explain, error.errors()))) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -132,24 +149,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise ProductFileError(str(error)) from None
 
 
-def _cron(schedule: object) -> str:
-    example = "write five cron fields in UTC, e.g. 0 3 * * MON"
-    if not isinstance(schedule, str):
-        raise ProductFileError(f"schedule: {schedule!r} is not text; {example}")
-    try:
-        CronDataIntervalTimetable(schedule, timezone="UTC").validate()
-    except AirflowTimetableInvalid as error:
-        raise ProductFileError(f"schedule: {schedule!r} is not a cron expression ({error}); {example}") from None
-    return schedule
-
-
-def _check(key: str, value: object, wanted: Any) -> None:
-    kinds = get_args(wanted) or (wanted,)
-    allowed = (*kinds, int) if float in kinds else kinds
-    if isinstance(value, bool) or not isinstance(value, allowed):
-        words = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise ProductFileError(f"{key}: {value!r} is not of type {words}")
-    if wanted is int and not 0 <= value <= 100:  # type: ignore[operator]
-        raise ProductFileError(f"{key}: {value} is outside 0 … 100")
-    if wanted is float and not 0 < value <= _DAYS_30:  # type: ignore[operator]
-        raise ProductFileError(f"{key}: {value} must be more than 0 and at most {_DAYS_30} minutes")
+def _explain(error: Mapping[str, Any]) -> str:
+    """Returns what is wrong with a value, and what may stand there."""
+    key, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{key}: {message}"
+    if error["type"] != "extra_forbidden":
+        return f"{key}: {message} (got {error['input']!r})"
+    known = list(DagSettings.model_fields)
+    near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    return f"unknown key {key!r}; {hint}"

@@ -1,5 +1,7 @@
 """One weekly Airflow DAG per product file that has a `schedule`; the DAG's id is the product's name.
 
+A file with `dag.refresh_schedule` gets a second one, `<product>_refresh`, which asks every run for `--refresh`.
+
     build_features → train_embeddings → precompute_topn → publish_topn → wait_until_serving
 
 Order and schedule only: the first four submit an entry of jobs/ to Spark, the last one waits until the run serves.
@@ -36,9 +38,13 @@ def as_of(dag_run: Any) -> dt.date:
     return moment.astimezone(dt.UTC).date()
 
 
-def run_id_of(dag_run: Any) -> str:
-    """Returns the job's run id, based on `run_after`: retries and cleared tasks get the same id again."""
-    return f"{dag_run.run_after.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{as_of(dag_run):%Y%m%d}-1"
+def run_id_of(product: Product, dag_run: Any) -> str:
+    """Returns the job's run id, based on `run_after`: retries and cleared tasks get the same id again.
+
+    Both DAGs of a product may start in the same second: the second one's runs are named as attempt 2.
+    """
+    attempt = 1 + list(product.schedules).index(dag_run.dag_id)
+    return f"{dag_run.run_after.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{as_of(dag_run):%Y%m%d}-{attempt}"
 
 
 def stage_arguments(product: Product) -> Callable[..., list[str]]:
@@ -47,7 +53,7 @@ def stage_arguments(product: Product) -> Callable[..., list[str]]:
     def application_args(context: Any, jinja_env: Any) -> list[str]:  # the names by which Airflow calls it
         dag_run, params = context["dag_run"], context["params"]
         arguments = ["--config", str(product.config), "--as-of", as_of(dag_run).isoformat()]
-        arguments += ["--run-id", run_id_of(dag_run), "--trigger-id", context["run_id"]]
+        arguments += ["--run-id", run_id_of(product, dag_run), "--trigger-id", context["run_id"]]
         return [*arguments, *command_line(params)]
 
     return application_args
@@ -58,21 +64,21 @@ def wait_command(product: Product) -> Callable[..., list[str]]:
 
     def command(context: Any, jinja_env: Any) -> list[str]:
         discovery = str(_job_environment() / "bin" / "discovery")
-        return [discovery, "wait", run_id_of(context["dag_run"]), "--config", str(product.config)]
+        return [discovery, "wait", run_id_of(product, context["dag_run"]), "--config", str(product.config)]
 
     return command
 
 
-def build_dag(product: Product) -> DAG:
-    """Returns the DAG of one product."""
+def build_dag(product: Product, dag_id: str) -> DAG:
+    """Returns one DAG of a product."""
     dag = DAG(
-        dag_id=product.name,
+        dag_id=dag_id,
         description=f"Weekly lists of {product.name}: features, embeddings, lists, publish",
-        schedule=CronDataIntervalTimetable(product.schedule, timezone="UTC"),
+        schedule=CronDataIntervalTimetable(product.schedules[dag_id], timezone="UTC"),
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=_minutes(product.dag.run_minutes),
-        params=_params(),
+        params=_params(refresh=dag_id != product.name),
         tags=["discovery"],
         default_args={
             "pool": product.dag.pool,
@@ -124,9 +130,11 @@ def _wait_until_serving(product: Product, dag: DAG) -> WaitUntilServing:
     )
 
 
-def _params() -> dict[str, Param]:
+def _params(*, refresh: bool) -> dict[str, Param]:
     """Returns a parameter for each flag of a run, validated by its JSON schema."""
-    return {name: Param(**schema) for name, schema in RunParameters.model_json_schema()["properties"].items()}
+    schemas = RunParameters.model_json_schema()["properties"]
+    schemas["refresh"]["default"] = refresh
+    return {name: Param(**schema) for name, schema in schemas.items()}
 
 
 def _job_environment() -> Path:
@@ -146,4 +154,10 @@ def _minutes(number: float) -> dt.timedelta:
     return dt.timedelta(minutes=number)
 
 
-globals().update({name: build_dag(product) for name, product in read_products(config_folder()).scheduled.items()})
+globals().update(
+    {
+        dag_id: build_dag(product, dag_id)
+        for product in read_products(config_folder()).scheduled.values()
+        for dag_id in product.schedules
+    }
+)

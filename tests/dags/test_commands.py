@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import JOB_ENVIRONMENT, MONDAY, REPO, Bag, dag_run, rendered
+from conftest import JOB_ENVIRONMENT, MONDAY, PRODUCT, REPO, Bag, dag_run, rendered
 
 GOLDEN = Path(__file__).parent / "golden"
 STAGES = ["build_features", "train_embeddings", "precompute_topn", "publish_topn"]
@@ -106,6 +106,15 @@ def test_two_starts_by_hand_of_one_week_have_two_run_ids(dag: Any) -> None:
     wednesday = MONDAY + dt.timedelta(days=2)
     ids = [run_id(dag, run_after=wednesday + dt.timedelta(seconds=seconds)) for seconds in (0, 1)]
     assert ids == ["20261118T030000Z-20261116-1", "20261118T030001Z-20261116-1"]
+
+
+def test_both_dags_of_a_product_may_start_in_the_same_second(bag: Bag, tmp_path: Path) -> None:
+    text = PRODUCT.format(name="music") + "dag: {refresh_schedule: 0 3 * * *}"
+    (tmp_path / "music.yml").write_text(text)
+    dags = bag(tmp_path).dags
+    assert run_id(dags["music"]) == "20261116T030000Z-20261116-1"
+    assert run_id(dags["music_refresh"]) == "20261116T030000Z-20261116-2"
+    assert "--refresh" in rendered(dags["music_refresh"], "build_features").application_args
 
 
 def test_a_run_without_a_date_is_as_of_the_day_of_its_start(dag: Any) -> None:

@@ -100,6 +100,26 @@ def test_a_second_product_file_is_a_second_dag(bag: Bag, tmp_path: Path) -> None
     assert (sorted(loaded.dag_ids), loaded.import_errors) == (["groups", "music"], {})
 
 
+def test_a_refresh_schedule_is_a_second_dag_of_the_product(bag: Bag, tmp_path: Path) -> None:
+    write(tmp_path, "music", "dag: {refresh_schedule: 0 3 * * TUE-SUN, retries: 4}")
+    loaded = bag(tmp_path)
+    assert (sorted(loaded.dag_ids), loaded.import_errors) == (["music", "music_refresh"], {})
+    weekly, refresh = loaded.dags["music"], loaded.dags["music_refresh"]
+    assert (weekly.timetable.summary, refresh.timetable.summary) == ("0 3 * * MON", "0 3 * * TUE-SUN")
+    assert (weekly.params["refresh"], refresh.params["refresh"]) == (False, True)
+    assert [task.task_id for task in refresh.topological_sort()] == ORDER
+    assert refresh.get_task("publish_topn").retries == 4
+
+
+def test_no_product_is_called_like_the_second_dag_of_another(bag: Bag, tmp_path: Path) -> None:
+    write(tmp_path, "music", "dag: {refresh_schedule: 0 3 * * TUE-SUN}")
+    write(tmp_path, "music_refresh")
+    loaded = bag(tmp_path)
+    assert sorted(loaded.dag_ids) == ["music", "music_refresh"]
+    problem = loaded.import_errors["broken_products.py"]
+    assert "music_refresh.yml: product 'music_refresh' is already that of music.yml" in problem
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -112,22 +132,57 @@ def test_a_second_product_file_is_a_second_dag(bag: Bag, tmp_path: Path) -> None
         ("product: games\nschedule: 61 3 * * MON", "schedule: '61 3 * * MON' is not a cron expression"),
         ("product: games\nschedule: '@once'", "schedule: '@once' is not a cron expression"),
         ("product: music\nschedule: 0 3 * * MON", "product 'music' is already that of a_music.yml"),
-        (PRODUCT.format(name="games") + "dag: 3", "dag: must hold keys and values, holds int"),
+        (
+            PRODUCT.format(name="games") + "dag: 3",
+            "dag: Input should be a valid dictionary or instance of DagSettings (got 3)",
+        ),
         (PRODUCT.format(name="games") + "dag: {retrys: 3}", "unknown key 'dag.retrys'; did you mean 'retries'?"),
         (PRODUCT.format(name="games") + "dag: {xyz: 3}", "unknown key 'dag.xyz'; known here: retries, "),
         (PRODUCT.format(name="games") + "dag: {3: 3}", "line 4: the key 3 is a number to YAML; quote it"),
         (PRODUCT.format(name="games") + "dag: {retries: 010}", "line 4: 010 is no decimal number"),
         (PRODUCT.format(name="games") + "dag: {retries: 3}\ndag: {pool: p}", "line 5: the key 'dag' stands twice"),
-        (PRODUCT.format(name="games") + "dag: {retries: two}", "dag.retries: 'two' is not of type int"),
-        (PRODUCT.format(name="games") + "dag: {retries: 1.5}", "dag.retries: 1.5 is not of type int"),
-        (PRODUCT.format(name="games") + "dag: {retries: true}", "dag.retries: True is not of type int"),
-        (PRODUCT.format(name="games") + "dag: {retries: -1}", "dag.retries: -1 is outside 0 … 100"),
-        (PRODUCT.format(name="games") + "dag: {run_minutes: 0}", "dag.run_minutes: 0 must be more than 0"),
-        (PRODUCT.format(name="games") + "dag: {run_minutes: .inf}", "dag.run_minutes: inf must be more than 0"),
-        (PRODUCT.format(name="games") + "dag: {run_minutes: .nan}", "dag.run_minutes: nan must be more than 0"),
-        (PRODUCT.format(name="games") + f"dag: {{run_minutes: 1{'0' * 400}}}", "dag.run_minutes: 1000"),
-        (PRODUCT.format(name="games") + "dag: {pool: null}", "dag.pool: None is not of type str"),
-        (PRODUCT.format(name="games") + "dag: {driver_memory: 4}", "dag.driver_memory: 4 is not of type str or null"),
+        (
+            PRODUCT.format(name="games") + "dag: {retries: two}",
+            "dag.retries: Input should be a valid integer (got 'two')",
+        ),
+        (
+            PRODUCT.format(name="games") + "dag: {retries: 1.5}",
+            "dag.retries: Input should be a valid integer (got 1.5)",
+        ),
+        (
+            PRODUCT.format(name="games") + "dag: {retries: true}",
+            "dag.retries: Input should be a valid integer (got True)",
+        ),
+        (
+            PRODUCT.format(name="games") + "dag: {retries: -1}",
+            "dag.retries: Input should be greater than or equal to 0 (got -1)",
+        ),
+        (
+            PRODUCT.format(name="games") + "dag: {run_minutes: 0}",
+            "dag.run_minutes: Input should be greater than 0 (got 0)",
+        ),
+        (
+            PRODUCT.format(name="games") + "dag: {run_minutes: .inf}",
+            "dag.run_minutes: Input should be less than or equal to 43200 (got inf)",
+        ),
+        (
+            PRODUCT.format(name="games") + "dag: {run_minutes: .nan}",
+            "dag.run_minutes: Input should be less than or equal to 43200 (got nan)",
+        ),
+        (
+            PRODUCT.format(name="games") + f"dag: {{run_minutes: 1{'0' * 400}}}",
+            "dag.run_minutes: Input should be a valid number (got 1000",
+        ),
+        (PRODUCT.format(name="games") + "dag: {pool: null}", "dag.pool: Input should be a valid string (got None)"),
+        (
+            PRODUCT.format(name="games") + "dag: {driver_memory: 4}",
+            "dag.driver_memory: Input should be a valid string (got 4)",
+        ),
+        (
+            PRODUCT.format(name="games") + "dag: {refresh_schedule: daily}",
+            "dag.refresh_schedule: 'daily' is not a cron",
+        ),
+        (PRODUCT.format(name="games") + "dag: {retries: 101, poool: p}", "dag.retries: Input should be less than"),
     ],
 )
 def test_a_broken_file_is_an_import_error_and_the_other_products_keep_their_dags(
