@@ -15,18 +15,6 @@ from models.pages import Plot, html_of, markdown_of
 _TEMPLATE = "model_card/model_card.j2"
 _DPI = 144
 
-_DRAWING = (
-    ImportError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-)
-"""What a drawing library, its fonts and its folders may raise: a page without a drawing is still the page."""
-
 
 def write_pages(card: ModelCard, folder: Path) -> list[str]:
     """Writes the pages into a folder, which is made; returns why plots are missing, which the pages say too."""
@@ -62,7 +50,9 @@ def pages_of(card: ModelCard, images: Mapping[str, bytes], faults: Mapping[str, 
 
 
 def png_of(plot: Plot) -> bytes:
-    """Returns the drawing as a PNG; raises PlotFailed."""
+    """Returns the drawing as a PNG; raises PlotFailed for whatever the drawing library, its fonts or its folders raise:
+    a page without a drawing is still the page.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # here, because only a model card draws
         from matplotlib.figure import Figure
@@ -73,5 +63,5 @@ def png_of(plot: Plot) -> bytes:
         content = io.BytesIO()
         canvas.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
         return content.getvalue()
-    except _DRAWING as error:
+    except Exception as error:
         raise PlotFailed(f"the plot {plot.name} could not be drawn ({type(error).__name__}: {error})") from error

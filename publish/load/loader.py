@@ -12,6 +12,7 @@ import time
 from itertools import groupby
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from redis.backoff import EqualJitterBackoff
 
 from conf.connections import KafkaConnection
 from publish.connect.clients import broker_unreachable, kafka_settings
@@ -19,7 +20,6 @@ from publish.connect.kafka_out import ConfirmedSender, KafkaPointerLog
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic_identity import TopicIdentity, TopicInspector
 from publish.errors import PublishError
-from publish.load.back_off import BackOff
 from publish.load.dead_letters import DeadLetterQueue
 from publish.load.load_partition import PartitionLoader, PositionMoved
 from publish.load.loader_metrics import LoaderMetrics
@@ -44,6 +44,8 @@ _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.25
 _POLL_RECORDS = 5_000
 _TOPIC_CHECK_SECONDS = 5.0
+_BACK_OFF = EqualJitterBackoff(cap=10, base=0.2)  # seconds; its random half keeps loaders from coming back all at once
+_MOST_DOUBLINGS = 10
 
 
 class _Stopping(Exception):
@@ -84,7 +86,7 @@ class Loader:
         self._erasures = ErasureLog(kafka, product)
         self._inspector = TopicInspector(kafka, self._keys.topic)
         self._topic: TopicIdentity | None = None
-        self._back_off = BackOff()
+        self._failures, self._retry_at = 0, time.monotonic()
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -107,7 +109,7 @@ class Loader:
     def _turn(self) -> None:
         """Polls once and processes what arrived."""
         try:
-            may_try = self._back_off.is_over
+            may_try = time.monotonic() >= self._retry_at
             if may_try:
                 self._rounds.keep_pointer()  # first: if Redis has lost everything, everything below fails
             if may_try and self._assigned - self._partitions.keys():
@@ -188,7 +190,8 @@ class Loader:
         self._consumer.assign([])
 
     def _wait_out(self, fault: str) -> None:
-        seconds = self._back_off.start()
+        seconds = seconds_to_wait(self._failures)
+        self._failures, self._retry_at = self._failures + 1, time.monotonic() + seconds
         self.metrics.faults.inc()
         self.metrics.set_healthy(healthy=False)
         self._rounds.forget()
@@ -196,12 +199,17 @@ class Loader:
         _LOG.warning("%s; trying again in %.1f s", fault, seconds)
 
     def _succeeded(self) -> None:
-        self._back_off.reset()
+        self._failures = 0
         self.metrics.set_healthy(healthy=True)
 
     def _pause(self) -> None:
         if self._stop.is_set():
             raise _Stopping
+
+
+def seconds_to_wait(failures: int) -> float:
+    """Returns the seconds to wait after so many failures in a row: doubled from 0.2 to 10, less a random part to half."""
+    return _BACK_OFF.compute(min(failures, _MOST_DOUBLINGS))  # 2.0**1024 would overflow
 
 
 def stop_on_signals() -> threading.Event:
