@@ -208,7 +208,7 @@ class Loader:
 
 
 def seconds_to_wait(failures: int) -> float:
-    """Returns the seconds to wait after so many failures in a row: doubled from 0.2 to 10, less a random part to half."""
+    """Returns the seconds to wait after so many failures in a row: 0.2 doubled up to 10, less a random part."""
     return _BACK_OFF.compute(min(failures, _MOST_DOUBLINGS))  # 2.0**1024 would overflow
 
 
