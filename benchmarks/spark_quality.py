@@ -24,7 +24,7 @@ from benchmarks.quality.known import KNOWN, known_split
 from benchmarks.quality.part import Part
 from benchmarks.real_input import DATA
 from conf.load import load_settings
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from deploy.chain import REPO
 from models.arrays.arrow import ListColumn, factor_matrix, whole
 from models.arrays.ids import IdMap
@@ -60,7 +60,7 @@ def main() -> None:
         print(json.dumps({"name": split.name, "k": split.k, **found, "difference": [float(change.mean()), low, high]}))
 
 
-def _spark_lists(part: Part, settings: TrainSettings) -> ListColumn:
+def _spark_lists(part: Part, settings: AlsSettings) -> ListColumn:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.config("spark.driver.memory", "4g").config("spark.ui.enabled", "false")
     builder = builder.config("spark.ui.showConsoleProgress", "false")
@@ -78,7 +78,7 @@ def _maps(users: pa.Table, sources: pa.Table, part: Part) -> tuple[IdMap, IdMap]
     return IdMap.of(users["user_id"], part.ids), IdMap.of(sources["source_id"], part.ids)
 
 
-def _factors(table: pa.Table, settings: TrainSettings) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def _factors(table: pa.Table, settings: AlsSettings) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     return factor_matrix(whole(table["factors"]), settings.factors)
 
 

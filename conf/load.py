@@ -12,6 +12,7 @@ from conf.digest import digest_of_json
 from conf.errors import ConfigError
 from conf.settings import Settings
 from conf.strict_yaml import Document, KeyPath, YamlError, read_yaml
+from conf.training import settings_class
 
 Files = Sequence[tuple[Path, Document]]
 """A product's YAML and its overlays; later ones override earlier ones."""
@@ -26,7 +27,7 @@ def load_settings(config: Path, overlays: Sequence[Path] = ()) -> Settings:
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(detail, files) for detail in error.errors())) from None
+        raise ConfigError("; ".join(_explain(detail, files, tree) for detail in error.errors())) from None
 
 
 def config_hash(settings: Settings) -> str:
@@ -58,15 +59,16 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _explain(detail: ErrorDetails, files: Files) -> str:
+def _explain(detail: ErrorDetails, files: Files, tree: Mapping[str, Any]) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     where = _where(detail["loc"], files)
     if detail["type"] != "extra_forbidden":
         message = detail["msg"].removeprefix("Value error, ")
         return f"{where}: {path or 'settings'}: {message}{_got(detail, files)}"
     *parents, key = detail["loc"]
-    near = difflib.get_close_matches(str(key), _known_keys(parents), n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(_known_keys(parents))}"
+    known = _known_keys(parents, tree)
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
     return f"{where}: unknown key {path!r}{hint}"
 
 
@@ -100,11 +102,13 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _known_keys(parents: Sequence[int | str]) -> list[str]:
+def _known_keys(parents: Sequence[int | str], tree: Mapping[str, Any]) -> list[str]:
     model: Any = Settings
     for part in parents:
         annotation = model.model_fields[part].annotation if part in getattr(model, "model_fields", {}) else model
         model = _model_in(annotation)
+    if parents == ["train"]:
+        model = settings_class(tree["train"])
     return list(getattr(model, "model_fields", {}))
 
 

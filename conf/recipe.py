@@ -13,7 +13,8 @@ from conf.base import Strict
 from conf.contract import IdKind
 from conf.datasets import Columns, EventDataset
 from conf.errors import ConfigError
-from conf.settings import Settings, TrainSettings
+from conf.settings import Settings
+from conf.training import TrainerSettings
 from conf.windows import WindowText
 
 _MACHINE = ("threads", "max_memory")
@@ -37,7 +38,7 @@ class Recipe(Strict):
     event_weights: dict[str, float]
     """Event name → weight; events with weight 0 are left out."""
     half_life_days: float
-    train: TrainSettings
+    train: TrainerSettings
     """With default threads and memory."""
 
     @model_validator(mode="after")
@@ -58,7 +59,7 @@ class Recipe(Strict):
             ignored={name: lost for name, dataset in events.items() if (lost := _lost(dataset.ignore_events, weights))},
             event_weights=weights,
             half_life_days=settings.interactions.half_life_days,
-            train=TrainSettings.model_validate(settings.train.model_dump(exclude=set(_MACHINE))),
+            train=type(settings.train)(**settings.train.model_dump(exclude=set(_MACHINE))),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _faults(model: type[BaseModel], path: str) -> Iterator[str]:
             yield f"{key} has no docstring"
         elif _is_number(field.annotation) and not UNITS.search(field.description):
             yield f"{key} is a number, and its docstring names no unit"
-        if inner := _model_of(field.annotation):
+        for inner in _models_of(field.annotation):
             yield from _faults(inner, f"{key}.")
 
 
@@ -65,7 +65,7 @@ def _sections(model: type[BaseModel], paths: Sequence[str], fields: Sequence[str
     yield Section(
         title=", ".join(f"`{path}`" for path in paths) or "The product",
         text=" ".join([*(fields if len(fields) > 1 else ()), *(inspect.getdoc(model) or "").split()]),
-        rows=[_row(name, field) for name, field in model.model_fields.items() if _model_of(field.annotation) is None],
+        rows=[_row(name, field) for name, field in model.model_fields.items() if not _models_of(field.annotation)],
     )
     for inner, some in _inner(model).items():
         keys = [f"{path}.{_key(name, field)}".lstrip(".") for path in paths or ("",) for name, field in some.items()]
@@ -76,7 +76,7 @@ def _inner(model: type[BaseModel]) -> dict[type[BaseModel], dict[str, FieldInfo]
     """Returns the settings classes in a class, each with the fields that have it."""
     found: dict[type[BaseModel], dict[str, FieldInfo]] = {}
     for name, field in model.model_fields.items():
-        if inner := _model_of(field.annotation):
+        for inner in _models_of(field.annotation):
             found.setdefault(inner, {})[name] = field
     return found
 
@@ -144,11 +144,11 @@ def _is_number(annotation: Any) -> bool:
     return annotation in (int, float) or (str not in args and any(map(_is_number, args)))
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """Returns the settings class in an annotation, or None."""
+def _models_of(annotation: Any) -> list[type[BaseModel]]:
+    """Returns the settings classes in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _model_of(arg)) is not None), None)
+        return [annotation]
+    return [found for arg in get_args(annotation) for found in _models_of(arg)]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from conf.datasets import Datasets
 from conf.errors import ConfigError
 from conf.gates import GateSettings
 from conf.share import Share
+from conf.training import AlsSettings, TrainerSettings
 
 MAX_EVENT_WEIGHT, MIN_EVENT_WEIGHT = 1e6, 1e-6
 """Magnitudes of an event's weight: weights of pairs are added as integers, which represent 2^-54 … 2^32."""
@@ -72,37 +73,6 @@ class JudgeSettings(Strict):
     """Neighbours of each source in the item-kNN baseline."""
     knn_products: Whole = Field(default=20_000_000_000, ge=1, le=10**18)
     """Pairs of interactions that item-kNN may process; with more it uses, and reports, a sample of the users."""
-
-
-class TrainSettings(Strict):
-    """The embeddings. α, λ and damping are relative to the data, so that the defaults suit data of any size, density
-    and scale; measured by `python -m benchmarks.quality`."""
-
-    algorithm: Literal["als", "als_spark", "auto"] = "als"
-    """Implicit-feedback alternating least squares (Hu, Koren, Volinsky 2008): `als` on one machine by the library
-    `implicit`, `als_spark` on the cluster by Spark ML; `auto`: `als` as long as its memory fits `max_memory`."""
-    factors: Whole = Field(default=128, ge=1, le=1024)
-    """Dimensions of the embeddings; more of them help if there are many sources, and cost ranking time."""
-    iterations: Whole = Field(default=5, ge=1, le=1000)
-    """Alternations from a spectral start; each one solves for all users and all sources once."""
-    warm_iterations: Whole = Field(default=2, ge=1, le=1000)
-    """Alternations of a run that starts from the factors of the run that serves."""
-    cold_every: Whole = Field(default=4, ge=1, le=1_000_000)
-    """One run in so many starts without the serving run's factors; 1: every run does."""
-    regularization: Number = Field(default=0.5, ge=0, le=1e6)
-    """λ, in units of the noise level of the confidences: weaker tastes are ignored; above 1 most are."""
-    alpha: Number = Field(default=0.5, ge=1e-6, le=1e6)
-    """α: confidence of an interaction is 1 + α / √density · weight / mean weight, density = interactions / pairs."""
-    source_damping: Number = Field(default=0.4, ge=0, le=1)
-    """Weights are divided by their source's number of interactions to this power; above 0, popular ones count less."""
-    user_damping: Number = Field(default=0.4, ge=0, le=1)
-    """Weights are divided by their user's number of interactions to this power; above 0, heavy users count less."""
-    seed: Seed = 7
-    """Seed of the spectral start; the same seed, data and threads return the same factors bit for bit."""
-    threads: Whole = Field(default=0, ge=0, le=4096)
-    """Threads of the alternations; 0: all cores of the machine."""
-    max_memory: Bytes = 4 * 2**30
-    """Bytes that training may use; a larger estimate is refused before it starts."""
 
 
 class ListSettings(Strict):
@@ -208,7 +178,7 @@ class Settings(Strict):
     """The temporal hold-out."""
     judge: JudgeSettings = JudgeSettings()
     """The evaluation on the hold-out."""
-    train: TrainSettings = TrainSettings()
+    train: TrainerSettings = AlsSettings()
     """From interactions to embeddings."""
     lists: ListSettings = ListSettings()
     """From embeddings to lists."""

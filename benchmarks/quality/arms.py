@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.quality.part import Part
-from conf.settings import JudgeSettings, TrainSettings
+from conf.settings import JudgeSettings
+from conf.training import AlsSettings
 from models.arrays.arrow import ListColumn, column_of
 from models.arrays.ids import IdMap
 from models.judge import Neighbours
@@ -54,7 +55,7 @@ def timed(make: Callable[[Part], ListColumn], part: Part) -> Lists:
     return Lists(lists, time.perf_counter() - started)
 
 
-def our_lists(part: Part, settings: TrainSettings) -> ListColumn:
+def our_lists(part: Part, settings: AlsSettings) -> ListColumn:
     """Trains, ranks and leaves out seen sources; users without factors get the popularity list, as in the product."""
     trained = train(part.interactions, settings, part.ids)
     return ranked_lists(part, trained.users, trained.sources, trained.user_factors, trained.source_factors)
@@ -75,7 +76,7 @@ def ranked_lists(
 def knn_lists(part: Part) -> ListColumn:
     """Returns lists of cosine item-kNN, and the popularity list where that finds nothing."""
     judge = JudgeSettings()
-    neighbours = Neighbours.build(part.interactions, part.sources, judge, TrainSettings(), part.ids)
+    neighbours = Neighbours.build(part.interactions, part.sources, judge, AlsSettings(), part.ids)
     best = neighbours.best(part.histories, part.histories, LONGEST)
     lists, _ = list_columns(best, neighbours.ids)
     spoken = np.flatnonzero(best.ids[:, 0] >= 0)

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from benchmarks.ranking.errors import RankingBenchError
 from benchmarks.real_input import DATA
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from deploy.servers.kafka_jars import cache_folder
 from models.training.als import Factors, ImplicitAls
 from models.training.confidences import damp, noise_level, to_confidences
@@ -85,7 +85,7 @@ class FactorRecipe:
     def train(self, folder: Path) -> FactorSet:
         """Trains on `folder/DATA.parquet`. Raises RankingBenchError if it is missing."""
         weights = _interactions(folder / f"{self.data}.parquet")
-        settings = TrainSettings(
+        settings = AlsSettings(
             factors=self.factors, source_damping=self.damping, user_damping=self.damping, iterations=10, seed=1
         )
         damp(weights, settings)

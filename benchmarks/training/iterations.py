@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 
 from benchmarks.training.plan import CORES, Plan
 from benchmarks.training.row import Row, times_faster
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.training.als import ImplicitAls
 from models.training.confidences import confidences_of
 from models.training.matrix import fill_matrix, scan_ids
@@ -35,7 +35,7 @@ def measure(plan: Plan) -> list[Row]:
     """Returns a row per number of dimensions."""
     part = plan.part()
     weights = fill_matrix(part.interactions, *scan_ids(part.interactions, part.ids))
-    confidences = confidences_of(weights, TrainSettings())
+    confidences = confidences_of(weights, AlsSettings())
     ratings = _ratings(plan, confidences)
     rows = [_row(plan, confidences, ratings, dimensions) for dimensions in ((8,) if plan.quick else _GOALS)]
     ratings.unpersist()
@@ -60,7 +60,7 @@ def _our_seconds(confidences: csr_matrix, dimensions: int) -> list[float]:
     def note(_iteration: int, took: float, *_factors: object) -> None:
         seconds.append(took)
 
-    settings = TrainSettings(factors=dimensions, iterations=_OURS, threads=CORES)
+    settings = AlsSettings(factors=dimensions, iterations=_OURS, threads=CORES)
     ImplicitAls(on_iteration=note).fit(confidences, settings)
     return seconds
 

@@ -9,12 +9,12 @@ from benchmarks.quality.part import Part
 from benchmarks.training.plan import CORES, Plan
 from benchmarks.training.row import Row, as_good, share_of
 from conf.load import load_settings
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from deploy.chain import REPO
 from jobs.storage.store import Storage
 from models.training.learning_curve import LearningCurve, Point
 from models.training.train import Embeddings, train
-from models.training.warm import Start
+from models.training.warm import WarmStart
 
 _K = 20
 _GOAL = 0.99
@@ -48,16 +48,16 @@ def measure(plan: Plan) -> list[Row]:
     ]
 
 
-def _curve(part: Part, settings: TrainSettings, start: Start | None) -> list[Point]:
+def _curve(part: Part, settings: AlsSettings, start: WarmStart | None) -> list[Point]:
     curve = LearningCurve(ds.dataset(part.truth), _K, sample=_EVERYBODY)
     train(part.interactions, settings, part.ids, start=start, watch=curve.watch)
     return curve.points
 
 
-def _kept(plan: Plan, embeddings: Embeddings) -> Start:
+def _kept(plan: Plan, embeddings: Embeddings) -> WarmStart:
     """Writes the factors as a run does, and returns them as a start."""
     storage = Storage(str(plan.new_folder("last_week")))
     for name, batches in (("user_factors", embeddings.user_batches()), ("source_factors", embeddings.source_batches())):
         first = next(batches)
         storage.write_table(name, [first, *batches], first.schema)
-    return Start(storage.table("user_factors"), storage.table("source_factors"))
+    return WarmStart(storage.table("user_factors"), storage.table("source_factors"))

@@ -32,6 +32,7 @@ from jobs.tuning.errors import StudyConflict, StudyTaken
 from jobs.tuning.parts import fingerprints_of, survey_parts
 from models.registry import Trials
 from models.tuning import Space
+from models.tuning.space import factors_of
 
 FILE, LOCK = "study.json", "lock"
 _SHAPING = {"ids", "data_root", "datasets", "interactions", "split", "judge", "train", "lists"}
@@ -75,7 +76,7 @@ class Study:
 def open_study(arguments: TuningArguments) -> Iterator[Study]:
     """Yields the study that the command line names, new or resumed. Raises StudyError and errors of servers."""
     settings, environment = load_settings(arguments.config, arguments.overlays), Environment.read()
-    most = settings.train.factors if arguments.max_factors is None else arguments.max_factors
+    most = factors_of(settings.train) if arguments.max_factors is None else arguments.max_factors
     space = Space.up_to(most, settings.train)
     home = Storage(environment.home)
     check_folders(home, settings)

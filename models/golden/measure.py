@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from conf.digest import sha256_of
-from conf.settings import TrainSettings
+from conf.training import TrainSettings
 from models.arrays.arrow import column_of, lists_of, numpy_of
 from models.errors import GoldenChanged
 from models.metrics import ListScores, score_lists
@@ -52,14 +52,14 @@ class GoldenMetrics:
 def golden_metrics(settings: TrainSettings, content: bytes | None = None) -> GoldenMetrics:
     """Returns NDCG and Recall of a cold training on the golden data; takes about a second.
 
-    Trains with the trainer `als` in one thread whatever `settings` says, so that the figures of runs with the same α,
-    λ, damping, dimensions, iterations and seed are comparable (and exact on one platform). content: bytes to use
-    instead of the installed data set. Raises GoldenChanged.
+    Trains on this machine in one thread whatever `settings` says, so that the figures of runs with the same trainer,
+    hyper-parameters and seed are comparable (and exact on one platform). content: bytes to use instead of the installed
+    data set. Raises GoldenChanged.
     """
     table = golden_table(content)
     held_out = numpy_of(table["held_out"])
     known, truth = table.filter(column_of(~held_out)), table.filter(column_of(held_out))
-    own = {"algorithm": "als", "threads": 1, "max_memory": TrainSettings().max_memory}
+    own = {"threads": 1, "max_memory": TrainSettings.model_fields["max_memory"].default}
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1, "blas"):
         pq.write_table(known, Path(folder, FILE))
         made = train(ds.dataset(folder, format="parquet"), settings.model_copy(update=own), "int64")

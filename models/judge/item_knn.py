@@ -18,7 +18,8 @@ from scipy.sparse import csr_matrix
 
 from conf.base import format_bytes
 from conf.contract import IdKind
-from conf.settings import JudgeSettings, TrainSettings
+from conf.settings import JudgeSettings
+from conf.training import TrainSettings
 from models.arrays.arrow import ListColumn, lengths_of
 from models.arrays.ids import IdMap
 from models.arrays.mapped import map_arrays, save_arrays

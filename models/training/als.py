@@ -1,15 +1,15 @@
-"""Trainers: confidences → factors. Only this module knows the library behind them."""
+"""Alternating least squares: confidences → factors. Only this module knows the library behind it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.errors import TrainError
 from models.training.confidences import noise_level
 from models.training.spectral import Factors as Factors
@@ -20,14 +20,6 @@ OnIteration = Callable[[int, float, Factors, Factors], None]
 
 What it raises ends the training and is raised by it.
 """
-
-
-class Trainer(Protocol):
-    """Anything whose score of a pair is the inner product of a user's and a source's vector."""
-
-    def fit(self, confidences: csr_matrix, settings: TrainSettings) -> tuple[Factors, Factors]:
-        """Returns factors float32 (users, d) and (sources, d) of confidences (users, sources). Raises TrainError."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +33,11 @@ class ImplicitAls:
     on_iteration: OnIteration | None = None
     start: tuple[Factors, Factors] | None = None
 
-    def fit(self, confidences: csr_matrix, settings: TrainSettings) -> tuple[Factors, Factors]:
-        """Trains as Trainer says; the same start or seed, data and threads return the same factors bit for bit."""
+    def fit(self, confidences: csr_matrix, settings: AlsSettings) -> tuple[Factors, Factors]:
+        """Returns factors float32 (users, d) and (sources, d) of confidences (users, sources). Raises TrainError.
+
+        The same start or seed, data and threads return the same factors bit for bit.
+        """
         from implicit.recommender_base import ModelFitError  # a second to import, and only training needs it
 
         iterations = settings.warm_iterations if self.start else settings.iterations
@@ -106,13 +101,13 @@ def _model(factors: int, regularization: float, threads: int, **more: Any) -> An
     return AlternatingLeastSquares(factors, regularization, alpha=1.0, num_threads=threads, **more)
 
 
-def _check_finite(factors: Factors, settings: TrainSettings) -> None:
+def _check_finite(factors: Factors, settings: AlsSettings) -> None:
     # A sum is not finite as soon as one term is not, and needs no array of flags.
     if not all(np.isfinite(factors[:, column].sum(dtype=np.float64)) for column in range(factors.shape[1])):
         raise _diverged(settings)
 
 
-def _diverged(settings: TrainSettings) -> TrainError:
+def _diverged(settings: AlsSettings) -> TrainError:
     return TrainError(
         f"training returned NaN or infinite factors (alpha {settings.alpha:g}, regularization "
         f"{settings.regularization:g}); raise train.regularization, lower train.alpha, or look for extreme weights"

@@ -21,12 +21,12 @@ from pyspark.sql import functions as sf
 from pyspark.storagelevel import StorageLevel
 
 from conf.contract import IdKind
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.arrays.arrow import column_of, factor_matrix, lists_of, whole
 from models.errors import BadInteractions, TrainError
 from models.training.anchors import LEAST, Anchors
 from models.training.confidences import Constants
-from models.training.memory import Sides
+from models.training.memory import DataSize
 from models.training.spectral import Factors
 
 _ITERATIONS = 3
@@ -76,7 +76,7 @@ class SparkEmbeddings:
 
 
 def train_on_spark(
-    interactions: DataFrame, settings: TrainSettings, ids: IdKind, *, blocks: int, checkpoints: str
+    interactions: DataFrame, settings: AlsSettings, ids: IdKind, *, blocks: int, checkpoints: str
 ) -> SparkEmbeddings:
     """Trains on contract.interactions, in any order, one row per pair; the driver gets only sums and anchors.
 
@@ -116,7 +116,7 @@ def train_on_spark(
         _from(model.userFactors, size.users, settings.factors), _from(model.itemFactors, size.sources, settings.factors)
     )
     stats = SparkTrainStats(
-        size.pairs,
+        size.interactions,
         size.users,
         size.sources,
         read - began,
@@ -130,21 +130,14 @@ def train_on_spark(
     return SparkEmbeddings(user_factors, source_factors, stats, (kept_users, kept_sources))
 
 
-def sides_of(interactions: DataFrame) -> Sides:
-    """Returns the exact numbers of users and sources, and the length of the longest id, of contract.interactions."""
+def size_of(interactions: DataFrame) -> DataSize:
+    """Returns the exact size of contract.interactions."""
     names = ("user_id", "source_id")
-    counts = [sf.count_distinct(name) for name in names]
+    counts = [sf.count("*"), *(sf.count_distinct(name) for name in names)]
     if dict(interactions.dtypes)["user_id"] != "string":
-        return Sides(*_sums(interactions, *counts))
+        return DataSize(*_sums(interactions, *counts))
     widest = sf.greatest(*(sf.max(sf.octet_length(name)) for name in names))
-    return Sides(*_sums(interactions, *counts, widest))
-
-
-@dataclass(frozen=True)
-class _Size:
-    pairs: int
-    users: int
-    sources: int
+    return DataSize(*_sums(interactions, *counts, widest))
 
 
 def _check(interactions: DataFrame, ids: IdKind) -> None:
@@ -180,7 +173,7 @@ def _rows(interactions: DataFrame, side: str) -> tuple[DataFrame, DataFrame]:
     return numbered.select(f"{side}_id", row.alias(f"{side}_row"), f"{side}_n"), placed
 
 
-def _damped(interactions: DataFrame, users: DataFrame, sources: DataFrame, settings: TrainSettings) -> DataFrame:
+def _damped(interactions: DataFrame, users: DataFrame, sources: DataFrame, settings: AlsSettings) -> DataFrame:
     """Returns user_row, source_row, damped = weight · n_user^−user_damping · n_source^−source_damping."""
     pairs = interactions.select("user_id", "source_id", "weight").join(users, "user_id").join(sources, "source_id")
     powers = sf.pow("user_n", sf.lit(-settings.user_damping)) * sf.pow("source_n", sf.lit(-settings.source_damping))
@@ -188,8 +181,8 @@ def _damped(interactions: DataFrame, users: DataFrame, sources: DataFrame, setti
 
 
 def _measure(
-    pairs: DataFrame, users: DataFrame, sources: DataFrame, settings: TrainSettings
-) -> tuple[_Size, float, Constants]:
+    pairs: DataFrame, users: DataFrame, sources: DataFrame, settings: AlsSettings
+) -> tuple[DataSize, float, Constants]:
     """Returns the sizes, Σ c², and α and λ in absolute terms, by the formulas of `models.training.confidences`."""
     n, mean, mean_square = _sums(pairs, sf.count("*"), sf.avg("damped"), sf.avg(sf.col("damped") ** 2))
     (n_users,), (n_sources,) = (_sums(side, sf.count("*")) for side in (users, sources))
@@ -198,7 +191,7 @@ def _measure(
     noise = math.sqrt(squares / n_users) + math.sqrt(squares / n_sources)
     regularization = max(settings.regularization * noise, LEAST)
     constants = Constants(alpha / mean, regularization, settings.user_damping, settings.source_damping)
-    return _Size(n, n_users, n_sources), squares, constants
+    return DataSize(n, n_users, n_sources), squares, constants
 
 
 def _sums(frame: DataFrame, *sums: Column) -> tuple[Any, ...]:

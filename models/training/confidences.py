@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 
 Counts = NDArray[np.int64]
 """Number of interactions of each user, or of each source."""
@@ -38,7 +38,7 @@ class Constants:
         return _shifted(weights, self.confidence_per_weight)
 
 
-def fixed_confidences(weights: csr_matrix, settings: TrainSettings) -> tuple[csr_matrix, Constants]:
+def fixed_confidences(weights: csr_matrix, settings: AlsSettings) -> tuple[csr_matrix, Constants]:
     """Returns `confidences_of`, and the constants behind them."""
     damp(weights, settings)
     users, sources = weights.shape
@@ -48,7 +48,7 @@ def fixed_confidences(weights: csr_matrix, settings: TrainSettings) -> tuple[csr
     return confidences, Constants(per_weight, absolute, settings.user_damping, settings.source_damping)
 
 
-def confidences_of(weights: csr_matrix, settings: TrainSettings) -> csr_matrix:
+def confidences_of(weights: csr_matrix, settings: AlsSettings) -> csr_matrix:
     """Returns confidences 1 + α/√density · w/mean(w), with w = weight · n_user^−bu · n_source^−bs.
 
     n counts the interactions of a user or a source; weights (users, sources) are positive and are overwritten. A common
@@ -57,7 +57,7 @@ def confidences_of(weights: csr_matrix, settings: TrainSettings) -> csr_matrix:
     return fixed_confidences(weights, settings)[0]
 
 
-def damp(weights: csr_matrix, settings: TrainSettings) -> None:
+def damp(weights: csr_matrix, settings: AlsSettings) -> None:
     """Multiplies the weights by n_user^−user_damping · n_source^−source_damping, in place."""
     _divide(weights, *activity(weights), settings.user_damping, settings.source_damping)
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from models.arrays.ids import IdMap
 from models.arrays.streamed import streamed
 from models.metrics import score_hits
-from models.training.als import Factors, OnIteration
+from models.training.trainer import Factors, OnIteration, TrainingData
 
 _ROWS = 2**17
 _SCORES = 2**22
@@ -40,17 +40,14 @@ class LearningCurve:
     seed: int = 7
     points: list[Point] = field(default_factory=list)
 
-    def watch(self, users: IdMap, sources: IdMap, interactions: csr_matrix) -> OnIteration:
-        """Returns a callback for `train` that adds a point after each iteration.
-
-        interactions: the matrix (users, sources) of the training.
-        """
+    def watch(self, data: TrainingData) -> OnIteration:
+        """Returns a callback for `train` that adds a point after each iteration."""
         self.points.clear()
-        chosen = self._choose(users)
+        chosen = self._choose(data.users)
         if not len(chosen):
             return lambda *_: None
-        hidden = _Hidden.read(self.holdout, users, sources, chosen)
-        seen = interactions[chosen]
+        hidden = _Hidden.read(self.holdout, data.users, data.sources, chosen)
+        seen = data.weights[chosen]
 
         def note(iteration: int, seconds: float, user_factors: Factors, source_factors: Factors) -> None:
             ndcg = hidden.ndcg(user_factors[chosen], source_factors, seen, self.k)

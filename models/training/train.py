@@ -7,22 +7,22 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from scipy.sparse import csr_matrix
 
 from conf import contract
 from conf.contract import IdKind
-from conf.settings import TrainSettings
+from conf.training import TrainSettings
 from models.arrays.ids import IdMap
 from models.errors import BadInteractions
-from models.training.als import Factors, ImplicitAls, OnIteration, Trainer
-from models.training.confidences import Constants, fixed_confidences
+from models.training.confidences import Constants
 from models.training.factor_table import factor_batches
 from models.training.matrix import fill_matrix, scan_ids
-from models.training.memory import MAX_PAIRS, check_memory
-from models.training.warm import Beginning, Start, begin
+from models.training.memory import MAX_PAIRS, DataSize
+from models.training.trainer import Factors, OnIteration, TrainingData
+from models.training.trainers import check_memory, trainer_of
+from models.training.warm import InitialFactors, WarmStart
 
-Watch = Callable[[IdMap, IdMap, csr_matrix], OnIteration]
-"""Called before a training with its users, sources and read-only matrix (users, sources); returns its OnIteration."""
+Watch = Callable[[TrainingData], OnIteration]
+"""Called before a training with its data, which it may only read; returns its OnIteration."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TrainStats:
     estimated_bytes: int
     read_seconds: float
     fit_seconds: float
-    """Seconds of the start, the iterations and their callbacks."""
+    """Seconds of the confidences, the start, the iterations and their callbacks."""
     started: Literal["cold", "warm"]
     cold_reason: str | None
     """Why earlier factors were not used; None if they were, or if there were none."""
@@ -48,8 +48,8 @@ class TrainStats:
     iterations: int
     iteration_seconds: tuple[float, ...]
     """Seconds of each iteration without callbacks; empty if the trainer does not report them."""
-    constants: Constants
-    """What `models.training.fold_in` needs to compute vectors of later users in this model."""
+    constants: Constants | None
+    """What `models.training.fold_in` needs to compute vectors of later users in this model; None: it cannot."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns the fields by name."""
@@ -79,33 +79,29 @@ def train(
     interactions: ds.Dataset,
     settings: TrainSettings,
     ids: IdKind,
-    trainer: Trainer | None = None,
     *,
-    start: Start | None = None,
+    start: WarmStart | None = None,
     watch: Watch | None = None,
 ) -> Embeddings:
-    """Trains on contract.interactions (sorted by user_id, source_id) with `trainer`, by default ImplicitAls.
+    """Trains on contract.interactions (sorted by user_id, source_id) on this machine.
 
-    ImplicitAls continues from `start` if that fits (see the stats) and calls `watch`; other trainers ignore both.
-    Raises TrainMemoryError before anything large is allocated, BadInteractions, BadIds, TrainError, and what `watch`
+    The trainer of `settings.algorithm` continues from `start` if it can and if that fits (see the stats). Raises
+    TrainMemoryError before anything large is allocated, BadInteractions, BadIds, TrainError, and what `watch`
     raises.
     """
     began = time.perf_counter()
     pairs = _count(interactions)
-    check_memory(settings, pairs, 0, 0)  # hopeless cases are refused before a row is read
+    check_memory(settings, DataSize(pairs, 0, 0))  # hopeless cases are refused before a row is read
     users, sources = scan_ids(interactions, ids)
     widest = max(users.values.dtype.itemsize, sources.values.dtype.itemsize)
-    needed = check_memory(settings, pairs, len(users), len(sources), id_bytes=widest)
-    confidences, constants = fixed_confidences(fill_matrix(interactions, users, sources), settings)
+    needed = check_memory(settings, DataSize(pairs, len(users), len(sources), widest))
+    data = TrainingData(users, sources, fill_matrix(interactions, users, sources))
     read = time.perf_counter()
     seconds: list[float] = []
-    if trainer is None:
-        watcher = watch(users, sources, confidences) if watch else None
-        begun = begin(start, users, sources, confidences, constants.regularization, settings)
-        trainer = ImplicitAls(_noting(seconds, watcher), begun.factors)
-    else:
-        begun = Beginning.cold(users, sources, "the trainer takes no former factors" if start else None)
-    user_factors, source_factors = trainer.fit(confidences, settings)
+    on_iteration = _timed(seconds, watch(data) if watch else None)
+    trained = trainer_of(settings).fit(data, settings, start, on_iteration)
+    unused = "the trainer takes no former factors" if start else None
+    initial = trained.initial or InitialFactors.cold(users, sources, unused)
     stats = TrainStats(
         pairs,
         len(users),
@@ -113,17 +109,17 @@ def train(
         needed,
         read - began,
         time.perf_counter() - read,
-        "cold" if begun.factors is None else "warm",
-        begun.cold_reason,
-        **asdict(begun.turnover),
-        iterations=settings.warm_iterations if begun.factors else settings.iterations,
+        "warm" if initial.factors else "cold",
+        initial.cold_reason,
+        **asdict(initial.turnover),
+        iterations=trained.iterations,
         iteration_seconds=tuple(seconds),
-        constants=constants,
+        constants=trained.constants,
     )
-    return Embeddings(users, sources, user_factors, source_factors, stats)
+    return Embeddings(users, sources, trained.user_factors, trained.source_factors, stats)
 
 
-def _noting(seconds: list[float], watcher: OnIteration | None) -> OnIteration:
+def _timed(seconds: list[float], watcher: OnIteration | None) -> OnIteration:
     def note(iteration: int, took: float, user_factors: Factors, source_factors: Factors) -> None:
         seconds.append(took)
         if watcher:

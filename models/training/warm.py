@@ -7,7 +7,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.arrays.ids import IdMap, id_type
 from models.errors import NoWarmStart, TrainError
 from models.training.als import Factors, HalfStep
@@ -34,7 +34,7 @@ class Turnover:
 
 
 @dataclass(frozen=True, eq=False)
-class Beginning:
+class InitialFactors:
     """Factors float32 (users, d) and (sources, d) to start from, in the rows of a new matrix; None: a cold start."""
 
     factors: tuple[Factors, Factors] | None
@@ -42,38 +42,38 @@ class Beginning:
     cold_reason: str | None
 
     @classmethod
-    def cold(cls, users: IdMap, sources: IdMap, reason: str | None) -> "Beginning":
+    def cold(cls, users: IdMap, sources: IdMap, reason: str | None) -> "InitialFactors":
         """Returns a cold start; reason: why earlier factors were not used, if there were any."""
         return cls(None, Turnover(0, len(users), 0, 0, len(sources), 0), reason)
 
 
-def begin(
-    start: "Start | None",
+def initial_factors(
+    start: "WarmStart | None",
     users: IdMap,
     sources: IdMap,
     confidences: csr_matrix,
     regularization: float,
-    settings: TrainSettings,
-) -> Beginning:
-    """Returns a warm start if `start` fits (see Start.align), else a cold one."""
+    settings: AlsSettings,
+) -> InitialFactors:
+    """Returns a warm start if `start` fits (see WarmStart.align), else a cold one."""
     if start is None:
-        return Beginning.cold(users, sources, None)
+        return InitialFactors.cold(users, sources, None)
     try:
         return start.align(users, sources, confidences, regularization, settings)
     except (NoWarmStart, TrainError) as reason:
-        return Beginning.cold(users, sources, str(reason))
+        return InitialFactors.cold(users, sources, str(reason))
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class WarmStart:
     """The tables contract.user_factors and contract.source_factors of an earlier run, read when they are needed."""
 
     user_factors: ds.Dataset
     source_factors: ds.Dataset
 
     def align(
-        self, users: IdMap, sources: IdMap, confidences: csr_matrix, regularization: float, settings: TrainSettings
-    ) -> Beginning:
+        self, users: IdMap, sources: IdMap, confidences: csr_matrix, regularization: float, settings: AlsSettings
+    ) -> InitialFactors:
         """Returns the earlier factors; new ones get a half step: sources by known users, then users by all sources.
 
         The absolute λ is `regularization`. New users with only new sources of new users stay zero until an alternation
@@ -94,7 +94,7 @@ class Start:
             some = new[first : first + _USERS]
             of_users[some] = by_sources.solve(confidences[some])
         turnover = Turnover(*_turnover(old_users, users_before), *_turnover(old_sources, before))
-        return Beginning((of_users, of_sources), turnover, None)
+        return InitialFactors((of_users, of_sources), turnover, None)
 
     def _check(self, users: IdMap, factors: int) -> None:
         for table, column in ((self.user_factors, "user_id"), (self.source_factors, "source_id")):

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conf.base import Strict
-from conf.settings import JudgeSettings, TrainSettings
+from conf.settings import JudgeSettings
+from conf.training import TrainSettings
 from models.judge import Estimate
 from models.judge.bootstrap import CONFIDENCE, poisson_weights
 from models.metrics import PerUser

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from conf.settings import TrainSettings
 from conf.strict_yaml import write_yaml
+from conf.training import TrainSettings
 from models.judge import Estimate
 from models.pages import MISSING, markdown_of
 from models.tuning.evidence import Evidence

@@ -9,8 +9,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from models.errors import TrainError, TrainMemoryError
-from models.training.als import Factors, ImplicitAls
 from models.training.train import train
+from models.training.trainer import Factors
 from models.tuning.part import Part
 from models.tuning.space import Space
 
@@ -81,10 +81,10 @@ class Search:
 
         def watch(iteration: int, _: float, users: Factors, sources: Factors) -> None:
             trial.report(float(self.watched.judge(users, sources).ndcg.mean()), iteration)
-            if trial.number > 0 and iteration < tried.iterations and trial.should_prune():
+            if trial.number > 0 and iteration < params.get("iterations", 0) and trial.should_prune():
                 raise optuna.TrialPruned
 
-        embeddings = train(self.part.interactions, tried, self.part.ids, ImplicitAls(on_iteration=watch))
+        embeddings = train(self.part.interactions, tried, self.part.ids, watch=lambda _: watch)
         scores = self.part.judge(embeddings.user_factors, embeddings.source_factors)
         trial.set_user_attr("recall", float(scores.recall.mean()))
         return float(scores.ndcg.mean())

@@ -1,10 +1,13 @@
 """The settings of a training that are searched, and their bounds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conf.errors import ConfigError
-from conf.settings import TrainSettings
+from conf.training import TrainSettings
+from models.training.trainer import Bounds
+from models.training.trainers import trainer_of
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -12,15 +15,6 @@ if TYPE_CHECKING:
 _SIZES = (8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _SMALLEST = 4
 """Dimensions go down to the largest ÷ this: fewer hardly ever win."""
-_BOUNDS = {
-    "alpha": (0.2, 2.0),
-    "regularization": (0.1, 1.0),
-    "source_damping": (0.2, 0.6),
-    "user_damping": (0.2, 0.8),
-    "iterations": (2, 10),
-}
-"""Where good settings of many data sets lie; their units adapt to the data."""
-_LOGARITHMIC = ("alpha", "regularization")
 _DIGITS = 3
 
 
@@ -32,42 +26,64 @@ class Space:
     sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.present.regularization == 0:
-            raise ConfigError("train.regularization is 0 and is searched on a logarithmic scale: set it above 0 first")
+        for name, bounds in self.bounds.items():
+            if bounds.is_logarithmic and getattr(self.present, name) == 0:
+                raise ConfigError(f"train.{name} is 0 and is searched on a logarithmic scale: set it above 0 first")
+        if not self.bounds:
+            raise ConfigError(f"train.algorithm {self.present.algorithm} has no settings that can be searched")
 
     @classmethod
     def up_to(cls, most: int, present: TrainSettings) -> "Space":
-        """Returns a space with dimensions up to `most`. Raises ConfigError if the present settings have more."""
-        if most < present.factors:
-            raise ConfigError(f"--max-factors {most} is less than train.factors {present.factors}; give that or more")
+        """Returns a space with dimensions up to `most`. Raises ConfigError if there are more now, or none."""
+        factors = factors_of(present)
+        if most < factors:
+            raise ConfigError(f"--max-factors {most} is less than train.factors {factors}; give that or more")
+        if not most:
+            return cls(present)
+        if not factors:
+            raise ConfigError(f"--max-factors {most}: train.algorithm {present.algorithm} has no factors; leave it out")
         sizes = {size for size in _SIZES if most <= _SMALLEST * size <= _SMALLEST * most}
-        return cls(present, tuple(sorted({*sizes, most, present.factors, min(TrainSettings().factors, most)})))
+        return cls(present, tuple(sorted({*sizes, most, factors, min(factors_of(_shipped(present)), most)})))
+
+    @property
+    def bounds(self) -> Mapping[str, Bounds]:
+        """What the trainer lets be searched, but for the dimensions."""
+        return trainer_of(self.present).bounds
 
     @property
     def first(self) -> list[dict[str, Any]]:
         """What is tried first: the present settings, and the shipped defaults if they differ."""
-        shipped = TrainSettings()
-        sized = shipped.model_copy(update={"factors": min(shipped.factors, max(self.sizes, default=0))})
-        wanted = [self.params_of(settings) for settings in (self.present, sized)]
+        wanted = [self.params_of(settings) for settings in (self.present, _shipped(self.present))]
+        if self.sizes:
+            wanted[1]["factors"] = min(wanted[1]["factors"], max(self.sizes))
         return wanted if wanted[0] != wanted[1] else wanted[:1]
 
     def params_of(self, settings: TrainSettings) -> dict[str, Any]:
         """Returns the values of the searched settings by name."""
-        names = [*(("factors",) if self.sizes else ()), *_BOUNDS]
+        names = [*(("factors",) if self.sizes else ()), *self.bounds]
         return {name: getattr(settings, name) for name in names}
 
     def suggest(self, trial: "Trial") -> dict[str, Any]:
         """Returns the values for one trial."""
         sizes = {"factors": trial.suggest_categorical("factors", self.sizes)} if self.sizes else {}
-        return {**sizes, **{name: self._suggest(trial, name) for name in _BOUNDS}}
+        return {**sizes, **{name: self._suggest(trial, name) for name in self.bounds}}
 
     def _suggest(self, trial: "Trial", name: str) -> float:
-        low, high = _BOUNDS[name]
-        tried = [params[name] for params in self.first]  # never out of bounds
-        low, high = min(low, *tried), max(high, *tried)
-        if name == "iterations":
+        bounds, tried = self.bounds[name], [params[name] for params in self.first]  # never out of bounds
+        low, high = min(bounds.low, *tried), max(bounds.high, *tried)
+        if isinstance(tried[0], int):
             return trial.suggest_int(name, int(low), int(high))
-        return trial.suggest_float(name, low, high, log=name in _LOGARITHMIC)
+        return trial.suggest_float(name, low, high, log=bounds.is_logarithmic)
+
+
+def factors_of(settings: TrainSettings) -> int:
+    """Returns `train.factors`; 0 where the trainer has no such setting."""
+    return int(getattr(settings, "factors", 0))
+
+
+def _shipped(settings: TrainSettings) -> TrainSettings:
+    """Returns the defaults of the trainer."""
+    return type(settings)(algorithm=settings.algorithm)
 
 
 def rounded(params: dict[str, Any]) -> dict[str, Any]:

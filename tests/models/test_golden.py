@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from deploy.archive import write_archive
 from models.errors import GoldenChanged
 from models.golden import golden_metrics, golden_table
@@ -19,7 +19,7 @@ from models.golden import measure as module
 from models.golden.measure import FILE, SHA256
 from models.golden.planted import SCHEMA, plant
 
-SETTINGS = TrainSettings(factors=16, iterations=3)
+SETTINGS = AlsSettings(factors=16, iterations=3)
 
 
 def frozen() -> bytes:
@@ -68,7 +68,7 @@ def test_the_figures_move_with_the_recipe_and_popularity_does_not() -> None:
 
 
 def test_what_was_planted_is_found() -> None:
-    found = golden_metrics(TrainSettings())
+    found = golden_metrics(AlsSettings())
     assert found.users > 1_000
     assert found.ndcg > 1.5 * found.popularity_ndcg
     assert found.recall > 1.4 * found.popularity_recall

@@ -4,16 +4,16 @@ import os
 from dataclasses import asdict, dataclass
 
 from conf import contract
-from conf.settings import TrainSettings
+from conf.training import AlsSettings, TrainSettings
 from jobs.run.context import RunContext
 from jobs.runtime.log import tell, timed
 from jobs.stages.stage import Facts
 from jobs.stages.training.warm_start import former_factors
 from jobs.storage.erased import without_rows_of
-from models.training.als_spark import sides_of, train_on_spark
+from models.training.als_spark import size_of, train_on_spark
 from models.training.learning_curve import LearningCurve
-from models.training.memory import choose_trainer
 from models.training.train import train
+from models.training.trainers import ON_CLUSTER, choose_trainer
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,17 @@ def fit(run: RunContext, one: Fit) -> Facts:
     for table in one.tables:  # both, since they must be of one training
         run.folder.delete(table)
     pairs = run.folder.table(one.interactions).count_rows()
-    choice = choose_trainer(one.settings, pairs, lambda: sides_of(run.tables.read(one.interactions)))
+    choice = choose_trainer(one.settings, pairs, lambda: size_of(run.tables.read(one.interactions)))
     if one.settings.algorithm == "auto":
         tell("train", choice.reason)
     with timed("train", f"{one.name or 'refit '}factors".replace("_", " ")) as notes:
-        facts = _fit_on_cluster(run, one) if choice.algorithm == "als_spark" else _fit_here(run, one)
+        on_cluster = choice.algorithm == ON_CLUSTER
+        facts = _fit_on_cluster(run, one) if on_cluster else _fit_here(run, one, choice.algorithm)
         notes.append("{interactions:,} interactions, {users:,} users, {sources:,} sources, {started}".format(**facts))
     return facts
 
 
-def _fit_here(run: RunContext, one: Fit) -> Facts:
+def _fit_here(run: RunContext, one: Fit, algorithm: str) -> Facts:
     interactions = run.folder.table(one.interactions)
     interactions = without_rows_of(run.erased.users, interactions, run.scratch / f"{one.name}interactions.parquet")
     former = former_factors(run, one.settings)
@@ -61,7 +62,7 @@ def _fit_here(run: RunContext, one: Fit) -> Facts:
     embeddings = train(interactions, one.settings, run.ids, start=former.start, watch=watch)
     stats = embeddings.stats
     facts = {
-        "algorithm": "als",
+        "algorithm": algorithm,
         "trained_on": one.interactions,
         **stats.to_json(),
         **former.facts(warm=stats.started == "warm"),
@@ -80,6 +81,7 @@ def _curve(run: RunContext) -> LearningCurve:
 
 
 def _fit_on_cluster(run: RunContext, one: Fit) -> Facts:
+    assert isinstance(one.settings, AlsSettings), "nothing else trains on the cluster"
     checkpoints = f"{one.name}checkpoints"
     embeddings = train_on_spark(
         run.tables.read(one.interactions),

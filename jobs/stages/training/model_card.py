@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conf.settings import TrainSettings
+from conf.training import train_settings
 from jobs.run.context import Run
 from jobs.runtime.log import log, timed
 from jobs.stages.training.model_card_history import champion_page, weeks_before, whole
@@ -62,7 +62,7 @@ def measure_version(run: Run, made: Lineage, judgement: Judgement | str) -> Find
     fit = "champion_train_" if made.decision.winner == "champion" else "train_"
     judged = not isinstance(judgement, str)
     curve = _curve(run, f"{fit}training.json") if judged else f"no training was judged ({judgement})"
-    golden = golden_metrics(TrainSettings.model_validate(made.recipe["train"]))
+    golden = golden_metrics(train_settings(made.recipe["train"]))
     return Findings(judgement, golden, shapes_of(run, f"{fit}lists" if judged else None), curve)
 
 

@@ -116,7 +116,7 @@ def _former(run: RunContext) -> _Former:
     except ChangedSince as error:
         raise RefreshRefused(f"{error}, or start without --refresh") from None
     folder, stats = kept.folder, kept.manifest.fact("train", "training")
-    if "constants" not in stats:
+    if not stats.get("constants"):
         raise RefreshRefused(
             f"run {serving} was trained by {stats.get('algorithm', 'older code')}, into whose factors nobody can be "
             "folded; start without --refresh"

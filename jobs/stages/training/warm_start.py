@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from conf.digest import sha256_of_chunks
-from conf.settings import TrainSettings
+from conf.training import TrainSettings
 from features.cut import cut_of
 from jobs.run.context import KeptRun, RunContext
 from jobs.runtime.log import log
@@ -11,7 +11,8 @@ from jobs.stages.stage import Facts
 from jobs.storage.bound_folder import ChangedSince
 from jobs.storage.digests import chunks_of
 from jobs.storage.store import Storage
-from models.training.warm import Start
+from models.training.trainers import trainer_of
+from models.training.warm import WarmStart
 
 _TABLES = ("user_factors", "source_factors")
 
@@ -20,7 +21,7 @@ _TABLES = ("user_factors", "source_factors")
 class Former:
     """The factors of an earlier run, or why a training starts cold."""
 
-    start: Start | None
+    start: WarmStart | None
     run_id: str | None
     reason: str | None
     warm_runs: int = 0
@@ -68,9 +69,12 @@ def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> Former:
     if known.request.as_of > cut:
         return _cold(f"run {before} knows days of the hold-out, which begins on {cut}")
     warm_runs = int(known.fact("train", "training").get("warm_runs", 0)) + 1
-    if warm_runs >= settings.cold_every:
-        return _cold(f"one run in {settings.cold_every} starts anew (train.cold_every)")
-    start = Start(*(folder.table(table) for table in _TABLES))
+    every = trainer_of(settings).cold_every(settings)
+    if every is None:
+        return _cold(f"train.algorithm {settings.algorithm} goes on from no former factors")
+    if warm_runs >= every:
+        return _cold(f"one run in {every} starts anew (train.cold_every)")
+    start = WarmStart(*(folder.table(table) for table in _TABLES))
     return Former(start, before, None, warm_runs, folder)
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from conf import contract
 from conf.load import config_hash
-from conf.settings import Settings, TrainSettings
+from conf.settings import Settings
+from conf.training import AlsSettings
 from features.survey import survey_inputs
 from jobs.cli.views.reproduction import reproduction
 from jobs.reproduce.differences import (
@@ -175,7 +176,7 @@ def test_code_libraries_platform_and_threads(monkeypatch: pytest.MonkeyPatch) ->
         ("platform", f"python not recorded then, {here['python']} now"),
     ]
 
-    ours = settings().model_copy(update={"train": TrainSettings(threads=2)})
+    ours = settings().model_copy(update={"train": AlsSettings(threads=2)})
     assert named(thread_differences(finished(training={"threads": 2}), ours)) == []
     assert named(thread_differences(finished(), ours)) == []
     ((what, detail),) = named(thread_differences(finished(training={"threads": 8}), ours))

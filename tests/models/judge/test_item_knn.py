@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from conf import contract
 from conf.contract import IdKind
-from conf.settings import JudgeSettings, TrainSettings
+from conf.settings import JudgeSettings
+from conf.training import AlsSettings
 from models.arrays.arrow import lists_of
 from models.errors import KnnTooLarge
 from models.judge import Neighbours, knn_lists
@@ -35,7 +36,7 @@ def built(folder: Path, seen: NDArray[np.bool_], kind: IdKind = "int64", **judge
     wrong = pa.array([source == INELIGIBLE for source in users])
     eligible = sources.set_column(1, "eligible", pc.invert(wrong))
     interactions = written(folder, interactions_of(pairs, kind))
-    return Neighbours.build(interactions, eligible, JudgeSettings(**judge), TrainSettings(threads=1), kind)
+    return Neighbours.build(interactions, eligible, JudgeSettings(**judge), AlsSettings(threads=1), kind)
 
 
 def dense_scores(seen: NDArray[np.bool_], neighbours: int) -> NDArray[np.float64]:
@@ -88,7 +89,7 @@ def test_users_are_sampled_where_there_are_too_many_products(tmp_path: Path) -> 
 def test_too_much_memory_is_refused_before_it_is_taken(tmp_path: Path) -> None:
     interactions = written(tmp_path, interactions_of([(1, 1, 1.0)]))
     with pytest.raises(KnnTooLarge, match=r"item-kNN of 1 sources.*train.max_memory"):
-        Neighbours.build(interactions, sources_table({1: 1}), JudgeSettings(), TrainSettings(max_memory=10), "int64")
+        Neighbours.build(interactions, sources_table({1: 1}), JudgeSettings(), AlsSettings(max_memory=10), "int64")
 
 
 @pytest.mark.parametrize("kind", ["int64", "string"])

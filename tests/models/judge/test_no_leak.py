@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from conf.settings import JudgeSettings, ListSettings, TrainSettings
+from conf.settings import JudgeSettings, ListSettings
+from conf.training import AlsSettings
 from features.build import Features, build_features
 from features.fakes import FakeCatalog
 from models.judge import JudgeInputs, KnownSources, Neighbours, judge_users, knn_lists
@@ -55,10 +56,10 @@ def test_no_arm_learns_what_was_planted(spark: "SparkSession", tmp_path: Path) -
     built = features_of(spark, 1, plant=True, catalogue=True)
     interactions = written(tmp_path / "interactions", built.train_interactions.toArrow())
     sources = built.train_sources.toArrow()
-    embeddings = train(interactions, TrainSettings(factors=4, iterations=3, threads=1), "int64")
+    embeddings = train(interactions, AlsSettings(factors=4, iterations=3, threads=1), "int64")
     popular = fallback_list(sources, 1_000)
     known = KnownSources.build(sources, len(embeddings.users), ago(8), "int64")
-    neighbours = Neighbours.build(interactions, sources, JudgeSettings(), TrainSettings(threads=1), "int64")
+    neighbours = Neighbours.build(interactions, sources, JudgeSettings(), AlsSettings(threads=1), "int64")
     lists = our_lists(spark, tmp_path, embeddings, sources, popular, built)
     knn = knn_lists(
         built.train_interactions,

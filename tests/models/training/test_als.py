@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.errors import TrainError
-from models.training.als import Factors, HalfStep, ImplicitAls, Trainer
+from models.training.als import Factors, HalfStep, ImplicitAls
 from models.training.confidences import confidences_of
 from tests.models.worlds import normal_equations, planted
 
-SETTINGS = TrainSettings(factors=8, iterations=6, threads=1, regularization=0.1)
+SETTINGS = AlsSettings(factors=8, iterations=6, threads=1, regularization=0.1)
 
 
 class TrainerContract:
     """What every trainer must do; a subclass names it."""
 
-    trainer: Trainer
+    trainer: ImplicitAls
 
     def fit(self, confidences: csr_matrix, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
         return self.trainer.fit(confidences, SETTINGS.model_copy(update=changes))

@@ -11,18 +11,18 @@ import pytest
 
 from conf import contract
 from conf.contract import IdKind
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.arrays.arrow import factor_matrix, whole
 from models.errors import BadInteractions
 from models.training.confidences import Constants
-from models.training.memory import Sides
+from models.training.memory import DataSize
 from models.training.train import train
 from tests.models.worlds import ids_of, interactions_of, planted, written
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-SETTINGS = TrainSettings(factors=8, iterations=2, threads=1)
+SETTINGS = AlsSettings(factors=8, iterations=2, threads=1)
 FAR = 2**40
 """What keeps ids out of int32."""
 Row = tuple[int, int, float]
@@ -169,7 +169,7 @@ def ndcg_of(scores: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("kind", "id_bytes"), [("int64", 8), ("string", 7)])
 def test_sides_are_counted_before_training(spark: "SparkSession", kind: IdKind, id_bytes: int) -> None:
-    from models.training.als_spark import sides_of
+    from models.training.als_spark import size_of
 
     rows: list[Any] = [(1, 7, 1.0), (1, 8, 1.0), (2, 7, 1.0)]
-    assert sides_of(spark.createDataFrame(interactions_of(rows, kind))) == Sides(2, 2, id_bytes)
+    assert size_of(spark.createDataFrame(interactions_of(rows, kind))) == DataSize(3, 2, 2, id_bytes)

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, vstack
 
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.training import confidences as module
 from models.training.confidences import confidences_of, damp, noise_level, to_confidences
 from tests.models.worlds import planted
 
-SETTINGS = TrainSettings()
+SETTINGS = AlsSettings()
 
 
 def weights(seed: int, users: int = 40) -> csr_matrix:

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from conf import contract
 from conf.contract import IdKind
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.arrays.arrow import factor_matrix
 from models.arrays.ids import IdMap
 from models.errors import BadFactors, BadInteractions
@@ -23,7 +23,7 @@ from models.training.matrix import fill_matrix, scan_ids
 from models.training.train import Embeddings, train
 from tests.models.worlds import factor_tables, ids_of, interactions_of, normal_equations, planted, written
 
-SETTINGS = TrainSettings(factors=4, iterations=60, threads=1, regularization=0.1)
+SETTINGS = AlsSettings(factors=4, iterations=60, threads=1, regularization=0.1)
 Row = tuple[int, int, float]
 
 

@@ -8,14 +8,14 @@ import pyarrow.dataset as ds
 import pytest
 
 from conf import contract
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.training import learning_curve as module
-from models.training.als import Factors, OnIteration
 from models.training.learning_curve import LearningCurve, Point
 from models.training.train import Embeddings, train
+from models.training.trainer import Factors, OnIteration, TrainingData
 from tests.models.worlds import interactions_of, planted
 
-SETTINGS = TrainSettings(factors=4, iterations=3, threads=1, regularization=0.1)
+SETTINGS = AlsSettings(factors=4, iterations=3, threads=1, regularization=0.1)
 K = 5
 Pairs = list[tuple[int, int]]
 
@@ -113,8 +113,8 @@ def test_what_a_watcher_raises_ends_the_training_as_it_is() -> None:
     trained, held = split(1)
     curve = LearningCurve(table(held), K)
 
-    def watch(*matrix: object) -> OnIteration:
-        told = curve.watch(*matrix)  # type: ignore[arg-type]
+    def watch(data: TrainingData) -> OnIteration:
+        told = curve.watch(data)
 
         def stop_after_two(iteration: int, seconds: float, users: Factors, sources: Factors) -> None:
             told(iteration, seconds, users, sources)

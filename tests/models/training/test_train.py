@@ -9,16 +9,18 @@ import pytest
 
 from conf import contract
 from conf.contract import IdKind
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.errors import BadInteractions, TrainMemoryError
 from models.training import factor_table
-from models.training.als import ImplicitAls
+from models.training.als_trainer import AlsTrainer
 from models.training.confidences import Constants
 from models.training.train import train
-from models.training.warm import Start
+from models.training.trainer import OnIteration, Trained, TrainingData
+from models.training.trainers import TRAINERS
+from models.training.warm import WarmStart
 from tests.models.worlds import factor_tables, interactions_of, planted, written
 
-SETTINGS = TrainSettings(factors=8, iterations=3, threads=1)
+SETTINGS = AlsSettings(factors=8, iterations=3, threads=1)
 
 
 def rows_of_world(seed: int) -> list[tuple[int, int, float]]:
@@ -61,13 +63,23 @@ def test_what_the_stats_tell_outlives_json(tmp_path: Path) -> None:
     assert Constants(**told["constants"]) == found.stats.constants
 
 
-def test_another_trainer_is_not_handed_a_start(tmp_path: Path) -> None:
+class FromNothing(AlsTrainer):
+    """A trainer that takes no former factors."""
+
+    def fit(self, data: TrainingData, settings: AlsSettings, start: object, on_iteration: OnIteration) -> Trained:
+        made = super().fit(data, settings, None, on_iteration)
+        return Trained(made.user_factors, made.source_factors, made.iterations)
+
+
+def test_a_trainer_without_starts_tells_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = written(tmp_path, interactions_of(rows_of_world(1)))
     first = train(dataset, SETTINGS, "int64")
-    again = train(dataset, SETTINGS, "int64", ImplicitAls(), start=Start(*factor_tables(first)))
+    monkeypatch.setitem(TRAINERS, "als", FromNothing())
+    again = train(dataset, SETTINGS, "int64", start=WarmStart(*factor_tables(first)))
     assert np.array_equal(first.user_factors, again.user_factors)
     assert again.stats.started == "cold"
     assert again.stats.cold_reason == "the trainer takes no former factors"
+    assert again.stats.to_json()["constants"] is None  # which a refresh asks for
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from scipy.sparse import csr_matrix
 
 from conf import contract
 from conf.contract import IdKind
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.arrays.ids import IdMap
 from models.training.train import Embeddings, train
-from models.training.warm import Start, Turnover
+from models.training.warm import Turnover, WarmStart
 from tests.models.worlds import factor_tables, ids_of, interactions_of, normal_equations, planted
 
-SETTINGS = TrainSettings(factors=4, iterations=6, warm_iterations=2, threads=1, regularization=0.1)
+SETTINGS = AlsSettings(factors=4, iterations=6, warm_iterations=2, threads=1, regularization=0.1)
 Row = tuple[int, int, float]
 
 
@@ -28,15 +28,15 @@ def world(users: range, sources: range) -> list[Row]:
     return [(int(user), int(source), 1.0) for user, source in pairs if user in users and source in sources]
 
 
-def trained(rows: list[Row], kind: IdKind = "int64", start: Start | None = None, **changes: Any) -> Embeddings:
+def trained(rows: list[Row], kind: IdKind = "int64", start: WarmStart | None = None, **changes: Any) -> Embeddings:
     interactions = ds.dataset(interactions_of(sorted(rows), kind))
     return train(interactions, SETTINGS.model_copy(update=changes), kind, start=start)
 
 
-def start_of(embeddings: Embeddings) -> Start:
+def start_of(embeddings: Embeddings) -> WarmStart:
     """Its tables with their rows in reverse: a start goes by ids, not by rows."""
     tables = (table.to_table() for table in factor_tables(embeddings))
-    return Start(*(ds.dataset(table.take(list(reversed(range(len(table)))))) for table in tables))
+    return WarmStart(*(ds.dataset(table.take(list(reversed(range(len(table)))))) for table in tables))
 
 
 def by_id(ids: IdMap, factors: np.ndarray) -> dict[Any, np.ndarray]:
@@ -132,7 +132,7 @@ def test_where_former_factors_do_not_fit_it_starts_cold_and_says_why(change: dic
     start = start_of(trained(world(range(200), range(28))))
     if "former" in change:
         nothing = (contract.user_factors("int64").empty_table(), contract.source_factors("int64").empty_table())
-        start = Start(*map(ds.dataset, nothing))
+        start = WarmStart(*map(ds.dataset, nothing))
     rows, kind = world(range(200), change.get("sources", range(60))), change.get("kind", "int64")
     found, cold = (trained(rows, kind, given, **change.get("settings", {})) for given in (start, None))
     assert found.stats.started == "cold"

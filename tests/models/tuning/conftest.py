@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 
 from conf.contract import IdKind
-from conf.settings import ListSettings, TrainSettings
+from conf.settings import ListSettings
+from conf.training import AlsSettings
 from models.arrays.ids import id_type
 from models.tuning import Part
 from tests.models.worlds import ids_of, interactions_of, planted, written
 
-PRESENT = TrainSettings(factors=8, iterations=2, threads=1)
+PRESENT = AlsSettings(factors=8, iterations=2, threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from conf.settings import TrainSettings
+from conf.training import AlsSettings
 from models.errors import TrainError, TrainMemoryError
 from models.tuning import FAILED, Part, Search, Space, Trial, best_of, open_search
 from models.tuning.search import PRUNED
 from tests.models.tuning.conftest import PRESENT
 
 
-def search_in(folder: Path, part: Part, present: TrainSettings = PRESENT, most: int = 16) -> Search:
+def search_in(folder: Path, part: Part, present: AlsSettings = PRESENT, most: int = 16) -> Search:
     storage = JournalStorage(JournalFileBackend(str(folder / "journal")))
     return open_search(storage, "one", Space.up_to(most, present), part)
 
@@ -64,7 +64,7 @@ def test_a_training_that_fails_is_a_failed_trial(part: Part, tmp_path: Path) -> 
     search = search_in(tmp_path, part)
     search.run()
 
-    def diverge(*_: object) -> None:
+    def diverge(*_: object, **__: object) -> None:
         raise TrainError("no numbers")
 
     with pytest.MonkeyPatch.context() as patch:
