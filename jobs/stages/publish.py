@@ -9,20 +9,16 @@ from expectations.report import GateReport
 from features.placement import bucket_column, partition_column
 from jobs.run.context import Run
 from jobs.runtime.log import timed
+from jobs.stages.announce import announcement_of
 from jobs.stages.gates import GATES, read_report
-from jobs.stages.lists import FALLBACK
 from jobs.stages.partitions import measure_slices, send_slices
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import refuse_without_lineage
-from models.arrays.arrow import column_of
-from models.lists.fallback import Fallback
 from publish.connect.topic import ensure_topics
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end
 from publish.send.sender import Sender
 from publish.store.durability import require_copies
-from publish.wire.announcement import Announcement, Slice, encode_fallback
-from publish.wire.encoding import encode_list
 from publish.wire.keys import Layout
 
 
@@ -43,7 +39,7 @@ def publish_topn(run: Run) -> Facts:
     with timed("publish", "snapshot") as notes:
         rows = run.tables.write("snapshot", _snapshot(run, layout), contract.snapshot(run.ids))
         notes.append(f"{rows:,} rows")
-    announcement = _announcement(run, layout, measure_slices(run, layout), reports)
+    announcement = announcement_of(run, layout, measure_slices(run, layout), reports)
     run.folder.check_again()  # from here on, what is sent is compared with what was announced
     ensure_topics(run.servers.kafka, announcement.layout, settings)
     # Opened early: the broker takes half a second to register a producer.
@@ -75,41 +71,6 @@ def _snapshot(run: Run, layout: Layout) -> DataFrame:
     bucket = bucket_column(user, layout.partitions, layout.buckets)
     seq = sf.row_number().over(Window.partitionBy("partition").orderBy(bucket, user)).cast("long") - 1
     return lists.withColumn("seq", seq).sortWithinPartitions("partition", "seq")
-
-
-def _announcement(run: Run, layout: Layout, slices: list[Slice], reports: list[GateReport]) -> Announcement:
-    settings, request = run.settings, run.manifest.request
-    assert run.manifest.epoch is not None, "a run that may publish took an epoch when it was created"
-    return Announcement(
-        run=run.run_id,
-        epoch=run.manifest.epoch,
-        product=settings.product,
-        as_of=run.as_of,
-        partitions=layout.partitions,
-        buckets=layout.buckets,
-        tags=layout.tags,
-        ids=run.ids,
-        list_size=settings.lists.n,
-        salt=settings.rollout.salt,
-        share_bp=run.share.bp,
-        slices=tuple(slices),
-        fallback=encode_fallback(_fallback_payload(run)),
-        first=request.first,
-        scheduled=request.scheduled,
-        gates_passed=all(report.passed for report in reports),
-        max_change_of_users=settings.rollout.max_change_of_users,
-        config_hash=request.config_hash,
-        created_at=run.manifest.created_at,
-        load_deadline_seconds=settings.publish.load_deadline_seconds,
-        stall_seconds=settings.publish.stall_seconds,
-        replicas=settings.publish.redis_replicas,
-    )
-
-
-def _fallback_payload(run: Run) -> bytes:
-    fallback = Fallback.of_json(run.folder.left(FALLBACK), run.ids)
-    scores = column_of(fallback.scores) if run.settings.publish.scores else None
-    return encode_list(fallback.source_ids, scores, run.ids)
 
 
 def _refuse_over(run: Run) -> None:
