@@ -55,10 +55,10 @@ class SplitSettings(Strict):
 
 
 class JudgeSettings(Strict):
-    """The evaluation of a recipe's lists on the hold-out."""
+    """How a recipe's lists are judged on the hold-out."""
 
     k: Whole = Field(default=20, ge=1, le=1000)
-    """Places of a list that are evaluated; lists have at most `lists.n`."""
+    """Places of a list that are judged; lists have at most `lists.n`."""
     heavy_from: Whole = Field(default=10, ge=2, le=MAX_COUNT)
     """Interactions before the cut from which a user is heavy; users with fewer are light, with none cold."""
     new_source_days: Whole = Field(default=7, ge=1, le=MAX_DAYS)
@@ -177,7 +177,7 @@ class Settings(Strict):
     split: SplitSettings = SplitSettings()
     """The temporal hold-out."""
     judge: JudgeSettings = JudgeSettings()
-    """The evaluation on the hold-out."""
+    """How lists are judged on the hold-out."""
     train: TrainerSettings = AlsSettings()
     """From interactions to embeddings."""
     lists: ListSettings = ListSettings()

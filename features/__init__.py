@@ -1,1 +1,1 @@
-"""Datasets → daily partials → interactions, exclusions, sources, and the temporal split: pure DataFrame → DataFrame."""
+"""Turns datasets into interactions, exclusions, sources and the temporal split: pure DataFrame → DataFrame."""

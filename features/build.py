@@ -1,4 +1,4 @@
-"""Settings and a catalog → the tables of the features stage."""
+"""Builds the tables of the features stage from settings and a catalog."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from features.survey import EventInput, Survey, check_survey, survey_inputs
 from features.tables import conform, union_of
 
 Days = Mapping[str, Sequence[dt.date]]
-"""Event dataset → days that are read of it."""
+"""Event dataset → days that are read from it."""
 _GONE: tuple[type[DiscoveryError], ...] = (
     ConfigError,
     MissingDatasetError,
@@ -38,14 +38,14 @@ _GONE: tuple[type[DiscoveryError], ...] = (
     UnknownEventsError,
     WeightsError,
 )
-"""Why a champion's recipe cannot be made any more."""
+"""Errors that mean that a champion's recipe can no longer be built."""
 _AS_NAMED: Mapping[str, str] = {}
-"""Partials are kept under the names of their datasets."""
+"""Partials are stored under the names of their datasets."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """The stage's tables, schemas in `conf.contract`; lazy: writing them is what computes them."""
+    """The stage's tables, with schemas of `conf.contract`; lazy: they are computed when they are written."""
 
     interactions: DataFrame
     exclusions: DataFrame
@@ -56,39 +56,39 @@ class Features:
     train_sources: DataFrame
     holdout: DataFrame
     champion: "ChampionFeatures | None"
-    """By the champion's recipe, where one was given and can be made."""
+    """By the champion's recipe, if there is one and it can be built."""
     champion_fault: str | None
-    """Why it cannot."""
+    """Why it cannot be built."""
     inputs: tuple[InputRecord, ...]
     """For the manifest: one record per dataset."""
     counts: Counts
-    """For the gate."""
+    """For gate 1."""
     cached: tuple[DataFrame, ...]
-    """Pairs that several tables are made of, kept by Spark until `release`."""
+    """Pairs used by several tables; Spark caches them until `release`."""
 
     def release(self) -> None:
-        """Gives Spark's memory and disk back, once every table is written."""
+        """Frees Spark's cache, once every table is written."""
         for frame in self.cached:
             frame.unpersist()
 
 
 @dataclass(frozen=True)
 class ChampionFeatures:
-    """Interactions by the champion's recipe: of its own windows, columns and weights, and else of the same datasets."""
+    """Interactions by the champion's recipe: with its own windows, columns and weights, on the same datasets."""
 
     interactions: DataFrame
     train_interactions: DataFrame
     inputs: tuple[InputRecord, ...]
     """One record per event dataset."""
     apart: Days
-    """Event dataset → days of its partials, where today's hold something else."""
+    """Event dataset → days of its separate partials, where today's have other content."""
 
 
 def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champion: Settings | None = None) -> Features:
     """Returns the features of one run; new daily partials are made and checked at once, tables are lazy.
 
-    champion: the same settings with the champion's recipe, where its interactions are made in another way. Raises
-    ConfigError and FeaturesError (see `features.errors`) before any table can be written.
+    `champion`: the same settings with the champion's recipe, if its interactions differ. Raises ConfigError and
+    FeaturesError (see `features.errors`) before any table is written.
     """
     survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
     partials = [_partials(entry, settings, catalog) for entry in survey.events]
@@ -99,7 +99,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
     sources = sources_of(pairs, now.get("sources"), as_of, settings.ids)
     train_exclusions = _exclusions(train_pairs, then, settings)
-    _prune(survey, settings, catalog)  # first: a champion's days may be older
+    _prune(survey, settings, catalog)  # before the champion's are made, whose days may be older
     beside, fault = (None, None) if champion is None else _champion(champion, settings, as_of, catalog)
     _prune_apart(survey, catalog, {} if beside is None else beside.apart)
     return Features(
@@ -125,17 +125,17 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
 def _champion(
     settings: Settings, today: Settings, as_of: dt.date, catalog: Catalog
 ) -> tuple[ChampionFeatures | None, str | None]:
-    """Returns the interactions by the champion's recipe, or why there are none."""
+    """Returns the interactions by the champion's recipe, or why they cannot be built."""
     apart = _kept_apart(settings, today)
     gone = _GONE
-    if apart:  # it reads columns that today's settings do not, and nobody keeps these in order for it
+    if apart:  # it reads columns that today's settings do not, so nobody maintains them
         gone = (*gone, SchemaError, BadRowsError)
     try:
         survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
         partials = [_partials(entry, settings, catalog, apart) for entry in survey.events]
         pairs, train_pairs = _both_pairs(survey, settings, catalog, partials, apart)
     except gone as error:
-        return None, str(error)  # what may still arrive or be mended stops the run: it would decide by chance
+        return None, str(error)  # other errors stop the run: whether the input arrives would decide the winner
     return ChampionFeatures(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
         train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
@@ -147,7 +147,7 @@ def _champion(
 
 
 def _kept_apart(champion: Settings, today: Settings) -> dict[str, str]:
-    """Event dataset → name of the champion's partials of it, where today's hold something else."""
+    """Returns event dataset → name of the champion's partials, where today's have other content."""
     of_today = {name: settings_hash_of(dataset, today.ids) for name, dataset in today.datasets.events.items()}
     events = champion.datasets.events.items()
     return {name: _apart(name) for name, dataset in events if settings_hash_of(dataset, champion.ids) != of_today[name]}
@@ -164,9 +164,9 @@ def _both_pairs(
     partials: Sequence[DailyPartials],
     kept_as: Mapping[str, str] = _AS_NAMED,
 ) -> tuple[DataFrame, DataFrame]:
-    """Returns the pairs of the windows that end at `as_of`, and of those that end at the cut; raises WeightsError.
+    """Returns the pairs of the windows that end at `as_of`, and at the cut; raises WeightsError.
 
-    kept_as: event dataset → name of its partials, where that is another one.
+    `kept_as`: event dataset → name of its partials, if different.
     """
     named = [(kept_as.get(entry.plan.name, entry.plan.name), entry) for entry in survey.events]
     days = {name: entry.days for name, entry in named}
@@ -187,7 +187,7 @@ def _partials(
 
 
 def _snapshots(survey: Survey, settings: Settings, catalog: Catalog) -> dict[str, tuple[Snapshot, Snapshot]]:
-    """Returns each snapshot by name as of today, and as of the cut; one partition is read and checked once."""
+    """Returns each snapshot by name, as of today and as of the cut; a partition used for both is read once."""
     read = {}
     for entry in survey.snapshots:
         now = read_snapshot(entry.plan, entry.dataset, survey.as_of, settings.ids, catalog)
@@ -209,7 +209,7 @@ def _exclusions(pairs: DataFrame, snapshots: Mapping[str, DataFrame], settings: 
         exclude_seen=settings.interactions.exclude_seen,
         subscriptions=snapshots.get("subscriptions"),
         blocks=snapshots.get("blocks"),
-        catalogue=snapshots.get("sources"),
+        sources=snapshots.get("sources"),
         ids=settings.ids,
     )
 
@@ -220,14 +220,14 @@ def _audience(snapshots: Mapping[str, DataFrame], settings: Settings) -> DataFra
 
 
 def _prune(survey: Survey, settings: Settings, catalog: Catalog) -> None:
-    """Deletes partials older than `partials_keep_days`, never those of this run."""
+    """Deletes partials older than `partials_keep_days`, but none that this run needs."""
     keep_from = survey.as_of - dt.timedelta(days=settings.runs.partials_keep_days)
     for entry in survey.events:
         catalog.partials.prune(entry.plan.name, min(keep_from, *(part.day for part in entry.partitions)))
 
 
 def _prune_apart(survey: Survey, catalog: Catalog, apart: Days) -> None:
-    """Deletes partials that former champions' recipes needed."""
+    """Deletes partials of former champions' recipes."""
     for entry in survey.events:
         name = entry.plan.name
         catalog.partials.prune(_apart(name), min(apart.get(name, ()), default=dt.date.max))

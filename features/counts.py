@@ -1,4 +1,4 @@
-"""What came in, in numbers: the snapshots, the days of events that are read, and older ones that runs before kept."""
+"""Counts of a run's inputs for gate 1: snapshots, the days of events that are read, and older recorded days."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from features.survey import EventInput, Survey
 
 @dataclass(frozen=True)
 class Counts:
-    """What the first gate compares with the run that serves."""
+    """Input counts that gate 1 compares with the run that serves."""
 
     snapshots: Mapping[str, Snapshot]
     """Snapshots by name, as of today."""
     windows: Mapping[str, Window]
     """Event dataset → window."""
     days: Mapping[str, tuple[PartialRecord, ...]]
-    """Event dataset → days that earlier runs kept, and days that are read, oldest first."""
+    """Event dataset → recorded days of earlier runs, then days that are read, oldest first."""
 
 
 def counts_of(
@@ -31,8 +31,9 @@ def counts_of(
     settings: Settings,
     catalog: Catalog,
 ) -> Counts:
-    """Returns the counts of a run, `partials` being those of the survey's events; of older days only the records are
-    read.
+    """Returns the counts of a run; `partials` are those of the survey's events.
+
+    Of older days only the records are read.
     """
     both = zip(survey.events, partials, strict=True)
     return Counts(
@@ -43,7 +44,7 @@ def counts_of(
 
 
 def _kept(entry: EventInput, as_of: dt.date, settings: Settings, catalog: Catalog) -> tuple[PartialRecord, ...]:
-    """Returns the days before those that are read."""
+    """Returns the records of days before those that are read."""
     kept = Window(as_of - dt.timedelta(days=settings.runs.partials_keep_days), as_of)
     days = [day for day in kept.days if day < entry.partitions[0].day]
     return kept_before(entry.plan.name, entry.dataset, days, settings.ids, catalog)

@@ -12,9 +12,7 @@ def cut_of(as_of: dt.date, holdout_days: int) -> dt.date:
 
 
 def train_window(text: str, cut: dt.date) -> Window | None:
-    """Returns the window anchored at the cut and ending there at the latest; none where it has no day before the
-    cut.
-    """
+    """Returns the window relative to the cut, ending there at the latest; None if it has no day before the cut."""
     try:
         window = Window.parse(text, cut)
         return Window(window.start, min(window.end, cut))

@@ -1,4 +1,4 @@
-"""What can be wrong with the input of a run.
+"""Errors in the input of a run.
 
 FeaturesError(Refused)      exit code 2
 ├── MissingDatasetError     the dataset's folder is not there, or is a file, or a table of another format
@@ -20,7 +20,7 @@ class FeaturesError(Refused):
 
 
 class MissingDatasetError(FeaturesError):
-    """The folder of a dataset does not exist, or is none of `dt=YYYY-MM-DD` with Parquet files."""
+    """The folder of a dataset does not exist, or is not one of `dt=YYYY-MM-DD` with Parquet files."""
 
 
 class BrokenPartitionError(FeaturesError):
@@ -32,15 +32,15 @@ class MissingDaysError(FeaturesError):
 
 
 class NotArrivedError(NotYet, FeaturesError):
-    """A window has gaps that are worth waiting for."""
+    """A window has gaps that may still be filled."""
 
 
 class SnapshotError(FeaturesError):
-    """A snapshot dataset does not hold what is true now."""
+    """A snapshot dataset has no usable current state."""
 
 
 class SchemaError(FeaturesError):
-    """A dataset's columns are not those that the settings promise."""
+    """A dataset lacks a column that the settings name, or has it with another type."""
 
 
 class BadRowsError(FeaturesError):
@@ -48,8 +48,8 @@ class BadRowsError(FeaturesError):
 
 
 class UnknownEventsError(FeaturesError):
-    """Events occur that nobody has decided about."""
+    """Event names occur that the settings neither weigh nor ignore."""
 
 
 class WeightsError(FeaturesError):
-    """The weights of a user and source could add up to more than can be added up exactly."""
+    """The weights of a user and source could exceed what can be added exactly."""

@@ -1,8 +1,8 @@
-"""Sums of doubles that no order of addition changes: a term is cut into three integers, which are added apart.
+"""Sums of doubles that do not depend on the order: each term is split into three integers, summed separately.
 
-They are a term's whole part and the 64 bits behind it: a term of at least SMALLEST is kept to within 2^-11, or 0.05 %,
-of itself. The sums fit int64 as long as no term is beyond LARGEST, with up to 2^31 of them. A sum that is next to
-nothing beside its largest term is 0: binary fractions do not cancel out where decimal ones do (0.1 + 0.2 - 0.3).
+They are a term's whole part and the 64 bits after the point: a term of at least SMALLEST keeps a relative precision of
+2^-11 (0.05 %). The sums fit int64 as long as no term exceeds LARGEST, with up to 2^31 terms. A sum that is negligible
+beside its largest term becomes 0, since decimal fractions need not cancel in binary (0.1 + 0.2 - 0.3).
 """
 
 from pyspark.sql import Column
@@ -11,14 +11,14 @@ from pyspark.sql import functions as sf
 SMALLEST = 2.0**-54
 LARGEST = 2.0**32
 NOTHING = 2.0**-40
-"""Share of its largest term up to which a sum is 0."""
+"""Share of the largest term up to which a sum becomes 0."""
 _LIMB_BITS = 32
 _LIMB = 2.0**_LIMB_BITS
 
 
 def exact_sum(term: str) -> Column:
-    """Σ of a column of doubles within a group, as a double."""
-    whole = sf.col(term).cast("bigint")  # towards 0, as are all of them: what is left of the term is exact
+    """Returns Σ of a column of doubles within a group, as a double."""
+    whole = sf.col(term).cast("bigint")  # truncates towards 0, so that the remainder is exact
     rest = (sf.col(term) - whole) * _LIMB
     middle = rest.cast("bigint")
     low = sf.rint((rest - middle) * _LIMB).cast("bigint")

@@ -1,4 +1,4 @@
-"""In-memory catalog for tests, held to the same contract as `jobs.storage.datasets.SparkCatalog`."""
+"""An in-memory catalog for tests, with the contract of `jobs.storage.datasets.SparkCatalog`."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
@@ -29,22 +29,22 @@ class FakePartials:
     records: dict[tuple[str, dt.date], PartialRecord] = field(default_factory=dict)
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Returns records of the days that have one."""
+        """Returns the records of those days that have one."""
         return tuple(self.records[name, day] for day in sorted(days) if (name, day) in self.records)
 
     def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Returns the same: rows in memory do not change."""
+        """Returns the same as `finished`, since rows in memory do not change."""
         return self.finished(name, days)
 
     def stage(self, name: str, days: Collection[dt.date], frame: DataFrame) -> None:
-        """Keeps the rows of each day."""
+        """Stores the rows of each day."""
         table = frame.toArrow()
         for day in days:
             self.records.pop((name, day), None)
             self.rows[name, day] = table.filter(pc.equal(table["dt"], pa.scalar(day)))
 
     def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
-        """Keeps the records."""
+        """Stores the records."""
         self.records.update({(name, record.day): record for record in records})
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
@@ -57,7 +57,7 @@ class FakePartials:
         return self.spark.createDataFrame(pa.concat_tables(tables)).select(*schema.names)
 
     def prune(self, name: str, before: dt.date) -> None:
-        """Forgets older days."""
+        """Deletes older days."""
         for key in [key for key in self.rows if key[0] == name and key[1] < before]:
             del self.rows[key]
             self.records.pop(key, None)
@@ -65,7 +65,7 @@ class FakePartials:
 
 @dataclass
 class FakeCatalog:
-    """Implements `features.reading.catalog.Catalog` over {dataset path: {day: table}}; a day without a table is
+    """Implements `features.reading.catalog.Catalog` over {dataset path: {day: table}}; a day whose table is None is
     unfinished."""
 
     spark: SparkSession

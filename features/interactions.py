@@ -1,4 +1,4 @@
-"""Daily partials → one weight per (user, source), the same whatever the order of addition."""
+"""Sums daily partials to one weight per (user, source), independent of the order of addition."""
 
 import datetime as dt
 import math
@@ -17,12 +17,12 @@ from features.reading.rows import MIN_WEIGHT
 
 
 def factor_of(event_weight: float, age_days: int, half_life_days: float) -> float:
-    """event_weight · 2^(−age_days / half_life_days)."""
+    """Returns event_weight · 2^(−age_days / half_life_days)."""
     return event_weight * math.exp2(-age_days / half_life_days)
 
 
 def check_factors(name: str, dataset: EventDataset, oldest_days: int, settings: InteractionSettings) -> None:
-    """Raises ConfigError where an event of the dataset, at most `oldest_days` old, could weigh too little to count."""
+    """Raises ConfigError if an event up to `oldest_days` old could weigh too little to count."""
     least = MIN_WEIGHT if dataset.columns.weight is not None else 1.0
     for event, weight in settings.event_weights.items():
         factor = factor_of(weight, oldest_days, settings.half_life_days)
@@ -42,7 +42,7 @@ def check_sums(
     settings: InteractionSettings,
     as_of: dt.date,
 ) -> None:
-    """Raises WeightsError where what the days of each dataset hold for a user and source could add up to too much."""
+    """Raises WeightsError if the weights of a user and source over these days could add up to too much."""
     bounds = {
         (made.name, record.day, event): largest
         * abs(factor_of(settings.event_weights[event], (as_of - record.day).days, settings.half_life_days))
@@ -67,26 +67,26 @@ def weigh_pairs(
 ) -> DataFrame:
     """Returns one row per (user_id, source_id) with any event: weight (double, any sign), first_ts, last_ts.
 
-    `partials` hold events of `days` only, all of them before `as_of`, with a weight for each of their names, and have
-    passed `check_sums`.
+    `partials` must contain only `days`, all before `as_of`, and only event names with a weight, and must have passed
+    `check_sums`.
     """
     factor = _factor(settings.event_weights, settings.half_life_days, as_of, min(days, default=as_of))
     weighed = partials.select("user_id", "source_id", "last_ts", (sf.col("amount") * factor).alias("term"))
     return weighed.groupBy("user_id", "source_id").agg(
         exact_sum("term").alias("weight"),
-        sf.min("last_ts").alias("first_ts"),  # of its first day the last: the day is what is asked for
+        sf.min("last_ts").alias("first_ts"),  # last event of the first day: only its day is used
         sf.max("last_ts").alias("last_ts"),
     )
 
 
 def interactions_of(pairs: DataFrame) -> DataFrame:
-    """contract.interactions: the pairs with a positive weight, sorted by user_id, source_id over all files."""
+    """Returns contract.interactions: the pairs with a positive weight, sorted by user_id, source_id over all files."""
     positive = pairs.where("weight > 0").select("user_id", "source_id", "weight", "last_ts")
     return positive.orderBy("user_id", "source_id")
 
 
 def _factor(event_weights: Mapping[str, float], half_life_days: float, as_of: dt.date, oldest: dt.date) -> Column:
-    """Returns one constant array per event name, looked up by day: no join, and no power in Spark."""
+    """Returns the weight of an event by name and age, from constant arrays: no join, and no power in Spark."""
     ages = range((as_of - oldest).days, 0, -1)
     place = sf.datediff(sf.col("dt"), sf.lit(oldest)) + 1
     factor = sf.raise_error(sf.concat(sf.lit("an event without a weight passed the check: "), sf.col("event"))).cast(

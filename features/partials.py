@@ -1,4 +1,4 @@
-"""Daily partials: each day's events per (user, source, event), made once and kept between runs."""
+"""Daily partials: each day's events per (user, source, event), made once and reused by later runs."""
 
 import datetime as dt
 import json
@@ -22,7 +22,7 @@ from features.reading.rows import ERASED, IGNORED, check_all_read, check_rows, f
 _LOG = logging.getLogger(__name__)
 
 MAX_EVENT_NAMES = 1000
-"""Different event names per day on average, at most: beyond it the column is not one of event names."""
+"""Most different event names per day on average; a column with more is not one of event names."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class DailyPartials:
 def daily_partials(
     name: str, dataset: EventDataset, partitions: Sequence[DayPartition], ids: IdKind, catalog: Catalog
 ) -> DailyPartials:
-    """Returns the partials of the partitions; only days that are new or changed are read, all of them in one pass.
+    """Returns the partials of the partitions; only new or changed days are read, all of them in one pass.
 
-    Raises BrokenPartitionError where other rows are read than the footers count, and UnknownEventsError where a column
-    of event names holds too many of them.
+    Raises BrokenPartitionError if the number of rows differs from the footers', and UnknownEventsError if a column of
+    event names has too many of them.
     """
     wanted = {partition.day: partition.fingerprint for partition in partitions}
     alike = kept_before(name, dataset, wanted, ids, catalog)
-    # Whether a day's files are still those of its record is asked of no day that is made again anyway.
+    # The files of days that are made again anyway are not compared with their records.
     kept = catalog.partials.finished(name, [one.day for one in alike if one.fingerprint == wanted[one.day]])
     reused = tuple(record.day for record in kept)
     stale = [partition for partition in partitions if partition.day not in reused]
@@ -60,9 +60,7 @@ def daily_partials(
 def kept_before(
     name: str, dataset: EventDataset, days: Collection[dt.date], ids: IdKind, catalog: Catalog
 ) -> tuple[PartialRecord, ...]:
-    """Returns records of those of the days that earlier runs made in the same way, oldest first; the days are not
-    opened.
-    """
+    """Returns records of those days that earlier runs made in the same way, oldest first; their data is not read."""
     recipe = settings_hash_of(dataset, ids)
     return tuple(record for record in catalog.partials.noted(name, days) if record.recipe == recipe)
 
@@ -70,7 +68,7 @@ def kept_before(
 def check_partials(
     partials: DailyPartials, dataset: EventDataset, days: Collection[dt.date], event_names: Collection[str]
 ) -> None:
-    """Checks the days against today's settings; raises BadRowsError, or UnknownEventsError naming every such event."""
+    """Raises BadRowsError if a day has too many bad rows, UnknownEventsError with every unknown event name."""
     records = [record for record in partials.records if record.day in days]
     for record in records:
         check_rows(partials.name, dataset, record.day, record.rows, record.dropped)
@@ -87,7 +85,7 @@ def check_partials(
 
 
 def settings_hash_of(dataset: EventDataset, ids: IdKind) -> str:
-    """Returns hash of the settings that decide what a day's partials hold; weights of events do not."""
+    """Returns a hash of the settings that determine a day's partials; event weights are not among them."""
     content = {
         "columns": dataset.columns.model_dump(),
         "ignore_events": sorted(dataset.ignore_events),
@@ -100,7 +98,7 @@ def settings_hash_of(dataset: EventDataset, ids: IdKind) -> str:
 
 
 def sound(partials: DataFrame) -> DataFrame:
-    """Returns the rows of contract.daily_partials and their `dt`."""
+    """Returns the rows that count: contract.daily_partials and `dt`."""
     return partials.where("left_out IS NULL").drop("left_out")
 
 
@@ -124,9 +122,7 @@ def _make(
 
 
 def _aggregate(rows: DataFrame) -> DataFrame:
-    """Returns rows kept per (day, user, source, event); others per (day, why left out), so that one pass counts them
-    too.
-    """
+    """Returns counts per (day, user, source, event), and of left out rows per (day, reason), in one pass."""
     is_kept = sf.col("left_out").isNull()
     kept = [sf.when(is_kept, sf.col(name)).alias(name) for name in ("user_id", "source_id", "event", "ts", "weight")]
     grouped = (
@@ -142,7 +138,7 @@ def _aggregate(rows: DataFrame) -> DataFrame:
 
 
 def _groups(name: str, staged: DataFrame, days: int) -> dict[dt.date, list[Row]]:
-    """Returns day → its events by why they are left out, and by name where they are kept."""
+    """Returns for each day its counts by reason of being left out, or by event name."""
     limit = MAX_EVENT_NAMES * days
     sums = sf.sum("events").alias("events"), sf.max(sf.abs("amount")).alias("largest")
     rows = staged.groupBy("dt", "left_out", "event").agg(*sums).limit(limit + 1).collect()
@@ -157,7 +153,7 @@ def _groups(name: str, staged: DataFrame, days: int) -> dict[dt.date, list[Row]]
 
 
 def _users(staged: DataFrame) -> dict[dt.date, int]:
-    """Returns day → distinct users of the rows kept (others have none); reads one column."""
+    """Returns day → number of distinct users of the rows kept; reads one column."""
     return {row["dt"]: row["users"] for row in staged.groupBy("dt").agg(count_users().alias("users")).collect()}
 
 

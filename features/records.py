@@ -1,4 +1,4 @@
-"""What the manifest keeps of a run's inputs."""
+"""Records of a run's inputs for the manifest."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ from features.survey import EventInput, SnapshotInput
 
 
 class DayRecord(Strict):
-    """One partition that was read."""
+    """A partition that was read."""
 
     day: dt.date
     fingerprint: str
     rows: int
-    """By the footers of its files; the sum of ignored, erased, dropped and kept, each of them counted."""
+    """Rows by the footers of its files: the sum of ignored, erased, dropped and kept."""
     bytes: int
     ignored: int = 0
-    """Rows with an ignored event name; of older runs also those of erased users."""
+    """Rows with an ignored event name; in older runs also those of erased users."""
     erased: int = 0
-    """Rows of users who were erased when it was read; of older runs in `ignored`."""
+    """Rows of users who were erased when it was read; older runs count them as ignored."""
     dropped: Mapping[str, int] = {}
-    """Fault → rows left out for it, within the dataset's budget."""
+    """Fault → number of rows dropped for it, within the dataset's budget."""
     kept: int | None = None
-    """Rows that count; null: an older run, which did not count them."""
+    """Rows that count; null in older runs, which did not count them."""
 
 
 class InputRecord(Strict):
@@ -42,7 +42,7 @@ class InputRecord(Strict):
     unfinished: tuple[dt.date, ...] = ()
     empty: tuple[dt.date, ...] = ()
     judged_missing: tuple[dt.date, ...] = ()
-    """Days before the window that only the judged recipe would have read, and that are not there."""
+    """Days before the window that only the judged recipe would have read, and that are missing."""
     judged_days: tuple[dt.date, ...] = ()
     """Partitions that the judged recipe was trained on."""
     partials_reused: tuple[dt.date, ...] = ()
@@ -50,7 +50,7 @@ class InputRecord(Strict):
 
 
 def event_record(entry: EventInput, partials: DailyPartials) -> InputRecord:
-    """Returns the record of an event dataset, the older days of the judged recipe included."""
+    """Returns the record of an event dataset, with the older days of the judged recipe."""
     known = {record.day: record for record in partials.records}
     plan = entry.plan
     return InputRecord(
@@ -69,7 +69,7 @@ def event_record(entry: EventInput, partials: DailyPartials) -> InputRecord:
 
 
 def snapshot_record(entry: SnapshotInput, *read: Snapshot) -> InputRecord:
-    """Returns the record of a snapshot dataset, of which these partitions were read."""
+    """Returns the record of a snapshot dataset; `read`: the partitions that were read."""
     plan = entry.plan
     parts = {part.day: part for part in (*entry.train.found, *plan.found)}
     counts = {snapshot.day: {"erased": snapshot.erased, "kept": snapshot.kept} for snapshot in read}

@@ -1,4 +1,4 @@
-"""What a run would read: every dataset's plan, and its checks that need no more than names, markers and footers."""
+"""Plans what a run will read from every dataset, and checks it as far as names, markers and footers allow."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -18,17 +18,17 @@ from features.reading.snapshots import REQUIRED, check_snapshot, enforce_snapsho
 
 @dataclass(frozen=True)
 class EventInput:
-    """An event dataset: its window, and the older days that only the judged recipe reads."""
+    """An event dataset: its window, and older days that only the judged recipe reads."""
 
     dataset: EventDataset
     plan: DatasetPlan
     older: DatasetPlan | None
     train: Window | None
-    """Window of the judged recipe, anchored at the cut."""
+    """Window of the judged recipe, relative to the cut."""
 
     @property
     def partitions(self) -> tuple[DayPartition, ...]:
-        """Everything that is read, oldest first."""
+        """All partitions that are read, oldest first."""
         return (*(self.older.found if self.older else ()), *self.plan.found)
 
     @property
@@ -37,7 +37,7 @@ class EventInput:
         return tuple(partition.day for partition in self.plan.found)
 
     def oldest_days(self, survey: "Survey") -> int:
-        """Returns days before `as_of`, or before the cut, at which an event of the windows can be at most."""
+        """Returns the largest age in days of an event in the windows, relative to `as_of` or to the cut."""
         judged = 0 if self.train is None else (survey.cut - self.train.start).days
         return max(judged, (survey.as_of - self.plan.window.start).days)
 
@@ -49,12 +49,12 @@ class EventInput:
 
 @dataclass(frozen=True)
 class SnapshotInput:
-    """A snapshot dataset: what is true at `as_of`, and what was at the cut, as far as it is known."""
+    """A snapshot dataset: its state at `as_of`, and at the cut if known."""
 
     dataset: SnapshotDataset
     plan: DatasetPlan
     train: DatasetPlan
-    """That of `as_of` where none was usable at the cut."""
+    """The plan for the cut, or the one for `as_of` if none was usable."""
 
     def checked(self, ids: IdKind) -> "SnapshotInput":
         """Returns it with the columns that the files of each plan have; raises ConfigError and SchemaError."""
@@ -64,7 +64,7 @@ class SnapshotInput:
 
 @dataclass(frozen=True)
 class Survey:
-    """All inputs of a run; `plans` is what a dry run prints."""
+    """All inputs of a run; a dry run prints `plans`."""
 
     as_of: dt.date
     cut: dt.date
@@ -78,7 +78,7 @@ class Survey:
 
 
 def survey_inputs(settings: Settings, as_of: dt.date, catalog: Catalog) -> Survey:
-    """Plans every dataset; gaps do not raise; raises ConfigError, MissingDatasetError and BrokenPartitionError."""
+    """Plans every dataset, also with gaps; raises ConfigError, MissingDatasetError and BrokenPartitionError."""
     cut = cut_of(as_of, settings.split.holdout_days)
     datasets = settings.datasets
     snapshots = {name: getattr(datasets, name) for name in REQUIRED}
@@ -91,10 +91,7 @@ def survey_inputs(settings: Settings, as_of: dt.date, catalog: Catalog) -> Surve
 
 
 def check_survey(survey: Survey, settings: Settings, catalog: Catalog) -> Survey:
-    """Enforces the policies for gaps, checks every schema and weight; returns the survey with the columns it found.
-
-    Raises the first FeaturesError or ConfigError.
-    """
+    """Checks gaps, schemas and weights of all datasets; raises the first FeaturesError or ConfigError."""
     for event in survey.events:
         enforce_policy(event.plan, event.dataset)
     for snapshot in survey.snapshots:

@@ -1,4 +1,4 @@
-"""Contract tables in Spark: their schemas, exact column names, and frames made to conform."""
+"""Contract tables in Spark: schemas, exact column names, conforming frames."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -11,7 +11,7 @@ from pyspark.sql.types import StructField, StructType
 
 
 def quoted(column: str) -> Column:
-    """Returns the Spark column of exactly this name, dots and all."""
+    """Returns the Spark column of exactly this name, even if it has dots."""
     return sf.col("`" + column.replace("`", "``") + "`")
 
 
@@ -26,5 +26,5 @@ def union_of(frames: Sequence[DataFrame]) -> DataFrame:
 
 
 def conform(frame: DataFrame, schema: pa.Schema) -> DataFrame:
-    """Returns exactly the columns of the contract, in its order and types; a column that is missing raises in Spark."""
+    """Returns exactly the columns of the contract, in its order and types; a missing column raises in Spark."""
     return frame.select(*(frame[field.name].cast(field.dataType).alias(field.name) for field in spark_schema(schema)))

@@ -1,1 +1,1 @@
-"""Reading datasets: which partitions, with which columns, rows and faults, for whom."""
+"""Reads datasets: finds partitions, checks columns and rows, leaves out erased users."""

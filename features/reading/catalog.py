@@ -1,4 +1,4 @@
-"""How features reach tables: two small protocols, implemented in `jobs/storage/` and faked in `features/fakes.py`."""
+"""Protocols by which features access tables; implemented in `jobs/storage/` and faked in `features/fakes.py`."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file, as its footer describes it; `schema` has plain types (see `features.reading.plain_types`)."""
+    """One Parquet file, as described by its footer; `schema` has plain types (see `features.reading.plain_types`)."""
 
     path: str
     """Relative to the dataset's folder, e.g. dt=2026-11-15/part-0.parquet."""
@@ -25,7 +25,7 @@ class DataFile:
     bytes: int
     schema: pa.Schema
     undecodable: Mapping[str, str] = field(default_factory=dict)
-    """Column → its compression, where Spark cannot undo it."""
+    """Column → its compression, for columns that Spark cannot decompress."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +50,23 @@ class DayPartition:
 
 @dataclass(frozen=True)
 class DayPartitions:
-    """Those of the days asked for that exist, oldest first."""
+    """The requested days that exist, oldest first."""
 
     finished: tuple[DayPartition, ...]
     unfinished: tuple[dt.date, ...]
-    """Days whose folder is there without its success marker."""
+    """Days with a folder but without its success marker."""
     misnamed: Mapping[dt.date, str] = field(default_factory=dict)
-    """Day → a folder that a person may take for it, and that is not called dt=YYYY-MM-DD."""
+    """Day → a folder that looks like that day but is not called dt=YYYY-MM-DD."""
 
 
 class PartialRecord(Strict):
-    """What is known of one finished day of daily partials; kept beside it as its marker."""
+    """The record of one finished day of daily partials, stored beside it as its marker."""
 
     day: dt.date
     fingerprint: str
-    """Of the partition it was made from."""
+    """Fingerprint of the partition it was made from."""
     recipe: str
-    """Of the settings that decide its content."""
+    """Hash of the settings that determine its content."""
     rows: int
     """Raw rows of the partition."""
     ignored: int
@@ -74,30 +74,28 @@ class PartialRecord(Strict):
     erased: int
     """Raw rows of users who were erased when it was made."""
     dropped: Mapping[str, int]
-    """Fault → raw rows left out for it."""
+    """Fault → number of raw rows dropped for it."""
     events: Mapping[str, int]
-    """Event name → raw rows kept."""
+    """Event name → number of raw rows kept."""
     largest: Mapping[str, float]
-    """Event name → largest magnitude of `amount` of one user and source."""
+    """Event name → largest magnitude of `amount` of a (user, source)."""
     users: int
     """Distinct users of the rows kept, within 2 %."""
 
     @property
     def kept(self) -> int:
-        """Raw rows that count; `rows` is the sum of ignored, erased, dropped and kept, each of them counted."""
+        """Raw rows that count; `rows` is the sum of ignored, erased, dropped and kept."""
         return sum(self.events.values())
 
 
 class PartialStore(Protocol):
-    """Daily partials between runs. A day without a record does not exist, whatever lies in its folder."""
+    """Stores daily partials between runs. A day without a record does not exist, whatever its folder contains."""
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Returns records of those of the days that are finished."""
+        """Returns the records of those days that are finished."""
 
     def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
-        """Returns records of those of the days that were finished, oldest first, without a look at what lies beside
-        them.
-        """
+        """Returns the records of those days, oldest first, without checking the files beside them."""
 
     def stage(self, name: str, days: Collection[dt.date], frame: "DataFrame") -> None:
         """Replaces the days by the rows of `frame` (contract.daily_partials, left_out, dt) without finishing them."""
@@ -106,7 +104,7 @@ class PartialStore(Protocol):
         """Marks staged days as finished."""
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> "DataFrame":
-        """Staged or finished rows of exactly these days: contract.daily_partials, left_out, dt."""
+        """Returns staged or finished rows of exactly these days: contract.daily_partials, left_out, dt."""
 
     def prune(self, name: str, before: dt.date) -> None:
         """Deletes the days before `before`."""
@@ -121,10 +119,10 @@ class Catalog(Protocol):
 
     @property
     def erased(self) -> Collection[UserId]:
-        """Users who must be forgotten: features leave their rows out of all they read here."""
+        """Users who must be forgotten; features leave their rows out of everything read here."""
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
-        """Returns days that have a folder, oldest first, by their names only; raises MissingDatasetError."""
+        """Returns the days that have a folder, oldest first, judged by names only; raises MissingDatasetError."""
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
         """Returns the partitions of these days from their footers; raises MissingDatasetError, BrokenPartitionError."""
@@ -132,5 +130,6 @@ class Catalog(Protocol):
     def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> "DataFrame":
         """Returns these columns under their names in the files, and `dt` (date); a column that a file lacks is null.
 
-        Integers arrive as bigint, times of every unit and zone as timestamp (without a zone: UTC), the rest as it is.
+        Integers are read as bigint, times of every unit and zone as timestamp (UTC if without a zone), others
+        unchanged.
         """

@@ -1,4 +1,4 @@
-"""What of an event dataset lies in a window, and what gaps mean there."""
+"""Plans which partitions of an event dataset a window reads, and enforces its policy for gaps."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """The partitions of one dataset that a window finds, from names, markers and footers alone."""
+    """The partitions of one dataset in a window, found by names, markers and footers only."""
 
     name: str
     window: Window
@@ -27,11 +27,11 @@ class DatasetPlan:
     unfinished: tuple[dt.date, ...]
     """Days with a folder but without their success marker."""
     empty: tuple[dt.date, ...]
-    """Finished days with no row."""
+    """Finished days without rows."""
     misnamed: Mapping[dt.date, str] = field(default_factory=dict)
-    """Missing day → a folder that a person may take for it."""
+    """Missing day → a folder that looks like that day."""
     fields: tuple[Field, ...] = ()
-    """Columns that all files of a snapshot have, once `features.reading.snapshots.check_snapshot` has looked."""
+    """For a snapshot: columns that all its files have, set by `features.reading.snapshots.check_snapshot`."""
 
     @property
     def rows(self) -> int:
@@ -50,7 +50,7 @@ class DatasetPlan:
 
 
 def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Catalog) -> DatasetPlan:
-    """Returns what the window finds; gaps do not raise, a missing folder and a broken file do."""
+    """Returns the plan of a window, also with gaps; raises if the folder is missing or a file is broken."""
     parts = catalog.partitions(dataset, window.days)
     seen = {*parts.unfinished, *(partition.day for partition in parts.finished)}
     return DatasetPlan(
@@ -65,7 +65,7 @@ def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Cata
 
 
 def enforce_policy(plan: DatasetPlan, dataset: EventDataset) -> None:
-    """Raises MissingDaysError, or NotArrivedError under `wait`, when the gaps are more than the dataset allows."""
+    """Raises MissingDaysError, or NotArrivedError under `wait`, if there are more gaps than the dataset allows."""
     allowed = dataset.max_missing_days if dataset.on_missing == "shrink" else 0
     if plan.found and len(plan.gaps) <= allowed:
         return
@@ -74,7 +74,7 @@ def enforce_policy(plan: DatasetPlan, dataset: EventDataset) -> None:
 
 
 def check_window(name: str, window: Window, as_of: dt.date) -> None:
-    """Raises ConfigError when the window reaches a day that is not over at midnight before `as_of`."""
+    """Raises ConfigError if the window ends after `as_of`, i.e. includes a day that is not over."""
     if window.end > as_of:
         raise ConfigError(
             f"dataset {name!r}: window {window} reaches beyond the last complete day before {as_of}; "
@@ -93,9 +93,7 @@ def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
 
 
 def say_misnamed(misnamed: Mapping[dt.date, str]) -> str:
-    """Returns a sentence about folders that are no days by their names, with the right names of some; empty without
-    any.
-    """
+    """Returns a sentence with folders that look like days and their right names; empty if there are none."""
     if not misnamed:
         return ""
     some = ", ".join(f"{name!r} (write dt={day})" for day, name in sorted(misnamed.items())[:_SHOWN])

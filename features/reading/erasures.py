@@ -1,4 +1,4 @@
-"""Users who must be forgotten are left out where rows are read: datasets, daily partials, tables that a run kept."""
+"""Leaves out users who must be forgotten from rows that are read: datasets, daily partials, tables of earlier runs."""
 
 from collections.abc import Collection
 
@@ -10,9 +10,7 @@ from conf.contract import UserId
 
 
 def without_users(frame: DataFrame, erased: Collection[UserId], column: str = "user_id") -> DataFrame:
-    """Returns the rows of nobody in `erased`; rows without a user stay, as they are a fault that is counted
-    elsewhere.
-    """
+    """Returns the rows of users not in `erased`; rows without a user stay, since they are counted as faults."""
     if not erased:
         return frame
     users = _users(frame.sparkSession, erased, column)
@@ -20,7 +18,7 @@ def without_users(frame: DataFrame, erased: Collection[UserId], column: str = "u
 
 
 def with_erased(frame: DataFrame, erased: Collection[UserId], column: str = "user_id") -> DataFrame:
-    """Returns the rows, and in `erased` (never null) whether each is of somebody in `erased`."""
+    """Returns the rows with a column `erased` (never null): whether the user is in `erased`."""
     if not erased:
         return frame.withColumn("erased", sf.lit(col=False))
     users = _users(frame.sparkSession, erased, column).withColumn("erased", sf.lit(col=True))
@@ -28,13 +26,13 @@ def with_erased(frame: DataFrame, erased: Collection[UserId], column: str = "use
     return joined.select(*frame.columns, sf.coalesce("erased", sf.lit(col=False)).alias("erased"))
 
 
-def without_owners(catalogue: DataFrame, erased: Collection[UserId]) -> DataFrame:
-    """Returns every source of the catalogue; those of somebody in `erased` have no owner any more."""
-    if not erased or "owner_id" not in catalogue.columns:
-        return catalogue
+def without_owners(sources: DataFrame, erased: Collection[UserId]) -> DataFrame:
+    """Returns all sources; those owned by a user in `erased` get no owner."""
+    if not erased or "owner_id" not in sources.columns:
+        return sources
     owner = sf.when(~sf.col("erased"), sf.col("owner_id")).alias("owner_id")
-    columns = [owner if name == "owner_id" else sf.col(name) for name in catalogue.columns]
-    return with_erased(catalogue, erased, "owner_id").select(*columns)
+    columns = [owner if name == "owner_id" else sf.col(name) for name in sources.columns]
+    return with_erased(sources, erased, "owner_id").select(*columns)
 
 
 def _users(spark: SparkSession, erased: Collection[UserId], column: str) -> DataFrame:

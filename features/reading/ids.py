@@ -1,11 +1,11 @@
-"""Which ids later stages can hold, as Spark columns: none is null, and strings are what `conf.contract.is_id` takes."""
+"""Checks ids as Spark columns: none may be null, and strings must satisfy `conf.contract.is_id`."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as sf
 
 from conf.contract import MAX_ID_BYTES, IdKind
 
-_TOLD = {
+_TEXTS = {
     "null": "without {}",
     "empty": "with an empty {}",
     "not_utf8": "with a {} that is not UTF-8",
@@ -15,13 +15,13 @@ _TOLD = {
 ID_FAULTS = {
     f"{fault}_{column}": text.format(column)
     for column in ("user_id", "source_id", "owner_id")
-    for fault, text in _TOLD.items()
+    for fault, text in _TEXTS.items()
 }
-"""Faults of ids, e.g. null_user_id, and what they mean for a row."""
+"""Faults of ids, e.g. null_user_id, and how messages describe such rows."""
 
 
 def id_faults(column: str, ids: IdKind) -> dict[str, Column]:
-    """Fault → whether an id column has it; several can be true of a row."""
+    """Returns fault → condition on an id column; a row may have several faults."""
     value = sf.col(column)
     broken = {"null": value.isNull()}
     if ids == "string":

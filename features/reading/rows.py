@@ -1,4 +1,4 @@
-"""Reading rules of event rows: ours by name and type, and the first thing that is wrong with each."""
+"""Reads event rows under our names and types, and finds the first fault of each."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ from features.tables import quoted
 
 DAY_US = 86_400_000_000
 MIN_WEIGHT, MAX_WEIGHT = 2.0**-24, 2.0**30
-"""Magnitudes of a weight column that is not 0, between which sums are exact enough (see `features.exact_sum`)."""
+"""Smallest and largest magnitude of a nonzero weight column; in between sums are exact enough."""
 
 ERASED, IGNORED = "erased", "ignored"
-"""Why a row is left out that is not at fault: its user must be forgotten, its event name is one to ignore."""
+"""Reasons to leave out a row without a fault: its user is erased, its event name is ignored."""
 
 FAULTS = {
     **ID_FAULTS,
@@ -31,7 +31,7 @@ FAULTS = {
     "bad_weight": f"with a weight that is null, not finite or beyond ±{MAX_WEIGHT:.3g} (write it in a larger unit)",
     "weight_too_small": f"with a weight that is not 0 and within ±{MIN_WEIGHT:.3g} (write it in a smaller unit)",
 }
-"""Faults of a row and what they mean; the first reason to leave a row out counts: ERASED, IGNORED, then these."""
+"""Faults of a row and how messages describe them; a row is left out for the first of ERASED, IGNORED, and these."""
 
 
 def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
@@ -47,8 +47,9 @@ def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
 
 
 def read_rows(dataset: EventDataset, partitions: Sequence[DayPartition], ids: IdKind, catalog: Catalog) -> DataFrame:
-    """Returns every row: user_id, source_id, event, ts, weight, dt, left_out (ERASED, IGNORED, a fault; null: it is
-    kept).
+    """Returns all rows: user_id, source_id, event, ts, weight, dt, and why each is left out (`left_out`).
+
+    `left_out` is ERASED, IGNORED or a fault; null: the row is kept.
     """
     fields = event_fields(dataset, ids)
     raw = catalog.read(dataset, partitions, tuple(dict.fromkeys(field.column for field in fields)))
@@ -60,12 +61,12 @@ def read_rows(dataset: EventDataset, partitions: Sequence[DayPartition], ids: Id
 
 
 def faults_in(counts: Mapping[str | None, int]) -> dict[str, int]:
-    """Of why rows are left out, what is a fault."""
+    """Returns the counts of faults among the counts of all reasons to leave rows out."""
     return {fault: count for fault, count in counts.items() if fault in FAULTS}
 
 
 def check_all_read(name: str, dataset: Dataset, partition: DayPartition, read: int) -> None:
-    """Raises BrokenPartitionError unless exactly the rows were read that the footers count."""
+    """Raises BrokenPartitionError unless `read` equals the number of rows in the footers."""
     if read != partition.rows:
         raise BrokenPartitionError(
             f"dataset {name!r} ({dataset.path}), dt={partition.day}: the footers of its files count "
@@ -75,7 +76,7 @@ def check_all_read(name: str, dataset: Dataset, partition: DayPartition, read: i
 
 
 def check_rows(name: str, dataset: EventDataset, day: dt.date, rows: int, dropped: Mapping[str, int]) -> None:
-    """Raises BadRowsError when more of a day's rows are unusable than `bad_row_budget` says."""
+    """Raises BadRowsError if a day has more unusable rows than `bad_row_budget` allows."""
     bad = sum(dropped.values())
     if bad <= dataset.bad_row_budget * rows:
         return
@@ -92,7 +93,7 @@ def _left_out(dataset: EventDataset, ids: IdKind) -> Column:
 
 
 def _fault(dataset: EventDataset, ids: IdKind) -> Column:
-    # Whole microseconds since 1970: the answer does not depend on the session's time zone.
+    # Whole microseconds since 1970, independent of the session's time zone.
     lateness = dataset.lateness_days if dataset.day_of == "ingestion" else 0
     day, at = sf.unix_date("dt").cast("bigint"), sf.unix_micros("ts")
     outside = (at < (day - lateness) * DAY_US) | (at >= (day + 1) * DAY_US)

@@ -1,4 +1,4 @@
-"""Columns that a dataset must have, checked on Parquet footers before any row is read, and table contracts in Spark."""
+"""Checks the columns of a dataset in Parquet footers before any row is read."""
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ _PARTITION = "dt"
 
 @dataclass(frozen=True)
 class ColumnKind:
-    """Types that a column may have in the files, and their name for people."""
+    """Types that a column may have in the files, and how messages describe them."""
 
     name: str
     accepts: Callable[[pa.DataType], bool]
@@ -40,7 +40,7 @@ NUMBER = ColumnKind("a number", _number)
 
 @dataclass(frozen=True)
 class Field:
-    """One of our columns and where it is in the files."""
+    """A column of ours and its name in the files."""
 
     name: str
     column: str
@@ -50,12 +50,12 @@ class Field:
 
 
 def id_field(name: str, column: str, ids: IdKind, *, required: bool = True) -> Field:
-    """Returns a column with ids of the product's kind."""
+    """Returns an id column of the product's kind."""
     return Field(name, column, INTEGER if ids == "int64" else TEXT, required, is_id=True)
 
 
 def check_fields(name: str, fields: Sequence[Field], partitions: Iterable[DayPartition]) -> tuple[Field, ...]:
-    """Returns the fields that every file has; raises SchemaError naming each file kind, column, type and remedy."""
+    """Returns the fields that all files have; raises SchemaError with file, column, type and remedy of each fault."""
     examples: dict[tuple[object, ...], DataFile] = {}
     for partition in partitions:
         for file in partition.files:
@@ -88,7 +88,7 @@ def _fault(name: str, field: Field, file: DataFile) -> str | None:
 
 
 def _unreadable(column: str, file: DataFile) -> str | None:
-    """Returns why Spark cannot read a column that is there."""
+    """Returns why Spark cannot read an existing column, or None."""
     if column.lower() == _PARTITION:
         return (
             f"column {column!r} has the name of the partitions, which Spark reads instead; write it under another one"

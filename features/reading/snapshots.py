@@ -1,4 +1,4 @@
-"""Snapshot datasets: the newest partition before or on a day is what is true then."""
+"""Reads snapshot datasets: the newest partition on or before a day is the state of that day."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -29,12 +29,15 @@ REQUIRED = {
 }
 """Columns that each snapshot must have and that are never null."""
 MAY_BE_EMPTY = ("blocks",)
-"""Of the others an empty table is a failed export, and would let through what lists must not hold."""
+"""In the other snapshots an empty table means a failed export, and would let forbidden sources into lists."""
 _LABELS = {"status": LABEL, "category": LABEL, "created_at": MOMENT}
 
 
 def snapshot_fields(name: str, dataset: SnapshotDataset, ids: IdKind) -> tuple[Field, ...]:
-    """Returns the columns a snapshot must or may have; one that `columns` names must be there; raises ConfigError."""
+    """Returns the required and optional columns of a snapshot; one named in `columns` is required.
+
+    Raises ConfigError for unknown names in `columns`.
+    """
     optional = ("status", "category", "owner_id", "created_at") if name == "sources" else ()
     known = (*REQUIRED[name], *optional)
     if unknown := sorted(dataset.columns.keys() - set(known)):
@@ -43,8 +46,9 @@ def snapshot_fields(name: str, dataset: SnapshotDataset, ids: IdKind) -> tuple[F
 
 
 def plan_snapshot(name: str, dataset: SnapshotDataset, as_of: dt.date, catalog: Catalog) -> DatasetPlan:
-    """Returns the newest finished partition of the last `max_age_days`, if any, as the one found; older ones are not
-    opened.
+    """Returns a plan with the newest finished partition of the last `max_age_days`, if any.
+
+    Older partitions are not opened.
     """
     window = Window(as_of - dt.timedelta(days=dataset.max_age_days), as_of + dt.timedelta(days=1))
     unfinished: list[dt.date] = []
@@ -58,12 +62,12 @@ def plan_snapshot(name: str, dataset: SnapshotDataset, as_of: dt.date, catalog: 
 
 
 def usable(plan: DatasetPlan) -> bool:
-    """Returns whether the plan found a partition that can be what is true."""
+    """Returns whether the plan found a partition that can be used."""
     return bool(plan.found) and (plan.rows > 0 or plan.name in MAY_BE_EMPTY)
 
 
 def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catalog) -> None:
-    """Raises SnapshotError when no partition is young enough, or the newest is empty and must not be."""
+    """Raises SnapshotError if no partition is young enough, or the newest is empty and must not be."""
     if usable(plan):
         return
     if plan.found:
@@ -87,33 +91,33 @@ def check_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind) -> 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The content of a partition, and how much of it was read."""
+    """The content of a partition with its counts."""
 
     day: dt.date
     frame: DataFrame
-    """Under our names, without erased users; an optional column that the partition lacks is not there."""
+    """Under our names, without erased users; lacks optional columns that the partition lacks."""
     erased: int
     """Rows of erased users."""
     kept: int
     """All other rows."""
     users: int | None = None
-    """Distinct users, erased ones included, within 2 %; None of the sources."""
+    """Distinct users, erased ones included, within 2 %; None for `sources`."""
     eligible: int | None = None
-    """Sources that may be recommended as of the day asked for; None of other snapshots."""
+    """Sources that may be recommended on the requested day; None for other snapshots."""
 
 
 def read_snapshot(
     plan: DatasetPlan, dataset: SnapshotDataset, as_of: dt.date, ids: IdKind, catalog: Catalog
 ) -> Snapshot:
-    """Returns the partition found of a plan that was checked, as of a day; its rows are counted in one pass.
+    """Returns the partition of a checked plan, as of a day; its rows are counted in one pass.
 
-    Raises SnapshotError for unusable ids or a source that occurs twice, and BrokenPartitionError where
-    other rows are read than the footers count.
+    Raises SnapshotError for unusable ids or a source that occurs twice, and BrokenPartitionError if the number of rows
+    differs from the footers'.
     """
     raw = catalog.read(dataset, plan.found, tuple(dict.fromkeys(field.column for field in plan.fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in plan.fields))
     (partition,) = plan.found
-    if plan.name == "sources":  # erased users are no rows here, but owners
+    if plan.name == "sources":  # here users are owners, not rows
         eligible = sf.count_if(eligible_column(rows, as_of)).alias("eligible")
         counts = _count(plan, dataset, ids, rows.withColumn("erased", sf.lit(col=False)), eligible)
         _refuse_duplicates(plan, rows)
@@ -131,11 +135,11 @@ def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -
 
 
 def _count(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, marked: DataFrame, more: Column) -> dict[str, int]:
-    """Returns rows erased and kept, and `more`, in one pass, in which unusable ids are looked for too."""
+    """Returns the numbers of erased and kept rows, and `more`, in one pass; raises SnapshotError for unusable ids."""
     faults = {fault: broken for column in REQUIRED[plan.name] for fault, broken in id_faults(column, ids).items()}
     if "owner_id" in marked.columns:
         faults |= id_faults("owner_id", ids)
-        del faults["null_owner_id"]  # which is what says that nobody owns the source
+        del faults["null_owner_id"]  # a source may have no owner
     found = marked.agg(
         more,
         sf.count_if("erased").alias("erased"),
@@ -150,7 +154,7 @@ def _count(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, marked: Dat
 
 
 def _refuse_duplicates(plan: DatasetPlan, rows: DataFrame) -> None:
-    """Which of two rows about a source is right cannot be known, and a guess could recommend a closed one."""
+    """Raises SnapshotError if a source has several rows: choosing one could recommend a closed source."""
     twice = rows.groupBy("source_id").count().where("count > 1").orderBy("source_id").limit(5).collect()
     if twice:
         examples = ", ".join(f"{row['source_id']!r} ({row['count']} times)" for row in twice)
