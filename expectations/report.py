@@ -13,8 +13,6 @@ from expectations.profiles import InteractionProfile, ListProfile
 Gate = Literal["inputs", "interactions", "lists"]
 Status = Literal["FAILED", "overridden", "skipped", "ok"]
 
-_ORDER: tuple[Status, ...] = ("FAILED", "overridden", "skipped", "ok")
-
 
 class ExpectationResult(Strict):
     """One expectation as it was judged."""
@@ -69,13 +67,6 @@ class GateReport(Strict):
         """The expectations that stop the run."""
         return tuple(row for row in self.expectations if row.status == "FAILED")
 
-    def table(self) -> str:
-        """Returns the report for people: a head line, then one line per expectation, the failed ones first."""
-        counts = [f"{sum(row.status == word for row in self.expectations)} {word}" for word in _ORDER]
-        head = f"gate {self.gate}: {'passed' if self.passed else 'FAILED'} ({', '.join(counts)})"
-        unused = [f"  override not needed: {name} ({reason})" for name, reason in self.unused_overrides.items()]
-        return "\n".join([head, table(self.expectations), *unused])
-
     def to_json(self) -> str:
         """Returns the report as JSON; `GateReport.from_json` reads it."""
         return self.model_dump_json(indent=2)
@@ -87,15 +78,8 @@ class GateReport(Strict):
 
 
 def table(rows: Sequence[ExpectationResult]) -> str:
-    """Aligned columns status, expectation, observed, allowed; the failed ones first."""
-    ranked = sorted(rows, key=lambda row: _ORDER.index(row.status))
-    lines = [("", "expectation", "observed", "allowed"), *map(_line, ranked)]
+    """Returns aligned columns status, expectation, observed, allowed of expectations that were judged."""
+    lines = [("", "expectation", "observed", "allowed")]
+    lines += [(row.status, row.name, row.observed, row.allowed) for row in rows]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     return "\n".join("  " + "  ".join(map(str.ljust, line, (*widths, 0))).rstrip() for line in lines)
-
-
-def _line(row: ExpectationResult) -> tuple[str, str, str, str]:
-    if row.skipped is not None:
-        return row.status, row.name, row.observed, row.skipped
-    lifted = "" if row.overridden is None else f" (lifted: {row.overridden})"
-    return row.status, row.name, row.observed, row.allowed + lifted

@@ -157,11 +157,6 @@ class EmbeddedServer(Startable):
             self._process.kill()
         self._forget()
 
-    def restart(self) -> None:
-        """Stops the server if it runs and starts it again on its data and, unless they were taken, its ports."""
-        self.stop()
-        self.start()
-
     def _forget(self) -> None:
         """Reaps a process that has ended, or is about to, and releases its guard."""
         if self._process is not None:

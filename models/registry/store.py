@@ -136,17 +136,6 @@ class ModelRegistry(Connection):
         with self._mapped(f"keep a note with version {version.number} of {version.product}"):
             self._client.set_model_version_tag(version.product, version.number, name, text)
 
-    def champion(self, product: str) -> str | None:
-        """Returns the number of the version that serves; None before the first promotion."""
-        return self.version_at(product, CHAMPION)
-
-    def version_at(self, product: str, alias: str) -> str | None:
-        """Returns the number of the version with this alias; None when there is no such alias or model."""
-        if self.is_new:
-            return None
-        with self._mapped(f"look up {alias} of {product}"):
-            return self._aliases(product).get(alias)
-
     def _find(self, experiment: str, run_id: str) -> "Run | None":
         found = self._client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)
         return found[0] if found else None

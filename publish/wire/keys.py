@@ -144,10 +144,6 @@ class Layout(ProductKeys):
         """Returns the key of a bucket, a hash user id → payload."""
         return f"{{{self.tags[partition]}}}:{run}:b:{bucket}"
 
-    def bucket_of(self, run: str, user_id: UserId) -> str:
-        """Returns the key of the hash that holds the user's list."""
-        return self.bucket(run, *self.place_of(user_id))
-
     def bucket_keys(self, run: str, partition: int) -> Iterator[str]:
         """Returns the keys of all buckets in one partition of a run."""
         return (self.bucket(run, partition, bucket) for bucket in range(self.buckets))

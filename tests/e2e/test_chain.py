@@ -22,6 +22,7 @@ from tests.e2e.conftest import LAST, WEEK_BEFORE
 from tests.e2e.product import Ended, Product, Servers
 from tests.e2e.raw import SNAPSHOTS, WINDOWS, check_lists, days_before, newest, reference
 from tests.e2e.submit import submitted, variables_of
+from tests.support.model_store import version_at
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -235,7 +236,7 @@ def test_back_to_the_first_run_and_held(product: Product, first: Served, second:
     pointer = json.loads(back.out)
     assert pointer["treatment"] == first.run
     assert "complaints" in pointer["hold"]["reason"]
-    assert ModelRegistry(product.environment["MLFLOW_TRACKING_URI"]).champion(product.name) == first.champion
+    assert version_at(ModelRegistry(product.environment["MLFLOW_TRACKING_URI"]), product.name) == first.champion
     assert _payloads(product, first.run) == first.payloads
     answers = {user: answer._replace(age_seconds=None) for user, answer in _answers(product).items()}
     assert answers == {user: answer._replace(age_seconds=None) for user, answer in first.answers.items()}
@@ -290,7 +291,7 @@ def _look(product: Product, ended: Ended) -> Served:
         "lookup": product.discovery("lookup", str(next(iter(answers))), "--json"),
     }
     assert {name: said.code for name, said in told.items()} == dict.fromkeys(told, 0), told
-    champion = ModelRegistry(product.environment["MLFLOW_TRACKING_URI"]).champion(product.name)
+    champion = version_at(ModelRegistry(product.environment["MLFLOW_TRACKING_URI"]), product.name)
     commands = {name: json.loads(said.out) for name, said in told.items()}
     return Served(run, ended, answers, _payloads(product, run), champion, commands)
 

@@ -15,6 +15,7 @@ from tests.e2e.deaths import RUN, before_the_record, death, tables_of
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import FIRST, clicks_of
 from tests.features.world import ago, events
+from tests.support.model_store import version_at
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -47,7 +48,7 @@ def test_a_run_that_dies_before_each_record(make: Make, shared_spark: "SparkSess
     serves_all(product)
     tells_of_the_training(product)
     version = product.manifest(RUN).fact("train", "model")["version"]
-    assert ModelRegistry(product.servers.mlflow).champion(product.name) == version
+    assert version_at(ModelRegistry(product.servers.mlflow), product.name) == version
 
 
 def test_a_training_that_dies_on_its_way_to_mlflow(make: Make, shared_spark: "SparkSession") -> None:

@@ -126,8 +126,11 @@ def test_the_first_run_skips_what_needs_a_baseline_and_says_so() -> None:
     relative = ("max_change_of_rows", "max_change_of_mean", "max_change_of_quantiles", "max_divergence")
     assert skipped == dict.fromkeys(relative, "first run: no baseline")
     lists = gate_2(list_profile(), quality_ratio=None)
-    assert [row.name for row in lists.expectations if row.skipped] == ["max_change_of_lists", "min_quality_ratio"]
-    assert all(reason in lists.table() for reason in ("first run: no baseline", "the recipe was not judged"))
+    skipped = {row.name: row.skipped for row in lists.expectations if row.skipped}
+    assert skipped == {
+        "max_change_of_lists": "first run: no baseline",
+        "min_quality_ratio": "the recipe was not judged",
+    }
 
 
 def test_small_catalogues_are_not_asked_for_full_or_varied_lists() -> None:
@@ -147,7 +150,6 @@ def test_an_override_lifts_the_named_failure_and_is_kept() -> None:
     assert (report.passed, row.status, row.passed) == (True, "overridden", False)
     assert row.overridden == "a bot, removed tomorrow"
     assert report.unused_overrides == {"min_rows": "in case"}
-    assert "a bot, removed tomorrow" in report.table()
 
 
 def test_an_override_lifts_nothing_else() -> None:

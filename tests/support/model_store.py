@@ -11,3 +11,9 @@ def model_store(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
     ModelRegistry(uri).check()
     return uri
+
+
+def version_at(registry: ModelRegistry, product: str, alias: str = "champion") -> str | None:
+    """The version that an alias points at; None when there is no such alias or model."""
+    named = {name: version.number for version in registry.versions(product) for name in version.aliases}
+    return named.get(alias)

@@ -64,7 +64,8 @@ def test_redis_keeps_acknowledged_writes_through_kill_and_restart(tmp_path: Path
             client.set("kept", "yes")
         server.kill()
         server.start()
-        server.restart()
+        server.stop()
+        server.start()
         assert server.url == url
         with redis.Redis.from_url(url) as client:
             assert client.get("kept") == b"yes"

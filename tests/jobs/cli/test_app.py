@@ -226,7 +226,7 @@ def test_spark_need_not_be_installed(product: str) -> None:
 
 def test_verify_reads_a_run_back(discovery: Discovery, serving: Announcement, client: redis.Redis) -> None:
     assert discovery("verify", serving.run, "--json").data["whole"] is True
-    place = serving.layout.bucket_of(serving.run, 5)
+    place = serving.layout.bucket(serving.run, *serving.layout.place_of(5))
     client.hdel(place, "5")
     said = discovery("verify", serving.run)
     assert said.code == 4

@@ -19,6 +19,7 @@ from tests.features.world import settings
 from tests.jobs.lineages import register, run_of
 from tests.jobs.runs import manifest_of
 from tests.publish.support.pushing import publish_directly
+from tests.support.model_store import version_at
 
 _NUMBERS = itertools.count()
 RUN = "20261116T030000Z-20261116-1"
@@ -66,7 +67,7 @@ def test_the_aliases_follow_the_pointer_forward_and_back(tmp_path: Path, redis_u
 
     def named(run: str) -> list[str | None]:
         note_serving(product, home, control, registry, run)
-        return [registry.version_at(product.product, alias) for alias in ("champion", "previous", "challenger")]
+        return [version_at(registry, product.product, alias) for alias in ("champion", "previous", "challenger")]
 
     assert named(RUN) == [versions[0], None, versions[2]]
     control.promote(later[0])

@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 from conf.environment import Environment
 from models.errors import RegistryError, RegistryRefused
 from models.registry import ModelRegistry, RunInput, RunRecord, Version
+from tests.support.model_store import version_at
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def test_the_newest_version_is_the_challenger_until_it_serves(registry: ModelReg
     assert [version.number for version in registry.versions("music")] == [three.number, two.number, one.number]
 
     def named() -> dict[str, str | None]:
-        return {alias: registry.version_at("music", alias) for alias in ("champion", "challenger", "previous")}
+        return {alias: version_at(registry, "music", alias) for alias in ("champion", "challenger", "previous")}
 
     assert named() == {"champion": None, "challenger": three.number, "previous": None}
     registry.name_serving("music", one, None)
@@ -132,7 +133,7 @@ def test_the_newest_version_is_the_challenger_until_it_serves(registry: ModelReg
     registry.name_serving("music", one, None)  # going back: nothing is behind it now
     assert named() == {"champion": one.number, "challenger": None, "previous": None}
     registry.name_serving("music", None, None)
-    assert registry.champion("music") is None
+    assert version_at(registry, "music") is None
 
 
 def test_versions_are_found_by_run_and_number(registry: ModelRegistry, record: RunRecord) -> None:
@@ -188,7 +189,7 @@ def test_a_note_stays_with_the_version(registry: ModelRegistry, record: RunRecor
 def test_looking_makes_no_store(tmp_path: Path) -> None:
     nobody = ModelRegistry(f"sqlite:///{tmp_path}/none/mlflow.db")
     assert nobody.is_new
-    assert (nobody.versions("x"), nobody.version_of("x", "y"), nobody.champion("x")) == ([], None, None)
+    assert (nobody.versions("x"), nobody.version_of("x", "y")) == ([], None)
     nobody.name_serving("x", None, None)
     assert list(tmp_path.iterdir()) == []
 

@@ -123,7 +123,7 @@ def test_lists_are_evicted_in_the_middle_of_a_load(own_world: World) -> None:
     with loading(own_world.kafka, own_world.client, own_world.product):
         send(own_world.kafka, run.layout.topic, wire[: -run.partitions])
         eventually(lambda: progress(own_world.client, run) == len(lists))
-        own_world.client.delete(run.layout.bucket_of(run.run, 5))  # as eviction would
+        own_world.client.delete(run.layout.bucket(run.run, *run.layout.place_of(5)))  # as eviction would
         send(own_world.kafka, run.layout.topic, wire[-run.partitions :])
         assert kept(own_world, run, lists) is RunEnding.FAILED
 

@@ -234,7 +234,7 @@ def test_without_kafka_nothing_is_deleted(kafka: KafkaConnection, clean_redis: r
     with pytest.raises(BrokerUnreachable):
         Forgetter(log, registry, RedisStore(clean_redis), ids="int64", partitions=PARTITIONS).forget(USER, "asked")
     assert stored(clean_redis, run) == before
-    assert holders_of(clean_redis, USER) == {run.layout.bucket_of(run.run, USER)}
+    assert holders_of(clean_redis, USER) == {run.layout.bucket(run.run, *run.layout.place_of(USER))}
 
 
 @pytest.mark.parametrize("value", [b"{}", b'{"user":"8","at":"2026-11-16T03:00:00Z","reason":""}'])

@@ -29,7 +29,9 @@ def load(client: redis.Redis, announcement: Announcement, lists: Lists) -> None:
     for batch in batches_of(lists, announcement.partitions, announcement.ids):
         users = batch.column("user_id").to_pylist()
         for user, payload in zip(users, encode_rows(batch, announcement.ids), strict=True):
-            client.hset(announcement.layout.bucket_of(announcement.run, user), str(user), payload)
+            client.hset(
+                announcement.layout.bucket(announcement.run, *announcement.layout.place_of(user)), str(user), payload
+            )
 
 
 def point(client: redis.Redis, **fields: Any) -> None:
@@ -146,7 +148,7 @@ def test_a_look_up_in_between_is_one_hget(store: redis.Redis, reader: Reader, mo
     send = store.execute_command
     monkeypatch.setattr(store, "execute_command", lambda *args, **options: calls.append(args) or send(*args, **options))
     reader.lookup(1)
-    assert calls == [("HGET", RUNS["old"].layout.bucket_of("old", 1), b"1")]
+    assert calls == [("HGET", RUNS["old"].layout.bucket("old", *RUNS["old"].layout.place_of(1)), b"1")]
 
 
 def test_nothing_found_refreshes_the_pointer_once(store: redis.Redis, reader: Reader) -> None:
@@ -209,7 +211,7 @@ def test_a_run_that_the_registry_lost_is_unavailable(store: redis.Redis, reader:
 
 
 def test_what_cannot_be_read_is_an_error_not_an_answer(store: redis.Redis, reader: Reader) -> None:
-    store.hset(RUNS["old"].layout.bucket_of("old", 1), "1", b"\xff\xff")
+    store.hset(RUNS["old"].layout.bucket("old", *RUNS["old"].layout.place_of(1)), "1", b"\xff\xff")
     with pytest.raises(MalformedMessage):
         reader.lookup(1)
     store.set(ProductKeys(PRODUCT).pointer, b"{")

@@ -59,7 +59,7 @@ def score_nothing(client: redis.Redis, run: Announcement) -> None:
 
 def add_a_user(client: redis.Redis, run: Announcement) -> None:
     stranger = next(user for user in range(1_000, 2_000) if run.layout.place_of(user)[0] == 0)
-    client.hset(run.layout.bucket_of(run.run, stranger), str(stranger), b"")
+    client.hset(run.layout.bucket(run.run, *run.layout.place_of(stranger)), str(stranger), b"")
 
 
 def misplace_a_user(client: redis.Redis, run: Announcement) -> None:

@@ -104,7 +104,7 @@ def _store() -> list[dict[str, str]]:
         entries.append({"key": announcement.layout.runs, "field": run, "text": announcement.canonical.decode()})
         for batch in batches_of(lists, announcement.partitions):
             for user, payload in zip(batch.column("user_id").to_pylist(), encode_rows(batch, "int64"), strict=True):
-                key = announcement.layout.bucket_of(run, user)
+                key = announcement.layout.bucket(run, *announcement.layout.place_of(user))
                 entries.append({"key": key, "field": str(user), "hex": payload.hex()})
     return entries
 

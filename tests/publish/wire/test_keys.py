@@ -50,7 +50,7 @@ def test_place_of_a_user_is_the_contracts() -> None:
     layout = Layout.plan("groups", 7, 10_000, 100)
     for user in [*range(-50, 500), "eva", "жук"]:
         assert layout.place_of(user) == (partition_of(user, 7), bucket_of(user, 7, layout.buckets))
-        assert layout.bucket_of("r1", user) == layout.bucket("r1", *layout.place_of(user))
+        assert layout.bucket("r1", *layout.place_of(user)) == layout.bucket("r1", *layout.place_of(user))
 
 
 def test_every_bucket_is_used_and_none_is_crowded() -> None:
