@@ -1,4 +1,4 @@
-"""The vocabulary of a suite: what is expected of one measured number, and how it is written for people."""
+"""Checks of measured numbers: what is expected of each, and how reports show it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ FIRST_RUN = "first run: no baseline"
 
 @dataclass(frozen=True)
 class Between:
-    """`low <= value <= high` is expected; a value of None never meets it."""
+    """Expects `low <= value <= high`; a value of None always fails."""
 
     name: str
     value: float | None
@@ -21,11 +21,11 @@ class Between:
     high: float | None = None
     unit: Unit = "number"
     detail: str = ""
-    """Where the value comes from, e.g. "users 1,000 → 380"."""
+    """How the value came about, e.g. "users 1,000 → 380"."""
 
     @property
     def allowed(self) -> str:
-        """For people."""
+        """The limits as text."""
         if self.low is None:
             return "0" if self.high == 0 else f"at most {write(self.high, self.unit)}"
         if self.high is None:
@@ -33,13 +33,13 @@ class Between:
         return f"{write(self.low, self.unit)} … {write(self.high, self.unit)}"
 
     def observed(self, value: float | None) -> str:
-        """For people, of the value that was judged."""
+        """Returns the judged value as text, with the detail."""
         return write(value, self.unit) + (f" ({self.detail})" if self.detail else "")
 
 
 @dataclass(frozen=True)
 class Skip:
-    """An expectation that cannot be judged, and why."""
+    """An expectation that is not judged, and why."""
 
     name: str
     reason: str
@@ -49,12 +49,12 @@ Check = Between | Skip
 
 
 def none_of(name: str, count: int, detail: str = "") -> Between:
-    """Expects that something that must not be was found zero times."""
+    """Expects a count of 0."""
     return Between(name, count, high=0, unit="count", detail=detail)
 
 
 def same_columns(columns: Sequence[str], contract: pa.Schema) -> Between:
-    """Expects the columns and types of the contract, in any order; judges how many differ."""
+    """Expects the columns and types of the contract, in any order; the value is the number of differences."""
     expected = describe(contract)
     wrong = [f"not {text}" for text in columns if text not in expected]
     wrong += [f"but {text}" for text in expected if text not in columns]
@@ -67,7 +67,7 @@ def at_least(name: str, value: float | None, low: float, unit: Unit) -> Between:
 
 
 def relative_change(now: float | None, before: float | None) -> float | None:
-    """|now ÷ before − 1|, infinite from 0 to something; None where either is unknown."""
+    """Returns |now ÷ before − 1|; 0 if both are 0, infinite if only `before` is; None if either is unknown."""
     if now is None or before is None:
         return None
     if before == 0:
@@ -76,7 +76,7 @@ def relative_change(now: float | None, before: float | None) -> float | None:
 
 
 def change_of_larger(now: float | None, before: float | None) -> float | None:
-    """1 − smaller ÷ larger, from 0 to 1: half as many and twice as many are both 0.5; None where either is unknown."""
+    """Returns 1 − smaller ÷ larger, from 0 to 1: halved and doubled are both 0.5; None if either is unknown."""
     if now is None or before is None:
         return None
     larger = max(now, before)
@@ -89,7 +89,7 @@ def change(
     now_and_before: dict[str, tuple[float | None, float | None]],
     measure: Callable[[float | None, float | None], float | None] = relative_change,
 ) -> Between:
-    """Expects that no number changed by more than `limit` against before; judges the one that changed most."""
+    """Expects that no number changed by more than `limit`; the value is the largest change."""
     changes = {label: measure(now, before) for label, (now, before) in now_and_before.items()}
     worst = max(changes, key=lambda label: math.inf if (value := changes[label]) is None else value)
     now, before = now_and_before[worst]
@@ -98,12 +98,12 @@ def change(
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """part ÷ whole; None of nothing."""
+    """Returns part ÷ whole; None if `whole` is 0."""
     return part / whole if whole else None
 
 
 def write(value: float | None, unit: Unit) -> str:
-    """Returns a number for people, e.g. 1,234 or 0.1235 or 38.2 %."""
+    """Returns a number as text, e.g. 1,234 or 0.1235 or 38.2 %."""
     if value is None or not math.isfinite(value):
         return "nothing measured" if value is None else "infinite"
     if unit == "percent":
@@ -112,7 +112,7 @@ def write(value: float | None, unit: Unit) -> str:
 
 
 def describe(schema: pa.Schema) -> tuple[str, ...]:
-    """Returns name and type of each column, e.g. "weight double"; how an array calls its elements is left out."""
+    """Returns name and type of each column, e.g. "weight double"; names of array elements are left out."""
     return tuple(f"{field.name} {_type(field.type)}" for field in schema)
 
 

@@ -1,4 +1,4 @@
-"""A time limit for work that may hang."""
+"""Limits the time of work that may hang."""
 
 import threading
 from collections.abc import Callable
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """Returns what `work` returns or raises; raises GateTimeout after `seconds`.
+    """Returns what `work` returns, or raises what it raises; raises GateTimeout after `seconds`.
 
-    The work runs in a daemon thread, so that a hanging call does not keep the process alive. It is not stopped, because
-    nothing can stop a thread: the run ends, and what it had started ends with it.
+    The work runs in a daemon thread, so that a hanging call does not keep the process alive. A thread cannot be
+    stopped: it ends with the process.
     """
     future: Future[T] = Future()
     threading.Thread(target=_fulfil, args=(future, work), name="gate", daemon=True).start()

@@ -1,4 +1,4 @@
-"""What goes wrong at a gate.
+"""Errors of a gate.
 
 Refused                         exit code 2
 └── ExpectationsError
@@ -13,19 +13,19 @@ from expectations.report import ExpectationResult, GateReport, table
 
 
 class ExpectationsError(Refused):
-    """A gate did not let the run pass."""
+    """A gate failed."""
 
 
 class MeasureError(ExpectationsError):
-    """A table lacks what is to be measured."""
+    """A table lacks a column that must be measured."""
 
 
 class GateTimeout(ExpectationsError):
-    """A gate gave no answer within its time limit."""
+    """A gate took longer than its time limit."""
 
 
 class OverrideRefused(ExpectationsError, ConfigError):
-    """An override names no expectation, one that cannot be lifted, or no reason."""
+    """An override names no expectation or one that cannot be lifted, or has no reason."""
 
 
 class GateFailed(ExpectationsError):

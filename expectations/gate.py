@@ -1,4 +1,4 @@
-"""The gates: measure a table, let Great Expectations judge it, and let nothing pass that failed, raised or hung."""
+"""The gates: measure a table and judge it with Great Expectations; a failure, an error or a timeout stops the run."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +31,10 @@ def check_inputs(
     as_of: dt.date,
     run: str | None = None,
 ) -> GateReport:
-    """Gate 1's report on what came in, if it passed; raises GateFailed with the report otherwise.
+    """Returns gate 1's report on the inputs if it passed; raises GateFailed with the report otherwise.
 
-    Raises OverrideRefused before judging. `before` is what came in for the run that serves (None: the first run);
-    `overrides` maps limits to reasons to lift them.
+    Raises OverrideRefused before judging. `before` has the inputs of the run that serves (None: the first run);
+    `overrides` maps limits to the reasons to lift them.
     """
 
     def checks(measured: InputProfile) -> list[Check]:
@@ -53,10 +53,10 @@ def check_interactions(
     as_of: dt.date,
     run: str | None = None,
 ) -> GateReport:
-    """Gate 1's report on the interactions, if it passed; raises GateFailed with the report otherwise.
+    """Returns gate 1's report on the interactions if it passed; raises GateFailed with the report otherwise.
 
     Raises OverrideRefused before measuring. `baseline` is the profile of the run before (None: the first run), or why
-    there is none that would compare; `overrides` maps limits to reasons to lift them.
+    there is no comparable one; `overrides` maps limits to the reasons to lift them.
     """
 
     def checks(profile: InteractionProfile) -> list[Check]:
@@ -77,11 +77,11 @@ def check_lists(
     as_of: dt.date | None = None,
     run: str | None = None,
 ) -> GateReport:
-    """Gate 2's report, if it passed; raises GateFailed with the report otherwise, OverrideRefused before measuring.
+    """Returns gate 2's report if it passed; raises GateFailed with the report, or OverrideRefused before measuring.
 
     `baseline` is the profile of the run that serves now (None: the first run); `quality_ratio` is NDCG@k of the judged
-    lists ÷ that of the popularity list: infinite (which passes) where only the latter is 0, 0 where both are, None
-    where nothing was judged and `quality_skipped` says why.
+    lists ÷ that of the popularity list: infinite (passes) if only the latter is 0, 0 if both are, None if nothing was
+    judged, for the reason `quality_skipped`.
     """
 
     def checks(profile: ListProfile) -> list[Check]:
@@ -92,7 +92,7 @@ def check_lists(
 
 @dataclass(frozen=True)
 class _Case(Generic[P]):
-    """One gate about to be run."""
+    """One gate to be run."""
 
     gate: Gate
     measure: Callable[[], P]

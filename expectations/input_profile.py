@@ -1,4 +1,4 @@
-"""What gate 1 looks at before interactions are made: counts of the snapshots, and of each day of events."""
+"""The numbers that gate 1 judges before interactions are made: counts of snapshots and of each day of events."""
 
 import datetime as dt
 from typing import Literal
@@ -7,45 +7,45 @@ from conf.base import Strict
 
 
 class SnapshotProfile(Strict):
-    """One snapshot as it was delivered, erased users included."""
+    """Counts of one snapshot as delivered, erased users included."""
 
     day: dt.date
-    """Its partition."""
+    """Day of its partition."""
     rows: int
-    """Rows, exactly."""
+    """Exact number of rows."""
     users: int | None = None
-    """Distinct users, within 2 %; None of the sources."""
+    """Distinct users, within 2 %; None for `sources`."""
     eligible: int | None = None
-    """Sources that may be recommended, exactly; None of other snapshots."""
+    """Exact number of sources that may be recommended; None for other snapshots."""
 
 
 class DayProfile(Strict):
-    """One day of an event dataset, without ignored events, unusable rows and users who were erased by then."""
+    """One day of an event dataset, without ignored events, unusable rows and users erased by then."""
 
     day: dt.date
     events: int
-    """Events, exactly."""
+    """Exact number of events."""
     users: int
     """Distinct users, within 2 %."""
 
 
 class DaysProfile(Strict):
-    """The days of one event dataset: those that the run reads, and older ones that runs before it have read."""
+    """Days of one event dataset: those that the run reads, and older ones that earlier runs read."""
 
     start: dt.date
     """First day of the run's window."""
     end: dt.date
     """Day after the last of the window."""
     days: tuple[DayProfile, ...]
-    """Oldest first; a day without a partition is not there."""
+    """Oldest first; days without a partition are left out."""
 
 
 class InputProfile(Strict):
-    """What came in for one run."""
+    """Counts of one run's inputs."""
 
     kind: Literal["inputs"] = "inputs"
-    """Tells profiles apart in JSON."""
+    """Distinguishes profiles in JSON."""
     snapshots: dict[str, SnapshotProfile]
-    """Snapshots by name; those that the settings do not have are not there."""
+    """Snapshots by name; those that the settings lack are left out."""
     events: dict[str, DaysProfile]
     """Event datasets by name."""

@@ -1,4 +1,4 @@
-"""Gate 1 before interactions are made: what is expected of snapshots and of new days; every name is a limit."""
+"""Gate 1, inputs: what is expected of snapshots and of new days; every name is a limit in `conf/gates.py`."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from expectations.input_profile import InputProfile, SnapshotProfile
 from expectations.new_days import Comparison, compare_new_days
 
 _LEAST_COUNT = 100
-"""Rows or users of a snapshot from which on their number is compared: fewer vary by chance."""
+"""Fewest rows or users of a snapshot whose number is compared; smaller numbers vary by chance."""
 _LEAST_SOURCES = 20
-"""Sources that may be recommended, or that may not, from which on it is asked how many do so no longer."""
+"""Fewest eligible, or ineligible, sources whose decrease is checked."""
 
 
 @dataclass(frozen=True)
 class ServedInputs:
-    """What came in for the run that serves."""
+    """Inputs of the run that serves."""
 
     as_of: dt.date
-    """Its day."""
+    """Day of that run."""
     profile: InputProfile | str
-    """Or why there is none."""
+    """The profile, or why there is none."""
 
 
 def input_checks(profile: InputProfile, limits: InputGate, before: ServedInputs | None, as_of: dt.date) -> list[Check]:
-    """Returns every expectation of what comes in, in the order of the report; all are skipped on the first run."""
+    """Returns every expectation of the inputs, in the order of the report; the first run skips all."""
     if before is None:
         return [Skip(name, FIRST_RUN) for name in InputGate.model_fields]
     return [*_snapshots(profile, limits, before.profile), _new_days(profile, limits, before.as_of, as_of)]
@@ -49,7 +49,7 @@ def _snapshots(profile: InputProfile, limits: InputGate, before: InputProfile | 
 
 
 def _both(name: str, now: InputProfile, before: InputProfile | str) -> tuple[SnapshotProfile, SnapshotProfile] | str:
-    """Returns the snapshot now and then, or why they are not compared."""
+    """Returns the snapshot now and before, or why they are not compared."""
     if isinstance(before, str):
         return before
     ours, theirs = now.snapshots.get(name), before.snapshots.get(name)
@@ -71,7 +71,7 @@ def _counts(name: str, now: SnapshotProfile, before: SnapshotProfile, limit: flo
 
 
 def _eligible(now: SnapshotProfile, before: SnapshotProfile, limit: float) -> Check:
-    """Returns how much of the eligible share, or of the rest where that one shrank, is lost."""
+    """Checks which share of the eligible sources, or of the ineligible ones if these became fewer, was lost."""
     name = "max_change_of_eligible_share"
     share, former = _share(now), _share(before)
     if share is None or former is None or before.eligible is None:
@@ -101,6 +101,6 @@ def _new_days(profile: InputProfile, limits: InputGate, served: dt.date, as_of: 
 def _worst(name: str, compared: Sequence[tuple[str, Comparison]], limit: float, skipped: Sequence[str]) -> Between:
     dataset, worst = max(compared, key=lambda pair: change_of_larger(pair[1].ratio, 1.0) or 0.0)
     usual, found = write(round(worst.usual), "count"), write(worst.found, "count")
-    told = f"{dataset}: {worst.what} of {worst.days} new days, e.g. {worst.day} usually {usual}, found {found}"
-    detail = "; ".join([told, *(f"not compared: {one}" for one in skipped)])
+    example = f"{dataset}: {worst.what} of {worst.days} new days, e.g. {worst.day} usually {usual}, found {found}"
+    detail = "; ".join([example, *(f"not compared: {one}" for one in skipped)])
     return Between(name, change_of_larger(worst.ratio, 1.0), high=limit, unit="percent", detail=detail)

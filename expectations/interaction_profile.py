@@ -1,4 +1,4 @@
-"""Measures the interactions in Spark: every row, native aggregates, two jobs."""
+"""Measures all interactions in Spark by native aggregates, in two jobs."""
 
 import datetime as dt
 from typing import Any
@@ -11,12 +11,11 @@ from expectations.schema import columns_of
 
 _COLUMNS = ("user_id", "source_id", "weight", "last_ts")
 _ACCURACY = 10_000
-"""Of percentile_approx: the rank error is at most 1 / _ACCURACY."""
+"""Accuracy of percentile_approx: the rank error is at most 1 / _ACCURACY."""
 
 
 def measure_interactions(df: DataFrame) -> InteractionProfile:
-    """Returns the profile of `df` (contract.interactions, one row per (user, source)); raises MeasureError if columns
-    lack.
+    """Returns the profile of `df` (contract.interactions); raises MeasureError if a column is missing.
 
     One job without a shuffle counts rows and describes weights, one counts distinct users, sources and pairs exactly.
     """

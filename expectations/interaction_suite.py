@@ -1,4 +1,4 @@
-"""Gate 1: what is expected of the interactions. A name of `conf/gates.py` is a limit; the others are the contract."""
+"""Gate 1, interactions: names in `conf/gates.py` are limits, the other expectations belong to the contract."""
 
 import datetime as dt
 import math
@@ -20,8 +20,9 @@ def interaction_checks(
     ids: IdKind,
     as_of: dt.date,
 ) -> list[Check]:
-    """Returns every expectation of gate 1, in the order of the report; relative ones are skipped if `baseline` is a
-    reason.
+    """Returns every expectation of the interactions, in the order of the report.
+
+    If `baseline` is a reason instead of a profile, the relative ones are skipped for it.
     """
     return [*_contract(profile, ids, as_of), *_limits(profile, limits), *_drift(profile, limits, baseline)]
 
@@ -77,11 +78,11 @@ def _at(values: Sequence[float], index: int) -> float | None:
 
 
 def divergence(now: Sequence[int], before: Sequence[int]) -> float | None:
-    """Kullback–Leibler divergence Σ p ln(p/q) in nats of two histograms of counts with the same bins; None of nothing.
+    """Returns the Kullback–Leibler divergence Σ p ln(p/q) in nats of two histograms; None if one is empty.
 
-    Half a count is added to every bin (Krichevsky and Trofimov, IEEE Trans. Inf. Theory 27, 1981): a bin that was empty
-    before is then improbable, not impossible, and costs what it weighs. Great Expectations' own divergence is infinite
-    there, or gives all new bins one fixed weight, and it wants rows; so it judges this number instead.
+    Both have counts in the same bins; half a count is added to each (Krichevsky and Trofimov, IEEE Trans. Inf. Theory
+    27, 1981), so that a bin that was empty before is improbable, not impossible. Great Expectations' own divergence is
+    infinite there, or uses one fixed weight for all new bins, and needs rows; so it judges this number instead.
     """
     if not sum(now) or not sum(before):
         return None

@@ -1,6 +1,6 @@
-"""Measures the lists in Spark: every row against every exclusion and the sources, native columns, two jobs.
+"""Measures the lists in Spark by native columns: all rows against all exclusions and the sources, in two jobs.
 
-A list is never exploded to be compared with its user's exclusions: these are gathered per user and intersected with the
+Lists are not exploded for the comparison with exclusions: exclusions are gathered per user and intersected with the
 list as arrays, so that one row per user is joined, not one per entry.
 """
 
@@ -31,15 +31,15 @@ def measure_lists(
     expected_users: int,
     share_bp: int,
 ) -> ListProfile:
-    """Returns the profile of `lists` against `exclusions` and `sources` (contract tables); raises MeasureError if
-    columns lack.
+    """Returns the profile of `lists`, compared with the contract tables `exclusions` and `sources`.
 
-    `fallback`: the list that will be announced for users without a row. `expected_users`: users who should have a
-    personal list, i.e. with interactions, in the audience and in the share.
+    `fallback`: the list that will be announced for users without a row. `expected_users`: number of users who should
+    have a personal list, i.e. with interactions, in the audience and in the share. Raises MeasureError if a column is
+    missing.
     """
     columns = columns_of(lists, _COLUMNS)
     own = _first(lists.join(_per_user(exclusions), "user_id", "left").agg(*_rows(n)))
-    held = _first(_per_source(lists, sources).agg(*_catalogue(fallback)))
+    held = _first(_per_source(lists, sources).agg(*_source_counts(fallback)))
     return ListProfile(
         columns=columns,
         n=n,
@@ -58,7 +58,7 @@ def _first(df: DataFrame) -> dict[str, Any]:
 
 
 def _per_user(exclusions: DataFrame) -> DataFrame:
-    """Returns one row per user: an array of sources per reason."""
+    """Returns one row per user with an array of sources per reason."""
     columns_of(exclusions, ("user_id", "source_id", "reason"))
     gathered = [
         sf.collect_list(sf.when(sf.col("reason") == reason, sf.col("source_id"))).alias(reason)
@@ -102,7 +102,7 @@ def _not_finite(score: Column) -> Column:
 
 
 def _ascending(scores: Column) -> Column:
-    """Returns a score above the one before it; arrays with NaN or null are counted elsewhere."""
+    """Returns whether a score is above the one before it; arrays with NaN or null are counted elsewhere."""
     sound = ~sf.exists(scores, lambda score: score.isNull() | _not_finite(score))
     return sound & (sf.sort_array(scores, asc=False) != scores)
 
@@ -113,7 +113,7 @@ def _shared(reason: str) -> Column:
 
 
 def _per_source(lists: DataFrame, sources: DataFrame) -> DataFrame:
-    """Returns one row per source of the lists or of the sources: entries, entries in personal lists, eligible."""
+    """Returns one row per source of lists and sources: entries, entries in personal lists, eligible."""
     columns_of(sources, ("source_id", "eligible"))
     entries = lists.select("personal", sf.explode(sf.array_distinct("source_ids")).alias("source_id"))
     counts = entries.groupBy("source_id").agg(
@@ -123,7 +123,7 @@ def _per_source(lists: DataFrame, sources: DataFrame) -> DataFrame:
     return counts.where("source_id is not null").join(known, "source_id", "full")  # null entries are counted elsewhere
 
 
-def _catalogue(fallback: FallbackList) -> list[Column]:
+def _source_counts(fallback: FallbackList) -> list[Column]:
     eligible = sf.expr("eligible <=> true")  # a source that is not in the sources is not eligible
     in_fallback = sf.col("source_id").isin(list(fallback.source_ids))
     return [
@@ -136,7 +136,7 @@ def _catalogue(fallback: FallbackList) -> list[Column]:
 
 
 def measure_fallback(fallback: FallbackList, eligible: Collection[int | str | None]) -> FallbackProfile:
-    """Returns the profile of `fallback`, of whose source ids those in `eligible` may be recommended."""
+    """Returns the profile of `fallback`; `eligible`: those of its source ids that may be recommended."""
     ids, scores = fallback.source_ids, fallback.scores
     return FallbackProfile(
         sources=len(ids),

@@ -1,4 +1,4 @@
-"""Gate 2: what is expected of the lists. A name of `conf/gates.py` is a limit; the others are the contract."""
+"""Gate 2: names in `conf/gates.py` are limits, the other expectations belong to the contract."""
 
 from conf import contract
 from conf.contract import EXCLUSION_REASONS, IdKind
@@ -7,7 +7,7 @@ from expectations.checks import FIRST_RUN, Between, Check, Skip, at_least, chang
 from expectations.profiles import FallbackProfile, ListProfile
 
 _CONCENTRATION_FROM = 100
-"""Eligible sources from which on a source that nearly every list holds is suspicious."""
+"""Eligible sources from which on a source that is in nearly every list is suspicious."""
 
 
 def list_checks(
@@ -18,7 +18,10 @@ def list_checks(
     quality_ratio: float | None,
     quality_skipped: str,
 ) -> list[Check]:
-    """Returns every expectation of gate 2, in the order of the report; `quality_skipped` says why there is no ratio."""
+    """Returns every expectation of gate 2, in the order of the report.
+
+    `quality_skipped` is the reason if `quality_ratio` is None.
+    """
     quality: Check = Skip("min_quality_ratio", quality_skipped)
     if quality_ratio is not None:
         quality = at_least("min_quality_ratio", quality_ratio, limits.min_quality_ratio, "number")
@@ -83,10 +86,10 @@ def _full(profile: ListProfile, limits: ListGate) -> Check:
 
 def _coverage(profile: ListProfile, limits: ListGate) -> list[Check]:
     users = ratio(profile.personal, profile.expected_users)
-    catalogue = ratio(profile.listed_sources, profile.eligible_sources)
+    sources = ratio(profile.listed_sources, profile.eligible_sources)
     return [
         at_least("min_coverage_of_users", users, limits.min_coverage_of_users, "percent"),
-        at_least("min_coverage_of_catalogue", catalogue, limits.min_coverage_of_catalogue, "percent"),
+        at_least("min_coverage_of_catalogue", sources, limits.min_coverage_of_catalogue, "percent"),
     ]
 
 

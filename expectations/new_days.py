@@ -1,4 +1,4 @@
-"""How many events and users the new days of a dataset have, beside what is usual on their weekdays."""
+"""Compares events and users of a dataset's new days with what is usual on the same weekdays."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -9,35 +9,35 @@ from expectations.input_profile import DayProfile, DaysProfile
 
 WEEK = 7
 _USUAL = 3
-"""Days of the same weekday that say what is usual: more of them would lag behind the season, fewer are noisy."""
+"""Latest days of the same weekday whose median is usual: more of them would lag behind the season, fewer are noisy."""
 _LEAST_DAYS = 5
-"""New days that must have an older one to compare with: a week of holidays tells nothing."""
+"""Fewest new days with an older one to compare with: a week of holidays says nothing."""
 _LEAST_COUNT = 100
-"""Events or users that are usual on these days together, at least: fewer vary by chance."""
+"""Fewest events or users that are usual on these days together; smaller numbers vary by chance."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A week of new days of one dataset, by one statistic."""
+    """One week of new days of one dataset, compared by one statistic."""
 
     what: str
     """`events` or `users`."""
     ratio: float
-    """Found ÷ usual, the median of the days."""
+    """Found ÷ usual: the median of the days' ratios."""
     days: int
-    """Days that were compared."""
+    """Number of days that were compared."""
     day: dt.date
-    """The newest of those whose own ratio is nearest to it, for people."""
+    """An example for reports: the newest day whose own ratio is nearest to `ratio`."""
     usual: float
     found: int
-    """Of that day."""
+    """Number found on that day."""
 
 
 def compare_new_days(profile: DaysProfile, served: dt.date, as_of: dt.date) -> list[Comparison] | str:
     """Returns one comparison per week of new days and statistic, or why there is none.
 
-    New are the days that the run as of `served` did not read, a week of them at least. Each week is compared by itself,
-    so that good days do not hide bad ones, and only with days before all of them: what no run has served is not usual.
+    New are the days that the run as of `served` did not read, at least a week. Each week is compared by itself, so that
+    good days do not hide bad ones, and only with days before all new ones: what no run has served is not usual.
     """
     since = profile.end - dt.timedelta(days=max(WEEK, (as_of - served).days))
     older = [day for day in profile.days if day.day < since]
@@ -57,7 +57,7 @@ def compare_new_days(profile: DaysProfile, served: dt.date, as_of: dt.date) -> l
 
 
 def _weeks(days: Sequence[DayProfile], start: dt.date, end: dt.date) -> Iterator[list[DayProfile]]:
-    """Whole weeks back from `end`; what is left over belongs to the oldest of them."""
+    """Yields whole weeks back from `end`; remaining days belong to the oldest week."""
     weeks = max(1, (end - start).days // WEEK)
     for number in range(weeks):
         yield [day for day in days if min((end - day.day).days - 1, weeks * WEEK - 1) // WEEK == number]
@@ -65,7 +65,7 @@ def _weeks(days: Sequence[DayProfile], start: dt.date, end: dt.date) -> Iterator
 
 def _compare(what: str, new: Sequence[DayProfile], older: Sequence[DayProfile]) -> Comparison | None:
     counts = {day.day: _count(what, day) for day in new}
-    usual = {day: known for day in counts if (known := _usual(what, day, older))}  # of nothing there is no ratio
+    usual = {day: known for day in counts if (known := _usual(what, day, older))}  # a usual number of 0 has no ratio
     if len(usual) < _LEAST_DAYS or sum(usual.values()) < _LEAST_COUNT:
         return None
     ratios = {day: counts[day] / usual[day] for day in usual}
@@ -75,7 +75,7 @@ def _compare(what: str, new: Sequence[DayProfile], older: Sequence[DayProfile]) 
 
 
 def _usual(what: str, day: dt.date, older: Sequence[DayProfile]) -> float | None:
-    """Returns the median of the last days of that weekday; None without any."""
+    """Returns the median of the latest days of that weekday; None if there are none."""
     alike = [_count(what, one) for one in older if one.day.weekday() == day.weekday()]
     return median(alike[-_USUAL:]) if alike else None
 

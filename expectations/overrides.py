@@ -1,4 +1,4 @@
-"""`--override NAME=REASON`: which expectations a person may lift."""
+"""`--override NAME=REASON`: the expectations that an operator may lift."""
 
 import difflib
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ LIFTABLE: Mapping[Gate, frozenset[str]] = {
     "interactions": frozenset(InteractionGate.model_fields),
     "lists": frozenset(ListGate.model_fields),
 }
-"""The limits of each gate; what is not a limit is the contract of the table and holds always."""
+"""The limits of each gate; expectations that are not limits are the contract of the table and always hold."""
 
 
 def check_overrides(overrides: Mapping[str, str]) -> None:
-    """Raises OverrideRefused unless every override (name → reason) names a limit of a gate and returns a reason.
+    """Raises OverrideRefused unless every override (name → reason) names a limit and has a reason.
 
-    Call it when the command line is read: a run of hours should not end with a misspelt name.
+    Call it when the command line is read, so that hours of work do not end with a misspelt name.
     """
     known = frozenset().union(*LIFTABLE.values())
     for name, reason in overrides.items():

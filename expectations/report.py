@@ -1,4 +1,4 @@
-"""What a gate found: one row per expectation, observed against allowed, as a table for people and as JSON."""
+"""The report of a gate: one row per expectation, as a table and as JSON."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -15,28 +15,28 @@ Status = Literal["FAILED", "overridden", "skipped", "ok"]
 
 
 class ExpectationResult(Strict):
-    """One expectation as it was judged."""
+    """One judged or skipped expectation."""
 
     name: str
-    """As in `conf/gates.py` and `--override`; names that are not there are part of the contract."""
+    """As in `conf/gates.py` and `--override`; other names belong to the contract."""
     observed: str
-    """What was found, for people."""
+    """The found value, as text."""
     allowed: str
-    """What may be found, for people."""
+    """The allowed values, as text."""
     value: float | None = None
-    """The number that was judged; None if it has none, or none that is finite."""
+    """The judged number; None if there is none or it is not finite."""
     passed: bool
-    """It was judged and it held."""
+    """True if it was judged and held."""
     overridden: str | None = None
-    """Reason for which a failure was lifted."""
+    """Reason for which the failure was lifted."""
     skipped: str | None = None
     """Reason for which it was not judged."""
     protected: bool
-    """No override can lift it."""
+    """True if no override can lift it."""
 
     @property
     def status(self) -> Status:
-        """In one word; only FAILED stops the run."""
+        """One word; only FAILED stops the run."""
         if self.passed:
             return "ok"
         if self.skipped is not None:
@@ -45,22 +45,22 @@ class ExpectationResult(Strict):
 
 
 class GateReport(Strict):
-    """What one gate found, with the profile that the next run compares itself with."""
+    """The report of one gate, with the profile that the next run is compared with."""
 
     gate: Gate
-    """Which gate."""
+    """Name of the gate."""
     passed: bool
-    """No expectation failed without being overridden."""
+    """True if every failed expectation was overridden."""
     run: str | None = None
-    """Run that was judged."""
+    """Id of the judged run."""
     as_of: dt.date | None = None
-    """Its day."""
+    """Day of the judged run."""
     expectations: tuple[ExpectationResult, ...]
     """Every expectation, in the order of the suite."""
     unused_overrides: dict[str, str] = Field(default_factory=dict)
-    """Overrides (name → reason) of expectations of this gate that held or were not judged."""
+    """Overrides (name → reason) of expectations of this gate that held or were skipped."""
     profile: Annotated[InputProfile | InteractionProfile | ListProfile, Field(discriminator="kind")] | None
-    """What was measured; None if measuring failed."""
+    """The measured numbers; None if measuring failed."""
 
     @property
     def failed(self) -> tuple[ExpectationResult, ...]:
@@ -73,7 +73,7 @@ class GateReport(Strict):
 
     @classmethod
     def from_json(cls, text: str) -> "GateReport":
-        """Returns the report that `to_json` wrote; raises pydantic.ValidationError on anything else."""
+        """Returns the report that `to_json` wrote; raises pydantic.ValidationError for anything else."""
         return cls.model_validate_json(text)
 
 

@@ -1,4 +1,4 @@
-"""How a schema is written in a profile, so that what Spark holds and what the contract says can be compared."""
+"""Describes the schema of a Spark frame in a profile, so that it can be compared with the contract."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""Great Expectations judges: checks become a suite over one row of measured numbers, its results become verdicts.
+"""Judges checks with Great Expectations: a suite over one row of measured numbers.
 
-On Spark frames Great Expectations needs a job or more per expectation; so Spark measures once, over all rows, and the
-suite sees the numbers. Importing it takes seconds: only `judge` does, when it runs.
+On Spark frames Great Expectations needs at least one job per expectation; so Spark measures once, over all rows, and
+the suite sees the numbers. Importing it takes seconds: only `judge` does, when it runs.
 """
 
 import math
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What Great Expectations said about one check."""
+    """Great Expectations' result of one check."""
 
     passed: bool
     observed: str
@@ -28,9 +28,7 @@ class CheckResult:
 
 
 def judge(checks: Sequence[Between]) -> dict[str, CheckResult]:
-    """Returns name → verdict of every check; one that raised inside Great Expectations, or has no result, has
-    failed.
-    """
+    """Returns the result of every check by name; one that raised or has no result has failed."""
     if not checks:
         return {}
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import, which reads it
