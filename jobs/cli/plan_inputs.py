@@ -8,7 +8,7 @@ from conf.errors import ConfigError
 from conf.settings import Settings
 from conf.share import Share
 from features.errors import MissingDatasetError
-from jobs.storage.footers import Footers
+from jobs.storage.datasets import open_catalog
 from jobs.storage.store import Storage
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic import check_partitions
@@ -91,10 +91,10 @@ def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
     dataset = settings.datasets.audience
     if dataset is None:
         return None
-    footers = Footers(home.child(settings.data_root))
+    catalog = open_catalog(settings, home)
     with suppress(MissingDatasetError):
-        for day in reversed(footers.days(dataset)):
-            for partition in footers.partitions(dataset, (day,)).finished:
+        for day in reversed(catalog.days(dataset)):
+            for partition in catalog.partitions(dataset, (day,)).finished:
                 if partition.rows:
                     return str(day), partition.rows
     return None

@@ -17,7 +17,7 @@ from features.survey import survey_inputs
 from jobs.run.manifest import Manifest, run_folder
 from jobs.runtime.versions import CHANGES, MACHINE, code_version, library_versions
 from jobs.stages.training.warm_start import digest_of_factors
-from jobs.storage.datasets import SparkCatalog
+from jobs.storage.datasets import open_catalog
 from jobs.storage.erased import Erased
 from jobs.storage.store import Storage
 from models.registry.lineage import InputPartition
@@ -47,12 +47,12 @@ def config_differences(manifest: Manifest, settings: Settings) -> Iterator[Diffe
 
 
 def input_differences(
-    recorded: Sequence[Mapping[str, Any]], settings: Settings, manifest: Manifest, data: Storage
+    recorded: Sequence[Mapping[str, Any]], settings: Settings, manifest: Manifest, home: Storage
 ) -> Iterator[Difference]:
     """Yields partitions that changed since they were read; recorded: records of `features.records`."""
     try:
-        catalog = SparkCatalog(_no_spark, data, data)
-        plans = {plan.name: plan for plan in survey_inputs(settings, manifest.request.as_of, catalog).plans}
+        survey = survey_inputs(settings, manifest.request.as_of, open_catalog(settings, home))
+        plans = {plan.name: plan for plan in survey.plans}
     except FeaturesError as error:
         yield Difference("input fingerprint", str(error), certain=True)
         return
@@ -144,7 +144,3 @@ def thread_differences(manifest: Manifest, settings: Settings) -> Iterator[Diffe
     then, now = manifest.fact("train", "training").get("threads"), settings.train.threads or os.cpu_count()
     if then is not None and then != now:
         yield Difference("thread count", f"{then} then, {now} now (train.threads; 0: every core)")
-
-
-def _no_spark() -> Any:
-    raise AssertionError("inputs are compared by names, markers and footers")

@@ -135,10 +135,10 @@ def _check_whole(rerun: Rerun) -> None:
 def _differences(rerun: Rerun) -> Iterator[Difference]:
     manifest, settings, kept = rerun.manifest, rerun.settings, rerun.original
     yield from config_differences(manifest, settings)
-    yield from input_differences(manifest.fact("features", "inputs"), settings, manifest, rerun.data)
+    yield from input_differences(manifest.fact("features", "inputs"), settings, manifest, rerun.home)
     if rerun.rival is not None:
         champions = manifest.fact("features", "champion_inputs")
-        yield from input_differences(champions, rerun.rival, manifest, rerun.data)
+        yield from input_differences(champions, rerun.rival, manifest, rerun.home)
     names = (rerun.training.interactions, "exclusions", "audience", "sources")
     held = [kept.table(name) for name in names if kept.finished(name)]
     yield from forgotten_differences(manifest, rerun.erased, held)

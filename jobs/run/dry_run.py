@@ -1,7 +1,6 @@
 """`--dry-run`: which partitions a run would read, from their names and Parquet footers alone; no Spark, no servers."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from conf.base import format_bytes
 from conf.environment import Environment
@@ -9,12 +8,9 @@ from conf.load import load_settings
 from features.reading.dataset import DatasetPlan
 from features.survey import check_survey, survey_inputs
 from jobs.run.arguments import Arguments
-from jobs.storage.datasets import SparkCatalog
+from jobs.storage.datasets import open_catalog
 from jobs.storage.folders import check_folders
 from jobs.storage.store import Storage
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 
 def dry_run(arguments: Arguments) -> Iterator[str]:
@@ -22,7 +18,7 @@ def dry_run(arguments: Arguments) -> Iterator[str]:
     settings = load_settings(arguments.config, arguments.overlays)
     home = Storage(Environment.read().home)
     check_folders(home, settings)
-    catalog = SparkCatalog(_no_spark, home.child(settings.data_root), home.child(f"partials/{settings.product}"))
+    catalog = open_catalog(settings, home)
     survey = survey_inputs(settings, arguments.as_of, catalog)
     head = f"{settings.product} as of {arguments.as_of} would read, below {home.child(settings.data_root).uri}:\n"
     yield head + "".join(_describe(plan) for plan in survey.plans)
@@ -38,7 +34,3 @@ def _describe(plan: DatasetPlan) -> str:
         if days:
             lines.append(f"  {'':<14} {what}: {', '.join(str(day) for day in days)}")
     return "\n".join(lines) + "\n"
-
-
-def _no_spark() -> "SparkSession":
-    raise AssertionError("a dry run reads footers only")

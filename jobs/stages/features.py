@@ -17,7 +17,7 @@ from jobs.runtime.log import tell, timed
 from jobs.stages.gates import CHAMPION_INTERACTIONS, INPUT_FACT, baseline_of, need_baselines, pass_gate, served_inputs
 from jobs.stages.inputs import input_profile
 from jobs.stages.stage import Facts, stage
-from jobs.storage.datasets import SparkCatalog
+from jobs.storage.datasets import open_catalog
 from models.champion import contest_of
 
 _STREAMED_GROUP = 2**20
@@ -63,7 +63,7 @@ def build_features(run: Run) -> Facts:
 
 def features_for(run: RunContext, champion: Settings | None) -> Features:
     """Returns the tables of the run's recipe and of the champion's, if given; lazy, except the daily partials."""
-    catalog = SparkCatalog(lambda: run.spark, run.data, run.partials, run.erased.users)
+    catalog = open_catalog(run.settings, run.home, lambda: run.spark, run.partials, run.erased.users)
     return features_of(run.settings, run.as_of, catalog, champion)
 
 

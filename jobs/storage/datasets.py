@@ -3,36 +3,41 @@
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-
-import pyarrow as pa
-from pyarrow import types as t
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as sf
-from pyspark.sql.pandas.types import from_arrow_type
-from pyspark.sql.types import DataType, DateType, LongType, StringType, StructField, StructType, TimestampType
+from typing import TYPE_CHECKING
 
 from conf.contract import UserId
 from conf.datasets import Dataset
-from features.reading.catalog import DayPartition, DayPartitions, PartialStore
-from features.tables import quoted, union_of
+from conf.settings import Settings
+from features.reading.catalog import Catalog, DayPartition, DayPartitions, PartialStore
 from jobs.storage.footers import Footers
-from jobs.storage.partials import SparkPartials
 from jobs.storage.store import Storage
 
-_LOCAL_AS_IT_IS = {
-    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "fs.file.impl.disable.cache": "true",
-}
-"""Spark's usual local file system looks for checksums beside a file: it would refuse one that was written anew without
-Spark, and a name with a colon."""
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession  # so that names and footers are read where Spark is not installed
+
+
+def no_spark() -> "SparkSession":
+    """Raises AssertionError: what is read needs names, markers and footers alone."""
+    raise AssertionError("names, markers and footers are read without Spark")
+
+
+def open_catalog(
+    settings: Settings,
+    home: Storage,
+    spark: "Callable[[], SparkSession]" = no_spark,
+    partials: Storage | None = None,
+    erased: Collection[UserId] = (),
+) -> Catalog:
+    """Returns the product's datasets; its daily partials are those kept between runs unless `partials` says where."""
+    kept = home.child(f"partials/{settings.product}") if partials is None else partials
+    return SparkCatalog(spark, home.child(settings.data_root), kept, erased)
 
 
 @dataclass(frozen=True)
 class SparkCatalog:
-    """Implements `features.reading.catalog.Catalog`; the session is made when the first row is read, not for a dry
-    run."""
+    """Implements `features.reading.catalog.Catalog`; the session is made when the first row is read."""
 
-    spark: Callable[[], SparkSession]
+    spark: "Callable[[], SparkSession]"
     data: Storage
     partials_at: Storage
     erased: Collection[UserId] = ()
@@ -40,6 +45,8 @@ class SparkCatalog:
     @property
     def partials(self) -> PartialStore:
         """The daily partials below `partials_at`."""
+        from jobs.storage.partials import SparkPartials
+
         return SparkPartials(self.spark, self.partials_at)
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
@@ -50,41 +57,8 @@ class SparkCatalog:
         """Opens the footers of the days asked for, and nothing else."""
         return Footers(self.data).partitions(dataset, days)
 
-    def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> DataFrame:
-        """Returns exactly the files whose footers were read; those of one physical schema together."""
-        at, groups = self.data.child(dataset.path), dict[pa.Schema, list[str]]()
-        for file in (file for partition in partitions for file in partition.files):
-            schema = pa.schema([file.schema.field(name) for name in columns if name in file.schema.names])
-            groups.setdefault(schema, []).append(at.spark_pattern(file.path))
-        frames = [self._read_alike(at, schema, files, columns) for schema, files in groups.items()]
-        if not frames:
-            empty = StructType([*(StructField(name, StringType()) for name in columns), StructField("dt", DateType())])
-            return self.spark().createDataFrame([], empty)
-        return union_of(frames)
+    def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> "DataFrame":
+        """Returns exactly the files whose footers were read."""
+        from jobs.storage.parquet_rows import read_parquet
 
-    def _read_alike(self, at: Storage, schema: pa.Schema, files: list[str], columns: Sequence[str]) -> DataFrame:
-        spark = self.spark()
-        spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")  # else Spark refuses nanoseconds altogether
-        fields = [StructField(field.name, _stored(field.type)) for field in schema]
-        reader = spark.read.schema(StructType([*fields, StructField("dt", DateType())])).options(**_LOCAL_AS_IT_IS)
-        raw = reader.option("basePath", at.spark_path()).parquet(*files)
-        return raw.select(*(_column(schema, name) for name in columns), "dt")
-
-
-def _stored(type_: pa.DataType) -> DataType:
-    """Returns the Spark type under which a column is opened; Spark widens integers by itself."""
-    if t.is_integer(type_) or _is_nanos(type_):
-        return LongType()
-    return TimestampType() if t.is_timestamp(type_) else from_arrow_type(type_)
-
-
-def _column(schema: pa.Schema, name: str) -> Column:
-    if name not in schema.names:
-        return sf.lit(None).alias(name)
-    if _is_nanos(schema.field(name).type):
-        return sf.timestamp_micros(sf.call_function("div", quoted(name), sf.lit(1000))).alias(name)
-    return quoted(name)
-
-
-def _is_nanos(type_: pa.DataType) -> bool:
-    return isinstance(type_, pa.TimestampType) and type_.unit == "ns"
+        return read_parquet(self.spark(), self.data.child(dataset.path), partitions, columns)

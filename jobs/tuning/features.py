@@ -9,8 +9,9 @@ import pyarrow.dataset as ds
 from conf import contract
 from features.build import build_features
 from jobs.runtime.log import tell, timed
-from jobs.storage.datasets import SparkCatalog
+from jobs.storage.datasets import open_catalog
 from jobs.storage.erased import without_rows_of
+from jobs.storage.folders import folders_of
 from jobs.tuning.errors import NotEnoughHistory
 from jobs.tuning.parts import HOLDOUT, VALIDATION, part_days
 from jobs.tuning.study import Study
@@ -73,7 +74,7 @@ def _make(study: Study, part: str, spark: "SparkSession") -> None:
 
     settings, erased = study.settings, study.erased.users
     ids, tables = settings.ids, Tables(spark, study.folder, erased)
-    catalog = SparkCatalog(lambda: spark, study.data, study.folder.child(_PARTIALS), erased)
+    catalog = open_catalog(settings, study.home, lambda: spark, study.folder.child(_PARTIALS), erased)
     with timed("tune", f"features of the {part} part"):
         features = build_features(settings, part_days(settings, study.arguments.as_of)[part], catalog)
         tables.write(_table(part, "interactions"), features.train_interactions, contract.interactions(ids))
@@ -115,7 +116,7 @@ def _session(study: Study) -> "Iterator[SparkSession]":
     from jobs.run.session import open_session
 
     is_first = SparkSession.getActiveSession() is None
-    folders = (study.folder, *(study.data.child(of.path) for of in study.settings.datasets.by_name.values()))
+    folders = folders_of(study.home, study.settings).values()
     spark = open_session(f"{study.settings.product} tuning {study.record.name}", study.settings.spark, folders)
     try:
         yield spark

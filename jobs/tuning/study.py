@@ -21,9 +21,10 @@ from conf.digest import sha256_of
 from conf.environment import Environment
 from conf.load import load_settings
 from conf.settings import Settings
+from features.reading.catalog import Catalog
 from jobs.runtime.log import tell
 from jobs.runtime.versions import code_version, library_versions
-from jobs.storage.datasets import SparkCatalog
+from jobs.storage.datasets import open_catalog
 from jobs.storage.erased import Erased
 from jobs.storage.folders import check_folders
 from jobs.storage.store import Storage
@@ -62,8 +63,8 @@ class Study:
     arguments: TuningArguments
     record: StudyRecord
     folder: Storage
-    data: Storage
-    """The folder of the datasets."""
+    home: Storage
+    """Below which the datasets lie."""
     erased: Erased
     """Users whose rows no trial may read, as of when this process began."""
     space: Space
@@ -80,8 +81,8 @@ def open_study(arguments: TuningArguments) -> Iterator[Study]:
     space = Space.up_to(most, settings.train)
     home = Storage(environment.home)
     check_folders(home, settings)
-    data, studies = home.child(settings.data_root), home.child(f"tuning/{settings.product}")
-    basis = _basis(settings, arguments, most, SparkCatalog(_no_spark, data, studies))
+    studies = home.child(f"tuning/{settings.product}")
+    basis = _basis(settings, arguments, most, open_catalog(settings, home))
     mlflow = Trials(environment.need_mlflow())
     mlflow.check()
     erased = Erased.read(environment.need_kafka(), settings.product, settings.ids)
@@ -90,10 +91,10 @@ def open_study(arguments: TuningArguments) -> Iterator[Study]:
     with _alone(folder, name), _scratch() as scratch:
         record = _record(folder, name, basis)
         tell("tune", f"study {name} of {settings.product}, as of {arguments.as_of}, in {folder.uri}")
-        yield Study(settings, arguments, record, folder, data, erased, space, mlflow, scratch)
+        yield Study(settings, arguments, record, folder, home, erased, space, mlflow, scratch)
 
 
-def _basis(settings: Settings, arguments: TuningArguments, most: int, catalog: SparkCatalog) -> dict[str, Any]:
+def _basis(settings: Settings, arguments: TuningArguments, most: int, catalog: Catalog) -> dict[str, Any]:
     surveys = survey_parts(settings, arguments.as_of, catalog)
     return {
         "as_of": arguments.as_of.isoformat(),
@@ -166,7 +167,3 @@ def _scratch() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _no_spark() -> Any:
-    raise AssertionError("a survey reads footers only")

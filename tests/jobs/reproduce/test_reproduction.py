@@ -32,7 +32,7 @@ from jobs.reproduce.table_digest import Differing, TableComparison
 from jobs.run.manifest import Manifest, StageRecord, run_folder
 from jobs.runtime.versions import library_versions
 from jobs.stages.training.warm_start import digest_of_factors
-from jobs.storage.datasets import SparkCatalog
+from jobs.storage.datasets import open_catalog
 from jobs.storage.erased import Erased
 from jobs.storage.store import Storage
 from tests.features.world import AS_OF, ago, events, settings
@@ -79,12 +79,12 @@ def write_day(folder: Path, rows: pa.Table) -> Path:
 
 def test_a_partition_that_is_gone_new_or_rewritten_is_named_by_dataset_and_day(tmp_path: Path) -> None:
     ours = settings(sources={"path": "sources", "max_age_days": 5})
-    files = {n: write_day(tmp_path / "clicks" / f"dt={ago(n)}", events(ago(n), (1, 2, "like"))) for n in (4, 3, 1)}
+    files = {n: write_day(tmp_path / "data/clicks" / f"dt={ago(n)}", events(ago(n), (1, 2, "like"))) for n in (4, 3, 1)}
     catalogue = pa.table({"source_id": [2], "status": ["open"]})
     for n in (4, 2):  # the older one is for judging
-        write_day(tmp_path / "sources" / f"dt={ago(n)}", catalogue)
-    data = Storage(str(tmp_path))
-    survey = survey_inputs(ours, AS_OF, SparkCatalog(lambda: pytest.fail("no Spark"), data, data))
+        write_day(tmp_path / "data/sources" / f"dt={ago(n)}", catalogue)
+    home = Storage(str(tmp_path))
+    survey = survey_inputs(ours, AS_OF, open_catalog(ours, home))
     (clicks,), (sources,) = survey.events, survey.snapshots
     assert [part.day for part in clicks.partitions] == [ago(4), ago(3), ago(1)]
     read = {"clicks": clicks.partitions, "sources": (*sources.train.found, *sources.plan.found)}
@@ -94,7 +94,7 @@ def test_a_partition_that_is_gone_new_or_rewritten_is_named_by_dataset_and_day(t
     ]
 
     def found() -> list[str]:
-        seen = list(input_differences(recorded, ours, manifest_of(), data))
+        seen = list(input_differences(recorded, ours, manifest_of(), home))
         assert all(one.certain for one in seen)
         return [one.detail for one in seen]
 
@@ -103,10 +103,10 @@ def test_a_partition_that_is_gone_new_or_rewritten_is_named_by_dataset_and_day(t
     assert found() == []
     pq.write_table(events(ago(3), (1, 2, "like"), (3, 2, "like")), files[3])
     files[1].unlink()
-    (tmp_path / "clicks" / f"dt={ago(1)}" / "_SUCCESS").unlink()
-    (tmp_path / "clicks" / f"dt={ago(1)}").rmdir()
-    write_day(tmp_path / "clicks" / f"dt={ago(2)}", events(ago(2), (1, 2, "like")))
-    write_day(tmp_path / "sources" / f"dt={ago(1)}", catalogue)
+    (tmp_path / "data/clicks" / f"dt={ago(1)}" / "_SUCCESS").unlink()
+    (tmp_path / "data/clicks" / f"dt={ago(1)}").rmdir()
+    write_day(tmp_path / "data/clicks" / f"dt={ago(2)}", events(ago(2), (1, 2, "like")))
+    write_day(tmp_path / "data/sources" / f"dt={ago(1)}", catalogue)
     assert found() == [
         f"dataset clicks, {ago(3)}: written or touched since (1 rows then, 2 now)",
         f"dataset clicks, {ago(2)}: a partition of 1 rows that was not there",
