@@ -24,6 +24,11 @@ class Columns(Strict):
     """Column that multiplies an event's weight (a quantity, a duration); null: every event counts once. Rows whose
     value is neither 0 nor between 6e-8 and 1e9 in magnitude are bad rows."""
 
+    @property
+    def multipliers(self) -> dict[str, str]:
+        """Our name → the name in the files of each column that multiplies an event's weight, as far as they are set."""
+        return {} if self.weight is None else {"weight": self.weight}
+
 
 class Dataset(Strict):
     """A folder of `dt=YYYY-MM-DD/*.parquet`."""

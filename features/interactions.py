@@ -23,7 +23,7 @@ def factor_of(event_weight: float, age_days: int, half_life_days: float) -> floa
 
 def check_factors(name: str, dataset: EventDataset, oldest_days: int, settings: InteractionSettings) -> None:
     """Raises ConfigError if an event up to `oldest_days` old could weigh too little to count."""
-    least = MIN_WEIGHT if dataset.columns.weight is not None else 1.0
+    least = MIN_WEIGHT if dataset.columns.multipliers else 1.0
     for event, weight in settings.event_weights.items():
         factor = factor_of(weight, oldest_days, settings.half_life_days)
         if weight == 0 or abs(factor) * least >= SMALLEST:

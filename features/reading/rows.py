@@ -1,6 +1,7 @@
 """Reads event rows under our names and types, and finds the first fault of each."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
@@ -43,7 +44,7 @@ def event_fields(dataset: EventDataset, ids: IdKind) -> tuple[Field, ...]:
         Field("event", names.event, TEXT),
         Field("ts", names.ts, TIME),
     )
-    return fields if names.weight is None else (*fields, Field("weight", names.weight, NUMBER))
+    return (*fields, *(Field(name, column, NUMBER) for name, column in names.multipliers.items()))
 
 
 def read_rows(dataset: EventDataset, partitions: Sequence[DayPartition], ids: IdKind, catalog: Catalog) -> DataFrame:
@@ -54,8 +55,8 @@ def read_rows(dataset: EventDataset, partitions: Sequence[DayPartition], ids: Id
     fields = event_fields(dataset, ids)
     raw = catalog.read(dataset, partitions, tuple(dict.fromkeys(field.column for field in fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in fields), "dt")
-    weight = sf.col("weight").cast("double") if dataset.columns.weight is not None else sf.lit(1.0)
-    marked = with_erased(rows, catalog.erased).withColumn("weight", weight)
+    factors = (sf.col(name).cast("double") for name in dataset.columns.multipliers)
+    marked = with_erased(rows, catalog.erased).withColumn("weight", math.prod(factors, start=sf.lit(1.0)))
     left_out = _left_out(dataset, ids).alias("left_out")
     return marked.select("user_id", "source_id", "event", "ts", "weight", "dt", left_out)
 

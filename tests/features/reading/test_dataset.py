@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from conf.datasets import EventDataset
+from conf.datasets import Columns, EventDataset
 from conf.errors import ConfigError
 from conf.windows import Window
 from features.errors import (
@@ -20,6 +20,8 @@ from features.errors import (
 from features.fakes import FakeCatalog
 from features.partials import check_partials, daily_partials, sound
 from features.reading.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
+from features.reading.rows import event_fields, read_rows
+from features.reading.schema import check_fields
 from features.survey import check_survey, survey_inputs
 from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, dataset, days_of, events, settings, table
 
@@ -183,6 +185,32 @@ def test_a_weight_must_be_a_finite_number(spark: SparkSession, weight: float | N
     schema = EVENT_SCHEMA.append(pa.field("n", pa.float64()))
     day = table(schema, (1, 1, "like", at(ago(1)), weight), (2, 1, "like", at(ago(1)), -1.5))
     assert load(spark, day, columns={"weight": "n"}, bad_row_budget=0.5) == [(2, 1, "like", -1.5)]
+
+
+class Watched(Columns):
+    """Columns of which two multiply the weight of an event."""
+
+    dwell_ms: str | None = None
+
+    @property
+    def multipliers(self) -> dict[str, str]:
+        return super().multipliers | ({} if self.dwell_ms is None else {"dwell_ms": self.dwell_ms})
+
+
+def test_every_column_that_multiplies_weights_does_and_none_of_them_may_lack(spark: SparkSession) -> None:
+    schema = EVENT_SCHEMA.append(pa.field("n", pa.int16())).append(pa.field("ms", pa.float32()))
+    values = [(2, 1.5), (2, None), (None, 1.5), (2, 0.0), (2**15 - 1, 2.0**20)]
+    day = table(schema, *((user, 1, "like", at(ago(1)), *value) for user, value in enumerate(values)))
+    clicks = dataset().model_copy(update={"columns": Watched(weight="n", dwell_ms="ms")})
+    catalog = FakeCatalog(spark, {"clicks": {ago(1): day}})
+    (entry,) = catalog.partitions(clicks, [ago(1)]).finished
+    assert [field.column for field in check_fields("clicks", event_fields(clicks, "int64"), [entry])][-2:] == [
+        "n",
+        "ms",
+    ]
+    rows = read_rows(clicks, [entry], "int64", catalog).orderBy("user_id").collect()
+    assert [row["left_out"] for row in rows] == [None, "bad_weight", "bad_weight", None, "bad_weight"]
+    assert [row["weight"] for row in rows][::3] == [3.0, 0.0]
 
 
 def test_ignored_events_are_neither_read_nor_bad(spark: SparkSession) -> None:
