@@ -28,7 +28,7 @@ from jobs.stages.wait_until_serving import wait_until_serving
 
 
 def discover(run: Run) -> None:
-    """One run, from datasets to lists that serve; a stage that a former attempt finished is not repeated."""
+    """Makes one run, from datasets to lists that serve; stages that an earlier attempt finished are skipped."""
     build_features(run)
     train_embeddings(run)
     precompute_topn(run)

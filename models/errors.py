@@ -87,4 +87,4 @@ class RegistryError(ModelError):
 
 
 class RegistryRefused(RegistryError, Refused):
-    """MLflow's address can never work as it is."""
+    """MLflow's address can never work in its present form."""

@@ -24,7 +24,7 @@ _LATE_SECONDS = 60.0  # a frozen Redis may still carry out a command that timed 
 
 
 class Operator:
-    """Gives one order at a time; an order may fail because Redis is away, which is noted in the journal."""
+    """Executes one order at a time; an order may fail because Redis is away, which is noted in the journal."""
 
     def __init__(self, client: StoreClient, kafka: KafkaConnection, journal: Journal) -> None:
         self.control = Control.connect(client, PRODUCT, log=KafkaPointerLog(kafka))

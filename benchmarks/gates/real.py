@@ -17,7 +17,7 @@ from deploy.chain import REPO
 from deploy.demo.ranked import Column, Indices, Marks, whole
 
 _RARE = {"deck_cards": "side", "online_retail": "return"}
-_SHORT, _LONG, _CATALOGUE = 28, 56, 90  # days
+_SHORT, _LONG, _KNOWN = 28, 56, 90  # days
 _OFTEN = 3
 _THURSDAY = 3
 """Weekday of 1970-01-01."""
@@ -63,12 +63,12 @@ def _snapshots(events: Events, rare: Marks) -> Callable[[int], Snapshots]:
     def before(run: int) -> Snapshots:
         if run - _LONG < events.day[0]:
             return {}
-        short, long, catalogue = (events.between(run - days, run) for days in (_SHORT, _LONG, _CATALOGUE))
+        short, long, known = (events.between(run - days, run) for days in (_SHORT, _LONG, _KNOWN))
         pairs, counts = np.unique(long.user * base + long.source, return_counts=True)
         rarely = rare_events.between(run - _LONG, run)
         return {
             "subscriptions": Snapshot(users=pairs[counts >= _OFTEN] // base),
-            "sources": Snapshot(eligible=np.isin(np.unique(catalogue.source), short.source)),
+            "sources": Snapshot(eligible=np.isin(np.unique(known.source), short.source)),
             "blocks": Snapshot(users=np.unique(rarely.user * base + rarely.source) // base),
             "audience": Snapshot(users=np.unique(short.user)),
         }

@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, help="some of our sets")
     parser.add_argument("--n", type=int, nargs="+", default=(20, 100), help="lengths of lists")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--users", type=int, help="users of a set, drawn at random; all unless said")
+    parser.add_argument("--users", type=int, help="users of a set, drawn at random; default: all")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of deck_cards.parquet and gowalla.parquet")
     parser.add_argument("--no-spark", action="store_true", help="without Spark ML")
     parser.add_argument("--check", action="store_true", help="compare all users' lists with brute force")

@@ -41,7 +41,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         points = [(row["sources"], row["arms"][name]["users_per_second"]) for row in rows if row["arms"][name]]
         if points:
             axes.plot(*zip(*points, strict=True), style, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="sources in the catalogue", ylabel="users per second, two cores")
+    axes.set(xscale="log", yscale="log", xlabel="number of sources", ylabel="users per second, two cores")
     axes.set_title(f"Exact top-{rows[0]['n']}, d = {rows[0]['dimensions']}, sources drawn from {rows[0]['base']}")
     axes.set_xticks([row["sources"] for row in rows], [f"{row['sources']:,}" for row in rows])
     axes.set_xticks([], minor=True)

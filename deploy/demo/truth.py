@@ -1,6 +1,6 @@
 """The tastes planted in the demo world, and how good lists are against them.
 
-The truth of a world lies in `users.parquet` and `sources.parquet` of its `_truth` folder, which no product reads. How
+The truth of a world is in `users.parquet` and `sources.parquet` of its `_truth` folder, which no product reads. How
 much user u would love source s:
 
     affinity(u, s) = popularity(s) · taste(u) · trait(s) · σ(nuance(u) · nuance(s))

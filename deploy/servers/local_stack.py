@@ -55,7 +55,7 @@ class LocalStack(Startable):
             self.redis.stop()
 
     def environment(self) -> dict[str, str]:
-        """KAFKA_BOOTSTRAP_SERVERS and REDIS_URL."""
+        """Returns KAFKA_BOOTSTRAP_SERVERS and REDIS_URL."""
         return {**self.broker.environment, **self.redis.environment}
 
 

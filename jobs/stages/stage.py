@@ -26,7 +26,7 @@ def stage(
         @functools.wraps(work)
         def once(run: Run) -> None:
             if name in run.manifest.stages:
-                tell(name, "finished in a former attempt")
+                tell(name, "finished in an earlier attempt")
                 return
             tell(name, f"starts ({run.run_id})")
             run.begin_stage(name)

@@ -32,11 +32,11 @@ class SparkPartials:
 
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
         """Returns the records of days whose files are unchanged; other days count as missing and are made again."""
-        return tuple(record for record, sha256 in self._said(name, days) if self._holds(name, record.day, sha256))
+        return tuple(record for record, sha256 in self._records(name, days) if self._holds(name, record.day, sha256))
 
     def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
         """Returns the records without checking the digests, which would read all files."""
-        return tuple(record for record, _ in self._said(name, days))
+        return tuple(record for record, _ in self._records(name, days))
 
     def stage(self, name: str, days: Collection[dt.date], frame: DataFrame) -> None:
         """Deletes the days, then writes all of them in one job; other days stay as they are."""
@@ -51,8 +51,8 @@ class SparkPartials:
     def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
         """Writes each day's record with the digest of the day's files."""
         for record in records:
-            said = {**record.model_dump(mode="json"), _DIGEST: self._digest(name, record.day)}
-            self.at.write_bytes(f"{_folder(name, record.day)}/{RECORD}", json.dumps(said, indent=1).encode())
+            document = {**record.model_dump(mode="json"), _DIGEST: self._digest(name, record.day)}
+            self.at.write_bytes(f"{_folder(name, record.day)}/{RECORD}", json.dumps(document, indent=1).encode())
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:
         """Reads only the folders of these days; a day without rows has none."""
@@ -71,13 +71,13 @@ class SparkPartials:
                 self.at.delete(f"{_folder(name, day)}/{RECORD}")
                 self.at.delete(_folder(name, day))
 
-    def _said(self, name: str, days: Collection[dt.date]) -> Iterator[tuple[PartialRecord, str | None]]:
+    def _records(self, name: str, days: Collection[dt.date]) -> Iterator[tuple[PartialRecord, str | None]]:
         """Yields each readable record with its digest."""
         for day in sorted({*days} & {*_days_in(self.at, name)}):
             try:
-                said = json.loads(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))
-                sha256 = said.pop(_DIGEST, None)
-                record = PartialRecord.model_validate(said)
+                document = json.loads(self.at.read_bytes(f"{_folder(name, day)}/{RECORD}"))
+                sha256 = document.pop(_DIGEST, None)
+                record = PartialRecord.model_validate(document)
             except (FileNotFoundError, ValueError, AttributeError, TypeError):
                 continue
             yield record, sha256

@@ -15,7 +15,7 @@ from jobs.run.arguments import AsOf, Config, Overlay, parse, past_day
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 JUDGED_USERS = 20_000
 
-_Trials = Annotated[str, typer.Option(metavar="N", help="Trials of the study in all, with those of former starts.")]
+_Trials = Annotated[str, typer.Option(metavar="N", help="Trials of the study in all, with those of earlier starts.")]
 _Study = Annotated[str | None, typer.Option(metavar="NAME", help="Default: made from the day and the settings.")]
 _MaxFactors = Annotated[str | None, typer.Option(metavar="D", help="Most dimensions to try; default: train.factors.")]
 _JudgedUsers = Annotated[str, typer.Option(metavar="N", help="Users at most by whom trials are judged.")]

@@ -29,7 +29,7 @@ def make_features(study: Study) -> None:
     """Writes the tables of both parts unless an earlier start did."""
     parts = (VALIDATION, HOLDOUT)
     if all(study.folder.finished(_table(part, name)) for part in parts for name in _TABLES):
-        tell("tune", "the features were made by a former start")
+        tell("tune", "the features were made by an earlier start")
         return
     with _session(study) as spark:
         for part in parts:

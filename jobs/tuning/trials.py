@@ -24,7 +24,7 @@ def run_trials(study: Study, part: Part) -> list[Trial]:
     _log_missing(study, search)
     wanted, done = study.arguments.trials, len(search.trials)
     if done:
-        tell("tune", f"{done} trials were made by former starts; {max(0, wanted - done)} are missing of {wanted}")
+        tell("tune", f"{done} trials were made by earlier starts; {max(0, wanted - done)} are missing of {wanted}")
     while len(search.trials) < wanted:
         trial = search.run()
         study.folder.write_bytes(JOURNAL, local.read_bytes())

@@ -27,7 +27,7 @@ several workers start at once, set NUMBA_CACHE_DIR to a folder per host. Use one
 A GPU would take the place of a walk: upload the index's factors once, and for each block of users and sources a matrix
 product (cupy or torch, float32 without TF32), a comparison with the users' bars less the bound of `rounding`, and a
 compaction of what passes; scores, bars and lists stay here. At 11 million sources of 64 factors that is 2.8 GB on the
-device. What it would not give is the 8-bit screen's economy: pairs not looked at are free on both.
+device. The saving of the 8-bit screen would be lost; pairs that are never looked at cost nothing on either.
 """
 
 from models.ranking.index import SourceIndex

@@ -1,10 +1,11 @@
 """Vectors in 8 bits, and the proof that screening with them loses nothing.
 
-Sources stand in panels of 64, by descending norm. Let M be the largest norm in a panel, w = source / M, v = user /
-|user|. Both are turned (`rotation`) and put into 8 bits: with β = largest coordinate of the panel / 127 and q = Rw / β
-rounded to integers, ŵ = βq is the source as the screen sees it; α and v̂ likewise, for each user alone. One instruction
-(VNNI) multiplies 64 pairs of 8-bit numbers and adds them up in 32 bits, exactly: |Σ| ≤ 255 · 127 · d < 2²⁹. It wants
-one side without sign, so users are stored plus 128, and the sums of a panel begin at −128 · Σ q to make up for it.
+Sources are in panels of 64, by descending norm. Let M be the largest norm in a panel, w = source / M, v = user /
+|user|. Both are rotated (`rotation`) and quantised to 8 bits: with β = largest coordinate of the panel / 127 and q = Rw
+/ β rounded to integers, ŵ = βq is the source as the screen sees it; α and v̂ likewise, for each user alone. One
+instruction (VNNI) multiplies 64 pairs of 8-bit numbers and adds them up in 32 bits, exactly: |Σ| ≤ 255 · 127 · d < 2²⁹.
+One of its sides must be unsigned, so users are stored plus 128, and the sums of a panel begin at −128 · Σ q to make up
+for it.
 
 Proof. By Cauchy–Schwarz, and the defect ω of the rotation,
 
@@ -47,7 +48,8 @@ _NO_NORM = 1e-300
 
 
 class Panels(NamedTuple):
-    """Sources in 8 bits: codes int8 (panels, steps, 64, 4), where a step is 4 coordinates; starts int32 (panels, 64);
+    """Sources in 8 bits: codes int8 (panels, steps, 64, 4), where a step is 4 coordinates; starts int32 (panels, 64).
+
     scales float64 (3, panels): 1 / (M·β), e_w / β, 1 / β.
     """
 
@@ -57,8 +59,9 @@ class Panels(NamedTuple):
 
 
 class UserCodes(NamedTuple):
-    """Users in 8 bits: codes uint8 (users, 4 · steps), scales float64 (users, 3): 1 / (|user| · α), |v̂| / α,
-    (e_v · (1 + ω) + ω + 2u) / α.
+    """Users in 8 bits: codes uint8 (users, 4 · steps), and scales float64 (users, 3).
+
+    Scales: 1 / (|user| · α), |v̂| / α, (e_v · (1 + ω) + ω + 2u) / α.
     """
 
     codes: NDArray[np.uint8]

@@ -1,6 +1,6 @@
-"""The rotation that vectors get before they are put into 8 bits, and how exact it is.
+"""The rotation of vectors before they are quantised to 8 bits, and its accuracy.
 
-Inner products stay as they are when both sides are turned. A random rotation spreads each vector over all coordinates,
+Inner products stay the same when both sides are rotated. A random rotation spreads each vector over all coordinates,
 none of which then stands out, so that a vector loses little in 8 bits whatever basis the training left (factors from an
 SVD start have nearly all of their length in a few coordinates).
 

@@ -1,4 +1,4 @@
-"""A bar for every user before the walk begins: what similar users get, scored for this one.
+"""Sets a bar for every user before the walk begins, by scoring what similar users get.
 
 A walk is short when the bar is high from its first panel on. So the users of a call are put into clusters of about the
 same direction (spherical k-means on a sample; Dhillon and Modha 2001), the best sources of each cluster's centre are
@@ -183,11 +183,11 @@ def _fill(
     places: NDArray[np.int32],
     block: Block,
 ) -> int:
-    """Returns seeds the lists of a cluster's users: approximate scores (m, l) of the sources (l, d) that stand at ranks
-    (l,).
+    """Fills the lists of a cluster's users with seeds. Returns how many sources were scored.
 
-    longest is above the norms of these; places int32 (all sources) is 0 before and after, meanwhile 1 + where a source
-    stands among the seeds. Gives how many were scored.
+    scores: approximate ones (m, l) of the sources `factors` (l, d) at positions ranks (l,) of the index; longest is
+    above the norms of these; places int32 (all sources) is 0 before and after, and meanwhile 1 + the position of a
+    source among the seeds.
     """
     dimensions, scored, guess = factors.shape[1], 0, 0.3 * longest
     for place in range(len(ranks)):

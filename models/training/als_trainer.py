@@ -12,7 +12,7 @@ from models.training.warm import WarmStart, initial_factors
 class AlsTrainer(Trainer[AlsSettings]):
     """Weighted alternating least squares on this machine."""
 
-    bounds: ClassVar = {  # where good settings of many data sets lie, since their units are those of the data
+    bounds: ClassVar = {  # good settings of many data sets; their units adapt to the data
         "alpha": Bounds(0.2, 2.0, is_logarithmic=True),
         "regularization": Bounds(0.1, 1.0, is_logarithmic=True),
         "source_damping": Bounds(0.2, 0.6),
@@ -21,13 +21,13 @@ class AlsTrainer(Trainer[AlsSettings]):
     }
 
     def dimensions(self, settings: AlsSettings) -> int:
-        """See Trainer."""
+        """Returns `train.factors`."""
         return settings.factors
 
     def fit(
         self, data: TrainingData, settings: AlsSettings, start: WarmStart | None, on_iteration: OnIteration
     ) -> Trained:
-        """See Trainer; goes on from `start` where that fits."""
+        """Trains as Trainer describes; continues from `start` if it fits."""
         confidences, constants = fixed_confidences(data.weights, settings)
         initial = initial_factors(start, data.users, data.sources, confidences, constants.regularization, settings)
         factors = ImplicitAls(on_iteration, initial.factors).fit(confidences, settings)
@@ -35,5 +35,5 @@ class AlsTrainer(Trainer[AlsSettings]):
         return Trained(*factors, iterations, initial, constants)
 
     def cold_every(self, settings: AlsSettings) -> int:
-        """See Trainer."""
+        """Returns `train.cold_every`."""
         return settings.cold_every

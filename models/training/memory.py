@@ -24,7 +24,7 @@ class DataSize:
 
 
 def estimate(size: DataSize, factors: int) -> int:
-    """Returns the peak bytes, outside the JVM, of a training with so many dimensions.
+    """Returns the peak bytes of a training with this number of dimensions, outside the JVM.
 
     Per interaction 16 bytes; per user and per source the float32 factors, one row pointer, and the id twice (once while
     the map is sorted); one byte per factor of the larger side for the final check for NaN.

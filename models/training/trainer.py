@@ -1,4 +1,4 @@
-"""What a trainer is; `models.training.trainers` lists them by `train.algorithm`."""
+"""The base class of trainers; `models.training.trainers` lists them by `train.algorithm`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ SettingsT = TypeVar("SettingsT", bound=TrainSettings)
 
 
 class Bounds(NamedTuple):
-    """Between which values `tune_embeddings` looks for a setting."""
+    """The range in which `tune_embeddings` searches a setting."""
 
     low: float
     high: float
@@ -28,7 +28,7 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Weights float32 (users, sources), the trainer's to overwrite, in the rows of the maps."""
+    """Weights float32 (users, sources), which the trainer may overwrite, in the rows of the id maps."""
 
     users: IdMap
     sources: IdMap
@@ -43,7 +43,7 @@ class Trained:
     source_factors: Factors
     iterations: int
     initial: InitialFactors | None = None
-    """What they were made from; None: the trainer cannot continue from earlier factors."""
+    """What the factors were made from; None: the trainer cannot continue from earlier factors."""
     constants: Constants | None = None
     """What `models.training.fold_in` needs; None: a refresh of the run is refused."""
 
@@ -72,5 +72,5 @@ class Trainer(ABC, Generic[SettingsT]):
         return estimate(size, self.dimensions(settings))
 
     def cold_every(self, settings: SettingsT) -> int | None:
-        """Returns of how many runs one starts cold; None: all do, because the trainer cannot continue."""
+        """Returns one in how many runs starts cold; None: all do, because the trainer cannot continue."""
         return None

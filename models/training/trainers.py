@@ -13,14 +13,14 @@ from models.training.memory import MAX_PAIRS, DataSize
 from models.training.trainer import Trainer
 
 ON_CLUSTER = "als_spark"
-"""The one that trains on the cluster, by `models.training.als_spark`."""
+"""The algorithm that trains on the cluster, in `models.training.als_spark`."""
 
 TRAINERS: dict[str, Trainer[Any]] = {
     "als": AlsTrainer(),
     "auto": AlsTrainer(),
     ON_CLUSTER: AlsTrainer(),
 }
-"""What trains on this machine; the last two may train on the cluster instead, see `choose_trainer`."""
+"""The trainers on this machine; the last two names may train on the cluster instead, see `choose_trainer`."""
 
 
 @dataclass(frozen=True)

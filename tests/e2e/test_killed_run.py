@@ -37,7 +37,7 @@ def test_a_killed_run_goes_on_where_it_was(servers: Servers, tmp_path: Path, sha
     with product.loading():
         ended = product.run(*flags)
     assert ended.code == 0, ended.log
-    assert "features  finished in a former attempt" in ended.log
+    assert "features  finished in an earlier attempt" in ended.log
     after = product.manifest(run)
     assert after.stages["features"] == before.stages["features"]
     assert {file: file.stat().st_mtime_ns for file in _tables_of_features(product, run)} == written

@@ -50,7 +50,7 @@ def test_a_killed_search_goes_on_and_proposes(servers: Servers, tmp_path: Path) 
     assert ended.code == 0, ended.log
     assert "judged by 40 users" in log.read_text()
     assert "judged by 39 users" in ended.log
-    assert "made by former starts; 2 are missing" in ended.log
+    assert "made by earlier starts; 2 are missing" in ended.log
     assert _tables(product) == tables
     folder = product.home / "tuning" / product.name / "one"
     page = (folder / "proposal.md").read_text()

@@ -72,7 +72,7 @@ def _curve(run: Run, stats: str) -> Sequence[Point] | str:
     if facts.get("curve"):
         return [Point(**point) for point in facts["curve"]]
     trainer = facts.get("algorithm", "unknown")
-    return f"the trainer {trainer} told of no iteration, or it trained none of the users with a truth"
+    return f"the trainer {trainer} reported no iterations, or it trained none of the users with a truth"
 
 
 def shapes_of(run: Run, lists: str | None) -> dict[str, Shape]:
@@ -115,7 +115,7 @@ def _model_card(run: Run, made: Lineage, found: Findings) -> ModelCard:
         config_hash=made.config_hash,
         libraries=made.libraries,
         seeds=made.seeds,
-        training={name: _said(value) for name, value in made.training.items() if value not in (None, [], {})},
+        training={name: _shown(value) for name, value in made.training.items() if value not in (None, [], {})},
         inputs=[_input(given) for given in made.inputs],
         holdout=_holdout(made),
         judgement=found.judgement,
@@ -168,9 +168,9 @@ def _input(given: Input) -> InputLine:
     return InputLine(given.name, f"{given.start}:{given.end}", len(given.days), rows, given.digest, given.uri)
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_said, value))
+        return ", ".join(map(_shown, value))
     return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,6 +1,6 @@
 """A refresh: keeps the factors of the serving version, and folds in users who came after its training.
 
-For the days between two trainings: lists are made anew, without what users have seen or joined since.
+For the days between two trainings: lists are made again, without what users have seen or joined since.
 """
 
 from dataclasses import dataclass

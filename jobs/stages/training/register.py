@@ -90,7 +90,7 @@ def _other_tables(run: Run, lineage: Lineage | None) -> Iterator[str]:
     made = {name: sha256 for stage in ("features", "train") for name, sha256 in run.manifest.stages[stage].made.items()}
     kept = made if lineage is None else lineage.made
     if other := sorted({name for name, _ in made.items() ^ kept.items()}):
-        yield f"its lineage.json and manifest.json of run {run.run_id} tell other digests of {', '.join(other)}"
+        yield f"its lineage.json and manifest.json of run {run.run_id} hold other digests of {', '.join(other)}"
 
 
 def lineage_of(run: Run, facts: dict[str, Any]) -> Lineage:

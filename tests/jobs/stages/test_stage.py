@@ -49,7 +49,7 @@ def test_a_finished_stage_is_not_repeated(run: Run, caplog: pytest.LogCaptureFix
     count(run)
     assert run.folder.read_bytes("calls") == b"x"
     assert run.manifest == before
-    assert "finished in a former attempt" in caplog.text
+    assert "finished in an earlier attempt" in caplog.text
 
 
 def test_a_stage_that_fails_is_not_recorded(run: Run) -> None:

@@ -162,9 +162,9 @@ def test_what_the_stage_finds_out(registry: ModelRegistry, tmp_path: Path, winne
     assert found.curve == [Point(1, 0.5, 0.1), Point(2, 0.25, 0.125)]
     assert found.shapes == shapes_of(run, f"{fit}lists")
     run.folder.write_document(f"{fit}training.json", {"algorithm": "als_spark"})
-    untold = measure_version(run, version, judgement(1)).curve
-    assert isinstance(untold, str)
-    assert "the trainer als_spark told of no iteration" in untold
+    unreported = measure_version(run, version, judgement(1)).curve
+    assert isinstance(unreported, str)
+    assert "the trainer als_spark reported no iterations" in unreported
     write_model_card(run, version, found)
     assert line(page(run), "decision")[1] == f"the recipe of the {winner}: a reason"
 

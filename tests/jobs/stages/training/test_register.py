@@ -141,7 +141,7 @@ def test_a_lineage_tells_the_digests_of_what_the_run_held(model_store: str, tmp_
     refuse_without_lineage(run)
     run.manifest = run.manifest.with_stage("features", features.model_copy(update={"made": {"interactions": "1"}}))
     note_judged(run, run.manifest)
-    assert f"its lineage.json and manifest.json of run {RUN_ID} tell other digests of holdout" in refused(run)
+    assert f"its lineage.json and manifest.json of run {RUN_ID} hold other digests of holdout" in refused(run)
 
 
 @pytest.mark.parametrize(
