@@ -40,7 +40,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ScorePair:
     """Scores of our lists and of the popularity list, for the same users."""
 
     k: int
@@ -56,11 +56,11 @@ def split_events(events: pa.Table, as_of: dt.date, window: int, days: int, posit
     return Split(before, _positive(after, positive), tuple(positive))
 
 
-def judge(lists: pa.Table, split: Split, k: int) -> Verdict:
+def judge(lists: pa.Table, split: Split, k: int) -> ScorePair:
     """Judges lists (user_id, source_ids best first), one row per user. Raises ListsError when nobody can be judged."""
     ranking = _ranking(_positive(split.before, split.positive))
     popular = lists_of_ranking(ranking, lists["user_id"], split.before, k)
-    return Verdict(k, _score(lists, split, k), _score(popular, split, k))
+    return ScorePair(k, _score(lists, split, k), _score(popular, split, k))
 
 
 def _score(lists: pa.Table, split: Split, k: int) -> Score:
@@ -124,7 +124,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def _table(verdict: Verdict) -> str:
+def _table(verdict: ScorePair) -> str:
     k, ours, popular = verdict.k, verdict.ours, verdict.popularity
     rows = [
         ("", f"Recall@{k}", f"NDCG@{k}", "users"),

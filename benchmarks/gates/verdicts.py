@@ -21,7 +21,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FailedChecks:
     """Names of the checks that a run fails."""
 
     interactions: tuple[str, ...]
@@ -35,11 +35,11 @@ def measure(past: Past, run: int, newest: Newest, snapshots: Snapshots) -> Measu
     return Measured(run, past.inputs(run, newest, snapshots), past.interactions(run, newest))
 
 
-def judge(past: Past, now: Measured, before: Measured) -> Verdict:
+def judge(past: Past, now: Measured, before: Measured) -> FailedChecks:
     """Returns the checks that the run `now` fails while `before` serves."""
     day, served = date_of(now.run), ServedInputs(date_of(before.run), before.inputs)
     old = interaction_checks(now.interactions, past.gates.interactions, before.interactions, past.ids, day)
-    return Verdict(_failed(old), _failed(input_checks(now.inputs, past.gates.inputs, served, day)))
+    return FailedChecks(_failed(old), _failed(input_checks(now.inputs, past.gates.inputs, served, day)))
 
 
 def _failed(checks: Sequence[Check]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from benchmarks.gates.losses import Plant, Week
 from benchmarks.gates.past import Past, date_of
-from benchmarks.gates.verdicts import Measured, Verdict, judge, measure
+from benchmarks.gates.verdicts import FailedChecks, Measured, judge, measure
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Judged:
     before: Measured
     now: Measured
     week: Week
-    verdict: Verdict
+    verdict: FailedChecks
 
 
 def walk(past: Past) -> Iterator[Judged]:
@@ -89,7 +89,7 @@ def planted(
     return rows
 
 
-def _with(past: Past, run: Judged, week: Week) -> Verdict:
+def _with(past: Past, run: Judged, week: Week) -> FailedChecks:
     """Returns the verdict on a run with another newest week; interactions are measured again only if events changed."""
     inputs = past.inputs(run.now.run, week.newest, week.snapshots)
     same = week.newest is run.week.newest

@@ -49,7 +49,7 @@ def timed(stage: str, what: str) -> Iterator[list[str]]:
 
 
 def tell(stage: str, message: str) -> None:
-    """One line about a stage."""
+    """Logs a line about a stage."""
     log.info("%-9s %s", stage, message)
 
 

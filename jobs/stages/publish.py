@@ -85,7 +85,7 @@ def _refuse_over(run: Run) -> None:
 
 
 def _judged(run: Run) -> list[GateReport]:
-    """Returns the report of every gate; raises NotPublishable where one is missing, of another run, or not passed."""
+    """Returns the report of every gate. Raises NotPublishable if one is missing, of another run, or not passed."""
     reports = []
     for gate in GATES:
         report = read_report(run.folder, gate)

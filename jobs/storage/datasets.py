@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def no_spark() -> "SparkSession":
-    """Raises AssertionError: what is read needs names, markers and footers alone."""
+    """Raises AssertionError: names, markers and footers are read without Spark."""
     raise AssertionError("names, markers and footers are read without Spark")
 
 
@@ -28,7 +28,7 @@ def open_catalog(
     partials: Storage | None = None,
     erased: Collection[UserId] = (),
 ) -> Catalog:
-    """Returns the product's datasets; its daily partials are those kept between runs unless `partials` says where."""
+    """Returns the catalog of a product's datasets; `partials` replaces the folder of daily partials that runs share."""
     kept = home.child(f"partials/{settings.product}") if partials is None else partials
     return SparkCatalog(spark, home.child(settings.data_root), kept, erased)
 
@@ -50,15 +50,15 @@ class SparkCatalog:
         return SparkPartials(self.spark, self.partials_at)
 
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
-        """Returns days with a folder `dt=YYYY-MM-DD`; other names are none of ours."""
+        """Returns the days that have a folder `dt=YYYY-MM-DD`."""
         return Footers(self.data).days(dataset)
 
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
-        """Opens the footers of the days asked for, and nothing else."""
+        """Reads the footers of these days and nothing else."""
         return Footers(self.data).partitions(dataset, days)
 
     def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> "DataFrame":
-        """Returns exactly the files whose footers were read."""
+        """Returns the rows of exactly the files whose footers were read."""
         from jobs.storage.parquet_rows import read_parquet
 
         return read_parquet(self.spark(), self.data.child(dataset.path), partitions, columns)

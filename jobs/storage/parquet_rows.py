@@ -1,4 +1,4 @@
-"""Rows of a dataset's Parquet files by Spark, with plain types whatever wrote them."""
+"""Reads rows of a dataset's Parquet files by Spark, as plain types whatever tool wrote them."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,11 @@ _LOCAL_AS_IT_IS = {
     "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "fs.file.impl.disable.cache": "true",
 }
-"""Spark's usual local file system looks for checksums beside a file: it would refuse one that was written anew without
-Spark, and a name with a colon."""
+"""Reads local files without checksums.
+
+Spark's usual local file system looks for checksums beside a file: it would refuse a file that was written again without
+Spark, and a name with a colon.
+"""
 
 
 def read_parquet(
@@ -47,7 +50,7 @@ def _read_alike(
 
 
 def _stored(type_: pa.DataType) -> DataType:
-    """Returns the Spark type under which a column is opened; Spark widens integers by itself."""
+    """Returns the Spark type that a column is read as; Spark widens integers by itself."""
     if t.is_integer(type_) or _is_nanos(type_):
         return LongType()
     return TimestampType() if t.is_timestamp(type_) else from_arrow_type(type_)
