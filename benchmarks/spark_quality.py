@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     asked = parser.parse_args()
     settings = load_settings(REPO / "conf/prod_discovery.yml").train
+    assert isinstance(settings, AlsSettings), "the product trains by ALS"
     settings = settings.model_copy(update={"factors": asked.dims} if asked.dims else {})
     split = known_split(asked.name, asked.data)
     found, values = {}, {}

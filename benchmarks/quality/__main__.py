@@ -32,8 +32,9 @@ from benchmarks.quality.tune import tune
 from benchmarks.real_input import DATA
 from conf.errors import DiscoveryError
 from conf.load import load_settings
-from conf.training import AlsSettings
+from conf.training import TrainSettings
 from deploy.chain import REPO
+from models.tuning.space import factors_of
 
 _K = 20
 _SHOWN = ["algorithm", "factors", "iterations", "alpha", "regularization", "source_damping", "user_damping"]
@@ -74,14 +75,14 @@ def _split(arguments: argparse.Namespace) -> Split:
     return read_split(arguments.data, arguments.name, arguments.k or (known.k if known else _K))
 
 
-def _settings(arguments: argparse.Namespace, split: Split, shipped: AlsSettings) -> AlsSettings:
+def _settings(arguments: argparse.Namespace, split: Split, shipped: TrainSettings) -> TrainSettings:
     """Returns the training settings: the shipped ones, changed by --dims and by a search, an earlier or a new one."""
     sized = shipped.model_copy(update={"factors": arguments.dims} if arguments.dims else {})
     if arguments.defaults:
         return sized
     if arguments.tune:
         return tune(split.tuning, sized, split.k, arguments.tune, print)
-    return sized.model_copy(update=tuned(split.name, sized.factors))
+    return sized.model_copy(update=tuned(split.name, factors_of(sized)))
 
 
 def _write(path: Path, lists: Any) -> None:
@@ -91,7 +92,7 @@ def _write(path: Path, lists: Any) -> None:
         raise QualityError(f"{path} cannot be written ({error.strerror}); choose another --lists-out") from None
 
 
-def _table(split: Split, arms: dict[str, Arm], settings: AlsSettings) -> str:
+def _table(split: Split, arms: dict[str, Arm], settings: TrainSettings) -> str:
     final = split.final
     users, pairs = len(final.users), len(final.train)
     lines = [
@@ -105,13 +106,13 @@ def _table(split: Split, arms: dict[str, Arm], settings: AlsSettings) -> str:
     return "\n".join([*lines, "ours: " + ", ".join(f"{name} {value}" for name, value in _chosen(settings).items())])
 
 
-def _chosen(settings: AlsSettings) -> dict[str, Any]:
+def _chosen(settings: TrainSettings) -> dict[str, Any]:
     """Returns the settings that matter to quality, rounded for reading."""
     values = {name: getattr(settings, name) for name in _SHOWN}
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
 
 
-def _result(split: Split, arms: dict[str, Arm], settings: AlsSettings) -> dict[str, Any]:
+def _result(split: Split, arms: dict[str, Arm], settings: TrainSettings) -> dict[str, Any]:
     judged = {name.replace(" ", "_").replace("-", "_"): asdict(arm) for name, arm in arms.items()}
     return {"name": split.name, "k": split.k, "users": len(split.final.users), "train": _chosen(settings), **judged}
 

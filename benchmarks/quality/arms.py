@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from benchmarks.quality.part import Part
 from conf.settings import JudgeSettings
-from conf.training import AlsSettings
+from conf.training import AlsSettings, TrainSettings
 from models.arrays.arrow import ListColumn, column_of
 from models.arrays.ids import IdMap
 from models.judge import Neighbours
@@ -55,7 +55,7 @@ def timed(make: Callable[[Part], ListColumn], part: Part) -> Lists:
     return Lists(lists, time.perf_counter() - started)
 
 
-def our_lists(part: Part, settings: AlsSettings) -> ListColumn:
+def our_lists(part: Part, settings: TrainSettings) -> ListColumn:
     """Trains, ranks and leaves out seen sources; users without factors get the popularity list, as in the product."""
     trained = train(part.interactions, settings, part.ids)
     return ranked_lists(part, trained.users, trained.sources, trained.user_factors, trained.source_factors)

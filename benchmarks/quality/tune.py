@@ -7,7 +7,7 @@ import optuna
 
 from benchmarks.quality.arms import our_lists, timed
 from benchmarks.quality.part import Part
-from conf.training import AlsSettings
+from conf.training import TrainSettings
 from models.errors import TrainError
 from models.tuning import Space
 
@@ -15,7 +15,7 @@ Log = Callable[[str], None]
 """Called with a line about each trial."""
 
 
-def tune(part: Part, settings: AlsSettings, k: int, trials: int, log: Log) -> AlsSettings:
+def tune(part: Part, settings: TrainSettings, k: int, trials: int, log: Log) -> TrainSettings:
     """Returns the settings with the best Recall@k + NDCG@k of `trials` trials; the first trial tries `settings`.
 
     Searches the settings that `jobs/tune_embeddings.py` searches, except the dimensions. Seeded by settings.seed;

@@ -9,7 +9,7 @@ from benchmarks.quality.part import Part
 from benchmarks.training.plan import CORES, Plan
 from benchmarks.training.row import Row, as_good, share_of
 from conf.load import load_settings
-from conf.training import AlsSettings
+from conf.training import TrainSettings
 from deploy.chain import REPO
 from jobs.storage.store import Storage
 from models.training.learning_curve import LearningCurve, Point
@@ -48,7 +48,7 @@ def measure(plan: Plan) -> list[Row]:
     ]
 
 
-def _curve(part: Part, settings: AlsSettings, start: WarmStart | None) -> list[Point]:
+def _curve(part: Part, settings: TrainSettings, start: WarmStart | None) -> list[Point]:
     curve = LearningCurve(ds.dataset(part.truth), _K, sample=_EVERYBODY)
     train(part.interactions, settings, part.ids, start=start, watch=curve.watch)
     return curve.points

@@ -1,0 +1,127 @@
+"""The worked example of docs/extend.md, applied to a copy of the code: another trainer, from YAML to lists."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+REPO = Path(__file__).parents[3]
+SCRIPT = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from conf.errors import ConfigError
+from conf.load import config_hash, load_settings
+from conf.recipe import Recipe
+from conf.reference import reference
+from conf.training import BprSettings
+from models.golden import golden_metrics
+from models.training.memory import DataSize
+from models.training.train import train
+from models.training.trainers import check_memory, choose_trainer, trainer_of
+from models.tuning import Space
+from tests.models.tuning.conftest import make_part
+
+folder = Path(sys.argv[1])
+
+
+def load(train):
+    (folder / "mine.yml").write_text(
+        "product: mine\\ndatasets: {events: {clicks: {path: clicks}}}\\n"
+        f"interactions: {{event_weights: {{click: 1}}}}\\ntrain: {train}\\n"
+    )
+    return load_settings(folder / "mine.yml")
+
+
+def fault(train):
+    try:
+        return load(train)
+    except ConfigError as error:
+        return str(error)
+
+
+found = load("{algorithm: bpr, factors: 8, threads: 1}")
+assert found.train == BprSettings(factors=8, threads=1)
+assert Recipe.model_validate(Recipe.of(found).to_json()) == Recipe.of(found)
+assert "| `learning_rate` |" in reference()
+assert config_hash(load("{}")) == sys.argv[2]  # that of a product with another trainer stays
+assert "unknown key 'train.alpha'; known here: algorithm, seed" in fault("{algorithm: bpr, alpha: 1}")
+assert "did you mean 'learning_rate'?" in fault("{algorithm: bpr, learning_rte: 1}")
+assert "unknown key 'train.learning_rate'" in fault("{learning_rate: 0.1}")
+assert "'als', 'als_spark', 'auto', 'bpr' (got brp)" in fault("{algorithm: brp}")
+
+settings = found.train
+assert choose_trainer(settings, 10, lambda: None).algorithm == "bpr"
+assert check_memory(settings, DataSize(1000, 100, 10)) > 0
+assert trainer_of(settings).dimensions(settings) == 9
+assert Space.up_to(16, settings).first[0] == {
+    "factors": 8, "learning_rate": 0.05, "regularization": 0.01, "iterations": 100
+}
+
+part, heard = make_part(folder, "int64"), []
+made, again = (
+    train(part.interactions, settings, "int64", watch=lambda data: lambda iteration, *_: heard.append(iteration))
+    for _ in range(2)
+)
+assert heard == [*range(1, 101)] * 2
+assert np.array_equal(made.user_factors, again.user_factors)
+assert made.stats.to_json()["constants"] is None
+lists, popular = part.judge(made.user_factors, made.source_factors), part.judge_popular()
+assert lists.ndcg.mean() > popular.ndcg.mean() + 0.2
+golden = golden_metrics(settings)
+assert golden.ndcg > golden.popularity_ndcg
+print(f"NDCG {lists.ndcg.mean():.3f}, popularity {popular.ndcg.mean():.3f}; golden data {golden.ndcg:.3f}")
+"""
+
+
+def test_the_example_of_the_documentation_trains_and_makes_lists(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    shutil.copytree(REPO / "conf", code / "conf", ignore=shutil.ignore_patterns("__pycache__"))
+    (code / "models").mkdir()
+    for path in (REPO / "models").iterdir():  # links, so that numba finds what it has compiled
+        (code / "models" / path.name).symlink_to(path)
+    (code / "models" / "training").unlink()
+    shutil.copytree(REPO / "models" / "training", code / "models" / "training")
+    changed = [apply(code, *change) for change in changes((REPO / "docs" / "extend.md").read_text(encoding="utf-8"))]
+    assert set(changed) == {"conf/training.py", "models/training/bpr.py", "models/training/trainers.py"}
+    assert len(changed) == 5
+    (code / "check.py").write_text(SCRIPT)
+    command = [sys.executable, code / "check.py", tmp_path, hash_of_a_product()]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(REPO)})
+    assert done.returncode == 0, done.stderr
+
+
+def hash_of_a_product() -> str:
+    from conf.load import config_hash
+    from conf.settings import Settings
+
+    events = {"clicks": {"path": "clicks"}}
+    tree = {"product": "mine", "datasets": {"events": events}, "interactions": {"event_weights": {"click": 1.0}}}
+    return config_hash(Settings.model_validate(tree))
+
+
+def changes(page: str) -> Iterator[tuple[str, str, str]]:
+    """File, kind and text of each block of code, in order."""
+    file = ""
+    for name, kind, text in re.findall(r"^\*\*`([\w/.]+)`\*\*|^```(diff|python)\n(.*?)^```$", page, re.M | re.S):
+        file = name or file
+        if kind:
+            yield file, kind, text
+
+
+def apply(code: Path, file: str, kind: str, text: str) -> str:
+    """Writes a new file, or changes one where the lines of the block that are not new stand."""
+    path = code / file
+    if kind == "python":
+        path.write_text(text)
+        return file
+    lines = text.splitlines(keepends=True)
+    before, after = ("".join(line[1:] or "\n" for line in lines if line[0] != sign) for sign in "+-")
+    old = path.read_text()
+    assert old.count(before) == 1, f"docs/extend.md shows what is not in {file}: {before}"
+    path.write_text(old.replace(before, after))
+    return file
