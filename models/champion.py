@@ -59,21 +59,21 @@ def find_champion(registry: ModelRegistry, product: str, serving: str | None) ->
 def contest_of(settings: Settings, champion: Champion | None, fault: str | None = None) -> Contest:
     """Returns who competes in a run; `fault`: why the champion's interactions could not be made, if so."""
     if champion is None:
-        return _alone("nothing served before, so there is no champion")
+        return _no_rival("nothing served before, so there is no champion")
     name = f"run {champion.run_id}" if champion.version is None else f"version {champion.version}"
     if champion.recipe is None:
-        return _alone(f"the recipe of the champion, {name}, is not known: {champion.fault}")
+        return _no_rival(f"the recipe of the champion, {name}, is not known: {champion.fault}")
     try:
         recipe = Recipe.model_validate(champion.recipe)
         theirs = recipe.applied_to(settings)
     except (ValidationError, RecipeGone) as error:
         why = str(error) if isinstance(error, RecipeGone) else _unknown(error)
-        return _alone(f"the recipe of the champion, {name}, cannot be made any more: {why}")
+        return _no_rival(f"the recipe of the champion, {name}, cannot be made any more: {why}")
     ours = Recipe.of(settings)
     if recipe == ours:
-        return replace(_alone(f"the recipe is that of the champion, {name}"), is_champions=True)
+        return replace(_no_rival(f"the recipe is that of the champion, {name}"), is_champions=True)
     if fault is not None:
-        return _alone(f"the recipe of the champion, {name}, cannot be made any more: {fault}")
+        return _no_rival(f"the recipe of the champion, {name}, cannot be made any more: {fault}")
     own_features = recipe.model_copy(update={"train": ours.train}) != ours
     return Contest(theirs, own_features, "")
 
@@ -84,5 +84,5 @@ def _unknown(error: ValidationError) -> str:
     return f"this code cannot read it ({where or 'recipe'}: {first['msg']})"
 
 
-def _alone(reason: str) -> Contest:
+def _no_rival(reason: str) -> Contest:
     return Contest(None, own_features=False, reason=reason)

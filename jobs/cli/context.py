@@ -12,7 +12,7 @@ from conf.environment import Environment
 from conf.errors import ConfigError
 from conf.load import load_settings
 from conf.settings import Settings
-from jobs.run.after_serving import note_in_manifest, note_serving, noting
+from jobs.run.after_serving import errors_as_warnings, note_in_manifest, note_serving
 from jobs.run.progress import ProgressLog
 from jobs.runtime.log import log
 from jobs.storage.store import Storage
@@ -89,7 +89,7 @@ class ProductContext:
         """Notes in the registry and the work folder that the run serves; what serves does not depend on it."""
         home = Storage(self.environment.home)
         note_in_manifest(self.settings, home, self.control, run)
-        with noting(run):  # a registry whose address is not known is a fault in noting, too
+        with errors_as_warnings(run):  # a registry whose address is not known is a warning, too
             registry = ModelRegistry(self.environment.need_mlflow())
             note_serving(self.settings, home, self.control, registry, run)
 

@@ -13,7 +13,7 @@ from conf.share import Share
 from jobs.cli.context import ProductContext
 from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, context_of, show
 from jobs.cli.views.view import NOTHING, View, table
-from jobs.runtime.log import log, tell
+from jobs.runtime.log import log, log_step
 from publish.connect.clients import check_broker
 from publish.errors import BrokerUnreachable
 from publish.runs.history import Gap, History, read_history
@@ -87,7 +87,7 @@ def _write(found: History, path: Path) -> None:
         pq.write_table(found.table(), path)
     except OSError as error:
         raise ConfigError(f"--out {path} cannot be written ({error.strerror or error}); name another file") from None
-    tell("history", f"{len(found.entries):,} changes written to {path}")
+    log_step("history", f"{len(found.entries):,} changes written to {path}")
 
 
 def _tell(gap: Gap) -> str:

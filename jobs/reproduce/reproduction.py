@@ -24,7 +24,7 @@ from jobs.reproduce.differences import (
 from jobs.reproduce.rerun import NothingToReproduce, Rerun, made_again
 from jobs.reproduce.table_digest import TableComparison, compare_tables
 from jobs.run.manifest import Manifest, bound_folder, read_manifest, run_folder
-from jobs.runtime.log import log, tell
+from jobs.runtime.log import log, log_step
 from jobs.stages.lists import FALLBACK
 from jobs.storage.bound_folder import MANIFEST, ChangedSince
 from jobs.storage.erased import Erased
@@ -69,7 +69,7 @@ def reproduce(environment: Environment, product: str, run_id: str, *, anyway: bo
     different = dict.fromkeys((*_differences(rerun), *changed))  # both recipes may read the same partition
     found = tuple(sorted(different, key=lambda difference: not difference.certain))
     for difference in found:
-        tell("reproduce", f"not as it was: {difference.what}: {difference.detail}")
+        log_step("reproduce", f"not as it was: {difference.what}: {difference.detail}")
     if any(difference.certain for difference in found) and not anyway:
         return Reproduction(manifest, found, (), None)
     with made_again(rerun, keep=keep) as training:

@@ -8,7 +8,7 @@ from conf.errors import DiscoveryError
 from conf.settings import Settings
 from jobs.run.manifest import StageRecord, load_manifest, run_folder, save_manifest
 from jobs.run.run_id import RunId
-from jobs.runtime.log import log, tell
+from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version
 from jobs.storage.store import Storage
 from models.registry import ModelRegistry
@@ -33,7 +33,7 @@ def serve_facts(control: Control, run: str) -> dict[str, object]:
 
 def note_serving(settings: Settings, home: Storage, control: Control, registry: ModelRegistry, run: str) -> None:
     """Sets MLflow's aliases to what serves and deletes old run folders; an error is only logged."""
-    with noting(run):
+    with errors_as_warnings(run):
         _name_models(settings.product, control.pointers.read(), registry)
         _delete_old_runs(settings, home, control)
 
@@ -41,7 +41,7 @@ def note_serving(settings: Settings, home: Storage, control: Control, registry: 
 def note_in_manifest(settings: Settings, home: Storage, control: Control, run: str) -> None:
     """Adds the last stage to the manifest when `discovery wait` has waited; the job adds it itself."""
     folder = run_folder(home, settings.product, run)
-    with noting(run):
+    with errors_as_warnings(run):
         manifest = load_manifest(folder)
         if manifest is None or "publish" not in manifest.stages or SERVE in manifest.stages:
             return
@@ -56,7 +56,7 @@ def note_in_manifest(settings: Settings, home: Storage, control: Control, run: s
 
 
 @contextmanager
-def noting(run: str) -> Iterator[None]:
+def errors_as_warnings(run: str) -> Iterator[None]:
     """Logs errors of the block as a warning: serving does not depend on what is noted about it."""
     try:
         yield
@@ -87,4 +87,4 @@ def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> Non
     for name in sorted(folders)[: -settings.runs.keep_runs]:
         if name not in needed:
             home.delete(f"runs/{settings.product}/{name}")
-            tell("runs", f"deleted the folder of run {name}")
+            log_step("runs", f"deleted the folder of run {name}")

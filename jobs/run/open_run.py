@@ -20,7 +20,7 @@ from jobs.run.context import Run
 from jobs.run.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
 from jobs.run.run_id import RunId
 from jobs.run.servers import RunServers, open_servers
-from jobs.runtime.log import log, tell
+from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version, library_versions
 from jobs.storage.folders import check_folders
 from jobs.storage.store import Storage
@@ -54,7 +54,9 @@ def open_run(arguments: Arguments) -> Iterator[Run]:
     with servers.lease(run_id) as lease:
         request = _request(settings, arguments, run_id, share)
         run = Run(settings, home, servers, lease, _manifest(settings, home, servers, request))
-        tell("run", f"{run_id}, as of {run.as_of}, {share} of the audience; to go on after a stop: --run-id {run_id}")
+        log_step(
+            "run", f"{run_id}, as of {run.as_of}, {share} of the audience; to resume after a stop: --run-id {run_id}"
+        )
         try:
             yield run
         except BaseException as error:
@@ -70,7 +72,7 @@ def _manifest(settings: Settings, home: Storage, servers: RunServers, request: R
     if known is not None:
         _refuse_other_request(known.request, request)
         _refuse_unbound(known)
-        _tell_other_code(known)
+        _warn_of_other_code(known)
         return known
     serving = servers.serving_run()
     if serving is None and not request.first:
@@ -80,7 +82,7 @@ def _manifest(settings: Settings, home: Storage, servers: RunServers, request: R
         )
     if serving is not None and request.first:
         raise FirstRunNeeded(f"--first was given, but run {serving} serves already; start without it")
-    _tell_smaller_share(servers, Share(request.share_bp))
+    _warn_of_smaller_share(servers, Share(request.share_bp))
     manifest = Manifest(
         request=request,
         started_by=request.trigger_id or person(),
@@ -106,7 +108,7 @@ def _refuse_unbound(known: Manifest) -> None:
         )
 
 
-def _tell_other_code(known: Manifest) -> None:
+def _warn_of_other_code(known: Manifest) -> None:
     now = code_version()
     if now != known.code_version:
         log.warning(
@@ -116,7 +118,7 @@ def _tell_other_code(known: Manifest) -> None:
         )
 
 
-def _tell_smaller_share(servers: RunServers, share: Share) -> None:
+def _warn_of_smaller_share(servers: RunServers, share: Share) -> None:
     served = Share(servers.pointers.read().share_bp)
     if share < served:
         log.warning(

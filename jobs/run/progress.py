@@ -1,6 +1,6 @@
 """Logs the progress of loading a run, or of a rebuild."""
 
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from publish.operate.rebuild import RebuildProgress
 from publish.operate.wait import LoadProgress
 
@@ -19,4 +19,4 @@ class ProgressLog:
             return
         self._loaded, self._at = progress.loaded, progress.seconds
         rate = f"{progress.rate:,.0f}/s · " if isinstance(progress, LoadProgress) else ""
-        tell(self._stage, f"{progress.loaded:,} of {progress.total:,} lists · {rate}{progress.seconds:.0f} s")
+        log_step(self._stage, f"{progress.loaded:,} of {progress.total:,} lists · {rate}{progress.seconds:.0f} s")

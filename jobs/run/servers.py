@@ -8,7 +8,7 @@ from conf.environment import Environment
 from conf.errors import ConfigError, Refused
 from conf.settings import Settings
 from jobs.run.manifest import Request
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.storage.errors import StorageError
 from jobs.storage.store import Storage
 from models.registry import ModelRegistry
@@ -42,7 +42,7 @@ class RunServers:
 
     def lease(self, run_id: str) -> Lease:
         """Returns the product's lease. Raises LeaseHeld when another run holds it."""
-        return Lease.acquire(self.client, ProductKeys(self.product), run_id, on_wait=lambda text: tell("run", text))
+        return Lease.acquire(self.client, ProductKeys(self.product), run_id, on_wait=lambda text: log_step("run", text))
 
     def serving_run(self) -> str | None:
         """Returns the run that serves the treatment arm; None if none does."""
@@ -77,7 +77,7 @@ def open_servers(settings: Settings, environment: Environment, home: Storage) ->
     registry.check()
     _check_registrable(environment)
     if group_size(kafka, ProductKeys(settings.product).loader_group) == 0:
-        tell("run", f"no loader of {settings.product} runs yet; start one, or the run cannot serve: discovery load")
+        log_step("run", f"no loader of {settings.product} runs yet; start one, or the run cannot serve: discovery load")
     return RunServers(
         product=settings.product,
         kafka=kafka,

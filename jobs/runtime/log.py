@@ -30,13 +30,13 @@ def start_logging() -> None:
     formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
-    handler.addFilter(_worth_telling)
+    handler.addFilter(_is_wanted)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO)
     for name, level in _QUIETER.items():
         logging.getLogger(name).setLevel(level)
-    logging.getLogger("publish.kafka").addFilter(_NowAndThen())
+    logging.getLogger("publish.kafka").addFilter(_Throttle())
 
 
 @contextmanager
@@ -45,15 +45,15 @@ def timed(stage: str, what: str) -> Iterator[list[str]]:
     start = time.monotonic()
     notes: list[str] = []
     yield notes
-    tell(stage, f"{what} {' · '.join([*notes, f'{time.monotonic() - start:.1f} s'])}")
+    log_step(stage, f"{what} {' · '.join([*notes, f'{time.monotonic() - start:.1f} s'])}")
 
 
-def tell(stage: str, message: str) -> None:
+def log_step(stage: str, message: str) -> None:
     """Logs a line about a stage."""
     log.info("%-9s %s", stage, message)
 
 
-class _NowAndThen:
+class _Throttle:
     """Passes one record per ten seconds: librdkafka logs several times a second that a broker is down."""
 
     _SECONDS = 10.0
@@ -69,6 +69,6 @@ class _NowAndThen:
         return True
 
 
-def _worth_telling(record: logging.LogRecord) -> bool:
+def _is_wanted(record: logging.LogRecord) -> bool:
     """Passes our records, and warnings of libraries: some set their own level when they are imported."""
     return record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS

@@ -41,6 +41,6 @@ def announcement_of(run: Run, layout: Layout, slices: list[Slice], reports: list
 
 
 def _fallback_payload(run: Run) -> bytes:
-    fallback = Fallback.of_json(run.folder.left(FALLBACK), run.ids)
+    fallback = Fallback.of_json(run.folder.read_bound(FALLBACK), run.ids)
     scores = column_of(fallback.scores) if run.settings.publish.scores else None
     return encode_list(fallback.source_ids, scores, run.ids)

@@ -13,7 +13,7 @@ from expectations.report import GateReport
 from features.build import Features
 from features.build import build_features as features_of
 from jobs.run.context import Run, RunContext
-from jobs.runtime.log import tell, timed
+from jobs.runtime.log import log_step, timed
 from jobs.stages.gates import CHAMPION_INTERACTIONS, INPUT_FACT, baseline_of, need_baselines, pass_gate, served_inputs
 from jobs.stages.inputs import input_profile
 from jobs.stages.stage import Facts, stage
@@ -79,7 +79,7 @@ def _begin(run: Run, features: Features) -> None:
     inputs = _inputs(features, exclude={"partials_reused", "partials_rebuilt"})
     content = json.dumps({**inputs, **run.left_out}, indent=1).encode()
     if run.folder.exists(INPUTS) and run.folder.read_bytes(INPUTS) != content:
-        tell("features", "datasets or erased users changed since the earlier attempt: its tables are made anew")
+        log_step("features", "datasets or erased users changed since the earlier attempt: its tables are made anew")
         for table in TABLES:
             run.folder.delete(table)
     run.folder.write_bytes(INPUTS, content)

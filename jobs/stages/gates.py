@@ -11,7 +11,7 @@ from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import Gate, GateReport
 from jobs.run.context import KeptRun, Run
 from jobs.run.manifest import run_folder
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.storage.bound_folder import MANIFEST, BoundFolder
 
 _RESTORE = "restore that folder, or set DISCOVERY_HOME to the work folder that made it"
@@ -41,7 +41,7 @@ def read_report(folder: BoundFolder, gate: Gate) -> GateReport | None:
 
 
 def _read(folder: BoundFolder, file: str) -> GateReport | None:
-    return GateReport.from_json(folder.left(file).decode()) if folder.exists(file) else None
+    return GateReport.from_json(folder.read_bound(file).decode()) if folder.exists(file) else None
 
 
 def served_inputs(run: Run) -> ServedInputs | None:
@@ -112,7 +112,7 @@ def _keep_report(run: Run, report: GateReport, file: str | None) -> dict[str, An
     run.folder.write_bytes(file or report_file(report.gate), report.to_json().encode())
     counts = {word: sum(row.status == word for row in report.expectations) for word in ("ok", "skipped", "overridden")}
     failed = len(report.failed)
-    tell(
+    log_step(
         "gate",
         f"{report.gate}: {'passed' if report.passed else 'FAILED'} ({counts['ok']} held, {failed} failed, "
         f"{counts['skipped']} skipped, {counts['overridden']} overridden)",

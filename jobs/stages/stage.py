@@ -9,7 +9,7 @@ from typing import Any
 from conf.base import format_bytes
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest, StageRecord
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.runtime.peak_memory import PeakMemory
 from jobs.runtime.versions import code_version
 
@@ -26,9 +26,9 @@ def stage(
         @functools.wraps(work)
         def once(run: Run) -> None:
             if name in run.manifest.stages:
-                tell(name, "finished in an earlier attempt")
+                log_step(name, "finished in an earlier attempt")
                 return
-            tell(name, f"starts ({run.run_id})")
+            log_step(name, f"starts ({run.run_id})")
             run.begin_stage(name)
             start = time.monotonic()
             with PeakMemory() as memory:
@@ -46,7 +46,7 @@ def stage(
             )
             before_record(run, run.manifest.with_stage(name, record))
             run.keep_stage(name, record)
-            tell(name, f"done in {seconds:.1f} s, peak memory {format_bytes(memory.peak['total'])}")
+            log_step(name, f"done in {seconds:.1f} s, peak memory {format_bytes(memory.peak['total'])}")
 
         return once
 

@@ -4,7 +4,7 @@ from conf.share import Share
 from jobs.run.after_serving import SERVE, note_serving, serve_facts
 from jobs.run.context import Run
 from jobs.run.progress import ProgressLog
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.stages.stage import Facts, stage
 from publish.connect.kafka_out import KafkaPointerLog
 from publish.errors import DeadlinePassed, RunFailed, RunHeld
@@ -24,7 +24,7 @@ def wait_until_serving(run: Run) -> Facts:
     if waited.ending is not RunEnding.SERVING:
         raise _ENDS[waited.ending](_explain(run.run_id, waited, control.pointers.read()))
     pointer = control.pointers.read()
-    tell("serve", f"run {run.run_id} serves {Share(pointer.share_bp)} of the audience")
+    log_step("serve", f"run {run.run_id} serves {Share(pointer.share_bp)} of the audience")
     facts = serve_facts(control, run.run_id)
     note_serving(run.settings, run.home, control, run.servers.registry, run.run_id)
     return facts

@@ -103,10 +103,10 @@ class BoundFolder(Storage):
     def read_bytes(self, path: str) -> bytes:
         """Returns a file; one of a finished stage must be unchanged. Raises FileNotFoundError, ChangedSince."""
         if self._bond(path) is not None:
-            return self.left(path)
+            return self.read_bound(path)
         return super().read_bytes(path)
 
-    def left(self, path: str) -> bytes:
+    def read_bound(self, path: str) -> bytes:
         """Returns an unchanged file of a finished stage. Raises ChangedSince, also if no stage wrote it."""
         if self._bonds is None:
             return super().read_bytes(path)

@@ -8,7 +8,7 @@ import pyarrow.dataset as ds
 
 from conf import contract
 from features.build import build_features
-from jobs.runtime.log import tell, timed
+from jobs.runtime.log import log_step, timed
 from jobs.storage.datasets import open_catalog
 from jobs.storage.erased import without_rows_of
 from jobs.storage.folders import folders_of
@@ -29,7 +29,7 @@ def make_features(study: Study) -> None:
     """Writes the tables of both parts unless an earlier start did."""
     parts = (VALIDATION, HOLDOUT)
     if all(study.folder.finished(_table(part, name)) for part in parts for name in _TABLES):
-        tell("tune", "the features were made by an earlier start")
+        log_step("tune", "the features were made by an earlier start")
         return
     with _session(study) as spark:
         for part in parts:
@@ -43,7 +43,7 @@ def check_history(study: Study) -> None:
     for part, day in part_days(study.settings, study.arguments.as_of).items():
         pairs = _rows(study, _table(part, "interactions")).count_rows()
         users = len(_rows(study, _table(part, "truth")).to_table(columns=["user_id"])["user_id"].unique())
-        tell(
+        log_step(
             "tune", f"{part}: {pairs:,} interactions, judged by {users:,} users' {split.holdout_days} days before {day}"
         )
         if not pairs or users < split.min_users:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from conf.digest import digest_of_inputs
 from conf.load import config_hash
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.runtime.versions import code_version
 from jobs.tuning.features import load_part
 from jobs.tuning.parts import HOLDOUT
@@ -37,15 +37,17 @@ def propose(study: Study, trials: list[Trial], validation: Part) -> None:
     study.mlflow.close_study(parent_of(study), _metrics(looks[-1], trials), study.scratch / "proposal")
     where = study.folder.child(REPORT).uri
     if looks[-1].is_better:
-        tell("tune", f"proposed, for you to review and commit: {looks[-1].changes}; evidence: {where}")
+        log_step("tune", f"proposed, for you to review and commit: {looks[-1].changes}; evidence: {where}")
     else:
-        tell("tune", f"keep the present settings: nothing is better beyond noise on the hold-out; evidence: {where}")
+        log_step(
+            "tune", f"keep the present settings: nothing is better beyond noise on the hold-out; evidence: {where}"
+        )
 
 
 def _look(study: Study, best: Trial, validation: Part) -> Evidence:
     settings = study.settings
     changes = changes_of(best.params, settings.train)
-    tell("tune", f"looking at trial {best.number} and the present settings on the hold-out")
+    log_step("tune", f"looking at trial {best.number} and the present settings on the hold-out")
     return Evidence(
         trial=best.number,
         changes=changes,

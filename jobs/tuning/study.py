@@ -22,7 +22,7 @@ from conf.environment import Environment
 from conf.load import load_settings
 from conf.settings import Settings
 from features.reading.catalog import Catalog
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.runtime.versions import code_version, library_versions
 from jobs.storage.datasets import open_catalog
 from jobs.storage.erased import Erased
@@ -88,9 +88,9 @@ def open_study(arguments: TuningArguments) -> Iterator[Study]:
     erased = Erased.read(environment.need_kafka(), settings.product, settings.ids)
     name = arguments.study or _name(basis)
     folder = studies.child(name)
-    with _alone(folder, name), _scratch() as scratch:
+    with _locked(folder, name), _scratch() as scratch:
         record = _record(folder, name, basis)
-        tell("tune", f"study {name} of {settings.product}, as of {arguments.as_of}, in {folder.uri}")
+        log_step("tune", f"study {name} of {settings.product}, as of {arguments.as_of}, in {folder.uri}")
         yield Study(settings, arguments, record, folder, home, erased, space, mlflow, scratch)
 
 
@@ -141,7 +141,7 @@ def _refuse_other(known: StudyRecord, basis: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _alone(folder: Storage, name: str) -> Iterator[None]:
+def _locked(folder: Storage, name: str) -> Iterator[None]:
     """Holds the study's lock, which the system frees however the process ends. Raises StudyTaken.
 
     An object store has no such lock: there the user must make sure that one process works on a study.

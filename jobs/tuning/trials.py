@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.tuning.study import Study
 from models.registry import StudyRun, TrialRecord
 from models.tuning import FAILED, Part, Search, Trial, best_of, open_search
@@ -24,12 +24,12 @@ def run_trials(study: Study, part: Part) -> list[Trial]:
     _log_missing(study, search)
     wanted, done = study.arguments.trials, len(search.trials)
     if done:
-        tell("tune", f"{done} trials were made by earlier starts; {max(0, wanted - done)} are missing of {wanted}")
+        log_step("tune", f"{done} trials were made by earlier starts; {max(0, wanted - done)} are missing of {wanted}")
     while len(search.trials) < wanted:
         trial = search.run()
         study.folder.write_bytes(JOURNAL, local.read_bytes())
         study.mlflow.log_trial(parent_of(study), _record(trial, part.k))
-        tell("tune", TuningProgress(search.trials, wanted, part.k).line)
+        log_step("tune", TuningProgress(search.trials, wanted, part.k).line)
     return search.trials
 
 

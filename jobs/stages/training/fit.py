@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from conf import contract
 from conf.training import AlsSettings, TrainSettings
 from jobs.run.context import RunContext
-from jobs.runtime.log import tell, timed
+from jobs.runtime.log import log_step, timed
 from jobs.stages.stage import Facts
 from jobs.stages.training.warm_start import former_factors
 from jobs.storage.erased import without_rows_of
@@ -45,7 +45,7 @@ def fit(run: RunContext, one: Fit) -> Facts:
     pairs = run.folder.table(one.interactions).count_rows()
     choice = choose_trainer(one.settings, pairs, lambda: size_of(run.tables.read(one.interactions)))
     if one.settings.algorithm == "auto":
-        tell("train", choice.reason)
+        log_step("train", choice.reason)
     with timed("train", f"{one.name or 'refit '}factors".replace("_", " ")) as notes:
         on_cluster = choice.algorithm == ON_CLUSTER
         facts = _fit_on_cluster(run, one) if on_cluster else _fit_here(run, one, choice.algorithm)

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from conf import contract
 from features.cut import cut_of
 from jobs.run.context import Run
-from jobs.runtime.log import tell, timed
+from jobs.runtime.log import log_step, timed
 from jobs.stages.ranking import lists_of
 from jobs.storage.erased import without_rows_of
 from jobs.storage.shared_folder import share_folder
@@ -62,7 +62,7 @@ def judge_recipes(run: Run, contest: Contest) -> Judgement:
         eligible = sources.filter(sources["eligible"]).num_rows
         rows = run.tables.read("train_judged")
         judgement = judge(rows, k=k, eligible=eligible, settings=settings.judge, remarks={**remarks, **remark})
-    tell("train", table_of(judgement, settings.judge))
+    log_step("train", table_of(judgement, settings.judge))
     return judgement
 
 

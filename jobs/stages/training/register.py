@@ -9,7 +9,7 @@ from conf.digest import digest_of_inputs, sha256_of
 from conf.recipe import Recipe
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.runtime.versions import code_version
 from models.registry import RunInput, RunRecord, Version
 from models.registry.lineage import (
@@ -38,7 +38,7 @@ def register_lineage(run: Run, made: Lineage, artifacts: Path | None = None) -> 
     kept = registry.lineage(mlflow_run) or ""  # an earlier attempt may have logged it
     tags = made.tags | {LINEAGE_TAG: sha256_of(kept)}
     version = registry.register(run.settings.product, mlflow_run, run.folder.uri, tags)
-    tell("train", f"registered as version {version}, the challenger (MLflow run {mlflow_run})")
+    log_step("train", f"registered as version {version}, the challenger (MLflow run {mlflow_run})")
     return {"mlflow_run": mlflow_run, "version": version, "lineage": tags[LINEAGE_TAG]}
 
 

@@ -4,7 +4,7 @@ Training reads Parquet itself; Spark ranks and judges the lists of the recipes.
 """
 
 from jobs.run.context import Run, RunContext
-from jobs.runtime.log import tell
+from jobs.runtime.log import log_step
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.fit import Fit, fit
 from jobs.stages.training.judging import check_judgeable, judge_recipes
@@ -59,7 +59,7 @@ def _judge(run: Run, contest: Contest) -> tuple[Contest, Judgement | str]:
         contest = _with_champion(run, contest)
         return contest, judge_recipes(run, contest)
     except (NoCandidates, NothingToJudge) as error:
-        tell("train", f"not judged: {error}")
+        log_step("train", f"not judged: {error}")
         return contest, str(error)
 
 
@@ -77,7 +77,7 @@ def _with_champion(run: Run, contest: Contest) -> Contest:
 def _refit(run: Run, contest: Contest, decision: Decision) -> tuple[Decision, Facts]:
     """Trains what is published; if the champion's recipe cannot be trained any more, the run's own."""
     run.folder.write_document(_DECISION, decision.model_dump())
-    tell("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
+    log_step("train", f"the {decision.winner}'s recipe is refit: {decision.reason}")
     try:
         return decision, fit(run, refit_of(run, contest, decision))
     except _UNTRAINABLE as error:

@@ -63,7 +63,7 @@ def left(tmp_path: Path) -> Callable[[], BoundFolder]:
 def test_what_was_left_is_given(left: Callable[[], BoundFolder], tmp_path: Path) -> None:
     folder = left()
     assert rows_of(folder, "lists") == ROWS
-    assert folder.left("fallback.json") == folder.read_bytes("fallback.json") == b"[1, 2]"
+    assert folder.read_bound("fallback.json") == folder.read_bytes("fallback.json") == b"[1, 2]"
     os.utime(tmp_path / "lists/part-0.parquet", ns=(1, 1))
     (tmp_path / "lists/.part-0.parquet.crc").write_bytes(b"no reader sees it")
     assert folder.made() == {}
@@ -128,7 +128,7 @@ def test_what_is_gone(left: Callable[[], BoundFolder], tmp_path: Path) -> None:
     for look in (folder.finished, folder.table):
         assert "table 'lists'" in refusal(lambda look=look: look("lists"))  # type: ignore[misc]
     (tmp_path / "fallback.json").unlink()
-    for read in (folder.exists, folder.read_bytes, folder.left):
+    for read in (folder.exists, folder.read_bytes, folder.read_bound):
         said = refusal(lambda read=read: read("fallback.json"))  # type: ignore[misc]
         assert "file 'fallback.json'" in said
         assert "is gone; stage topn left one" in said
@@ -137,7 +137,7 @@ def test_what_is_gone(left: Callable[[], BoundFolder], tmp_path: Path) -> None:
 def test_a_file_that_was_changed(left: Callable[[], BoundFolder], tmp_path: Path) -> None:
     folder = left()
     (tmp_path / "fallback.json").write_bytes(b"[2, 1]")
-    for read in (folder.read_bytes, folder.left):
+    for read in (folder.read_bytes, folder.read_bound):
         said = refusal(lambda read=read: read("fallback.json"))  # type: ignore[misc]
         assert f"file 'fallback.json' of run {RUN} was changed since stage topn left it" in said
 
@@ -153,7 +153,7 @@ def test_what_no_stage_of_the_run_made(left: Callable[[], BoundFolder], tmp_path
     with pytest.raises(NotFinished):
         folder.table("audience")
     (tmp_path / "gate_lists.json").write_bytes(b"{}")
-    assert "file 'gate_lists.json' of run" in refusal(lambda: folder.left("gate_lists.json"))
+    assert "file 'gate_lists.json' of run" in refusal(lambda: folder.read_bound("gate_lists.json"))
     shutil.copytree(tmp_path / "lists", tmp_path / "lists.before-i-looked")
     assert folder.made().keys() == {"gate_lists.json"}, "a copy that nobody reads stops nothing"
 
@@ -252,5 +252,5 @@ def test_a_run_of_code_that_kept_no_digests(tmp_path: Path) -> None:
     older = folder_of(tmp_path, None)
     assert older.finished("lists")
     assert rows_of(older, "lists") == ROWS
-    assert older.left("gate_lists.json") == older.read_bytes("gate_lists.json") == b"{}"
+    assert older.read_bound("gate_lists.json") == older.read_bytes("gate_lists.json") == b"{}"
     assert not older.exists("fallback.json")

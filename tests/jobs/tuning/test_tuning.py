@@ -9,7 +9,7 @@ from conf.errors import ConfigError
 from jobs.storage.store import Storage
 from jobs.tuning.arguments import parse_tuning
 from jobs.tuning.errors import StudyConflict, StudyTaken
-from jobs.tuning.study import _alone, _record
+from jobs.tuning.study import _locked, _record
 from jobs.tuning.trials import TuningProgress
 from models.tuning import Trial
 
@@ -61,12 +61,12 @@ def test_a_study_goes_on_with_what_it_was_begun_with(tmp_path: Path) -> None:
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     folder = Storage(str(tmp_path / "one"))
     with (
-        _alone(folder, "one"),
+        _locked(folder, "one"),
         pytest.raises(StudyTaken, match="another process works on study one"),
-        _alone(folder, "one"),
+        _locked(folder, "one"),
     ):
         pass
-    with _alone(folder, "one"):
+    with _locked(folder, "one"):
         pass
 
 
