@@ -61,8 +61,8 @@ def kept_before(
     name: str, dataset: EventDataset, days: Collection[dt.date], ids: IdKind, catalog: Catalog
 ) -> tuple[PartialRecord, ...]:
     """Returns records of those days that earlier runs made in the same way, oldest first; their data is not read."""
-    recipe = settings_hash_of(dataset, ids)
-    return tuple(record for record in catalog.partials.noted(name, days) if record.recipe == recipe)
+    wanted = settings_hash_of(dataset, ids)
+    return tuple(record for record in catalog.partials.noted(name, days) if record.settings_hash == wanted)
 
 
 def check_partials(
@@ -109,12 +109,16 @@ def _make(
     ids: IdKind,
     catalog: Catalog,
 ) -> list[PartialRecord]:
-    store, days, recipe = catalog.partials, [partition.day for partition in partitions], settings_hash_of(dataset, ids)
+    store, days, settings_hash = (
+        catalog.partials,
+        [partition.day for partition in partitions],
+        settings_hash_of(dataset, ids),
+    )
     store.stage(name, days, _aggregate(read_rows(dataset, partitions, ids, catalog)))
     staged = store.read(name, days, ids)
     groups, users = _groups(name, staged, len(days)), _users(staged)
     records = [
-        _record(name, dataset, partition, recipe, groups.get(partition.day, ()), users.get(partition.day, 0))
+        _record(name, dataset, partition, settings_hash, groups.get(partition.day, ()), users.get(partition.day, 0))
         for partition in partitions
     ]
     store.finish(name, records)
@@ -158,7 +162,7 @@ def _users(staged: DataFrame) -> dict[dt.date, int]:
 
 
 def _record(
-    name: str, dataset: EventDataset, partition: DayPartition, recipe: str, groups: Sequence[Row], users: int
+    name: str, dataset: EventDataset, partition: DayPartition, settings_hash: str, groups: Sequence[Row], users: int
 ) -> PartialRecord:
     check_all_read(name, dataset, partition, sum(row["events"] for row in groups))
     left_out = {row["left_out"]: row["events"] for row in groups if row["left_out"] is not None}
@@ -166,7 +170,7 @@ def _record(
     return PartialRecord(
         day=partition.day,
         fingerprint=partition.fingerprint,
-        recipe=recipe,
+        settings_hash=settings_hash,
         rows=partition.rows,
         ignored=left_out.get(IGNORED, 0),
         erased=left_out.get(ERASED, 0),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
+from pydantic import AliasChoices, Field
 
 from conf.base import Strict
 from conf.contract import IdKind, UserId
@@ -65,7 +66,7 @@ class PartialRecord(Strict):
     day: dt.date
     fingerprint: str
     """Fingerprint of the partition it was made from."""
-    recipe: str
+    settings_hash: str = Field(validation_alias=AliasChoices("settings_hash", "recipe"), serialization_alias="recipe")
     """Hash of the settings that determine its content."""
     rows: int
     """Raw rows of the partition."""

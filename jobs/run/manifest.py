@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from conf.digest import digest_of_json
 from conf.recipe import completed
 from conf.run_flags import RunFlags
-from jobs.storage.bound_folder import MANIFEST, Bond, BoundFolder, ChangedSince
+from jobs.storage.bound_folder import MANIFEST, BoundFolder, ChangedSince, StageOutput
 from jobs.storage.store import Storage
 from models.champion import Champion
 
@@ -116,11 +116,11 @@ def run_folder(home: Storage, product: str, run_id: str) -> Storage:
 
 def bound_folder(home: Storage, manifest: Manifest, *, remedy: str) -> BoundFolder:
     """Returns a run's folder that checks digests when it is read; remedy: advice for the error if one changed."""
-    run, bonds = manifest.request, dict[str, Bond]()
+    run, outputs = manifest.request, dict[str, StageOutput]()
     for stage, record in manifest.stages.items():
-        bonds |= {name: Bond(stage, sha256) for name, sha256 in record.made.items()}
+        outputs |= {name: StageOutput(stage, sha256) for name, sha256 in record.made.items()}
     folder = run_folder(home, run.product, run.run_id)
-    return BoundFolder(folder.uri, run.run_id, bonds if manifest.bound else None, remedy=remedy)
+    return BoundFolder(folder.uri, run.run_id, outputs if manifest.bound else None, remedy=remedy)
 
 
 def load_manifest(folder: Storage) -> Manifest | None:

@@ -35,7 +35,7 @@ class ChangedSince(Refused):
 
 
 @dataclass(frozen=True)
-class Bond:
+class StageOutput:
     """The stage that wrote a table or file, and its digest."""
 
     stage: str
@@ -43,15 +43,15 @@ class Bond:
 
 
 class BoundFolder(Storage):
-    """The folder of one run; `bonds`: what its finished stages wrote, None for a run of code without digests."""
+    """The folder of one run; `outputs`: what its finished stages wrote, None for a run of code without digests."""
 
-    def __init__(self, uri: str, run_id: str, bonds: Mapping[str, Bond] | None, *, remedy: str) -> None:
+    def __init__(self, uri: str, run_id: str, outputs: Mapping[str, StageOutput] | None, *, remedy: str) -> None:
         """`remedy` is the advice in errors about something that changed."""
         super().__init__(uri)
         self._run_id = run_id
         self._remedy = remedy
         self._stage = ""
-        self._bonds = None if bonds is None else dict(bonds)
+        self._outputs = None if outputs is None else dict(outputs)
         self._read: dict[str, tuple[Listing, str]] = {}
         self._written: dict[str, str] = {}
         self._beside: list[BoundFolder] = []
@@ -70,53 +70,53 @@ class BoundFolder(Storage):
 
     def bind(self, stage: str, made: Mapping[str, str]) -> None:
         """Binds what a finished stage wrote by these digests."""
-        if self._bonds is not None:
-            self._bonds |= {name: Bond(stage, sha256) for name, sha256 in made.items()}
+        if self._outputs is not None:
+            self._outputs |= {name: StageOutput(stage, sha256) for name, sha256 in made.items()}
 
     def exists(self, path: str) -> bool:
         """Returns whether a file or folder is at `path`. Raises ChangedSince if a stage wrote one that is gone."""
         found = super().exists(path)
-        if not found and (bond := self._bond(path)) is not None:
-            raise self._changed(path, f"is gone; stage {bond.stage} left one")
+        if not found and (output := self._output(path)) is not None:
+            raise self._changed(path, f"is gone; stage {output.stage} left one")
         return found
 
     def finished(self, table: str) -> bool:
         """Returns whether this run finished the table. Raises ChangedSince if a stage did and it is gone."""
-        if self._bonds is None:
+        if self._outputs is None:
             return super().finished(table)
-        bond = self._bond(table)
-        if bond is None:
+        output = self._output(table)
+        if output is None:
             marker = self._marker(table)
             if marker and not self._is_ours(marker):
                 raise self._changed(table, "is of no stage of that run")
             return bool(marker)
         if not super().finished(table):
-            raise self._changed(table, f"is gone or unfinished now; stage {bond.stage} left a finished one")
+            raise self._changed(table, f"is gone or unfinished now; stage {output.stage} left a finished one")
         return True
 
     def table(self, table: str) -> ds.Dataset:
         """Returns a finished, unchanged Parquet table, lazily. Raises NotFinished, ChangedSince."""
-        if self._bonds is not None and self.finished(table):
+        if self._outputs is not None and self.finished(table):
             self._check(table)
         return super().table(table)
 
     def read_bytes(self, path: str) -> bytes:
         """Returns a file; one of a finished stage must be unchanged. Raises FileNotFoundError, ChangedSince."""
-        if self._bond(path) is not None:
+        if self._output(path) is not None:
             return self.read_bound(path)
         return super().read_bytes(path)
 
     def read_bound(self, path: str) -> bytes:
         """Returns an unchanged file of a finished stage. Raises ChangedSince, also if no stage wrote it."""
-        if self._bonds is None:
+        if self._outputs is None:
             return super().read_bytes(path)
-        bond = self._bond(path)
-        if bond is None:
+        output = self._output(path)
+        if output is None:
             raise self._changed(path, "is of no finished stage of that run")
         self.exists(path)
         content = super().read_bytes(path)
-        if sha256_of(content) != bond.sha256:
-            raise self._changed(path, f"was changed since stage {bond.stage} left it")
+        if sha256_of(content) != output.sha256:
+            raise self._changed(path, f"was changed since stage {output.stage} left it")
         return content
 
     def write_bytes(self, path: str, content: bytes) -> None:
@@ -165,7 +165,7 @@ class BoundFolder(Storage):
         found = {}
         for info in self.files():
             name = info.base_name
-            if self._bond(name) is not None:
+            if self._output(name) is not None:
                 continue
             if info.type == fs.FileType.File and name.endswith(".json") and name != MANIFEST:
                 found[name] = sha256_of(super().read_bytes(name))
@@ -176,8 +176,8 @@ class BoundFolder(Storage):
                 found[name] = self._read[name][1]
         return found
 
-    def _bond(self, name: str) -> Bond | None:
-        return None if self._bonds is None else self._bonds.get(name)
+    def _output(self, name: str) -> StageOutput | None:
+        return None if self._outputs is None else self._outputs.get(name)
 
     def _mark(self, table: str) -> bytes:
         listing = listing_of(self, table)
@@ -206,10 +206,10 @@ class BoundFolder(Storage):
         listing = listing_of(self, table)
         if table in self._read and self._read[table][0] == listing:
             return
-        sha256, bond = digest_of_files(self, table, listing), self._bond(table)
-        if bond is not None and sha256 != bond.sha256:
-            raise self._changed(table, f"was changed since stage {bond.stage} left it")
-        if bond is None and sha256 != self._marker(table).get("sha256"):
+        sha256, output = digest_of_files(self, table, listing), self._output(table)
+        if output is not None and sha256 != output.sha256:
+            raise self._changed(table, f"was changed since stage {output.stage} left it")
+        if output is None and sha256 != self._marker(table).get("sha256"):
             raise self._changed(table, f"was changed since an attempt of stage {self._stage} finished it")
         self._read[table] = listing, sha256
 

@@ -51,7 +51,7 @@ class SparkPartials:
     def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
         """Writes each day's record with the digest of the day's files."""
         for record in records:
-            document = {**record.model_dump(mode="json"), _DIGEST: self._digest(name, record.day)}
+            document = {**record.model_dump(mode="json", by_alias=True), _DIGEST: self._digest(name, record.day)}
             self.at.write_bytes(f"{_folder(name, record.day)}/{RECORD}", json.dumps(document, indent=1).encode())
 
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> DataFrame:

@@ -129,7 +129,7 @@ def envelope_of(arrival: Arrival) -> Envelope:
     return arrival.envelope
 
 
-def genuine_mark(envelope: Envelope, run: RegisteredRun, partition: int) -> Begin | End:
+def checked_mark(envelope: Envelope, run: RegisteredRun, partition: int) -> Begin | End:
     """Returns the payload of a BEGIN or END that matches the announcement; raises MalformedMessage."""
     mark = begin_of(envelope) if envelope.kind is MessageKind.BEGIN else end_of(envelope)
     if mark.run != run.name:

@@ -13,7 +13,7 @@ from itertools import groupby
 from confluent_kafka import Message
 
 from publish.errors import MalformedMessage, PublishError, UnknownMessage
-from publish.load.arrivals import Arrival, DataBlock, envelope_of, genuine_mark, kind_of, read_messages
+from publish.load.arrivals import Arrival, DataBlock, checked_mark, envelope_of, kind_of, read_messages
 from publish.load.dead_letters import DeadLetter
 from publish.load.loader_tools import Tools
 from publish.load.store_writer import Call, PendingWrite
@@ -170,7 +170,7 @@ class PartitionLoader:
 
     def _mark_of(self, run: RegisteredRun, arrival: Arrival, envelope: Envelope) -> None:
         try:
-            mark = genuine_mark(envelope, run, self.partition)
+            mark = checked_mark(envelope, run, self.partition)
         except MalformedMessage as forged:
             self._dead_letter([DeadLetter(arrival.message, forged.reason)])
             return

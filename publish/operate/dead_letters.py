@@ -13,7 +13,7 @@ from conf.contract import IdKind
 from publish.connect.clients import admin_client, broker_unreachable
 from publish.connect.kafka_out import Outgoing, send_confirmed
 from publish.errors import LetterRefused, MalformedMessage
-from publish.load.arrivals import genuine_mark
+from publish.load.arrivals import checked_mark
 from publish.operate.letters import Letter, Letters
 from publish.runs.registry import RunRegistry
 from publish.runs.run import RegisteredRun, RunState
@@ -159,7 +159,7 @@ class DeadLetters:
         if letter.partition is None:
             raise LetterRefused("it does not say where it came from; drop it")
         try:
-            genuine_mark(envelope, run, letter.partition)
+            checked_mark(envelope, run, letter.partition)
         except MalformedMessage as forged:
             raise LetterRefused(f"it is not genuine ({forged.reason}); drop it") from None
         return letter.partition

@@ -122,9 +122,9 @@ def _check_places(
 ) -> _Place:
     # Returns the place of the last of these users, who come after `last`.
     quotients, found = np.divmod(np.fromiter(map(zlib.crc32, keys), np.int64, len(keys)), layout.partitions)
-    if (strangers := np.flatnonzero(found != partition)).size:
+    if (misplaced := np.flatnonzero(found != partition)).size:
         raise SnapshotRefused(
-            f"snapshot, partition {partition}: user {keys[strangers[0]].decode()} belongs to {found[strangers[0]]} of "
+            f"snapshot, partition {partition}: user {keys[misplaced[0]].decode()} belongs to {found[misplaced[0]]} of "
             f"{layout.partitions}; write the snapshot again with the topic's number of partitions"
         )
     buckets = quotients % layout.buckets

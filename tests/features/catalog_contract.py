@@ -22,7 +22,7 @@ def record(day: dt.date, fingerprint: str = "f") -> PartialRecord:
     return PartialRecord(
         day=day,
         fingerprint=fingerprint,
-        recipe="r",
+        settings_hash="r",
         rows=4,
         ignored=0,
         erased=1,

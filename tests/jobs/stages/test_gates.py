@@ -153,7 +153,7 @@ def test_what_features_count_is_what_the_gate_looks_at() -> None:
     day = PartialRecord(
         day=ago(1),
         fingerprint="f",
-        recipe="r",
+        settings_hash="r",
         rows=9,
         ignored=1,
         erased=0,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.storage.bound_folder import Bond, BoundFolder, ChangedSince
+from jobs.storage.bound_folder import BoundFolder, ChangedSince, StageOutput
 from jobs.storage.errors import AlreadyFinished, NotFinished
 
 RUN = "20261116T030000Z-20261116-1"
@@ -21,8 +21,8 @@ SCHEMA = pa.schema([("user_id", pa.int64()), ("source_ids", pa.list_(pa.int64())
 ROWS = [{"user_id": user, "source_ids": [user, 7], "score": user / 2} for user in range(1, 6)]
 
 
-def folder_of(at: Path, bonds: dict[str, Bond] | None = {}, stage: str = "topn") -> BoundFolder:  # noqa: B006
-    folder = BoundFolder(str(at), RUN, bonds, remedy="start a new run")
+def folder_of(at: Path, outputs: dict[str, StageOutput] | None = {}, stage: str = "topn") -> BoundFolder:  # noqa: B006
+    folder = BoundFolder(str(at), RUN, outputs, remedy="start a new run")
     folder.begin(stage)
     return folder
 
@@ -57,7 +57,7 @@ def left(tmp_path: Path) -> Callable[[], BoundFolder]:
     folder.write_bytes("fallback.json", b"[1, 2]")
     made = folder.made()
     assert made.keys() == {"lists", "fallback.json"}
-    return lambda: folder_of(tmp_path, {name: Bond("topn", sha256) for name, sha256 in made.items()}, "publish")
+    return lambda: folder_of(tmp_path, {name: StageOutput("topn", sha256) for name, sha256 in made.items()}, "publish")
 
 
 def test_what_was_left_is_given(left: Callable[[], BoundFolder], tmp_path: Path) -> None:

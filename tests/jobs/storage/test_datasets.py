@@ -85,6 +85,14 @@ class TestSparkCatalog(CatalogContract):
         assert [tuple(row) for row in rows] == [(1, "like", ago(1)), (7, None, ago(1))]
 
 
+def test_a_record_keeps_its_settings_hash_under_the_name_of_before(tmp_path: Path) -> None:
+    store = dry(tmp_path).partials
+    store.finish("clicks", [record(ago(1))])
+    kept = json.loads((tmp_path / f"partials/clicks/dt={ago(1)}" / RECORD).read_text())
+    assert (kept["recipe"], "settings_hash" in kept) == ("r", False)
+    assert [one.settings_hash for one in store.noted("clicks", [ago(1)])] == ["r"]
+
+
 def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
     store = dry(tmp_path).partials
     store.finish("clicks", [record(ago(1)), record(ago(2)), record(ago(3))])
