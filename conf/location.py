@@ -62,7 +62,7 @@ class Location:
         if known == LOCAL and rest.startswith("/") and not rest.startswith("//"):
             rest = f"//{rest}"  # file:/path, as Java writes it
         if not rest.startswith("//"):
-            raise ConfigError(f"{_masked(text)}: is no URI; write {scheme.lower()}://…")
+            raise ConfigError(f"{_masked(text)}: is not a URI; write {scheme.lower()}://…")
         authority, slash, path = rest[2:].partition("/")
         return _of_uri(known, authority, slash + path, text)
 
@@ -105,8 +105,8 @@ def _of_uri(scheme: str, authority: str, path: str, text: str) -> Location:
     """Returns the location of a URI whose parts are still percent-encoded."""
     if "?" in text or "#" in text:
         raise ConfigError(
-            f"{_masked(text)}: a URI with ? or # is not understood: what a storage needs to know stands in its own "
-            "configuration (AWS_…, core-site.xml); in the name of a folder write %3F and %23"
+            f"{_masked(text)}: a URI with ? or # is not supported: storages have their own configuration "
+            "(AWS_…, core-site.xml); in the name of a folder write %3F and %23"
         )
     if _BAD_PERCENT.search(text):
         raise ConfigError(f"{_masked(text)}: in a URI, % begins an encoded character; write %25 for a percent sign")
@@ -131,8 +131,8 @@ def _check_authority(scheme: str, authority: str, text: str) -> None:
             raise ConfigError(f"{shown}: write {scheme}://container@account.dfs.core.windows.net/…")
     elif not _HOST.fullmatch(authority):
         raise ConfigError(
-            f"{shown}: between // and / stands the name of a bucket or of a machine and nothing else; users and keys "
-            "are left to the storage's own configuration"
+            f"{shown}: between // and / only the name of a bucket or a machine may stand; users and keys "
+            "belong into the storage's own configuration"
         )
     elif not authority and scheme in ("s3", "gs"):
         raise ConfigError(f"{shown}: names no bucket; write {scheme}://bucket/…")
@@ -155,7 +155,7 @@ def _plain(path: str, shown: str) -> str:
 
 def _refuse_unwritable(text: str) -> None:
     if not _is_writable(text):
-        raise ConfigError(f"{text!a}: holds what cannot be in the name of a folder: no UTF-8, or a NUL character")
+        raise ConfigError(f"{text!a}: a folder's name cannot have characters that are not UTF-8, or NUL")
 
 
 def _is_writable(text: str) -> bool:

@@ -93,7 +93,7 @@ class Recipe(Strict):
         """Returns today's dataset as the recipe reads it; raises RecipeGone if an event with weight is now ignored."""
         ignored = self.ignored.get(name, ())
         if lost := sorted({*_lost(today.ignore_events, self.event_weights)} - {*ignored}):
-            raise RecipeGone(f"event {lost[0]!r}, to which it gives weight, is in ignore_events of {name!r} now")
+            raise RecipeGone(f"event {lost[0]!r}, which has a weight in it, is in ignore_events of {name!r} now")
         more = tuple(event for event in ignored if event not in today.ignore_events)
         changes = {"window": self.windows[name], "columns": self.columns[name]}
         return today.model_copy(update={**changes, "ignore_events": (*today.ignore_events, *more)})

@@ -203,5 +203,5 @@ def _seconds(options: Mapping[str, str], name: str) -> float | None:
     if text is None:
         return None
     if not _SECONDS.fullmatch(text) or not 0 < (seconds := float(text)) <= _LONGEST_TIMEOUT:
-        raise ValueError(f"has a {name} that is no number of seconds above 0 and up to {_LONGEST_TIMEOUT:g}")
+        raise ValueError(f"has a {name} that is not a number of seconds above 0 and up to {_LONGEST_TIMEOUT:g}")
     return seconds

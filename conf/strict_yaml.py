@@ -172,7 +172,7 @@ def _scalar(node: yaml.Node) -> Any:
     text: str = node.value
     if node.tag == _ODD:
         raise YamlError(
-            f"{_line(node)} {text} is no decimal number, and readers of YAML take it for different things; "
+            f"{_line(node)} {text} is no decimal number, and YAML readers interpret it differently; "
             "write it in decimal digits, or quote it if it is text"
         )
     if node.tag == _BOOL:

@@ -27,8 +27,8 @@ _NOT_YET = 75
 _GRACE_SECONDS = 20
 _FINAL = {
     _BAD_INPUT: "bad input or configuration",
-    3: "the run is held: `discovery status` says by whom",
-    4: "the run has failed: `discovery runs` says why",
+    3: "the run is held: `discovery status` shows why",
+    4: "the run has failed: `discovery runs` shows why",
     5: "the run did not serve before its deadline",
 }
 

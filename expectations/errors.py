@@ -52,5 +52,5 @@ def _advice(failed: tuple[ExpectationResult, ...]) -> str:
         lines.append(f"No override can lift {', '.join(protected)}.")
     if liftable:
         flags = " ".join(f"--override {name}=REASON" for name in liftable)
-        lines.append(f"If it is right as it is, say so with a reason in a new run (without --run-id): {flags}")
+        lines.append(f"If it is right, start a new run (without --run-id) with a reason: {flags}")
     return "\n".join(lines)

@@ -96,7 +96,7 @@ def _coverage(profile: ListProfile, limits: ListGate) -> list[Check]:
 def _concentration(profile: ListProfile, limits: ListGate) -> Check:
     if profile.eligible_sources < _CONCENTRATION_FROM:
         return Skip(
-            "max_concentration", f"{profile.eligible_sources:,} eligible sources, asked from {_CONCENTRATION_FROM}"
+            "max_concentration", f"{profile.eligible_sources:,} eligible sources, checked from {_CONCENTRATION_FROM}"
         )
     share = ratio(profile.most_frequent, profile.personal)
     return Between("max_concentration", share, high=limits.max_concentration, unit="percent")

@@ -94,7 +94,7 @@ def _unreadable(column: str, file: DataFile) -> str | None:
             f"column {column!r} has the name of the partitions, which Spark reads instead; write it under another one"
         )
     if alike := [other for other in file.schema.names if other != column and other.lower() == column.lower()]:
-        return f"column {column!r} is there as {alike[0]!r} too, and Spark does not tell them apart; rename one"
+        return f"column {column!r} is there as {alike[0]!r} too, which Spark cannot distinguish; rename one"
     if column in file.undecodable:
         return (
             f"column {column!r} is compressed by {file.undecodable[column]}, which Spark cannot undo; write it by zstd"

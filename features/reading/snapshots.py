@@ -73,7 +73,7 @@ def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catal
     if plan.found:
         raise SnapshotError(
             f"dataset {plan.name!r} ({dataset.path}), dt={plan.found[0].day} is empty: its export failed; "
-            "let it run again, or leave the dataset out of the settings if there is nothing to tell yet"
+            "let it run again, or leave the dataset out of the settings if there are no data yet"
         )
     there = [str(day) for day in catalog.days(dataset)]
     misnamed = catalog.partitions(dataset, plan.window.days).misnamed

@@ -54,7 +54,7 @@ def explain(error: Exception) -> str:
     fault = _root(error)
     text = str(fault)
     if "cluster support disabled" in text:
-        return "is no cluster; use redis:// for a single server"
+        return "is not a cluster; use redis:// for a single server"
     if isinstance(fault, redis.exceptions.NoPermissionError) or any(words in text for words in _DENIED_IN_SCRIPTS):
         named = _DENIED_COMMAND.search(text)
         what = f"the command {named[1]}" if named else "a command, or a key that it is about"

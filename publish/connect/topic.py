@@ -98,7 +98,7 @@ def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
 def _check_partitions(wanted: _Topic, found: int) -> None:
     if found != wanted.partitions:
         raise TopicMismatch(
-            f"topic {wanted.name} has {found} partitions, the settings say {wanted.partitions}: users would be sent "
+            f"topic {wanted.name} has {found} partitions, the settings say {wanted.partitions}: users would go "
             f"elsewhere than before; if publish.partitions was changed, set it to {found}; if the topic was given "
             "other partitions, name the product anew"
         )
@@ -111,7 +111,7 @@ def _partitions_of_topics(admin: AdminClient, deadline: float) -> dict[str, int]
 
 
 def _create(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
-    left = _left(deadline, f"topic {wanted.name} was not made")
+    left = _left(deadline, f"topic {wanted.name} was not created")
     new = NewTopic(wanted.name, wanted.partitions, wanted.replication, config=wanted.config)
     futures = admin.create_topics([new], operation_timeout=left, request_timeout=left)
     try:

@@ -35,5 +35,5 @@ class TopicInspector:
         except TimeoutError:
             raise BrokerUnreachable(f"Kafka did not describe {self._topic} within {timeout:g} s; is it up?") from None
         if found is None:
-            raise BrokerUnreachable(f"Kafka has no topic {self._topic} yet; the first push or loader makes it")
+            raise BrokerUnreachable(f"Kafka has no topic {self._topic} yet; the first push or loader creates it")
         return TopicIdentity(str(found.topic_id), len(found.partitions), time.monotonic())

@@ -55,7 +55,7 @@ def read_topic(kafka: KafkaConnection, topic: str, *, timeout: float = 30.0) -> 
         raise broker_unreachable(kafka, error) from None
     except TimeoutError:
         raise BrokerUnreachable(
-            f"Kafka at {kafka.address} did not give all of topic {topic} within {timeout:g} s; "
+            f"Kafka at {kafka.address} did not return all of topic {topic} within {timeout:g} s; "
             "look into the broker's log, then try again"
         ) from None
     return tuple(sorted(records, key=lambda record: (record.partition, record.offset)))

@@ -76,7 +76,7 @@ class RunCache:
         for run in self.unreadable:
             if run.epoch == epoch:
                 return f"the record of run {run.name}, of epoch {epoch}, cannot be read: {run.why}"
-        return f"nobody announced a run of epoch {epoch}"
+        return f"no announced run has epoch {epoch}"
 
     def _refresh_for(self, epoch: int) -> None:
         self.refresh()

@@ -147,7 +147,7 @@ class DeadLetters:
             raise LetterRefused(f"no loader of this version can read it ({fault.reason}); drop it") from None
         run = next((run for run in self._registry.list_runs() if run.announcement.epoch == envelope.epoch), None)
         if run is None:
-            raise LetterRefused(f"nobody announced a run of epoch {envelope.epoch}; drop it")
+            raise LetterRefused(f"no announced run has epoch {envelope.epoch}; drop it")
         partition = self._home(letter, envelope, run)
         self._refuse_hopeless(run, partition, envelope.kind)
         return run.name, partition
@@ -157,7 +157,7 @@ class DeadLetters:
         if envelope.kind is MessageKind.DATA:
             return zlib.crc32(letter.key or b"") % run.announcement.partitions
         if letter.partition is None:
-            raise LetterRefused("it does not say where it came from; drop it")
+            raise LetterRefused("its origin is unknown; drop it")
         try:
             checked_mark(envelope, run, letter.partition)
         except MalformedMessage as forged:

@@ -95,7 +95,7 @@ class Letters:
                         yield letter
                 if time.monotonic() > deadline:
                     raise BrokerUnreachable(
-                        f"Kafka at {self.kafka.address} did not give the letters of {self.topic} within "
+                        f"Kafka at {self.kafka.address} did not return the letters of {self.topic} within "
                         f"{self._timeout:g} s; look into the broker's log, then try again"
                     )
         except KafkaException as error:

@@ -112,7 +112,7 @@ class Reader:
             self._cached = None
             raise Unavailable(
                 f"{self._keys.product}: nothing is published, or Redis lost it; serve your own default; "
-                "`discovery runs` tells which; `discovery rebuild` restores what was lost"
+                "`discovery runs` shows which; `discovery rebuild` restores what was lost"
             )
         pointer = ServedPointer.from_json(raw, self._keys.pointer)
         self._cached = _Cached(pointer, read_at)

@@ -68,7 +68,7 @@ class ErasureLog:
         except ValidationError:
             raise self._malformed(record, "is not an erasure of a version known here") from None
         if erasure.key != record.key:
-            raise self._malformed(record, "is about another user than its key says")
+            raise self._malformed(record, "is about another user than its key")
         return erasure
 
     def _malformed(self, record: TopicRecord, what: str) -> MalformedMessage:

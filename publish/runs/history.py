@@ -41,7 +41,7 @@ class HistoryEntry(Strict):
     @model_validator(mode="after")
     def _has_a_time(self) -> Self:
         if self.pointer.since is None:
-            raise ValueError("an entry of the history says since when")
+            raise ValueError("an entry of the history needs `since`")
         return self
 
     @property
@@ -142,7 +142,7 @@ def _parse(value: bytes | None, where: str, entries: list[HistoryEntry], gaps: l
         entries.append(HistoryEntry.model_validate_json(value if value is not None else b""))
     except ValidationError:
         # One unreadable record must not hide all others, and cannot be removed from the topic.
-        gaps.append(Gap(None, f"{where} is no entry of a version known here"))
+        gaps.append(Gap(None, f"{where} cannot be read by this version"))
 
 
 def _gaps(entries: Sequence[HistoryEntry]) -> Iterator[Gap]:
@@ -162,7 +162,7 @@ def _what_is_missing(before: HistoryEntry, entry: HistoryEntry, highest: int) ->
     if entry.rev == 1:
         return f"Redis lost everything after revision {before.rev}; since when nothing was served is not known"
     return (
-        f"revision {entry.rev} was given a second time: Redis had gone back behind revision {before.rev}, in a "
+        f"revision {entry.rev} was issued a second time: Redis had gone back behind revision {before.rev}, in a "
         "fail-over or by losing its last second; since when the one before was served again is not known"
     )
 

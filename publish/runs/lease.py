@@ -154,7 +154,7 @@ def _current(client: StoreClient, keys: ProductKeys) -> tuple[Holder | None, flo
     try:
         return Holder.model_validate_json(raw), max(0, left) / 1_000
     except ValidationError:
-        raise LeaseHeld(f"{keys.lease} holds something that is no lease; delete it if no run is on its way") from None
+        raise LeaseHeld(f"{keys.lease} has a value that is not a lease; delete it if no run is under way") from None
 
 
 def _is_dead(holder: Holder) -> bool:

@@ -30,7 +30,7 @@ LOST = "Redis lost what it had; nothing is served until it is rebuilt"
 """Reason of the history entry for a loss of Redis."""
 _AT_ONCE = 500
 _UNDER_WAY = (
-    "Redis was lost and is being rebuilt; until then nobody can be promoted, held or given another share: wait for "
+    "Redis was lost and is being rebuilt; until then nobody can be promoted, held or get another share: wait for "
     "`discovery rebuild`, or start it again if it was interrupted"
 )
 
@@ -144,8 +144,8 @@ class PointerStore:
             first = error.errors(include_input=False)[0]
             what = ": ".join([*map(str, first["loc"]), first["msg"]])
             raise PointerUnreadable(
-                f"{key} in Redis is no pointer that this version can read ({what}): upgrade if a newer one wrote it; "
-                "if it is damaged, empty this Redis and run `discovery rebuild`"
+                f"{key} in Redis is not a pointer that this version can read ({what}): upgrade if a newer one "
+                "wrote it; if it is damaged, empty this Redis and run `discovery rebuild`"
             ) from None
 
     def end_rebuild(self, change: Change, *, reason: str) -> Pointer | None:

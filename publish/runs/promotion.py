@@ -141,7 +141,7 @@ class Promoter:
         if not candidate.gates_passed:
             raise RunRefused(f"run {candidate.run}: its gates did not pass")
         if candidate.users == 0:
-            raise RunRefused(f"run {candidate.run} is empty: nobody would get a list of their own")
+            raise RunRefused(f"run {candidate.run} is empty: no user would get a list of their own")
         if pointer.treatment is None:
             if not candidate.first:
                 raise RunRefused(f"run {candidate.run}: nothing serves that it could be compared with; use --first")

@@ -93,7 +93,7 @@ class RunRegistry:
         """Returns one run; raises UnknownRun, MalformedMessage."""
         found = self.find(run)
         if found is None:
-            raise UnknownRun(f"nobody announced a run {run} of {self.keys.product}; `discovery runs` lists them")
+            raise UnknownRun(f"there is no run {run} of {self.keys.product}; `discovery runs` lists them")
         return found
 
     def start_loading(self, run: str) -> bool:
@@ -187,14 +187,14 @@ class RunRegistry:
         )
         word, *detail = (part.decode() for part in answer)
         if word == "UNKNOWN":
-            raise UnknownRun(f"nobody announced a run {run} of {self.keys.product}; `discovery runs` lists them")
+            raise UnknownRun(f"there is no run {run} of {self.keys.product}; `discovery runs` lists them")
         return None if word == "MOVED" else str(detail[0])
 
 
 _REFUSED_ANNOUNCEMENTS = {
     "OTHER": "it was announced before with another content; start a new run",
     "LEASE": "its lease lapsed or was taken over; another run may be on its way",
-    "EPOCH": "its epoch was never given out by this Redis; take one from it with the run",
+    "EPOCH": "this Redis never issued its epoch; let it issue one for the run",
 }
 _NOT_RETIRED = {
     "treatment": "it serves",

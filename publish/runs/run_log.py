@@ -56,7 +56,9 @@ def kept_pointer(kafka: KafkaConnection, keys: ProductKeys) -> Pointer:
     try:
         return Pointer.model_validate_json(record.value)
     except ValidationError:
-        raise MalformedMessage(f"{keys.pointer_topic}: offset {record.offset} holds no pointer known here") from None
+        raise MalformedMessage(
+            f"{keys.pointer_topic}: offset {record.offset} has no pointer that this version can read"
+        ) from None
 
 
 def refuse_if_lost(registry: RunRegistry, kafka: KafkaConnection) -> None:

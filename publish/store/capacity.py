@@ -125,7 +125,7 @@ def _limits_of(server: redis.Redis, declared: DeclaredLimits) -> StoreLimits:
     info = server.info("memory")
     maxmemory, policy = info.get("maxmemory", declared.maxmemory), info.get("maxmemory_policy", declared.policy)
     if maxmemory is None or policy is None:
-        raise StoreRefused("Redis does not tell maxmemory and maxmemory-policy: allow INFO, or declare both")
+        raise StoreRefused("Redis does not reveal maxmemory and maxmemory-policy: allow INFO, or declare both")
     return StoreLimits(int(info["used_memory"]), int(maxmemory), str(policy), _compact_value(server))
 
 

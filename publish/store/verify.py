@@ -78,7 +78,7 @@ def _erased(client: StoreClient, run: Announcement, partition: int) -> dict[byte
 def _fault_of_erased(run: Announcement, partition: int, erased: Mapping[bytes, bytes]) -> str | None:
     for user, hashed in erased.items():
         if not _HASH.fullmatch(hashed):
-            return f"partition {partition}: what is kept of an erased user's list is no hash"
+            return f"partition {partition}: the value kept for an erased user's list is not a hash"
         if (home := run.layout.place_of_key(user)[0]) != partition:
             return f"partition {partition}: holds the hash of an erased user of partition {home}"
     return None

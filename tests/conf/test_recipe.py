@@ -195,7 +195,7 @@ def test_an_event_that_is_ignored_now_cannot_be_weighed(now: list[str], then: li
     recipe = Recipe.of(product({"ignore_events": then}, interactions={"event_weights": {"like": 1.0, "share": 2.0}}))
     today = product({"ignore_events": now}, interactions={"event_weights": {"like": 1.0, "share": 2.0}})
     if lost := sorted({*now} - {*then, "seen"}):
-        with pytest.raises(RecipeGone, match=f"'{lost[0]}', to which it gives weight"):
+        with pytest.raises(RecipeGone, match=f"'{lost[0]}', which has a weight in it"):
             recipe.applied_to(today)
     else:
         ignored = recipe.applied_to(today).datasets.events["clicks"].ignore_events

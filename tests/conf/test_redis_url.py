@@ -103,7 +103,7 @@ def test_what_can_be_a_place(url: str, address: str) -> None:
         ("unix:///run/redis.sock?health_check_interval=0", "an option health_check_interval"),
         (f"redis://store?password={SECRET}", "an option password"),
         (f"redis://store?{SECRET}", "an option that it cannot have"),
-        ("redis://store?socket_timeout=0", "no number of seconds"),
+        ("redis://store?socket_timeout=0", "not a number of seconds"),
         ("redis://store?socket_timeout=1&socket_timeout=2", "twice"),
     ],
 )

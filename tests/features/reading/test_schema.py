@@ -18,7 +18,7 @@ def day(*columns: str, **undecodable: str) -> DayPartition:
 @pytest.mark.parametrize(
     ("part", "told"),
     [
-        (day("what", "WHAT"), "'what' is there as 'WHAT' too, and Spark does not tell them apart; rename one"),
+        (day("what", "WHAT"), "'what' is there as 'WHAT' too, which Spark cannot distinguish; rename one"),
         (day("what", "what"), "'what' is there 2 times; write it once"),
         (day("what", "x", what="BROTLI"), "'what' is compressed by BROTLI, which Spark cannot undo; write it by zstd"),
     ],

@@ -91,7 +91,7 @@ def test_a_cluster_that_is_down_is_a_fault_like_any_other(tmp_path: Path) -> Non
 
 
 def test_a_single_server_is_not_taken_for_a_cluster(redis_url: str) -> None:
-    with pytest.raises(StoreUnreachable, match="is no cluster; use redis://"):
+    with pytest.raises(StoreUnreachable, match="is not a cluster; use redis://"):
         redis_client(RedisConnection.of(redis_url.replace("redis://", "redis+cluster://")))
 
 

@@ -187,6 +187,6 @@ def test_a_producer_that_nobody_announced_reaches_no_reader(world: World) -> Non
     letters = messages_of(world.kafka, run.layout.dead_letter_topic)[before:]
     assert len(letters) == 40 + 2 * run.partitions
     headers = dict(letters[0].headers() or [])
-    assert headers["reason"] == b"nobody announced a run of epoch 1000000007"
+    assert headers["reason"] == b"no announced run has epoch 1000000007"
     assert headers["topic"] == run.layout.topic.encode()
     assert kept(world, run, lists) is RunEnding.FAILED

@@ -52,7 +52,7 @@ def test_a_run_that_nobody_announced(world: World) -> None:
     stranger = forged(run, epoch=10**9 + 7, run="forged")
     send(world.kafka, run.layout.topic, [*wire_of(stranger, {5: [666]}), *wire_of(run, lists)])
     assert kept(world, run, lists) is RunEnding.SERVING
-    assert b"nobody announced a run of epoch 1000000007" in reasons(world)
+    assert b"no announced run has epoch 1000000007" in reasons(world)
 
 
 def test_a_begin_with_another_announcement(world: World) -> None:

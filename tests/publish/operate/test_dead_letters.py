@@ -126,7 +126,7 @@ def test_a_run_that_will_fail_is_not_helped(
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        (lambda run: (0, b"5", pack(MessageKind.DATA, 10**12, 0, b"5", b"")), "nobody announced a run of epoch"),
+        (lambda run: (0, b"5", pack(MessageKind.DATA, 10**12, 0, b"5", b"")), "no announced run has epoch"),
         (lambda run: (0, b"5", b"\x02 not one of ours, but long enough"), "cannot be|can read it"),
         (lambda run: (0, b"5", None), "can read it"),
         (lambda run: (1, MARK_KEY, begin_value(run, 0)), "it is not genuine"),

@@ -122,8 +122,8 @@ def test_every_missing_revision_is_told(gone: set[int]) -> None:
         ([1, 2, 3, 0, 1, 2, 4], []),  # somebody gave orders before it was rebuilt
         ([1, 2, 3, 0, 1, 2, 3], []),  # nothing could be rebuilt; it began anew
         ([1, 2, 3, 1, 4], [(3, "Redis lost everything after revision 3; since when")]),
-        ([1, 2, 3, 3, 4], [(3, "revision 3 was given a second time: Redis had gone back behind revision 3")]),
-        ([1, 2, 3, 2, 3], [(3, "revision 2 was given a second time: Redis had gone back behind revision 3")]),
+        ([1, 2, 3, 3, 4], [(3, "revision 3 was issued a second time: Redis had gone back behind revision 3")]),
+        ([1, 2, 3, 2, 3], [(3, "revision 2 was issued a second time: Redis had gone back behind revision 3")]),
         ([4, 5], [(0, "revisions 1 to 3 are missing: the history begins")]),
         ([1, 3], [(1, "revision 2 is missing")]),
         ([1, 2, 0, 5], [(3, "revisions 3 to 4 are missing")]),
@@ -156,7 +156,7 @@ def test_a_part_keeps_the_gaps_that_lie_in_it() -> None:
 
 
 def test_an_entry_says_since_when() -> None:
-    with pytest.raises(ValueError, match="since when"):
+    with pytest.raises(ValueError, match="needs `since`"):
         HistoryEntry(pointer=Pointer(rev=1), reason="", who=None)
 
 
@@ -380,9 +380,9 @@ def test_what_is_no_entry_does_not_hide_the_others(clean_redis: redis.Redis, kaf
     found = read_history(clean_redis, keys.product, kafka)
     assert [change.rev for change in found.entries] == [1]
     assert [gap.what for gap in found.gaps] == [
-        f"{keys.history_topic}: the record at offset 1 is no entry of a version known here",
-        f"{keys.history_topic}: the record at offset 2 is no entry of a version known here",
-        f"{keys.unsent}: item 0 is no entry of a version known here",
+        f"{keys.history_topic}: the record at offset 1 cannot be read by this version",
+        f"{keys.history_topic}: the record at offset 2 cannot be read by this version",
+        f"{keys.unsent}: item 0 cannot be read by this version",
     ]
 
 

@@ -131,5 +131,5 @@ def test_the_first_error_is_the_one_that_is_told(clean_redis: redis.Redis, monke
 
 def test_something_else_in_its_place_is_refused(clean_redis: redis.Redis) -> None:
     clean_redis.set(KEYS.lease, "what?")
-    with pytest.raises(LeaseHeld, match="no lease"):
+    with pytest.raises(LeaseHeld, match="not a lease"):
         Lease.acquire(clean_redis, KEYS, "r1")

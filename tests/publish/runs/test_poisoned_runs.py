@@ -227,7 +227,7 @@ def test_a_damaged_pointer_is_no_runs_fault(client: redis.Redis) -> None:
     client.set(KEYS.pointer, b'{"rev": "many"}')
     control = Control.connect(client, PRODUCT)
     for call in (rounds_of(client), control.status, control.housekeeping.retire_unneeded, lambda: control.hold("why")):
-        with pytest.raises(PointerUnreadable, match=r"ptr in Redis is no pointer .*rev: .*rebuild"):
+        with pytest.raises(PointerUnreadable, match=r"ptr in Redis is not a pointer .*rev: .*rebuild"):
             call()
     assert control.registry.get(good.run).state is RunState.READY
 

@@ -132,7 +132,7 @@ DAMAGES = [
     (lose_the_bitmap, "0 of"),
     (erase_without_a_trace, "users can be read back"),
     (erase_another_list, "digest"),
-    (break_a_hash, "is no hash"),
+    (break_a_hash, "is not a hash"),
     (bring_an_erased_user_back, "and 1 are erased"),
     (erase_somebody_elsewhere, "of an erased user of partition 1"),
 ]
