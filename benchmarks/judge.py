@@ -28,7 +28,7 @@ from deploy.demo.ranked import Entries, Ids, Pairs, Score, lists_of_ranking, who
 
 
 @dataclass(frozen=True)
-class Split:
+class EventSplit:
     """Events before and after a day."""
 
     before: pa.Table
@@ -48,22 +48,22 @@ class ScorePair:
     popularity: Score
 
 
-def split_events(events: pa.Table, as_of: dt.date, window: int, days: int, positive: Sequence[str]) -> Split:
+def split_events(events: pa.Table, as_of: dt.date, window: int, days: int, positive: Sequence[str]) -> EventSplit:
     """Returns the events of the `window` days before `as_of` and the positive ones of the `days` days from it on."""
     age = days_of(events) - (as_of - dt.date(1970, 1, 1)).days
     before = events.filter(pa.array((age >= -window) & (age < 0)))
     after = events.filter(pa.array((age >= 0) & (age < days)))
-    return Split(before, _positive(after, positive), tuple(positive))
+    return EventSplit(before, _positive(after, positive), tuple(positive))
 
 
-def judge(lists: pa.Table, split: Split, k: int) -> ScorePair:
+def judge(lists: pa.Table, split: EventSplit, k: int) -> ScorePair:
     """Judges lists (user_id, source_ids best first), one row per user. Raises ListsError when nobody can be judged."""
     ranking = _ranking(_positive(split.before, split.positive))
     popular = lists_of_ranking(ranking, lists["user_id"], split.before, k)
     return ScorePair(k, _score(lists, split, k), _score(popular, split, k))
 
 
-def _score(lists: pa.Table, split: Split, k: int) -> Score:
+def _score(lists: pa.Table, split: EventSplit, k: int) -> Score:
     users, sources = lists["user_id"], _known_sources(split)
     truth = _without(Pairs.of(split.after, users, sources), Pairs.of(split.before, users, sources), len(sources))
     entries = Entries.of(lists, sources, k)
@@ -76,7 +76,7 @@ def _without(new: Pairs, seen: Pairs, sources: int) -> "np.ndarray[tuple[int], n
     return np.setdiff1d(new.rows * sources + new.sources, seen.rows * sources + seen.sources)
 
 
-def _known_sources(split: Split) -> Ids:
+def _known_sources(split: EventSplit) -> Ids:
     return pc.unique(pa.concat_arrays([whole(split.before["source_id"]), whole(split.after["source_id"])]))
 
 

@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from benchmarks.quality.arms import our_lists, ranked_lists
 from benchmarks.quality.known import KNOWN, known_split
-from benchmarks.quality.part import Part
+from benchmarks.quality.part import SplitPart
 from benchmarks.real_input import DATA
 from conf.load import load_settings
 from conf.training import AlsSettings
@@ -61,7 +61,7 @@ def main() -> None:
         print(json.dumps({"name": split.name, "k": split.k, **found, "difference": [float(change.mean()), low, high]}))
 
 
-def _spark_lists(part: Part, settings: AlsSettings) -> ListColumn:
+def _spark_lists(part: SplitPart, settings: AlsSettings) -> ListColumn:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.config("spark.driver.memory", "4g").config("spark.ui.enabled", "false")
     builder = builder.config("spark.ui.showConsoleProgress", "false")
@@ -75,7 +75,7 @@ def _spark_lists(part: Part, settings: AlsSettings) -> ListColumn:
     return ranked_lists(part, *_maps(users, sources, part), *(_factors(t, settings) for t in (users, sources)))
 
 
-def _maps(users: pa.Table, sources: pa.Table, part: Part) -> tuple[IdMap, IdMap]:
+def _maps(users: pa.Table, sources: pa.Table, part: SplitPart) -> tuple[IdMap, IdMap]:
     return IdMap.of(users["user_id"], part.ids), IdMap.of(sources["source_id"], part.ids)
 
 

@@ -32,7 +32,7 @@ from benchmarks.crash.judge import Judge
 from benchmarks.crash.operator import Operator
 from benchmarks.crash.readers import Forbidden, Readers
 from benchmarks.crash.stack import Stack
-from benchmarks.crash.truth import Truth
+from benchmarks.crash.truth import PushedLists
 from conf.connections import RedisConnection
 from conf.errors import DiscoveryError
 from publish.connect.redis_clients import redis_client
@@ -40,7 +40,7 @@ from publish.connect.redis_clients import redis_client
 
 def crash(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
     """Hunts for `--minutes`. Returns the counts."""
-    journal, truth, forbidden = Journal(home, arguments.seed), Truth(arguments.seed, arguments.users), Forbidden()
+    journal, truth, forbidden = Journal(home, arguments.seed), PushedLists(arguments.seed, arguments.users), Forbidden()
     with Stack(home, journal, loaders=arguments.loaders) as stack:
         connection = RedisConnection.of(stack.redis.url)
         operator = Operator(redis_client(connection), stack.kafka, journal)

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 from benchmarks.crash.journal import Journal
 from benchmarks.crash.operator import Operator
-from benchmarks.crash.plan import Event, Plan
-from benchmarks.crash.pushes import Push
+from benchmarks.crash.plan import ChaosPlan, Event
+from benchmarks.crash.pushes import HuntedPush
 from benchmarks.crash.stack import Service, Stack
 
 _LOOK = 0.01
@@ -22,7 +22,7 @@ class Chaos:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def begin(self, plan: Plan, push: Push) -> None:
+    def begin(self, plan: ChaosPlan, push: HuntedPush) -> None:
         """Starts the events of a push."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for event in plan.events:
@@ -41,7 +41,7 @@ class Chaos:
         for thread in self._threads:
             thread.join()
 
-    def _happen(self, event: Event, push: Push) -> None:
+    def _happen(self, event: Event, push: HuntedPush) -> None:
         while not push.has_come_to(event.moment):
             if push.is_sent or self._stop.wait(_LOOK):
                 return  # the push ended before this moment
@@ -58,7 +58,7 @@ class Chaos:
             self._journal.violation("hunter", f"{event} could not be done or undone: {error!r}", push=push.number)
             raise
 
-    def _hurt_service(self, event: Event, service: Service, push: Push) -> None:
+    def _hurt_service(self, event: Event, service: Service, push: HuntedPush) -> None:
         away = "loader away" if event.victim == "loader" else "publisher away"
         with service.lock, self._journal.window(away, tail=5):
             if service.ended is not None:
@@ -77,7 +77,7 @@ class Chaos:
             service.start()
             self._journal.note(f"{service.name} started")
 
-    def _hurt_server(self, event: Event, push: Push) -> None:
+    def _hurt_server(self, event: Event, push: HuntedPush) -> None:
         name, server = event.victim, self._stack.server(event.victim)
         with self._stack.locks[name], ExitStack() as windows:
             self._note(event, name, push)
@@ -98,7 +98,7 @@ class Chaos:
             self._stack.start_again(name)
             self._journal.note(f"{name} is back")
 
-    def _note(self, event: Event, name: str, push: Push) -> None:
+    def _note(self, event: Event, name: str, push: HuntedPush) -> None:
         self._journal.count({"kill": "kills", "power": "kills", "freeze": "freezes"}.get(event.action, "restarts"))
         self._journal.count(f"{event.victim} {event.action}")
         far = f"{push.loaded:.0%} loaded, {push.verified} verified"

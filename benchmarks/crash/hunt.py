@@ -10,11 +10,11 @@ from benchmarks.crash.chaos import Chaos
 from benchmarks.crash.journal import Journal
 from benchmarks.crash.judge import Judge, Verdict
 from benchmarks.crash.operator import GRACE, Operator
-from benchmarks.crash.plan import Plan, plan_of
-from benchmarks.crash.pushes import Push
+from benchmarks.crash.plan import ChaosPlan, plan_of
+from benchmarks.crash.pushes import HuntedPush
 from benchmarks.crash.readers import Forbidden, Readers
 from benchmarks.crash.stack import Stack
-from benchmarks.crash.truth import Truth
+from benchmarks.crash.truth import PushedLists
 from conf.errors import DiscoveryError
 from publish.errors import PublishError, StoreUnreachable
 
@@ -31,7 +31,7 @@ class HuntFailed(DiscoveryError):
 class _Open:
     """A push that is not settled; `verdict` is what it looked like at `at`."""
 
-    push: Push
+    push: HuntedPush
     rivals: bool
     verdict: tuple[Verdict, str] | None = None
     at: float = 0.0
@@ -42,7 +42,7 @@ class Parts:
     """Everything that takes part in a hunt."""
 
     stack: Stack
-    truth: Truth
+    truth: PushedLists
     journal: Journal
     readers: Readers
     forbidden: Forbidden
@@ -64,7 +64,7 @@ class Hunt:
 
     def begin(self, number: int) -> None:
         """Makes the product's first push, without faults. Raises HuntFailed when it does not serve."""
-        push = self._start(Plan(number), first=True)
+        push = self._start(ChaosPlan(number), first=True)
         self._finish([push])
         self._settle_all()
         if self._journal.counts["served"] != 1:
@@ -94,7 +94,7 @@ class Hunt:
         self._peace = True
         self._settle_all()
         self._parts.operator.calm()
-        push = self._start(Plan(number))
+        push = self._start(ChaosPlan(number))
         self._finish([push])
         served = self._journal.counts["served"]
         self._settle_all()
@@ -112,9 +112,9 @@ class Hunt:
         """Returns why pushes were refused, the most frequent reasons first."""
         return "\n".join(f"{count:>7} × {reason}" for reason, count in self._reasons.most_common(12))
 
-    def _start(self, plan: Plan, *, first: bool = False) -> Push:
+    def _start(self, plan: ChaosPlan, *, first: bool = False) -> HuntedPush:
         parts = self._parts
-        push = Push(plan, parts.truth, parts.stack, self._journal, parts.home, first=first)
+        push = HuntedPush(plan, parts.truth, parts.stack, self._journal, parts.home, first=first)
         self._journal.push = plan.number
         self._journal.note(f"begin {push}")
         if not plan.may_serve:
@@ -124,7 +124,7 @@ class Hunt:
         self._open.append(_Open(push, rivals=bool(self._open)))
         return push
 
-    def _finish(self, pushes: list[Push]) -> None:
+    def _finish(self, pushes: list[HuntedPush]) -> None:
         """Runs rounds until every publisher has ended."""
         while not all(push.is_sent for push in pushes):
             for push in pushes:
@@ -136,7 +136,7 @@ class Hunt:
             self._round()
         self._try(self._inspect)
 
-    def _give_up(self, push: Push) -> None:
+    def _give_up(self, push: HuntedPush) -> None:
         self._journal.violation(
             "quiet", f"{push} neither serves nor failed in time; {push.last_step}", push=push.number
         )
@@ -180,7 +180,7 @@ class Hunt:
             self._count(one.push, *one.verdict)
             self._parts.judge.judge(one.push, *one.verdict, rivals=one.rivals)
 
-    def _count(self, push: Push, verdict: Verdict, why: str) -> None:
+    def _count(self, push: HuntedPush, verdict: Verdict, why: str) -> None:
         self._journal.note(f"push {push.number}: {verdict} {why}")
         self._journal.count("pushes")
         self._journal.count({Verdict.SERVED: "served", Verdict.HELD: "held"}.get(verdict, "refused"))

@@ -16,7 +16,7 @@ _KEPT = 200
 
 
 @dataclass
-class Window:
+class Span:
     """Seconds (monotonic clock) from the start to the end of something; `end` is inf while it lasts."""
 
     start: float
@@ -37,7 +37,7 @@ class Journal:
         self._seed = seed
         self._lock = threading.Lock()
         self._events: list[str] = []
-        self._windows: list[tuple[str, Window]] = []
+        self._windows: list[tuple[str, Span]] = []
         self._unprinted: list[str] = []
         self._log = (folder / "events.log").open("a", encoding="utf-8", buffering=1)
 
@@ -76,9 +76,9 @@ class Journal:
         return news
 
     @contextmanager
-    def window(self, name: str, *, tail: float = 0.0) -> Iterator[Window]:
+    def window(self, name: str, *, tail: float = 0.0) -> Iterator[Span]:
         """Records the time that the block takes, and `tail` seconds more, as a window of this name."""
-        window = Window(time.monotonic(), tail)
+        window = Span(time.monotonic(), tail)
         with self._lock:
             self._windows.append((name, window))
         try:

@@ -7,9 +7,9 @@ from enum import StrEnum
 from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import order_of
 from benchmarks.crash.push import PRODUCT
-from benchmarks.crash.pushes import Push
+from benchmarks.crash.pushes import HuntedPush
 from benchmarks.crash.readers import CACHE_SECONDS, Forbidden, Readers
-from benchmarks.crash.truth import Truth
+from benchmarks.crash.truth import PushedLists
 from conf.connections import KafkaConnection
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults
@@ -51,7 +51,7 @@ class Judge:
     """Looks at Redis from outside; every method raises StoreUnreachable while Redis is away."""
 
     def __init__(
-        self, client: StoreClient, truth: Truth, readers: Readers, forbidden: Forbidden, journal: Journal
+        self, client: StoreClient, truth: PushedLists, readers: Readers, forbidden: Forbidden, journal: Journal
     ) -> None:
         self._client, self._truth, self._readers, self._forbidden, self._journal = (
             client,
@@ -66,7 +66,7 @@ class Judge:
         self._believed: _Believed | None = None
         self._strays: set[str] = set()
 
-    def verdict(self, push: Push) -> tuple[Verdict, str] | None:
+    def verdict(self, push: HuntedPush) -> tuple[Verdict, str] | None:
         """Returns how a sent push ended, and why; None while it has not."""
         found = self.registry.find(push.run)
         if found is None:
@@ -85,7 +85,7 @@ class Judge:
             return Verdict.HELD, found.status.held
         return None
 
-    def judge(self, push: Push, verdict: Verdict, why: str, *, rivals: bool) -> None:
+    def judge(self, push: HuntedPush, verdict: Verdict, why: str, *, rivals: bool) -> None:
         """Records a violation unless the push was allowed to end so; `rivals`: another push overlapped it."""
         if verdict in (Verdict.SERVED, Verdict.HELD):
             if not push.plan.may_serve:
@@ -206,5 +206,5 @@ class Judge:
             found: list[dict[bytes, bytes]] = pipe.execute()
         return found
 
-    def _violation(self, push: Push, sort: str, text: str) -> None:
+    def _violation(self, push: HuntedPush, sort: str, text: str) -> None:
         self._journal.violation(sort, f"{push}: {text}; its publisher: {push.last_step}", push=push.number)

@@ -66,7 +66,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChaosPlan:
     """What happens in one push."""
 
     number: int
@@ -94,11 +94,11 @@ class Plan:
 
 
 @lru_cache(maxsize=1_000)
-def plan_of(seed: int, number: int) -> Plan:
+def plan_of(seed: int, number: int) -> ChaosPlan:
     """Returns the plan of a push; the second of two together has no events of its own."""
     dice = random.Random(f"{seed}/{number}")
     together, damaged = dice.random() < _TOGETHER, dice.random() < 0.15
-    plan = Plan(
+    plan = ChaosPlan(
         number=number,
         damage=dice.choice(DAMAGES) if damaged else "none",
         partition=dice.randrange(PARTITIONS),

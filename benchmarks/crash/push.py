@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from benchmarks.crash.damage import Raw, damaged, send_raw
 from benchmarks.crash.plan import Damage
-from benchmarks.crash.truth import LIST_SIZE, PARTITIONS, Truth
+from benchmarks.crash.truth import LIST_SIZE, PARTITIONS, PushedLists
 from conf.base import Strict
 from conf.connections import KafkaConnection
 from conf.environment import Environment
@@ -106,7 +106,7 @@ def _announcement(order: Order, registry: RunRegistry) -> Announcement:
     kept = Path(order.home) / f"push-{order.number}.json"
     if kept.exists():
         return Announcement.from_json(kept.read_bytes())
-    truth = Truth(order.seed, order.users)
+    truth = PushedLists(order.seed, order.users)
     count = len(truth.rows(order.number)[0])
     layout = Layout.plan(PRODUCT, PARTITIONS, count, SETTINGS.users_per_bucket)
     batches = truth.batches(order.number, layout.buckets)
@@ -156,7 +156,7 @@ def _lease(order: Order, client: StoreClient, run: str) -> AbstractContextManage
 
 def _send(order: Order, run: Announcement, kafka: KafkaConnection, partition: int, sender: Sender) -> Slice:
     time.sleep(order.pause)
-    batch = Truth(order.seed, order.users).batches(order.number, run.buckets)[partition]
+    batch = PushedLists(order.seed, order.users).batches(order.number, run.buckets)[partition]
     if order.damage in ("none", "no_end") or partition != order.partition:
         return send_partitions([(partition, [batch])], run, sender)[0]
     records = [

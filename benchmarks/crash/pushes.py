@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.crash.journal import Journal
-from benchmarks.crash.plan import Moment, Plan
+from benchmarks.crash.plan import ChaosPlan, Moment
 from benchmarks.crash.push import PRODUCT, SETTINGS, Order
 from benchmarks.crash.stack import Service, Stack
-from benchmarks.crash.truth import PARTITIONS, Truth
+from benchmarks.crash.truth import PARTITIONS, PushedLists
 from publish.errors import PublishError
 from publish.runs.registry import RunRegistry
 from publish.store.redis_store import RedisStore
@@ -21,11 +21,11 @@ _LAST_LOOK = 0.1  # seconds after its end in which events that wait for the end 
 _SLACK = 45.0  # seconds that ending a run may take beyond its deadlines
 
 
-class Push:
+class HuntedPush:
     """One push of a hunt; `tick` it until it `is_sent`, and settle it afterwards."""
 
     def __init__(
-        self, plan: Plan, truth: Truth, stack: Stack, journal: Journal, home: Path, *, first: bool = False
+        self, plan: ChaosPlan, truth: PushedLists, stack: Stack, journal: Journal, home: Path, *, first: bool = False
     ) -> None:
         self.plan, self.number, self.run = plan, plan.number, truth.run_of(plan.number)
         self.began = self._attempt_began = time.monotonic()

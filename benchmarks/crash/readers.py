@@ -12,7 +12,7 @@ from typing import Self
 from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import SHARES, order_of
 from benchmarks.crash.push import PRODUCT, SALT
-from benchmarks.crash.truth import Expected, Truth
+from benchmarks.crash.truth import Expected, PushedLists
 from conf.connections import RedisConnection
 from conf.contract import arm_of
 from publish.connect.redis_clients import redis_client
@@ -56,7 +56,7 @@ class Forbidden:
 class Readers:
     """`count` readers, each with a client and a pointer cache of its own; a context manager."""
 
-    def __init__(self, url: str, truth: Truth, forbidden: Forbidden, journal: Journal, *, count: int) -> None:
+    def __init__(self, url: str, truth: PushedLists, forbidden: Forbidden, journal: Journal, *, count: int) -> None:
         self._journal = journal
         self._over = threading.Event()
         self._readers = [_Reading(url, truth, forbidden, journal, self._over, place) for place in range(count)]
@@ -89,7 +89,7 @@ class Readers:
 
 class _Reading(threading.Thread):
     def __init__(
-        self, url: str, truth: Truth, forbidden: Forbidden, journal: Journal, stop: threading.Event, place: int
+        self, url: str, truth: PushedLists, forbidden: Forbidden, journal: Journal, stop: threading.Event, place: int
     ) -> None:
         super().__init__(name=f"reader{place}", daemon=True)
         self.sights: list[Sight] = []

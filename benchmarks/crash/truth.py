@@ -33,7 +33,7 @@ class Expected(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Truth:
+class PushedLists:
     """The lists of every push of one hunt; a push is made for about `users` users."""
 
     seed: int
@@ -107,7 +107,7 @@ class Truth:
 
 
 @lru_cache(maxsize=8)
-def _batches(truth: Truth, number: int, buckets: int) -> tuple[pa.RecordBatch, ...]:
+def _batches(truth: PushedLists, number: int, buckets: int) -> tuple[pa.RecordBatch, ...]:
     users, lengths, ids = truth.rows(number)
     places: list[list[tuple[int, int, int]]] = [[] for _ in range(PARTITIONS)]
     for row, user in enumerate(users.tolist()):
@@ -136,7 +136,7 @@ def _lists(values: npt.NDArray[Any], taken: npt.NDArray[np.bool_]) -> "pa.Array[
 
 
 @lru_cache(maxsize=4)
-def _stored(truth: Truth, number: int, buckets: int) -> dict[tuple[int, int], dict[bytes, bytes]]:
+def _stored(truth: PushedLists, number: int, buckets: int) -> dict[tuple[int, int], dict[bytes, bytes]]:
     found: dict[tuple[int, int], dict[bytes, bytes]] = {}
     for partition, batch in enumerate(_batches(truth, number, buckets)):
         users: list[Any] = batch.column("user_id").to_pylist()

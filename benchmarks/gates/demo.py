@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import default_rng
 
-from benchmarks.gates.past import WEEK, Events, Past, Snapshot, Snapshots, Weights, window_days
+from benchmarks.gates.past import WEEK, Events, Past, SnapshotRows, Snapshots, Weights, window_days
 from conf.load import load_settings
 from deploy.chain import REPO
 from deploy.demo.events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
@@ -60,10 +60,10 @@ class _Lived:
         sources = self.population.sources
         blocks = self.blocks[(self.blocked <= day) & ~np.isin(self.blocks, self.subscriptions[day])]
         return {
-            "subscriptions": Snapshot(users=self.subscriptions[day] // sources),
-            "sources": Snapshot(eligible=self.population.closed[born] > day),
-            "blocks": Snapshot(users=blocks // sources),
-            "audience": Snapshot(users=np.arange(self.population.users)),
+            "subscriptions": SnapshotRows(users=self.subscriptions[day] // sources),
+            "sources": SnapshotRows(eligible=self.population.closed[born] > day),
+            "blocks": SnapshotRows(users=blocks // sources),
+            "audience": SnapshotRows(users=np.arange(self.population.users)),
         }
 
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.gates.past import Events, Newest, Snapshot, Snapshots
+from benchmarks.gates.past import Events, Newest, SnapshotRows, Snapshots
 from conf.datasets import SNAPSHOTS
 
 
 @dataclass(frozen=True)
-class Week:
+class NewestWeek:
     """The newest week of a run, and the snapshots of its evening."""
 
     newest: Newest
     snapshots: Snapshots
 
 
-Plant = Callable[[Week, float, Generator], Week]
+Plant = Callable[[NewestWeek, float, Generator], NewestWeek]
 """(week, share that is lost, random generator) → the damaged week."""
 
 
@@ -44,15 +44,15 @@ def snapshot_losses() -> dict[str, Plant]:
 
 
 def _in(datasets: Sequence[str], change: Callable[[Events, float, Generator], Events]) -> Plant:
-    def planted(week: Week, share: float, rng: Generator) -> Week:
+    def planted(week: NewestWeek, share: float, rng: Generator) -> NewestWeek:
         changed = {name: change(week.newest[name], share, rng) for name in datasets}
         return replace(week, newest={**week.newest, **changed})
 
     return planted
 
 
-def _of(name: str, change: Callable[[Snapshot, float, Generator], Snapshot]) -> Plant:
-    def planted(week: Week, share: float, rng: Generator) -> Week:
+def _of(name: str, change: Callable[[SnapshotRows, float, Generator], SnapshotRows]) -> Plant:
+    def planted(week: NewestWeek, share: float, rng: Generator) -> NewestWeek:
         return replace(week, snapshots={**week.snapshots, name: change(week.snapshots[name], share, rng)})
 
     return planted
@@ -75,25 +75,25 @@ def _events_twice(events: Events, share: float, rng: Generator) -> Events:
 _CHANGES = {"events of users lost": _events_of_users_lost, "events lost": _events_lost, "events twice": _events_twice}
 
 
-def _rows_lost(snapshot: Snapshot, share: float, rng: Generator) -> Snapshot:
+def _rows_lost(snapshot: SnapshotRows, share: float, rng: Generator) -> SnapshotRows:
     if snapshot.eligible is not None:
-        return Snapshot(eligible=snapshot.eligible[rng.random(len(snapshot.eligible)) >= share])
+        return SnapshotRows(eligible=snapshot.eligible[rng.random(len(snapshot.eligible)) >= share])
     assert snapshot.users is not None
-    return Snapshot(users=snapshot.users[rng.random(len(snapshot.users)) >= share])
+    return SnapshotRows(users=snapshot.users[rng.random(len(snapshot.users)) >= share])
 
 
-def _users_lost(snapshot: Snapshot, share: float, rng: Generator) -> Snapshot:
+def _users_lost(snapshot: SnapshotRows, share: float, rng: Generator) -> SnapshotRows:
     assert snapshot.users is not None
     users = np.unique(snapshot.users)
     gone = users[rng.random(len(users)) < share]
-    return Snapshot(users=snapshot.users[~np.isin(snapshot.users, gone)])
+    return SnapshotRows(users=snapshot.users[~np.isin(snapshot.users, gone)])
 
 
-def _opened(snapshot: Snapshot, share: float, rng: Generator) -> Snapshot:
+def _opened(snapshot: SnapshotRows, share: float, rng: Generator) -> SnapshotRows:
     assert snapshot.eligible is not None
-    return Snapshot(eligible=snapshot.eligible | (rng.random(len(snapshot.eligible)) < share))
+    return SnapshotRows(eligible=snapshot.eligible | (rng.random(len(snapshot.eligible)) < share))
 
 
-def _closed(snapshot: Snapshot, share: float, rng: Generator) -> Snapshot:
+def _closed(snapshot: SnapshotRows, share: float, rng: Generator) -> SnapshotRows:
     assert snapshot.eligible is not None
-    return Snapshot(eligible=snapshot.eligible & (rng.random(len(snapshot.eligible)) >= share))
+    return SnapshotRows(eligible=snapshot.eligible & (rng.random(len(snapshot.eligible)) >= share))

@@ -54,7 +54,7 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class SnapshotRows:
     """The rows of a snapshot: the user of each row or, for sources, whether each may be recommended."""
 
     users: Indices | None = None
@@ -70,7 +70,7 @@ class Snapshot:
 
 Newest = Mapping[str, Events]
 """Event dataset → its events in the newest week of a run."""
-Snapshots = Mapping[str, Snapshot]
+Snapshots = Mapping[str, SnapshotRows]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.gates.past import WEEK, Events, Past, Snapshot, Snapshots, window_days
+from benchmarks.gates.past import WEEK, Events, Past, SnapshotRows, Snapshots, window_days
 from benchmarks.real_input import KNOWN, days_of, read_events
 from conf.load import load_settings
 from deploy.chain import REPO
@@ -67,10 +67,10 @@ def _snapshots(events: Events, rare: Marks) -> Callable[[int], Snapshots]:
         pairs, counts = np.unique(long.user * base + long.source, return_counts=True)
         rarely = rare_events.between(run - _LONG, run)
         return {
-            "subscriptions": Snapshot(users=pairs[counts >= _OFTEN] // base),
-            "sources": Snapshot(eligible=np.isin(np.unique(known.source), short.source)),
-            "blocks": Snapshot(users=np.unique(rarely.user * base + rarely.source) // base),
-            "audience": Snapshot(users=np.unique(short.user)),
+            "subscriptions": SnapshotRows(users=pairs[counts >= _OFTEN] // base),
+            "sources": SnapshotRows(eligible=np.isin(np.unique(known.source), short.source)),
+            "blocks": SnapshotRows(users=np.unique(rarely.user * base + rarely.source) // base),
+            "audience": SnapshotRows(users=np.unique(short.user)),
         }
 
     return before

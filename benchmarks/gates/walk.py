@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.gates.losses import Plant, Week
+from benchmarks.gates.losses import NewestWeek, Plant
 from benchmarks.gates.past import Past, date_of
 from benchmarks.gates.verdicts import FailedChecks, Measured, judge, measure
 
@@ -46,7 +46,7 @@ class Judged:
 
     before: Measured
     now: Measured
-    week: Week
+    week: NewestWeek
     verdict: FailedChecks
 
 
@@ -54,7 +54,7 @@ def walk(past: Past) -> Iterator[Judged]:
     """Yields the runs after the first; each is judged while the run before serves."""
     before: Measured | None = None
     for run in past.runs:
-        week = Week(past.newest(run), past.snapshots(run))
+        week = NewestWeek(past.newest(run), past.snapshots(run))
         now = measure(past, run, week.newest, week.snapshots)
         if before is not None:
             yield Judged(before, now, week, judge(past, now, before))
@@ -89,7 +89,7 @@ def planted(
     return rows
 
 
-def _with(past: Past, run: Judged, week: Week) -> FailedChecks:
+def _with(past: Past, run: Judged, week: NewestWeek) -> FailedChecks:
     """Returns the verdict on a run with another newest week; interactions are measured again only if events changed."""
     inputs = past.inputs(run.now.run, week.newest, week.snapshots)
     same = week.newest is run.week.newest

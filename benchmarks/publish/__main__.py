@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks import lookup
 from benchmarks.publish.cores import apart
 from benchmarks.publish.push import PacedReader, Push, Servers, cpu_seconds, measure_slices, median, used_memory
-from benchmarks.publish.world import TABLES, Snapshot, Table, make_snapshot
+from benchmarks.publish.world import TABLES, GeneratedSnapshot, ListShape, make_snapshot
 from benchmarks.publish.yardsticks import producer_performance, redis_benchmark
 from conf.errors import DiscoveryError
 from conf.load import load_settings
@@ -42,7 +42,7 @@ Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Row:
+class GoalRow:
     """One goal: our figure, the yardstick's, and how they compare."""
 
     what: str
@@ -66,13 +66,15 @@ class Row:
 
 
 ROWS = (
-    Row("send", "lists/s", "send_per_second", "tool_per_second", "send_ratio", 1.0, at_least=True),
-    Row("load", "lists/s", "load_per_second", "hset_per_second", "load_ratio", 0.5, at_least=True),
-    Row("whole push", "s", "push_s", "slower_s", "push_ratio", 1.25, at_least=False),
-    Row("look-up p99", "µs", "reader_p99_us", "get_p99_us", "p99_ratio", 1.4, at_least=False),
-    Row("read p99, loading", "µs", "loading_p99_us", "idle_p99_us", "loading_ratio", 3, at_least=False),
-    Row("load while read", "lists/s", "read_load_per_second", "load_per_second", "read_load_ratio", 0.8, at_least=True),
-    Row("memory per user", "B", "user_bytes", "value_bytes", "memory_ratio", 1.25, at_least=False),
+    GoalRow("send", "lists/s", "send_per_second", "tool_per_second", "send_ratio", 1.0, at_least=True),
+    GoalRow("load", "lists/s", "load_per_second", "hset_per_second", "load_ratio", 0.5, at_least=True),
+    GoalRow("whole push", "s", "push_s", "slower_s", "push_ratio", 1.25, at_least=False),
+    GoalRow("look-up p99", "µs", "reader_p99_us", "get_p99_us", "p99_ratio", 1.4, at_least=False),
+    GoalRow("read p99, loading", "µs", "loading_p99_us", "idle_p99_us", "loading_ratio", 3, at_least=False),
+    GoalRow(
+        "load while read", "lists/s", "read_load_per_second", "load_per_second", "read_load_ratio", 0.8, at_least=True
+    ),
+    GoalRow("memory per user", "B", "user_bytes", "value_bytes", "memory_ratio", 1.25, at_least=False),
 )
 TIMES = (
     ("measure_s", "measured before the announcement"),
@@ -91,7 +93,7 @@ TIMES = (
 )
 
 
-def run_round(servers: Servers, snapshot: Snapshot, slices: tuple[Slice, ...], number: int) -> Figures:
+def run_round(servers: Servers, snapshot: GeneratedSnapshot, slices: tuple[Slice, ...], number: int) -> Figures:
     """Measures every figure once; the yardsticks run first in every other round."""
     first = number % 2 == 0
     figures: Figures = {} if first else _yardsticks(servers, snapshot, slices, number)
@@ -160,7 +162,7 @@ def _read_while_loading(push: Push) -> Figures:
             }
 
 
-def _yardsticks(servers: Servers, snapshot: Snapshot, slices: tuple[Slice, ...], number: int) -> Figures:
+def _yardsticks(servers: Servers, snapshot: GeneratedSnapshot, slices: tuple[Slice, ...], number: int) -> Figures:
     value_bytes, keys = _value_bytes(snapshot, slices), ProductKeys(f"yardstick{number}")
     record_bytes = round(sum(piece.bytes for piece in slices) / snapshot.users) + ENVELOPE_BYTES
     ensure_topics(servers.kafka, keys, snapshot.settings)
@@ -183,12 +185,12 @@ def _yardsticks(servers: Servers, snapshot: Snapshot, slices: tuple[Slice, ...],
     return figures if hset is None else figures | {"hset_per_second": hset}
 
 
-def _value_bytes(snapshot: Snapshot, slices: Sequence[Slice]) -> float:
+def _value_bytes(snapshot: GeneratedSnapshot, slices: Sequence[Slice]) -> float:
     keys = sum(len(str(user)) for batch in snapshot.batches for user in batch.column("user_id").to_pylist())
     return (sum(piece.bytes for piece in slices) - keys) / snapshot.users
 
 
-def measure(table: Table, users: int, rounds: int, settings: PublishSettings) -> dict[str, Any]:
+def measure(table: ListShape, users: int, rounds: int, settings: PublishSettings) -> dict[str, Any]:
     """Measures all rows of one table, and where the time goes."""
     snapshot = make_snapshot(table, users, settings)
     slices, seconds = measure_slices(snapshot)

@@ -16,7 +16,7 @@ import redis
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.lookup import microseconds
-from benchmarks.publish.world import Snapshot, announcement_of
+from benchmarks.publish.world import GeneratedSnapshot, announcement_of
 from benchmarks.publish.yardsticks import YardstickFailed
 from conf.connections import KafkaConnection
 from conf.contract import UserId
@@ -80,7 +80,7 @@ class Push:
     """A product with an empty Redis and topics of its own, for one round."""
 
     servers: Servers
-    snapshot: Snapshot
+    snapshot: GeneratedSnapshot
     product: str
     slices: tuple[Slice, ...]
     client: redis.Redis = field(init=False)
@@ -198,7 +198,7 @@ class PacedReader:
                         return
 
 
-def measure_slices(snapshot: Snapshot) -> tuple[tuple[Slice, ...], float]:
+def measure_slices(snapshot: GeneratedSnapshot) -> tuple[tuple[Slice, ...], float]:
     """Returns the slice of each partition, and the seconds of this pass over the lists before the announcement."""
     layout, start = snapshot.layout("benchmark"), time.perf_counter()
     slices = tuple(measure_partition([batch], place, layout, "int64") for place, batch in enumerate(snapshot.batches))

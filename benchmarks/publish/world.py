@@ -23,7 +23,7 @@ _Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Table:
+class ListShape:
     """A shape of lists: `size` sources each; `snowflake` ids take nine varint bytes, others three or four."""
 
     name: str
@@ -36,14 +36,14 @@ class Table:
         return 2**60 + shuffled * 4_194_301 if self.snowflake else shuffled + 1
 
 
-TABLES = (Table("50 ids", 50, snowflake=False), Table("100 snowflake ids", 100, snowflake=True))
+TABLES = (ListShape("50 ids", 50, snowflake=False), ListShape("100 snowflake ids", 100, snowflake=True))
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class GeneratedSnapshot:
     """Every row of conf.contract.snapshot, one batch per partition, for a product with these settings."""
 
-    table: Table
+    table: ListShape
     settings: PublishSettings
     batches: tuple[pa.RecordBatch, ...]
 
@@ -57,7 +57,7 @@ class Snapshot:
         return Layout.plan(product, self.settings.partitions, self.users, self.settings.users_per_bucket)
 
 
-def make_snapshot(table: Table, users: int, settings: PublishSettings, seed: int = 1) -> Snapshot:
+def make_snapshot(table: ListShape, users: int, settings: PublishSettings, seed: int = 1) -> GeneratedSnapshot:
     """Draws `users` lists without scores; popular sources come more often, as in recommendations."""
     rng = np.random.default_rng(seed)
     ids = np.sort(rng.permutation(4 * users)[:users] + 1)
@@ -67,10 +67,14 @@ def make_snapshot(table: Table, users: int, settings: PublishSettings, seed: int
     order = np.lexsort((ids, bucket, partition))
     edges = np.searchsorted(partition[order], np.arange(layout.partitions + 1))
     parts = [order[start:end] for start, end in itertools.pairwise(edges.tolist())]
-    return Snapshot(table, settings, tuple(_batch(table, number, ids[part], rng) for number, part in enumerate(parts)))
+    return GeneratedSnapshot(
+        table, settings, tuple(_batch(table, number, ids[part], rng) for number, part in enumerate(parts))
+    )
 
 
-def announcement_of(snapshot: Snapshot, layout: Layout, slices: Sequence[Slice], run: str, epoch: int) -> Announcement:
+def announcement_of(
+    snapshot: GeneratedSnapshot, layout: Layout, slices: Sequence[Slice], run: str, epoch: int
+) -> Announcement:
     """Returns the announcement of a scheduled run for all users, which may serve at once."""
     now, fallback = datetime.now(UTC), snapshot.table.source_ids(np.arange(2 * snapshot.table.size))
     return Announcement(
@@ -98,7 +102,7 @@ def announcement_of(snapshot: Snapshot, layout: Layout, slices: Sequence[Slice],
     )
 
 
-def _batch(table: Table, partition: int, users: _Ints, rng: np.random.Generator) -> pa.RecordBatch:
+def _batch(table: ListShape, partition: int, users: _Ints, rng: np.random.Generator) -> pa.RecordBatch:
     rows, schema = len(users), contract.snapshot("int64")
     pieces = [_lists(table, min(_ROWS_AT_ONCE, rows - at), rng) for at in range(0, rows, _ROWS_AT_ONCE)]
     ids = np.concatenate([*pieces, np.empty(0, np.int64)])
@@ -116,7 +120,7 @@ def _edges(rows: int, size: int) -> Any:
     return pa.array(np.arange(rows + 1, dtype=np.int32) * size)
 
 
-def _lists(table: Table, rows: int, rng: np.random.Generator) -> _Ints:
+def _lists(table: ListShape, rows: int, rng: np.random.Generator) -> _Ints:
     """Returns `rows` lists of distinct sources, one after the other."""
     ranks = _draw(rng, (rows, table.size))
     while True:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.quality.part import Part
+from benchmarks.quality.part import SplitPart
 from conf.settings import JudgeSettings
 from conf.training import AlsSettings, TrainSettings
 from models.arrays.arrow import ListColumn, column_of
@@ -36,33 +36,33 @@ class Arm:
 
 
 @dataclass(frozen=True, eq=False)
-class Lists:
+class TimedLists:
     """A list for each judged user of a part, best first, and the seconds that making them took."""
 
     source_ids: ListColumn
     seconds: float
 
-    def judge(self, part: Part, k: int) -> Arm:
+    def judge(self, part: SplitPart, k: int) -> Arm:
         """Returns the means of Recall@k and NDCG@k over the judged users."""
         scores = score_lists(self.source_ids, part.truths, k)
         return Arm(float(scores.recall.mean()), float(scores.ndcg.mean()), round(self.seconds, 1))
 
 
-def timed(make: Callable[[Part], ListColumn], part: Part) -> Lists:
+def timed(make: Callable[[SplitPart], ListColumn], part: SplitPart) -> TimedLists:
     """Makes the lists and takes the time."""
     started = time.perf_counter()
     lists = make(part)
-    return Lists(lists, time.perf_counter() - started)
+    return TimedLists(lists, time.perf_counter() - started)
 
 
-def our_lists(part: Part, settings: TrainSettings) -> ListColumn:
+def our_lists(part: SplitPart, settings: TrainSettings) -> ListColumn:
     """Trains, ranks and leaves out seen sources; users without factors get the popularity list, as in the product."""
     trained = train(part.interactions, settings, part.ids)
     return ranked_lists(part, trained.users, trained.sources, trained.user_factors, trained.source_factors)
 
 
 def ranked_lists(
-    part: Part, users: IdMap, sources: IdMap, user_factors: Factors, source_factors: Factors
+    part: SplitPart, users: IdMap, sources: IdMap, user_factors: Factors, source_factors: Factors
 ) -> ListColumn:
     """Returns the product's lists by these factors, whose rows follow the id maps."""
     rows = users.rows(part.users)
@@ -73,7 +73,7 @@ def ranked_lists(
     return _spread(lists, known, popular_lists(part))
 
 
-def knn_lists(part: Part) -> ListColumn:
+def knn_lists(part: SplitPart) -> ListColumn:
     """Returns lists of cosine item-kNN, and the popularity list where that finds nothing."""
     judge = JudgeSettings()
     neighbours = Neighbours.build(part.interactions, part.sources, judge, AlsSettings(), part.ids)
@@ -83,7 +83,7 @@ def knn_lists(part: Part) -> ListColumn:
     return _spread(lists.take(column_of(spoken)), spoken, popular_lists(part))
 
 
-def popular_lists(part: Part) -> ListColumn:
+def popular_lists(part: SplitPart) -> ListColumn:
     """Returns for each judged user the most popular sources that they have not seen."""
     lists, _ = fallback_list(part.sources, len(part.sources)).without(part.histories, LONGEST, part.ids)
     return lists
@@ -96,6 +96,6 @@ def _spread(lists: ListColumn, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]
     return pa.concat_arrays([lists, others.cast(lists.type)]).take(column_of(places))
 
 
-def lists_table(part: Part, lists: ListColumn) -> pa.Table:
+def lists_table(part: SplitPart, lists: ListColumn) -> pa.Table:
     """Returns a table (user_id, source_ids best first) of the judged users."""
     return pa.table({"user_id": part.users, "source_ids": lists})

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from benchmarks.judge import split_events
 from benchmarks.quality.errors import QualityError
-from benchmarks.quality.part import Part
+from benchmarks.quality.part import SplitPart
 from benchmarks.quality.split import Split
 from benchmarks.real_input import KNOWN, RealInputError, days_of, read_events
 from models.arrays.arrow import column_of
@@ -29,7 +29,7 @@ def deck_cards_split(data: Path, k: int) -> Split:
     return Split("deck_cards", k, part_at(events, before), part_at(events, CUT))
 
 
-def part_at(events: pa.Table, cut: dt.date) -> Part:
+def part_at(events: pa.Table, cut: dt.date) -> SplitPart:
     """Returns the 180 days before `cut`; weights are Σ 2^(−age / half-life), the truth new pairs of known users."""
     split = split_events(events, cut, _WINDOW_DAYS, _JUDGED_DAYS, KNOWN["deck_cards"].positive)
     age = (cut - dt.date(1970, 1, 1)).days - days_of(split.before)
@@ -39,4 +39,4 @@ def part_at(events: pa.Table, cut: dt.date) -> Part:
     new = split.after.filter(known_user).join(
         pairs.group_by(pairs.column_names).aggregate([]), pairs.column_names, join_type="left anti"
     )
-    return Part.of(pairs.append_column("weight", column_of(weights)), new, KNOWN["deck_cards"].ids)
+    return SplitPart.of(pairs.append_column("weight", column_of(weights)), new, KNOWN["deck_cards"].ids)

@@ -13,7 +13,7 @@ from benchmarks.quality.split import Split, read_split
 
 
 @dataclass(frozen=True)
-class Known:
+class Protocol:
     """The protocol of one data set."""
 
     k: int
@@ -22,7 +22,7 @@ class Known:
 
 
 KNOWN = {
-    "gowalla": Known(
+    "gowalla": Protocol(
         20,
         {
             "ItemCF (BARS)": (0.1570, 0.1214),
@@ -32,15 +32,15 @@ KNOWN = {
             "SimpleX (BARS)": (0.1872, 0.1557),
         },
     ),
-    "ml_1m": Known(
+    "ml_1m": Protocol(
         10,
         {"BPR-MF": (0.1291, 0.2677), "LightGCN": (0.1495, 0.2977), "XSimGCL++": (0.1671, 0.3242)},
     ),
-    "lastfm": Known(
+    "lastfm": Protocol(
         10,
         {"BPR-MF": (0.1361, 0.1532), "LightGCN": (0.1741, 0.1996), "XSimGCL++": (0.1893, 0.2173)},
     ),
-    "deck_cards": Known(20),
+    "deck_cards": Protocol(20),
 }
 
 TUNED: dict[tuple[str, int], dict[str, Any]] = {

@@ -13,7 +13,7 @@ from models.arrays.arrow import Column, ListColumn, column_of, numpy_of, whole
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class SplitPart:
     """Interactions (user_id, source_id, weight), one row per pair, sorted by both; and a truth (user_id, source_id).
 
     The judged users are those of the truth, in ascending order; some may have no interactions.
@@ -24,7 +24,7 @@ class Part:
     ids: IdKind
 
     @classmethod
-    def of(cls, train: pa.Table, truth: pa.Table, ids: IdKind) -> "Part":
+    def of(cls, train: pa.Table, truth: pa.Table, ids: IdKind) -> "SplitPart":
         """Makes a part of rows in any order; the weights of equal pairs are added up."""
         pairs = ["user_id", "source_id"]
         summed = train.group_by(pairs).aggregate([("weight", "sum")]).rename_columns([*pairs, "weight"])

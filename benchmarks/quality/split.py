@@ -11,7 +11,7 @@ import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from benchmarks.quality.errors import QualityError
-from benchmarks.quality.part import Part
+from benchmarks.quality.part import SplitPart
 from conf.contract import IdKind
 from models.arrays.arrow import column_of, numpy_of, whole
 
@@ -26,8 +26,8 @@ class Split:
 
     name: str
     k: int
-    tuning: Part
-    final: Part
+    tuning: SplitPart
+    final: SplitPart
 
 
 def read_split(path: Path, name: str, k: int) -> Split:
@@ -40,12 +40,12 @@ def read_split(path: Path, name: str, k: int) -> Split:
     for part in ("train", "test"):
         if not len(parts[part]):
             raise QualityError(f"{path} has no rows with split = {part}: it needs some")
-    final = Part.of(parts["train"], parts["test"], kind)
-    tuning = Part.of(parts["train"], parts["valid"], kind) if len(parts["valid"]) else _held_out(final)
+    final = SplitPart.of(parts["train"], parts["test"], kind)
+    tuning = SplitPart.of(parts["train"], parts["valid"], kind) if len(parts["valid"]) else _held_out(final)
     return Split(name, k, tuning, final)
 
 
-def _held_out(part: Part) -> Part:
+def _held_out(part: SplitPart) -> SplitPart:
     """Returns the train rows without a random tenth of each user's; that tenth is the truth."""
     ids = numpy_of(pc.index_in(part.train["user_id"], whole(part.train["user_id"].unique())))
     counts = np.bincount(ids)
@@ -53,7 +53,7 @@ def _held_out(part: Part) -> Part:
     rank = np.empty(len(ids), np.int64)
     rank[drawn] = np.arange(len(ids)) - np.repeat(np.cumsum(counts) - counts, counts)
     held = rank < np.round(counts * HELD_OUT)[ids]
-    return Part.of(part.train.filter(column_of(~held)), part.train.filter(column_of(held)), part.ids)
+    return SplitPart.of(part.train.filter(column_of(~held)), part.train.filter(column_of(held)), part.ids)
 
 
 def _read(path: Path) -> pa.Table:

@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 
 from benchmarks.quality.arms import our_lists, timed
-from benchmarks.quality.part import Part
+from benchmarks.quality.part import SplitPart
 from conf.training import TrainSettings
 from models.errors import TrainError
 from models.tuning import Space
@@ -15,7 +15,7 @@ Log = Callable[[str], None]
 """Called with a line about each trial."""
 
 
-def tune(part: Part, settings: TrainSettings, k: int, trials: int, log: Log) -> TrainSettings:
+def tune(part: SplitPart, settings: TrainSettings, k: int, trials: int, log: Log) -> TrainSettings:
     """Returns the settings with the best Recall@k + NDCG@k of `trials` trials; the first trial tries `settings`.
 
     Searches the settings that `jobs/tune_embeddings.py` searches, except the dimensions. Seeded by settings.seed;

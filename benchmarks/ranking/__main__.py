@@ -5,7 +5,7 @@
 
 Ranks real factors, trained once on the shared data and kept in the user's cache folder, and a million sources drawn
 from them. Every arm is two single-threaded processes at once, with the same users and exclusions. A ratio is the median
-of the rounds' ratios of time per user. Lists are compared with brute force in float64: 200 of each process, with
+of the rounds' ratios of time per user. RankedLists are compared with brute force in float64: 200 of each process, with
 --check all. --scaling adds tables of more users and more sources, and --plot draws these.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ranking.factors import NAMES, FactorSet, named_set
-from benchmarks.ranking.measure import FIRST, Plan, measure
+from benchmarks.ranking.measure import FIRST, RankingPlan, measure
 from benchmarks.ranking.scaling import check_can_draw, draw, measure_scaling
 from benchmarks.ranking.table import as_text, footnote, scaling_text
 from benchmarks.real_input import DATA
@@ -33,7 +33,7 @@ _BASE = "gowalla_64"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line. Returns the exit code: 0, or 1 when data are missing, an arm failed or a list is wrong."""
     arguments = _parser().parse_args(argv)
-    plan = Plan(
+    plan = RankingPlan(
         tuple(dict.fromkeys(arguments.n)),
         arguments.rounds,
         with_spark=not arguments.no_spark,

@@ -20,7 +20,7 @@ _SHAPES = ((2_048, 512), (512, 1_024), (1_024, 1_024), (256, 4_096), (128, 16_38
 """Users × sources of one matrix product; which is fastest depends on the caches."""
 
 
-class Lists(NamedTuple):
+class RankedLists(NamedTuple):
     """Lists (users, n), best first, and the counts of work where an arm reports them."""
 
     ids: NDArray[np.integer[Any]]
@@ -29,7 +29,7 @@ class Lists(NamedTuple):
     candidates: int = 0
 
 
-Arm = Callable[[Factors, csr_matrix, int], Lists]
+Arm = Callable[[Factors, csr_matrix, int], RankedLists]
 """(user factors, exclusions, n) → lists; no rows from an arm that makes no lists."""
 
 
@@ -39,9 +39,9 @@ def _ours(stream: Stream, form: str) -> Arm:
 
     index, walk = SourceIndex.load(index_folder(stream)), getattr(forms, form)
 
-    def rank(users: Factors, exclude: csr_matrix, n: int) -> Lists:
+    def rank(users: Factors, exclude: csr_matrix, n: int) -> RankedLists:
         top, counts = rank_counted(index, users, n, exclude, walk)
-        return Lists(top.ids, top.scores, counts.pairs, counts.candidates)
+        return RankedLists(top.ids, top.scores, counts.pairs, counts.candidates)
 
     return rank
 
@@ -50,7 +50,7 @@ def _implicit(stream: Stream) -> Arm:
     from implicit.cpu.topk import topk
 
     sources = stream.read_sources()
-    return lambda users, exclude, n: Lists(*topk(sources, users, n, filter_query_items=exclude, num_threads=1))
+    return lambda users, exclude, n: RankedLists(*topk(sources, users, n, filter_query_items=exclude, num_threads=1))
 
 
 def _faiss(stream: Stream) -> Arm:
@@ -59,10 +59,10 @@ def _faiss(stream: Stream) -> Arm:
     faiss.omp_set_num_threads(1)
     faiss.cvar.distance_compute_blas_threshold = 20  # by default it uses no matrix product for small blocks
 
-    def rank(users: Factors, exclude: csr_matrix, n: int) -> Lists:
+    def rank(users: Factors, exclude: csr_matrix, n: int) -> RankedLists:
         del exclude
         scores, ids = faiss.knn(users, sources, n, metric=faiss.METRIC_INNER_PRODUCT)
-        return Lists(ids, scores)
+        return RankedLists(ids, scores)
 
     return rank
 
@@ -76,10 +76,10 @@ class _Sgemm:
         self.out = np.empty(max(rows * columns for rows, columns in _SHAPES), np.float32)
         self.shape = min(_SHAPES, key=lambda shape: self._seconds(some, shape))
 
-    def __call__(self, users: Factors, exclude: csr_matrix, n: int) -> Lists:
+    def __call__(self, users: Factors, exclude: csr_matrix, n: int) -> RankedLists:
         del exclude
         self._multiply(users, self.sources, self.shape)
-        return Lists(np.empty((0, n), np.int32), np.empty((0, n), np.float32))
+        return RankedLists(np.empty((0, n), np.int32), np.empty((0, n), np.float32))
 
     def _multiply(self, users: Factors, sources: Factors, shape: tuple[int, int]) -> None:
         rows, columns = shape

@@ -25,7 +25,7 @@ _SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class RankingPlan:
     """What to measure; `checked` users of each half are compared with brute force (None: all)."""
 
     ns: tuple[int, ...]
@@ -43,7 +43,7 @@ class Runner:
     first_s: float
 
 
-def measure(factors: FactorSet, plan: Plan) -> list[dict[str, Any]]:
+def measure(factors: FactorSet, plan: RankingPlan) -> list[dict[str, Any]]:
     """Returns a row of figures per N. Raises RankingBenchError when there are too few users or a worker ends."""
     if len(factors.users) < WORKERS:
         raise RankingBenchError(f"{factors.name} has {len(factors.users)} users: {WORKERS} processes need one each")

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.ranking.errors import RankingBenchError
 from benchmarks.ranking.factors import FactorSet
-from benchmarks.ranking.measure import Plan, measure
+from benchmarks.ranking.measure import RankingPlan, measure
 
 _TIMES = (1, 4, 16)
 _STYLES = {
@@ -21,7 +21,7 @@ _STYLES = {
 def measure_scaling(factors: FactorSet, n: int, rounds: int) -> list[dict[str, Any]]:
     """Returns rows like those of `measure`, for more users and more sources drawn from one set."""
     users, sources = len(factors.users), len(factors.sources)
-    plan = Plan((n,), rounds, with_spark=False, checked=20)
+    plan = RankingPlan((n,), rounds, with_spark=False, checked=20)
     rows = []
     for times in _TIMES:
         grown = replace(factors.with_sources(times * sources), name=f"sources ×{times}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ranking.arms import ARMS, Arm, Lists, build_index
+from benchmarks.ranking.arms import ARMS, Arm, RankedLists, build_index
 from benchmarks.ranking.stream import Stream
 
 
@@ -26,7 +26,7 @@ def peak_bytes(pid: int | str = "self") -> int:
 def obey(arm: Arm, stream: Stream, first: int, order: dict[str, Any]) -> dict[str, Any]:
     """Ranks as many users as the order says. Returns the seconds, peak memory and counts."""
     start, pairs, candidates = time.perf_counter(), 0, 0
-    found: list[Lists] = []
+    found: list[RankedLists] = []
     for users, exclude in stream.blocks(first, first + order["users"]):
         lists = arm(users, exclude, order["n"])
         pairs, candidates = pairs + lists.pairs, candidates + lists.candidates

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from benchmarks.quality.deck_cards import CUT, part_at
-from benchmarks.quality.part import Part
+from benchmarks.quality.part import SplitPart
 from benchmarks.real_input import read_events
 from conf.settings import SparkSettings
 from jobs.run.session import open_session
@@ -41,7 +41,7 @@ class Plan:
         """One row per event, in order of time. Raises RealInputError when the file is missing."""
         return generated_events() if self.quick else read_events("deck_cards", self.data)
 
-    def part(self, weeks_ago: int = 0) -> Part:
+    def part(self, weeks_ago: int = 0) -> SplitPart:
         """Returns the 180 days before the cut of the temporal protocol, or before the day `weeks_ago` earlier."""
         return part_at(self.events, CUT - dt.timedelta(weeks=weeks_ago))
 

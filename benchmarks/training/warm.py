@@ -5,7 +5,7 @@ NDCG@20 is that of the learning curve: the best sources, unfiltered, of all user
 
 import pyarrow.dataset as ds
 
-from benchmarks.quality.part import Part
+from benchmarks.quality.part import SplitPart
 from benchmarks.training.plan import CORES, Plan
 from benchmarks.training.row import Row, as_good, share_of
 from conf.load import load_settings
@@ -48,7 +48,7 @@ def measure(plan: Plan) -> list[Row]:
     ]
 
 
-def _curve(part: Part, settings: TrainSettings, start: WarmStart | None) -> list[Point]:
+def _curve(part: SplitPart, settings: TrainSettings, start: WarmStart | None) -> list[Point]:
     curve = LearningCurve(ds.dataset(part.truth), _K, sample=_EVERYBODY)
     train(part.interactions, settings, part.ids, start=start, watch=curve.watch)
     return curve.points

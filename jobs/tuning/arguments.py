@@ -46,7 +46,7 @@ def parse_tuning(argv: Sequence[str] | None, *, today: dt.date) -> TuningArgumen
         judged_users: _JudgedUsers = str(JUDGED_USERS),
         overlay: Overlay = None,
     ) -> TuningArguments:
-        """Better hyper-parameters for a product's training, as a proposal with its evidence."""
+        """Better hyper-parameters for a product's training, as a proposal with its evaluation."""
         return TuningArguments(
             config=config,
             overlays=tuple(overlay or ()),

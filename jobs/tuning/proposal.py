@@ -12,7 +12,7 @@ from jobs.tuning.parts import HOLDOUT
 from jobs.tuning.study import Study
 from jobs.tuning.trials import parent_of
 from models.judge import Estimate
-from models.tuning import Evidence, Part, ProposalContext, Trial, best_of, changes_of, compare, overlay_of, report_of
+from models.tuning import Evaluation, Part, ProposalContext, Trial, best_of, changes_of, compare, overlay_of, report_of
 
 EVIDENCE, OVERLAY, REPORT = "evidence.json", "proposal.yml", "proposal.md"
 
@@ -37,18 +37,18 @@ def propose(study: Study, trials: list[Trial], validation: Part) -> None:
     study.mlflow.close_study(parent_of(study), _metrics(looks[-1], trials), study.scratch / "proposal")
     where = study.folder.child(REPORT).uri
     if looks[-1].is_better:
-        log_step("tune", f"proposed, for you to review and commit: {looks[-1].changes}; evidence: {where}")
+        log_step("tune", f"proposed, for you to review and commit: {looks[-1].changes}; evaluation: {where}")
     else:
         log_step(
-            "tune", f"keep the present settings: nothing is better beyond noise on the hold-out; evidence: {where}"
+            "tune", f"keep the present settings: nothing is better beyond noise on the hold-out; evaluation: {where}"
         )
 
 
-def _look(study: Study, best: Trial, validation: Part) -> Evidence:
+def _look(study: Study, best: Trial, validation: Part) -> Evaluation:
     settings = study.settings
     changes = changes_of(best.params, settings.train)
     log_step("tune", f"looking at trial {best.number} and the present settings on the hold-out")
-    return Evidence(
+    return Evaluation(
         trial=best.number,
         changes=changes,
         validation=compare(validation, settings.train, changes, settings.judge),
@@ -56,11 +56,11 @@ def _look(study: Study, best: Trial, validation: Part) -> Evidence:
     )
 
 
-def _looks(study: Study) -> list[Evidence]:
+def _looks(study: Study) -> list[Evaluation]:
     """Returns the winners that were judged on the hold-out before, oldest first."""
     if not study.folder.exists(EVIDENCE):
         return []
-    return [Evidence.model_validate(look) for look in json.loads(study.folder.read_bytes(EVIDENCE))]
+    return [Evaluation.model_validate(look) for look in json.loads(study.folder.read_bytes(EVIDENCE))]
 
 
 def _write(study: Study, report: str, overlay: str) -> None:
@@ -93,11 +93,11 @@ def _facts(study: Study) -> Iterator[tuple[str, str]]:
             yield f"{part} data, {name}", f"{len(days)} days, {digest}"
 
 
-def _metrics(evidence: Evidence, trials: list[Trial]) -> dict[str, float]:
-    figures: dict[str, float] = {"trials": len(trials), "proposed": float(evidence.is_better)}
+def _metrics(evaluation: Evaluation, trials: list[Trial]) -> dict[str, float]:
+    figures: dict[str, float] = {"trials": len(trials), "proposed": float(evaluation.is_better)}
     for part in ("validation", "holdout"):
         for name in ("present", "popularity", "proposed", "lead"):
-            estimate: Estimate | None = getattr(getattr(evidence, part), name)
+            estimate: Estimate | None = getattr(getattr(evaluation, part), name)
             if estimate is not None:
                 figures |= {f"{part}.{name}": estimate.mean}
                 figures |= {f"{part}.{name}.low": estimate.low, f"{part}.{name}.high": estimate.high}

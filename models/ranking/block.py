@@ -34,15 +34,15 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Counts:
+class WalkCounts:
     """Work done: pairs that were screened, and candidates among them that were scored."""
 
     pairs: int = 0
     candidates: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.pairs + other.pairs, self.candidates + other.candidates)
+    def __add__(self, other: "WalkCounts") -> "WalkCounts":
+        return WalkCounts(self.pairs + other.pairs, self.candidates + other.candidates)
 
 
-Walk = Callable[[SourceIndex, Block], Counts]
+Walk = Callable[[SourceIndex, Block], WalkCounts]
 """Offers every source that can still enter a list to the lists of a block of users."""

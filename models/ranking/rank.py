@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.errors import BadFactors
-from models.ranking.block import Block, Counts, Walk
+from models.ranking.block import Block, Walk, WalkCounts
 from models.ranking.exclusions import Exclusions
 from models.ranking.forms import FASTEST
 from models.ranking.index import SourceIndex, check_factors
@@ -48,7 +48,7 @@ def rank_top_n(
 
 def rank_counted(
     index: SourceIndex, user_factors: NDArray[np.float32], n: int, exclude: csr_matrix | None, walk: Walk
-) -> tuple[TopN, Counts]:
+) -> tuple[TopN, WalkCounts]:
     """Works like `rank_top_n` with a given walk (`forms.FORMS`). Returns the work, seeds included, as well."""
     factors, norms = check_factors(user_factors, "user")
     if n < 1 or factors.shape[1] != index.dimensions:
@@ -77,7 +77,7 @@ def _serve(
     exclusions: Exclusions,
     top: TopN,
     walk: Walk,
-) -> Counts:
+) -> WalkCounts:
     """Fills the lists of the other users, block by block, similar users together. Returns the work."""
     panels, n = len(index.panels.codes), min(top.ids.shape[1], len(index))
     width = min(len(users), max(1, min(USER_BLOCK, _BITS // (8 * panels))))

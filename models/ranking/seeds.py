@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from models.ranking.block import Block, Counts, Walk
+from models.ranking.block import Block, Walk, WalkCounts
 from models.ranking.compiled import compiled
 from models.ranking.exclusions import Bits, Exclusions, exclude_source
 from models.ranking.index import SourceIndex
@@ -65,29 +65,29 @@ class Seeds:
     scores: NDArray[np.float32]
     places: NDArray[np.int32]
 
-    def fill(self, index: SourceIndex, users: NDArray[np.int64], block: Block) -> Counts:
+    def fill(self, index: SourceIndex, users: NDArray[np.int64], block: Block) -> WalkCounts:
         """Fills the lists of a block with seeds and raises its bars; `users` of the call are the block's, by cluster.
 
         Seeds have their scores by then: they are excluded from the walk.
         """
-        counts = Counts()
+        counts = WalkCounts()
         clusters = self.clusters[users]
         starts = np.flatnonzero(np.diff(clusters, prepend=-1)).tolist()
         for start, stop in zip(starts, [*starts[1:], len(users)], strict=True):
             counts += self._fill(index, self.ranks[clusters[start]], block.part(start, stop))
         return counts
 
-    def _fill(self, index: SourceIndex, ranks: NDArray[np.int32], block: Block) -> Counts:
+    def _fill(self, index: SourceIndex, ranks: NDArray[np.int32], block: Block) -> WalkCounts:
         sources = index.sources
         sources.factors.take(ranks, axis=0, out=self.factors, mode="clip")
         scores = np.matmul(block.factors, self.factors.T, out=self.scores[: len(block.factors)])
         longest = float(sources.norms[ranks.min()]) * (1 + 1e-4)
-        return Counts(scores.size, _fill(scores, self.factors, ranks, sources.rows, longest, self.places, block))
+        return WalkCounts(scores.size, _fill(scores, self.factors, ranks, sources.rows, longest, self.places, block))
 
 
 def find_seeds(
     index: SourceIndex, factors: NDArray[np.float32], norms: NDArray[np.float64], n: int, bits: Bits, walk: Walk
-) -> tuple[Seeds | None, Counts]:
+) -> tuple[Seeds | None, WalkCounts]:
     """Returns the seeds for users float32 (users, d) of norms > 0, and the work of finding them.
 
     bits (block, panels): memory for the exclusions of the users that are ranked together. Returns None instead of seeds
@@ -95,11 +95,11 @@ def find_seeds(
     """
     length = -(-(5 * n // 2 + 80) // 64) * 64  # of the order of n, also without what a user has seen
     if not len(factors) or _SOURCES_PER_SEED * length > len(index):
-        return None, Counts()
+        return None, WalkCounts()
     kept = _KEPT.setdefault(index, {}).setdefault(n, _Kept())
     kept.users += len(factors)
     units = (factors / norms[:, None]).astype(np.float32)
-    counts = Counts()
+    counts = WalkCounts()
     if kept.users >= _KEPT_FOR * kept.found_after:
         counts = _find(index, kept, units, length, bits, walk)
     if kept.centres is None or kept.ranks is None:
@@ -114,11 +114,13 @@ def find_seeds(
     return seeds, counts
 
 
-def _find(index: SourceIndex, kept: _Kept, units: NDArray[np.float32], length: int, bits: Bits, walk: Walk) -> Counts:
+def _find(
+    index: SourceIndex, kept: _Kept, units: NDArray[np.float32], length: int, bits: Bits, walk: Walk
+) -> WalkCounts:
     """Finds the clusters of users of norm 1, as many as the users so far justify, if that is more than one."""
     count = min(_CLUSTERS, kept.users // _USERS_PER_CLUSTER, len(units), len(bits))
     if count < 2:
-        return Counts()
+        return WalkCounts()
     centres = _centres(units, count)
     rows, counts = _best_of_centres(index, centres, length, bits[:count], walk)
     kept.found_after, kept.centres, kept.ranks = kept.users, centres, index.sources.ranks[rows]
@@ -140,7 +142,7 @@ def _centres(units: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 
 def _best_of_centres(
     index: SourceIndex, centres: NDArray[np.float32], length: int, bits: Bits, walk: Walk
-) -> tuple[NDArray[np.int32], Counts]:
+) -> tuple[NDArray[np.int32], WalkCounts]:
     count = len(centres)
     wide, lists = centres.astype(np.float64), BestSoFar.empty(count, length)
     bits.fill(0)

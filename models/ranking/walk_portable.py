@@ -7,7 +7,7 @@ approximate score is further than that below its user's bar cannot pass it. The 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranking.block import Block, Counts
+from models.ranking.block import Block, WalkCounts
 from models.ranking.compiled import compiled
 from models.ranking.index import SourceIndex, Sources
 from models.ranking.lists import offer, score_of
@@ -19,12 +19,12 @@ SOURCES = 512
 """Sources that are screened together, a multiple of 64: their scores for a block of users stay in the cache."""
 
 
-def walk(index: SourceIndex, block: Block) -> Counts:
+def walk(index: SourceIndex, block: Block) -> WalkCounts:
     """Offers every source that can still enter a list to the lists of a block of users."""
     sources, error = index.sources, error_of_unit_product(index.dimensions)
     active = np.arange(len(block.factors))
     approximate = np.empty((len(active), SOURCES), np.float32)
-    counts = Counts()
+    counts = WalkCounts()
     for start in range(0, len(index), SOURCES):
         longest = float(sources.norms[start])
         active = active[: drop_finished(active, len(active), block.norms, longest, block.lists.least)]
@@ -36,7 +36,7 @@ def walk(index: SourceIndex, block: Block) -> Counts:
         approximate[:, len(some) :] = -np.inf
         errors = block.norms[active] * (longest * error) + underflow(index.dimensions)
         candidates = _offer_candidates(approximate, errors, active, start, len(some), sources, block)
-        counts += Counts(len(users) * len(some), candidates)
+        counts += WalkCounts(len(users) * len(some), candidates)
     return counts
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ranking.block import Block, Counts
+from models.ranking.block import Block, WalkCounts
 from models.ranking.compiled import compiled, inlined, reordered
 from models.ranking.index import SourceIndex, Sources
 from models.ranking.lists import offer, score_of
@@ -49,10 +49,10 @@ class _Scratch(NamedTuple):
         )
 
 
-def walk(index: SourceIndex, block: Block) -> Counts:
+def walk(index: SourceIndex, block: Block) -> WalkCounts:
     """Offers the sources of the index to the lists of a block of users, as far as they can matter."""
     codes = quantise_users(block.wide, block.norms, index.rotation)
-    return Counts(*_walk(index.sources, index.panels, block, codes, _Scratch.of(len(block.wide))))
+    return WalkCounts(*_walk(index.sources, index.panels, block, codes, _Scratch.of(len(block.wide))))
 
 
 @compiled

@@ -22,7 +22,7 @@ _STRANGE_ANSWER = re.compile(r"not in a valid JSON format|error code (40[1345]|5
 
 
 @dataclass(frozen=True, repr=False)
-class Connection:
+class MlflowConnection:
     """The MLflow store or server at `tracking_uri`, which may hold a password and is never shown."""
 
     tracking_uri: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from models.registry.connection import Connection
+from models.registry.connection import MlflowConnection
 from models.registry.records import (
     CHALLENGER,
     CHAMPION,
@@ -34,7 +34,7 @@ _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, repr=False)
-class ModelRegistry(Connection):
+class ModelRegistry(MlflowConnection):
     """The runs of every product, and the versions of its model; each method raises RegistryError."""
 
     def log_run(self, record: RunRecord) -> str:

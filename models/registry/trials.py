@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.registry.connection import Connection
+from models.registry.connection import MlflowConnection
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -42,7 +42,7 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, repr=False)
-class Trials(Connection):
+class Trials(MlflowConnection):
     """The experiment `<product>-tuning` of every product; each method raises RegistryError."""
 
     def open_study(self, study: StudyRun) -> str:

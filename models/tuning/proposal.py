@@ -1,4 +1,4 @@
-"""Writes what a search proposes: the change as YAML, and the evidence as Markdown for the person who commits it."""
+"""Writes what a search proposes: the change as YAML, and the evaluation as Markdown for the person who commits it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from conf.strict_yaml import write_yaml
 from conf.training import TrainSettings
 from models.judge import Estimate
 from models.pages import MISSING, markdown_of
-from models.tuning.evidence import Evidence
+from models.tuning.evaluation import Evaluation
 from models.tuning.search import COMPLETE, FAILED, PRUNED, Trial, best_of
 
 _SHOWN = 5
@@ -17,7 +17,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class ProposalContext:
-    """What the report names besides the evidence: product, study, data and code."""
+    """What the report names besides the evaluation: product, study, data and code."""
 
     product: str
     study: str
@@ -30,23 +30,25 @@ class ProposalContext:
     k: int
 
 
-def overlay_of(evidence: Evidence, about: ProposalContext) -> str:
+def overlay_of(evaluation: Evaluation, about: ProposalContext) -> str:
     """Returns the change as YAML for `--overlay`: only keys that differ, none if the present settings stay."""
-    changes = evidence.changes if evidence.is_better else {}
-    head = f"# {about.product}, study {about.study}: {_verdict(evidence)}; the evidence is beside it in proposal.md.\n"
+    changes = evaluation.changes if evaluation.is_better else {}
+    head = (
+        f"# {about.product}, study {about.study}: {_verdict(evaluation)}; the evidence is beside it in proposal.md.\n"
+    )
     return head + write_yaml({"train": changes})
 
 
-def report_of(evidence: Evidence, trials: Sequence[Trial], present: TrainSettings, about: ProposalContext) -> str:
-    """Returns the evidence as a page of Markdown."""
+def report_of(evaluation: Evaluation, trials: Sequence[Trial], present: TrainSettings, about: ProposalContext) -> str:
+    """Returns the evaluation as a page of Markdown."""
     counts = Counter(trial.state for trial in trials)
     judged = (trial for trial in trials if trial.ndcg is not None)
     return markdown_of(
         "tuning/proposal.j2",
         about=about,
-        evidence=evidence,
+        evaluation=evaluation,
         estimate=_estimate,
-        verdict=_verdict(evidence),
+        verdict=_verdict(evaluation),
         present=present.model_dump(),
         trials=trials,
         states=[f"{counts[state]} {state}" for state in (COMPLETE, PRUNED, FAILED)],
@@ -55,8 +57,8 @@ def report_of(evidence: Evidence, trials: Sequence[Trial], present: TrainSetting
     )
 
 
-def _verdict(evidence: Evidence) -> str:
-    return "a change of `train` is proposed" if evidence.is_better else "keep the present settings"
+def _verdict(evaluation: Evaluation) -> str:
+    return "a change of `train` is proposed" if evaluation.is_better else "keep the present settings"
 
 
 def _estimate(found: Estimate | None, sign: str = "") -> str:

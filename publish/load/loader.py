@@ -23,8 +23,8 @@ from publish.errors import PublishError
 from publish.load.dead_letters import DeadLetterQueue
 from publish.load.load_partition import PartitionLoader, PositionMoved
 from publish.load.loader_metrics import LoaderMetrics
-from publish.load.loader_rounds import Rounds
 from publish.load.loader_tools import Tools
+from publish.load.periodic_tasks import PeriodicTasks
 from publish.load.run_cache import RunCache
 from publish.load.store_writer import StoreWriter
 from publish.runs.erasures import ErasureLog, enforce_erasures
@@ -79,7 +79,7 @@ class Loader:
         letters = DeadLetterQueue(self._sender, self._keys.dead_letter_topic)
         self._writer = StoreWriter(store)
         self._tools = Tools(store, self._writer, run_cache, lifecycle, letters, self.metrics, self._pause)
-        self._rounds = Rounds(run_cache, lifecycle, pointers, housekeeping)
+        self._tasks = PeriodicTasks(run_cache, lifecycle, pointers, housekeeping)
         self._consumer = Consumer(_consumer_settings(kafka, product))
         self._assigned: frozenset[int] = frozenset()
         self._partitions: dict[int, PartitionLoader] = {}
@@ -111,12 +111,12 @@ class Loader:
         try:
             may_try = time.monotonic() >= self._retry_at
             if may_try:
-                self._rounds.keep_pointer()  # first: if Redis has lost everything, everything below fails
+                self._tasks.keep_pointer()  # first: if Redis has lost everything, everything below fails
             if may_try and self._assigned - self._partitions.keys():
                 self._start_partitions()
             self._load(self._consumer.consume(_POLL_RECORDS, timeout=_POLL_SECONDS))
             if may_try:
-                self._rounds.walk(self._consumer, self._partitions, self.metrics)
+                self._tasks.run_due(self._consumer, self._partitions, self.metrics)
                 self._check_topic()
                 self._succeeded()
         except PositionMoved as moved:
@@ -194,7 +194,7 @@ class Loader:
         self._failures, self._retry_at = self._failures + 1, time.monotonic() + seconds
         self.metrics.faults.inc()
         self.metrics.set_healthy(healthy=False)
-        self._rounds.forget()
+        self._tasks.forget()
         self._drop_state()
         _LOG.warning("%s; trying again in %.1f s", fault, seconds)
 

@@ -4,7 +4,7 @@ from itertools import permutations
 
 from publish.errors import MalformedMessage, StoreUnreachable
 from publish.runs.registry import RunRegistry
-from publish.runs.run import Register, RegisteredRun, RunState, UnreadableRun
+from publish.runs.run import RegisteredRun, RegistryContent, RunState, UnreadableRun
 
 
 class RunCache:
@@ -12,7 +12,7 @@ class RunCache:
 
     def __init__(self, registry: RunRegistry) -> None:
         self._registry = registry
-        self._all = Register((), ())
+        self._all = RegistryContent((), ())
         self._runs: dict[int, RegisteredRun] = {}
         self._unknown_epochs: set[int] = set()
 
@@ -81,7 +81,7 @@ class RunCache:
     def _refresh_for(self, epoch: int) -> None:
         self.refresh()
         # Decided by this reading only: a moment later the registry may be back, or gone.
-        if self._all == Register((), ()):
+        if self._all == RegistryContent((), ()):
             raise StoreUnreachable(
                 f"Redis knows no run of {self._registry.keys.product} while its topic has records: it lost "
                 "its data; `discovery rebuild` restores it"

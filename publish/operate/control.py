@@ -13,7 +13,7 @@ from publish.runs.pointer import Pointer, PointerStore
 from publish.runs.pointer_log import PointerLog
 from publish.runs.promotion import BY_HAND, Promoter
 from publish.runs.registry import RunRegistry
-from publish.runs.run import Register, RegisteredRun, RunState, UnreadableRun
+from publish.runs.run import RegisteredRun, RegistryContent, RunState, UnreadableRun
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
 from publish.store.durability import damaged, damaged_partitions
 from publish.store.redis_store import PartitionStatus, RedisStore
@@ -191,7 +191,7 @@ class Control:
                 "loader (discovery load) loads them again; to stop serving at once: discovery share 0"
             )
 
-    def _reports(self, pointer: Pointer, register: Register) -> tuple[RunReport, ...]:
+    def _reports(self, pointer: Pointer, register: RegistryContent) -> tuple[RunReport, ...]:
         return tuple(self._report(run, pointer) for run in register.runs)
 
     def _report(self, run: RegisteredRun, pointer: Pointer) -> RunReport:

@@ -25,7 +25,7 @@ from publish.runs.erasures import restore_erasures
 from publish.runs.history import History, kept_history
 from publish.runs.pointer import Change, Pointer
 from publish.runs.registry import RunRegistry
-from publish.runs.run import Register, RegisteredRun, RunState, RunStatus
+from publish.runs.run import RegisteredRun, RegistryContent, RunState, RunStatus
 from publish.runs.run_log import kept_pointer, kept_runs
 from publish.runs.run_watch import RunWatch
 from publish.wire.keys import Layout, ProductKeys, hash_tags
@@ -133,7 +133,7 @@ def _history_if_readable(kafka: KafkaConnection, keys: ProductKeys) -> History:
     return history
 
 
-def _refuse_alive(registry: RunRegistry, found: Pointer, known: Register) -> None:
+def _refuse_alive(registry: RunRegistry, found: Pointer, known: RegistryContent) -> None:
     product = registry.keys.product
     if found.named:
         raise RunRefused(

@@ -12,7 +12,15 @@ from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import as_bytes, store_faults, text_of
 from publish.errors import MalformedMessage, RunRefused, UnknownRun
-from publish.runs.run import Register, RegisteredRun, RunState, RunStatus, read_announcement, read_register, read_run
+from publish.runs.run import (
+    RegisteredRun,
+    RegistryContent,
+    RunState,
+    RunStatus,
+    read_announcement,
+    read_registry,
+    read_run,
+)
 from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
@@ -59,10 +67,10 @@ class RunRegistry:
             raise RunRefused(f"run {run}: {refusal}")
 
     @store_faults()
-    def read_all(self) -> Register:
+    def read_all(self) -> RegistryContent:
         """Returns every run, and the records that this version cannot read."""
         found = self._client.hgetall(self.keys.runs)
-        return read_register(self.keys.product, {as_bytes(name): as_bytes(value) for name, value in found.items()})
+        return read_registry(self.keys.product, {as_bytes(name): as_bytes(value) for name, value in found.items()})
 
     def list_runs(self) -> tuple[RegisteredRun, ...]:
         """Returns every run that can be read, oldest first."""

@@ -84,7 +84,7 @@ class UnreadableRun:
 
 
 @dataclass(frozen=True)
-class Register:
+class RegistryContent:
     """The whole content of a registry."""
 
     runs: tuple[RegisteredRun, ...]
@@ -93,12 +93,12 @@ class Register:
     """By name."""
 
 
-def read_register(product: str, fields: Mapping[bytes, bytes]) -> Register:
+def read_registry(product: str, fields: Mapping[bytes, bytes]) -> RegistryContent:
     """Returns the register in the fields of `{<product>}:runs`."""
     names = sorted({name.removesuffix(_STATE) for name in fields})
     found = [_run_or_why(product, name, fields.get(name), fields.get(name + _STATE)) for name in names]
     runs = (run for run in found if isinstance(run, RegisteredRun))
-    return Register(
+    return RegistryContent(
         tuple(sorted(runs, key=lambda run: run.announcement.epoch)),
         tuple(run for run in found if isinstance(run, UnreadableRun)),
     )

@@ -12,7 +12,7 @@ from publish.store.redis_store import PartitionStatus
 
 
 @dataclass(frozen=True)
-class _Sight:
+class _Observation:
     partitions: tuple[PartitionStatus, ...]
     at: float
 
@@ -36,7 +36,7 @@ class RunWatch:
         self._all_sent = all_sent
         self._clock = clock
         self._monotonic = monotonic
-        self._sights: dict[str, _Sight] = {}
+        self._observations: dict[str, _Observation] = {}
 
     def look(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
         """Checks a run's progress and settles or fails it if due; raises StoreUnreachable, RunFault."""
@@ -45,7 +45,7 @@ class RunWatch:
 
     def _look(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
         if run.state not in (RunState.ANNOUNCED, RunState.LOADING):
-            self._sights.pop(run.name, None)
+            self._observations.pop(run.name, None)
         if run.state is RunState.READY and run.status.held is None and run.status.let_go is None:
             self._lifecycle.settle(run.name)
         partitions = self._lifecycle.store.progress(run.announcement)
@@ -57,7 +57,7 @@ class RunWatch:
 
     def forget(self) -> None:
         """Restarts the time without progress, after an outage."""
-        self._sights.clear()
+        self._observations.clear()
 
     def _fault(self, run: RegisteredRun, partitions: tuple[PartitionStatus, ...]) -> str | None:
         """Returns why a run under way has to fail, or None."""
@@ -75,9 +75,9 @@ class RunWatch:
         return None
 
     def _seconds_still(self, run: str, partitions: tuple[PartitionStatus, ...]) -> float:
-        now, last = self._monotonic(), self._sights.get(run)
+        now, last = self._monotonic(), self._observations.get(run)
         if last is None or last.partitions != partitions:
-            self._sights[run] = last = _Sight(partitions, now)
+            self._observations[run] = last = _Observation(partitions, now)
         return now - last.at
 
     def _fail_if_unchanged(self, run: RegisteredRun, fault: str) -> None:

@@ -9,12 +9,12 @@ from benchmarks.crash import __main__ as crash
 from benchmarks.crash.damage import Raw, damaged
 from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import DAMAGES, Damage, is_second, order_of, plan_of
-from benchmarks.crash.truth import LIST_SIZE, PARTITIONS, Truth
+from benchmarks.crash.truth import LIST_SIZE, PARTITIONS, PushedLists
 from publish.send.snapshot import measure_partition
 from publish.wire.keys import Layout
 from publish.wire.messages import MessageKind, pack
 
-TRUTH = Truth(seed=5, users=900)
+TRUTH = PushedLists(seed=5, users=900)
 
 
 def test_a_hunt_finds_nothing_in_a_product_that_keeps_its_promises(

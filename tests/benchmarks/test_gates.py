@@ -13,7 +13,7 @@ from numpy.random import default_rng
 
 from benchmarks.gates.__main__ import main
 from benchmarks.gates.demo import demo_past
-from benchmarks.gates.losses import Week, event_losses, snapshot_losses
+from benchmarks.gates.losses import NewestWeek, event_losses, snapshot_losses
 from benchmarks.gates.past import Events, Past, date_of
 from benchmarks.gates.real import real_past
 from benchmarks.gates.verdicts import holds
@@ -62,7 +62,7 @@ def test_a_week_is_measured_as_its_events_are(small: Past) -> None:
 
 def test_losses_are_planted_as_told(small: Past) -> None:
     run = small.runs[-1]
-    week = Week(small.newest(run), small.snapshots(run))
+    week = NewestWeek(small.newest(run), small.snapshots(run))
     rng = default_rng(1)
     plants = event_losses(tuple(small.events)) | snapshot_losses()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.publish.world import SOURCES, TABLES, Table, make_snapshot
+from benchmarks.publish.world import SOURCES, TABLES, ListShape, make_snapshot
 from benchmarks.publish.yardsticks import hset_rate, produced_rate
 from conf.settings import PublishSettings
 from publish.send.snapshot import measure_partition
@@ -12,7 +12,7 @@ _SETTINGS = PublishSettings(partitions=3, users_per_bucket=10)
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_it_keeps_every_rule_of_a_snapshot(table: Table) -> None:
+def test_it_keeps_every_rule_of_a_snapshot(table: ListShape) -> None:
     snapshot = make_snapshot(table, 500, _SETTINGS)
     layout = snapshot.layout("any")
     slices = [measure_partition([batch], place, layout, "int64") for place, batch in enumerate(snapshot.batches)]

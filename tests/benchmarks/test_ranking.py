@@ -20,7 +20,7 @@ from benchmarks.ranking.check import check_lists
 from benchmarks.ranking.errors import RankingBenchError
 from benchmarks.ranking.factors import RECIPES, FactorSet, named_set
 from benchmarks.ranking.goals import goals_of
-from benchmarks.ranking.measure import Plan
+from benchmarks.ranking.measure import RankingPlan
 from benchmarks.ranking.spark import write_model
 from benchmarks.ranking.stream import BLOCK, Stream
 from benchmarks.ranking.table import scaling_text as scaling_table
@@ -143,7 +143,7 @@ def test_a_file_of_factors_gives_a_row_per_n(tmp_path: Path, capsys: pytest.Capt
 def test_users_and_sources_grow_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[FactorSet] = []
 
-    def measure(factors: FactorSet, plan: Plan) -> list[dict[str, Any]]:
+    def measure(factors: FactorSet, plan: RankingPlan) -> list[dict[str, Any]]:
         seen.append(factors)
         ours = {"users_per_second": 1e4, "to_sgemm": 0.25, "peak_bytes": 3e8}
         return [{"n": plan.ns[0], "users": len(factors.users), "sources": len(factors.sources), "arms": {"ours": ours}}]

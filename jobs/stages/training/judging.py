@@ -56,7 +56,7 @@ def judge_recipes(run: Run, contest: Contest) -> Judgement:
     popular, k = fallback_list(sources, POPULAR), min(settings.judge.k, settings.lists.n)
     knn, remarks = _item_knn(run, sources, popular, k)
     champion, remark = _champion(run, contest, sources, fallback)
-    judged = judge_users({**ours, **knn, **champion}, _evidence(run, sources, popular), k, settings.judge)
+    judged = judge_users({**ours, **knn, **champion}, _judge_inputs(run, sources, popular), k, settings.judge)
     with timed("train", "judged"):
         run.tables.write("train_judged", judged, contract.judged_users(run.ids, judged.columns[2:]))
         eligible = sources.filter(sources["eligible"]).num_rows
@@ -90,7 +90,7 @@ def _judged(run: Run) -> DataFrame:
     return run.tables.read("holdout").select("user_id").distinct()
 
 
-def _evidence(run: Run, sources: pa.Table, popular: Fallback) -> JudgeInputs:
+def _judge_inputs(run: Run, sources: pa.Table, popular: Fallback) -> JudgeInputs:
     cut = cut_of(run.as_of, run.settings.split.holdout_days)
     users = run.folder.table("train_user_factors").count_rows()
     known = KnownSources.build(sources, users, new_from(cut, run.settings.judge), run.ids)

@@ -29,7 +29,7 @@ from models.training.learning_curve import Point
 
 
 @dataclass(frozen=True)
-class Findings:
+class VersionMeasurements:
     """What the train stage measured of a version."""
 
     judgement: Judgement | str
@@ -47,14 +47,14 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenPages:
     """The pages of a model card: `folder` holds only the folder `model_card`; `faults`: why plots are missing."""
 
     folder: Path
     faults: list[str]
 
 
-def measure_version(run: Run, made: Lineage, judgement: Judgement | str) -> Findings:
+def measure_version(run: Run, made: Lineage, judgement: Judgement | str) -> VersionMeasurements:
     """Measures the recipe on the golden data, and reads the shapes and the learning curve.
 
     judgement: or why there is none. Raises GoldenChanged.
@@ -63,7 +63,7 @@ def measure_version(run: Run, made: Lineage, judgement: Judgement | str) -> Find
     judged = not isinstance(judgement, str)
     curve = _curve(run, f"{fit}training.json") if judged else f"no training was judged ({judgement})"
     golden = golden_metrics(train_settings(made.recipe["train"]))
-    return Findings(judgement, golden, shapes_of(run, f"{fit}lists" if judged else None), curve)
+    return VersionMeasurements(judgement, golden, shapes_of(run, f"{fit}lists" if judged else None), curve)
 
 
 def _curve(run: Run, stats: str) -> Sequence[Point] | str:
@@ -85,7 +85,7 @@ def shapes_of(run: Run, lists: str | None) -> dict[str, Shape]:
     return {name: shape for name, shape in found.items() if shape is not None}
 
 
-def write_model_card(run: Run, made: Lineage, found: Findings) -> Written:
+def write_model_card(run: Run, made: Lineage, found: VersionMeasurements) -> WrittenPages:
     """Writes the pages of the version before it is registered, locally and into the run's folder.
 
     A plot that cannot be drawn is a warning. Raises RegistryError.
@@ -97,10 +97,10 @@ def write_model_card(run: Run, made: Lineage, found: Findings) -> Written:
             log.warning("warning   model card: %s", fault)
         for file in sorted((folder / MODEL_CARD).iterdir()):
             run.folder.write_bytes(f"{MODEL_CARD}/{file.name}", file.read_bytes())
-    return Written(folder, faults)
+    return WrittenPages(folder, faults)
 
 
-def _model_card(run: Run, made: Lineage, found: Findings) -> ModelCard:
+def _model_card(run: Run, made: Lineage, found: VersionMeasurements) -> ModelCard:
     arm = CHAMPION if made.decision.winner == "champion" else OURS
     return ModelCard(
         product=made.product,
@@ -129,7 +129,7 @@ def _model_card(run: Run, made: Lineage, found: Findings) -> ModelCard:
     )
 
 
-def _this_week(made: Lineage, found: Findings, arm: str) -> Week:
+def _this_week(made: Lineage, found: VersionMeasurements, arm: str) -> Week:
     judged = None if isinstance(found.judgement, str) else found.judgement
     ndcg, popularity = (
         None if judged is None else judged.figures.get(FigureKey(name, ALL, "ndcg")) for name in (arm, POPULARITY)

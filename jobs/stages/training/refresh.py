@@ -36,7 +36,7 @@ class RefreshRefused(Refused):
 
 
 @dataclass(frozen=True)
-class _Former:
+class _ServedTraining:
     """The run whose factors are kept, a training or a refresh itself."""
 
     folder: BoundFolder
@@ -100,7 +100,7 @@ def refresh(run: RunContext) -> Facts:
     }
 
 
-def _former(run: RunContext) -> _Former:
+def _former(run: RunContext) -> _ServedTraining:
     serving, champion = run.manifest.serving_before, run.manifest.champion
     if serving is None or champion is None:
         raise RefreshRefused("nothing serves yet, so there is nothing to refresh; start without --refresh")
@@ -122,16 +122,16 @@ def _former(run: RunContext) -> _Former:
             "folded; start without --refresh"
         )
     trained_run = stats["from_run"] if stats["algorithm"] == "fold_in" else serving
-    return _Former(folder, run.spark, Tables(run.spark, folder, run.erased.users), stats, trained_run)
+    return _ServedTraining(folder, run.spark, Tables(run.spark, folder, run.erased.users), stats, trained_run)
 
 
-def _write_counts(run: RunContext, former: _Former) -> None:
+def _write_counts(run: RunContext, former: _ServedTraining) -> None:
     if not run.folder.finished(_COUNTS):
         counts = former.source_counts.toArrow()
         run.folder.write_table(_COUNTS, counts.to_batches(), counts.schema)
 
 
-def _fold_in(run: RunContext, former: _Former, interactions: ds.Dataset) -> int:
+def _fold_in(run: RunContext, former: _ServedTraining, interactions: ds.Dataset) -> int:
     """Writes the factors of users who were not in the training. Returns their number."""
     if not run.folder.finished(FOLDED):
         sources = former.folder.table("source_factors")

@@ -18,7 +18,7 @@ _TABLES = ("user_factors", "source_factors")
 
 
 @dataclass(frozen=True)
-class Former:
+class FormerFactors:
     """The factors of an earlier run, or why a training starts cold."""
 
     start: WarmStart | None
@@ -36,7 +36,7 @@ class Former:
         return facts if self.reason is None else facts | {"cold_reason": self.reason}
 
 
-def former_factors(run: RunContext, settings: TrainSettings) -> Former:
+def former_factors(run: RunContext, settings: TrainSettings) -> FormerFactors:
     """Returns the serving run's factors, unless they know the hold-out or `cold_every` asks for a cold start.
 
     The judged training and the refit start alike, so that what is judged is what is published.
@@ -62,7 +62,7 @@ def _training_of(run: RunContext, before: str) -> KeptRun | None:
     return kept if all(kept.folder.finished(table) for table in _TABLES) else None
 
 
-def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> Former:
+def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> FormerFactors:
     known, folder = kept.manifest, kept.folder
     before = known.request.run_id
     cut = cut_of(run.as_of, run.settings.split.holdout_days)
@@ -75,7 +75,7 @@ def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> Former:
     if warm_runs >= every:
         return _cold(f"one run in {every} starts anew (train.cold_every)")
     start = WarmStart(*(folder.table(table) for table in _TABLES))
-    return Former(start, before, None, warm_runs, folder)
+    return FormerFactors(start, before, None, warm_runs, folder)
 
 
 def digest_of_factors(folder: Storage) -> str:
@@ -85,5 +85,5 @@ def digest_of_factors(folder: Storage) -> str:
     return sha256_of_chunks(chunk for file in parquet for chunk in chunks_of(folder, file))
 
 
-def _cold(reason: str) -> Former:
-    return Former(None, None, reason)
+def _cold(reason: str) -> FormerFactors:
+    return FormerFactors(None, None, reason)

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from publish.load import loader_rounds
+from publish.load import periodic_tasks
 from publish.operate.wait import RunEnding
 from publish.runs.history import kept_history
 from publish.runs.pointer import LOST, PointerStore
@@ -26,7 +26,7 @@ from tests.publish.support.pushing import (
 def test_every_pointer_is_also_kept_in_kafka_and_so_is_its_loss(
     kafka: KafkaConnection, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader_rounds, "_KEEP_SECONDS", 0.2)
+    monkeypatch.setattr(periodic_tasks, "_KEEP_SECONDS", 0.2)
     product, lists = new_product(kafka), lists_of(200)
     run = announce(clean_redis, product, lists, first=True)
     with loading(kafka, clean_redis, product):

@@ -6,7 +6,7 @@ import redis
 from publish.errors import StoreUnreachable
 from publish.load.run_cache import RunCache
 from publish.runs.registry import RunRegistry
-from publish.runs.run import Register
+from publish.runs.run import RegistryContent
 from tests.publish.support.pushing import announce, lists_of
 
 PRODUCT = "booked"
@@ -17,7 +17,7 @@ class Restored(RunRegistry):
 
     _written = False
 
-    def read_all(self) -> Register:
+    def read_all(self) -> RegistryContent:
         found = super().read_all()
         if not found.runs and not self._written:
             self._written = True

@@ -20,7 +20,7 @@ from jobs.cli.views import view as cli_view
 from jobs.cli.views.status import status as status_view
 from publish.errors import MalformedMessage, PointerUnreadable, RunFault, RunRefused
 from publish.load.loader_metrics import LoaderMetrics
-from publish.load.loader_rounds import Rounds
+from publish.load.periodic_tasks import PeriodicTasks
 from publish.load.run_cache import RunCache
 from publish.operate.control import Control
 from publish.operate.forget import Forgetter
@@ -79,17 +79,17 @@ NO_CONSUMER, METRICS = Consumer({"group.id": "none", "log_level": 0}), LoaderMet
 STATES = st.sampled_from([*RunState, "SOON", "", None, 7])
 
 
-def rounds_of(client: redis.Redis) -> Callable[[], None]:
-    """Walks of a loader that has no partitions; every walk does all that can be due."""
+def tasks_of(client: redis.Redis) -> Callable[[], None]:
+    """The periodic tasks of a loader that has no partitions; every call does all that can be due."""
     control, seconds = Control.connect(client, PRODUCT), iter(range(0, 10**9, 100))
-    walk = Rounds(
+    run_due = PeriodicTasks(
         RunCache(control.registry),
         control.lifecycle,
         control.pointers,
         control.housekeeping,
         monotonic=lambda: next(seconds),
-    ).walk
-    return lambda: walk(NO_CONSUMER, {}, METRICS)
+    ).run_due
+    return lambda: run_due(NO_CONSUMER, {}, METRICS)
 
 
 def empty(client: redis.Redis) -> None:
@@ -111,9 +111,9 @@ def changed(run: Announcement, changes: Mapping[str, Any]) -> bytes:
 
 def is_well(client: redis.Redis, good: Announcement, others: int) -> None:
     """Every one of the loader's rounds and of the operator's questions is answered, and the good run serves."""
-    walk, control = rounds_of(client), Control.connect(client, PRODUCT)
+    run_due, control = tasks_of(client), Control.connect(client, PRODUCT)
     for _ in range(3):
-        walk()
+        run_due()
     assert control.pointers.read().treatment == good.run
     assert wait(good.run, control.lifecycle, control.pointers).ending is RunEnding.SERVING
     status, runs, unreadable = control.status(), control.runs(), control.unreadable()
@@ -190,13 +190,13 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.mark.parametrize("field", ["", ":state"])
 def test_when_what_serves_cannot_be_read_a_person_decides(client: redis.Redis, field: str) -> None:
-    control, walk = Control.connect(client, PRODUCT), rounds_of(client)
+    control, run_due = Control.connect(client, PRODUCT), tasks_of(client)
     before, serving = (publish_directly(client, PRODUCT, users=6, first=True) for _ in range(2))
     for run in (before, serving):
         control.promote(run.run)
     client.hset(KEYS.runs, f"{serving.run}{field}", b"?")
     coming = publish_directly(client, PRODUCT, users=6)
-    walk()
+    run_due()
     (unreadable,) = control.status().unreadable
     assert unreadable.name == serving.run
     alarm = f"ALARM         the record of run {serving.run}, which the pointer names as"
@@ -226,7 +226,7 @@ def test_a_damaged_pointer_is_no_runs_fault(client: redis.Redis) -> None:
     good = publish_directly(client, PRODUCT, users=6, first=True)
     client.set(KEYS.pointer, b'{"rev": "many"}')
     control = Control.connect(client, PRODUCT)
-    for call in (rounds_of(client), control.status, control.housekeeping.retire_unneeded, lambda: control.hold("why")):
+    for call in (tasks_of(client), control.status, control.housekeeping.retire_unneeded, lambda: control.hold("why")):
         with pytest.raises(PointerUnreadable, match=r"ptr in Redis is not a pointer .*rev: .*rebuild"):
             call()
     assert control.registry.get(good.run).state is RunState.READY

@@ -13,7 +13,7 @@ import pytest
 from conf import contract
 from jobs.run.context import Run
 from jobs.stages.training import model_card_history
-from jobs.stages.training.model_card import Findings, measure_version, shapes_of, write_model_card
+from jobs.stages.training.model_card import VersionMeasurements, measure_version, shapes_of, write_model_card
 from models.arrays.arrow import column_of, lists_of
 from models.errors import PlotFailed
 from models.golden import golden_metrics
@@ -54,9 +54,9 @@ def trained(
     return run
 
 
-def findings(run: Run, **changes: Any) -> Findings:
+def findings(run: Run, **changes: Any) -> VersionMeasurements:
     fields = {"judgement": judgement(1), "golden": GOLDEN, "shapes": shapes_of(run, "train_lists"), "curve": "none"}
-    return Findings(**{**fields, **changes})
+    return VersionMeasurements(**{**fields, **changes})
 
 
 def page(run: Run) -> str:
@@ -70,7 +70,7 @@ def line(text: str, *words: str) -> list[str]:
     return found
 
 
-def keep(run: Run, found: Findings, metrics: dict[str, float], **params: str) -> str:
+def keep(run: Run, found: VersionMeasurements, metrics: dict[str, float], **params: str) -> str:
     """Registers the run with its pages, as the train stage does; returns the version."""
     lineage = json.dumps({**found.kept, "of other code": 1})
     artifacts = write_model_card(run, made(run), found).folder

@@ -11,15 +11,15 @@ from conf.settings import JudgeSettings
 from deploy.chain import REPO
 from models.judge import Estimate
 from models.tuning import (
-    Evidence,
+    Evaluation,
     Part,
     ProposalContext,
     SettingsComparison,
     Trial,
     compare,
+    mean_of,
     overlay_of,
     report_of,
-    weigh,
 )
 from tests.models.tuning.conftest import PRESENT
 
@@ -33,7 +33,7 @@ TRIALS = [
 ]
 
 
-def evidence(low: float) -> Evidence:
+def evaluation(low: float) -> Evaluation:
     lead = Estimate(100, 0.01, low, 0.02)
     found = SettingsComparison(
         users=100,
@@ -43,17 +43,17 @@ def evidence(low: float) -> Evidence:
         lead=lead,
     )
     better = found.model_copy(update={"lead": Estimate(100, 0.05, 0.04, 0.06)})
-    return Evidence(trial=2, changes=CHANGES, validation=better, holdout=found)
+    return Evaluation(trial=2, changes=CHANGES, validation=better, holdout=found)
 
 
 def test_what_is_better_is_an_overlay_of_only_what_changes(tmp_path: Path) -> None:
-    overlay = overlay_of(evidence(0.001), TOLD)
+    overlay = overlay_of(evaluation(0.001), TOLD)
     assert yaml.safe_load(overlay) == {"train": CHANGES}
     (tmp_path / "proposal.yml").write_text(overlay)
     config = REPO / "conf/prod_discovery.yml"
     before, after = load_settings(config), load_settings(config, [tmp_path / "proposal.yml"])
     assert after == before.model_copy(update={"train": before.train.model_copy(update=CHANGES)})
-    page = report_of(evidence(0.001), TRIALS, PRESENT, TOLD)
+    page = report_of(evaluation(0.001), TRIALS, PRESENT, TOLD)
     assert page.startswith("# music: a change of `train` is proposed")
     assert "| `train.alpha` | 0.5 | 0.7 |" in page
     assert "+0.0100 [+0.0010, +0.0200] (+5.0%)" in page
@@ -64,20 +64,20 @@ def test_what_is_better_is_an_overlay_of_only_what_changes(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("low", [0.0, -0.001])
 def test_noise_is_not_proposed(low: float) -> None:
-    assert yaml.safe_load(overlay_of(evidence(low), TOLD)) == {"train": {}}
-    page = report_of(evidence(low), TRIALS, PRESENT, TOLD)
+    assert yaml.safe_load(overlay_of(evaluation(low), TOLD)) == {"train": {}}
+    page = report_of(evaluation(low), TRIALS, PRESENT, TOLD)
     assert page.startswith("# music: keep the present settings")
     assert "there is nothing to commit" in page
 
 
 def test_intervals_hold_the_mean_and_narrow_with_users() -> None:
     draw, judge = np.random.default_rng(0), JudgeSettings()
-    few, many = (weigh(draw.random(size), judge) for size in (100, 10_000))
+    few, many = (mean_of(draw.random(size), judge) for size in (100, 10_000))
     assert few.low < few.mean < few.high
     assert many.high - many.low == pytest.approx((few.high - few.low) / 10, rel=0.3)
     assert many.high - many.low == pytest.approx(2 * 1.96 * np.sqrt(1 / 12 / 10_000), rel=0.3)
     values = draw.random(1_000)
-    paired = weigh(values + 0.01 - values, judge)
+    paired = mean_of(values + 0.01 - values, judge)
     assert (paired.low, paired.high) == (pytest.approx(0.01), pytest.approx(0.01))
 
 

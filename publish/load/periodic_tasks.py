@@ -38,8 +38,8 @@ class _Every:
         return True
 
 
-class Rounds:
-    """The periodic tasks of one loader; each `walk` does those that are due. Several loaders may walk at once."""
+class PeriodicTasks:
+    """The periodic tasks of one loader; `run_due` does those that are due. Several loaders may do so at once."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Rounds:
         if self._keeping.is_due():
             self._pointers.write_down_if_new()
 
-    def walk(self, consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
+    def run_due(self, consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
         """Does the tasks that are due; raises StoreUnreachable and StoreRefused."""
         log_progress = self._logging.is_due()
         if self._watching.is_due():

@@ -32,8 +32,8 @@ class SettingsComparison(Strict):
     """Proposed − present, paired by user."""
 
 
-class Evidence(Strict):
-    """The evidence for the best trial of a search."""
+class Evaluation(Strict):
+    """The best trial of a search beside the present settings."""
 
     trial: int
     """Number of the trial, from 1."""
@@ -61,14 +61,14 @@ def compare(part: Part, present: TrainSettings, changes: dict[str, Any], judge: 
     theirs = _ndcg(part, present.model_copy(update=changes)) if changes else None
     return SettingsComparison(
         users=len(part.users),
-        present=weigh(ours, judge),
-        popularity=weigh(part.judge_popular().ndcg, judge),
-        proposed=None if theirs is None else weigh(theirs, judge),
-        lead=None if theirs is None else weigh(theirs - ours, judge),
+        present=mean_of(ours, judge),
+        popularity=mean_of(part.judge_popular().ndcg, judge),
+        proposed=None if theirs is None else mean_of(theirs, judge),
+        lead=None if theirs is None else mean_of(theirs - ours, judge),
     )
 
 
-def weigh(values: PerUser, judge: JudgeSettings) -> Estimate:
+def mean_of(values: PerUser, judge: JudgeSettings) -> Estimate:
     """Returns the mean of values (users,) with its percentile interval by the Poisson bootstrap.
 
     For a difference of two arrays of the same users the interval is paired: users count equally often for both.
