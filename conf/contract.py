@@ -23,6 +23,16 @@ ID_RULE = f"1 … {MAX_ID_BYTES} bytes of UTF-8 without NUL"
 EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
 """Reasons why a list must not hold a source: the user has events with it, follows, blocked or owns it."""
 
+METRICS = ("ndcg", "recall", "map")
+"""How good a list is for its user: the fields of `models.metrics.ListScores`."""
+
+LIST_TRAITS: dict[str, pa.DataType] = {
+    "novelty": pa.float64(),  # mean self-information of the listed sources in bits; null: the list is empty
+    "covered": pa.bool_(),  # the user has a personal list that is not empty
+    "fallback": pa.bool_(),  # the user gets the fallback list, whole or without their exclusions
+}
+"""What else is told of a user's list, by name, with its type; the mean over users is a figure, −64 to 64."""
+
 _INT64 = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UTC = pa.timestamp("us", tz="UTC")
 
@@ -98,15 +108,9 @@ def judged_users(kind: IdKind, arms: Iterable[str]) -> pa.Schema:
     served = pa.struct(
         [
             ("source_ids", pa.list_(_id(kind))),  # best first
-            ("ndcg", pa.float64()),
-            ("recall", pa.float64()),
-            ("map", pa.float64()),
-            ("new_ndcg", pa.float64()),  # new_*: on the truth's new sources only; null: there are none
-            ("new_recall", pa.float64()),
-            ("new_map", pa.float64()),
-            ("novelty", pa.float64()),  # mean self-information of the listed sources in bits; null: the list is empty
-            ("covered", pa.bool_()),  # has a personal list that is not empty
-            ("fallback", pa.bool_()),  # gets the fallback list, whole or without their exclusions
+            *((name, pa.float64()) for name in METRICS),
+            *((f"new_{name}", pa.float64()) for name in METRICS),  # on the truth's new sources only; null: it has none
+            *LIST_TRAITS.items(),
         ]
     )
     judged = pa.schema([("user_id", _id(kind)), ("segment", pa.string())])  # cold, light, heavy

@@ -24,7 +24,7 @@ PerUser = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ListScores:
-    """Metrics of each user, float64 (users,)."""
+    """Metrics of each user, float64 (users,); the fields are `conf.contract.METRICS`."""
 
     ndcg: PerUser
     recall: PerUser
@@ -32,8 +32,7 @@ class ListScores:
 
     def where(self, chosen: NDArray[np.bool_], other: "ListScores") -> "ListScores":
         """Returns these scores for the chosen users and `other`'s for the rest."""
-        pairs = ((self.ndcg, other.ndcg), (self.recall, other.recall), (self.map, other.map))
-        return ListScores(*(np.where(chosen, own, their) for own, their in pairs))
+        return ListScores(**{name: np.where(chosen, own, vars(other)[name]) for name, own in vars(self).items()})
 
 
 def score_lists(lists: ListColumn, truths: ListColumn, k: int) -> ListScores:

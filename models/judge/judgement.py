@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
+from conf.contract import LIST_TRAITS, METRICS
 from conf.settings import JudgeSettings
 from models.errors import NothingToJudge
 from models.judge.bootstrap import ALL, Estimate, bootstrap_means
@@ -17,8 +18,6 @@ NEW = "new"
 """The segment of users whose truth holds new sources, judged on these only."""
 
 SEGMENTS = (ALL, COLD, LIGHT, HEAVY, NEW)
-METRICS = ("ndcg", "recall", "map")
-LIST_TRAITS = ("novelty", "covered", "fallback")
 
 
 class FigureKey(NamedTuple):

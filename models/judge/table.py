@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 
+from conf.contract import METRICS
 from conf.settings import JudgeSettings
 from models.judge.bootstrap import ALL, CONFIDENCE, Estimate
-from models.judge.judgement import METRICS, NEW, SEGMENTS, FigureKey, Judgement
+from models.judge.judgement import NEW, SEGMENTS, FigureKey, Judgement
 from models.judge.users import COLD, HEAVY, LIGHT
 
-_TITLES = {"ndcg": "NDCG", "recall": "Recall", "map": "MAP"}
+_TITLES = {"ndcg": "NDCG@{}", "recall": "Recall@{}", "map": "MAP@{}", "gini": "Gini"}
 _MISSING = "–"
 
 
@@ -27,9 +28,14 @@ def table_of(judgement: Judgement, settings: JudgeSettings) -> str:
     return "\n".join([head, *_arms(judgement), *_segments(judgement, titles), *_remarks(judgement)])
 
 
+def title_of(metric: str, k: int) -> str:
+    """Returns the heading of a metric's column: its name, where it has no other."""
+    return _TITLES.get(metric, metric).format(k)
+
+
 def _arms(judgement: Judgement) -> Iterator[str]:
     """Yields one line per arm, then one per difference."""
-    titles = [f"{_TITLES[metric]}@{judgement.k}" for metric in METRICS]
+    titles = [title_of(metric, judgement.k) for metric in METRICS]
     yield _line("", titles, 21) + _traits("novelty", "cover", "Gini", "fallb")
     for arm in judgement.arms:
         cells = [_cell(judgement.figures.get(FigureKey(arm, ALL, metric))) for metric in METRICS]
@@ -48,7 +54,7 @@ def _arms(judgement: Judgement) -> Iterator[str]:
 
 def _segments(judgement: Judgement, titles: dict[str, str]) -> Iterator[str]:
     """Yields one line per segment: its users and each arm's NDCG."""
-    yield _line(f"NDCG@{judgement.k}", judgement.arms, 19) + f"{'users':>11}"
+    yield _line(title_of("ndcg", judgement.k), judgement.arms, 19) + f"{'users':>11}"
     for segment in SEGMENTS:
         cells = [_cell(judgement.figures.get(FigureKey(arm, segment, "ndcg"))) for arm in judgement.arms]
         yield _line(titles[segment], cells, 19) + f"{judgement.users(segment):>11,}"

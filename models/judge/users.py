@@ -13,7 +13,7 @@ from pyspark.sql import functions as sf
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from conf import contract
-from conf.contract import IdKind
+from conf.contract import METRICS, IdKind
 from conf.settings import JudgeSettings
 from models.arrays.arrow import Column, ListColumn, column_of, lengths_of
 from models.judge.known import KnownSources, load_known
@@ -47,22 +47,22 @@ class JudgeInputs:
     ids: IdKind
 
 
-def judge_users(arms: Mapping[str, DataFrame], evidence: JudgeInputs, k: int, settings: JudgeSettings) -> DataFrame:
+def judge_users(arms: Mapping[str, DataFrame], inputs: JudgeInputs, k: int, settings: JudgeSettings) -> DataFrame:
     """Returns contract.judged_users of the arms (contract.lists by name, ours first) and `popularity`.
 
     Judged are the users with a truth; lists are cut at k. A user without a row in an arm's lists is served the popular
     sources there. Rows have no order. The workers raise LeakedSource when a list holds a source that was unknown before
     the cut.
     """
-    truth, users = evidence.truth, evidence.truth.select("user_id")
+    truth, users = inputs.truth, inputs.truth.select("user_id")
     rows = truth.groupBy("user_id").agg(sf.collect_set("source_id").alias("truths"))
-    activity = evidence.interactions.join(users, "user_id", "left_semi").groupBy("user_id").count()
-    rows = rows.join(activity, "user_id", "left").join(excluded_sources(evidence.exclusions, users), "user_id", "left")
+    activity = inputs.interactions.join(users, "user_id", "left_semi").groupBy("user_id").count()
+    rows = rows.join(activity, "user_id", "left").join(excluded_sources(inputs.exclusions, users), "user_id", "left")
     for arm, lists in arms.items():
         top = sf.slice("source_ids", 1, k).alias(f"{arm}_top")
         rows = rows.join(lists.select("user_id", top, sf.col("personal").alias(f"{arm}_personal")), "user_id", "left")
     ours, *others = arms
-    work = _Judge((ours, POPULARITY, *others), evidence.popular, evidence.known, k, evidence.ids)
+    work = _Judge((ours, POPULARITY, *others), inputs.popular, inputs.known, k, inputs.ids)
     segmented = rows.withColumn("segment", _segment(settings.heavy_from)).drop("count")
     return segmented.mapInArrow(work, from_arrow_schema(work.schema))
 
@@ -104,17 +104,17 @@ class _Judge:
         hit, lengths = find_hits(lists, truths.lists), lengths_of(lists)
         scores = score_hits(hit, lengths, truths.sizes, self.k)
         on_new = score_hits(hit & known.new[rows], lengths, truths.new_sizes, self.k)
-        columns = [
-            lists,
-            *(column_of(values) for values in (scores.ndcg, scores.recall, scores.map)),
-            *(pa.array(values, mask=truths.new_sizes == 0) for values in (on_new.ndcg, on_new.recall, on_new.map)),
-            known.novelty(rows, lengths),
-            pc.and_(personal, column_of(lengths > 0)),
-            pc.invert(personal),
-        ]
+        columns = {
+            "source_ids": lists,
+            **{name: column_of(getattr(scores, name)) for name in METRICS},
+            **{f"new_{name}": pa.array(getattr(on_new, name), mask=truths.new_sizes == 0) for name in METRICS},
+            "novelty": known.novelty(rows, lengths),
+            "covered": pc.and_(personal, column_of(lengths > 0)),
+            "fallback": pc.invert(personal),
+        }
         fields = list(self.schema.field(self.arms[0]).type)
         struct: Column = pa.StructArray.from_arrays(
-            [column.cast(field.type) for column, field in zip(columns, fields, strict=True)], fields=fields
+            [columns[field.name].cast(field.type) for field in fields], fields=fields
         )
         return struct
 

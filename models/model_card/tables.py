@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from models.judge import ALL, OURS, FigureKey, Judgement
 from models.judge.judgement import SEGMENTS
+from models.judge.table import title_of
 from models.model_card.card import SCORES, SHAPES, SOURCE_NORMS, USER_NORMS, ChampionPage, ModelCard, Week
 from models.model_card.shape import PERCENTS, Shape
 from models.pages import MISSING, Table, count, interval, share
@@ -13,7 +14,6 @@ _SHAPE_TITLES = {
     USER_NORMS: "norms of user factors",
     SOURCE_NORMS: "norms of source factors",
 }
-_METRIC_TITLES = {"ndcg": "NDCG@{}", "recall": "Recall@{}", "map": "MAP@{}", "gini": "Gini"}
 
 
 def segments(judged: Judgement, *, empty: bool = False) -> list[str]:
@@ -33,7 +33,7 @@ def figures(judged: Judgement, by: Sequence[str], names: Sequence[str]) -> Table
         for segment, arm in cells
         if not (leads and arm == OURS)
     ]
-    header = (*by, *(_METRIC_TITLES.get(name, name).format(judged.k) for name in names))
+    header = (*by, *(title_of(name, judged.k) for name in names))
     return Table(header, [row for row in rows if {*row[len(by) :]} != {MISSING}], len(by))
 
 

@@ -4,9 +4,9 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from conf.contract import LIST_TRAITS, METRICS
 from models.errors import PlotFailed
 from models.judge import CHAMPION, ITEM_KNN, OURS, POPULARITY
-from models.judge.judgement import LIST_TRAITS, METRICS
 from models.model_card import tables
 from models.model_card.card import ModelCard
 from models.model_card.plots import plots_of
@@ -41,7 +41,7 @@ def pages_of(card: ModelCard, images: Mapping[str, bytes], faults: Mapping[str, 
         "images": images,
         "faults": faults,
         "METRICS": METRICS,
-        "TRAITS": LIST_TRAITS,
+        "TRAITS": tuple(LIST_TRAITS),
         "OURS": OURS,
         "CHAMPION": CHAMPION,
         "ARMS": (OURS, POPULARITY, ITEM_KNN, CHAMPION),

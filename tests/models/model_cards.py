@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from conf.contract import LIST_TRAITS, METRICS
 from conf.settings import JudgeSettings
 from models.golden import GoldenMetrics
 from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, FigureKey, Judgement, Spread
-from models.judge.judgement import LIST_TRAITS, METRICS, SEGMENTS
+from models.judge.judgement import SEGMENTS
 from models.model_card import (
     SCORES,
     SOURCE_NORMS,
