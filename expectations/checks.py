@@ -1,12 +1,16 @@
 """Checks of measured numbers: what is expected of each, and how reports show it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import pyarrow as pa
 
+from conf.base import Strict
+
+P = TypeVar("P")
+Pair = tuple[float | None, float | None]
 Unit = Literal["count", "number", "percent"]
 FIRST_RUN = "first run: no baseline"
 
@@ -48,8 +52,8 @@ class Skip:
 Check = Between | Skip
 
 
-def none_of(name: str, count: int, detail: str = "") -> Between:
-    """Expects a count of 0."""
+def none_of(name: str, count: int | None, detail: str = "") -> Between:
+    """Expects a count of 0; None, a count that was not measured, fails."""
     return Between(name, count, high=0, unit="count", detail=detail)
 
 
@@ -61,9 +65,16 @@ def same_columns(columns: Sequence[str], contract: pa.Schema) -> Between:
     return none_of("schema", len(wrong), ", ".join(wrong))
 
 
-def at_least(name: str, value: float | None, low: float, unit: Unit) -> Between:
-    """Expects `value >= low`."""
-    return Between(name, value, low=low, unit=unit)
+def limit(limits: Strict, name: str, value: float | str | None, unit: Unit = "number", detail: str = "") -> Check:
+    """Expects a value within the setting `name` of `limits`: at least a `min_…`, at most a `max_…`.
+
+    value: the number, or the reason for skipping the expectation.
+    """
+    if isinstance(value, str):
+        return Skip(name, value)
+    bound: float = getattr(limits, name)
+    low, high = (bound, None) if name.startswith("min_") else (None, bound)
+    return Between(name, value, low, high, unit, detail)
 
 
 def relative_change(now: float | None, before: float | None) -> float | None:
@@ -84,17 +95,29 @@ def change_of_larger(now: float | None, before: float | None) -> float | None:
 
 
 def change(
+    limits: Strict,
     name: str,
-    limit: float,
-    now_and_before: dict[str, tuple[float | None, float | None]],
+    now_and_before: Mapping[str, Pair] | str,
     measure: Callable[[float | None, float | None], float | None] = relative_change,
-) -> Between:
-    """Expects that no number changed by more than `limit`; the value is the largest change."""
+) -> Check:
+    """Expects that no number changed by more than the setting `name`; the value is the largest change.
+
+    now_and_before: label → both numbers, or the reason for not comparing them.
+    """
+    if isinstance(now_and_before, str):
+        return Skip(name, now_and_before)
     changes = {label: measure(now, before) for label, (now, before) in now_and_before.items()}
     worst = max(changes, key=lambda label: math.inf if (value := changes[label]) is None else value)
     now, before = now_and_before[worst]
-    detail = f"{worst} {write(before, 'number')} → {write(now, 'number')}"
-    return Between(name, changes[worst], high=limit, unit="percent", detail=detail)
+    return limit(limits, name, changes[worst], "percent", f"{worst} {write(before, 'number')} → {write(now, 'number')}")
+
+
+def both(now: P, before: P | str, numbers: Callable[[P], Mapping[str, float | None]]) -> Mapping[str, Pair] | str:
+    """Returns label → the numbers of both profiles, or the reason that is in place of the earlier one."""
+    if isinstance(before, str):
+        return before
+    former = numbers(before)
+    return {label: (number, former[label]) for label, number in numbers(now).items()}
 
 
 def ratio(part: float, whole: float) -> float | None:

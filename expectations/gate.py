@@ -10,14 +10,12 @@ from conf.gates import GateSettings
 from expectations.checks import FIRST_RUN, Between, Check, Skip
 from expectations.deadline import within
 from expectations.errors import GateFailed
-from expectations.input_profile import InputProfile
-from expectations.input_suite import ServedInputs, input_checks
-from expectations.interaction_suite import interaction_checks
-from expectations.list_suite import list_checks
+from expectations.inputs import InputProfile, ServedInputs, input_checks
+from expectations.interactions import InteractionProfile, interaction_checks
+from expectations.lists import ListProfile, list_checks
 from expectations.overrides import LIFTABLE, check_overrides
-from expectations.profiles import InteractionProfile, ListProfile
 from expectations.report import ExpectationResult, Gate, GateReport
-from expectations.suite import CheckResult, judge
+from expectations.suite import CheckResult, validate
 
 P = TypeVar("P", InputProfile, InteractionProfile, ListProfile)
 
@@ -85,7 +83,8 @@ def check_lists(
     """
 
     def checks(profile: ListProfile) -> list[Check]:
-        return list_checks(profile, settings.lists, baseline, ids, quality_ratio, quality_skipped)
+        quality = quality_skipped if quality_ratio is None else quality_ratio
+        return list_checks(profile, settings.lists, baseline or FIRST_RUN, ids, quality)
 
     return _pass(_Case("lists", measure, checks, settings.time_limit_seconds, overrides, run, as_of))
 
@@ -117,12 +116,12 @@ def _pass(case: _Case[P]) -> GateReport:
 def _judge(case: _Case[P]) -> GateReport:
     profile = case.measure()
     checks = case.checks(profile)
-    verdicts = judge([check for check in checks if not isinstance(check, Skip)])
+    found = validate([check for check in checks if not isinstance(check, Skip)])
     liftable = LIFTABLE[case.gate]
     results = [
         _skipped(check, protected=check.name not in liftable)
         if isinstance(check, Skip)
-        else _judged(check, verdicts[check.name], case.overrides.get(check.name), protected=check.name not in liftable)
+        else _judged(check, found[check.name], case.overrides.get(check.name), protected=check.name not in liftable)
         for check in checks
     ]
     return _report(case, results, profile)
@@ -134,14 +133,14 @@ def _skipped(check: Skip, *, protected: bool) -> ExpectationResult:
     )
 
 
-def _judged(check: Between, verdict: CheckResult, override: str | None, *, protected: bool) -> ExpectationResult:
+def _judged(check: Between, found: CheckResult, override: str | None, *, protected: bool) -> ExpectationResult:
     return ExpectationResult(
         name=check.name,
-        observed=verdict.observed,
+        observed=found.observed,
         allowed=check.allowed,
-        value=verdict.value,
-        passed=verdict.passed,
-        overridden=None if verdict.passed or protected else override,
+        value=found.value,
+        passed=found.passed,
+        overridden=None if found.passed or protected else override,
         protected=protected,
     )
 

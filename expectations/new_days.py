@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from expectations.input_profile import DayProfile, DaysProfile
+from conf.base import Strict
 
 WEEK = 7
 _USUAL = 3
@@ -16,8 +16,29 @@ _LEAST_COUNT = 100
 """Fewest events or users that are usual on these days together; smaller numbers vary by chance."""
 
 
+class DayProfile(Strict):
+    """One day of an event dataset, without ignored events, unusable rows and users erased by then."""
+
+    day: dt.date
+    events: int
+    """Exact number of events."""
+    users: int
+    """Distinct users, within 2 %."""
+
+
+class DaysProfile(Strict):
+    """Days of one event dataset: those that the run reads, and older ones that earlier runs read."""
+
+    start: dt.date
+    """First day of the run's window."""
+    end: dt.date
+    """Day after the last of the window."""
+    days: tuple[DayProfile, ...]
+    """Oldest first; days without a partition are left out."""
+
+
 @dataclass(frozen=True)
-class Comparison:
+class NewWeek:
     """One week of new days of one dataset, compared by one statistic."""
 
     what: str
@@ -33,7 +54,7 @@ class Comparison:
     """Number found on that day."""
 
 
-def compare_new_days(profile: DaysProfile, served: dt.date, as_of: dt.date) -> list[Comparison] | str:
+def compare_new_days(profile: DaysProfile, served: dt.date, as_of: dt.date) -> list[NewWeek] | str:
     """Returns one comparison per week of new days and statistic, or why there is none.
 
     New are the days that the run as of `served` did not read, at least a week. Each week is compared by itself, so that
@@ -44,10 +65,10 @@ def compare_new_days(profile: DaysProfile, served: dt.date, as_of: dt.date) -> l
     start = max(since, profile.start)
     new = [day for day in profile.days if start <= day.day < profile.end]
     found = [
-        comparison
+        compared
         for week in _weeks(new, start, profile.end)
         for what in ("events", "users")
-        if (comparison := _compare(what, week, older)) is not None
+        if (compared := _compare(what, week, older)) is not None
     ]
     alike = sum(_usual("events", day.day, older) is not None for day in new)
     return found or (
@@ -63,7 +84,7 @@ def _weeks(days: Sequence[DayProfile], start: dt.date, end: dt.date) -> Iterator
         yield [day for day in days if min((end - day.day).days - 1, weeks * WEEK - 1) // WEEK == number]
 
 
-def _compare(what: str, new: Sequence[DayProfile], older: Sequence[DayProfile]) -> Comparison | None:
+def _compare(what: str, new: Sequence[DayProfile], older: Sequence[DayProfile]) -> NewWeek | None:
     counts = {day.day: _count(what, day) for day in new}
     usual = {day: known for day in counts if (known := _usual(what, day, older))}  # a usual number of 0 has no ratio
     if len(usual) < _LEAST_DAYS or sum(usual.values()) < _LEAST_COUNT:
@@ -71,7 +92,7 @@ def _compare(what: str, new: Sequence[DayProfile], older: Sequence[DayProfile]) 
     ratios = {day: counts[day] / usual[day] for day in usual}
     ratio = median(ratios.values())
     day = max(ratios, key=lambda day: (-abs(ratios[day] - ratio), day))
-    return Comparison(what, ratio, len(ratios), day, usual[day], counts[day])
+    return NewWeek(what, ratio, len(ratios), day, usual[day], counts[day])
 
 
 def _usual(what: str, day: dt.date, older: Sequence[DayProfile]) -> float | None:

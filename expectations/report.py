@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from conf.base import Strict
-from expectations.input_profile import InputProfile
-from expectations.profiles import InteractionProfile, ListProfile
+from expectations.inputs import InputProfile
+from expectations.interactions import InteractionProfile
+from expectations.lists import ListProfile
 
 Gate = Literal["inputs", "interactions", "lists"]
 Status = Literal["FAILED", "overridden", "skipped", "ok"]

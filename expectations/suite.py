@@ -1,7 +1,6 @@
-"""Judges checks with Great Expectations: a suite over one row of measured numbers.
+"""Great Expectations decides: checks become a suite over one row of measured numbers. Why: `docs/gates.md`.
 
-On Spark frames Great Expectations needs at least one job per expectation; so Spark measures once, over all rows, and
-the suite sees the numbers. Importing it takes seconds: only `judge` does, when it runs.
+Importing it takes seconds: only `validate` does, when it runs.
 """
 
 import math
@@ -27,8 +26,8 @@ class CheckResult:
     value: float | None
 
 
-def judge(checks: Sequence[Between]) -> dict[str, CheckResult]:
-    """Returns the result of every check by name; one that raised or has no result has failed."""
+def validate(checks: Sequence[Between]) -> dict[str, CheckResult]:
+    """Returns name → result of every check; one that raised inside Great Expectations, or has no result, has failed."""
     if not checks:
         return {}
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import, which reads it
@@ -42,7 +41,7 @@ def judge(checks: Sequence[Between]) -> dict[str, CheckResult]:
     definition = gx.ValidationDefinition(name="gate", data=data, suite=suite)
     results = definition.run(batch_parameters={"dataframe": _frame(checks)}).results
     found = {_name(result): result for result in results}
-    return {check.name: _verdict(check, found.get(check.name)) for check in checks}
+    return {check.name: _result(check, found.get(check.name)) for check in checks}
 
 
 def _expectation(check: Between) -> "Expectation":
@@ -64,7 +63,7 @@ def _name(result: "ExpectationValidationResult") -> str:
     return "" if config is None or config.meta is None else str(config.meta["name"])
 
 
-def _verdict(check: Between, result: "ExpectationValidationResult | None") -> CheckResult:
+def _result(check: Between, result: "ExpectationValidationResult | None") -> CheckResult:
     if result is None:
         return CheckResult(passed=False, observed="no result from Great Expectations", value=None)
     if raised := _raised(result.exception_info):

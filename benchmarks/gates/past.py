@@ -15,8 +15,9 @@ from conf.settings import Settings
 from conf.windows import Window
 from deploy.demo.ranked import Indices, Marks
 from expectations.checks import describe
-from expectations.input_profile import DayProfile, DaysProfile, InputProfile, SnapshotProfile
-from expectations.profiles import BINS, FIRST_BIN, QUANTILES, InteractionProfile
+from expectations.inputs import InputProfile, SnapshotProfile
+from expectations.interactions import BINS, FIRST_BIN, QUANTILES, InteractionProfile
+from expectations.new_days import DayProfile, DaysProfile
 
 Weights = NDArray[np.float64]
 WEEK = 7

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from benchmarks.gates.past import Newest, Past, Snapshots, date_of
 from expectations.checks import Between, Check
-from expectations.input_profile import InputProfile
-from expectations.input_suite import ServedInputs, input_checks
-from expectations.interaction_suite import interaction_checks
-from expectations.profiles import InteractionProfile
+from expectations.inputs import InputProfile, ServedInputs, input_checks
+from expectations.interactions import InteractionProfile, interaction_checks
 
 
 @dataclass(frozen=True)

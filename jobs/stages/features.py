@@ -7,8 +7,8 @@ from typing import Any
 from conf import contract
 from conf.settings import Settings
 from expectations.gate import check_inputs, check_interactions
-from expectations.interaction_profile import measure_interactions
-from expectations.profiles import InteractionProfile
+from expectations.interactions import InteractionProfile
+from expectations.measure_interactions import measure_interactions
 from expectations.report import GateReport
 from features.build import Features
 from features.build import build_features as features_of

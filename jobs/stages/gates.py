@@ -5,9 +5,9 @@ from typing import Any
 
 from conf.errors import Refused
 from expectations.errors import GateFailed
-from expectations.input_profile import InputProfile
-from expectations.input_suite import ServedInputs
-from expectations.profiles import InteractionProfile, ListProfile
+from expectations.inputs import InputProfile, ServedInputs
+from expectations.interactions import InteractionProfile
+from expectations.lists import ListProfile
 from expectations.report import Gate, GateReport
 from jobs.run.context import KeptRun, Run
 from jobs.run.manifest import run_folder

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from conf.windows import Window
-from expectations.input_profile import DayProfile, DaysProfile, InputProfile, SnapshotProfile
+from expectations.inputs import InputProfile, SnapshotProfile
+from expectations.new_days import DayProfile, DaysProfile
 from features.counts import Counts
 from features.reading.catalog import PartialRecord
 from features.reading.snapshots import Snapshot
@@ -18,8 +19,8 @@ def input_profile(counts: Counts) -> InputProfile:
 
 
 def _snapshot(found: Snapshot) -> SnapshotProfile:
-    rows = found.erased + found.kept
-    return SnapshotProfile(day=found.day, rows=rows, users=found.users, eligible=found.eligible)
+    counts = {name: getattr(found, name) for name in SnapshotProfile.model_fields if name != "rows"}
+    return SnapshotProfile(rows=found.erased + found.kept, **counts)
 
 
 def _days(window: Window, records: Sequence[PartialRecord]) -> DaysProfile:

@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame
 
 from conf import contract
 from expectations.gate import check_lists
-from expectations.list_profile import measure_lists
-from expectations.profiles import FallbackList, ListProfile
+from expectations.lists import FallbackList, ListProfile
+from expectations.measure_lists import measure_lists
 from expectations.report import GateReport
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import timed

@@ -21,7 +21,7 @@ from benchmarks.gates.walk import healthy, planted, walk
 from conf.gates import GateSettings
 from deploy.demo.tastes import World
 from expectations.checks import Between
-from expectations.suite import judge
+from expectations.suite import validate
 
 SMALL = World(users=600, sources=300, days=42, events=84_000, as_of=dt.date(2026, 11, 16))
 
@@ -145,7 +145,7 @@ def test_a_check_holds_as_great_expectations_says() -> None:
             ]
         )
     ]
-    verdicts = judge(checks)
+    verdicts = validate(checks)
     assert [holds(check) for check in checks] == [verdicts[check.name].passed for check in checks]
 
 

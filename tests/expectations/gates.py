@@ -5,7 +5,8 @@ import pytest
 from conf.gates import GateSettings, InteractionGate
 from expectations.errors import GateFailed
 from expectations.gate import check_interactions, check_lists
-from expectations.profiles import InteractionProfile, ListProfile
+from expectations.interactions import InteractionProfile
+from expectations.lists import ListProfile
 from expectations.report import GateReport
 from tests.expectations.profiles import AS_OF
 

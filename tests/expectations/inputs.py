@@ -4,7 +4,8 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from expectations.input_profile import DayProfile, DaysProfile, InputProfile, SnapshotProfile
+from expectations.inputs import InputProfile, SnapshotProfile
+from expectations.new_days import DayProfile, DaysProfile
 
 AS_OF = dt.date(2026, 11, 16)
 """A Monday."""

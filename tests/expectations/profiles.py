@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from conf import contract
 from expectations.checks import describe
-from expectations.profiles import BINS, FIRST_BIN, QUANTILES, FallbackProfile, InteractionProfile, ListProfile
+from expectations.interactions import BINS, FIRST_BIN, QUANTILES, InteractionProfile
+from expectations.lists import FallbackProfile, ListProfile
 
 AS_OF = dt.date(2026, 11, 16)
 LAST = dt.datetime(2026, 11, 15, 23, 59, tzinfo=dt.UTC)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from conf.gates import GateSettings
 from expectations.errors import GateFailed
 from expectations.gate import check_interactions
-from expectations.interaction_suite import divergence
-from expectations.profiles import BINS
+from expectations.interactions import BINS, divergence
 from expectations.report import GateReport
 from tests.expectations.profiles import AS_OF, interaction_profile
 

@@ -10,7 +10,8 @@ import pytest
 from conf.gates import InteractionGate, ListGate
 from expectations.errors import GateFailed, OverrideRefused
 from expectations.gate import check_interactions, check_lists
-from expectations.profiles import InteractionProfile, ListProfile
+from expectations.interactions import InteractionProfile
+from expectations.lists import ListProfile
 from tests.expectations.gates import SETTINGS, failed, gate_1, gate_2
 from tests.expectations.profiles import AS_OF, fallback_profile, interaction_profile, list_profile
 

@@ -10,8 +10,7 @@ from conf.gates import GateSettings, InputGate
 from expectations.checks import change_of_larger
 from expectations.errors import GateFailed, OverrideRefused
 from expectations.gate import check_inputs
-from expectations.input_profile import InputProfile
-from expectations.input_suite import ServedInputs
+from expectations.inputs import InputProfile, ServedInputs
 from expectations.report import ExpectationResult, GateReport
 from tests.expectations.gates import failed
 from tests.expectations.inputs import AS_OF, WEEK_BEFORE, days_profile, input_profile, snapshot

@@ -11,8 +11,8 @@ import pytest
 from conf.gates import GateSettings, InteractionGate
 from expectations.errors import GateFailed, MeasureError
 from expectations.gate import check_interactions
-from expectations.interaction_profile import measure_interactions
-from expectations.profiles import BINS, FIRST_BIN, InteractionProfile
+from expectations.interactions import BINS, FIRST_BIN, InteractionProfile
+from expectations.measure_interactions import measure_interactions
 from tests.expectations.profiles import AS_OF, LAST, interaction_profile
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 from conf.gates import GateSettings, ListGate
 from expectations.errors import GateFailed, MeasureError
 from expectations.gate import check_lists
-from expectations.list_profile import measure_lists
-from expectations.profiles import FallbackList, FallbackProfile, ListProfile
+from expectations.lists import FallbackList, FallbackProfile, ListProfile
+from expectations.measure_lists import measure_lists
 from tests.expectations.profiles import fallback_profile
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expectations.new_days import Comparison, compare_new_days
+from expectations.new_days import NewWeek, compare_new_days
 from tests.expectations.inputs import AS_OF, days_profile
 
 
@@ -21,7 +21,7 @@ def ratios(since: int = 7, **profile: object) -> dict[str, float]:
     return worst
 
 
-def compare(since: int = 7, **profile: object) -> list[Comparison] | str:
+def compare(since: int = 7, **profile: object) -> list[NewWeek] | str:
     return compare_new_days(days_profile(**profile), AS_OF - dt.timedelta(days=since), AS_OF)  # type: ignore[arg-type]
 
 
@@ -42,7 +42,7 @@ def test_a_lost_week_shows_by_what_is_left(to: float) -> None:
 
 def test_few_users_with_many_events_are_left_out() -> None:
     (comparison,) = compare(users=0.01)
-    assert isinstance(comparison, Comparison)
+    assert isinstance(comparison, NewWeek)
     assert comparison.what == "events"
 
 
@@ -51,7 +51,7 @@ def test_users_show_where_events_do_not() -> None:
     profile = days_profile()
     mixed = profile.model_copy(update={"days": (*profile.days[:-7], *lost_users)})
     found = compare_new_days(mixed, AS_OF - dt.timedelta(days=7), AS_OF)
-    assert {one.what: one.ratio for one in found if isinstance(one, Comparison)} == {"events": 1.0, "users": 0.5}
+    assert {one.what: one.ratio for one in found if isinstance(one, NewWeek)} == {"events": 1.0, "users": 0.5}
 
 
 def test_two_holidays_of_seven_days_are_no_loss() -> None:

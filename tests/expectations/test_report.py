@@ -5,7 +5,8 @@ import json
 import pytest
 
 from expectations.errors import GateFailed
-from expectations.profiles import InteractionProfile, ListProfile
+from expectations.interactions import InteractionProfile
+from expectations.lists import ListProfile
 from expectations.report import GateReport, table
 from tests.expectations.gates import gate_1, gate_2
 from tests.expectations.profiles import interaction_profile, list_profile

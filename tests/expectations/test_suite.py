@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from expectations.checks import Between
-from expectations.suite import judge
+from expectations.suite import validate
 
 
 def test_verdicts_are_those_of_the_suite() -> None:
-    verdicts = judge(
+    verdicts = validate(
         [
             Between("low enough", 2.0, high=2.0),
             Between("too high", 2.0000001, high=2.0),
@@ -30,12 +30,12 @@ def test_verdicts_are_those_of_the_suite() -> None:
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
 def test_what_is_not_a_number_in_range_fails(value: float | None) -> None:
-    verdict = judge([Between("x", value, low=-1e300, high=1e300)])["x"]
+    verdict = validate([Between("x", value, low=-1e300, high=1e300)])["x"]
     assert (verdict.passed, verdict.value) == (False, None)
 
 
 def test_an_expectation_that_raises_has_failed_and_says_why() -> None:
-    verdicts = judge([Between("a list", [1, 2], high=3), Between("sound", 1, high=3)])  # type: ignore[arg-type]
+    verdicts = validate([Between("a list", [1, 2], high=3), Between("sound", 1, high=3)])  # type: ignore[arg-type]
     assert not verdicts["a list"].passed
     assert verdicts["a list"].observed.startswith("raised: ")
     assert verdicts["sound"].passed
@@ -47,7 +47,7 @@ def test_nothing_is_printed_or_sent_and_other_commands_do_not_wait_for_the_impor
         "import sys, os, expectations.gate, expectations.suite as suite\n"
         "from expectations.checks import Between\n"
         "assert 'great_expectations' not in sys.modules and 'pyspark' not in sys.modules\n"
-        "assert suite.judge([Between('x', 1, high=2)])['x'].passed\n"
+        "assert suite.validate([Between('x', 1, high=2)])['x'].passed\n"
         "assert os.environ['GX_ANALYTICS_ENABLED'] == 'false'\n"
         "sys.exit(17)\n"
     )

@@ -7,8 +7,8 @@ import pytest
 
 from conf.windows import Window
 from expectations.errors import GateFailed
-from expectations.input_profile import DayProfile, DaysProfile, InputProfile, SnapshotProfile
-from expectations.input_suite import ServedInputs
+from expectations.inputs import InputProfile, ServedInputs, SnapshotProfile
+from expectations.new_days import DayProfile, DaysProfile
 from expectations.report import ExpectationResult, GateReport
 from features.counts import Counts
 from features.reading.catalog import PartialRecord

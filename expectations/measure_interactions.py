@@ -6,7 +6,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
-from expectations.profiles import BINS, FIRST_BIN, QUANTILES, InteractionProfile
+from expectations.interactions import BINS, FIRST_BIN, QUANTILES, InteractionProfile
 from expectations.schema import columns_of
 
 _COLUMNS = ("user_id", "source_id", "weight", "last_ts")

@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from conf.contract import EXCLUSION_REASONS
-from expectations.profiles import FallbackList, FallbackProfile, ListProfile
+from expectations.lists import FallbackList, FallbackProfile, ListProfile
 from expectations.schema import columns_of
 
 _COLUMNS = ("user_id", "source_ids", "scores", "personal")
