@@ -1,6 +1,6 @@
-"""Gate 1 on what comes in: what is counted of snapshots and of days of events, and the list of what is expected.
+"""Gate 1, inputs: the counts of snapshots and of days of events, and the list of expectations on them.
 
-Every name is a limit of `conf/gates.py`.
+Every name is a limit in `conf/gates.py`.
 """
 
 import datetime as dt
@@ -54,7 +54,7 @@ class ServedInputs:
 
 
 def input_checks(profile: InputProfile, limits: InputGate, before: ServedInputs | None, as_of: dt.date) -> list[Check]:
-    """Returns every expectation of what comes in, in the order of the report; before: None on the first run."""
+    """Returns every expectation of the inputs, in the order of the report; the first run (None) skips all."""
     former = FIRST_RUN if before is None else before.profile
     return [
         change(limits, "max_change_of_subscriptions", _counts("subscriptions", profile, former), change_of_larger),
@@ -79,7 +79,7 @@ def _both(name: str, now: InputProfile, before: InputProfile | str) -> tuple[Sna
 
 
 def _counts(name: str, profile: InputProfile, former: InputProfile | str) -> Mapping[str, Pair] | str:
-    """Returns rows and users of a snapshot, now and then, or why they are not compared."""
+    """Returns rows and users of a snapshot now and before, or the reason for not comparing them."""
     found = _both(name, profile, former)
     if isinstance(found, str):
         return found
@@ -92,7 +92,7 @@ def _counts(name: str, profile: InputProfile, former: InputProfile | str) -> Map
 
 
 def _eligible_share(limits: InputGate, found: tuple[SnapshotProfile, SnapshotProfile] | str) -> Check:
-    """Judges how much of the eligible share is lost, or of the rest where that one shrank."""
+    """Checks which share of the eligible sources, or of the ineligible ones if these became fewer, was lost."""
     name = "max_change_of_eligible_share"
     if isinstance(found, str):
         return limit(limits, name, found)
@@ -113,7 +113,7 @@ def _share(sources: SnapshotProfile) -> float | None:
 
 
 def _new_days(limits: InputGate, profile: InputProfile, before: ServedInputs | None, as_of: dt.date) -> Check:
-    """Judges the week, dataset and count whose new days differ most from what is usual."""
+    """Checks the week of new days that differs most from what is usual, over datasets and counts."""
     name = "max_change_of_new_days"
     if before is None:
         return limit(limits, name, FIRST_RUN)
@@ -124,6 +124,6 @@ def _new_days(limits: InputGate, profile: InputProfile, before: ServedInputs | N
         return limit(limits, name, "; ".join(skipped))
     dataset, worst = max(weeks, key=lambda pair: change_of_larger(pair[1].ratio, 1.0) or 0.0)
     usual, count = write(round(worst.usual), "count"), write(worst.found, "count")
-    told = f"{dataset}: {worst.what} of {worst.days} new days, e.g. {worst.day} usually {usual}, found {count}"
-    detail = "; ".join([told, *(f"not compared: {reason}" for reason in skipped)])
+    example = f"{dataset}: {worst.what} of {worst.days} new days, e.g. {worst.day} usually {usual}, found {count}"
+    detail = "; ".join([example, *(f"not compared: {reason}" for reason in skipped)])
     return limit(limits, name, change_of_larger(worst.ratio, 1.0), "percent", detail)

@@ -1,6 +1,7 @@
-"""Gate 1 on the interactions: what is measured of them, and the list of what is expected.
+"""Gate 1, interactions: the measured numbers, and the list of expectations on them.
 
-A name of `conf/gates.py` is a limit, which `--override` lifts; the others are the contract of the table.
+Names in `conf/gates.py` are limits, which `--override` lifts; the other expectations belong to the contract. Numbers
+that do not exist (the mean of no rows) are None, and every expectation on None fails.
 """
 
 import datetime as dt
@@ -71,7 +72,7 @@ def interaction_checks(
 ) -> list[Check]:
     """Returns every expectation of the interactions, in the order of the report.
 
-    before: the profile of the run before, or why there is none: then changes are not asked for.
+    If `before` is a reason instead of a profile, the relative ones are skipped for it.
     """
     nulls = ", ".join(f"{column} {count:,}" for column, count in profile.nulls.items() if count)
     weights = f"{profile.non_finite:,} not finite, {profile.non_positive:,} not positive"

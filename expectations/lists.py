@@ -1,6 +1,6 @@
-"""Gate 2: what is measured of the lists and the fallback list, and the list of what is expected.
+"""Gate 2: the measured numbers of the lists and the fallback list, and the list of expectations on them.
 
-A name of `conf/gates.py` is a limit, which `--override` lifts; the others are the contract of the table.
+Names in `conf/gates.py` are limits, which `--override` lifts; the other expectations belong to the contract.
 """
 
 from collections.abc import Sequence
@@ -101,7 +101,7 @@ def list_checks(
 ) -> list[Check]:
     """Returns every expectation of the lists, in the order of the report.
 
-    before: the profile of the run that serves, quality_ratio: NDCG ÷ that of popularity; or why there is none.
+    before: the profile of the run that serves; quality_ratio: NDCG ÷ that of popularity; either may be a reason.
     """
     nulls = ", ".join(f"{column} {count:,}" for column, count in profile.nulls.items() if count)
     scores = (

@@ -1,4 +1,4 @@
-"""Great Expectations decides: checks become a suite over one row of measured numbers. Why: `docs/gates.md`.
+"""Judges checks with Great Expectations: a suite over one row of measured numbers. Why: `docs/operate.md`.
 
 Importing it takes seconds: only `validate` does, when it runs.
 """
@@ -27,7 +27,7 @@ class CheckResult:
 
 
 def validate(checks: Sequence[Between]) -> dict[str, CheckResult]:
-    """Returns name → result of every check; one that raised inside Great Expectations, or has no result, has failed."""
+    """Returns the result of every check by name; one that raised or has no result has failed."""
     if not checks:
         return {}
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import, which reads it

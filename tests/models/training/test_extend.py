@@ -86,7 +86,7 @@ def test_the_example_of_the_documentation_trains_and_makes_lists(tmp_path: Path)
         (code / "models" / path.name).symlink_to(path)
     (code / "models" / "training").unlink()
     shutil.copytree(REPO / "models" / "training", code / "models" / "training")
-    changed = [apply(code, *change) for change in changes((REPO / "docs" / "extend.md").read_text(encoding="utf-8"))]
+    changed = [apply(code, *change) for change in changes("A trainer in full")]
     assert set(changed) == {"conf/training.py", "models/training/bpr.py", "models/training/trainers.py"}
     assert len(changed) == 5
     (code / "check.py").write_text(SCRIPT)
@@ -104,9 +104,10 @@ def hash_of_a_product() -> str:
     return config_hash(Settings.model_validate(tree))
 
 
-def changes(page: str) -> Iterator[tuple[str, str, str]]:
-    """File, kind and text of each block of code, in order."""
-    file = ""
+def changes(title: str) -> Iterator[tuple[str, str, str]]:
+    """File, kind and text of each block of code below a heading of the page, in order."""
+    _, page = (REPO / "docs" / "extend.md").read_text(encoding="utf-8").split(f"## {title}\n")
+    page, file = page.partition("\n## ")[0], ""
     for name, kind, text in re.findall(r"^\*\*`([\w/.]+)`\*\*|^```(diff|python)\n(.*?)^```$", page, re.M | re.S):
         file = name or file
         if kind:
