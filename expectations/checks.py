@@ -120,9 +120,9 @@ def both(now: P, before: P | str, numbers: Callable[[P], Mapping[str, float | No
     return {label: (number, former[label]) for label, number in numbers(now).items()}
 
 
-def ratio(part: float, whole: float) -> float | None:
-    """Returns part ÷ whole; None if `whole` is 0."""
-    return part / whole if whole else None
+def ratio(part: float | None, whole: float) -> float | None:
+    """Returns part ÷ whole; None if `whole` is 0 or `part` was not measured."""
+    return None if part is None or not whole else part / whole
 
 
 def write(value: float | None, unit: Unit) -> str:

@@ -11,7 +11,7 @@
 `models.metrics` defines the metrics of one user.
 """
 
-from models.judge.acceptance import Acceptance, accept
+from models.judge.acceptance import accept
 from models.judge.bootstrap import ALL, Estimate
 from models.judge.item_knn import Neighbours
 from models.judge.judgement import NEW, FigureKey, Judgement, Spread, judge
@@ -28,7 +28,6 @@ __all__ = [
     "OURS",
     "POPULAR",
     "POPULARITY",
-    "Acceptance",
     "Estimate",
     "FigureKey",
     "JudgeInputs",

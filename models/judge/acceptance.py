@@ -1,7 +1,5 @@
 """The rule by which a challenger replaces the champion."""
 
-from dataclasses import dataclass
-
 from models.champion import Contest
 from models.judge.bootstrap import ALL
 from models.judge.judgement import FigureKey, Judgement
@@ -9,15 +7,7 @@ from models.judge.users import CHAMPION, POPULARITY
 from models.registry.lineage import Decision
 
 
-@dataclass(frozen=True)
-class Acceptance:
-    """Whether the challenger may serve, and the figures that decided it."""
-
-    accepted: bool
-    reason: str
-
-
-def accept(judgement: Judgement, tolerance: float) -> Acceptance:
+def accept(judgement: Judgement, tolerance: float) -> Decision:
     """Decides whether ours replaces the arm `champion`: by proof, not by a lucky week.
 
     At the lower end of their paired intervals, its NDCG must not be below 1 − tolerance of the champion's, and must be
@@ -37,7 +27,7 @@ def accept(judgement: Judgement, tolerance: float) -> Acceptance:
         f"({over_popularity.low:+.4f} to {over_popularity.high:+.4f}) against popularity"
     )
     word = " and ".join(failed) or "is not worse than the champion, and better than popularity"
-    return Acceptance(accepted=not failed, reason=f"the challenger {word}: {figures}")
+    return Decision(winner="champion" if failed else "challenger", reason=f"the challenger {word}: {figures}")
 
 
 def decide(contest: Contest, judgement: Judgement | str, tolerance: float) -> Decision:
@@ -48,5 +38,4 @@ def decide(contest: Contest, judgement: Judgement | str, tolerance: float) -> De
         return Decision(winner="champion", reason=f"the recipes could not be judged: {judgement}")
     if CHAMPION not in judgement.arms:
         return Decision(winner="challenger", reason=f"the champion's recipe is {judgement.remarks[CHAMPION]}")
-    verdict = accept(judgement, tolerance)
-    return Decision(winner="challenger" if verdict.accepted else "champion", reason=verdict.reason)
+    return accept(judgement, tolerance)

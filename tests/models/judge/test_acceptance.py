@@ -23,15 +23,15 @@ def judgement(champion: float, over_champion: Estimate, over_popularity: Estimat
 def test_the_lower_ends_of_both_intervals_decide(
     champion: float, over_champion: Estimate, over_popularity: Estimate, tolerance: float
 ) -> None:
-    verdict = accept(judgement(champion, over_champion, over_popularity), tolerance)
-    assert verdict.accepted == (over_champion.low >= -tolerance * champion and over_popularity.low > 0)
+    decision = accept(judgement(champion, over_champion, over_popularity), tolerance)
+    assert (decision.winner == "challenger") == (over_champion.low >= -tolerance * champion and over_popularity.low > 0)
     for figure in (over_champion.mean, over_popularity.low, champion):
-        assert f"{figure:.4f}" in verdict.reason
-    assert verdict.accepted != ("not shown" in verdict.reason)
+        assert f"{figure:.4f}" in decision.reason
+    assert (decision.winner == "challenger") != ("not shown" in decision.reason)
 
 
 def test_a_lead_that_is_not_sure_is_none() -> None:
     unsure, sure = Estimate(100, 0.05, -0.01, 0.11), Estimate(100, 0.05, 0.03, 0.07)
-    assert not accept(judgement(0.2, unsure, sure), 0.02).accepted
-    assert accept(judgement(0.2, unsure, sure), 0.1).accepted
-    assert not accept(judgement(0.2, sure, unsure), 0.02).accepted
+    assert accept(judgement(0.2, unsure, sure), 0.02).winner == "champion"
+    assert accept(judgement(0.2, unsure, sure), 0.1).winner == "challenger"
+    assert accept(judgement(0.2, sure, unsure), 0.02).winner == "champion"
