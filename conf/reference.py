@@ -30,7 +30,7 @@ _SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
 class Section(NamedTuple):
-    """A class of settings: the keys that it stands at, what it is, and a row for each of its own keys."""
+    """A settings class in the reference: its keys, its description, and a row for each field."""
 
     title: str
     text: str

@@ -21,11 +21,11 @@ class RunFlags(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     first: bool = False
-    """The first run of the product: there is nothing to compare it with."""
+    """The first run of the product: no run to compare with."""
     publish_old: bool = False
     """Publish although a run of a later day serves."""
     refresh: bool = False
-    """Keep the factors that serve, and fold in users who came since."""
+    """Keep the factors that serve, and fold in new users."""
     overrides: dict[str, Annotated[str, Field(min_length=1)]] = {}
     """Expectations that may fail, each with the reason."""
 

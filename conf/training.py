@@ -48,13 +48,13 @@ class AlsSettings(TrainSettings):
 
 
 def settings_class(tree: Any) -> type[TrainSettings] | None:
-    """Returns the class of the trainer that `algorithm` names, by default `als`; None: there is no such trainer."""
+    """Returns the settings class of the trainer `algorithm`, by default `als`; None if there is no such trainer."""
     algorithm = tree.get("algorithm", "als") if isinstance(tree, Mapping) else "als"
     return next((one for one in _classes() if algorithm in _algorithms(one)), None)
 
 
 def train_settings(tree: Any) -> TrainSettings:
-    """Returns the settings of the trainer that `algorithm` names. Raises ValidationError."""
+    """Returns the settings of the trainer `algorithm`; raises ValidationError."""
     if isinstance(tree, TrainSettings):
         return tree
     if found := settings_class(tree):

@@ -150,7 +150,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _explain(error: Mapping[str, Any]) -> str:
-    """Returns what is wrong with a value, and what may stand there."""
+    """Returns what is wrong with a value, and what is allowed."""
     key, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{key}: {message}"

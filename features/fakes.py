@@ -73,7 +73,7 @@ class FakeCatalog:
     erased: Collection[UserId] = ()
     partials: FakePartials = field(init=False)
     opened: list[tuple[str, dt.date]] = field(default_factory=list)
-    """What `read` was asked for, for tests of what is read again."""
+    """Arguments of `read`, so that tests can check what is read again."""
 
     def __post_init__(self) -> None:
         self.partials = FakePartials(self.spark)

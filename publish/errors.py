@@ -1,26 +1,26 @@
-"""What can go wrong on the way from a snapshot to a reader.
+"""Errors on the way from a snapshot to a reader.
 
 PublishError(DiscoveryError)     exit code 1 unless stated otherwise
-├── SnapshotRefused              a row of the snapshot, or the whole of it, must not be sent
-├── MalformedMessage             a record or a stored value is not what it claims to be
+├── SnapshotRefused              the snapshot, or a row of it, breaks a rule and must not be sent
+├── MalformedMessage             a record or a stored value cannot be read
 │   └── UnknownMessage           intact, but of a kind or codec this version does not know
 ├── BrokerUnreachable            Kafka does not answer, or refuses us
-├── TopicMismatch                exit code 2: the topic exists and is not what the settings say
+├── TopicMismatch                exit code 2: the topic exists with other properties than in the settings
 ├── DeliveryError                not every record was acknowledged
 ├── StoreUnreachable             Redis does not answer, or refuses us
 ├── StoreRefused                 Redis is set up so that it would lose data, or has no room
-├── UnknownRun                   nobody announced a run of this name
-├── RunRefused                   a run, or what an operator asks for it, would break a promise
-├── LetterRefused                exit code 2: a dead letter is not there, or sending it again cannot help
-├── RunFault                     a run's own record or values make the work on it fail; all others go on
-├── PointerMoved                 somebody else changed the pointer meanwhile
-├── PointerUnreadable            what lies in the pointer's place is of another version, or damaged
+├── UnknownRun                   there is no run of this name
+├── RunRefused                   a run, or an operator's command, breaks a rule
+├── LetterRefused                exit code 2: a dead letter does not exist, or sending it again cannot help
+├── RunFault                     work on one run fails because of that run; other runs continue
+├── PointerMoved                 another process changed the pointer meanwhile
+├── PointerUnreadable            the pointer is of another version, or damaged
 ├── NotPromoted                  the run does not serve
-│   ├── RunHeld                  exit code 3: complete, and a person has set a hold
+│   ├── RunHeld                  exit code 3: complete, but on hold
 │   ├── RunFailed                exit code 4: the run is FAILED; the run before is served
 │   ├── NotRestored              exit code 4: a lost Redis could not be rebuilt; nothing serves
 │   └── DeadlinePassed           exit code 5: neither happened in time
-├── LeaseHeld                    another run of the product is on its way
+├── LeaseHeld                    another run of the product is under way
 ├── LeaseLost                    this run's lease could not be renewed; it must stop
 └── ReadError                    a look-up has no answer
     ├── Unavailable              nothing is published, or Redis lost it

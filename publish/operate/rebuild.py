@@ -220,7 +220,7 @@ def _is_ready(run: RegisteredRun) -> bool:
 
 
 def _end_of_topic(kafka: KafkaConnection, control: Control) -> Callable[[], bool]:
-    """Returns a function that tells whether the loaders have read the topic up to its present end."""
+    """Returns a function: whether the loaders have read the topic up to its present end."""
     keys, store = control.registry.keys, control.lifecycle.store
     topic = TopicInspector(kafka, keys.topic).identify()
     layout = Layout(keys.product, topic.partitions, 1, hash_tags(keys.product, topic.partitions))

@@ -1,17 +1,16 @@
-"""Whether what a run holds would survive the loss of a Redis master.
+"""Checks whether the lists of a run would survive the loss of a Redis master.
 
-A replica follows its master a moment behind: when the master dies, the last writes die with it. Loading bears that,
-because a partition's position goes back together with its lists. A run that serves does not: its pointer lies in
-another slot, perhaps on another master, and goes on naming lists that a late replica never got. So a run may only
-become READY when the replicas have it (`Announcement.replicas`).
+A replica is a moment behind its master: when the master dies, its last writes are lost. Loading tolerates that, because
+a partition's position is lost together with its lists. A serving run does not: its pointer is in another slot, perhaps
+on another master, and would continue to name lists that a late replica never got. So a run may only become READY once
+the replicas have it (`Announcement.replicas`).
 
-`WAIT n` answers how many replicas have acknowledged all that its connection wrote. A replica acknowledges an offset of
-one stream, which holds the writes of all connections in order. So one small write on our own connection, followed by
-WAIT, also covers every list that anybody wrote to that master before.
+`WAIT n` returns how many replicas have acknowledged everything its connection wrote. A replica acknowledges an offset
+of one stream, which has the writes of all connections in order. So one small write on our own connection, followed by
+WAIT, also covers every list that other connections wrote to that master before.
 
-This is about masters that die. `WAITAOF`, which asks the same of the disk, came with Redis 7.2, and nothing here needs
-it: a server that comes back from its own append-only file has lost the end of one stream, its partitions go back as
-described above, and what it lost is loaded again.
+`WAITAOF`, which waits for the disk instead, needs Redis 7.2 and is not necessary here: a server that restarts from its
+own append-only file has lost the end of one stream, its positions included, and the lists are loaded again.
 """
 
 import time
