@@ -24,14 +24,14 @@ EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
 """Reasons why a list must not hold a source: the user has events with it, follows, blocked or owns it."""
 
 METRICS = ("ndcg", "recall", "map")
-"""How good a list is for its user: the fields of `models.metrics.ListScores`."""
+"""Metrics of a user's list: the fields of `models.metrics.ListScores`."""
 
 LIST_TRAITS: dict[str, pa.DataType] = {
     "novelty": pa.float64(),  # mean self-information of the listed sources in bits; null: the list is empty
     "covered": pa.bool_(),  # the user has a personal list that is not empty
     "fallback": pa.bool_(),  # the user gets the fallback list, whole or without their exclusions
 }
-"""What else is told of a user's list, by name, with its type; the mean over users is a figure, −64 to 64."""
+"""Other properties of a user's list by name, with type; their means over users are metrics, −64 to 64."""
 
 _INT64 = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UTC = pa.timestamp("us", tz="UTC")

@@ -94,7 +94,7 @@ class RegistryContent:
 
 
 def read_registry(product: str, fields: Mapping[bytes, bytes]) -> RegistryContent:
-    """Returns the register in the fields of `{<product>}:runs`."""
+    """Returns the runs in the fields of `{<product>}:runs`, and the records that cannot be read."""
     names = sorted({name.removesuffix(_STATE) for name in fields})
     found = [_run_or_why(product, name, fields.get(name), fields.get(name + _STATE)) for name in names]
     runs = (run for run in found if isinstance(run, RegisteredRun))
