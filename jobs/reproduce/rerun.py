@@ -11,7 +11,7 @@ from jobs.run.manifest import Manifest, run_folder
 from jobs.stages.features import features_for, write_features
 from jobs.stages.lists import make_lists
 from jobs.stages.stage import Facts
-from jobs.stages.training.fit import Fit, fit
+from jobs.stages.training.fit import TrainingTask, fit
 from jobs.stages.training.refresh import refresh
 from jobs.stages.training.train import refit_of
 from jobs.storage.bound_folder import BoundFolder
@@ -46,7 +46,7 @@ class Rerun(RunContext):
         return self._forgotten
 
     @cached_property
-    def training(self) -> Fit:
+    def training(self) -> TrainingTask:
         """The training of the published factors; its table of interactions is that of a refresh, too."""
         return refit_of(self, self.contest, Decision.model_validate(self.manifest.fact("train", "decision")))
 

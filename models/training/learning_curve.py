@@ -46,7 +46,7 @@ class LearningCurve:
         chosen = self._choose(data.users)
         if not len(chosen):
             return lambda *_: None
-        hidden = _Hidden.read(self.holdout, data.users, data.sources, chosen)
+        hidden = _HeldOut.read(self.holdout, data.users, data.sources, chosen)
         seen = data.weights[chosen]
 
         def note(iteration: int, seconds: float, user_factors: Factors, source_factors: Factors) -> None:
@@ -66,14 +66,14 @@ class LearningCurve:
 
 
 @dataclass(frozen=True, eq=False)
-class _Hidden:
+class _HeldOut:
     """The truth of the sample: sorted keys place · sources + source of trained sources, and the size of each truth."""
 
     keys: NDArray[np.int64]
     wanted: NDArray[np.int64]
 
     @classmethod
-    def read(cls, holdout: ds.Dataset, users: IdMap, sources: IdMap, chosen: NDArray[np.int64]) -> "_Hidden":
+    def read(cls, holdout: ds.Dataset, users: IdMap, sources: IdMap, chosen: NDArray[np.int64]) -> "_HeldOut":
         place = np.full(len(users) + 1, -1)  # the last: unknown users
         place[chosen] = np.arange(len(chosen))
         keys, wanted = [], np.zeros(len(chosen), np.int64)

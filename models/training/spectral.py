@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from models.training.confidences import activity
 
-_ROUNDS = 3
+_POWER_ITERATIONS = 3
 """Times that the subspace is multiplied by the matrix and back."""
 _ROWS = 2**14
 _NEGLIGIBLE = 1e-6
@@ -30,7 +30,7 @@ def spectral_start(matrix: csr_matrix, factors: int, seed: int) -> tuple[Factors
     )
     sources = np.random.default_rng(seed).standard_normal((matrix.shape[1], factors), dtype=np.float32)
     users = np.empty((0, factors), np.float32)
-    for _ in range(_ROUNDS):
+    for _ in range(_POWER_ITERATIONS):
         del users  # one copy of each side at a time
         _orthonormalise(sources)
         users = _through(pattern, sources, by_source, by_user)

@@ -17,7 +17,7 @@ from models.training.trainers import ON_CLUSTER, choose_trainer
 
 
 @dataclass(frozen=True)
-class Fit:
+class TrainingTask:
     """The input and settings of a training, and the name of its tables."""
 
     name: str
@@ -36,41 +36,41 @@ class Fit:
         return f"{self.name}training.json"
 
 
-def fit(run: RunContext, one: Fit) -> Facts:
+def fit(run: RunContext, task: TrainingTask) -> Facts:
     """Trains unless an earlier attempt did. Returns the facts of the training."""
-    if all(run.folder.finished(table) for table in one.tables):
-        return run.folder.read_document(one.stats)
-    for table in one.tables:  # both, since they must be of one training
+    if all(run.folder.finished(table) for table in task.tables):
+        return run.folder.read_document(task.stats)
+    for table in task.tables:  # both, since they must be of one training
         run.folder.delete(table)
-    pairs = run.folder.table(one.interactions).count_rows()
-    choice = choose_trainer(one.settings, pairs, lambda: size_of(run.tables.read(one.interactions)))
-    if one.settings.algorithm == "auto":
+    pairs = run.folder.table(task.interactions).count_rows()
+    choice = choose_trainer(task.settings, pairs, lambda: size_of(run.tables.read(task.interactions)))
+    if task.settings.algorithm == "auto":
         log_step("train", choice.reason)
-    with timed("train", f"{one.name or 'refit '}factors".replace("_", " ")) as notes:
+    with timed("train", f"{task.name or 'refit '}factors".replace("_", " ")) as notes:
         on_cluster = choice.algorithm == ON_CLUSTER
-        facts = _fit_on_cluster(run, one) if on_cluster else _fit_here(run, one, choice.algorithm)
+        facts = _fit_on_cluster(run, task) if on_cluster else _fit_here(run, task, choice.algorithm)
         notes.append("{interactions:,} interactions, {users:,} users, {sources:,} sources, {started}".format(**facts))
     return facts
 
 
-def _fit_here(run: RunContext, one: Fit, algorithm: str) -> Facts:
-    interactions = run.folder.table(one.interactions)
-    interactions = without_rows_of(run.erased.users, interactions, run.scratch / f"{one.name}interactions.parquet")
-    former = former_factors(run, one.settings)
-    curve = _curve(run) if one.name else None  # the refit knows the hold-out
+def _fit_here(run: RunContext, task: TrainingTask, algorithm: str) -> Facts:
+    interactions = run.folder.table(task.interactions)
+    interactions = without_rows_of(run.erased.users, interactions, run.scratch / f"{task.name}interactions.parquet")
+    former = former_factors(run, task.settings)
+    curve = _curve(run) if task.name else None  # the refit knows the hold-out
     watch = curve.watch if curve else None
-    embeddings = train(interactions, one.settings, run.ids, start=former.start, watch=watch)
+    embeddings = train(interactions, task.settings, run.ids, start=former.start, watch=watch)
     stats = embeddings.stats
     facts = {
         "algorithm": algorithm,
-        "trained_on": one.interactions,
+        "trained_on": task.interactions,
         **stats.to_json(),
         **former.facts(warm=stats.started == "warm"),
-        "threads": one.settings.threads or os.cpu_count(),
+        "threads": task.settings.threads or os.cpu_count(),
         "curve": [asdict(point) for point in curve.points] if curve else [],
     }
-    run.folder.write_document(one.stats, facts)
-    of_users, of_sources = one.tables
+    run.folder.write_document(task.stats, facts)
+    of_users, of_sources = task.tables
     run.folder.write_table(of_users, embeddings.user_batches(), contract.user_factors(run.ids))
     run.folder.write_table(of_sources, embeddings.source_batches(), contract.source_factors(run.ids))
     return facts
@@ -80,19 +80,19 @@ def _curve(run: RunContext) -> LearningCurve:
     return LearningCurve(run.folder.table("holdout"), run.settings.judge.k, seed=run.settings.judge.seed)
 
 
-def _fit_on_cluster(run: RunContext, one: Fit) -> Facts:
-    assert isinstance(one.settings, AlsSettings), "nothing else trains on the cluster"
-    checkpoints = f"{one.name}checkpoints"
+def _fit_on_cluster(run: RunContext, task: TrainingTask) -> Facts:
+    assert isinstance(task.settings, AlsSettings), "nothing else trains on the cluster"
+    checkpoints = f"{task.name}checkpoints"
     embeddings = train_on_spark(
-        run.tables.read(one.interactions),
-        one.settings,
+        run.tables.read(task.interactions),
+        task.settings,
         run.ids,
         blocks=run.settings.spark.shuffle_partitions,
         checkpoints=run.folder.spark_path(checkpoints),
     )
-    facts = {"trained_on": one.interactions, **embeddings.stats.to_json()}
-    run.folder.write_document(one.stats, facts)
-    of_users, of_sources = one.tables
+    facts = {"trained_on": task.interactions, **embeddings.stats.to_json()}
+    run.folder.write_document(task.stats, facts)
+    of_users, of_sources = task.tables
     run.tables.write(of_users, embeddings.user_factors, contract.user_factors(run.ids))
     run.tables.write(of_sources, embeddings.source_factors, contract.source_factors(run.ids))
     embeddings.release()

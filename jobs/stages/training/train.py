@@ -6,7 +6,7 @@ Training reads Parquet itself; Spark ranks and judges the lists of the recipes.
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import log_step
 from jobs.stages.stage import Facts, stage
-from jobs.stages.training.fit import Fit, fit
+from jobs.stages.training.fit import TrainingTask, fit
 from jobs.stages.training.judging import check_judgeable, judge_recipes
 from jobs.stages.training.model_card import measure_version, write_model_card
 from jobs.stages.training.refresh import refresh
@@ -55,7 +55,7 @@ def _judge(run: Run, contest: Contest) -> tuple[Contest, Judgement | str]:
     """
     try:
         check_judgeable(run)
-        fit(run, Fit("train_", "train_interactions", run.settings.train))
+        fit(run, TrainingTask("train_", "train_interactions", run.settings.train))
         contest = _with_champion(run, contest)
         return contest, judge_recipes(run, contest)
     except (NoCandidates, NothingToJudge) as error:
@@ -68,7 +68,7 @@ def _with_champion(run: Run, contest: Contest) -> Contest:
     if contest.champion is None:
         return contest
     try:
-        fit(run, Fit("champion_train_", contest.table("train_interactions"), contest.champion.train))
+        fit(run, TrainingTask("champion_train_", contest.table("train_interactions"), contest.champion.train))
     except _UNTRAINABLE as error:
         return Contest(None, own_features=False, reason=f"the champion's recipe cannot be trained any more: {error}")
     return contest
@@ -94,8 +94,8 @@ def _kept(run: Run) -> Decision | None:
     return Decision.model_validate(run.folder.read_document(_DECISION))
 
 
-def refit_of(run: RunContext, contest: Contest, decision: Decision) -> Fit:
+def refit_of(run: RunContext, contest: Contest, decision: Decision) -> TrainingTask:
     """Returns the training of what the run publishes."""
     if decision.winner == "champion" and contest.champion is not None:
-        return Fit("", contest.table("interactions"), contest.champion.train)
-    return Fit("", "interactions", run.settings.train)
+        return TrainingTask("", contest.table("interactions"), contest.champion.train)
+    return TrainingTask("", "interactions", run.settings.train)
