@@ -1,4 +1,4 @@
-"""Protocols by which features access tables; implemented in `jobs/storage/` and faked in `features/fakes.py`."""
+"""Protocols by which features access tables; implemented in `jobs/storage/`, for tests in `tests/features/fakes.py`."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence

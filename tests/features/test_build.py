@@ -14,10 +14,10 @@ from conf.recipe import Recipe
 from conf.settings import Settings
 from features.build import Features, build_features
 from features.errors import BrokenPartitionError, MissingDaysError, NotArrivedError, SchemaError, SnapshotError
-from features.fakes import FakeCatalog
 from features.reading.snapshots import check_snapshot, plan_snapshot, read_snapshot
 from features.records import DayRecord
 from features.tables import spark_schema
+from tests.features.fakes import FakeCatalog
 from tests.features.world import AS_OF, PAIR_SCHEMA, ago, at, events, settings, table
 
 SOURCE_SCHEMA = pa.schema(

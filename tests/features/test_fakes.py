@@ -3,8 +3,8 @@
 import pytest
 from pyspark.sql import SparkSession
 
-from features.fakes import FakeCatalog
 from tests.features.catalog_contract import CatalogContract, Make
+from tests.features.fakes import FakeCatalog
 
 
 class TestFakeCatalog(CatalogContract):

@@ -18,12 +18,12 @@ from conf.errors import ConfigError
 from conf.settings import MAX_EVENT_WEIGHT, MIN_EVENT_WEIGHT, InteractionSettings
 from features.errors import BadRowsError, WeightsError
 from features.exact_sum import LARGEST, SMALLEST
-from features.fakes import FakeCatalog
 from features.interactions import check_factors, check_sums, factor_of, interactions_of, weigh_pairs
 from features.partials import DailyPartials, check_partials, daily_partials, sound
 from features.reading.catalog import PartialRecord
 from features.reading.rows import MAX_WEIGHT, MIN_WEIGHT
 from features.tables import spark_schema
+from tests.features.fakes import FakeCatalog
 from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, dataset, table
 
 _N = pa.field("n", pa.float64())

@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 from conf.datasets import EventDataset
 from features import partials as module
 from features.errors import BadRowsError, BrokenPartitionError, UnknownEventsError
-from features.fakes import FakeCatalog
 from features.partials import DailyPartials, check_partials, daily_partials, kept_before, settings_hash_of, sound
+from tests.features.fakes import FakeCatalog
 from tests.features.world import EVENT_SCHEMA, ago, at, dataset, events, table
 
 WEIGHTS = ("like", "leave")

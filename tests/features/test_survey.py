@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from conf.settings import SplitSettings
-from features.fakes import FakeCatalog
 from features.survey import check_survey, survey_inputs
+from tests.features.fakes import FakeCatalog
 from tests.features.world import AS_OF, ago, events, settings
 
 

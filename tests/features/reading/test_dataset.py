@@ -17,12 +17,12 @@ from features.errors import (
     MissingDaysError,
     SchemaError,
 )
-from features.fakes import FakeCatalog
 from features.partials import check_partials, daily_partials, sound
 from features.reading.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
 from features.reading.rows import event_fields, read_rows
 from features.reading.schema import check_fields
 from features.survey import check_survey, survey_inputs
+from tests.features.fakes import FakeCatalog
 from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, dataset, days_of, events, settings, table
 
 WINDOW = Window.parse("3 days ago:today", AS_OF)

@@ -11,9 +11,9 @@ from pyspark.sql import SparkSession
 
 from conf.contract import UserId
 from features.build import Features, build_features
-from features.fakes import FakeCatalog
 from features.partials import daily_partials
 from features.reading.erasures import without_owners, without_users
+from tests.features.fakes import FakeCatalog
 from tests.features.test_build import CLICKS, FULL, SNAPSHOTS, rows
 from tests.features.world import AS_OF, ago, settings
 

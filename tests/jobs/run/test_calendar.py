@@ -12,11 +12,11 @@ from pyspark.sql import SparkSession
 from conf.base import MAX_DAYS
 from conf.errors import ConfigError
 from conf.settings import Settings
-from features.fakes import FakeCatalog
 from features.survey import survey_inputs
 from jobs.run.arguments import past_day
 from jobs.tuning.parts import part_days
 from models.judge.known import new_from
+from tests.features.fakes import FakeCatalog
 from tests.features.world import settings
 
 FIRST, TODAY = dt.date(1970, 1, 1), dt.date(2200, 1, 1)

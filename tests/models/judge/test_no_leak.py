@@ -16,12 +16,12 @@ import pytest
 from conf.settings import JudgeSettings, ListSettings
 from conf.training import AlsSettings
 from features.build import Features, build_features
-from features.fakes import FakeCatalog
 from models.judge import JudgeInputs, KnownSources, Neighbours, judge_users, knn_lists
 from models.lists.candidates import Candidates
 from models.lists.fallback import Fallback, fallback_list
 from models.lists.topn import precompute_lists
 from models.training.train import Embeddings, train
+from tests.features.fakes import FakeCatalog
 from tests.features.world import AS_OF, ago, events, settings
 from tests.models.worlds import written
 
