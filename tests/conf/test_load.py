@@ -49,6 +49,7 @@ def test_overlays_win_and_change_the_hash(tmp_path: Path) -> None:
         ("datasets: {events: {plays: {windo: x}}}", "did you mean 'window'?"),  # below a name of the user's
         ("zzz: 1", "known here: product"),  # nothing is near: what is known
         ("train: {factors: many}", "train.factors"),  # a wrong type, with its place
+        ("train: {algorithm: alss}", "train.algorithm: Input should be 'als', 'als_spark', 'auto' (got alss)"),
         ("train: {max_memory: 4 gigs}", "4 GiB"),  # a size that is none, with an example
         ("rollout: {share: 0.33333}", "basis point"),  # finer than a share can be
         ("rollout: {share: 1.5}", "rollout.share"),

@@ -24,6 +24,7 @@ from models.training.memory import DataSize
 from models.training.train import train
 from models.training.trainers import check_memory, choose_trainer, trainer_of
 from models.tuning import Space
+from tests.models.training import test_trainers
 from tests.models.tuning.conftest import make_part
 
 folder = Path(sys.argv[1])
@@ -53,6 +54,10 @@ assert "unknown key 'train.alpha'; known here: algorithm, seed" in fault("{algor
 assert "did you mean 'learning_rate'?" in fault("{algorithm: bpr, learning_rte: 1}")
 assert "unknown key 'train.learning_rate'" in fault("{learning_rate: 0.1}")
 assert "'als', 'als_spark', 'auto', 'bpr' (got brp)" in fault("{algorithm: brp}")
+
+for name, holds in vars(test_trainers).items():
+    if name.startswith("test_"):
+        holds(*(() if name.endswith("no_other") else ("bpr",)))
 
 settings = found.train
 assert choose_trainer(settings, 10, lambda: None).algorithm == "bpr"
@@ -90,7 +95,7 @@ def test_the_example_of_the_documentation_trains_and_makes_lists(tmp_path: Path)
     assert set(changed) == {"conf/training.py", "models/training/bpr.py", "models/training/trainers.py"}
     assert len(changed) == 5
     (code / "check.py").write_text(SCRIPT)
-    command = [sys.executable, code / "check.py", tmp_path, hash_of_a_product()]
+    command = [sys.executable, str(code / "check.py"), str(tmp_path), hash_of_a_product()]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(REPO)})
     assert done.returncode == 0, done.stderr
 
