@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 from airflow.timetables.interval import CronDataIntervalTimetable
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from strict_yaml import YamlError, read_yaml
 
 _DAYS_30 = 30 * 24 * 60
@@ -24,24 +24,23 @@ class ProductFileError(ValueError):
     """A product file cannot become a DAG; the message says what is wrong and what to write."""
 
 
-def _name(name: object) -> str:
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+def _name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
         raise ValueError(f"{name!r} must be lower-case letters, digits and _, starting with a letter")
     return name
 
 
-def _cron(schedule: object) -> str:
-    example = "write five cron fields in UTC, e.g. 0 3 * * MON"
-    if not isinstance(schedule, str):
-        raise ValueError(f"{schedule!r} is not text; {example}")
+def _cron(schedule: str) -> str:
     try:
         CronDataIntervalTimetable(schedule, timezone="UTC").validate()
     except AirflowTimetableInvalid as error:
-        raise ValueError(f"{schedule!r} is not a cron expression ({error}); {example}") from None
+        raise ValueError(
+            f"{schedule!r} is not a cron expression ({error}); write five cron fields in UTC, e.g. 0 3 * * MON"
+        ) from None
     return schedule
 
 
-_Cron = Annotated[str, BeforeValidator(_cron)]
+_Cron = Annotated[str, AfterValidator(_cron)]
 _Count = Annotated[int, Field(ge=0, le=100)]
 _Minutes = Annotated[float, Field(gt=0, le=_DAYS_30)]
 
@@ -82,7 +81,7 @@ class Product(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: Annotated[str, BeforeValidator(_name), Field(alias="product")]
+    name: Annotated[str, AfterValidator(_name), Field(alias="product")]
     config: Path
     schedule: _Cron
     dag: DagSettings = DagSettings()
@@ -133,7 +132,7 @@ def read_product(path: Path) -> Product | None:
     if schedule is None:
         return None
     try:
-        return Product.model_validate({"product": None, **tree, "config": path})
+        return Product.model_validate({**tree, "config": path})
     except ValidationError as error:
         raise ProductFileError("; ".join(map(_explain, error.errors()))) from None
 
@@ -152,7 +151,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _explain(error: Mapping[str, Any]) -> str:
     """Returns what is wrong with a value, and what is allowed."""
     key, message = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error":
+    if error["type"] in ("missing", "value_error"):
         return f"{key}: {message}"
     if error["type"] != "extra_forbidden":
         return f"{key}: {message} (got {error['input']!r})"

@@ -15,7 +15,7 @@ from jobs.storage.store import Storage
 
 def dry_run(arguments: Arguments) -> Iterator[str]:
     """Yields the plan of every dataset as text, then raises what the run would raise before reading a row."""
-    settings = load_settings(arguments.config, arguments.overlays)
+    settings = load_settings(arguments.config, arguments.overlay or ())
     home = Storage(Environment.read().home)
     check_folders(home, settings)
     catalog = open_catalog(settings, home)

@@ -43,7 +43,7 @@ class FirstRunNeeded(RunError):
 @contextmanager
 def open_run(arguments: Arguments) -> Iterator[Run]:
     """Yields the run that the command line names, new or resumed, under the product's lease; checks servers first."""
-    settings = load_settings(arguments.config, arguments.overlays)
+    settings = load_settings(arguments.config, arguments.overlay or ())
     check_overrides(arguments.flags.overrides)
     share = _allowed_share(settings, arguments)
     environment = Environment.read()

@@ -76,7 +76,7 @@ class Study:
 @contextmanager
 def open_study(arguments: TuningArguments) -> Iterator[Study]:
     """Yields the study that the command line names, new or resumed. Raises StudyError and errors of servers."""
-    settings, environment = load_settings(arguments.config, arguments.overlays), Environment.read()
+    settings, environment = load_settings(arguments.config, arguments.overlay or ()), Environment.read()
     most = factors_of(settings.train) if arguments.max_factors is None else arguments.max_factors
     space = Space.up_to(most, settings.train)
     home = Storage(environment.home)

@@ -125,9 +125,9 @@ def test_no_product_is_called_like_the_second_dag_of_another(bag: Bag, tmp_path:
     [
         ("product: [", "is not YAML"),
         ("- product", "must hold keys and values, holds list"),
-        ("schedule: 0 3 * * MON", "product: None must be lower-case letters"),
+        ("schedule: 0 3 * * MON", "product: Field required"),
         ("product: Games\nschedule: 0 3 * * MON", "product: 'Games' must be lower-case letters"),
-        ("product: games\nschedule: 3", "schedule: 3 is not text"),
+        ("product: games\nschedule: 3", "schedule: Input should be a valid string (got 3)"),
         ("product: games\nschedule: mondays", "schedule: 'mondays' is not a cron expression"),
         ("product: games\nschedule: 61 3 * * MON", "schedule: '61 3 * * MON' is not a cron expression"),
         ("product: games\nschedule: '@once'", "schedule: '@once' is not a cron expression"),

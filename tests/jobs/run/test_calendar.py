@@ -47,7 +47,7 @@ def test_no_setting_in_days_leaves_the_calendar(as_of: dt.date, window: str, hol
     events = wanted.datasets.model_copy(update={"events": {"clicks": clicks}})
     wanted = wanted.model_copy(update={"datasets": events})
     nothing = FakeCatalog(cast("SparkSession", None), {"clicks": {}, "sources": {}})
-    day = past_day(as_of.isoformat(), TODAY)
+    day = past_day(as_of, TODAY)
     assert day - dt.timedelta(days=wanted.runs.partials_keep_days) < day
     for end in part_days(wanted, day).values():
         with suppress(ConfigError):
