@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from conf.base import format_bytes, parse_bytes
 from conf.settings import Settings
+from conf.share import Share
 
 UNITS = re.compile(
     r"\b(days?|hours?|minutes?|seconds?|bytes|share|fraction|percent\w*|change|divergence|ratio|relative|power|units?"
@@ -107,6 +108,8 @@ def _default(field: FieldInfo) -> str:
         return "*needed*"
     if value is None or isinstance(value, bool):
         return {None: "`null`", True: "`true`", False: "`false`"}[value]
+    if isinstance(value, Share):
+        return f"`{value.bp / 10_000}`"
     if isinstance(value, tuple | dict) and not value:
         return "none"
     return format_bytes(value) if _is_size(field) else f"`{value}`"
@@ -133,7 +136,8 @@ def _kind(annotation: Any) -> str:
         return f"{_kind(args[0])} → {_kind(args[1])}"
     if origin is tuple:
         return f"list of {_kind(args[0])}"
-    return {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(annotation, str(annotation))
+    words = {int: "whole number", float: "number", str: "text", bool: "true or false", Share: "number, ≥ 0, ≤ 1"}
+    return words.get(annotation, str(annotation))
 
 
 def _is_number(annotation: Any) -> bool:
@@ -141,7 +145,7 @@ def _is_number(annotation: Any) -> bool:
     args = get_args(annotation)
     if get_origin(annotation) is dict:
         return _is_number(args[1])
-    return annotation in (int, float) or (str not in args and any(map(_is_number, args)))
+    return annotation in (int, float, Share) or (str not in args and any(map(_is_number, args)))
 
 
 def _models_of(annotation: Any) -> list[type[BaseModel]]:

@@ -7,9 +7,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from conf.base import MAX_COUNT, MAX_DAYS, MAX_RATIO, Bytes, Flag, Number, Seed, Strict, Whole
 from conf.datasets import Datasets
-from conf.errors import ConfigError
 from conf.gates import GateSettings
-from conf.share import Share
+from conf.share import EVERYBODY, Fraction, Share
 from conf.training import AlsSettings, TrainerSettings
 
 MAX_EVENT_WEIGHT, MIN_EVENT_WEIGHT = 1e6, 1e-6
@@ -93,23 +92,14 @@ class ListSettings(Strict):
 class RolloutSettings(Strict):
     """Which users a run serves."""
 
-    share: Number = Field(default=1.0, ge=0, le=1)
+    share: Fraction = EVERYBODY
     """Fraction of the audience that a run computes and serves, in steps of 0.0001; `--audience-share` overrides it."""
     salt: str = "discovery-1"
     """Text hashed with the user id to choose the arm; another salt selects other users."""
-    max_manual_share: Number = Field(default=0.25, ge=0, le=1)
+    max_manual_share: Fraction = Share(2_500)
     """Largest share that a run may serve if no scheduler started it."""
     max_change_of_users: Number = Field(default=0.5, gt=0, le=MAX_RATIO)
     """Largest relative change of users per share against the run it replaces that may be promoted."""
-
-    @model_validator(mode="after")
-    def _shares_are_basis_points(self) -> "RolloutSettings":
-        try:
-            for value in (self.share, self.max_manual_share):
-                Share.fraction(value)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return self
 
 
 class PublishSettings(Strict):

@@ -1,7 +1,15 @@
-"""The share of the audience that a run serves, in whole basis points."""
+"""The share of the audience that a run serves, in whole basis points.
+
+Documents hold it as that number, a product's YAML as a `Fraction` from 0 to 1.
+"""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import GetPydanticSchema
+from pydantic_core import CoreSchema, core_schema
 
 from conf.errors import ConfigError
 
@@ -33,5 +41,41 @@ class Share:
         """Returns the share for a percentage 0 … 100."""
         return cls.fraction(value / 100)
 
+    def __int__(self) -> int:
+        return self.bp
+
     def __str__(self) -> str:
         return f"{self.bp / 100:g} %"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> CoreSchema:
+        return _schema(core_schema.int_schema(ge=0, le=10_000), cls, int)
+
+
+NOBODY, EVERYBODY = Share(0), Share(10_000)
+
+
+def _schema(number: CoreSchema, parse: Callable[[Any], Share], write: Callable[[Share], float]) -> CoreSchema:
+    """Returns how pydantic reads a share from a number, unless it is one already, and how it writes it."""
+
+    def share(value: object, check: Callable[[object], Any]) -> Share:
+        try:
+            return value if isinstance(value, Share) else parse(check(value))
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    written = core_schema.plain_serializer_function_ser_schema(write)
+    return core_schema.no_info_wrap_validator_function(share, number, serialization=written)
+
+
+Fraction = Annotated[
+    Share,
+    GetPydanticSchema(
+        lambda *_: _schema(
+            core_schema.float_schema(ge=0, le=1, strict=True, allow_inf_nan=False),
+            Share.fraction,
+            lambda share: share.bp / 10_000,
+        )
+    ),
+]
+"""A share that is written as a fraction of 1."""

@@ -11,6 +11,7 @@ from conf import contract
 from conf.base import Strict
 from conf.contract import EXCLUSION_REASONS, IdKind
 from conf.gates import ListGate
+from conf.share import Share
 from expectations.checks import Between, Check, both, change, limit, none_of, ratio, same_columns
 
 _CONCENTRATION_FROM = 100
@@ -54,7 +55,7 @@ class ListProfile(Strict):
     """Name and Arrow type of each column, in order."""
     n: int
     """Largest number of sources in a list."""
-    share_bp: int
+    share_bp: Share
     """Share of the audience that the run computed, in basis points."""
     lists: int
     """Rows."""
@@ -157,5 +158,5 @@ def _concentration(profile: ListProfile) -> float | str | None:
 
 
 def _at_full_share(profile: ListProfile) -> dict[str, float | None]:
-    lists = ratio(profile.lists * 10_000, profile.share_bp)
+    lists = ratio(profile.lists * 10_000, int(profile.share_bp))
     return {"lists at full share": None if lists is None else float(round(lists))}

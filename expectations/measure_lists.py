@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from conf.contract import EXCLUSION_REASONS
+from conf.share import Share
 from expectations.lists import FallbackList, FallbackProfile, ListProfile
 from expectations.schema import columns_of
 
@@ -29,7 +30,7 @@ def measure_lists(
     fallback: FallbackList,
     n: int,
     expected_users: int,
-    share_bp: int,
+    share_bp: Share,
 ) -> ListProfile:
     """Returns the profile of `lists`, compared with the contract tables `exclusions` and `sources`.
 

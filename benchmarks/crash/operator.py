@@ -8,7 +8,7 @@ from benchmarks.crash.journal import Journal
 from benchmarks.crash.plan import SHARES, Action
 from benchmarks.crash.push import PRODUCT
 from conf.connections import KafkaConnection
-from conf.share import Share
+from conf.share import EVERYBODY, Share
 from publish.clock import utc_now
 from publish.connect.kafka_out import KafkaPointerLog
 from publish.connect.redis_clients import StoreClient
@@ -51,8 +51,8 @@ class Operator:
         with self._lock:
             try:
                 pointer = self.control.pointers.read()
-                if pointer.cap_bp != 10_000:
-                    self.control.share(Share(10_000))
+                if pointer.cap_bp != EVERYBODY:
+                    self.control.share(EVERYBODY)
                 if pointer.hold is None:
                     return
                 self.control.unhold()

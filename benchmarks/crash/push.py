@@ -25,6 +25,7 @@ from conf.connections import KafkaConnection
 from conf.environment import Environment
 from conf.errors import DiscoveryError
 from conf.settings import PublishSettings
+from conf.share import EVERYBODY
 from publish.connect.kafka_out import KafkaPointerLog
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.connect.topic import ensure_topics
@@ -122,7 +123,7 @@ def _announcement(order: Order, registry: RunRegistry) -> Announcement:
         ids="int64",
         list_size=LIST_SIZE,
         salt=SALT,
-        share_bp=10_000,
+        share_bp=EVERYBODY,
         slices=tuple(measure_partition([rows], place, layout, "int64") for place, rows in enumerate(batches)),
         fallback=encode_fallback(fallback),
         first=order.first,

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from conf import contract
 from conf.settings import PublishSettings
+from conf.share import EVERYBODY
 from publish.wire.announcement import Announcement, Slice, encode_fallback
 from publish.wire.encoding import encode_list
 from publish.wire.keys import Layout
@@ -88,7 +89,7 @@ def announcement_of(
         ids="int64",
         list_size=snapshot.table.size,
         salt="benchmark",
-        share_bp=10_000,
+        share_bp=EVERYBODY,
         slices=tuple(slices),
         fallback=encode_fallback(encode_list(pa.array(fallback), None, "int64")),
         first=epoch == 1,

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from conf.errors import Refused
+from conf.share import Share
 from jobs.cli.context import ProductContext, open_context
 from models.registry import CHALLENGER, CHAMPION, PREVIOUS, LoggedRun, ModelRegistry, Version
 from models.registry.lineage import Lineage, LineageCheck, NoLineage, check_lineage
@@ -40,7 +41,7 @@ class Model:
     version: Version
     roles: tuple[str, ...]
     """Champion and previous by the pointer, all other aliases by MLflow."""
-    share_bp: int | None
+    share_bp: Share | None
     """None: it does not serve."""
 
 

@@ -35,7 +35,7 @@ def plan_push(
     kafka: KafkaConnection | None = None,
 ) -> PushPlan:
     """Price the next push: of `users` lists, else as the newest run, else for the audience; raises ConfigError."""
-    covered = share if share is not None else Share.fraction(settings.rollout.share)
+    covered = share if share is not None else settings.rollout.share
     control = None if client is None else Control.connect(client, settings.product)
     runs = () if control is None else control.registry.list_runs()
     unneeded = () if control is None else control.housekeeping.unneeded()
@@ -63,7 +63,7 @@ def _lists(
 ) -> PlannedLists:
     newest = runs[-1] if runs else None
     if newest is not None:
-        like = lists_like(newest, share.bp)
+        like = lists_like(newest, share)
         return like if users is None else PlannedLists(users, like.record_bytes, f"--users, and lists {like.basis}")
     mean = _mean_bytes(settings)
     if users is not None:
@@ -74,7 +74,9 @@ def _lists(
             f"{settings.product} has no run yet and no audience dataset that could be counted: say --users N"
         )
     day, rows = audience
-    return PlannedLists(rows * share.bp // 10_000, mean, f"the audience of {day}, and full lists of {settings.lists.n}")
+    return PlannedLists(
+        rows * int(share) // 10_000, mean, f"the audience of {day}, and full lists of {settings.lists.n}"
+    )
 
 
 def _mean_bytes(settings: Settings) -> float:

@@ -28,7 +28,7 @@ def serve_facts(control: Control, run: str) -> dict[str, object]:
         "loaded": sum(part.loaded for part in partitions),
         "readable": sum(part.count for part in partitions if part.is_verified),
     }
-    return {"counts": counts, "share_bp": pointer.share_bp, "revision": pointer.rev}
+    return {"counts": counts, "share_bp": int(pointer.share_bp), "revision": pointer.rev}
 
 
 def note_serving(settings: Settings, home: Storage, control: Control, registry: ModelRegistry, run: str) -> None:

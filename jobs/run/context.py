@@ -76,7 +76,7 @@ class RunContext(ABC):
     @property
     def share(self) -> Share:
         """Share of the audience that the run computes and may serve."""
-        return Share(self.manifest.request.share_bp)
+        return self.manifest.request.share_bp
 
     @property
     def data(self) -> Storage:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from conf.digest import digest_of_json
 from conf.recipe import completed
 from conf.run_flags import RunFlags
+from conf.share import Share
 from jobs.storage.bound_folder import MANIFEST, BoundFolder, ChangedSince, StageOutput
 from jobs.storage.store import Storage
 from models.champion import Champion
@@ -30,7 +31,7 @@ class Request(RunFlags):
     product: str
     as_of: dt.date
     config_hash: str
-    share_bp: int
+    share_bp: Share
     first: bool  # no defaults for these three: the digest `judged` always included them
     publish_old: bool
     overrides: dict[str, str]

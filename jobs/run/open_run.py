@@ -13,7 +13,7 @@ from conf.environment import Environment
 from conf.errors import ConfigError, Refused
 from conf.load import config_hash, load_settings
 from conf.settings import Settings
-from conf.share import Share
+from conf.share import NOBODY, Share
 from expectations.overrides import check_overrides
 from jobs.run.arguments import Arguments
 from jobs.run.context import Run
@@ -82,7 +82,7 @@ def _manifest(settings: Settings, home: Storage, servers: RunServers, request: R
         )
     if serving is not None and request.first:
         raise FirstRunNeeded(f"--first was given, but run {serving} serves already; start without it")
-    _warn_of_smaller_share(servers, Share(request.share_bp))
+    _warn_of_smaller_share(servers, request.share_bp)
     manifest = Manifest(
         request=request,
         started_by=request.trigger_id or person(),
@@ -119,7 +119,7 @@ def _warn_of_other_code(known: Manifest) -> None:
 
 
 def _warn_of_smaller_share(servers: RunServers, share: Share) -> None:
-    served = Share(servers.pointers.read().share_bp)
+    served = servers.pointers.read().share_bp
     if share < served:
         log.warning(
             "warning   %s of the audience are served now, and this run covers %s: when it serves, the others get the "
@@ -130,10 +130,9 @@ def _warn_of_smaller_share(servers: RunServers, share: Share) -> None:
 
 
 def _refuse_other_request(known: Request, asked: Request) -> None:
+    there, here = known.model_dump(), asked.model_dump()
     differences = [
-        f"{name} is {getattr(known, name)!r} there and {getattr(asked, name)!r} here"
-        for name in Request.model_fields
-        if getattr(known, name) != getattr(asked, name)
+        f"{name} is {there[name]!r} there and {here[name]!r} here" for name in there if there[name] != here[name]
     ]
     if differences:
         raise RunConflict(
@@ -148,7 +147,7 @@ def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share
         product=settings.product,
         as_of=arguments.as_of,
         config_hash=config_hash(settings),
-        share_bp=share.bp,
+        share_bp=share,
         trigger_id=arguments.trigger_id,
         **arguments.flags.model_dump(),
     )
@@ -156,7 +155,7 @@ def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share
 
 def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
     """Returns the share to serve: as requested, else as set; > 0, and by hand at most `max_manual_share`."""
-    usual, largest = (Share.fraction(f) for f in (settings.rollout.share, settings.rollout.max_manual_share))
+    usual, largest = settings.rollout.share, settings.rollout.max_manual_share
     by_hand = arguments.trigger_id is None
     asked = arguments.audience_share
     if asked is None:
@@ -166,7 +165,7 @@ def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
             f"--audience-share {asked} is more than a manual run may serve (rollout.max_manual_share = {largest}); "
             "choose a smaller share, or let the scheduler start the run"
         )
-    if asked == Share(0):
+    if asked == NOBODY:
         raise ConfigError(
             "a share of 0 makes lists for nobody: see --audience-share, rollout.share and rollout.max_manual_share; "
             "to stop serving, run `discovery share 0`"

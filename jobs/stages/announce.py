@@ -25,7 +25,7 @@ def announcement_of(run: Run, layout: Layout, slices: list[Slice], reports: list
         ids=run.ids,
         list_size=settings.lists.n,
         salt=settings.rollout.salt,
-        share_bp=run.share.bp,
+        share_bp=run.share,
         slices=tuple(slices),
         fallback=encode_fallback(_fallback_payload(run)),
         first=request.first,

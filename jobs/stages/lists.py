@@ -79,7 +79,7 @@ def _measure(run: Run, users: DataFrame | None, fallback: Fallback) -> ListProfi
         *tables,
         n=run.settings.lists.n,
         expected_users=expected.count(),
-        share_bp=run.share.bp,
+        share_bp=run.share,
         fallback=FallbackList(tuple(fallback.source_ids.to_pylist()), tuple(fallback.scores.tolist())),
     )
 

@@ -3,6 +3,7 @@
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from conf.share import EVERYBODY
 from features.placement import arm_column
 from jobs.run.context import RunContext
 from jobs.storage.shared_folder import share_folder
@@ -37,9 +38,9 @@ def lists_of(
 def served_users(run: RunContext) -> DataFrame | None:
     """Returns the users (user_id) with lists: the audience (None: everybody), restricted to the run's share."""
     everybody = run.tables.read("audience") if run.folder.finished("audience") else None
-    if run.share.bp == 10_000:
+    if run.share == EVERYBODY:
         return everybody
     if everybody is None:
         known = [run.tables.read(name).select("user_id") for name in ("user_factors", "exclusions")]
         everybody = known[0].union(known[1]).distinct()
-    return everybody.where(arm_column(everybody["user_id"], run.settings.rollout.salt) < run.share.bp)
+    return everybody.where(arm_column(everybody["user_id"], run.settings.rollout.salt) < int(run.share))

@@ -1,6 +1,5 @@
 """The last stage: waits until the loader has made the run serve."""
 
-from conf.share import Share
 from jobs.run.after_serving import SERVE, note_serving, serve_facts
 from jobs.run.context import Run
 from jobs.run.progress import ProgressLog
@@ -24,7 +23,7 @@ def wait_until_serving(run: Run) -> Facts:
     if waited.ending is not RunEnding.SERVING:
         raise _ENDS[waited.ending](_explain(run.run_id, waited, control.pointers.read()))
     pointer = control.pointers.read()
-    log_step("serve", f"run {run.run_id} serves {Share(pointer.share_bp)} of the audience")
+    log_step("serve", f"run {run.run_id} serves {pointer.share_bp} of the audience")
     facts = serve_facts(control, run.run_id)
     note_serving(run.settings, run.home, control, run.servers.registry, run.run_id)
     return facts

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from conf.share import Share
+from conf.share import NOBODY, Share
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.errors import RunRefused
@@ -158,11 +158,11 @@ class Control:
     def share(self, asked: Share, *, reason: str = BY_HAND) -> ShareReport:
         """Limits the served share, also for later runs; never exceeds the share that the run covers."""
         pointer = self.promoter.cap_share(asked, reason=reason)
-        covered = 0
+        covered = NOBODY
         if pointer.treatment is not None:
             announced = self.registry.find_announcement(pointer.treatment)
-            covered = 0 if announced is None else announced.share_bp
-        return ShareReport(pointer, Share(pointer.share_bp), asked, Share(covered))
+            covered = NOBODY if announced is None else announced.share_bp
+        return ShareReport(pointer, pointer.share_bp, asked, covered)
 
     def verify(self, run: str) -> tuple[str, ...]:
         """Reads a run back from Redis; returns the fault of each damaged partition; raises UnknownRun, RunRefused."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from conf.base import format_bytes
 from conf.settings import PublishSettings
-from conf.share import Share
+from conf.share import NOBODY, Share
 from publish.runs.run import RegisteredRun
 from publish.store.capacity import MEMORY_SHARE, SAFETY, StoreLimits, estimate_lists
 from publish.store.redis_store import PartitionStatus
@@ -124,14 +124,13 @@ def plan(
     )
 
 
-def lists_like(run: RegisteredRun, share_bp: int) -> PlannedLists:
-    """Returns lists like those of `run`, scaled to another share of the audience (basis points)."""
+def lists_like(run: RegisteredRun, share: Share) -> PlannedLists:
+    """Returns lists like those of `run`, scaled to another share of the audience."""
     announced = run.announcement
-    records = announced.users if announced.share_bp == 0 else announced.users * share_bp // announced.share_bp
+    covered = announced.share_bp
+    records = announced.users if covered == NOBODY else announced.users * int(share) // int(covered)
     mean = announced.total_bytes / max(1, announced.users)
-    return PlannedLists(
-        records, mean, f"as run {announced.run} of {announced.as_of}, which covers {Share(announced.share_bp)}"
-    )
+    return PlannedLists(records, mean, f"as run {announced.run} of {announced.as_of}, which covers {covered}")
 
 
 def loading_rate(partitions: tuple[PartitionStatus, ...]) -> float | None:

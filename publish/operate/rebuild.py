@@ -14,6 +14,7 @@ from functools import partial
 from confluent_kafka import KafkaException
 
 from conf.connections import KafkaConnection
+from conf.share import NOBODY
 from publish.clock import Clock, utc_now
 from publish.connect.clients import broker_unreachable
 from publish.connect.topic_identity import TopicInspector
@@ -169,7 +170,7 @@ def _last_change(target: Pointer, ready: dict[str, RunStatus]) -> Change:
     """Returns the change to the old pointer, without a previous run that is gone, or to one that serves nothing."""
     pointer, held = target, None
     if any(target.named[role] not in ready for role in _SERVING_ROLES if role in target.named):
-        pointer = target.model_copy(update={"treatment": None, "control": None, "previous": None, "share_bp": 0})
+        pointer = target.model_copy(update={"treatment": None, "control": None, "previous": None, "share_bp": NOBODY})
         held = "Redis was lost, and the run that served could not be restored"
     elif target.previous not in ready:
         pointer = target.model_copy(update={"previous": None})

@@ -172,12 +172,12 @@ def _revisions(first: int, last: int) -> str:
 
 
 def _row(entry: HistoryEntry, until: datetime | None) -> dict[str, object]:
-    pointer = entry.pointer
+    pointer, written = entry.pointer, entry.pointer.model_dump()
     return {
         "revision": pointer.rev,
         "since": entry.since,
         "until": until,
-        **{name: getattr(pointer, name) for name in ("treatment", "control", "salt", "share_bp", "cap_bp")},
+        **{name: written[name] for name in ("treatment", "control", "salt", "share_bp", "cap_bp")},
         "hold": None if pointer.hold is None else pointer.hold.reason,
         "reason": entry.reason,
         "who": entry.who,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pydantic import AwareDatetime, Field, ValidationError
 
 from conf.base import Strict
-from conf.share import Share
+from conf.share import EVERYBODY, NOBODY, Share
 from publish.clock import Clock, utc_now
 from publish.connect.kafka_out import Outgoing
 from publish.connect.redis_clients import StoreClient
@@ -53,9 +53,9 @@ class Pointer(Strict):
     """Run of all other users; None: the caller's own default."""
     salt: str = ""
     """Salt of the arm hash."""
-    share_bp: int = Field(default=0, ge=0, le=10_000)
+    share_bp: Share = NOBODY
     """Share that is served the treatment: the run's own share, limited by `cap_bp`."""
-    cap_bp: int = Field(default=10_000, ge=0, le=10_000)
+    cap_bp: Share = EVERYBODY
     """The operator's limit on the share; it stays in force for later runs."""
     hold: Hold | None = None
     """If set, no run is promoted automatically."""
@@ -242,6 +242,6 @@ class PointerStore:
 
 def _describe(product: str, pointer: Pointer) -> str:
     """Returns a log line about a new pointer."""
-    who = "nothing serves" if pointer.treatment is None else f"run {pointer.treatment} serves {Share(pointer.share_bp)}"
+    who = "nothing serves" if pointer.treatment is None else f"run {pointer.treatment} serves {pointer.share_bp}"
     held = "" if pointer.hold is None else f"; held: {pointer.hold.reason}"
     return f"{product}: {who}{held} (pointer revision {pointer.rev})"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conf.share import Share
+from conf.share import NOBODY, Share
 from publish.clock import Clock, utc_now
 from publish.errors import MalformedMessage, RunHeld, RunRefused
 from publish.runs.pointer import Change, Hold, Pointer, PointerStore
@@ -123,11 +123,11 @@ class Promoter:
         """Limits the served share from now on, also for later runs; never exceeds the share that the run covers."""
 
         def decide(pointer: Pointer) -> Change:
-            covered = 0
+            covered = NOBODY
             if pointer.treatment is not None:
                 announced = self.registry.find_announcement(pointer.treatment)
-                covered = 0 if announced is None else announced.share_bp
-            return Change(pointer.model_copy(update={"cap_bp": share.bp, "share_bp": min(share.bp, covered)}))
+                covered = NOBODY if announced is None else announced.share_bp
+            return Change(pointer.model_copy(update={"cap_bp": share, "share_bp": min(share, covered)}))
 
         return self.pointers.change(decide, reason=reason)
 
@@ -188,13 +188,13 @@ def _serve(run: Announcement, pointer: Pointer) -> Pointer:
 
 def _check_users(candidate: Announcement, serving: Announcement) -> None:
     """Raises RunRefused if a run's users per share differ too much from the serving run's, or shares are 0."""
-    if candidate.share_bp == 0 or serving.share_bp == 0 or serving.users == 0:
+    if NOBODY in (candidate.share_bp, serving.share_bp) or serving.users == 0:
         raise RunRefused(f"run {candidate.run} and {serving.run} have no share in common to compare; use --first")
-    now, before = candidate.users / candidate.share_bp, serving.users / serving.share_bp
+    now, before = candidate.users / int(candidate.share_bp), serving.users / int(serving.share_bp)
     change = now / before - 1
     if abs(change) > candidate.max_change_of_users:
         raise RunRefused(
-            f"run {candidate.run} has {candidate.users} users at {Share(candidate.share_bp)}, {change:+.1%} against "
-            f"{serving.users} at {Share(serving.share_bp)} of {serving.run}; allowed is "
+            f"run {candidate.run} has {candidate.users} users at {candidate.share_bp}, {change:+.1%} against "
+            f"{serving.users} at {serving.share_bp} of {serving.run}; allowed is "
             f"±{candidate.max_change_of_users:.0%} (rollout.max_change_of_users)"
         )

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, m
 from conf.base import Strict
 from conf.contract import IdKind
 from conf.digest import sha256_of
+from conf.share import Share
 from publish.errors import MalformedMessage
 from publish.wire.keys import Layout
 
@@ -62,7 +63,7 @@ class Announcement(Strict):
     """Most sources in an answer; the fallback list is longer, to leave room for exclusions."""
     salt: str
     """Salt of the arm hash."""
-    share_bp: int = Field(ge=0, le=10_000)
+    share_bp: Share
     """Share of the audience that the run covers, in basis points."""
     slices: tuple[Slice, ...]
     """What each partition contains, ordered by partition."""

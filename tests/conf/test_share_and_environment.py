@@ -1,12 +1,15 @@
 """Shares are whole basis points; addresses are asked for by name and never shown."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
 from conf.environment import Environment
 from conf.errors import ConfigError
-from conf.share import Share
+from conf.share import EVERYBODY, Fraction, Share
 
 
 @given(st.integers(0, 10_000))
@@ -18,6 +21,31 @@ def test_a_share_survives_its_fraction_and_its_percentage(bp: int) -> None:
 def test_other_shares_are_refused(value: float) -> None:
     with pytest.raises(ConfigError, match="share"):
         Share.fraction(value)
+
+
+class Written(BaseModel):
+    share_bp: Share
+    share: Fraction = EVERYBODY
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_documents_hold_basis_points_and_settings_a_fraction(points: int, more: int) -> None:
+    text = json.dumps({"share_bp": points, "share": more / 10_000})
+    read = Written.model_validate_json(text)
+    assert read == Written(share_bp=Share(points), share=Share(more)) == Written.model_validate(json.loads(text))
+    assert json.loads(read.model_dump_json()) == json.loads(text) == read.model_dump()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"share_bp": 10_001}, {"share_bp": -1}, {"share_bp": 0.5}, {"share_bp": "x"}, {"share_bp": None}]
+    + [{"share_bp": 1, "share": value} for value in (1.5, -0.1, 0.33333, "0.5", True, None, float("nan"))],
+)
+def test_no_other_number_is_a_share(document: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as error:
+        Written.model_validate(document)
+    [fault] = error.value.errors()
+    assert fault["loc"] == (list(document)[-1],)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_the_share_of_a_run(named: Named, largest: float, usual: float, flags: l
     ended = product.run(*AS_OF, "--first", *flags, work=nothing)
     assert ended.code == 0, ended.log
     request = product.manifest(product.run_ids[-1]).request
-    assert request.share_bp == share
+    assert request.share_bp == Share(share)
     assert request.scheduled == ("--trigger-id" in flags)
     assert f"{Share(share)} of the audience" in ended.log
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conf.gates import GateSettings, ListGate
+from conf.share import EVERYBODY, Share
 from expectations.errors import GateFailed, MeasureError
 from expectations.gate import check_lists
 from expectations.lists import FallbackList, FallbackProfile, ListProfile
@@ -56,7 +57,7 @@ def measured(
         fallback=fallback,
         n=N,
         expected_users=3,
-        share_bp=10_000,
+        share_bp=EVERYBODY,
     )
 
 
@@ -174,7 +175,7 @@ def test_string_ids_are_measured_alike(spark: "SparkSession") -> None:
         fallback=FallbackList(["x", "y"], [2.0, 1.0]),
         n=N,
         expected_users=1,
-        share_bp=2500,
+        share_bp=Share(2500),
     )
     assert profile.columns[:2] == ("user_id string", "source_ids list<string>")
     assert (profile.excluded["seen"], profile.ineligible) == (1, 1)
@@ -184,4 +185,4 @@ def test_string_ids_are_measured_alike(spark: "SparkSession") -> None:
 def test_a_missing_column_cannot_be_measured(spark: "SparkSession") -> None:
     lists = spark.createDataFrame([(1, [10], True)], "user_id bigint, source_ids array<bigint>, personal boolean")
     with pytest.raises(MeasureError, match="scores missing"):
-        measure_lists(lists, lists, lists, fallback=POPULAR, n=N, expected_users=1, share_bp=10_000)
+        measure_lists(lists, lists, lists, fallback=POPULAR, n=N, expected_users=1, share_bp=EVERYBODY)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conf.share import Share
 from conf.strict_yaml import write_yaml
 from jobs.cli.model_versions import PROMOTED_TAG, Model, Served
 from jobs.cli.views.view import NOTHING, View, hold_text, serving_line, table
@@ -114,7 +113,7 @@ def _row(one: Model, logged: LoggedRun | None) -> tuple[str, ...]:
         _MISSING if low is None or high is None else f"{low:.4f}–{high:.4f}",
         _MISSING if judged["k"] is None else f"{judged['k']}",
         _MISSING if ratio is None else f"{ratio:.2f}",
-        "" if one.share_bp is None else f"{Share(one.share_bp)}",
+        "" if one.share_bp is None else str(one.share_bp),
     )
 
 
@@ -144,12 +143,12 @@ def _data(one: Model) -> dict[str, Any]:
         "registered": version.created_at.isoformat(),
         "mlflow_run": version.mlflow_run,
         "factors_uri": version.source,
-        "serves_bp": one.share_bp,
+        "serves_bp": None if one.share_bp is None else int(one.share_bp),
     }
 
 
 def _serves(one: Model) -> str:
-    return "" if one.share_bp is None else f", serves {Share(one.share_bp)} of the audience"
+    return "" if one.share_bp is None else f", serves {one.share_bp} of the audience"
 
 
 def _lineage(made: Lineage) -> list[str]:

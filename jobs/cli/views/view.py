@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conf.share import Share
+from conf.share import EVERYBODY, Share
 from publish.operate.control import RunReport, ShareReport
 from publish.operate.wait import RunEnding, Waited
 from publish.read.reader import Answer
@@ -112,8 +112,8 @@ def serving_line(now: Pointer, run: RegisteredRun | None) -> str:
         return "serves        nothing yet"
     since = "" if now.serving_since is None else f", since {now.serving_since:%Y-%m-%d %H:%M:%S}Z"
     users = "" if run is None else f", {run.announcement.users:,} lists as of {run.announcement.as_of}"
-    capped = f" (capped at {Share(now.cap_bp)})" if now.cap_bp < 10_000 else ""
-    return f"serves        {now.treatment} to {Share(now.share_bp)}{capped}{users}{since}"
+    capped = f" (capped at {now.cap_bp})" if now.cap_bp < EVERYBODY else ""
+    return f"serves        {now.treatment} to {now.share_bp}{capped}{users}{since}"
 
 
 def hold_text(now: Pointer) -> str:
@@ -129,7 +129,7 @@ def _run_row(report: RunReport) -> tuple[str, ...]:
     announced, state = report.run.announcement, report.run.status
     why = next((text for text in (state.reason, state.held) if text is not None), "")
     role = report.serves_as if report.serves_as is not None else ""
-    covered = f"{Share(announced.share_bp)}"
+    covered = str(announced.share_bp)
     return (announced.run, str(announced.as_of), str(state.state), role, f"{announced.users:,}", covered, why)
 
 
@@ -142,7 +142,7 @@ def run_data(run: RegisteredRun) -> dict[str, Any]:
         "epoch": announced.epoch,
         "lists": announced.users,
         "bytes": announced.total_bytes,
-        "share_bp": announced.share_bp,
+        "share_bp": int(announced.share_bp),
         "scheduled": announced.scheduled,
         **run.status.model_dump(mode="json"),
     }

@@ -162,7 +162,7 @@ def _record(run: Run, made: Lineage, artifacts: Path | None) -> RunRecord:
         lineage=made.model_dump_json(indent=2),
         params={
             "as_of": made.as_of.isoformat(),
-            "share_bp": run.share.bp,
+            "share_bp": int(run.share),
             "config_hash": made.config_hash,
             "winner": made.decision.winner,
             **({"golden.sha256": golden["sha256"]} if golden else {}),

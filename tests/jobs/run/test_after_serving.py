@@ -90,7 +90,7 @@ def test_the_manifest_says_what_is_loaded_and_readable(tmp_path: Path, redis_url
     assert manifest is not None
     lists = control.registry.get(run).announcement.users
     assert manifest.fact("serve", "counts") == {"loaded": lists, "readable": lists}
-    assert manifest.fact("serve", "share_bp") == control.pointers.read().share_bp
+    assert manifest.fact("serve", "share_bp") == int(control.pointers.read().share_bp)
 
 
 def test_a_fault_in_noting_changes_nothing_about_serving(

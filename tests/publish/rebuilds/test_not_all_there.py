@@ -54,7 +54,7 @@ def test_nothing_serves_when_what_served_aged_out(
         assert (last.pointer, last.reason) == (control.pointers.read(), "rebuilt, but what served could not be")
         assert {answer[0] for answer in served(clean_redis, product, list(FIRST)).values()} == {None}
         third = pushed(kafka, clean_redis, product, THIRD, first=True)
-        assert control.pointers.read().share_bp == 1_000  # the operator's word outlives it all
+        assert control.pointers.read().share_bp == Share(1_000)  # the operator's word outlives it all
         control.share(Share.percent(100))
         assert served(clean_redis, product, list(THIRD)) == expected(third, THIRD)
 

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from conf.share import Share
+from conf.share import NOBODY, Share
 from publish.connect.kafka_out import KafkaPointerLog
 from publish.errors import RunRefused
 from publish.operate.control import Control
@@ -135,7 +135,7 @@ def test_what_an_operator_said_after_the_loss_counts(
     assert kept_pointer(kafka, control.registry.keys) == kept
     with loading(kafka, clean_redis, product):
         pointer = rebuilt(kafka, control).pointer
-    assert (pointer.treatment, pointer.share_bp, pointer.cap_bp) == (second.run, 0, 0)
+    assert (pointer.treatment, pointer.share_bp, pointer.cap_bp) == (second.run, NOBODY, NOBODY)
     assert pointer.hold is not None
     assert pointer.hold.reason == "Redis is gone"
     changes = kept_history(kafka, control.registry.keys)

@@ -267,7 +267,7 @@ def test_redis_keeps_the_newest_and_all_that_kafka_does_not_have(clean_redis: re
     pointers = PointerStore(clean_redis, "groups")
     number = KEPT_IN_REDIS + 5
     for cap in range(number):
-        pointers.change(lambda now, cap=cap: Change(now.model_copy(update={"cap_bp": cap})), reason="a test")
+        pointers.change(lambda now, cap=cap: Change(now.model_copy(update={"cap_bp": Share(cap)})), reason="a test")
     assert clean_redis.llen(KEYS.history) == KEPT_IN_REDIS
     assert [change.rev for change in stored(clean_redis).entries] == list(range(1, number + 1))
     publish_directly(clean_redis, "groups")
@@ -304,7 +304,7 @@ def test_a_sender_takes_away_only_what_it_sent(clean_redis: redis.Redis, log: Lo
     quiet = PointerStore(clean_redis, "groups")
 
     def change(cap: int) -> None:
-        quiet.change(lambda now: Change(now.model_copy(update={"cap_bp": cap})), reason="a test")
+        quiet.change(lambda now: Change(now.model_copy(update={"cap_bp": Share(cap)})), reason="a test")
 
     class Slow(Log):
         """While it stores for the first time, another sender is faster, and the pointer changes once more."""
@@ -328,7 +328,7 @@ def test_two_who_send_at_once_lose_nothing(clean_redis: redis.Redis, log: Log) -
     quiet = PointerStore(clean_redis, "groups")
 
     def change(cap: int) -> None:
-        quiet.change(lambda now: Change(now.model_copy(update={"cap_bp": cap})), reason="a test", attempts=1_000)
+        quiet.change(lambda now: Change(now.model_copy(update={"cap_bp": Share(cap)})), reason="a test", attempts=1_000)
 
     with ThreadPoolExecutor(8) as pool:
         tasks = [pool.submit(change, cap) for cap in range(60)]

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from conf.share import Share
+from conf.share import EVERYBODY, NOBODY, Share
 from publish.errors import PointerMoved, RunHeld, RunRefused
 from publish.runs.pointer import Change, Pointer, PointerStore
 from publish.runs.promotion import Promoter, Promotion, PromotionResult
@@ -39,7 +39,7 @@ def test_a_promoted_run_serves_and_the_one_before_is_kept(
     second = publish_directly(clean_redis, "groups")
     pointer = promoter.promote(second.run)
     assert (pointer.treatment, pointer.previous, pointer.rev) == (second.run, first.run, 2)
-    assert (pointer.share_bp, pointer.salt) == (10_000, "discovery-1")
+    assert (pointer.share_bp, pointer.salt) == (EVERYBODY, "discovery-1")
     assert promoter.promote(second.run) == pointer  # again: no change
 
 
@@ -75,7 +75,7 @@ def test_users_are_compared_share_for_share(
     promoter: Promoter, first: Announcement, clean_redis: redis.Redis, users: int, share_bp: int
 ) -> None:
     run = publish_directly(clean_redis, "groups", users, share_bp=share_bp)
-    assert promoter.promote(run.run).share_bp == share_bp
+    assert promoter.promote(run.run).share_bp == Share(share_bp)
 
 
 def test_the_first_run_must_say_so(promoter: Promoter, clean_redis: redis.Redis) -> None:
@@ -166,11 +166,11 @@ def test_a_run_that_served_before_is_neither_promoted_nor_failed_by_itself(
 def test_the_cap_outlives_promotions_and_claims_no_more_than_a_run_covers(
     promoter: Promoter, first: Announcement, clean_redis: redis.Redis
 ) -> None:
-    assert promoter.cap_share(Share(0)).share_bp == 0
+    assert promoter.cap_share(Share(0)).share_bp == NOBODY
     promoter.promote(publish_directly(clean_redis, "groups").run)
-    assert promoter.pointers.read().share_bp == 0  # the kill switch holds
+    assert promoter.pointers.read().share_bp == NOBODY  # the kill switch holds
     promoter.promote(publish_directly(clean_redis, "groups", 15, share_bp=2_500).run)
-    assert promoter.cap_share(Share(5_000)).share_bp == 2_500
+    assert promoter.cap_share(Share(5_000)).share_bp == Share(2_500)
 
 
 def test_many_at_once_promote_once(promoter: Promoter, first: Announcement, clean_redis: redis.Redis) -> None:
@@ -194,20 +194,20 @@ def test_a_change_in_between_is_not_lost(promoter: Promoter, first: Announcement
         seen.append(pointer.rev)
         if len(seen) == 1:
             other.hold("at the same moment")
-        return Change(pointer.model_copy(update={"cap_bp": 1_234}))
+        return Change(pointer.model_copy(update={"cap_bp": Share(1_234)}))
 
     after = promoter.pointers.change(decide, reason="a test")
     assert (seen, after.rev) == ([1, 2], 3)
     assert after.hold is not None
-    assert after.cap_bp == 1_234
+    assert after.cap_bp == Share(1_234)
 
 
 def test_a_pointer_that_never_stands_still_is_an_error(promoter: Promoter, clean_redis: redis.Redis) -> None:
     other = Promoter(promoter.registry, PointerStore(clean_redis, "groups"))
 
     def decide(pointer: Pointer) -> Change:
-        other.cap_share(Share(9_000 if pointer.cap_bp == 8_000 else 8_000))
-        return Change(pointer.model_copy(update={"cap_bp": 1}))
+        other.cap_share(Share(9_000 if pointer.cap_bp == Share(8_000) else 8_000))
+        return Change(pointer.model_copy(update={"cap_bp": Share(1)}))
 
     with pytest.raises(PointerMoved, match="3 times"):
         promoter.pointers.change(decide, reason="a test", attempts=3)

@@ -198,7 +198,7 @@ def _said(reader: Reader, user: UserId) -> Said | str:
 
 
 def _right(run: Announcement, lists: Lists, user: UserId, pointer: Pointer, gone: set[bytes]) -> Said:
-    if arm_of(user, run.salt) >= pointer.share_bp:
+    if arm_of(user, run.salt) >= int(pointer.share_bp):
         return None, "control", ()
     if user in lists and str(user).encode() not in gone:
         return run.run, "list", tuple(lists[user])

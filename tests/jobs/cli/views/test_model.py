@@ -10,6 +10,7 @@ import pytest
 
 from conf.diff import differences, flattened
 from conf.digest import digest_of_inputs
+from conf.share import EVERYBODY, Share
 from jobs.cli.model_versions import PROMOTED_TAG, Model
 from jobs.cli.views import model
 from jobs.cli.views.comparison import comparison
@@ -107,7 +108,7 @@ def test_list() -> None:
     tags = {"discovery.run_id": RUN_ID, "discovery.as_of": "2026-11-16"}
     listed = [
         (Model(version("11", tags=tags), ("challenger",), None), logged),
-        (Model(version("10", tags=tags), ("champion", "best"), 2_500), logged),
+        (Model(version("10", tags=tags), ("champion", "best"), Share(2_500)), logged),
         (Model(version("9", tags=tags), ("previous",), None), replace(logged, metrics={})),
         (Model(version("8"), (), None), None),
     ]
@@ -115,7 +116,7 @@ def test_list() -> None:
 
 
 def test_show(lineage: Lineage) -> None:
-    one = Model(version("7", tags={PROMOTED_TAG: "2026-11-16 09:00:00Z: it looks good"}), ("champion",), 10_000)
+    one = Model(version("7", tags={PROMOTED_TAG: "2026-11-16 09:00:00Z: it looks good"}), ("champion",), EVERYBODY)
     reads(model.model(one, LineageCheck(lineage, ())), "show")
 
 
@@ -128,14 +129,14 @@ def test_show_a_version_that_was_not_judged_and_is_doubted(lineage: Lineage) -> 
 
 
 def test_compare(lineage: Lineage, older: Lineage) -> None:
-    models = (Model(version("6"), ("previous",), None), Model(version("7"), ("champion",), 10_000))
+    models = (Model(version("6"), ("previous",), None), Model(version("7"), ("champion",), EVERYBODY))
     reads(comparison(models, (older, lineage), compare(older, lineage)), "compare_weeks")
 
 
 def test_compare_recipes_of_one_day(lineage: Lineage, older: Lineage) -> None:
     worse = {"ndcg": 0.1701, "ndcg.low": 0.1655, "ndcg.high": 0.1749, "recall": 0.2388, "users": 1_234}
     other = lineage.model_copy(update={"settings": older.settings, "judged": JUDGED | worse})
-    models = (Model(version("7"), ("champion",), 10_000), Model(version("8"), ("challenger",), None))
+    models = (Model(version("7"), ("champion",), EVERYBODY), Model(version("8"), ("challenger",), None))
     reads(comparison(models, (lineage, other), compare(lineage, other)), "compare_recipes")
 
 
