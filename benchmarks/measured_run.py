@@ -11,7 +11,7 @@ import psutil
 
 from conf.connections import RedisConnection
 from conf.load import load_settings
-from deploy.chain import Product, job_command, run_job, running_loader
+from deploy.chain import ProductFiles, job_command, run_job, running_loader
 from deploy.environment import shell_variables
 from deploy.servers.local_stack import LocalStack
 from jobs.run.manifest import Manifest, load_manifest, run_folder
@@ -35,7 +35,7 @@ class MeasuredRun:
         return int(self.manifest.fact("publish", "counts")["produced"])
 
 
-def measure_run(home: Path, product: Product, as_of: str, *, maxmemory: str = "4gb") -> MeasuredRun:
+def measure_run(home: Path, product: ProductFiles, as_of: str, *, maxmemory: str = "4gb") -> MeasuredRun:
     """Runs the weekly job on the datasets below `home`; its log is `home/job.log`. Raises ChainFailed."""
     settings = load_settings(product.config, product.overlays)
     with LocalStack(home, fast_start=False, maxmemory=maxmemory) as stack:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from benchmarks.measured_run import MeasuredRun, measure_run
 from conf.base import format_bytes
-from deploy.chain import REPO, Product
+from deploy.chain import REPO, ProductFiles
 from deploy.demo.tastes import World
 from deploy.demo.world import WorldSummary, generate
 
-_PRODUCT = Product(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/benchmark.yml",))
+_PRODUCT = ProductFiles(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/benchmark.yml",))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from benchmarks.measured_run import MeasuredRun, measure_run
 from benchmarks.real_input import DATA, KNOWN, read_events, write_dataset
 from conf.base import format_bytes
 from conf.errors import DiscoveryError
-from deploy.chain import REPO, Product
+from deploy.chain import REPO, ProductFiles
 
 _DAYS_JUDGED = 14
 _K = 20
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line. Returns the exit code: 0, or 2 when data are missing or the job fails."""
     arguments = _parse(argv)
     overlays = (REPO / "conf/overlays/90days.yml",) if arguments.window == 90 else ()
-    product = Product(REPO / f"conf/{arguments.name}.yml", overlays)
+    product = ProductFiles(REPO / f"conf/{arguments.name}.yml", overlays)
     as_of = arguments.as_of if arguments.as_of is not None else _DEFAULT_DAYS[arguments.name]
     try:
         events = read_events(arguments.name, arguments.data)

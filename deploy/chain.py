@@ -18,7 +18,7 @@ class ChainFailed(StackError):
 
 
 @dataclass(frozen=True)
-class Product:
+class ProductFiles:
     """The YAML file of a product and its overlays."""
 
     config: Path
@@ -32,7 +32,7 @@ class Product:
 
 
 @contextmanager
-def running_loader(product: Product, environment: Mapping[str, str], log: Path) -> Iterator[int]:
+def running_loader(product: ProductFiles, environment: Mapping[str, str], log: Path) -> Iterator[int]:
     """Runs the loader during the block and yields its pid. Raises ChainFailed if it ended before the block did."""
     argv = [sys.executable, "-m", "jobs.cli", "load", *product.flags]
     process = spawn(argv, cwd=REPO, env=environment, log=log)
@@ -47,7 +47,7 @@ def running_loader(product: Product, environment: Mapping[str, str], log: Path) 
         guard.release()
 
 
-def job_command(product: Product, *flags: str) -> list[str]:
+def job_command(product: ProductFiles, *flags: str) -> list[str]:
     """Returns the command of the weekly job, to be run in the repository's folder."""
     return ["spark-submit", "jobs/prod_discovery.py", *product.flags, *flags]
 

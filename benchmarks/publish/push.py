@@ -20,7 +20,7 @@ from benchmarks.publish.world import GeneratedSnapshot, announcement_of
 from benchmarks.publish.yardsticks import YardstickFailed
 from conf.connections import KafkaConnection
 from conf.contract import UserId
-from deploy.chain import Product, running_loader
+from deploy.chain import ProductFiles, running_loader
 from deploy.environment import shell_variables
 from deploy.servers.kafka_broker import KafkaBroker
 from deploy.servers.redis_server import RedisServer
@@ -118,7 +118,7 @@ class Push:
         overlay.write_text(f"product: {self.product}\n")
         addresses = {**self.servers.broker.environment, **self.servers.store.environment}
         variables = {**os.environ, **shell_variables(self.servers.home, addresses, self.servers.config)}
-        product = Product(self.servers.config, (overlay,))
+        product = ProductFiles(self.servers.config, (overlay,))
         with running_loader(product, variables, self.servers.home / f"{self.product}.log") as pid:
             yield pid
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from types import FrameType
 
 from conf.errors import DiscoveryError
-from deploy.chain import REPO, Product, job_command, run_job, running_loader
+from deploy.chain import REPO, ProductFiles, job_command, run_job, running_loader
 from deploy.demo.report import Demo, report
 from deploy.demo.tastes import World
 from deploy.demo.world import WorldSummary, generate
 from deploy.environment import shell_variables
 from deploy.servers.local_stack import LocalStack
 
-PRODUCT = Product(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/demo.yml",))
+PRODUCT = ProductFiles(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/demo.yml",))
 
 
 def main() -> int:
@@ -60,7 +60,7 @@ def _world(home: Path) -> WorldSummary:
     return summary
 
 
-def _run_job(product: Product, environment: Mapping[str, str], home: Path) -> str:
+def _run_job(product: ProductFiles, environment: Mapping[str, str], home: Path) -> str:
     """Runs the weekly job with its log on this terminal. Returns the run id."""
     command = job_command(product, "--as-of", World().as_of.isoformat(), "--first")
     _say(" ".join(word.replace(f"{REPO}/", "") for word in command))

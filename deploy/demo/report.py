@@ -13,7 +13,7 @@ from conf.base import format_bytes
 from conf.connections import RedisConnection
 from conf.contract import UserId
 from conf.load import load_settings
-from deploy.chain import Product
+from deploy.chain import ProductFiles
 from deploy.demo.ranked import lists_of_ranking
 from deploy.demo.truth import planted_ndcg
 from deploy.demo.world import WorldSummary
@@ -34,7 +34,7 @@ class Demo:
     """A demo that has served: its folder, product, run id, world and Redis address."""
 
     home: Path
-    product: Product
+    product: ProductFiles
     run: str
     world: WorldSummary
     redis_url: str

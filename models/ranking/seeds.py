@@ -37,7 +37,7 @@ _KEPT_FOR = 4
 
 
 @dataclass(eq=False)
-class _Kept:
+class _Clusters:
     """The clusters for an index and an n, and the number of users that have come so far and had when they were found.
 
     centres float32 (c, d); ranks int32 (c, length): positions in the index of the best sources of each centre.
@@ -49,12 +49,12 @@ class _Kept:
     ranks: NDArray[np.int32] | None = None
 
 
-_KEPT: WeakKeyDictionary[SourceIndex, dict[int, _Kept]] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[SourceIndex, dict[int, _Clusters]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """The cluster of each user of a call, int64 (users,), and ranks int32 (clusters, length) as in `_Kept`.
+    """The cluster of each user of a call, int64 (users,), and ranks int32 (clusters, length) as in `_Clusters`.
 
     The other arrays are memory that is used again for each cluster.
     """
@@ -96,7 +96,7 @@ def find_seeds(
     length = -(-(5 * n // 2 + 80) // 64) * 64  # of the order of n, also without what a user has seen
     if not len(factors) or _SOURCES_PER_SEED * length > len(index):
         return None, WalkCounts()
-    kept = _KEPT.setdefault(index, {}).setdefault(n, _Kept())
+    kept = _KEPT.setdefault(index, {}).setdefault(n, _Clusters())
     kept.users += len(factors)
     units = (factors / norms[:, None]).astype(np.float32)
     counts = WalkCounts()
@@ -115,7 +115,7 @@ def find_seeds(
 
 
 def _find(
-    index: SourceIndex, kept: _Kept, units: NDArray[np.float32], length: int, bits: Bits, walk: Walk
+    index: SourceIndex, kept: _Clusters, units: NDArray[np.float32], length: int, bits: Bits, walk: Walk
 ) -> WalkCounts:
     """Finds the clusters of users of norm 1, as many as the users so far justify, if that is more than one."""
     count = min(_CLUSTERS, kept.users // _USERS_PER_CLUSTER, len(units), len(bits))

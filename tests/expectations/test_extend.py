@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.models.training.test_extend import REPO, apply, changes
+from tests.support.examples import REPO, apply, changes
 
 SCRIPT = """
 from conf.gates import ListGate

@@ -4,10 +4,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-REPO = Path(__file__).parents[3]
+from tests.support.examples import PAGE, REPO, apply, changes
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -83,6 +83,16 @@ print(f"NDCG {lists.ndcg.mean():.3f}, popularity {popular.ndcg.mean():.3f}; gold
 """
 
 
+def test_every_row_names_at_most_three_files_and_each_is_there() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 10
+    for row in rows:
+        assert len(re.findall(r"`[\w/<>.]+\.\w+`", row[1])) <= 3, row[0]
+    named = set(re.findall(r"`(\w+/[\w/]+\.(?:py|lua|acl|j2|md))`", page))
+    assert {name for name in named if not (REPO / name).exists()} == {"models/training/bpr.py"}
+
+
 def test_the_example_of_the_documentation_trains_and_makes_lists(tmp_path: Path) -> None:
     code = tmp_path / "code"
     shutil.copytree(REPO / "conf", code / "conf", ignore=shutil.ignore_patterns("__pycache__"))
@@ -107,27 +117,3 @@ def hash_of_a_product() -> str:
     events = {"clicks": {"path": "clicks"}}
     tree = {"product": "mine", "datasets": {"events": events}, "interactions": {"event_weights": {"click": 1.0}}}
     return config_hash(Settings.model_validate(tree))
-
-
-def changes(title: str) -> Iterator[tuple[str, str, str]]:
-    """File, kind and text of each block of code below a heading of the page, in order."""
-    _, page = (REPO / "docs" / "extend.md").read_text(encoding="utf-8").split(f"## {title}\n")
-    page, file = page.partition("\n## ")[0], ""
-    for name, kind, text in re.findall(r"^\*\*`([\w/.]+)`\*\*|^```(diff|python)\n(.*?)^```$", page, re.M | re.S):
-        file = name or file
-        if kind:
-            yield file, kind, text
-
-
-def apply(code: Path, file: str, kind: str, text: str) -> str:
-    """Writes a new file, or changes one where the lines of the block that are not new stand."""
-    path = code / file
-    if kind == "python":
-        path.write_text(text)
-        return file
-    lines = text.splitlines(keepends=True)
-    before, after = ("".join(line[1:] or "\n" for line in lines if line[0] != sign) for sign in "+-")
-    old = path.read_text()
-    assert old.count(before) == 1, f"docs/extend.md shows what is not in {file}: {before}"
-    path.write_text(old.replace(before, after))
-    return file
