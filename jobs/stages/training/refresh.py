@@ -116,7 +116,7 @@ def _former(run: RunContext) -> _ServedTraining:
     except ChangedSince as error:
         raise RefreshRefused(f"{error}, or start without --refresh") from None
     folder, stats = kept.folder, kept.manifest.fact("train", "training")
-    if not stats.get("constants"):
+    if stats.get("constants") is None:
         raise RefreshRefused(
             f"run {serving} was trained by {stats.get('algorithm', 'older code')}, into whose factors nobody can be "
             "folded; start without --refresh"

@@ -11,7 +11,7 @@ from jobs.stages.stage import Facts
 from jobs.storage.bound_folder import ChangedSince
 from jobs.storage.digests import chunks_of
 from jobs.storage.store import Storage
-from models.training.trainers import trainer_of
+from models.training.trainers import TRAINERS, trainer_of
 from models.training.warm import WarmStart
 
 _TABLES = ("user_factors", "source_factors")
@@ -68,10 +68,13 @@ def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> FormerFa
     cut = cut_of(run.as_of, run.settings.split.holdout_days)
     if known.request.as_of > cut:
         return _cold(f"run {before} knows days of the hold-out, which begins on {cut}")
-    warm_runs = int(known.fact("train", "training").get("warm_runs", 0)) + 1
-    every = trainer_of(settings).cold_every(settings)
+    stats, trainer = known.fact("train", "training"), trainer_of(settings)
+    trained_by, every = stats.get("algorithm", "als"), trainer.cold_every(settings)
     if every is None:
-        return _cold(f"train.algorithm {settings.algorithm} goes on from no former factors")
+        return _cold(f"train.algorithm {settings.algorithm} cannot continue from earlier factors")
+    if type(TRAINERS.get(trained_by)) is not type(trainer):
+        return _cold(f"run {before} was trained by {trained_by}")
+    warm_runs = int(stats.get("warm_runs", 0)) + 1
     if warm_runs >= every:
         return _cold(f"one run in {every} starts anew (train.cold_every)")
     start = WarmStart(*(folder.table(table) for table in _TABLES))

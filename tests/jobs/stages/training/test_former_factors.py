@@ -8,11 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf import contract
+from conf.training import AlsSettings
 from jobs.run.context import Run
 from jobs.stages.training.refresh import RefreshRefused, refresh
 from jobs.stages.training.warm_start import former_factors
 from jobs.storage.bound_folder import ChangedSince
 from models.champion import Champion
+from models.training.als_trainer import AlsTrainer
+from models.training.trainers import TRAINERS
 from tests.features.world import AS_OF, ago, settings
 from tests.jobs.runs import RUN_ID, finish, manifest_of, run_in
 
@@ -24,7 +27,7 @@ def rows_of(table: str, score: float) -> pa.Table:
     return pa.Table.from_pylist([{FACTORS[table]: 1, "factors": [score, 0.5]}], getattr(contract, table)("int64"))
 
 
-def trained(home: Path, *, bound: bool = True) -> Run:
+def trained(home: Path, *, bound: bool = True, algorithm: str = "als") -> Run:
     """The run that serves, as of long before the hold-out."""
     request = manifest_of().request.model_copy(update={"as_of": ago(30)})
     run, _ = run_in(home, request=request, bound=bound)
@@ -32,7 +35,7 @@ def trained(home: Path, *, bound: bool = True) -> Run:
     for table in FACTORS:
         rows = rows_of(table, 0.25)
         run.folder.write_table(table, rows.to_batches(), rows.schema)
-    finish(run, "train", training={"algorithm": "als", "constants": {}})
+    finish(run, "train", training={"algorithm": algorithm, "constants": {}})
     return run
 
 
@@ -80,3 +83,25 @@ def test_a_run_of_older_code_is_gone_on_from_and_that_is_said(tmp_path: Path, ca
     for _ in ("the judged training", "the refit"):
         assert former_factors(run, settings().train).start is not None
     assert caplog.text.count(f"run {RUN_ID} was made by code that kept no digests (abc)") == 1
+
+
+class FromNothing(AlsTrainer):
+    def cold_every(self, settings: AlsSettings) -> None:
+        return None
+
+
+@pytest.mark.parametrize("algorithm", ["als", "als_spark"])
+def test_a_training_goes_on_from_another_of_the_same_trainer(tmp_path: Path, algorithm: str) -> None:
+    trained(tmp_path, algorithm=algorithm)
+    assert former_factors(now(tmp_path), settings().train).start is not None
+
+
+def test_a_trainer_goes_on_from_no_other_ones_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(tmp_path, algorithm="bpr")
+    for _ in ("a trainer that is not known here", "one that is known"):
+        cold = former_factors(now(tmp_path), settings().train)
+        assert (cold.start, cold.reason) == (None, f"run {RUN_ID} was trained by bpr")
+        monkeypatch.setitem(TRAINERS, "bpr", FromNothing())
+    monkeypatch.setitem(TRAINERS, "als", FromNothing())
+    cold = former_factors(now(tmp_path), settings().train)
+    assert (cold.start, cold.reason) == (None, "train.algorithm als cannot continue from earlier factors")
