@@ -31,14 +31,14 @@ class Between:
     def allowed(self) -> str:
         """The limits as text."""
         if self.low is None:
-            return "0" if self.high == 0 else f"at most {write(self.high, self.unit)}"
+            return "0" if self.high == 0 else f"at most {format_value(self.high, self.unit)}"
         if self.high is None:
-            return f"at least {write(self.low, self.unit)}"
-        return f"{write(self.low, self.unit)} … {write(self.high, self.unit)}"
+            return f"at least {format_value(self.low, self.unit)}"
+        return f"{format_value(self.low, self.unit)} … {format_value(self.high, self.unit)}"
 
     def observed(self, value: float | None) -> str:
         """Returns the judged value as text, with the detail."""
-        return write(value, self.unit) + (f" ({self.detail})" if self.detail else "")
+        return format_value(value, self.unit) + (f" ({self.detail})" if self.detail else "")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def change(
     changes = {label: measure(now, before) for label, (now, before) in now_and_before.items()}
     worst = max(changes, key=lambda label: math.inf if (value := changes[label]) is None else value)
     now, before = now_and_before[worst]
-    return limit(limits, name, changes[worst], "percent", f"{worst} {write(before, 'number')} → {write(now, 'number')}")
+    detail = f"{worst} {format_value(before, 'number')} → {format_value(now, 'number')}"
+    return limit(limits, name, changes[worst], "percent", detail)
 
 
 def both(now: P, before: P | str, numbers: Callable[[P], Mapping[str, float | None]]) -> Mapping[str, Pair] | str:
@@ -125,7 +126,7 @@ def ratio(part: float | None, whole: float) -> float | None:
     return None if part is None or not whole else part / whole
 
 
-def write(value: float | None, unit: Unit) -> str:
+def format_value(value: float | None, unit: Unit) -> str:
     """Returns a number as text, e.g. 1,234 or 0.1235 or 38.2 %."""
     if value is None or not math.isfinite(value):
         return "nothing measured" if value is None else "infinite"

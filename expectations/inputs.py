@@ -10,7 +10,7 @@ from typing import Literal
 
 from conf.base import Strict
 from conf.gates import InputGate
-from expectations.checks import FIRST_RUN, Check, Pair, change, change_of_larger, limit, write
+from expectations.checks import FIRST_RUN, Check, Pair, change, change_of_larger, format_value, limit
 from expectations.new_days import DaysProfile, compare_new_days
 
 _LEAST_COUNT = 100
@@ -104,7 +104,7 @@ def _eligible_share(limits: InputGate, found: tuple[SnapshotProfile, SnapshotPro
     count = before.rows - before.eligible if share > former else before.eligible
     if share != former and count < _LEAST_SOURCES:
         return limit(limits, name, f"{count:,} sources could {kind} recommended before, compared from {_LEAST_SOURCES}")
-    detail = f"sources: eligible share {write(former, 'percent')} → {write(share, 'percent')}"
+    detail = f"sources: eligible share {format_value(former, 'percent')} → {format_value(share, 'percent')}"
     return limit(limits, name, abs(share - former) / rest if rest else 0.0, "percent", detail)
 
 
@@ -123,7 +123,7 @@ def _new_days(limits: InputGate, profile: InputProfile, before: ServedInputs | N
     if not weeks:
         return limit(limits, name, "; ".join(skipped))
     dataset, worst = max(weeks, key=lambda pair: change_of_larger(pair[1].ratio, 1.0) or 0.0)
-    usual, count = write(round(worst.usual), "count"), write(worst.found, "count")
+    usual, count = format_value(round(worst.usual), "count"), format_value(worst.found, "count")
     example = f"{dataset}: {worst.what} of {worst.days} new days, e.g. {worst.day} usually {usual}, found {count}"
     detail = "; ".join([example, *(f"not compared: {reason}" for reason in skipped)])
     return limit(limits, name, change_of_larger(worst.ratio, 1.0), "percent", detail)

@@ -1,4 +1,4 @@
-"""Great Expectations is what decides: its results become verdicts, and its silence is a failure."""
+"""Great Expectations is what decides: and its silence is a failure."""
 
 import math
 import os
@@ -12,33 +12,33 @@ from expectations.checks import Between
 from expectations.suite import validate
 
 
-def test_verdicts_are_those_of_the_suite() -> None:
-    verdicts = validate(
+def test_results_are_those_of_the_suite() -> None:
+    results = validate(
         [
             Between("low enough", 2.0, high=2.0),
             Between("too high", 2.0000001, high=2.0),
             Between("between", 5, low=5, high=6, unit="count"),
         ]
     )
-    assert {name: verdict.passed for name, verdict in verdicts.items()} == {
+    assert {name: result.passed for name, result in results.items()} == {
         "low enough": True,
         "too high": False,
         "between": True,
     }
-    assert verdicts["too high"].value == 2.0000001
+    assert results["too high"].value == 2.0000001
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
 def test_what_is_not_a_number_in_range_fails(value: float | None) -> None:
-    verdict = validate([Between("x", value, low=-1e300, high=1e300)])["x"]
-    assert (verdict.passed, verdict.value) == (False, None)
+    result = validate([Between("x", value, low=-1e300, high=1e300)])["x"]
+    assert (result.passed, result.value) == (False, None)
 
 
 def test_an_expectation_that_raises_has_failed_and_says_why() -> None:
-    verdicts = validate([Between("a list", [1, 2], high=3), Between("sound", 1, high=3)])  # type: ignore[arg-type]
-    assert not verdicts["a list"].passed
-    assert verdicts["a list"].observed.startswith("raised: ")
-    assert verdicts["sound"].passed
+    results = validate([Between("a list", [1, 2], high=3), Between("sound", 1, high=3)])  # type: ignore[arg-type]
+    assert not results["a list"].passed
+    assert results["a list"].observed.startswith("raised: ")
+    assert results["sound"].passed
 
 
 def test_nothing_is_printed_or_sent_and_other_commands_do_not_wait_for_the_import(tmp_path: Path) -> None:
