@@ -1,4 +1,4 @@
-"""Judges checks with Great Expectations: a suite over one row of measured numbers. Why: `docs/operate.md`.
+"""Judges checks with Great Expectations: a suite over one row of measured numbers. Why: `docs/extend.md`.
 
 Importing it takes seconds: only `validate` does, when it runs.
 """
