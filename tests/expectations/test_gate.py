@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from conf.gates import InteractionGate, ListGate
+from conf.base import Strict
+from conf.gates import InputGate, InteractionGate, ListGate
 from expectations.errors import GateFailed, OverrideRefused
 from expectations.gate import check_interactions, check_lists
 from expectations.interactions import InteractionProfile
@@ -119,6 +120,11 @@ def test_every_limit_of_the_settings_is_an_expectation_of_its_name() -> None:
     reports = (gate_1(interaction_profile(), interaction_profile()), gate_2(list_profile(), list_profile()))
     for report, limits in zip(reports, (InteractionGate, ListGate), strict=True):
         assert {row.name for row in report.expectations if not row.protected} == set(limits.model_fields)
+
+
+@pytest.mark.parametrize("limits", [InputGate, InteractionGate, ListGate])
+def test_the_name_of_every_limit_says_on_which_side_it_is(limits: type[Strict]) -> None:
+    assert all(name.startswith(("min_", "max_")) for name in limits.model_fields)
 
 
 def test_the_first_run_skips_what_needs_a_baseline_and_says_so() -> None:

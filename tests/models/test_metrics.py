@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytrec_eval import RelevanceEvaluator
 
+from conf.contract import METRICS
 from models.metrics import ListScores, score_lists, spread
 
 Row = tuple[list[int], list[int]]
@@ -23,6 +25,10 @@ ROWS = st.lists(st.tuples(SOURCES, SOURCES.filter(bool)), min_size=1, max_size=8
 def scored(rows: Sequence[Row], k: int) -> ListScores:
     ids = pa.list_(pa.int64())
     return score_lists(pa.array([top for top, _ in rows], ids), pa.array([wanted for _, wanted in rows], ids), k)
+
+
+def test_metrics_are_the_columns_of_the_contract() -> None:
+    assert tuple(field.name for field in fields(ListScores)) == METRICS
 
 
 def slowly_scored(row: Row, k: int) -> tuple[float, float, float]:
