@@ -8,11 +8,12 @@ import typer
 
 from conf.errors import ConfigError, DiscoveryError
 from conf.share import Share
+from jobs.cli.context import open_context
 from jobs.cli.dead_letters import dlq
 from jobs.cli.forget import forget
 from jobs.cli.history import history
 from jobs.cli.model import model
-from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, UserCommand, context_of, show
+from jobs.cli.options import DEFAULT_CONFIG, Cli, Config, Overlay, Reason, UserCommand, product_command
 from jobs.cli.plan import plan
 from jobs.cli.rebuild import rebuild
 from jobs.cli.reproduce import reproduce
@@ -38,125 +39,110 @@ app.add_typer(model, name="model")
 
 
 @app.command()
-def status(config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
+@product_command
+def status(cli: Cli) -> None:
     """What serves to whom since when, what is on its way, holds, memory, dead letters."""
-    context = context_of(config, overlay)
+    context = cli.open()
     report = context.control.status()
-    show(status_view(report, context.dead_letters(report)), as_json=json)
+    cli.show(status_view(report, context.dead_letters(report)))
 
 
 @app.command()
-def runs(config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
+@product_command
+def runs(cli: Cli) -> None:
     """Every run, the oldest first."""
-    control = context_of(config, overlay).control
-    show(view.runs(control.runs(), control.unreadable()), as_json=json)
+    control = cli.open().control
+    cli.show(view.runs(control.runs(), control.unreadable()))
 
 
 @app.command(cls=UserCommand)
-def lookup(user: str, config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
+@product_command
+def lookup(cli: Cli, user: str) -> None:
     """What a user gets, from which run, and why."""
-    context = context_of(config, overlay)
-    show(view.answer(context.reader.lookup(context.user_id(user))), as_json=json)
+    context = cli.open()
+    cli.show(view.answer(context.reader.lookup(context.user_id(user))))
 
 
 @app.command()
+@product_command
 def wait(
+    cli: Cli,
     run: str,
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
     deadline: Annotated[float | None, typer.Option(help="Seconds to wait; default: the run's own deadline.")] = None,
-    json: Json = False,  # noqa: FBT002
 ) -> None:
     """Wait until a run serves: exits 0 serving, 3 held, 4 failed, 5 deadline passed."""
-    context = context_of(config, overlay)
+    context = cli.open()
     waited = context.wait(run, deadline)
     if waited.ending is RunEnding.SERVING:
         context.note_serving(run)
-    show(view.waited(run, waited), as_json=json)
+    cli.show(view.waited(run, waited))
     raise typer.Exit(waited.ending.value)
 
 
 @app.command()
-def promote(
-    run: str,
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
-    reason: Reason = "promoted by hand",
-    json: Json = False,  # noqa: FBT002
-) -> None:
+@product_command
+def promote(cli: Cli, run: str, reason: Reason = "promoted by hand") -> None:
     """Let a complete run serve."""
-    context = context_of(config, overlay)
+    context = cli.open()
     pointer = context.control.promote(run, reason=reason)
     context.note_serving(run)
-    show(view.pointer(pointer), as_json=json)
+    cli.show(view.pointer(pointer))
 
 
 @app.command()
+@product_command
 def rollback(
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
+    cli: Cli,
     to: Annotated[str | None, typer.Option(help="The run to go back to; default: the one before.")] = None,
     reason: Reason = "rolled back by hand",
-    json: Json = False,  # noqa: FBT002
 ) -> None:
     """Serve the run before, and hold the next batch until `unhold`."""
-    context = context_of(config, overlay)
+    context = cli.open()
     pointer = context.control.rollback(to, reason=reason)
     if pointer.treatment is not None:
         context.note_serving(pointer.treatment)
-    show(view.pointer(pointer), as_json=json)
+    cli.show(view.pointer(pointer))
 
 
 @app.command()
-def hold(
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
-    reason: Reason = "held by hand",
-    json: Json = False,  # noqa: FBT002
-) -> None:
+@product_command
+def hold(cli: Cli, reason: Reason = "held by hand") -> None:
     """Keep every run from being promoted by itself."""
-    show(view.pointer(context_of(config, overlay).control.hold(reason)), as_json=json)
+    cli.show(view.pointer(cli.open().control.hold(reason)))
 
 
 @app.command()
-def unhold(
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
-    reason: Reason = "hold lifted by hand",
-    json: Json = False,  # noqa: FBT002
-) -> None:
+@product_command
+def unhold(cli: Cli, reason: Reason = "hold lifted by hand") -> None:
     """Lift the hold; promotes nothing by itself."""
-    show(view.pointer(context_of(config, overlay).control.unhold(reason=reason)), as_json=json)
+    cli.show(view.pointer(cli.open().control.unhold(reason=reason)))
 
 
 @app.command()
-def share(
-    percent: float,
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
-    reason: Reason = "share set by hand",
-    json: Json = False,  # noqa: FBT002
-) -> None:
+@product_command
+def share(cli: Cli, percent: float, reason: Reason = "share set by hand") -> None:
     """Serve at most this percentage of the audience, also after the next batch; 0 is the kill switch."""
-    report = context_of(config, overlay).control.share(Share.percent(percent), reason=reason)
-    show(view.share(report), as_json=json)
+    report = cli.open().control.share(Share.percent(percent), reason=reason)
+    cli.show(view.share(report))
 
 
 @app.command()
-def verify(run: str, config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
+@product_command
+def verify(cli: Cli, run: str) -> None:
     """Read a run back from Redis and compare it with what was announced; exits 4 when it differs."""
-    control = context_of(config, overlay).control
+    control = cli.open().control
     faults = control.verify(run)
-    show(view.verified(control.registry.get(run), faults), as_json=json)
+    cli.show(view.verified(control.registry.get(run), faults))
     if faults:
         raise typer.Exit(RunFailed.exit_code)
 
 
 @app.command()
-def clear(run: str, config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False) -> None:  # noqa: FBT002
+@product_command
+def clear(cli: Cli, run: str) -> None:
     """Delete the lists of a run that nothing needs."""
-    context_of(config, overlay).control.clear(run)
-    show(view.cleared(run), as_json=json)
+    cli.open().control.clear(run)
+    cli.show(view.cleared(run))
 
 
 @app.command()
@@ -166,7 +152,7 @@ def load(
     metrics_port: Annotated[int | None, typer.Option(help="Serve health and counters for Prometheus here.")] = None,
 ) -> None:
     """Load the product's topic into Redis until stopped; several may run side by side."""
-    context = context_of(config, overlay)
+    context = open_context(config, tuple(overlay or ()))
     context.load(stop_on_signals(), metrics_port)
 
 

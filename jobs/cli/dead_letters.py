@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli.context import ProductContext
-from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, context_of, show
+from jobs.cli.options import Cli, product_command
 from jobs.cli.views import dead_letters as view
 from publish.connect.clients import check_broker
 from publish.operate.dead_letters import DeadLetters
@@ -15,48 +15,35 @@ dlq = typer.Typer(no_args_is_help=True, help="Records that could not be loaded."
 
 
 @dlq.command("list")
+@product_command
 def newest(
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
+    cli: Cli,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
     run: Annotated[str | None, typer.Option(help="Only those of this run.")] = None,
-    json: Json = False,  # noqa: FBT002
 ) -> None:
     """When and why they were not loaded, and where they came from."""
-    show(view.letters(_letters(context_of(config, overlay)).newest(limit=limit, run=run)), as_json=json)
+    cli.show(view.letters(_letters(cli.open()).newest(limit=limit, run=run)))
 
 
 @dlq.command("show")
-def show_one(
-    letter: Annotated[int, typer.Argument(metavar="ID")],
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
-    json: Json = False,  # noqa: FBT002
-) -> None:
+@product_command
+def show_one(cli: Cli, letter: Annotated[int, typer.Argument(metavar="ID")]) -> None:
     """One of them, with its content where it can be read."""
-    show(view.letter(_letters(context_of(config, overlay)).show(letter)), as_json=json)
+    cli.show(view.letter(_letters(cli.open()).show(letter)))
 
 
 @dlq.command()
-def retry(
-    letters: Annotated[list[int], typer.Argument(metavar="ID…")],
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
-    json: Json = False,  # noqa: FBT002
-) -> None:
+@product_command
+def retry(cli: Cli, letters: Annotated[list[int], typer.Argument(metavar="ID…")]) -> None:
     """Send them again to where they belong, all or none; refused where that cannot help."""
-    show(view.retried(_letters(context_of(config, overlay)).retry(letters)), as_json=json)
+    cli.show(view.retried(_letters(cli.open()).retry(letters)))
 
 
 @dlq.command()
-def drop(
-    letter: Annotated[int, typer.Argument(metavar="ID")],
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
-    json: Json = False,  # noqa: FBT002
-) -> None:
+@product_command
+def drop(cli: Cli, letter: Annotated[int, typer.Argument(metavar="ID")]) -> None:
     """Delete this one and all before it: Kafka deletes from the front only."""
-    show(view.dropped(_letters(context_of(config, overlay)).drop(letter)), as_json=json)
+    cli.show(view.dropped(_letters(cli.open()).drop(letter)))
 
 
 def _letters(context: ProductContext) -> DeadLetters:

@@ -1,6 +1,6 @@
 """`discovery forget USER`: one user deleted everywhere (docs/forget.md)."""
 
-from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, Reason, context_of, show
+from jobs.cli.options import Cli, Reason, product_command
 from jobs.cli.views.view import View
 from publish.connect.topic import ensure_topics
 from publish.operate.forget import Forgetter, Forgotten
@@ -8,15 +8,10 @@ from publish.runs.erasures import ErasureLog
 from publish.wire.keys import ProductKeys
 
 
-def forget(
-    user: str,
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
-    reason: Reason = "asked for by hand",
-    json: Json = False,  # noqa: FBT002
-) -> None:
+@product_command
+def forget(cli: Cli, user: str, reason: Reason = "asked for by hand") -> None:
     """Delete a user's list from every kept run, and keep the user out of every later one. It cannot be undone."""
-    context = context_of(config, overlay)
+    context = cli.open()
     kafka = context.environment.need_kafka()  # an erasure that only Redis knows would be lost with it
     ensure_topics(kafka, ProductKeys(context.product), context.settings.publish)
     forgetter = Forgetter(
@@ -26,7 +21,7 @@ def forget(
         ids=context.settings.ids,
         partitions=context.settings.publish.partitions,
     )
-    show(forgotten(forgetter.forget(user, reason)), as_json=json)
+    cli.show(forgotten(forgetter.forget(user, reason)))
 
 
 def forgotten(done: Forgotten) -> View:

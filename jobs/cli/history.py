@@ -11,7 +11,7 @@ import typer
 from conf.errors import ConfigError
 from conf.share import Share
 from jobs.cli.context import ProductContext
-from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, context_of, show
+from jobs.cli.options import Cli, product_command
 from jobs.cli.views.view import NOTHING, View, table
 from jobs.runtime.log import log, log_step
 from publish.connect.clients import check_broker
@@ -19,19 +19,18 @@ from publish.errors import BrokerUnreachable
 from publish.runs.history import Gap, History, read_history
 
 
+@product_command
 def history(
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
+    cli: Cli,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
     since: Annotated[
         str | None, typer.Option(metavar="DAY", help="What was served on this day (UTC) or later.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write all of it, whatever --limit is, as a Parquet file.")] = None,
-    json: Json = False,  # noqa: FBT002
 ) -> None:
     """Who was served when: each change of what serves, with its reason and who made it, the oldest first."""
     start = None if since is None else _midnight(since)
-    context = context_of(config, overlay)
+    context = cli.open()
     found = _whole(context) if out is not None else _what_can_be_read(context)
     if start is not None:
         found = found.since(start)
@@ -40,7 +39,7 @@ def history(
     shown = found.newest(limit)
     for gap in shown.gaps:
         log.warning("warning   %s", _tell(gap))
-    show(view(shown, earlier=len(found.entries) - len(shown.entries)), as_json=json)
+    cli.show(view(shown, earlier=len(found.entries) - len(shown.entries)))
 
 
 def view(shown: History, *, earlier: int) -> View:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conf.errors import Refused
 from conf.share import Share
-from jobs.cli.context import ProductContext, open_context
+from jobs.cli.context import ProductContext
 from models.registry import CHALLENGER, CHAMPION, PREVIOUS, LoggedRun, ModelRegistry, Version
 from models.registry.lineage import Lineage, LineageCheck, NoLineage, check_lineage
 from publish.clock import utc_now
@@ -173,9 +173,8 @@ class ModelVersions:
         return Served(next((model for model in self.models() if model.share_bp is not None), None), pointer)
 
 
-def open_models(config: Path, overlays: Sequence[Path]) -> ModelVersions:
-    """Returns the models of the product in `config`; raises ConfigError, StoreUnreachable and, soon, RegistryError."""
-    context = open_context(config, overlays)
+def open_models(context: ProductContext, config: Path) -> ModelVersions:
+    """Returns the models of a product, whose settings are in `config`; raises ConfigError and, soon, RegistryError."""
     registry = ModelRegistry(context.environment.need_mlflow())
     if not registry.is_new:
         registry.check()

@@ -1,15 +1,21 @@
 """What all commands of `discovery` share: the options that name a product, and how an answer is shown."""
 
+import inspect
 import itertools
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 from typer.core import TyperCommand
 
 from conf.errors import ConfigError
+from conf.load import load_settings
+from conf.settings import Settings
 from jobs.cli.context import ProductContext, open_context
 from jobs.cli.views.view import View
 
@@ -18,6 +24,46 @@ Overlay = Annotated[list[Path] | None, typer.Option(help="YAML merged over it; r
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 DEFAULT_CONFIG = Path("conf/prod_discovery.yml")
 _NEGATIVE = re.compile(r"-[0-9]+")
+_Own = ParamSpec("_Own")
+
+
+@dataclass(frozen=True)
+class Cli:
+    """The options of every command: which product it is about, and in which form its answer is wanted."""
+
+    config: Path
+    overlays: tuple[Path, ...]
+    as_json: bool
+
+    def settings(self) -> Settings:
+        """Returns the settings of the product; raises ConfigError."""
+        return load_settings(self.config, self.overlays)
+
+    def open(self) -> ProductContext:
+        """Returns the connections of the product; raises ConfigError and StoreUnreachable."""
+        return open_context(self.config, self.overlays)
+
+    def show(self, shown: View) -> None:
+        """Writes an answer to stdout, at once: a reader who has gone (`| head -1`) is noticed here and not at exit."""
+        sys.stdout.write((shown.as_json() if self.as_json else shown.text) + "\n")
+        sys.stdout.flush()
+
+
+def product_command(command: Callable[Concatenate[Cli, _Own], None]) -> Callable[..., None]:
+    """Returns a command for Typer: its own options beside those of every command, which it gets as one Cli.
+
+    Typer takes options from a signature, in this order: --config and --overlay, its own, --json.
+    """
+
+    def run(*, config: Config = DEFAULT_CONFIG, overlay: Overlay = None, json: Json = False, **own: Any) -> None:
+        command(Cli(config, tuple(overlay or ()), json), **own)  # type: ignore[call-arg]
+
+    _, *named = inspect.signature(command).parameters.values()
+    config, overlay, json, _ = inspect.signature(run).parameters.values()
+    own = (option.replace(kind=option.KEYWORD_ONLY) for option in named)
+    update_wrapper(run, command)
+    run.__signature__ = inspect.Signature([config, overlay, *own, json])  # type: ignore[attr-defined]
+    return run
 
 
 class UserCommand(TyperCommand):
@@ -26,7 +72,7 @@ class UserCommand(TyperCommand):
     ignore_unknown_options = True
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As any command, and what looks like an option is one, unless it is a number or stands behind `--`."""
+        """Parses as any command, where what looks like an option is one, unless it is a number or behind `--`."""
         before = list(itertools.takewhile(lambda arg: arg != "--", args))
         rest = super().parse_args(ctx, args)
         user = ctx.params.get("user")
@@ -39,28 +85,10 @@ _LONGEST_REASON = 1_000
 
 
 def _checked_reason(text: str) -> str:
-    """Return a reason as it was given: readers get that of a hold with each pointer, so it is short; raises
-    ConfigError.
-    """
+    """Returns a reason as it was given; raises ConfigError where it is long, for readers get it with each pointer."""
     if len(text) > _LONGEST_REASON:
         raise ConfigError(f"--reason: {len(text):,} characters; say it in {_LONGEST_REASON:,}")
     return text
 
 
 Reason = Annotated[str, typer.Option(help="Why; kept with the change.", callback=_checked_reason)]
-
-
-def context_of(config: Path, overlay: list[Path] | None) -> ProductContext:
-    """Return the context of the product that the options name; raises ConfigError and StoreUnreachable."""
-    return open_context(config, overlays_of(overlay))
-
-
-def overlays_of(overlay: list[Path] | None) -> tuple[Path, ...]:
-    """Return the overlays as they were given."""
-    return tuple(overlay) if overlay is not None else ()
-
-
-def show(shown: View, *, as_json: bool) -> None:
-    """Write an answer to stdout, at once: a reader who has gone (`| head -1`) is noticed here and not at exit."""
-    sys.stdout.write((shown.as_json() if as_json else shown.text) + "\n")
-    sys.stdout.flush()

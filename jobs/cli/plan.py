@@ -8,9 +8,8 @@ import typer
 from conf.base import format_bytes
 from conf.connections import KafkaConnection
 from conf.environment import Environment
-from conf.load import load_settings
 from conf.share import Share
-from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, overlays_of, show
+from jobs.cli.options import Cli, product_command
 from jobs.cli.plan_inputs import plan_push
 from jobs.cli.views.view import View, duration
 from jobs.runtime.log import log
@@ -24,15 +23,14 @@ from publish.store.capacity import DeclaredLimits
 _DOES_NOT_FIT = 2
 
 
+@product_command
 def plan(
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
+    cli: Cli,
     users: Annotated[int | None, typer.Option(min=1, help="Lists to publish; default: as the newest run.")] = None,
     percent: Annotated[float | None, typer.Option("--share", help="Percent of the audience.")] = None,
-    json: Json = False,  # noqa: FBT002
 ) -> None:
     """What the next push needs of Kafka, Redis and time; exits 2 when it would not fit."""
-    settings = load_settings(config, overlays_of(overlay))
+    settings = cli.settings()
     environment = Environment.read()
     client = None if environment.redis is None else redis_client(environment.redis)
     share = None if percent is None else Share.percent(percent)
@@ -46,7 +44,7 @@ def plan(
         declared=declared,
         kafka=_answering(environment.kafka),
     )
-    show(view(planned), as_json=json)
+    cli.show(view(planned))
     if planned.misfit is not None:
         raise typer.Exit(_DOES_NOT_FIT)
 

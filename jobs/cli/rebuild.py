@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.options import DEFAULT_CONFIG, Config, Json, Overlay, context_of, show
+from jobs.cli.options import Cli, product_command
 from jobs.cli.views.view import NOTHING, View, hold_text, serving_line
 from jobs.run.progress import ProgressLog
 from jobs.runtime.log import log
@@ -15,16 +15,15 @@ from publish.store.capacity import check_store
 from publish.wire.keys import ProductKeys
 
 
+@product_command
 def rebuild(
-    config: Config = DEFAULT_CONFIG,
-    overlay: Overlay = None,
+    cli: Cli,
     deadline: Annotated[
         float | None, typer.Option(help="Seconds to wait for the loaders; default: the deadlines of the runs.")
     ] = None,
-    json: Json = False,  # noqa: FBT002
 ) -> None:
     """Restore runs, erasures and pointer from Kafka after Redis lost them: exits 0 done, 4 lost, 5 deadline passed."""
-    context = context_of(config, overlay)
+    context = cli.open()
     kafka = context.environment.need_kafka()
     check_broker(kafka)
     check_store(context.client, context.declared)
@@ -32,7 +31,7 @@ def rebuild(
         log.warning(
             "rebuild   no loader of %s runs, and it is they who load; start one: discovery load", context.product
         )
-    show(view(rebuild_lists(kafka, context.control, deadline=deadline, progress=ProgressLog("rebuild"))), as_json=json)
+    cli.show(view(rebuild_lists(kafka, context.control, deadline=deadline, progress=ProgressLog("rebuild"))))
 
 
 def view(rebuilt: Rebuilt) -> View:
