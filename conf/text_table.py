@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"[+−-]?[\d,]*\.?\d+ ?%?|–|")
 def table(
     rows: Sequence[Sequence[str]], header: Sequence[str] = (), *, indent: int = 0, to: TextIO | None = None
 ) -> str:
-    """Returns rows of cells in columns as wide as their widest cell, numbers at the right.
+    """Returns rows of cells in columns as wide as their widest cell, numbers below a header at the right.
 
     Where `to` is a terminal, the header is bold and the last column is folded at its edge; elsewhere no cell is folded,
     coloured or cut.
@@ -30,7 +30,7 @@ def table(
     widths = [max(cell_len(part) for line in lines for part in line[at].split("\n")) for at in range(len(lines[0]))]
     made = Table(box=None, show_header=bool(header), header_style="bold", pad_edge=False, padding=(0, _GAP, 0, 0))
     for at in range(len(widths)):
-        is_number = all(_NUMBER.fullmatch(row[at]) for row in rows)
+        is_number = bool(header) and all(_NUMBER.fullmatch(row[at]) for row in rows)
         made.add_column(
             header[at] if header else "",
             justify="right" if is_number else "left",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from conf import text_table
 from conf.base import Strict
 from expectations.inputs import InputProfile
 from expectations.interactions import InteractionProfile
@@ -80,7 +81,5 @@ class GateReport(Strict):
 
 def table(rows: Sequence[ExpectationResult]) -> str:
     """Returns aligned columns status, expectation, observed, allowed of expectations that were judged."""
-    lines = [("", "expectation", "observed", "allowed")]
-    lines += [(row.status, row.name, row.observed, row.allowed) for row in rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(3)]
-    return "\n".join("  " + "  ".join(map(str.ljust, line, (*widths, 0))).rstrip() for line in lines)
+    cells = [(row.status, row.name, row.observed, row.allowed) for row in rows]
+    return text_table.table(cells, ("", "expectation", "observed", "allowed"), indent=2)

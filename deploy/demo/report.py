@@ -1,18 +1,19 @@
 """Prints the end of the demo: three users, the gates, the stages, and the quality of the published lists."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from rich.console import Console
-from rich.table import Table
 
 from conf.base import format_bytes
 from conf.connections import RedisConnection
 from conf.contract import UserId
 from conf.load import load_settings
+from conf.text_table import table
 from deploy.chain import ProductFiles
 from deploy.demo.ranked import lists_of_ranking
 from deploy.demo.truth import planted_ndcg
@@ -42,7 +43,6 @@ class Demo:
 
 def report(demo: Demo) -> None:
     """Reads every list back from Redis as a service would, judges them and prints the summary. Raises PublishError."""
-    console = Console(stderr=False, highlight=False)
     settings = load_settings(demo.product.config, demo.product.overlays)
     folder = run_folder(Storage(str(demo.home)), settings.product, demo.run)
     manifest = load_manifest(folder)
@@ -50,9 +50,9 @@ def report(demo: Demo) -> None:
     client = redis_client(RedisConnection.of(demo.redis_url))
     reader = Reader(client, settings.product)
     users = cast("list[UserId]", _newest(demo.home / "data/audience")["user_id"].to_pylist())
-    console.print(_lookups(reader, users))
-    console.print(_stages(manifest))
-    console.print(_gates(manifest))
+    sys.stdout.write(_lookups(reader, users))
+    sys.stdout.write(_stages(manifest))
+    sys.stdout.write(_gates(manifest))
     published = _read_back(reader, users)
     exclusions = folder.table("exclusions").to_table(columns=["user_id", "source_id"])
     truth = demo.home / "data/_truth"
@@ -61,7 +61,7 @@ def report(demo: Demo) -> None:
     popular = planted_ndcg(
         truth, lists_of_ranking(fallback, published["user_id"], exclusions, _JUDGED), exclusions, k=_JUDGED
     )
-    console.print(_summary(demo, manifest, client, published.num_rows, ours, popular))
+    sys.stdout.write(_summary(demo, manifest, client, published.num_rows, ours, popular))
 
 
 def _newest(dataset: Path) -> pa.Table:
@@ -73,39 +73,41 @@ def _read_back(reader: Reader, users: list[UserId]) -> pa.Table:
     return pa.table({"user_id": users, "source_ids": [list(reader.lookup(user).source_ids) for user in users]})
 
 
-def _lookups(reader: Reader, users: list[UserId]) -> Table:
-    table = Table("user", "from", "run", "sources, best first", title="Three look-ups", title_justify="left")
+def _titled(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return f"{title}\n{table(rows, header, indent=1, to=sys.stdout)}\n"
+
+
+def _lookups(reader: Reader, users: list[UserId]) -> str:
+    rows = []
     for user in users[:: max(1, len(users) // _SHOWN)][:_SHOWN]:
         answer = reader.lookup(user)
         best = ", ".join(str(source) for source in answer.source_ids[:8])
-        table.add_row(str(user), answer.source, str(answer.run), f"{best} … ({len(answer.source_ids)})")
-    return table
+        rows.append((str(user), answer.source, str(answer.run), f"{best} … ({len(answer.source_ids)})"))
+    return _titled("Three look-ups", ("user", "from", "run", "sources, best first"), rows)
 
 
-def _stages(manifest: Manifest) -> Table:
-    table = Table("stage", "seconds", "peak memory", title="Stages", title_justify="left")
-    for name, stage in manifest.stages.items():
-        table.add_row(name, f"{stage.seconds:.1f}", format_bytes(stage.peak_bytes["total"]))
-    return table
+def _stages(manifest: Manifest) -> str:
+    stages = manifest.stages.items()
+    rows = [(name, f"{stage.seconds:.1f}", format_bytes(stage.peak_bytes["total"])) for name, stage in stages]
+    return _titled("Stages", ("stage", "seconds", "peak memory"), rows)
 
 
-def _gates(manifest: Manifest) -> Table:
-    table = Table("gate", "passed", "failed", "skipped", title="Gates", title_justify="left")
+def _gates(manifest: Manifest) -> str:
     gates = (("inputs", "features", INPUT_FACT), ("interactions", "features", "gate"), ("lists", "topn", "gate"))
-    for name, stage, fact in gates:
-        gate = manifest.fact(stage, fact)
-        table.add_row(name, str(gate["passed"]), str(gate["failed"]), str(gate["skipped"]))
-    return table
+    counts = ("passed", "failed", "skipped")
+    rows = [(name, *(str(manifest.fact(stage, fact)[count]) for count in counts)) for name, stage, fact in gates]
+    return _titled("Gates", ("gate", *counts), rows)
 
 
-def _summary(demo: Demo, manifest: Manifest, client: StoreClient, users: int, ours: float, popular: float) -> Table:
+def _summary(demo: Demo, manifest: Manifest, client: StoreClient, users: int, ours: float, popular: float) -> str:
     memory = client.info("memory")
     per_user = (memory["used_memory"] - memory["used_memory_startup"]) / users
-    table = Table("what", "how much", title="Summary", title_justify="left")
-    table.add_row("users · sources · events", f"{demo.world.users:,} · {demo.world.sources:,} · {demo.world.events:,}")
-    table.add_row("interactions", f"{manifest.fact('features', 'rows')['interactions']:,}")
-    table.add_row("lists published", f"{manifest.fact('publish', 'counts')['produced']:,}")
-    table.add_row("Redis, all in", f"{per_user:.0f} bytes per user")
-    table.add_row(f"NDCG@{_JUDGED} against the planted tastes, lists as read from Redis", f"{ours:.3f}")
-    table.add_row(f"NDCG@{_JUDGED} of the popularity list", f"{popular:.3f}")
-    return table
+    rows = [
+        ("users · sources · events", f"{demo.world.users:,} · {demo.world.sources:,} · {demo.world.events:,}"),
+        ("interactions", f"{manifest.fact('features', 'rows')['interactions']:,}"),
+        ("lists published", f"{manifest.fact('publish', 'counts')['produced']:,}"),
+        ("Redis, all in", f"{per_user:.0f} bytes per user"),
+        (f"NDCG@{_JUDGED} against the planted tastes, lists as read from Redis", f"{ours:.3f}"),
+        (f"NDCG@{_JUDGED} of the popularity list", f"{popular:.3f}"),
+    ]
+    return _titled("Summary", ("what", "how much"), rows)

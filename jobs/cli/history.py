@@ -44,12 +44,9 @@ def history(
 
 def view(shown: History, *, earlier: int) -> View:
     """Returns one line per change; `earlier` is how many older ones are not shown."""
-    rows: list[tuple[str, ...]] = [
-        ("revision", "since (UTC)", "until (UTC)", "treatment", "share", "cap", "control", "hold", "who", "why")
-    ]
+    header = ("revision", "since (UTC)", "until (UTC)", "treatment", "share", "cap", "control", "hold", "who", "why")
     changes = shown.table().to_pylist()
-    rows += [_row(change) for change in changes]
-    lines = [table(rows)] if changes else ["nothing served yet, and nobody gave an order"]
+    lines = [table([_row(change) for change in changes], header) or "nothing served yet, and nobody gave an order"]
     if earlier:
         lines.append(f"{earlier} earlier ones: --limit {earlier + len(changes)}")
     gaps = [{"before": _iso(gap.before), "what": gap.what} for gap in shown.gaps]

@@ -1,10 +1,12 @@
 """`--dry-run`: which partitions a run would read, from their names and Parquet footers alone; no Spark, no servers."""
 
+import sys
 from collections.abc import Iterator
 
 from conf.base import format_bytes
 from conf.environment import Environment
 from conf.load import load_settings
+from conf.text_table import table
 from features.reading.dataset import DatasetPlan
 from features.survey import check_survey, survey_inputs
 from jobs.run.arguments import Arguments
@@ -21,16 +23,14 @@ def dry_run(arguments: Arguments) -> Iterator[str]:
     catalog = open_catalog(settings, home)
     survey = survey_inputs(settings, arguments.as_of, catalog)
     head = f"{settings.product} as of {arguments.as_of} would read, below {home.child(settings.data_root).uri}:\n"
-    yield head + "".join(_describe(plan) for plan in survey.plans)
+    yield f"{head}{table([_row(plan) for plan in survey.plans], indent=2, to=sys.stdout)}\n"
     check_survey(survey, settings, catalog)  # after the plan, which is wanted also when it has gaps
     yield "read: names, markers and footers, nothing else; the run would start\n"
 
 
-def _describe(plan: DatasetPlan) -> str:
-    lines = [
-        f"  {plan.name:<14} {plan.window}  {len(plan.found)} partitions, {plan.rows:,} rows, {format_bytes(plan.bytes)}"
-    ]
+def _row(plan: DatasetPlan) -> tuple[str, str, str]:
+    lines = [f"{len(plan.found)} partitions, {plan.rows:,} rows, {format_bytes(plan.bytes)}"]
     for what, days in (("missing", plan.missing), ("unfinished", plan.unfinished), ("empty", plan.empty)):
         if days:
-            lines.append(f"  {'':<14} {what}: {', '.join(str(day) for day in days)}")
-    return "\n".join(lines) + "\n"
+            lines.append(f"{what}: {', '.join(str(day) for day in days)}")
+    return plan.name, str(plan.window), "\n".join(lines)

@@ -1,9 +1,10 @@
 """A judgement as text: which arm is better, by how much, and how certain that is."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from conf.contract import METRICS
 from conf.settings import JudgeSettings
+from conf.text_table import table
 from models.judge.bootstrap import ALL, CONFIDENCE, Estimate
 from models.judge.judgement import NEW, SEGMENTS, FigureKey, Judgement
 from models.judge.users import COLD, HEAVY, LIGHT
@@ -25,7 +26,7 @@ def table_of(judgement: Judgement, settings: JudgeSettings) -> str:
         HEAVY: f"heavy (≥ {settings.heavy_from})",
         NEW: f"new, {settings.new_source_days} days",
     }
-    return "\n".join([head, *_arms(judgement), *_segments(judgement, titles), *_remarks(judgement)])
+    return "\n".join([head, *_arms(judgement), _segments(judgement, titles), *_remarks(judgement)])
 
 
 def title_of(metric: str, k: int) -> str:
@@ -34,42 +35,34 @@ def title_of(metric: str, k: int) -> str:
 
 
 def _arms(judgement: Judgement) -> Iterator[str]:
-    """Yields one line per arm, then one per difference."""
-    titles = [title_of(metric, judgement.k) for metric in METRICS]
-    yield _line("", titles, 21) + _traits("novelty", "cover", "Gini", "fallb")
+    """Yields a table with a row per arm, then one with a row per difference."""
+    rows = []
     for arm in judgement.arms:
-        cells = [_cell(judgement.figures.get(FigureKey(arm, ALL, metric))) for metric in METRICS]
         novelty, fallback = (judgement.figures.get(FigureKey(arm, ALL, trait)) for trait in ("novelty", "fallback"))
         found = judgement.spreads[arm]
-        yield _line(arm, cells, 21) + _traits(
-            f"{novelty.mean:.2f}" if novelty else _MISSING,
-            f"{found.coverage:.2f}",
-            f"{found.gini:.2f}",
-            f"{fallback.mean:.2f}" if fallback else _MISSING,
-        )
-    for arm in judgement.arms[1:]:
-        cells = [_cell(judgement.leads.get(FigureKey(arm, ALL, metric)), "+") for metric in METRICS]
-        yield _line(f"− {arm}", cells, 21)
+        traits = (novelty and novelty.mean, found.coverage, found.gini, fallback and fallback.mean)
+        cells = [_cell(judgement.figures.get(FigureKey(arm, ALL, metric))) for metric in METRICS]
+        rows.append((arm, *cells, *(_MISSING if trait is None else f"{trait:.2f}" for trait in traits)))
+    titles = [title_of(metric, judgement.k) for metric in METRICS]
+    yield table(rows, ("", *titles, "novelty", "cover", "Gini", "fallb"))
+    leads = {
+        arm: [judgement.leads.get(FigureKey(arm, ALL, metric)) for metric in METRICS] for arm in judgement.arms[1:]
+    }
+    if leads:
+        yield table([(f"− {arm}", *(_cell(lead, "+") for lead in found)) for arm, found in leads.items()])
 
 
-def _segments(judgement: Judgement, titles: dict[str, str]) -> Iterator[str]:
-    """Yields one line per segment: its users and each arm's NDCG."""
-    yield _line(title_of("ndcg", judgement.k), judgement.arms, 19) + f"{'users':>11}"
+def _segments(judgement: Judgement, titles: dict[str, str]) -> str:
+    """Returns a row per segment: each arm's NDCG, and its users."""
+    rows = []
     for segment in SEGMENTS:
         cells = [_cell(judgement.figures.get(FigureKey(arm, segment, "ndcg"))) for arm in judgement.arms]
-        yield _line(titles[segment], cells, 19) + f"{judgement.users(segment):>11,}"
+        rows.append((titles[segment], *cells, f"{judgement.users(segment):,}"))
+    return table(rows, (title_of("ndcg", judgement.k), *judgement.arms, "users"))
 
 
 def _remarks(judgement: Judgement) -> Iterator[str]:
     return (f"{arm}: {remark}" for arm, remark in judgement.remarks.items())
-
-
-def _line(name: str, cells: Iterable[str], width: int) -> str:
-    return f"{name:<13}" + "".join(f"{cell:<{width}}" for cell in cells)
-
-
-def _traits(*cells: str) -> str:
-    return "".join(f"{cell:>{width}}" for cell, width in zip(cells, (7, 6, 5, 6), strict=True))
 
 
 def _cell(estimate: Estimate | None, sign: str = "") -> str:

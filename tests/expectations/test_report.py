@@ -17,7 +17,7 @@ def test_the_error_says_what_failed_and_what_to_do() -> None:
         gate_1(interaction_profile(max=500.0, duplicates=3))
     text = str(caught.value)
     assert "2 of 13 expectations failed (run r1, as of 2026-11-16); nothing is published" in text
-    assert "FAILED  max_weight     500       at most 100" in text
+    assert "FAILED  max_weight          500  at most 100" in text
     assert "No override can lift no_duplicates." in text
     assert "--override max_weight=REASON" in text
     assert "min_rows" not in text

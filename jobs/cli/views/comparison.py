@@ -41,7 +41,7 @@ def _section(title: str, rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Returns a heading and what differs below it; where nothing does, one line that says so."""
     if not rows:
         return [f"\n{title}: no difference"]
-    return [f"\n{title}", table([("  " + name, *values) for name, *values in rows])]
+    return [f"\n{title}", table(rows, indent=2)]
 
 
 def _pairs(pairs: Pairs) -> list[tuple[str, ...]]:
@@ -70,10 +70,10 @@ def _some(days: Sequence[date]) -> str:
 def _judged(found: VersionComparison, first: str, second: str) -> list[str]:
     """Returns the figures of ours, and NDCG of and against the other arms."""
     arms = {pair.name.removesuffix(".coverage") for pair in found.figures if pair.name.endswith(".coverage")}
-    rows: list[tuple[str, ...]] = [("  figure", f"version {first}", f"version {second}", "difference", "intervals")]
-    rows += [_figure(pair) for pair in found.figures if _is_shown(pair.name, arms)]
+    rows = [_figure(pair) for pair in found.figures if _is_shown(pair.name, arms)]
+    header = ("figure", f"version {first}", f"version {second}", "difference", "intervals")
     lines = ["judged", *(wrapped(f"{remark}: the figures do not compare", "  ", "    ") for remark in found.remarks)]
-    return [*lines, table(rows)] if len(rows) > 1 else lines
+    return [*lines, table(rows, header, indent=2)] if rows else lines
 
 
 def _is_shown(name: str, arms: set[str]) -> bool:
@@ -85,7 +85,7 @@ def _figure(pair: FigurePair) -> tuple[str, ...]:
     difference, overlap = pair.difference, pair.overlap
     counts = isinstance(difference, int)
     return (
-        f"  {pair.name}",
+        pair.name,
         figure_text(pair.first),
         figure_text(pair.second),
         "" if difference is None else f"{difference:+,}" if counts else f"{difference:+.4f}",

@@ -10,9 +10,8 @@ from publish.operate.dead_letters import Dropped, LetterContent, LetterReport, S
 
 def letters(reports: Sequence[LetterReport]) -> View:
     """Returns one line per letter, the oldest first."""
-    rows: list[tuple[str, ...]] = [("id", "when", "from", "run", "bytes", "why")]
-    rows += [_row(report) for report in reports]
-    return View(table(rows) if reports else "no dead letters", [_data(report) for report in reports])
+    text = table([_row(report) for report in reports], ("id", "when", "from", "run", "bytes", "why"))
+    return View(text or "no dead letters", [_data(report) for report in reports])
 
 
 def letter(content: LetterContent) -> View:

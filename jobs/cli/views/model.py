@@ -22,11 +22,8 @@ _MISSING = "–"
 
 def models(listed: Sequence[tuple[Model, LoggedRun | None]], stale: Mapping[str, str], left_out: int) -> View:
     """Returns one line per version, the newest first."""
-    rows: list[tuple[str, ...]] = [
-        ("version", "aliases", "run", "as of", "factors", "NDCG", "interval", "k", "÷ popular", "serves")
-    ]
-    rows += [_row(model, logged) for model, logged in listed]
-    lines = [table(rows)]
+    header = ("version", "aliases", "run", "as of", "factors", "NDCG", "interval", "k", "÷ popular", "serves")
+    lines = [table([_row(model, logged) for model, logged in listed], header)]
     if left_out:
         lines.append(f"{left_out} older ones: --limit {len(listed) + left_out}")
     lines += [
@@ -158,7 +155,6 @@ def _lineage(made: Lineage) -> list[str]:
     libraries = ", ".join(f"{name}{_JOINED}{number}" for name, number in made.libraries.items())
     numbers = {name: value for name, value in made.training.items() if isinstance(value, int | float | str)}
     trained = ", ".join(f"{name}{_JOINED}{_number(value)}" for name, value in numbers.items())
-    width = max(len(given.name) for given in made.inputs)
     return [
         f"run           {made.run_id}, as of {made.as_of}, started by {made.started_by}",
         f"parent        {parent}",
@@ -169,7 +165,7 @@ def _lineage(made: Lineage) -> list[str]:
         _wrapped("libraries", libraries),
         _wrapped("trained", trained),
         *_judgement(made),
-        *(_input(given, "inputs" if at == 0 else "", width) for at, given in enumerate(made.inputs)),
+        f"inputs{table([_input(given) for given in made.inputs], indent=_MARGIN).removeprefix(' ' * len('inputs'))}",
     ]
 
 
@@ -183,16 +179,13 @@ def _judgement(made: Lineage) -> list[str]:
     )
     shown = ("ndcg", "recall", "map", "popularity.ndcg", "item_knn.ndcg", "champion.ndcg", "over_popularity.ndcg")
     found = [(name, figure) for name in shown if (figure := figure_of(made, name)) is not None]
-    rows = [(" " * (_MARGIN - 2), name, figure_text(figure)) for name, figure in found]
-    return [head, *([table(rows)] if rows else [])]
+    rows = [(name, figure_text(figure)) for name, figure in found]
+    return [head, *([table(rows, indent=_MARGIN)] if rows else [])]
 
 
-def _input(given: Input, title: str, width: int) -> str:
+def _input(given: Input) -> tuple[str, ...]:
     rows = sum(day.rows for day in given.days)
-    return (
-        f"{title:<{_MARGIN}}{given.name:<{width}}  {given.start}:{given.end}  {len(given.days):>3} partitions  "
-        f"{rows:>13,} rows  {given.digest}"
-    )
+    return (given.name, f"{given.start}:{given.end}", f"{len(given.days)} partitions", f"{rows:,} rows", given.digest)
 
 
 def _number(value: Any) -> str:

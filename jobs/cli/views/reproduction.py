@@ -20,8 +20,7 @@ def reproduction(result: Reproduction) -> View:
     ]
     lines += [f"differs  {difference.what}: {difference.detail}" for difference in result.differences]
     if result.tables:
-        rows = [("table", "rows", "in the run", "made again", ""), *map(_row, result.tables)]
-        lines.append(table(rows))
+        lines.append(table([_row(one) for one in result.tables], ("table", "rows", "in the run", "made again", "")))
     if result.kept is not None:
         lines.append(f"kept     {result.kept}")
     data = {

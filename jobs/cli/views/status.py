@@ -51,9 +51,8 @@ def _progress(report: RunReport) -> str:
         f"{report.run.name} {report.run.state}: {loaded:,} of {announced.users:,} lists ({share:.0f} %), "
         f"{done} of {announced.partitions} partitions verified{_pace(report)}"
     )
-    rows = [("", "partition", "state", "lists", "of")]
-    rows += [("", str(p.partition), p.state or "not begun", f"{p.loaded:,}", f"{p.count:,}") for p in report.partitions]
-    return f"{head}\n{table(rows)}"
+    rows = [(str(p.partition), p.state or "not begun", f"{p.loaded:,}", f"{p.count:,}") for p in report.partitions]
+    return f"{head}\n{table(rows, ('partition', 'state', 'lists', 'of'), indent=2)}"
 
 
 def _pace(report: RunReport) -> str:

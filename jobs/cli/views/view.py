@@ -1,10 +1,12 @@
 """How the operator's answers look: text for a person, and the same as JSON."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from conf import text_table
 from conf.share import EVERYBODY, Share
 from publish.operate.control import RunReport, ShareReport
 from publish.operate.wait import RunEnding, Waited
@@ -34,10 +36,13 @@ class View:
 
 def runs(reports: Sequence[RunReport], unreadable: Sequence[UnreadableRun] = ()) -> View:
     """Returns one line per run, and per record that cannot be read."""
-    rows: list[tuple[str, ...]] = [("run", "as of", "state", "serves as", "lists", "share", "why")]
-    rows += [_run_row(report) for report in reports]
+    rows = [_run_row(report) for report in reports]
     rows += [(run.name, "", UNREADABLE, "", "", "", run.why) for run in unreadable]
-    text = table(rows) if len(rows) > 1 else "no run was announced yet"
+    text = (
+        table(rows, ("run", "as of", "state", "serves as", "lists", "share", "why"))
+        if rows
+        else "no run was announced yet"
+    )
     data = [{"run": run.name, "epoch": run.epoch, "state": UNREADABLE, "reason": run.why} for run in unreadable]
     return View(text, [report_data(report) for report in reports] + data)
 
@@ -156,10 +161,9 @@ def report_data(report: RunReport) -> dict[str, Any]:
     return {**run_data(report.run), "serves_as": report.serves_as, "partitions": parts}
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Returns rows with aligned columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return "\n".join("  ".join(map(str.ljust, row, (*widths, 0))).rstrip() for row in rows)
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), *, indent: int = 0) -> str:
+    """Returns rows in columns for stdout; see conf.text_table."""
+    return text_table.table(rows, header, indent=indent, to=sys.stdout)
 
 
 def duration(seconds: float) -> str:

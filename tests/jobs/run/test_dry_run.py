@@ -30,7 +30,7 @@ def test_the_plan_is_told_before_its_gaps_stop_it(
     assert enter(never, flags) == 2
     shown = capsys.readouterr()
     size = sum(file.stat().st_size for file in (tmp_path / "data").rglob("*.parquet"))
-    assert f"clicks         [{ago(5)}, {AS_OF})  3 partitions, 120 rows, {size / 1024:.4g} KiB" in shown.out
+    assert f"clicks  [{ago(5)}, {AS_OF})  3 partitions, 120 rows, {size / 1024:.4g} KiB" in shown.out
     assert f"missing: {ago(5)}, {ago(4)}" in shown.out
     assert "2 missing" in shown.err
     assert not (tmp_path / "home").exists()
