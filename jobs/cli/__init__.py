@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    """The console script; Ctrl-C ends it with a line at any moment, also while the commands are imported."""
+    """Runs the console script; Ctrl-C ends it with a line at any moment, also while the commands are imported."""
     from jobs.runtime.interrupts import end_at_once
 
     end_at_once()

@@ -157,7 +157,7 @@ def load(
 
 
 def _refuse_odd_words(words: Sequence[str]) -> None:
-    """Bytes that are no UTF-8 can be part of nothing here: no id, run, path or reason; raises ConfigError."""
+    """Raises ConfigError for a word that is no UTF-8, since no id, run, path or reason can be one."""
     for word in words:
         if not word.isascii() and any("\ud800" <= char <= "\udfff" for char in word):
             raise ConfigError(f"{word!r:.300}: what is typed must be UTF-8")

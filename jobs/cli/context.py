@@ -49,7 +49,7 @@ class ProductContext:
 
     @property
     def declared(self) -> DeclaredLimits:
-        """What the settings say of a Redis that does not tell its limits."""
+        """The limits of a Redis that does not publish them, as the settings have them."""
         return DeclaredLimits.of(self.settings.publish)
 
     @cached_property

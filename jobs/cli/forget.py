@@ -25,7 +25,7 @@ def forget(cli: Cli, user: str, reason: Reason = "asked for by hand") -> None:
 
 
 def forgotten(done: Forgotten) -> View:
-    """Return what was done about a user."""
+    """Returns what was done about a user."""
     erasure, kept = done.erasure, len(done.looked_into)
     if done.removed_from:
         lists = f"deleted from {', '.join(done.removed_from)}"

@@ -69,7 +69,7 @@ def _whole(context: ProductContext) -> History:
 
 
 def _what_can_be_read(context: ProductContext) -> History:
-    """As `_whole`, but what Redis has where Kafka does not answer, and that it may be less, as a gap."""
+    """Returns what `_whole` does; without Kafka, what Redis keeps, with a gap that says that it may be less."""
     try:
         return _whole(context)
     except (BrokerUnreachable, ConfigError) as fault:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.model_versions import Model, ModelVersions, open_models, stale_aliases
+from jobs.cli.model_versions import ModelVersion, ModelVersions, open_models, stale_aliases
 from jobs.cli.options import Cli, Reason, product_command
 from jobs.cli.views import model as view
 from jobs.cli.views.comparison import comparison
@@ -23,7 +23,7 @@ def newest(cli: Cli, limit: Annotated[int, typer.Option(min=1, help="The newest 
     versions = open_models(cli.open(), cli.config)
     found = versions.models()
     listed = [(one, versions.logged(one)) for one in found[:limit]]
-    cli.show(view.models(listed, stale_aliases(found), len(found) - len(listed)))
+    cli.show(view.version_list(listed, stale_aliases(found), len(found) - len(listed)))
 
 
 @model.command("show")
@@ -40,7 +40,7 @@ def show_one(
     if settings:
         cli.show(view.settings(_lineage_of(versions, one)))
     else:
-        cli.show(view.model(one, versions.check_lineage(one)))
+        cli.show(view.version_details(one, versions.check_lineage(one)))
 
 
 @model.command()
@@ -85,7 +85,7 @@ def rollback(cli: Cli, reason: Reason = "rolled back by hand") -> None:
     cli.show(view.served(open_models(cli.open(), cli.config).rollback(reason)))
 
 
-def _lineage_of(versions: ModelVersions, one: Model) -> Lineage:
+def _lineage_of(versions: ModelVersions, one: ModelVersion) -> Lineage:
     """Raises NoLineage where there is none that can be believed."""
     checked = versions.check_lineage(one)
     if checked.lineage is None or checked.faults:

@@ -1,6 +1,6 @@
 """The versions of a product's model from the operator's side: what each is, and letting one serve or going back.
 
-What serves is said by the pointer in Redis alone. `champion` and `previous` are read off it, and MLflow's aliases of
+What serves is in the pointer in Redis alone. `champion` and `previous` are read off it, and MLflow's aliases of
 these names are copies; so promoting a version is promoting its run.
 """
 
@@ -35,7 +35,7 @@ class NotServable(Refused):
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelVersion:
     """A version, what it is to the product now, and the share of the audience that it serves."""
 
     version: Version
@@ -49,7 +49,7 @@ class Model:
 class Served:
     """What serves after an order: the model, unless MLflow does not know it, and the pointer."""
 
-    model: Model | None
+    model: ModelVersion | None
     pointer: Pointer
 
 
@@ -61,7 +61,7 @@ class ModelVersions:
     registry: ModelRegistry
     config: Path
 
-    def models(self) -> list[Model]:
+    def models(self) -> list[ModelVersion]:
         """Returns every version, the newest first; raises UnknownVersion when the product has none."""
         versions = self.registry.versions(self.context.product)
         if not versions:
@@ -75,7 +75,7 @@ class ModelVersions:
         now = {made_by[run]: role for role, run in runs.items() if run is not None and run in made_by}
         return [_model(version, now.get(version.number), pointer) for version in versions]
 
-    def find(self, name: str) -> Model:
+    def find(self, name: str) -> ModelVersion:
         """Returns the version of this number or alias; raises UnknownVersion."""
         models = self.models()
         for model in models:
@@ -83,16 +83,16 @@ class ModelVersions:
                 return model
         raise UnknownVersion(f"{self._why_not(name)}; `discovery model list` names the versions that there are")
 
-    def logged(self, model: Model) -> LoggedRun | None:
+    def logged(self, model: ModelVersion) -> LoggedRun | None:
         """Returns the MLflow run behind a version; None when there is none."""
         run = model.version.mlflow_run
         return None if run is None else self.registry.logged(run)
 
-    def check_lineage(self, model: Model) -> LineageCheck:
+    def check_lineage(self, model: ModelVersion) -> LineageCheck:
         """Returns how a version was made, and whether that can be believed."""
         return check_lineage(self.registry, model.version)
 
-    def fetch_model_card(self, model: Model, target: Path) -> list[Path]:
+    def fetch_model_card(self, model: ModelVersion, target: Path) -> list[Path]:
         """Copies the pages of a version into a folder and returns the files; raises NoModelCard."""
         run = model.version.mlflow_run
         files = [] if run is None else self.registry.fetch_model_card(run, target)
@@ -140,7 +140,7 @@ class ModelVersions:
             return f"no version of {product} waits to serve: the one registered last serves, or has served"
         return f"{product} has no version {name!r}; give a number, champion, challenger or previous"
 
-    def _believed(self, model: Model) -> Lineage:
+    def _believed(self, model: ModelVersion) -> Lineage:
         checked = self.check_lineage(model)
         if checked.lineage is None or checked.faults:
             raise NoLineage(
@@ -149,7 +149,7 @@ class ModelVersions:
             )
         return checked.lineage
 
-    def _check_servable(self, model: Model, lineage: Lineage) -> None:
+    def _check_servable(self, model: ModelVersion, lineage: Lineage) -> None:
         """Raises NotServable unless Redis holds the lists of the version's run, whole and never rolled back."""
         known = self.context.control.registry.find(lineage.run_id)
         if known is not None and known.state is RunState.READY:
@@ -181,15 +181,15 @@ def open_models(context: ProductContext, config: Path) -> ModelVersions:
     return ModelVersions(context, registry, config)
 
 
-def _model(version: Version, role: str | None, pointer: Pointer) -> Model:
+def _model(version: Version, role: str | None, pointer: Pointer) -> ModelVersion:
     serves = role == CHAMPION
     by_hand = [alias for alias in version.aliases if alias not in (CHAMPION, PREVIOUS, CHALLENGER)]
     waits = [CHALLENGER] if CHALLENGER in version.aliases and role is None else []
     roles = (*([role] if role else []), *waits, *by_hand)
-    return Model(version, roles, pointer.share_bp if serves else None)
+    return ModelVersion(version, roles, pointer.share_bp if serves else None)
 
 
-def stale_aliases(models: Sequence[Model]) -> Mapping[str, str]:
+def stale_aliases(models: Sequence[ModelVersion]) -> Mapping[str, str]:
     """Aliases in MLflow that do not say what the pointer says → the version they name there."""
     return {
         alias: model.version.number

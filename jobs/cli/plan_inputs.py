@@ -20,7 +20,7 @@ from publish.store.capacity import DeclaredLimits, estimate_bytes, read_limits
 from publish.wire.keys import ProductKeys
 
 _VARINT_BYTES = {"int64": 5, "string": 14}
-"""Bytes of an encoded source id where no run tells: an id below 2³⁵, or a name of 12 letters with tag and length."""
+"""Bytes of an encoded source id where there is no run: an id below 2³⁵, or a name of 12 letters with tag and length."""
 _SCORE_BYTES = 4
 
 
@@ -34,7 +34,7 @@ def plan_push(
     declared: DeclaredLimits,
     kafka: KafkaConnection | None = None,
 ) -> PushPlan:
-    """Price the next push: of `users` lists, else as the newest run, else for the audience; raises ConfigError."""
+    """Returns the cost of the next push: of `users` lists, as the newest run, or for the audience. Raises ConfigError."""
     covered = share if share is not None else settings.rollout.share
     control = None if client is None else Control.connect(client, settings.product)
     runs = () if control is None else control.registry.list_runs()
@@ -80,16 +80,14 @@ def _lists(
 
 
 def _mean_bytes(settings: Settings) -> float:
-    """Key and payload of a full list, as far as the settings tell."""
+    """Returns the bytes of key and payload of a full list, as the settings have it."""
     key = 10 if settings.ids == "int64" else 16
     scores = _SCORE_BYTES if settings.publish.scores else 0
     return key + settings.lists.n * (_VARINT_BYTES[settings.ids] + scores) + 6
 
 
 def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
-    """Returns the newest partition of the audience that a run would take for finished and has rows, and these; none:
-    None.
-    """
+    """Returns the newest finished day of the audience that has rows, and their number; None without one."""
     dataset = settings.datasets.audience
     if dataset is None:
         return None

@@ -35,7 +35,7 @@ def rebuild(
 
 
 def view(rebuilt: Rebuilt) -> View:
-    """Return what serves after a rebuild."""
+    """Returns what serves after a rebuild."""
     pointer = rebuilt.pointer
     lines = [
         serving_line(pointer, None),

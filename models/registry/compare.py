@@ -26,7 +26,7 @@ class InputDifference:
 
 
 @dataclass(frozen=True)
-class Figure:
+class JudgedFigure:
     """A judged figure of one version, with its interval if it has one."""
 
     mean: float
@@ -39,8 +39,8 @@ class FigurePair:
     """The same figure of both versions; None where a version has no such figure."""
 
     name: str
-    first: Figure | None
-    second: Figure | None
+    first: JudgedFigure | None
+    second: JudgedFigure | None
     comparable: bool
     """Whether both were measured on the same users and truth."""
 
@@ -139,9 +139,9 @@ def _figures(first: Lineage, second: Lineage, *, comparable: bool) -> Iterator[F
             yield pair
 
 
-def figure_of(lineage: Lineage, name: str) -> Figure | None:
+def figure_of(lineage: Lineage, name: str) -> JudgedFigure | None:
     """Returns a judged figure by its name; None when there is none or it is a text."""
     mean, low, high = (lineage.judged.get(key) for key in (name, f"{name}.low", f"{name}.high"))
     if mean is None or isinstance(mean, str):
         return None
-    return Figure(mean, None if isinstance(low, str) else low, None if isinstance(high, str) else high)
+    return JudgedFigure(mean, None if isinstance(low, str) else low, None if isinstance(high, str) else high)

@@ -5,14 +5,16 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from jobs.cli.model_versions import Model
+from jobs.cli.model_versions import ModelVersion
 from jobs.cli.views.model import WIDTH, figure_text, wrapped
 from jobs.cli.views.view import View, table
 from models.registry.compare import FigurePair, InputDifference, Pairs, VersionComparison
 from models.registry.lineage import Lineage
 
 
-def comparison(models: tuple[Model, Model], lineages: tuple[Lineage, Lineage], found: VersionComparison) -> View:
+def comparison(
+    models: tuple[ModelVersion, ModelVersion], lineages: tuple[Lineage, Lineage], found: VersionComparison
+) -> View:
     """Returns what differs, and the judged figures."""
     first, second = (model.version.number for model in models)
     lines = [
@@ -28,7 +30,7 @@ def comparison(models: tuple[Model, Model], lineages: tuple[Lineage, Lineage], f
     return View("\n".join(lines), _data(models, lineages, found))
 
 
-def _heads(models: tuple[Model, Model], lineages: tuple[Lineage, Lineage]) -> Iterator[tuple[str, ...]]:
+def _heads(models: tuple[ModelVersion, ModelVersion], lineages: tuple[Lineage, Lineage]) -> Iterator[tuple[str, ...]]:
     yield ("version", *(", ".join((model.version.number, *model.roles)) for model in models))
     yield ("run", *(made.run_id for made in lineages))
     yield ("as of", *(str(made.as_of) for made in lineages))
@@ -93,7 +95,9 @@ def _figure(pair: FigurePair) -> tuple[str, ...]:
     )
 
 
-def _data(models: tuple[Model, Model], lineages: tuple[Lineage, Lineage], found: VersionComparison) -> dict[str, Any]:
+def _data(
+    models: tuple[ModelVersion, ModelVersion], lineages: tuple[Lineage, Lineage], found: VersionComparison
+) -> dict[str, Any]:
     return {
         "versions": [model.version.number for model in models],
         "runs": [made.run_id for made in lineages],

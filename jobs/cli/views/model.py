@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from conf.strict_yaml import write_yaml
-from jobs.cli.model_versions import PROMOTED_TAG, Model, Served
+from jobs.cli.model_versions import PROMOTED_TAG, ModelVersion, Served
 from jobs.cli.views.view import NOTHING, View, hold_text, serving_line, table
 from models.registry import LoggedRun
-from models.registry.compare import Figure, figure_of
+from models.registry.compare import JudgedFigure, figure_of
 from models.registry.lineage import NO_PARENT, Input, Lineage, LineageCheck
 
 WIDTH = 120
@@ -20,7 +20,9 @@ _JOINED = "\N{NO-BREAK SPACE}"
 _MISSING = "–"
 
 
-def models(listed: Sequence[tuple[Model, LoggedRun | None]], stale: Mapping[str, str], left_out: int) -> View:
+def version_list(
+    listed: Sequence[tuple[ModelVersion, LoggedRun | None]], stale: Mapping[str, str], left_out: int
+) -> View:
     """Returns one line per version, the newest first."""
     header = ("version", "aliases", "run", "as of", "factors", "NDCG", "interval", "k", "÷ popular", "serves")
     lines = [table([_row(model, logged) for model, logged in listed], header)]
@@ -33,7 +35,7 @@ def models(listed: Sequence[tuple[Model, LoggedRun | None]], stale: Mapping[str,
     return View("\n".join(lines), [_data(model) | _judged(logged) for model, logged in listed])
 
 
-def model(one: Model, checked: LineageCheck) -> View:
+def version_details(one: ModelVersion, checked: LineageCheck) -> View:
     """Returns everything that is known of a version."""
     version, lineage = one.version, checked.lineage
     promoted = version.tags.get(PROMOTED_TAG)
@@ -59,7 +61,7 @@ def settings(lineage: Lineage) -> View:
     return View(write_yaml(lineage.settings).rstrip(), lineage.settings)
 
 
-def card(one: Model, folder: Path, files: Sequence[Path]) -> View:
+def card(one: ModelVersion, folder: Path, files: Sequence[Path]) -> View:
     """Returns where the pages of a version lie now."""
     version = one.version
     pages = [file for file in files if file.suffix in (".html", ".md")]
@@ -77,8 +79,8 @@ def served(result: Served) -> View:
     return View(f"{text}\n{serving_line(now, None)}\nhold          {hold_text(now)}", data)
 
 
-def figure_text(figure: Figure | None) -> str:
-    """0.1234 (0.1200–0.1260), counts as they are."""
+def figure_text(figure: JudgedFigure | None) -> str:
+    """Returns a figure as in 0.1234 (0.1200–0.1260), a count as in 1,234."""
     if figure is None:
         return _MISSING
     if isinstance(figure.mean, int):
@@ -88,16 +90,14 @@ def figure_text(figure: Figure | None) -> str:
 
 
 def wrapped(text: str, first: str, indent: str) -> str:
-    """Returns a text in lines of a terminal's width, the first of them after `first`; what _JOINED holds together stays
-    so.
-    """
+    """Returns a text in lines of WIDTH, the first one after `first`; they do not break at _JOINED."""
     lines = textwrap.wrap(
         text, WIDTH, break_long_words=False, break_on_hyphens=False, initial_indent=first, subsequent_indent=indent
     )
     return "\n".join(lines).replace(_JOINED, " ")
 
 
-def _row(one: Model, logged: LoggedRun | None) -> tuple[str, ...]:
+def _row(one: ModelVersion, logged: LoggedRun | None) -> tuple[str, ...]:
     version, judged = one.version, _judged(logged)
     ndcg, low, high, ratio = (judged[name] for name in ("ndcg", "low", "high", "over_popularity"))
     return (
@@ -130,7 +130,7 @@ def _judged(logged: LoggedRun | None) -> dict[str, Any]:
     }
 
 
-def _data(one: Model) -> dict[str, Any]:
+def _data(one: ModelVersion) -> dict[str, Any]:
     version = one.version
     return {
         "version": version.number,
@@ -144,7 +144,7 @@ def _data(one: Model) -> dict[str, Any]:
     }
 
 
-def _serves(one: Model) -> str:
+def _serves(one: ModelVersion) -> str:
     return "" if one.share_bp is None else f", serves {one.share_bp} of the audience"
 
 

@@ -11,13 +11,13 @@ import pytest
 from conf.diff import differences, flattened
 from conf.digest import digest_of_inputs
 from conf.share import EVERYBODY, Share
-from jobs.cli.model_versions import PROMOTED_TAG, Model
+from jobs.cli.model_versions import PROMOTED_TAG, ModelVersion
 from jobs.cli.views import model
 from jobs.cli.views.comparison import comparison
 from jobs.cli.views.view import View
 from models.champion import Champion
 from models.registry import LoggedRun, ModelRegistry, Version
-from models.registry.compare import Figure, FigurePair, compare
+from models.registry.compare import FigurePair, JudgedFigure, compare
 from models.registry.lineage import Holdout, InputPartition, Lineage, LineageCheck
 from tests.jobs.lineages import JUDGED, made, run_of
 from tests.jobs.runs import RUN_ID
@@ -107,17 +107,19 @@ def test_list() -> None:
     logged = LoggedRun(RUN_ID, True, {"train.factors": "64"}, metrics)
     tags = {"discovery.run_id": RUN_ID, "discovery.as_of": "2026-11-16"}
     listed = [
-        (Model(version("11", tags=tags), ("challenger",), None), logged),
-        (Model(version("10", tags=tags), ("champion", "best"), Share(2_500)), logged),
-        (Model(version("9", tags=tags), ("previous",), None), replace(logged, metrics={})),
-        (Model(version("8"), (), None), None),
+        (ModelVersion(version("11", tags=tags), ("challenger",), None), logged),
+        (ModelVersion(version("10", tags=tags), ("champion", "best"), Share(2_500)), logged),
+        (ModelVersion(version("9", tags=tags), ("previous",), None), replace(logged, metrics={})),
+        (ModelVersion(version("8"), (), None), None),
     ]
-    reads(model.models(listed, {"champion": "9"}, 7), "list")
+    reads(model.version_list(listed, {"champion": "9"}, 7), "list")
 
 
 def test_show(lineage: Lineage) -> None:
-    one = Model(version("7", tags={PROMOTED_TAG: "2026-11-16 09:00:00Z: it looks good"}), ("champion",), EVERYBODY)
-    reads(model.model(one, LineageCheck(lineage, ())), "show")
+    one = ModelVersion(
+        version("7", tags={PROMOTED_TAG: "2026-11-16 09:00:00Z: it looks good"}), ("champion",), EVERYBODY
+    )
+    reads(model.version_details(one, LineageCheck(lineage, ())), "show")
 
 
 def test_show_a_version_that_was_not_judged_and_is_doubted(lineage: Lineage) -> None:
@@ -125,18 +127,18 @@ def test_show_a_version_that_was_not_judged_and_is_doubted(lineage: Lineage) -> 
     skipped = "3 users with something new in the hold-out, split.min_users asks for 50"
     odd = lineage.model_copy(update={"code": split, "holdout": None, "judged": {"skipped": skipped}})
     doubts = ("it lacks the tags discovery.inputs, discovery.lineage", "its MLflow run is of no run of ours")
-    reads(model.model(Model(version("7"), (), None), LineageCheck(odd, doubts)), "show_doubted")
+    reads(model.version_details(ModelVersion(version("7"), (), None), LineageCheck(odd, doubts)), "show_doubted")
 
 
 def test_compare(lineage: Lineage, older: Lineage) -> None:
-    models = (Model(version("6"), ("previous",), None), Model(version("7"), ("champion",), EVERYBODY))
+    models = (ModelVersion(version("6"), ("previous",), None), ModelVersion(version("7"), ("champion",), EVERYBODY))
     reads(comparison(models, (older, lineage), compare(older, lineage)), "compare_weeks")
 
 
 def test_compare_recipes_of_one_day(lineage: Lineage, older: Lineage) -> None:
     worse = {"ndcg": 0.1701, "ndcg.low": 0.1655, "ndcg.high": 0.1749, "recall": 0.2388, "users": 1_234}
     other = lineage.model_copy(update={"settings": older.settings, "judged": JUDGED | worse})
-    models = (Model(version("7"), ("champion",), EVERYBODY), Model(version("8"), ("challenger",), None))
+    models = (ModelVersion(version("7"), ("champion",), EVERYBODY), ModelVersion(version("8"), ("challenger",), None))
     reads(comparison(models, (lineage, other), compare(lineage, other)), "compare_recipes")
 
 
@@ -157,7 +159,7 @@ def test_intervals_overlap_when_they_share_a_point() -> None:
     ends = [0.1, 0.2, 0.3, 0.4]
     intervals = [(low, high) for low, high in pairs_of(ends, ends) if low <= high]
     for (a, b), (c, d) in pairs_of(intervals, intervals):
-        pair = FigurePair("ndcg", Figure((a + b) / 2, a, b), Figure((c + d) / 2, c, d), True)
+        pair = FigurePair("ndcg", JudgedFigure((a + b) / 2, a, b), JudgedFigure((c + d) / 2, c, d), True)
         assert pair.overlap == any(a <= point <= b and c <= point <= d for point in ends)
 
 
