@@ -34,7 +34,7 @@ def plan_push(
     declared: DeclaredLimits,
     kafka: KafkaConnection | None = None,
 ) -> PushPlan:
-    """Returns the cost of the next push: of `users` lists, as the newest run or for the audience; raises ConfigError."""
+    """Returns the cost of a push: of `users` lists, as the newest run or for the audience; raises ConfigError."""
     covered = share if share is not None else settings.rollout.share
     control = None if client is None else Control.connect(client, settings.product)
     runs = () if control is None else control.registry.list_runs()
