@@ -73,7 +73,7 @@ def _checked(table: pa.Table, path: Path) -> tuple[pa.Table, IdKind]:
     columns["weight"] = _weights(table, path)
     for name, column in columns.items():
         if column.null_count:
-            raise QualityError(f"{path} has {column.null_count} rows without {name}: drop or mend them")
+            raise QualityError(f"{path} has {column.null_count} rows without {name}: drop or correct them")
     splits = pc.unique(columns["split"].cast(pa.string())).to_pylist()
     if strange := sorted({str(split) for split in splits} - set(_PARTS)):
         raise QualityError(f"{path} has split = {', '.join(strange)}; known are {', '.join(_PARTS)}")

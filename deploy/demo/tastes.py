@@ -51,7 +51,7 @@ class World:
         least = {"users": 10, "sources": 2 * len(CATEGORIES), "days": 1, "seed": 0, "events": 100}
         for name, limit in least.items():
             if getattr(self, name) < limit:
-                raise WorldError(f"{name} {getattr(self, name)} is too small for a world: give at least {limit}")
+                raise WorldError(f"{name} {getattr(self, name)} is too small for a world: use at least {limit}")
 
     @property
     def first_day(self) -> dt.date:

@@ -109,7 +109,7 @@ def _fetch(jars: Sequence[Jar], folder: Path, java: Java) -> None:
             raise JarFetchFailed(
                 f"{len(missing)} of Kafka's jars could not be downloaded. Check the network and proxy (Java reads "
                 "JAVA_TOOL_OPTIONS), or name a mirror in an Ivy settings file through DISCOVERY_IVY_SETTINGS. "
-                f"Ivy's last words:\n{_tail(output)}"
+                f"The end of Ivy's output:\n{_tail(output)}"
             )
         for jar in jars:
             _check_hash(jar, scratch / jar.file_name)

@@ -111,7 +111,7 @@ def start_differences(manifest: Manifest, home: Storage) -> Iterator[Difference]
     if before is None:
         return
     folder = run_folder(home, manifest.request.product, before)
-    origin = f"the training went on from the factors of run {before}"
+    origin = f"the training started from the factors of run {before}"
     if not all(folder.finished(table) for table in ("user_factors", "source_factors")):
         yield Difference("start", f"{origin}, which are gone from {folder.uri}", certain=True)
     elif training.get("from_digest") not in (None, digest_of_factors(folder)):
@@ -127,7 +127,7 @@ def code_differences(manifest: Manifest) -> Iterator[Difference]:
         if version != now:
             yield Difference("code version", f"{stages} by {version}, here is {now}")
         elif version.endswith(CHANGES):
-            yield Difference("code version", f"{stages} by {version}: uncommitted changes, which nobody can compare")
+            yield Difference("code version", f"{stages} by {version}: uncommitted changes, which cannot be compared")
 
 
 def library_differences(manifest: Manifest) -> Iterator[Difference]:

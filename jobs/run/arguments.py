@@ -33,7 +33,7 @@ def _share(text: str) -> Share:
     try:
         value = float(text)
     except ValueError:
-        raise ConfigError(f"--audience-share {text!r} is not a number; give a fraction such as 0.25") from None
+        raise ConfigError(f"--audience-share {text!r} is not a number; use a fraction such as 0.25") from None
     return Share.fraction(value)
 
 

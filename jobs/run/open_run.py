@@ -104,7 +104,7 @@ def _refuse_unbound(known: Manifest) -> None:
     if not known.bound and "publish" not in known.stages:
         raise RunConflict(
             f"run {known.request.run_id} was begun by code that kept no digests of what its stages made "
-            f"({known.code_version}), so nobody can tell whether it was changed since; start a new run without --run-id"
+            f"({known.code_version}), so changes since then cannot be noticed; start a new run without --run-id"
         )
 
 
@@ -112,7 +112,7 @@ def _warn_of_other_code(known: Manifest) -> None:
     now = code_version()
     if now != known.code_version:
         log.warning(
-            "warning   the run began with code %s and goes on with %s; its manifest says which made each stage",
+            "warning   the run began with code %s and continues with %s; its manifest says which made each stage",
             known.code_version,
             now,
         )

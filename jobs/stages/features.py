@@ -79,7 +79,7 @@ def _begin(run: Run, features: Features) -> None:
     inputs = _inputs(features, exclude={"partials_reused", "partials_rebuilt"})
     content = json.dumps({**inputs, **run.left_out}, indent=1).encode()
     if run.folder.exists(INPUTS) and run.folder.read_bytes(INPUTS) != content:
-        log_step("features", "datasets or erased users changed since the earlier attempt: its tables are made anew")
+        log_step("features", "datasets or erased users changed since the earlier attempt: its tables are made again")
         for table in TABLES:
             run.folder.delete(table)
     run.folder.write_bytes(INPUTS, content)

@@ -30,7 +30,7 @@ def wait_until_serving(run: Run) -> Facts:
 
 
 def _explain(run_id: str, waited: Waited, pointer: Pointer) -> str:
-    serves = f"run {pointer.treatment} serves on" if pointer.treatment is not None else "nothing serves yet"
+    serves = f"run {pointer.treatment} still serves" if pointer.treatment is not None else "nothing serves yet"
     if waited.ending is RunEnding.HELD:
         why = "" if pointer.hold is None else f" ({pointer.hold.reason})"
         remedy = f"`discovery unhold` and `discovery promote {run_id}` let it serve"

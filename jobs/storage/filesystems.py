@@ -58,7 +58,7 @@ def _answering(location: Location) -> fs.FileSystem:
                 "JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR (libhdfs.so), and CLASSPATH to `hadoop classpath --glob`"
             ) from None
         raise NoAnswer(
-            f"{location} cannot be looked at ({text}); check its address, its credentials and our rights"
+            f"{location} cannot be read ({text}); check its address, its credentials and our rights"
         ) from None
 
 

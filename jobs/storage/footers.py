@@ -68,7 +68,7 @@ class Footers:
             raise MissingDatasetError(f"{where} does not exist: {at.uri}; correct the path or run its export")
         if kind != fs.FileType.Directory:
             raise MissingDatasetError(
-                f"{where} is no folder: {at.uri}; let the path name the folder that holds dt=YYYY-MM-DD"
+                f"{where} is not a folder: {at.uri}; let the path name the folder that holds dt=YYYY-MM-DD"
             )
         there = at.files()
         refuse_tables_with_a_log(where, at, [info.base_name for info in there])
@@ -115,12 +115,12 @@ def _is_data(dataset: Dataset, day: dt.date, info: fs.FileInfo) -> bool:
     """Returns whether it is a file of rows. Raises BrokenPartitionError for something that must not be in a day."""
     name, where = info.base_name, f"dataset {dataset.path!r}: {folder_of(day)}/{info.base_name}"
     if name.endswith(UNFINISHED_COPY):
-        raise BrokenPartitionError(f"{where} is a copy that has not ended; let it end, or delete it")
+        raise BrokenPartitionError(f"{where} is an unfinished copy; let it finish, or delete it")
     if name == dataset.success_marker or is_hidden(name):
         return False
     if info.type != fs.FileType.File:
         raise BrokenPartitionError(
-            f"{where} is {_WHAT_IT_IS[info.type]}, and only files are read; {_REMEDY.get(info.type, 'take it away')}"
+            f"{where} is {_WHAT_IT_IS[info.type]}, and only files are read; {_REMEDY.get(info.type, 'remove it')}"
         )
     return True
 
@@ -133,7 +133,7 @@ _WHAT_IT_IS = {
 }
 _REMEDY = {
     fs.FileType.Directory: "write them straight into the day",
-    fs.FileType.NotFound: "bring back what it names, or write the day again",
+    fs.FileType.NotFound: "restore its target, or write the day again",
 }
 
 

@@ -68,7 +68,7 @@ class Storage:
             raise UnreadableFolder(f"{where} holds a name that is not UTF-8: {error.object!r}; rename it") from None
         except (OSError, pa.ArrowException) as error:
             fault = UnreadableFolder if self.location.is_local else NoAnswer
-            raise fault(f"{where} cannot be looked at ({error}); check our rights") from None
+            raise fault(f"{where} cannot be read ({error}); check our rights") from None
 
     def files(self, path: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
         """Returns files and folders in `path`, sorted by path; [] if there is no such folder.

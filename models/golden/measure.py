@@ -88,8 +88,8 @@ def golden_table(content: bytes | None = None) -> pa.Table:
     if digest != SHA256:
         raise GoldenChanged(
             f"the golden data set {NAME} {VERSION} ({FILE}) has the SHA-256 {digest}, registered is {SHA256}: figures "
-            "on it would compare with none before; restore the file from the code's version, or give new data a new "
-            "version in models/golden/measure.py"
+            "on it would not compare with earlier ones; restore the file from this version of the code, or register "
+            "new data as a new version in models/golden/measure.py"
         )
     return pq.read_table(pa.BufferReader(found))
 

@@ -60,7 +60,7 @@ class KnownSources:
             unknown = listed[int(rows.argmin())].as_py()
             raise LeakedSource(
                 f"a judged list of {arm} holds source {unknown!r}, with which nobody engaged before the cut: held-out "
-                "days reached its training; look at what made these lists"
+                "days reached its training; check what made these lists"
             )
         return rows
 

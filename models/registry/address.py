@@ -43,7 +43,7 @@ def server_of(uri: str) -> tuple[str, int] | None:
     kind = uri.partition("://")[0].partition("+")[0]
     file = file_of(uri)
     if file is not None and (uri.endswith("/") or file.is_dir()):
-        raise RegistryRefused(f"MLflow at {shown(uri)}: that is a folder and no file; {_FORMS}")
+        raise RegistryRefused(f"MLflow at {shown(uri)}: that is a folder, not a file; {_FORMS}")
     if file is not None:
         return None
     if kind not in _PORTS or "://" not in uri:
@@ -54,5 +54,5 @@ def server_of(uri: str) -> tuple[str, int] | None:
     except ValueError:
         host, port = None, None
     if host is None:
-        raise RegistryRefused(f"MLflow at {shown(uri)}: that names no host, or a port that is no number; {_FORMS}")
+        raise RegistryRefused(f"MLflow at {shown(uri)}: that names no host, or a port that is not a number; {_FORMS}")
     return host, port if port is not None else _PORTS[kind]

@@ -100,7 +100,7 @@ def train(
     seconds: list[float] = []
     on_iteration = _timed(seconds, watch(data) if watch else None)
     trained = trainer_of(settings).fit(data, settings, start, on_iteration)
-    unused = "the trainer takes no former factors" if start else None
+    unused = "the trainer cannot start from earlier factors" if start else None
     initial = trained.initial or InitialFactors.cold(users, sources, unused)
     stats = TrainStats(
         pairs,

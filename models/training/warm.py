@@ -100,9 +100,9 @@ class WarmStart:
         for table, column in ((self.user_factors, "user_id"), (self.source_factors, "source_id")):
             kind, former = table.schema.field(column).type, dimensions_of(table)
             if kind != id_type(users.kind):
-                raise NoWarmStart(f"the former run's {column} is {kind}, now it is {id_type(users.kind)}")
+                raise NoWarmStart(f"the earlier run's {column} is {kind}, now it is {id_type(users.kind)}")
             if former != factors:
-                raise NoWarmStart(f"the former run's factors by {column} have {former} dimensions, now {factors}")
+                raise NoWarmStart(f"the earlier run's factors by {column} have {former} dimensions, now {factors}")
 
 
 def _check_known(confidences: csr_matrix, known: NDArray[np.bool_]) -> None:
@@ -110,7 +110,7 @@ def _check_known(confidences: csr_matrix, known: NDArray[np.bool_]) -> None:
     share = float(of_source[known].sum() / confidences.nnz)
     if share < _LEAST_KNOWN:
         raise NoWarmStart(
-            f"the former run knows the sources of {share:.0%} of the interactions, {_LEAST_KNOWN:.0%} are needed"
+            f"the earlier run knows the sources of {share:.0%} of the interactions, {_LEAST_KNOWN:.0%} are needed"
         )
 
 

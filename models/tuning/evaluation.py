@@ -86,5 +86,5 @@ def _ndcg(part: Part, settings: TrainSettings) -> PerUser:
     started = time.monotonic()
     embeddings = train(part.interactions, settings, part.ids)
     ndcg = part.judge(embeddings.user_factors, embeddings.source_factors).ndcg
-    _LOG.info("tune      looked at NDCG@%d %.4f · %.1f s", part.k, ndcg.mean(), time.monotonic() - started)
+    _LOG.info("tune      judged: NDCG@%d %.4f · %.1f s", part.k, ndcg.mean(), time.monotonic() - started)
     return ndcg

@@ -34,10 +34,10 @@ class Space:
 
     @classmethod
     def up_to(cls, most: int, present: TrainSettings) -> "Space":
-        """Returns a space with dimensions up to `most`. Raises ConfigError if there are more now, or none."""
+        """Returns a space with dimensions up to `most`. Raises ConfigError if the settings have more, or none."""
         factors = factors_of(present)
         if most < factors:
-            raise ConfigError(f"--max-factors {most} is less than train.factors {factors}; give that or more")
+            raise ConfigError(f"--max-factors {most} is less than train.factors {factors}; use at least that")
         if not most:
             return cls(present)
         if not factors:
@@ -47,7 +47,7 @@ class Space:
 
     @property
     def bounds(self) -> Mapping[str, Bounds]:
-        """What the trainer lets be searched, but for the dimensions."""
+        """The trainer's settings to search, without the dimensions."""
         return trainer_of(self.present).bounds
 
     @property

@@ -103,7 +103,7 @@ FILES: dict[str, tuple[Spoil, tuple[str, ...]]] = {  # fault → what happens to
     ),
     "dataset that is a file": (
         lambda day: (shutil.rmtree(day.parent), day.parent.touch()),
-        ("'clicks' is no folder", "let the path name the folder"),
+        ("'clicks' is not a folder", "let the path name the folder"),
     ),
     "wrong kind of ids": (
         lambda day: rewrite(day / "part-0.parquet", retype("user_id", pa.string())),

@@ -245,7 +245,7 @@ def test_back_to_the_first_run_and_held(product: Product, first: Served, second:
     assert third.code == 3, third.log
     assert "complaints" in third.log
     run = product.run_ids[-1]
-    assert f"run {first.run} serves on; `discovery unhold` and `discovery promote {run}`" in third.log
+    assert f"run {first.run} still serves; `discovery unhold` and `discovery promote {run}`" in third.log
     assert product.discovery("wait", run).code == 3
     assert {answer.run for answer in _answers(product).values()} == {first.run}
     assert product.discovery("unhold").code == 0

@@ -76,7 +76,7 @@ def _former(run: RunContext, settings: TrainSettings, kept: KeptRun) -> FormerFa
         return _cold(f"run {before} was trained by {trained_by}")
     warm_runs = int(stats.get("warm_runs", 0)) + 1
     if warm_runs >= every:
-        return _cold(f"one run in {every} starts anew (train.cold_every)")
+        return _cold(f"one run in {every} starts cold (train.cold_every)")
     start = WarmStart(*(folder.table(table) for table in _TABLES))
     return FormerFactors(start, before, None, warm_runs, folder)
 

@@ -166,7 +166,7 @@ def test_code_libraries_platform_and_threads(monkeypatch: pytest.MonkeyPatch) ->
     assert named(code_differences(finished("v1"))) == [("code version", "features, train, topn by v1, here is v2")]
     monkeypatch.setenv("DISCOVERY_CODE_VERSION", "abc+changes")
     ((_, detail),) = named(code_differences(finished("abc+changes")))
-    assert "which nobody can compare" in detail
+    assert "which cannot be compared" in detail
 
     here = library_versions()
     assert named(library_differences(finished(libraries=here))) == []

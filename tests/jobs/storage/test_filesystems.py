@@ -56,7 +56,7 @@ def test_a_storage_that_is_away(s3: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     s3.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    with pytest.raises(NoAnswer, match=r"s3://bucket/x cannot be looked at .*; check its address, its credentials"):
+    with pytest.raises(NoAnswer, match=r"s3://bucket/x cannot be read .*; check its address, its credentials"):
         Storage("s3://bucket/x").exists("y")
 
 

@@ -103,17 +103,17 @@ DAY = f"dt={ago(1)}"
 IN_A_DAY: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "a link to nothing": (
         lambda day: (day / "b.parquet").symlink_to("gone.parquet"),
-        (f"{DAY}/b.parquet is a link to what is not there", "bring back what it names, or write the day again"),
+        (f"{DAY}/b.parquet is a link to what is not there", "restore its target, or write the day again"),
     ),
     "a link to itself": (
         lambda day: (day / "b.parquet").symlink_to("b.parquet"),
         (f"{DAY}/b.parquet is a link to what is not there",),
     ),
-    "a pipe": (lambda day: os.mkfifo(day / "b"), (f"{DAY}/b is neither a file nor a folder", "take it away")),
+    "a pipe": (lambda day: os.mkfifo(day / "b"), (f"{DAY}/b is neither a file nor a folder", "remove it")),
     "a folder": (lambda day: (day / "hour=3").mkdir(), (f"{DAY}/hour=3 is a folder", "straight into the day")),
     "a copy under way": (
         lambda day: (day / "b.parquet._COPYING_").write_bytes(b""),
-        (f"{DAY}/b.parquet._COPYING_ is a copy that has not ended", "delete it"),
+        (f"{DAY}/b.parquet._COPYING_ is an unfinished copy", "delete it"),
     ),
     "a colon beside a bracket": (
         lambda day: shutil.copy(day / "part-0.parquet", day / "10:00[1].parquet"),
@@ -169,7 +169,7 @@ def test_metadata_of_another_kind_is_no_iceberg(tmp_path: Path) -> None:
 def test_a_dataset_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     pq.write_table(events(ago(1)), tmp_path / "data/clicks")
-    with pytest.raises(MissingDatasetError, match=r"'clicks' is no folder: .*/data/clicks; let the path name"):
+    with pytest.raises(MissingDatasetError, match=r"'clicks' is not a folder: .*/data/clicks; let the path name"):
         dry(tmp_path).days(dataset())
 
 

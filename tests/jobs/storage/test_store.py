@@ -93,7 +93,7 @@ def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert Storage(str(tmp_path)).type_of("file") == fs.FileType.File
     assert not Storage(str(tmp_path / "file")).exists("below")
-    with pytest.raises(UnreadableFolder, match=r"/file cannot be looked at .*directory"):
+    with pytest.raises(UnreadableFolder, match=r"/file cannot be read .*directory"):
         Storage(str(tmp_path)).files("file")
 
 

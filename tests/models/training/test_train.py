@@ -78,7 +78,7 @@ def test_a_trainer_without_starts_tells_so(tmp_path: Path, monkeypatch: pytest.M
     again = train(dataset, SETTINGS, "int64", start=WarmStart(*factor_tables(first)))
     assert np.array_equal(first.user_factors, again.user_factors)
     assert again.stats.started == "cold"
-    assert again.stats.cold_reason == "the trainer takes no former factors"
+    assert again.stats.cold_reason == "the trainer cannot start from earlier factors"
     assert again.stats.to_json()["constants"] is None  # which a refresh asks for
 
 
