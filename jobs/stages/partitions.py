@@ -1,13 +1,16 @@
-"""Measures the snapshot by partition inside Spark before it is announced, then sends it."""
+"""Makes the snapshot of a run's lists inside Spark, measures it by Kafka partition, and sends it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as sf
 
 from conf.connections import KafkaConnection
 from conf.contract import IdKind
+from features.placement import bucket_column, partition_column
 from jobs.run.context import Run
 from publish.send.producer import send_partitions
 from publish.send.sender import Sender
@@ -19,15 +22,31 @@ Batches = Iterator[pa.RecordBatch]
 Partitions = Iterable[tuple[int, Batches]]
 
 
-def measure_slices(run: Run, layout: Layout) -> list[Slice]:
+def snapshot_of(run: Run, layout: Layout) -> DataFrame:
+    """Returns the snapshot's rows with each Kafka partition whole in one task and in order of seq.
+
+    They are shuffled once and kept on disk until `unpersist`, to be written, measured and sent. Where a former attempt
+    finished the table, they are its rows: of lists that were read later, more users may be erased.
+    """
+    user = sf.col("user_id")
+    rows = run.tables.read("snapshot" if run.folder.finished("snapshot") else "lists")
+    if not run.settings.publish.scores:
+        rows = rows.withColumn("scores", sf.array().cast("array<float>"))
+    placed = rows.withColumn("partition", partition_column(user, layout.partitions))
+    bucket = bucket_column(user, layout.partitions, layout.buckets)
+    seq = sf.row_number().over(Window.partitionBy("partition").orderBy(bucket, user)).cast("long") - 1
+    return placed.repartition(layout.partitions, "partition").withColumn("seq", seq).persist(StorageLevel.DISK_ONLY)
+
+
+def measure_slices(snapshot: DataFrame, layout: Layout, ids: IdKind) -> list[Slice]:
     """Returns count, digest and bytes of every partition, empty ones included. Raises SnapshotRefused."""
-    return _for_each_partition(run, _Measure(layout, run.ids))
+    return _for_each_partition(snapshot, layout.partitions, _Measure(layout, ids))
 
 
-def send_slices(run: Run, announcement: Announcement) -> list[Slice]:
-    """Sends every partition from the task that reads it. Returns what was acknowledged. Raises DeliveryError."""
+def send_slices(run: Run, snapshot: DataFrame, announcement: Announcement) -> list[Slice]:
+    """Sends every partition from the task that holds it. Returns what was acknowledged. Raises DeliveryError."""
     seconds = run.settings.publish.delivery_timeout_seconds
-    return _for_each_partition(run, _Send(announcement, run.servers.kafka, seconds))
+    return _for_each_partition(snapshot, announcement.partitions, _Send(announcement, run.servers.kafka, seconds))
 
 
 @dataclass(frozen=True)
@@ -64,15 +83,8 @@ class _Task:
         yield pa.record_batch([pa.array(slices, pa.string())], names=["slice"])
 
 
-def _for_each_partition(run: Run, work: Callable[[Partitions], list[Slice]]) -> list[Slice]:
-    count = run.settings.publish.partitions
-    rows = _by_kafka_partition(run, count).mapInArrow(_Task(work), "slice string").collect()
+def _for_each_partition(snapshot: DataFrame, count: int, work: Callable[[Partitions], list[Slice]]) -> list[Slice]:
+    rows = snapshot.mapInArrow(_Task(work), "slice string").collect()
     done = {piece.partition: piece for piece in (Slice.model_validate_json(row["slice"]) for row in rows)}
     empty = work([(partition, iter(())) for partition in range(count) if partition not in done])
     return sorted([*done.values(), *empty], key=lambda piece: piece.partition)
-
-
-def _by_kafka_partition(run: Run, count: int) -> DataFrame:
-    """Returns the snapshot with every Kafka partition as a whole in one task, ordered by seq."""
-    snapshot = run.tables.read("snapshot")
-    return snapshot.repartition(count, "partition").sortWithinPartitions("partition", "seq")

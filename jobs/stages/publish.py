@@ -1,17 +1,13 @@
 """Lists → snapshot → announced in Redis → Kafka: BEGIN, lists, END. Whether it then serves, the loader decides."""
 
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as sf
-
 from conf import contract
 from conf.errors import Refused
 from expectations.report import GateReport
-from features.placement import bucket_column, partition_column
 from jobs.run.context import Run
 from jobs.runtime.log import timed
 from jobs.stages.announce import announcement_of
 from jobs.stages.gates import GATES, read_report
-from jobs.stages.partitions import measure_slices, send_slices
+from jobs.stages.partitions import measure_slices, send_slices, snapshot_of
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import refuse_without_lineage
 from publish.connect.topic import ensure_topics
@@ -37,9 +33,10 @@ def publish_topn(run: Run) -> Facts:
     users = run.folder.table("lists").count_rows()  # with erased users: a resumed push must have the same layout
     layout = Layout.plan(run.settings.product, settings.partitions, users, settings.users_per_bucket)
     with timed("publish", "snapshot") as notes:
-        rows = run.tables.write("snapshot", _snapshot(run, layout), contract.snapshot(run.ids))
+        snapshot = snapshot_of(run, layout)
+        rows = run.tables.write("snapshot", snapshot, contract.snapshot(run.ids))
         notes.append(f"{rows:,} rows")
-    announcement = announcement_of(run, layout, measure_slices(run, layout), reports)
+    announcement = announcement_of(run, layout, measure_slices(snapshot, layout, run.ids), reports)
     run.folder.check_again()  # from here on, what is sent is compared with what was announced
     ensure_topics(run.servers.kafka, announcement.layout, settings)
     # Opened early: the broker takes half a second to register a producer.
@@ -50,27 +47,17 @@ def publish_topn(run: Run) -> Facts:
         KafkaRunLog(run.servers.kafka).append(announcement)
         with timed("publish", "sent and acknowledged") as notes:
             send_begin(announcement, sender)
-            sent = send_slices(run, announcement)
+            sent = send_slices(run, snapshot, announcement)
             run.check_lease()
             send_end(announcement, sent, sender)
             notes.append(f"{announcement.users:,} records, {announcement.total_bytes:,} bytes")
+    snapshot.unpersist()
     produced = sum(piece.count for piece in sent)
     return {
         "counts": {"computed": rows, "produced": produced},
         "bytes": announcement.total_bytes,
         "announcement": announcement.hash,
     }
-
-
-def _snapshot(run: Run, layout: Layout) -> DataFrame:
-    """Returns the lists by partition, bucket and user, with a dense seq; with scores only if the settings say so."""
-    user = sf.col("user_id")
-    lists = run.tables.read("lists").withColumn("partition", partition_column(user, layout.partitions))
-    if not run.settings.publish.scores:
-        lists = lists.withColumn("scores", sf.array().cast("array<float>"))
-    bucket = bucket_column(user, layout.partitions, layout.buckets)
-    seq = sf.row_number().over(Window.partitionBy("partition").orderBy(bucket, user)).cast("long") - 1
-    return lists.withColumn("seq", seq).sortWithinPartitions("partition", "seq")
 
 
 def _refuse_over(run: Run) -> None:
