@@ -20,7 +20,7 @@ from features.errors import (
 )
 from features.exclusions import exclusions_of, sources_of
 from features.interactions import check_sums, interactions_of, weigh_pairs
-from features.partials import DailyPartials, check_partials, daily_partials, settings_hash_of, sound
+from features.partials import DailyPartials, check_partials, daily_partials, settings_hash_of, valid_rows
 from features.reading.catalog import Catalog
 from features.reading.erasures import without_users
 from features.reading.snapshots import Snapshot, read_snapshot
@@ -31,7 +31,7 @@ from features.tables import conform, union_of
 
 Days = Mapping[str, Sequence[dt.date]]
 """Event dataset → days that are read from it."""
-_GONE: tuple[type[DiscoveryError], ...] = (
+_RECIPE_FAULTS: tuple[type[DiscoveryError], ...] = (
     ConfigError,
     MissingDatasetError,
     MissingDaysError,
@@ -39,7 +39,7 @@ _GONE: tuple[type[DiscoveryError], ...] = (
     WeightsError,
 )
 """Errors that mean that a champion's recipe can no longer be built."""
-_AS_NAMED: Mapping[str, str] = {}
+_SAME_NAMES: Mapping[str, str] = {}
 """Partials are stored under the names of their datasets."""
 
 
@@ -80,7 +80,7 @@ class ChampionFeatures:
     train_interactions: DataFrame
     inputs: tuple[InputRecord, ...]
     """One record per event dataset."""
-    apart: Days
+    separate_days: Days
     """Event dataset → days of its separate partials, where today's have other content."""
 
 
@@ -100,8 +100,8 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     sources = sources_of(pairs, now.get("sources"), as_of, settings.ids)
     train_exclusions = _exclusions(train_pairs, then, settings)
     _prune(survey, settings, catalog)  # before the champion's are made, whose days may be older
-    beside, fault = (None, None) if champion is None else _champion(champion, settings, as_of, catalog)
-    _prune_apart(survey, catalog, {} if beside is None else beside.apart)
+    for_champion, fault = (None, None) if champion is None else _champion(champion, settings, as_of, catalog)
+    _prune_separate(survey, catalog, {} if for_champion is None else for_champion.separate_days)
     return Features(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
         exclusions=_exclusions(pairs, now, settings),
@@ -111,7 +111,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
         train_exclusions=train_exclusions,
         train_sources=train_sources_of(train_pairs, then.get("sources"), survey.cut, settings.ids),
         holdout=holdout_of(_pairs(held_out, as_of, settings, catalog), train_exclusions, sources, settings.ids),
-        champion=beside,
+        champion=for_champion,
         champion_fault=fault,
         inputs=(
             *(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
@@ -126,34 +126,36 @@ def _champion(
     settings: Settings, today: Settings, as_of: dt.date, catalog: Catalog
 ) -> tuple[ChampionFeatures | None, str | None]:
     """Returns the interactions by the champion's recipe, or why they cannot be built."""
-    apart = _kept_apart(settings, today)
-    gone = _GONE
-    if apart:  # it reads columns that today's settings do not, so nobody maintains them
-        gone = (*gone, SchemaError, BadRowsError)
+    separate = _separate_partials(settings, today)
+    faults = _RECIPE_FAULTS
+    if separate:  # it reads columns that today's settings do not, so nobody maintains them
+        faults = (*faults, SchemaError, BadRowsError)
     try:
         survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
-        partials = [_partials(entry, settings, catalog, apart) for entry in survey.events]
-        pairs, train_pairs = _both_pairs(survey, settings, catalog, partials, apart)
-    except gone as error:
+        partials = [_partials(entry, settings, catalog, separate) for entry in survey.events]
+        pairs, train_pairs = _both_pairs(survey, settings, catalog, partials, separate)
+    except faults as error:
         return None, str(error)  # other errors stop the run: whether the input arrives would decide the winner
     return ChampionFeatures(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
         train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
         inputs=tuple(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
-        apart={
-            entry.plan.name: (*entry.days, *entry.train_days) for entry in survey.events if entry.plan.name in apart
+        separate_days={
+            entry.plan.name: (*entry.days, *entry.train_days) for entry in survey.events if entry.plan.name in separate
         },
     ), None
 
 
-def _kept_apart(champion: Settings, today: Settings) -> dict[str, str]:
+def _separate_partials(champion: Settings, today: Settings) -> dict[str, str]:
     """Returns event dataset → name of the champion's partials, where today's have other content."""
     of_today = {name: settings_hash_of(dataset, today.ids) for name, dataset in today.datasets.events.items()}
     events = champion.datasets.events.items()
-    return {name: _apart(name) for name, dataset in events if settings_hash_of(dataset, champion.ids) != of_today[name]}
+    return {
+        name: _separate(name) for name, dataset in events if settings_hash_of(dataset, champion.ids) != of_today[name]
+    }
 
 
-def _apart(name: str) -> str:
+def _separate(name: str) -> str:
     return f"champion/{name}"
 
 
@@ -162,13 +164,13 @@ def _both_pairs(
     settings: Settings,
     catalog: Catalog,
     partials: Sequence[DailyPartials],
-    kept_as: Mapping[str, str] = _AS_NAMED,
+    names: Mapping[str, str] = _SAME_NAMES,
 ) -> tuple[DataFrame, DataFrame]:
     """Returns the pairs of the windows that end at `as_of`, and at the cut; raises WeightsError.
 
-    `kept_as`: event dataset → name of its partials, if different.
+    `names`: event dataset → name of its partials, if different.
     """
-    named = [(kept_as.get(entry.plan.name, entry.plan.name), entry) for entry in survey.events]
+    named = [(names.get(entry.plan.name, entry.plan.name), entry) for entry in survey.events]
     days = {name: entry.days for name, entry in named}
     train_days = {name: entry.train_days for name, entry in named}
     check_sums(partials, days, settings.interactions, survey.as_of)
@@ -177,9 +179,9 @@ def _both_pairs(
 
 
 def _partials(
-    entry: EventInput, settings: Settings, catalog: Catalog, kept_as: Mapping[str, str] = _AS_NAMED
+    entry: EventInput, settings: Settings, catalog: Catalog, names: Mapping[str, str] = _SAME_NAMES
 ) -> DailyPartials:
-    name = kept_as.get(entry.plan.name, entry.plan.name)
+    name = names.get(entry.plan.name, entry.plan.name)
     partials = daily_partials(name, entry.dataset, entry.partitions, settings.ids, catalog)
     days = {*entry.days, *entry.train_days}
     check_partials(partials, entry.dataset, days, settings.interactions.event_weights.keys())
@@ -198,7 +200,7 @@ def _snapshots(survey: Survey, settings: Settings, catalog: Catalog) -> dict[str
 
 
 def _pairs(days: Days, as_of: dt.date, settings: Settings, catalog: Catalog) -> DataFrame:
-    kept = [sound(catalog.partials.read(name, some, settings.ids)) for name, some in days.items()]
+    kept = [valid_rows(catalog.partials.read(name, some, settings.ids)) for name, some in days.items()]
     together = union_of([without_users(frame, catalog.erased) for frame in kept])  # they may be older than an erasure
     return weigh_pairs(together, settings.interactions, as_of, [day for some in days.values() for day in some])
 
@@ -226,8 +228,8 @@ def _prune(survey: Survey, settings: Settings, catalog: Catalog) -> None:
         catalog.partials.prune(entry.plan.name, min(keep_from, *(part.day for part in entry.partitions)))
 
 
-def _prune_apart(survey: Survey, catalog: Catalog, apart: Days) -> None:
+def _prune_separate(survey: Survey, catalog: Catalog, days: Days) -> None:
     """Deletes partials of former champions' recipes."""
     for entry in survey.events:
         name = entry.plan.name
-        catalog.partials.prune(_apart(name), min(apart.get(name, ()), default=dt.date.max))
+        catalog.partials.prune(_separate(name), min(days.get(name, ()), default=dt.date.max))

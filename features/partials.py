@@ -62,7 +62,7 @@ def kept_before(
 ) -> tuple[PartialRecord, ...]:
     """Returns records of those days that earlier runs made in the same way, oldest first; their data is not read."""
     wanted = settings_hash_of(dataset, ids)
-    return tuple(record for record in catalog.partials.noted(name, days) if record.settings_hash == wanted)
+    return tuple(record for record in catalog.partials.recorded(name, days) if record.settings_hash == wanted)
 
 
 def check_partials(
@@ -97,7 +97,7 @@ def settings_hash_of(dataset: EventDataset, ids: IdKind) -> str:
     return sha256_of(json.dumps(content, sort_keys=True))[:16]
 
 
-def sound(partials: DataFrame) -> DataFrame:
+def valid_rows(partials: DataFrame) -> DataFrame:
     """Returns the rows that count: contract.daily_partials and `dt`."""
     return partials.where("left_out IS NULL").drop("left_out")
 

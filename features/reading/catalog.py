@@ -95,7 +95,7 @@ class PartialStore(Protocol):
     def finished(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
         """Returns the records of those days that are finished."""
 
-    def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+    def recorded(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
         """Returns the records of those days, oldest first, without checking the files beside them."""
 
     def stage(self, name: str, days: Collection[dt.date], frame: "DataFrame") -> None:

@@ -34,7 +34,7 @@ class SparkPartials:
         """Returns the records of days whose files are unchanged; other days count as missing and are made again."""
         return tuple(record for record, sha256 in self._records(name, days) if self._holds(name, record.day, sha256))
 
-    def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+    def recorded(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
         """Returns the records without checking the digests, which would read all files."""
         return tuple(record for record, _ in self._records(name, days))
 

@@ -79,12 +79,12 @@ class CatalogContract:
     def test_partials_exist_once_finished(self, make: Make) -> None:
         catalog = make({"clicks": {ago(1): events(ago(1), (1, 5, "like"))}})
         store = catalog.partials
-        assert store.finished("clicks", [ago(1), ago(2)]) == store.noted("clicks", [ago(1), ago(2)]) == ()
+        assert store.finished("clicks", [ago(1), ago(2)]) == store.recorded("clicks", [ago(1), ago(2)]) == ()
         store.stage("clicks", [ago(1), ago(2)], self.partial_rows(catalog, {ago(1): 7}))
-        assert store.finished("clicks", [ago(1), ago(2)]) == store.noted("clicks", [ago(1), ago(2)]) == ()
+        assert store.finished("clicks", [ago(1), ago(2)]) == store.recorded("clicks", [ago(1), ago(2)]) == ()
         store.finish("clicks", [record(ago(1)), record(ago(2))])
         assert store.finished("clicks", [ago(1), ago(2), ago(3)]) == (record(ago(2)), record(ago(1)))
-        assert store.noted("clicks", [ago(1), ago(2), ago(3)]) == (record(ago(2)), record(ago(1)))
+        assert store.recorded("clicks", [ago(1), ago(2), ago(3)]) == (record(ago(2)), record(ago(1)))
         rows = store.read("clicks", [ago(1), ago(2)], "int64").collect()
         assert [(row["user_id"], row["amount"], row["dt"]) for row in rows] == [(1, 7, ago(1))]
 

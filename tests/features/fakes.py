@@ -32,7 +32,7 @@ class FakePartials:
         """Returns the records of those days that have one."""
         return tuple(self.records[name, day] for day in sorted(days) if (name, day) in self.records)
 
-    def noted(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
+    def recorded(self, name: str, days: Collection[dt.date]) -> tuple[PartialRecord, ...]:
         """Returns the same as `finished`, since rows in memory do not change."""
         return self.finished(name, days)
 

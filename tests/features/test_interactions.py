@@ -19,7 +19,7 @@ from conf.settings import MAX_EVENT_WEIGHT, MIN_EVENT_WEIGHT, InteractionSetting
 from features.errors import BadRowsError, WeightsError
 from features.exact_sum import LARGEST, SMALLEST
 from features.interactions import check_factors, check_sums, factor_of, interactions_of, weigh_pairs
-from features.partials import DailyPartials, check_partials, daily_partials, sound
+from features.partials import DailyPartials, check_partials, daily_partials, valid_rows
 from features.reading.catalog import PartialRecord
 from features.reading.rows import MAX_WEIGHT, MIN_WEIGHT
 from features.tables import spark_schema
@@ -209,7 +209,7 @@ def test_a_weight_column_counts_within_a_thousandth_or_its_rows_are_counted_as_u
 
     settings = InteractionSettings(event_weights={"like": event_weight}, half_life_days=half_life)
     check_factors("clicks", clicks, 3, settings)
-    kept = sound(catalog.partials.read("clicks", [part.day for part in parts], "int64"))
+    kept = valid_rows(catalog.partials.read("clicks", [part.day for part in parts], "int64"))
     try:
         check_sums([made], {"clicks": list(days)}, settings, AS_OF)
     except WeightsError:

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from conf.datasets import EventDataset
 from features import partials as module
 from features.errors import BadRowsError, BrokenPartitionError, UnknownEventsError
-from features.partials import DailyPartials, check_partials, daily_partials, kept_before, settings_hash_of, sound
+from features.partials import DailyPartials, check_partials, daily_partials, kept_before, settings_hash_of, valid_rows
 from tests.features.fakes import FakeCatalog
 from tests.features.world import EVENT_SCHEMA, ago, at, dataset, events, table
 
@@ -24,7 +24,7 @@ def make(catalog: FakeCatalog, clicks: EventDataset) -> DailyPartials:
 
 def rows(catalog: FakeCatalog, *days: int) -> list[tuple[Any, ...]]:
     """Sound rows of the days."""
-    found = sound(catalog.partials.read("clicks", [ago(day) for day in days], "int64"))
+    found = valid_rows(catalog.partials.read("clicks", [ago(day) for day in days], "int64"))
     return sorted(tuple(row) for row in found.drop("last_ts").collect())
 
 

@@ -17,7 +17,7 @@ from features.errors import (
     MissingDaysError,
     SchemaError,
 )
-from features.partials import check_partials, daily_partials, sound
+from features.partials import check_partials, daily_partials, valid_rows
 from features.reading.dataset import DatasetPlan, check_window, enforce_policy, plan_dataset
 from features.reading.rows import event_fields, read_rows
 from features.reading.schema import check_fields
@@ -47,7 +47,7 @@ def load_from(catalog: FakeCatalog, **changes: Any) -> list[Any]:
     (entry,) = check_survey(survey_inputs(wanted, AS_OF, catalog), wanted, catalog).events
     made = daily_partials("clicks", entry.dataset, entry.partitions, "int64", catalog)
     check_partials(made, entry.dataset, entry.days, wanted.interactions.event_weights)
-    found = sound(catalog.partials.read("clicks", entry.days, "int64"))
+    found = valid_rows(catalog.partials.read("clicks", entry.days, "int64"))
     return [tuple(row) for row in found.select("user_id", "source_id", "event", "amount").orderBy("user_id").collect()]
 
 

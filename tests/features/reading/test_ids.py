@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from conf.contract import MAX_ID_BYTES, snapshot
 from conf.datasets import SnapshotDataset
 from features.errors import BadRowsError, SnapshotError
-from features.partials import check_partials, daily_partials, sound
+from features.partials import check_partials, daily_partials, valid_rows
 from features.reading.snapshots import check_snapshot, plan_snapshot, read_snapshot
 from jobs.storage.datasets import SparkCatalog
 from jobs.storage.store import Storage
@@ -69,7 +69,7 @@ def test_every_string_of_a_file_is_an_id_that_all_stages_hold_or_a_counted_fault
     faults = Counter(fault_of(*pair) for pair in pairs)
     assert record.kept == faults.pop(None, 0)
     assert record.dropped == faults
-    kept = sound(catalog.partials.read("clicks", [ago(1)], "string")).toArrow()
+    kept = valid_rows(catalog.partials.read("clicks", [ago(1)], "string")).toArrow()
     found = set(zip(kept["user_id"].to_pylist(), kept["source_id"].to_pylist(), strict=True))
     assert found == {(decoded_id(u or b""), decoded_id(s or b"")) for u, s in pairs if fault_of(u, s) is None}
     for column in ("user_id", "source_id"):  # training gives every id back, and publish takes them
@@ -122,6 +122,6 @@ def test_every_int64_is_an_id(spark: SparkSession, tmp_path: Path) -> None:
     catalog = catalog_of(spark, tmp_path, "clicks", user_id=ids, source_id=ids, event=likes, ts=times)
     made = daily_partials("clicks", dataset(), catalog.partitions(dataset(), [ago(1)]).finished, "int64", catalog)
     assert (made.records[0].kept, made.records[0].dropped) == (5, {})
-    kept = sound(catalog.partials.read("clicks", [ago(1)], "int64")).toArrow()["user_id"]
+    kept = valid_rows(catalog.partials.read("clicks", [ago(1)], "int64")).toArrow()["user_id"]
     assert IdMap.of(kept, "int64").to_arrow().to_pylist() == edges
     assert [user_key(user, "int64", "p") for user in edges] == [str(user).encode() for user in edges]

@@ -90,7 +90,7 @@ def test_a_record_keeps_its_settings_hash_under_the_name_of_before(tmp_path: Pat
     store.finish("clicks", [record(ago(1))])
     kept = json.loads((tmp_path / f"partials/clicks/dt={ago(1)}" / RECORD).read_text())
     assert (kept["recipe"], "settings_hash" in kept) == ("r", False)
-    assert [one.settings_hash for one in store.noted("clicks", [ago(1)])] == ["r"]
+    assert [one.settings_hash for one in store.recorded("clicks", [ago(1)])] == ["r"]
 
 
 def test_a_record_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_partials_that_were_changed_since_are_made_again_and_that_is_said(
     del of_older_code["sha256"]
     marker.write_text(json.dumps(of_older_code))
     assert [kept.day for kept in store.finished("clicks", days)] == [ago(1)]
-    assert [kept.day for kept in store.noted("clicks", days)] == days, "nothing beside the records is read"
+    assert [kept.day for kept in store.recorded("clicks", days)] == days, "nothing beside the records is read"
     (said,) = [entry.message for entry in caplog.records if entry.levelname == "WARNING"]
     assert f"partials of clicks, {ago(3)}: changed since they were made; they are made again" in said
 
