@@ -89,10 +89,10 @@ def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
         "empty": plan.empty,
     }
     gaps = "; ".join(f"{len(days)} {kind}: {_days(days)}" for kind, days in kinds.items() if days)
-    return f"{'' if plan.found else 'nothing to read: '}{gaps}. {say_misnamed(plan.misnamed)}{_remedy(plan, dataset)}"
+    return f"{'' if plan.found else 'nothing to read: '}{gaps}. {misnamed_hint(plan.misnamed)}{_remedy(plan, dataset)}"
 
 
-def say_misnamed(misnamed: Mapping[dt.date, str]) -> str:
+def misnamed_hint(misnamed: Mapping[dt.date, str]) -> str:
     """Returns a sentence with folders that look like days and their right names; empty if there are none."""
     if not misnamed:
         return ""

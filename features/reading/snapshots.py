@@ -14,7 +14,7 @@ from features.eligibility import eligible_column
 from features.errors import SnapshotError
 from features.placement import count_users
 from features.reading.catalog import Catalog
-from features.reading.dataset import DatasetPlan, say_misnamed
+from features.reading.dataset import DatasetPlan, misnamed_hint
 from features.reading.erasures import with_erased, without_owners
 from features.reading.ids import ID_FAULTS, id_faults
 from features.reading.rows import check_all_read
@@ -80,7 +80,7 @@ def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catal
     raise SnapshotError(
         f"dataset {plan.name!r} ({dataset.path}) has no finished partition in {plan.window}; there are: "
         f"{', '.join(there[-5:]) or 'none'}; unfinished: {', '.join(map(str, plan.unfinished)) or 'none'}. "
-        f"{say_misnamed(misnamed)}Let its export run, or raise max_age_days (now {dataset.max_age_days})"
+        f"{misnamed_hint(misnamed)}Let its export run, or raise max_age_days (now {dataset.max_age_days})"
     )
 
 
