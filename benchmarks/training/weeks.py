@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from benchmarks.real_input import days_of, write_dataset
 from benchmarks.training.plan import Plan
-from conf import contract
 from conf.settings import Settings
 from features.build import Features, build_features
+from jobs.stages.features import TABLES, table_of
 from jobs.storage.datasets import SparkCatalog
 from jobs.storage.store import Storage
 from jobs.storage.tables import Tables
@@ -26,15 +26,6 @@ _DAYS = WINDOW_DAYS + WEEK_DAYS + _JUDGED_OLDER
 _IN_ONE = 5
 _START = dt.date(2025, 9, 1)
 _DAY_SECONDS = 86_400
-_TABLES = {
-    "interactions": contract.interactions,
-    "exclusions": contract.exclusions,
-    "sources": contract.sources,
-    "train_interactions": contract.interactions,
-    "train_exclusions": contract.exclusions,
-    "train_sources": contract.train_sources,
-    "holdout": contract.holdout,
-}
 
 
 @dataclass(frozen=True)
@@ -76,5 +67,6 @@ class Weeks:
     def write(self, features: Features, out: Path, *names: str) -> None:
         """Writes these tables as the stage does, or all of them if none is named."""
         tables = Tables(self.plan.spark(), Storage(str(out)))
-        for name in names or _TABLES:
-            tables.write(name, getattr(features, name), _TABLES[name](self.settings.ids))
+        for name in names or TABLES:
+            if (frame := table_of(features, name)) is not None:
+                tables.write(name, frame, TABLES[name](self.settings.ids))

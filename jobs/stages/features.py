@@ -1,10 +1,14 @@
 """Datasets → interactions, exclusions, sources and the hold-out; gate 1 judges what comes in, then the interactions."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
 from conf import contract
+from conf.contract import IdKind
 from conf.settings import Settings
 from expectations.gate import check_inputs, check_interactions
 from expectations.interactions import InteractionProfile
@@ -24,18 +28,19 @@ _STREAMED_GROUP = 2**20
 """Encoded bytes of a row group, about 100,000 interactions; training holds one in memory while it reads."""
 INPUTS = "inputs.json"
 """File that records what the tables of this stage are made of."""
-TABLES = (
-    "interactions",
-    "exclusions",
-    "sources",
-    "train_interactions",
-    "train_exclusions",
-    "train_sources",
-    "holdout",
-    "audience",
-    "champion_interactions",
-    "champion_train_interactions",
-)
+TABLES: Mapping[str, Callable[[IdKind], pa.Schema]] = {
+    "interactions": contract.interactions,
+    "exclusions": contract.exclusions,
+    "sources": contract.sources,
+    "train_interactions": contract.interactions,
+    "train_exclusions": contract.exclusions,
+    "train_sources": contract.train_sources,
+    "holdout": contract.holdout,
+    "audience": contract.audience,
+    "champion_interactions": contract.interactions,
+    "champion_train_interactions": contract.interactions,
+}
+"""Table of this stage → its schema."""
 
 
 @stage("features")
@@ -87,30 +92,25 @@ def _begin(run: Run, features: Features) -> None:
 
 def write_features(run: RunContext, features: Features, wanted: Collection[str] = TABLES) -> dict[str, int]:
     """Writes the wanted tables that exist. Returns table → number of rows."""
-    tables = {
-        "interactions": (features.interactions, contract.interactions(run.ids)),
-        "exclusions": (features.exclusions, contract.exclusions(run.ids)),
-        "sources": (features.sources, contract.sources(run.ids)),
-        "train_interactions": (features.train_interactions, contract.interactions(run.ids)),
-        "train_exclusions": (features.train_exclusions, contract.exclusions(run.ids)),
-        "train_sources": (features.train_sources, contract.train_sources(run.ids)),
-        "holdout": (features.holdout, contract.holdout(run.ids)),
-    }
-    if features.audience is not None:
-        tables["audience"] = (features.audience, contract.audience(run.ids))
-    if features.champion is not None:
-        champion = features.champion
-        tables["champion_interactions"] = (champion.interactions, contract.interactions(run.ids))
-        tables["champion_train_interactions"] = (champion.train_interactions, contract.interactions(run.ids))
     rows = {}
-    for name, (frame, schema) in tables.items():
-        if name not in wanted:
+    for name, schema in TABLES.items():
+        frame = table_of(features, name)
+        if frame is None or name not in wanted:
             continue
         with timed("features", name) as notes:
             group = _STREAMED_GROUP if name.endswith("interactions") else None
-            rows[name] = run.tables.write(name, frame, schema, group)
+            rows[name] = run.tables.write(name, frame, schema(run.ids), group)
             notes.append(f"{rows[name]:,} rows")
     return rows
+
+
+def table_of(features: Features, name: str) -> DataFrame | None:
+    """Returns one of TABLES; None for a table that the run does not have."""
+    of_champion = name.startswith("champion_")
+    table: DataFrame | None = getattr(
+        features.champion if of_champion else features, name.removeprefix("champion_"), None
+    )
+    return table
 
 
 def _baseline(run: Run) -> InteractionProfile | None:
