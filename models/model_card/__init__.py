@@ -12,7 +12,6 @@ from models.model_card.card import (
     SOURCE_NORMS,
     USER_NORMS,
     ChampionPage,
-    InputLine,
     ModelCard,
     Week,
 )
@@ -24,7 +23,6 @@ __all__ = [
     "SOURCE_NORMS",
     "USER_NORMS",
     "ChampionPage",
-    "InputLine",
     "ModelCard",
     "Shape",
     "Week",

@@ -1,6 +1,5 @@
 """What the page of a model version is made of, as its run left it."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,23 +7,12 @@ from conf.settings import JudgeSettings
 from models.golden import GoldenMetrics
 from models.judge import ALL, FigureKey, Judgement
 from models.model_card.shape import Shape
+from models.registry.lineage import Lineage
 from models.training.learning_curve import Point
 
 SCORES, USER_NORMS, SOURCE_NORMS = "scores", "user_norms", "source_norms"
 SHAPES = (SCORES, USER_NORMS, SOURCE_NORMS)
 """Scores of the judged lists; norms of the factors that the version holds."""
-
-
-@dataclass(frozen=True)
-class InputLine:
-    """One dataset that was read: its window, and a digest over the fingerprints of its partitions."""
-
-    name: str
-    window: str
-    partitions: int
-    rows: int
-    digest: str
-    uri: str
 
 
 @dataclass(frozen=True)
@@ -62,25 +50,9 @@ class ChampionPage:
 class ModelCard:
     """Everything that the page says."""
 
-    product: str
-    run_id: str
-    as_of: dt.date
-    created_at: dt.datetime
-    started_by: str
-    decision: str
-    """Which recipe made the factors, and why."""
+    lineage: Lineage
     arm: str
-    """The judged arm of that recipe."""
-    parent: str
-    code: str
-    config_hash: str
-    libraries: Mapping[str, str]
-    seeds: Mapping[str, int]
-    training: Mapping[str, str]
-    """What the stage knows of the training, each as text."""
-    inputs: Sequence[InputLine]
-    holdout: str
-    """What it was judged on."""
+    """The judged arm of the recipe that made the factors."""
     judgement: Judgement | str
     """Or why it was not judged."""
     rules: JudgeSettings

@@ -1,6 +1,7 @@
 """The tables of a model card with a row for each of several things; `model_card.j2` says what stands around them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from models.judge import ALL, OURS, FigureKey, Judgement
 from models.judge.judgement import SEGMENTS
@@ -8,6 +9,7 @@ from models.judge.table import title_of
 from models.model_card.card import SCORES, SHAPES, SOURCE_NORMS, USER_NORMS, ChampionPage, ModelCard, Week
 from models.model_card.shape import PERCENTS, Shape
 from models.pages import MISSING, Table, count, interval, share
+from models.registry.lineage import Input, Lineage
 
 _SHAPE_TITLES = {
     SCORES: "scores of the judged lists",
@@ -110,14 +112,30 @@ def shapes(card: ModelCard) -> Table:
     return Table(("", "", "numbers", *(f"{percent} %" for percent in PERCENTS)), rows, 2)
 
 
-def inputs(card: ModelCard) -> Table:
+def inputs(made: Lineage) -> Table:
     """Returns the datasets that were read."""
-    rows = [(one.name, one.window, one.digest, one.uri, count(one.partitions), count(one.rows)) for one in card.inputs]
+    rows = [
+        (one.name, f"{one.start}:{one.end}", one.digest, one.uri, count(len(one.days)), count(_rows(one)))
+        for one in made.inputs
+    ]
     return Table(("dataset", "window", "digest", "in", "partitions", "rows"), rows, 4)
 
 
-def making(card: ModelCard) -> Table:
-    """Returns what made the version."""
-    libraries = ", ".join(f"{name} {number}" for name, number in card.libraries.items())
-    seeds = ((name, str(seed)) for name, seed in card.seeds.items())
-    return Table(("", ""), [*card.training.items(), *seeds, ("libraries", libraries)], numbers=2)
+def making(made: Lineage) -> Table:
+    """Returns what made the version, but for what is not known."""
+    libraries = ", ".join(f"{name} {number}" for name, number in made.libraries.items())
+    known = ((name, _text(value)) for name, value in made.training.items() if value not in (None, [], {}))
+    seeds = ((name, str(seed)) for name, seed in made.seeds.items())
+    return Table(("", ""), [*known, *seeds, ("libraries", libraries)], numbers=2)
+
+
+def _rows(one: Input) -> int:
+    return sum(day.rows for day in one.days)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -14,8 +14,8 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 MODEL_CARD = "model_card"
 """Folder with the pages of a version, in its MLflow run and in the folder of our run."""
 
-MODEL_CARD_BEFORE = "passport"
-"""Name of that folder in versions of older code."""
+CARD_FOLDERS = (MODEL_CARD, "passport")
+"""Where the pages of a version may be: the second is that of older versions."""
 
 
 @dataclass(frozen=True)

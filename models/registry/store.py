@@ -10,17 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.registry.connection import MlflowConnection
-from models.registry.records import (
-    CHALLENGER,
-    CHAMPION,
-    MODEL_CARD,
-    MODEL_CARD_BEFORE,
-    PREVIOUS,
-    RUN_TAG,
-    LoggedRun,
-    RunRecord,
-    Version,
-)
+from models.registry.records import CARD_FOLDERS, CHALLENGER, CHAMPION, PREVIOUS, RUN_TAG, LoggedRun, RunRecord, Version
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -74,7 +64,7 @@ class ModelRegistry(MlflowConnection):
         """Copies the pages that were logged with a run into `target`. Returns the files; [] if there are none."""
         with self._mapped(f"fetch the pages of the MLflow run {mlflow_run}"), tempfile.TemporaryDirectory() as scratch:
             logged = {file.path for file in self._client.list_artifacts(mlflow_run)}
-            folder = next((name for name in (MODEL_CARD, MODEL_CARD_BEFORE) if name in logged), None)
+            folder = next((name for name in CARD_FOLDERS if name in logged), None)
             if folder is None:
                 return []
             fetched = Path(self._client.download_artifacts(mlflow_run, folder, scratch))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from conf.contract import LIST_TRAITS, METRICS
+from conf.recipe import Recipe
 from conf.settings import JudgeSettings
 from models.golden import GoldenMetrics
 from models.judge import ALL, CHAMPION, ITEM_KNN, NEW, OURS, POPULARITY, Estimate, FigureKey, Judgement, Spread
@@ -17,13 +18,14 @@ from models.model_card import (
     SOURCE_NORMS,
     USER_NORMS,
     ChampionPage,
-    InputLine,
     ModelCard,
     Shape,
     Week,
 )
 from models.model_card.shape import shape_of
+from models.registry.lineage import Decision, Holdout, Input, InputPartition, Lineage
 from models.training.learning_curve import Point
+from tests.features.world import settings
 
 ARMS = (OURS, POPULARITY, ITEM_KNN, CHAMPION)
 GOLDEN = GoldenMetrics("planted_tastes", 1, "8a" * 32, 20, 1_316, 0.2798, 0.4042, 0.1571, 0.253)
@@ -78,24 +80,8 @@ def model_card(seed: int = 1, **changes: Any) -> ModelCard:
     days = [as_of - dt.timedelta(weeks=ago) for ago in range(8, 0, -1)]
     before = [week(number, day, judgement(number), users=1_000_000 + 9_876 * number) for number, day in enumerate(days)]
     made = ModelCard(
-        product="groups",
-        run_id="20261116T030000Z-20261116-1",
-        as_of=as_of,
-        created_at=dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC),
-        started_by="scheduled__2026-11-16",
-        decision="the challenger's recipe is refit: NDCG@20 +0.0031 (+0.0012 to +0.0049) against the champion's 0.1812",
+        lineage=lineage_of(as_of),
         arm=OURS,
-        parent="version 7 (run 20261109T030000Z-20261109-1)",
-        code="4d1f00c",
-        config_hash="a1b2c3d4e5f60718",
-        libraries={"implicit": "0.7.3", "numpy": "2.4.6"},
-        seeds={"train.seed": 7, "judge.seed": 7},
-        training={"interactions": "34,567,890", "started": "warm"},
-        inputs=[
-            InputLine("clicks", "2026-10-19:2026-11-16", 28, 812_345_678, "00c0ffee" * 4, "data/clicks"),
-            InputLine("subscriptions", "2026-11-15:2026-11-16", 1, 91_234_567, "0badcafe" * 4, "data/subscriptions"),
-        ],
-        holdout="5,678,901 pairs of the 2 days before 2026-11-16 (digest 00c0ffee00c0ffee)",
         judgement=judged,
         rules=JudgeSettings(),
         curve=[Point(at, 1.5 + at / 10, 0.2 * (1 - 0.5**at)) for at in range(1, 6)],
@@ -106,6 +92,42 @@ def model_card(seed: int = 1, **changes: Any) -> ModelCard:
         champion=ChampionPage(before[-1], replace(GOLDEN, ndcg=0.2701), shapes_of(draw, 1.2)),
     )
     return replace(made, **changes)
+
+
+def lineage_of(as_of: dt.date) -> Lineage:
+    """Lineage with everything that the page shows."""
+    known = settings()
+
+    def given(name: str, rows: int, digest: str, first: int) -> Input:
+        days = [as_of - dt.timedelta(days=ago) for ago in range(first, 0, -1)]
+        read = tuple(InputPartition(day=day, fingerprint="f", rows=rows if day == days[0] else 0) for day in days)
+        uri = f"data/{name}"
+        return Input(name=name, uri=uri, start=days[0], end=as_of, digest=digest, days=read, judged_days=())
+
+    return Lineage(
+        product="groups",
+        run_id="20261116T030000Z-20261116-1",
+        as_of=as_of,
+        created_at=dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC),
+        started_by="scheduled__2026-11-16",
+        factors="runs/groups",
+        parent_run="20261109T030000Z-20261109-1",
+        parent_version="7",
+        config_hash="a1b2c3d4e5f60718",
+        settings=known.model_dump(mode="json"),
+        recipe=Recipe.of(known).to_json(),
+        decision=Decision(winner="challenger", reason="NDCG@20 +0.0031 (+0.0012 to +0.0049) against 0.1812"),
+        seeds={"train.seed": 7, "judge.seed": 7},
+        code={"run": "4d1f00c", "train": "4d1f00c"},
+        libraries={"implicit": "0.7.3", "numpy": "2.4.6"},
+        inputs=(
+            given("clicks", 812_345_678, "00c0ffee" * 4, 28),
+            given("subscriptions", 91_234_567, "0badcafe" * 4, 1),
+        ),
+        training={"interactions": 34_567_890, "started": "warm", "warm": None, "shares": {"new": 0.25, "old": [1, 2]}},
+        holdout=Holdout(days=2, pairs=5_678_901, digest="00c0ffee00c0ffee"),
+        judged={"k": 20},
+    )
 
 
 def shapes_of(draw: np.random.Generator, scale: float) -> dict[str, Shape]:

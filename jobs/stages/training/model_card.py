@@ -15,7 +15,6 @@ from models.model_card import (
     SCORES,
     SOURCE_NORMS,
     USER_NORMS,
-    InputLine,
     ModelCard,
     Shape,
     Week,
@@ -24,7 +23,7 @@ from models.model_card import (
     write_pages,
 )
 from models.registry import MODEL_CARD
-from models.registry.lineage import NO_PARENT, Input, Lineage
+from models.registry.lineage import Lineage
 from models.training.learning_curve import Point
 
 
@@ -103,21 +102,8 @@ def write_model_card(run: Run, made: Lineage, found: VersionMeasurements) -> Wri
 def _model_card(run: Run, made: Lineage, found: VersionMeasurements) -> ModelCard:
     arm = CHAMPION if made.decision.winner == "champion" else OURS
     return ModelCard(
-        product=made.product,
-        run_id=made.run_id,
-        as_of=made.as_of,
-        created_at=made.created_at,
-        started_by=made.started_by,
-        decision=f"the recipe of the {made.decision.winner}: {made.decision.reason}",
+        lineage=made,
         arm=arm,
-        parent=_parent(made),
-        code=", ".join(dict.fromkeys(made.code.values())),
-        config_hash=made.config_hash,
-        libraries=made.libraries,
-        seeds=made.seeds,
-        training={name: _shown(value) for name, value in made.training.items() if value not in (None, [], {})},
-        inputs=[_input(given) for given in made.inputs],
-        holdout=_holdout(made),
         judgement=found.judgement,
         rules=run.settings.judge,
         curve=found.curve,
@@ -148,29 +134,3 @@ def _this_week(made: Lineage, found: VersionMeasurements, arm: str) -> Week:
         sources=whole(made.training.get("sources")),
         interactions=whole(made.training.get("interactions")),
     )
-
-
-def _parent(made: Lineage) -> str:
-    return (
-        NO_PARENT if made.parent_run is None else f"version {made.parent_version or 'unknown'} (run {made.parent_run})"
-    )
-
-
-def _holdout(made: Lineage) -> str:
-    if made.holdout is None:
-        return "nothing"
-    held = made.holdout
-    return f"{held.pairs:,} pairs of the {held.days} days before {made.as_of} (digest {held.digest})"
-
-
-def _input(given: Input) -> InputLine:
-    rows = sum(day.rows for day in given.days)
-    return InputLine(given.name, f"{given.start}:{given.end}", len(given.days), rows, given.digest, given.uri)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_shown, value))
-    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -22,12 +22,13 @@ from deploy.chain import REPO
 from models.errors import PlotFailed
 from models.judge import ALL, CHAMPION, ITEM_KNN, OURS, Judgement
 from models.judge.judgement import SEGMENTS
-from models.model_card import SCORES, ChampionPage, InputLine, ModelCard, write_pages
+from models.model_card import SCORES, ChampionPage, ModelCard, write_pages
 from models.model_card import write as write_module
 from models.model_card.plots import plots_of
 from models.model_card.write import pages_of, png_of
 from models.pages import Plot
 from models.pages.render import paragraph
+from models.registry.lineage import Decision
 from models.training.learning_curve import Point
 from tests.models.model_cards import ARMS, GOLDEN, judgement, model_card, week
 
@@ -178,7 +179,7 @@ def test_what_is_missing_is_named_and_not_drawn(what: str) -> None:
 
 
 def test_a_first_version_that_was_not_judged_is_drawn(tmp_path: Path) -> None:
-    now = week(None, model_card().as_of, None, golden=None)
+    now = week(None, model_card().lineage.as_of, None, golden=None)
     shapes = {name: shape for name, shape in model_card().shapes.items() if name != SCORES}
     first = model_card(judgement="no", curve="no", before=[], champion="none", shapes=shapes, now=now)
     assert write_pages(first, tmp_path) == []
@@ -222,17 +223,20 @@ TAGS |= {"table", "thead", "tbody", "tr", "th", "td"}
 
 
 def hostile(text: str) -> ModelCard:
-    made = model_card()
-    judged = made.judgement
+    card = model_card()
+    judged, lineage = card.judgement, card.lineage
     assert isinstance(judged, Judgement)
+    changes = {
+        "product": text,
+        "decision": Decision(winner="challenger", reason=text),
+        "inputs": (lineage.inputs[0].model_copy(update={"name": text, "digest": text, "uri": text}),),
+        "training": {text: text},
+    }
     return replace(
-        made,
-        product=text,
-        decision=text,
-        inputs=[InputLine(text, text, 1, 2, text, text)],
+        card,
+        lineage=lineage.model_copy(update=changes),
         judgement=replace(judged, remarks={ITEM_KNN: text}),
         curve=text,
-        training={text: text},
         champion=text,
     )
 
