@@ -22,7 +22,7 @@ from benchmarks.training.row import Row, within
 from conf import contract
 from conf.settings import JudgeSettings
 from models.arrays.arrow import column_of, lists_of
-from models.judge import ITEM_KNN, OURS, POPULAR, JudgeInputs, Judgement, KnownSources, judge, judge_users
+from models.judge import ITEM_KNN, OURS, POPULARITY_SIZE, JudgeInputs, Judgement, KnownSources, judge, judge_users
 from models.lists.fallback import fallback_list
 
 _GOAL = 10.0
@@ -76,7 +76,7 @@ class _World:
                     _of(contract.interactions("int64"), [user, source, np.ones(len(user)), times]),
                 ),
                 exclusions=table("exclusions", _of(contract.exclusions("int64"), seen)),
-                popular=fallback_list(known, POPULAR),
+                popular=fallback_list(known, POPULARITY_SIZE),
                 known=partial(str, folder),
                 ids="int64",
             ),

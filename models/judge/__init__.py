@@ -18,7 +18,7 @@ from models.judge.judgement import NEW, FigureKey, Judgement, Spread, judge
 from models.judge.knn_lists import knn_lists
 from models.judge.known import KnownSources, new_from
 from models.judge.table import table_of
-from models.judge.users import CHAMPION, ITEM_KNN, OURS, POPULAR, POPULARITY, JudgeInputs, judge_users
+from models.judge.users import CHAMPION, ITEM_KNN, OURS, POPULARITY, POPULARITY_SIZE, JudgeInputs, judge_users
 
 __all__ = [
     "ALL",
@@ -26,8 +26,8 @@ __all__ = [
     "ITEM_KNN",
     "NEW",
     "OURS",
-    "POPULAR",
     "POPULARITY",
+    "POPULARITY_SIZE",
     "Estimate",
     "FigureKey",
     "JudgeInputs",

@@ -24,7 +24,7 @@ from models.metrics import find_hits, score_hits
 OURS, POPULARITY, ITEM_KNN, CHAMPION = "ours", "popularity", "item_knn", "champion"
 """The arms; `ours` is the recipe that is judged."""
 
-POPULAR = 10_000
+POPULARITY_SIZE = 10_000
 """Number of sources in the popularity list; users are served those of them that are not excluded."""
 
 COLD, LIGHT, HEAVY = "cold", "light", "heavy"

@@ -13,7 +13,7 @@ from conf.contract import IdKind
 from conf.settings import ListSettings
 from models.arrays.arrow import Column, ListColumn, column_of, lists_of, numpy_of, whole
 from models.arrays.ids import IdMap
-from models.judge import POPULAR
+from models.judge import POPULARITY_SIZE
 from models.lists.candidates import Candidates
 from models.lists.fallback import fallback_list
 from models.lists.topn import serve_users
@@ -103,7 +103,7 @@ class Part:
 
     def judge_popular(self) -> ListScores:
         """Scores the most popular sources without each user's excluded ones."""
-        popular, _ = fallback_list(self.sources, POPULAR).without(self.excluded, self.k, self.ids)
+        popular, _ = fallback_list(self.sources, POPULARITY_SIZE).without(self.excluded, self.k, self.ids)
         return score_lists(popular, self.truths, self.k)
 
     def _scores(self, served: pa.Table) -> ListScores:

@@ -18,7 +18,7 @@ from models.judge import (
     CHAMPION,
     ITEM_KNN,
     OURS,
-    POPULAR,
+    POPULARITY_SIZE,
     JudgeInputs,
     Judgement,
     KnownSources,
@@ -53,7 +53,7 @@ def judge_recipes(run: Run, contest: Contest) -> Judgement:
     settings, sources = run.settings, run.folder.table("train_sources").to_table()
     fallback = fallback_list(sources, settings.lists.fallback_size)
     ours = {OURS: _lists(run, "train_", sources, fallback)}
-    popular, k = fallback_list(sources, POPULAR), min(settings.judge.k, settings.lists.n)
+    popular, k = fallback_list(sources, POPULARITY_SIZE), min(settings.judge.k, settings.lists.n)
     knn, remarks = _item_knn(run, sources, popular, k)
     champion, remark = _champion(run, contest, sources, fallback)
     judged = judge_users({**ours, **knn, **champion}, _judge_inputs(run, sources, popular), k, settings.judge)
