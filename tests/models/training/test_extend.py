@@ -45,8 +45,8 @@ def fault(train):
         return str(error)
 
 
-found = load("{algorithm: bpr, factors: 8, threads: 1}")
-assert found.train == BprSettings(factors=8, threads=1)
+found = load("{algorithm: bpr, factors: 8, iterations: 100, learning_rate: 0.05, threads: 1}")
+assert found.train == BprSettings(factors=8, iterations=100, learning_rate=0.05, threads=1)
 assert Recipe.model_validate(Recipe.of(found).to_json()) == Recipe.of(found)
 assert "| `learning_rate` |" in reference()
 assert config_hash(load("{}")) == sys.argv[2]  # that of a product with another trainer stays
