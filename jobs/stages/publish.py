@@ -24,7 +24,7 @@ class NotPublishable(Refused):
 
 @stage("publish")
 def publish_topn(run: Run) -> Facts:
-    """Pushes the run's lists; returns when the broker has acknowledged every record and every END."""
+    """Pushes the run's lists, and waits until the broker has acknowledged every record and every END."""
     reports = _judged(run)
     refuse_without_lineage(run)
     _refuse_over(run)

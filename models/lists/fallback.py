@@ -32,7 +32,7 @@ class Fallback:
 
     @classmethod
     def of_json(cls, raw: bytes, ids: IdKind) -> "Fallback":
-        """Returns the list that `to_json` wrote; raises ValueError and KeyError on anything else."""
+        """Returns the list that `to_json` wrote. Raises ValueError and KeyError on anything else."""
         content = json.loads(raw)
         return cls(pa.array(content["source_ids"], id_type(ids)), np.asarray(content["scores"], np.float32))
 
