@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from conf import contract
+from conf.datasets import SNAPSHOTS
 from conf.errors import ConfigError, DiscoveryError
 from conf.settings import Settings
 from features.counts import Counts, counts_of
@@ -126,6 +127,8 @@ def _champion(
     settings: Settings, today: Settings, as_of: dt.date, catalog: Catalog
 ) -> tuple[ChampionFeatures | None, str | None]:
     """Returns the interactions by the champion's recipe, or why they cannot be built."""
+    events_only = settings.datasets.model_copy(update=dict.fromkeys(SNAPSHOTS))  # today's run has checked the snapshots
+    settings = settings.model_copy(update={"datasets": events_only})
     separate = _separate_partials(settings, today)
     faults = _RECIPE_FAULTS
     if separate:  # it reads columns that today's settings do not, so nobody maintains them

@@ -1,6 +1,8 @@
 """The whole stage on small worlds: exclusions, eligibility, the judged recipe, and what stops a run."""
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import pyarrow as pa
@@ -8,12 +10,13 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from conf import contract
-from conf.datasets import SnapshotDataset
+from conf.datasets import Dataset, SnapshotDataset
 from conf.errors import ConfigError, DiscoveryError
 from conf.recipe import Recipe
 from conf.settings import Settings
 from features.build import Features, build_features
 from features.errors import BrokenPartitionError, MissingDaysError, NotArrivedError, SchemaError, SnapshotError
+from features.reading.catalog import DayPartitions
 from features.reading.snapshots import check_snapshot, plan_snapshot, read_snapshot
 from features.records import DayRecord
 from features.tables import spark_schema
@@ -85,6 +88,29 @@ def test_a_champion_has_interactions_of_its_own_window(spark: SparkSession) -> N
     own_pairs = {tuple(row) for row in features.interactions.select("user_id", "source_id").collect()}
     assert pairs - own_pairs == {(1, 14)}
     assert [len(record.days) for record in features.champion.inputs] == [4]
+
+
+class ListingCatalog(FakeCatalog):
+    """Counts how often the partitions of each dataset are looked for."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.listed = Counter[str]()
+
+    def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
+        self.listed[dataset.path] += 1
+        return super().partitions(dataset, days)
+
+
+def test_a_champion_is_made_without_another_look_at_the_snapshots(spark: SparkSession) -> None:
+    own = settings(**SNAPSHOTS)
+    theirs = Recipe.of(own).model_copy(update={"half_life_days": 2.0}).applied_to(own)
+    alone, both = ListingCatalog(spark, FULL), ListingCatalog(spark, FULL)
+    build_features(own, AS_OF, alone).release()
+    built = build_features(own, AS_OF, both, theirs)
+    assert built.champion is not None
+    assert both.listed == alone.listed + Counter({"clicks": alone.listed["clicks"]})
+    built.release()
 
 
 def test_days_that_a_champion_lacks_are_a_reason_and_days_to_wait_for_are_waited_for(spark: SparkSession) -> None:
