@@ -21,7 +21,7 @@ from benchmarks.training.plan import Plan
 from benchmarks.training.row import Row, within
 from conf import contract
 from conf.settings import JudgeSettings
-from models.arrays.arrow import column_of, lists_of
+from models.arrays.arrow import column_of, list_column
 from models.judge import ITEM_KNN, OURS, POPULARITY_SIZE, JudgeInputs, Judgement, KnownSources, judge, judge_users
 from models.lists.fallback import fallback_list
 
@@ -122,7 +122,7 @@ def _lists(random: np.random.Generator, users: int, known: NDArray[np.int64]) ->
     offsets = np.argsort(random.random((users, 4 * _LISTED)), axis=1)[:, :_LISTED]
     ids = known[(offsets + _popular(random, users, len(known))[:, None]) % len(known)]
     lengths, scores = np.full(users, _LISTED), column_of(np.ones(ids.size, np.float32))
-    columns = [np.arange(users), lists_of(lengths, column_of(ids.ravel())), lists_of(lengths, scores)]
+    columns = [np.arange(users), list_column(lengths, column_of(ids.ravel())), list_column(lengths, scores)]
     return _of(contract.lists("int64"), [*columns, np.ones(users, bool)])
 
 

@@ -13,7 +13,7 @@ from expectations.report import GateReport
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import timed
 from jobs.stages.gates import baseline_of, pass_gate
-from jobs.stages.ranking import lists_of, served_users
+from jobs.stages.lists_from_factors import lists_from_factors, users_in_share
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import note_judged
 from models.judge import CHAMPION
@@ -47,9 +47,9 @@ def make_lists(run: RunContext) -> ServedLists:
     sources = run.folder.table("sources").to_table()
     fallback = fallback_list(sources, run.settings.lists.fallback_size)
     run.folder.write_bytes(FALLBACK, fallback.to_json())
-    users = served_users(run)
+    users = users_in_share(run)
     with timed("topn", "lists") as notes:
-        lists = lists_of(run, "", sources, "exclusions", fallback, users)
+        lists = lists_from_factors(run, "", sources, "exclusions", fallback, users)
         rows = run.tables.write("lists", lists, contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
     return ServedLists(users, rows, fallback)

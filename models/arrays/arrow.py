@@ -40,7 +40,7 @@ def whole(column: Column | Chunks) -> Column:
     return one
 
 
-def lists_of(lengths: NDArray[Any], values: Column) -> ListColumn:
+def list_column(lengths: NDArray[Any], values: Column) -> ListColumn:
     """Returns a list column from the lengths of its lists and their concatenated values."""
     offsets = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offsets[1:])

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from conf.digest import sha256_of
 from conf.training import TrainSettings
-from models.arrays.arrow import column_of, lists_of, numpy_of
+from models.arrays.arrow import column_of, list_column, numpy_of
 from models.errors import GoldenChanged
 from models.metrics import ListScores, score_lists
 from models.training.train import Embeddings, train
@@ -104,5 +104,5 @@ def _mask(made: Embeddings, pairs: pa.Table) -> _Mask:
 def _scored(scores: NDArray[Any], seen: _Mask, wanted: _Mask) -> ListScores:
     """Scores the lists of the K best unseen sources (ties by smaller row) against the wanted ones."""
     best = np.argsort(np.where(seen, np.inf, -scores), axis=1, kind="stable")[:, :K]
-    lists = lists_of(np.full(len(best), K), column_of(best.ravel()))
-    return score_lists(lists, lists_of(wanted.sum(axis=1), column_of(np.nonzero(wanted)[1])), K)
+    lists = list_column(np.full(len(best), K), column_of(best.ravel()))
+    return score_lists(lists, list_column(wanted.sum(axis=1), column_of(np.nonzero(wanted)[1])), K)

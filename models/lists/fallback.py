@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from conf.contract import IdKind
-from models.arrays.arrow import Column, ListColumn, column_of, lengths_of, lists_of, numpy_of
+from models.arrays.arrow import Column, ListColumn, column_of, lengths_of, list_column, numpy_of
 from models.arrays.ids import IdMap, id_type
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
@@ -46,8 +46,8 @@ class Fallback:
         kept = places < len(self)
         chosen, lengths = places[kept], kept.sum(axis=1)
         return (
-            lists_of(lengths, self.source_ids.take(column_of(chosen))),
-            lists_of(lengths, column_of(self.scores[chosen])),
+            list_column(lengths, self.source_ids.take(column_of(chosen))),
+            list_column(lengths, column_of(self.scores[chosen])),
         )
 
     def _free_places(self, excluded: ListColumn, n: int, ids: IdKind) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from conf import contract
 from conf.contract import IdKind
 from conf.settings import ListSettings
-from models.arrays.arrow import Column, ListColumn, column_of, factor_matrix, lengths_of, lists_of
+from models.arrays.arrow import Column, ListColumn, column_of, factor_matrix, lengths_of, list_column
 from models.arrays.ids import IdMap
 from models.lists.candidates import Candidates
 from models.lists.caps import best_lists
@@ -117,8 +117,8 @@ def list_columns(best: TopN, sources: IdMap) -> tuple[ListColumn, ListColumn]:
     filled = best.ids >= 0
     lengths = filled.sum(axis=1)
     return (
-        lists_of(lengths, sources.to_arrow(best.ids[filled])),
-        lists_of(lengths, column_of(best.scores[filled])),
+        list_column(lengths, sources.to_arrow(best.ids[filled])),
+        list_column(lengths, column_of(best.scores[filled])),
     )
 
 

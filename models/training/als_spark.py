@@ -22,7 +22,7 @@ from pyspark.storagelevel import StorageLevel
 
 from conf.contract import IdKind
 from conf.training import AlsSettings
-from models.arrays.arrow import column_of, factor_matrix, lists_of, whole
+from models.arrays.arrow import column_of, factor_matrix, list_column, whole
 from models.errors import BadInteractions, TrainError
 from models.training.anchors import LEAST, Anchors
 from models.training.confidences import Constants
@@ -225,5 +225,5 @@ def _with_ids(factors: DataFrame, turn: NDArray[np.float64], rows: DataFrame, si
 def _turned(turn: NDArray[np.float64], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         vectors = (factor_matrix(batch["features"], len(turn)) @ turn).astype(np.float32)
-        lists = lists_of(np.full(len(vectors), len(turn)), column_of(vectors.ravel()))
+        lists = list_column(np.full(len(vectors), len(turn)), column_of(vectors.ravel()))
         yield pa.RecordBatch.from_arrays([batch["id"], lists], ["id", "factors"])

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from models.arrays.arrow import column_of, factor_matrix, lists_of
+from models.arrays.arrow import column_of, factor_matrix, list_column
 from models.arrays.ids import IdMap
 from models.arrays.streamed import streamed
 from models.training.spectral import Factors
@@ -23,7 +23,7 @@ def factor_batches(ids: IdMap, factors: Factors, schema: pa.Schema) -> Iterator[
     step = max(1, _BATCH_BYTES // (4 * dimensions))
     for start in range(0, len(ids), step):
         block = factors[start : start + step]
-        column = lists_of(np.full(len(block), dimensions), column_of(block.ravel()))
+        column = list_column(np.full(len(block), dimensions), column_of(block.ravel()))
         yield pa.RecordBatch.from_arrays([ids.to_arrow(slice(start, start + step)), column], schema=schema)
 
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from conf import contract
 from conf.contract import IdKind
 from conf.settings import ListSettings
-from models.arrays.arrow import Column, ListColumn, column_of, lists_of, numpy_of, whole
+from models.arrays.arrow import Column, ListColumn, column_of, list_column, numpy_of, whole
 from models.arrays.ids import IdMap
 from models.judge import POPULARITY_SIZE
 from models.lists.candidates import Candidates
@@ -90,7 +90,7 @@ class Part:
         rows = self.trained[0].rows(self.users)
         lengths = np.where(rows >= 0, user_factors.shape[1], 0)
         own = pc.if_else(
-            column_of(rows >= 0), lists_of(lengths, column_of(user_factors[rows[rows >= 0]].ravel())), None
+            column_of(rows >= 0), list_column(lengths, column_of(user_factors[rows[rows >= 0]].ravel())), None
         )
         batch = pa.RecordBatch.from_arrays([self.users, own, self.excluded], ["user_id", "factors", "excluded"])
         with threadpool_limits(1, "blas"):
@@ -116,4 +116,4 @@ def _by_user(pairs: pa.Table, users: Column) -> ListColumn:
     rows = pc.index_in(pairs["user_id"], users)
     kept = pairs.select(["source_id"]).append_column("row", rows).filter(rows.is_valid()).sort_by("row")
     lengths = np.bincount(numpy_of(kept["row"]), minlength=len(users))
-    return lists_of(lengths, whole(kept["source_id"]).cast(pairs["source_id"].type))
+    return list_column(lengths, whole(kept["source_id"]).cast(pairs["source_id"].type))

@@ -9,7 +9,7 @@ from conf import contract
 from features.cut import cut_of
 from jobs.run.context import Run
 from jobs.runtime.log import log_step, timed
-from jobs.stages.ranking import lists_of
+from jobs.stages.lists_from_factors import lists_from_factors
 from jobs.storage.erased import without_rows_of
 from jobs.storage.shared_folder import share_folder
 from models.champion import Contest
@@ -66,11 +66,11 @@ def judge_recipes(run: Run, contest: Contest) -> Judgement:
     return judgement
 
 
-def _lists(run: Run, fit: str, sources: pa.Table, fallback: Fallback) -> DataFrame:
+def _lists(run: Run, prefix: str, sources: pa.Table, fallback: Fallback) -> DataFrame:
     """Returns the lists of the judged users by one recipe, as they would have been published at the cut."""
-    lists = lists_of(run, fit, sources, "train_exclusions", fallback, _judged(run))
-    run.tables.write(f"{fit}lists", lists, contract.lists(run.ids))
-    return run.tables.read(f"{fit}lists")
+    lists = lists_from_factors(run, prefix, sources, "train_exclusions", fallback, _judged(run))
+    run.tables.write(f"{prefix}lists", lists, contract.lists(run.ids))
+    return run.tables.read(f"{prefix}lists")
 
 
 def _champion(

@@ -15,7 +15,7 @@ from conf import contract
 from conf.contract import IdKind
 from conf.settings import JudgeSettings
 from conf.training import AlsSettings
-from models.arrays.arrow import lists_of
+from models.arrays.arrow import list_column
 from models.errors import KnnTooLarge
 from models.judge import Neighbours, knn_lists
 from models.lists.fallback import Fallback
@@ -137,4 +137,4 @@ def test_final_lists(spark: "SparkSession", tmp_path: Path, kind: IdKind) -> Non
 
 def nested(chosen: NDArray[np.bool_]) -> Any:
     """The chosen columns of each row, as lists of ids."""
-    return lists_of(chosen.sum(axis=1), pa.array(np.nonzero(chosen)[1].astype(np.int64)))
+    return list_column(chosen.sum(axis=1), pa.array(np.nonzero(chosen)[1].astype(np.int64)))

@@ -14,7 +14,7 @@ from conf import contract
 from jobs.run.context import Run
 from jobs.stages.training import model_card_history
 from jobs.stages.training.model_card import VersionMeasurements, measure_version, shapes_of, write_model_card
-from models.arrays.arrow import column_of, lists_of
+from models.arrays.arrow import column_of, list_column
 from models.errors import PlotFailed
 from models.golden import golden_metrics
 from models.judge import CHAMPION, OURS, FigureKey
@@ -44,7 +44,7 @@ def trained(
     draw = np.random.default_rng(len(run_id))
     for table, rows in (("user_factors", 40), ("source_factors", 9)):
         schema = getattr(contract, table)("int64")
-        vectors = lists_of(np.full(rows, 4), column_of(draw.standard_normal(4 * rows).astype(np.float32)))
+        vectors = list_column(np.full(rows, 4), column_of(draw.standard_normal(4 * rows).astype(np.float32)))
         batch = pa.RecordBatch.from_arrays([pa.array(range(rows), schema[0].type), vectors], schema=schema)
         run.folder.write_table(table, [batch], schema)
     schema = contract.lists("int64")

@@ -12,17 +12,17 @@ from models.lists.fallback import Fallback
 from models.lists.topn import precompute_lists
 
 
-def lists_of(
-    run: RunContext, fit: str, sources: pa.Table, exclusions: str, fallback: Fallback, users: DataFrame | None
+def lists_from_factors(
+    run: RunContext, prefix: str, sources: pa.Table, exclusions: str, fallback: Fallback, users: DataFrame | None
 ) -> DataFrame:
-    """Returns contract.lists by a training's factors (see `jobs.stages.training.fit`) for `users` (None: everybody).
+    """Returns contract.lists by the factors of a `TrainingTask` for `users` (None: everybody).
 
     exclusions: name of the table of what they must not hold. Raises NoCandidates.
     """
-    user_factors, excluded = run.tables.read(f"{fit}user_factors"), run.tables.read(exclusions)
-    factors = run.folder.table(f"{fit}source_factors").to_table()
+    user_factors, excluded = run.tables.read(f"{prefix}user_factors"), run.tables.read(exclusions)
+    factors = run.folder.table(f"{prefix}source_factors").to_table()
     candidates = Candidates.build(factors, sources, run.ids)
-    folder = share_folder(run.spark, run.scratch, f"{fit}candidates-{run.scratch.name}", candidates.save)
+    folder = share_folder(run.spark, run.scratch, f"{prefix}candidates-{run.scratch.name}", candidates.save)
     return precompute_lists(
         user_factors,
         excluded,
@@ -35,7 +35,7 @@ def lists_of(
     )
 
 
-def served_users(run: RunContext) -> DataFrame | None:
+def users_in_share(run: RunContext) -> DataFrame | None:
     """Returns the users (user_id) with lists: the audience (None: everybody), restricted to the run's share."""
     everybody = run.tables.read("audience") if run.folder.finished("audience") else None
     if run.share == EVERYBODY:
