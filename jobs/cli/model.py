@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.model_versions import ModelVersion, ModelVersions, open_models, stale_aliases
+from jobs.cli.model_versions import open_models, stale_aliases
 from jobs.cli.options import Cli, Reason, product_command
 from jobs.cli.views import model as view
 from jobs.cli.views.comparison import comparison
 from models.registry.compare import compare as compare_lineages
-from models.registry.lineage import Lineage, NoLineage
 
 model = typer.Typer(no_args_is_help=True, help="Versions of the model: what made them, and which one serves.")
 Name = Annotated[str, typer.Argument(metavar="VERSION", help="A number, or champion, challenger, previous.")]
@@ -38,7 +37,7 @@ def show_one(
     versions = open_models(cli.open(), cli.config)
     one = versions.find(version)
     if settings:
-        cli.show(view.settings(_lineage_of(versions, one)))
+        cli.show(view.settings(versions.checked_lineage(one)))
     else:
         cli.show(view.version_details(one, versions.check_lineage(one)))
 
@@ -49,7 +48,7 @@ def compare(cli: Cli, first: Name, second: Name) -> None:
     """What differs between two versions, and their judged figures side by side."""
     versions = open_models(cli.open(), cli.config)
     a, b = versions.find(first), versions.find(second)
-    made = (_lineage_of(versions, a), _lineage_of(versions, b))
+    made = (versions.checked_lineage(a), versions.checked_lineage(b))
     cli.show(comparison((a, b), made, compare_lineages(*made)))
 
 
@@ -83,11 +82,3 @@ def promote(cli: Cli, version: Name, reason: Reason = "promoted by hand") -> Non
 def rollback(cli: Cli, reason: Reason = "rolled back by hand") -> None:
     """Let the version before serve again, and hold the next batch until `unhold`."""
     cli.show(view.served(open_models(cli.open(), cli.config).rollback(reason)))
-
-
-def _lineage_of(versions: ModelVersions, one: ModelVersion) -> Lineage:
-    """Raises NoLineage where there is none that can be believed."""
-    checked = versions.check_lineage(one)
-    if checked.lineage is None or checked.faults:
-        raise NoLineage(f"version {one.version.number} has no lineage to rely on: {'; '.join(checked.faults)}")
-    return checked.lineage

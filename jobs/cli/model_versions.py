@@ -92,6 +92,16 @@ class ModelVersions:
         """Returns how a version was made, and whether that can be believed."""
         return check_lineage(self.registry, model.version)
 
+    def checked_lineage(self, model: ModelVersion) -> Lineage:
+        """Returns how a version was made; raises NoLineage unless it can be trusted."""
+        checked = self.check_lineage(model)
+        if checked.lineage is None or checked.faults:
+            raise NoLineage(
+                f"version {model.version.number} of {self.context.product} has no lineage to rely on, and "
+                f"only what the weekly job registered may serve: {'; '.join(checked.faults)}"
+            )
+        return checked.lineage
+
     def fetch_model_card(self, model: ModelVersion, target: Path) -> list[Path]:
         """Copies the pages of a version into a folder and returns the files; raises NoModelCard."""
         run = model.version.mlflow_run
@@ -107,7 +117,7 @@ class ModelVersions:
         Changes nothing when it serves already. Raises UnknownVersion, NoLineage, NotServable, RunHeld, RunRefused.
         """
         model = self.find(name)
-        lineage = self._believed(model)
+        lineage = self.checked_lineage(model)
         control, run = self.context.control, lineage.run_id
         before = control.pointers.read()
         self._check_servable(model, lineage)
@@ -139,15 +149,6 @@ class ModelVersions:
         if name == CHALLENGER:
             return f"no version of {product} waits to serve: the one registered last serves, or has served"
         return f"{product} has no version {name!r}; give a number, champion, challenger or previous"
-
-    def _believed(self, model: ModelVersion) -> Lineage:
-        checked = self.check_lineage(model)
-        if checked.lineage is None or checked.faults:
-            raise NoLineage(
-                f"version {model.version.number} of {self.context.product} does not serve: "
-                f"{'; '.join(checked.faults)}; only what the weekly job registered may"
-            )
-        return checked.lineage
 
     def _check_servable(self, model: ModelVersion, lineage: Lineage) -> None:
         """Raises NotServable unless Redis holds the lists of the version's run, whole and never rolled back."""
