@@ -114,7 +114,8 @@ class PublishSettings(Strict):
     scores: Flag = True
     """Whether lists include their scores."""
     retention_hours: Whole = Field(default=24 * 35, ge=1, le=24 * MAX_DAYS)
-    """Hours that the topic keeps its messages: at least four runs, so that Redis can be rebuilt."""
+    """Hours that the topics of lists and dead letters keep messages, set when a topic is created; afterwards alter the
+    topic as the warning about it says. At least four runs, so that Redis can be rebuilt."""
     load_deadline_seconds: Whole = Field(default=3600, ge=1, le=_YEAR)
     """Seconds after BEGIN within which the run must serve; otherwise it is FAILED."""
     stall_seconds: Whole = Field(default=900, ge=1, le=_YEAR)

@@ -44,7 +44,7 @@ def status(cli: Cli) -> None:
     """What serves to whom since when, what is on its way, holds, memory, dead letters."""
     context = cli.open()
     report = context.control.status()
-    cli.show(status_view(report, context.dead_letters(report)))
+    cli.show(status_view(report, context.inspect_topics(report)))
 
 
 @app.command()

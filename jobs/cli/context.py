@@ -21,7 +21,7 @@ from publish.connect.clients import check_broker
 from publish.connect.kafka_out import KafkaPointerLog
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.connect.rights import Role, check_rights
-from publish.connect.topic import ensure_topics
+from publish.connect.topic import ensure_topics, warn_of_retention
 from publish.errors import BrokerUnreachable
 from publish.load.loader import Loader
 from publish.load.loader_metrics import LoaderMetrics, serve_metrics
@@ -93,11 +93,17 @@ class ProductContext:
             registry = ModelRegistry(self.environment.need_mlflow())
             note_serving(self.settings, home, self.control, registry, run)
 
-    def dead_letters(self, report: StatusReport) -> int:
-        """Returns letters in the dead-letter topic; where Kafka is not known or away, all that loaders ever wrote."""
-        if self.environment.kafka is not None:
+    def inspect_topics(self, report: StatusReport) -> int:
+        """Warns of topics with another retention than the settings say; returns the number of dead letters.
+
+        Where Kafka is not known or away, it is that of all that loaders ever wrote.
+        """
+        kafka, keys = self.environment.kafka, ProductKeys(self.product)
+        if kafka is not None:
             try:
-                return count_letters(self.environment.kafka, ProductKeys(self.product).dead_letter_topic)
+                letters = count_letters(kafka, keys.dead_letter_topic)
+                warn_of_retention(kafka, keys, self.settings.publish)
+                return letters
             except BrokerUnreachable as fault:
                 log.warning("warning   %s", fault)
         return report.dead_letters

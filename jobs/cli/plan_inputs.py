@@ -11,7 +11,7 @@ from features.errors import MissingDatasetError
 from jobs.storage.datasets import open_catalog
 from jobs.storage.store import Storage
 from publish.connect.redis_clients import StoreClient
-from publish.connect.topic import check_partitions
+from publish.connect.topic import check_partitions, warn_of_retention
 from publish.errors import TopicMismatch
 from publish.operate.control import Control
 from publish.operate.plan import TYPICAL_RATE, PlannedLists, PushPlan, Rate, lists_like, loading_rate, plan
@@ -51,10 +51,12 @@ def plan_push(
 
 
 def _topic_fault(kafka: KafkaConnection, settings: Settings) -> str | None:
+    keys = ProductKeys(settings.product)
     try:
-        check_partitions(kafka, ProductKeys(settings.product), settings.publish)
+        check_partitions(kafka, keys, settings.publish)
     except TopicMismatch as mismatch:
         return str(mismatch)
+    warn_of_retention(kafka, keys, settings.publish)
     return None
 
 

@@ -1,7 +1,8 @@
 """Creates the topics of a product, and checks that existing ones have the right properties."""
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -19,6 +20,10 @@ from publish.connect.clients import admin_client, broker_unreachable
 from publish.errors import BrokerUnreachable, TopicMismatch
 from publish.wire.keys import ProductKeys
 
+_LOG = logging.getLogger(__name__)
+_RETENTION = "retention.ms"
+_HOUR = 3_600_000
+
 
 class _Topic(NamedTuple):
     name: str
@@ -27,6 +32,11 @@ class _Topic(NamedTuple):
     config: dict[str, str]
     checked: tuple[str, ...] = ("cleanup.policy",)
     """Settings that are checked when the topic exists already."""
+
+    @property
+    def has_retention_of_settings(self) -> bool:
+        """Whether publish.retention_hours says how long it keeps messages."""
+        return _RETENTION in self.config and _RETENTION not in self.checked
 
 
 def ensure_topics(
@@ -41,7 +51,7 @@ def ensure_topics(
                 _create(admin, wanted, deadline)
                 there[wanted.name] = _wait_until_ready(admin, wanted, deadline)
             _check_partitions(wanted, there[wanted.name])
-            _check_settings(admin, wanted, deadline)
+            _check_settings(kafka, wanted, _settings_of(admin, wanted, deadline))
 
 
 def check_topics(
@@ -54,7 +64,7 @@ def check_topics(
         for wanted in _topics(keys, settings):
             if wanted.name in there:
                 _check_partitions(wanted, there[wanted.name])
-                _check_settings(admin, wanted, deadline)
+                _check_settings(kafka, wanted, _settings_of(admin, wanted, deadline))
 
 
 def check_partitions(
@@ -66,6 +76,22 @@ def check_partitions(
         there = _partitions_of_topics(admin, deadline)
         for wanted in _topics(keys, settings):
             _check_partitions(wanted, there.get(wanted.name, wanted.partitions))
+
+
+def warn_of_retention(
+    kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 10.0
+) -> None:
+    """Warns of each topic that keeps messages longer or shorter than the settings say, if this user may read that."""
+    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
+    with _broker_errors(kafka, timeout):
+        there = _partitions_of_topics(admin, deadline)
+        for wanted in _topics(keys, settings):
+            if wanted.name in there and wanted.has_retention_of_settings:
+                try:
+                    _warn_of_retention(kafka, wanted, _settings_of(admin, wanted, deadline))
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                        raise
 
 
 @contextmanager
@@ -82,9 +108,9 @@ def _broker_errors(kafka: KafkaConnection, timeout: float) -> Iterator[None]:
 
 
 def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
-    kept = {"cleanup.policy": "delete", "retention.ms": str(settings.retention_hours * 3_600_000)}
+    kept = {"cleanup.policy": "delete", _RETENTION: str(settings.retention_hours * _HOUR)}
     compacted = {"cleanup.policy": "compact"}
-    forever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    forever = {"cleanup.policy": "delete", _RETENTION: "-1", "retention.bytes": "-1"}
     return (
         _Topic(keys.topic, settings.partitions, settings.replication, kept),
         _Topic(keys.dead_letter_topic, 1, settings.replication, kept),
@@ -138,17 +164,42 @@ def _wait_until_ready(admin: AdminClient, wanted: _Topic, deadline: float) -> in
         time.sleep(0.1)
 
 
-def _check_settings(admin: AdminClient, wanted: _Topic, deadline: float) -> None:
+def _settings_of(admin: AdminClient, wanted: _Topic, deadline: float) -> dict[str, str]:
     left = _left(deadline, f"no settings of topic {wanted.name}")
     resource = ConfigResource(ResourceType.TOPIC, wanted.name)
     entries: Any = admin.describe_configs([resource], request_timeout=left)[resource].result(timeout=left + 1)
+    return {name: entry.value for name, entry in entries.items()}
+
+
+def _check_settings(kafka: KafkaConnection, wanted: _Topic, found: Mapping[str, str]) -> None:
     for name in wanted.checked:
-        found, needed = entries[name].value, wanted.config[name]
-        if found != needed:
+        if found[name] != wanted.config[name]:
             raise TopicMismatch(
-                f"topic {wanted.name} has {name}={found}: records that are needed would vanish; "
-                f"set it to {needed} with Kafka's own tools (kafka-configs.sh)"
+                f"topic {wanted.name} has {name}={found[name]}: records that are needed would vanish; "
+                f"set it to {wanted.config[name]} with Kafka's own tools (kafka-configs.sh)"
             )
+    if wanted.has_retention_of_settings:
+        _warn_of_retention(kafka, wanted, found)
+
+
+def _warn_of_retention(kafka: KafkaConnection, wanted: _Topic, found: Mapping[str, str]) -> None:
+    if found[_RETENTION] != wanted.config[_RETENTION]:
+        _LOG.warning(
+            "warning   topic %s keeps messages %s, publish.retention_hours says %s; the setting acts only when the "
+            "topic is created, so alter the topic: kafka-configs.sh --bootstrap-server %s --alter --entity-type topics "
+            "--entity-name %s --add-config %s=%s",
+            wanted.name,
+            _duration(found[_RETENTION]),
+            _duration(wanted.config[_RETENTION]),
+            kafka.address,
+            wanted.name,
+            _RETENTION,
+            wanted.config[_RETENTION],
+        )
+
+
+def _duration(milliseconds: str) -> str:
+    return "for ever" if milliseconds == "-1" else f"{int(milliseconds) / _HOUR:.7g} h"
 
 
 def _left(deadline: float, what: str) -> float:

@@ -100,6 +100,17 @@ def test_a_topic_with_other_partitions_is_told_before_anything_runs(
     assert "topics were not looked at: Kafka at" in away.log
 
 
+def test_a_topic_with_another_retention_is_told_and_refuses_nothing(
+    discovery: Discovery, kafka: KafkaConnection, product: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
+    ensure_topics(kafka, ProductKeys(product), PublishSettings(retention_hours=48))
+    for words in (("plan", "--users", "10"), ("status",)):
+        said = discovery(*words)
+        assert said.code == 0
+        assert f"topic {product}.topn.v1 keeps messages 48 h, publish.retention_hours says 840 h" in said.log
+
+
 def test_what_cannot_fit_is_refused_with_the_numbers(discovery: Discovery) -> None:
     said = discovery("plan", "--users", "50000000")
     assert said.code == 2

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import redis
+from confluent_kafka.admin import AclOperation
 
 from conf.settings import PublishSettings
 from publish.connect.clients import check_broker, group_size
 from publish.connect.kafka_out import ConfirmedSender, KafkaPointerLog, Outgoing
 from publish.connect.rights import Role
-from publish.connect.topic import ensure_topics
+from publish.connect.topic import ensure_topics, warn_of_retention
 from publish.errors import BrokerUnreachable, DeliveryError
 from publish.operate.control import Control
 from publish.operate.forget import Forgetter
@@ -105,6 +106,24 @@ def test_a_missing_right_is_told(broker: SecureBroker) -> None:
         ensure_topics(loader, ProductKeys("of_others"), PublishSettings())
     with pytest.raises(BrokerUnreachable, match=r"does not allow this user .*group"):
         group_size(broker.connection(Role.READER), ProductKeys(PRODUCT).loader_group)
+
+
+def test_another_retention_is_told_to_those_who_may_read_it_and_stops_nobody(
+    broker: SecureBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys, longer = ProductKeys(PRODUCT), PublishSettings(partitions=PARTITIONS, retention_hours=1000)
+    ensure_topics(broker.connection(Role.LOADER), keys, PublishSettings(partitions=PARTITIONS))
+
+    def told(role: Role) -> list[str]:
+        caplog.clear()
+        warn_of_retention(broker.connection(role), keys, longer)
+        return [said.partition(";")[0] for said in caplog.messages]
+
+    said = "warning   topic {} keeps messages 840 h, publish.retention_hours says 1000 h"
+    assert told(Role.OPERATOR) == [said.format(topic) for topic in (keys.topic, keys.dead_letter_topic)]
+    assert told(Role.READER) == []
+    broker.deny(Role.OPERATOR, keys.topic, AclOperation.DESCRIBE_CONFIGS)
+    assert told(Role.OPERATOR) == [said.format(keys.dead_letter_topic)]
 
 
 def test_the_job_cannot_write_pointers_and_the_loader_no_lists(broker: SecureBroker) -> None:

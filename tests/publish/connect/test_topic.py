@@ -1,3 +1,4 @@
+import logging
 from threading import Thread
 
 import pytest
@@ -5,7 +6,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from publish.connect.topic import check_partitions, check_topics, ensure_topics
+from publish.connect.topic import check_partitions, check_topics, ensure_topics, warn_of_retention
 from publish.errors import BrokerUnreachable, TopicMismatch
 from publish.wire.keys import ProductKeys
 from tests.publish.support.samples import closed_port
@@ -93,6 +94,34 @@ def test_a_history_that_would_forget_is_refused(kafka: KafkaConnection, config: 
     make(kafka, keys.history_topic, 1, config)
     with pytest.raises(TopicMismatch, match=said):
         ensure_topics(kafka, keys, SETTINGS)
+
+
+def test_another_retention_than_the_settings_say_is_told_with_the_command_that_alters_it(
+    kafka: KafkaConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys, days = ProductKeys("topics_retention"), 24 * 3_600_000
+    ensure_topics(kafka, keys, SETTINGS.model_copy(update={"retention_hours": 48}))
+    warn_of_retention(kafka, keys, SETTINGS.model_copy(update={"retention_hours": 48}))
+    assert caplog.messages == []
+    for check in (ensure_topics, check_topics, warn_of_retention):
+        caplog.clear()
+        check(kafka, keys, SETTINGS)
+        assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+        for said, topic in zip(caplog.messages, (keys.topic, keys.dead_letter_topic), strict=True):
+            assert f"topic {topic} keeps messages 48 h, publish.retention_hours says 672 h" in said
+            assert (
+                f"kafka-configs.sh --bootstrap-server {kafka.servers} --alter --entity-type topics "
+                f"--entity-name {topic} --add-config retention.ms={28 * days}"
+            ) in said
+    assert config_of(kafka, keys.topic)["retention.ms"] == str(2 * days)
+
+
+def test_a_topic_that_keeps_everything_is_told(kafka: KafkaConnection, caplog: pytest.LogCaptureFixture) -> None:
+    keys = ProductKeys("topics_for_ever")
+    make(kafka, keys.topic, 3, {"retention.ms": "-1"})
+    check_topics(kafka, keys, SETTINGS)
+    (said,) = caplog.messages
+    assert f"topic {keys.topic} keeps messages for ever, publish.retention_hours says 672 h" in said
 
 
 def test_more_replicas_than_brokers_is_refused(kafka: KafkaConnection) -> None:

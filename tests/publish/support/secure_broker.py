@@ -56,8 +56,15 @@ class SecureBroker(KafkaBroker):
 
     def grant(self, product: str) -> None:
         """Make the rules of a product."""
+        self._make(list(_bindings(product)))
+
+    def deny(self, role: Role, topic: str, operation: AclOperation) -> None:
+        """Take a right away that `grant` gave."""
+        self._make([_binding(role, ResourceType.TOPIC, topic, operation, AclPermissionType.DENY)])
+
+    def _make(self, bindings: list[AclBinding]) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for future in admin.create_acls(list(_bindings(product))).values():
+        for future in admin.create_acls(bindings).values():
             future.result(30)
 
     def _properties(self) -> str:
@@ -81,12 +88,11 @@ def _bindings(product: str) -> Iterator[AclBinding]:
             continue
         role, kind, name, operations = line.split()
         for operation in operations.split(","):
-            yield AclBinding(
-                ResourceType[kind.upper()],
-                name,
-                ResourcePatternType.LITERAL,
-                f"User:{Role(role)}",
-                "*",
-                AclOperation[operation.upper()],
-                AclPermissionType.ALLOW,
-            )
+            allowed = AclOperation[operation.upper()]
+            yield _binding(Role(role), ResourceType[kind.upper()], name, allowed, AclPermissionType.ALLOW)
+
+
+def _binding(
+    role: Role, kind: ResourceType, name: str, operation: AclOperation, permission: AclPermissionType
+) -> AclBinding:
+    return AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{role}", "*", operation, permission)
