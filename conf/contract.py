@@ -26,12 +26,12 @@ EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
 METRICS = ("ndcg", "recall", "map")
 """Metrics of a user's list: the fields of `models.metrics.ListScores`."""
 
-LIST_TRAITS: dict[str, pa.DataType] = {
-    "novelty": pa.float64(),  # mean self-information of the listed sources in bits; null: the list is empty
-    "covered": pa.bool_(),  # the user has a personal list that is not empty
-    "fallback": pa.bool_(),  # the user gets the fallback list, whole or without their exclusions
+LIST_TRAITS: dict[str, tuple[pa.DataType, str]] = {
+    "novelty": (pa.float64(), "mean self-information of a listed source in bits"),  # null: the list is empty
+    "covered": (pa.bool_(), "share of users with a personal list that is not empty"),
+    "fallback": (pa.bool_(), "share of users with the fallback list, whole or without their exclusions"),
 }
-"""Other properties of a user's list by name, with type; their means over users are metrics, −64 to 64."""
+"""Other properties of a user's list by name: type, and what the mean over users is, a metric from −64 to 64."""
 
 _INT64 = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UTC = pa.timestamp("us", tz="UTC")
@@ -110,7 +110,7 @@ def judged_users(kind: IdKind, arms: Iterable[str]) -> pa.Schema:
             ("source_ids", pa.list_(_id(kind))),  # best first
             *((name, pa.float64()) for name in METRICS),
             *((f"new_{name}", pa.float64()) for name in METRICS),  # on the truth's new sources only; null: it has none
-            *LIST_TRAITS.items(),
+            *((name, kind) for name, (kind, _) in LIST_TRAITS.items()),
         ]
     )
     judged = pa.schema([("user_id", _id(kind)), ("segment", pa.string())])  # cold, light, heavy

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from conf.contract import METRICS
+from conf.contract import LIST_TRAITS, METRICS
 from conf.settings import JudgeSettings
 from conf.text_table import table
 from models.judge.bootstrap import ALL, CONFIDENCE, Estimate
@@ -26,7 +26,7 @@ def table_of(judgement: Judgement, settings: JudgeSettings) -> str:
         HEAVY: f"heavy (≥ {settings.heavy_from})",
         NEW: f"new, {settings.new_source_days} days",
     }
-    return "\n".join([head, *_arms(judgement), _segments(judgement, titles), *_remarks(judgement)])
+    return "\n".join([head, _arms(judgement), _traits(judgement), _segments(judgement, titles), *_remarks(judgement)])
 
 
 def title_of(metric: str, k: int) -> str:
@@ -34,22 +34,27 @@ def title_of(metric: str, k: int) -> str:
     return _TITLES.get(metric, metric).format(k)
 
 
-def _arms(judgement: Judgement) -> Iterator[str]:
-    """Yields a table with a row per arm, then one with a row per difference."""
+def _arms(judgement: Judgement) -> str:
+    """Returns a row per arm, then one per difference: the metrics."""
     rows = []
     for arm in judgement.arms:
-        novelty, fallback = (judgement.figures.get(FigureKey(arm, ALL, trait)) for trait in ("novelty", "fallback"))
-        found = judgement.spreads[arm]
-        traits = (novelty and novelty.mean, found.coverage, found.gini, fallback and fallback.mean)
-        cells = [_cell(judgement.figures.get(FigureKey(arm, ALL, metric))) for metric in METRICS]
-        rows.append((arm, *cells, *(_MISSING if trait is None else f"{trait:.2f}" for trait in traits)))
-    titles = [title_of(metric, judgement.k) for metric in METRICS]
-    yield table(rows, ("", *titles, "novelty", "cover", "Gini", "fallb"))
-    leads = {
-        arm: [judgement.leads.get(FigureKey(arm, ALL, metric)) for metric in METRICS] for arm in judgement.arms[1:]
-    }
-    if leads:
-        yield table([(f"− {arm}", *(_cell(lead, "+") for lead in found)) for arm, found in leads.items()])
+        rows.append((arm, *(_cell(judgement.figures.get(FigureKey(arm, ALL, metric))) for metric in METRICS)))
+    for arm in judgement.arms[1:]:
+        leads = (judgement.leads.get(FigureKey(arm, ALL, metric)) for metric in METRICS)
+        rows.append((f"− {arm}", *(_cell(lead, "+") for lead in leads)))
+    return table(rows, ("", *(title_of(metric, judgement.k) for metric in METRICS)))
+
+
+def _traits(judgement: Judgement) -> str:
+    """Returns a row per property of the lists themselves: its mean in each arm, and how each arm's lists spread."""
+    rows = []
+    for trait in LIST_TRAITS:
+        means = (judgement.figures.get(FigureKey(arm, ALL, trait)) for arm in judgement.arms)
+        rows.append((trait, *(_MISSING if found is None else f"{found.mean:.2f}" for found in means)))
+    for name in ("coverage", "gini"):
+        spreads = (getattr(spread, name) for spread in judgement.spreads.values())
+        rows.append((title_of(name, judgement.k), *(f"{value:.2f}" for value in spreads)))
+    return table(rows, ("lists", *judgement.arms))
 
 
 def _segments(judgement: Judgement, titles: dict[str, str]) -> str:

@@ -148,7 +148,7 @@ def test_mlflow_holds_the_run(product: Product, first: Served) -> None:
 def test_the_log_shows_how_good_the_lists_are(first: Served) -> None:
     lines = first.ended.log.splitlines()
     start = next(at for at, line in enumerate(lines) if " judged on " in line)
-    table = lines[start + 1 : start + 13]
+    table = lines[start + 1 : start + 19]
     assert max(map(len, table)) <= 100
     assert [line.split()[0] for line in table[1:4]] == ["ours", "popularity", "item_knn"]
     segments = ["all", "cold (0)", "light (< 10)", "heavy (≥ 10)", "new, 7 days"]
