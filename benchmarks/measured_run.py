@@ -14,7 +14,7 @@ from conf.load import load_settings
 from deploy.chain import ProductFiles, job_command, run_job, running_loader
 from deploy.environment import shell_variables
 from deploy.servers.local_stack import LocalStack
-from jobs.run.manifest import Manifest, load_manifest, run_folder
+from jobs.run.manifest import Manifest, find_run
 from jobs.storage.store import Storage
 from publish.connect.redis_clients import redis_client
 
@@ -45,13 +45,12 @@ def measure_run(home: Path, product: ProductFiles, as_of: str, *, maxmemory: str
             run_job(command, environment, home / "job.log")
         memory = redis_client(RedisConnection.of(stack.environment()["REDIS_URL"])).info("memory")
     run = sorted(path.parent.name for path in home.glob(f"runs/{settings.product}/*/manifest.json"))[-1]
-    folder = run_folder(Storage(str(home)), settings.product, run)
-    manifest = load_manifest(folder)
-    if manifest is None:
-        raise FileNotFoundError(f"{folder.uri} has no manifest although the job ended well")
-    lists = manifest.fact("publish", "counts")["produced"]
+    kept = find_run(Storage(str(home)), settings.product, run)
+    if kept is None:
+        raise FileNotFoundError(f"run {run} in {home} has no manifest although the job ended well")
+    lists = kept.manifest.fact("publish", "counts")["produced"]
     used = memory["used_memory"] - memory["used_memory_startup"]
-    return MeasuredRun(manifest, folder.uri, peak[0], used / lists)
+    return MeasuredRun(kept.manifest, kept.folder.uri, peak[0], used / lists)
 
 
 @contextmanager

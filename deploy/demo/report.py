@@ -18,7 +18,7 @@ from deploy.chain import ProductFiles
 from deploy.demo.ranked import lists_of_ranking
 from deploy.demo.truth import planted_ndcg
 from deploy.demo.world import WorldSummary
-from jobs.run.manifest import Manifest, load_manifest, run_folder
+from jobs.run.manifest import Manifest, find_run
 from jobs.stages.gates import INPUT_FACT
 from jobs.stages.lists import FALLBACK
 from jobs.storage.store import Storage
@@ -44,24 +44,23 @@ class Demo:
 def report(demo: Demo) -> None:
     """Reads every list back from Redis as a service would, judges them and prints the summary. Raises PublishError."""
     settings = load_settings(demo.product.config, demo.product.overlays)
-    folder = run_folder(Storage(str(demo.home)), settings.product, demo.run)
-    manifest = load_manifest(folder)
-    assert manifest is not None, "the job wrote a manifest, or the demo failed before"
+    kept = find_run(Storage(str(demo.home)), settings.product, demo.run)
+    assert kept is not None, "the job wrote a manifest, or the demo failed before"
     client = redis_client(RedisConnection.of(demo.redis_url))
     reader = Reader(client, settings.product)
     users = cast("list[UserId]", _newest(demo.home / "data/audience")["user_id"].to_pylist())
     sys.stdout.write(_lookups(reader, users))
-    sys.stdout.write(_stages(manifest))
-    sys.stdout.write(_gates(manifest))
+    sys.stdout.write(_stages(kept.manifest))
+    sys.stdout.write(_gates(kept.manifest))
     published = _read_back(reader, users)
-    exclusions = folder.table("exclusions").to_table(columns=["user_id", "source_id"])
+    exclusions = kept.folder.table("exclusions").to_table(columns=["user_id", "source_id"])
     truth = demo.home / "data/_truth"
     ours = planted_ndcg(truth, published, exclusions, k=_JUDGED)
-    fallback = Fallback.of_json(folder.read_bytes(FALLBACK), settings.ids).source_ids
+    fallback = Fallback.of_json(kept.folder.read_bytes(FALLBACK), settings.ids).source_ids
     popular = planted_ndcg(
         truth, lists_of_ranking(fallback, published["user_id"], exclusions, _JUDGED), exclusions, k=_JUDGED
     )
-    sys.stdout.write(_summary(demo, manifest, client, published.num_rows, ours, popular))
+    sys.stdout.write(_summary(demo, kept.manifest, client, published.num_rows, ours, popular))
 
 
 def _newest(dataset: Path) -> pa.Table:

@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from conf.contract import IdKind
 from conf.settings import Settings
 from conf.share import Share
-from jobs.run.manifest import Manifest, StageRecord, bound_folder, load_manifest, run_folder, save_manifest
+from jobs.run.manifest import RESTORE, KeptRun, Manifest, StageRecord, bound_folder, find_run, save_manifest
 from jobs.run.servers import RunServers
 from jobs.runtime.log import log
 from jobs.storage.bound_folder import MANIFEST, BoundFolder, ChangedSince
@@ -28,17 +27,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from jobs.storage.tables import Tables
-
-
-_RESTORE = "restore that folder from a copy"
-
-
-@dataclass(frozen=True)
-class KeptRun:
-    """An earlier run of the product, unchanged since it finished."""
-
-    manifest: Manifest
-    folder: BoundFolder
 
 
 class RunContext(ABC):
@@ -131,20 +119,19 @@ class RunContext(ABC):
         The champion's manifest must also be the one whose digest is in MLflow. Raises ChangedSince.
         """
         if run_id not in self._kept:
-            manifest = load_manifest(run_folder(self.home, self.settings.product, run_id))
-            if manifest is None:
+            kept = find_run(self.home, self.settings.product, run_id)
+            if kept is None:
                 return None
-            self._check_champion(manifest)
-            if not manifest.bound:
+            self._check_champion(kept.manifest)
+            if not kept.manifest.bound:
                 log.warning(
                     "warning   run %s was made by code that kept no digests (%s): whether its folder is as it left it "
                     "is not known",
                     run_id,
-                    manifest.code_version,
+                    kept.manifest.code_version,
                 )
-            folder = bound_folder(self.home, manifest, remedy=_RESTORE)
-            self.folder.depend_on(folder)
-            self._kept[run_id] = KeptRun(manifest, folder)
+            self.folder.depend_on(kept.folder)
+            self._kept[run_id] = kept
         return self._kept[run_id]
 
     def _check_champion(self, manifest: Manifest) -> None:
@@ -153,7 +140,7 @@ class RunContext(ABC):
             return
         raise ChangedSince(
             f"{MANIFEST} of run {run_id} is not the one that gate 2 passed, by its digest in version "
-            f"{champion.version} in MLflow; {_RESTORE}"
+            f"{champion.version} in MLflow; {RESTORE}"
         )
 
     @property

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -18,7 +19,8 @@ from models.champion import Champion
 _DIGEST = "sha256"
 """Key of the digest over all other keys of the file."""
 _REMEDY = "restore that file as it was, or start a new run"
-
+RESTORE = "restore that folder from a copy"
+"""Advice for the error if an earlier run's folder changed."""
 
 _JUDGED = ("features", "train", "topn")
 """The stages whose records are final when gate 2 has passed."""
@@ -108,6 +110,20 @@ class Manifest(BaseModel):
     def with_stage(self, name: str, record: StageRecord) -> "Manifest":
         """Returns a copy with one more finished stage."""
         return self.model_copy(update={"stages": {**self.stages, name: record}, "failure": None})
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A run whose folder is kept; what is read from it is checked."""
+
+    manifest: Manifest
+    folder: BoundFolder
+
+
+def find_run(home: Storage, product: str, run_id: str) -> KeptRun | None:
+    """Returns a run by its id; None if its folder is gone. Raises ChangedSince, as does reading what changed."""
+    manifest = load_manifest(run_folder(home, product, run_id))
+    return None if manifest is None else KeptRun(manifest, bound_folder(home, manifest, remedy=RESTORE))
 
 
 def run_folder(home: Storage, product: str, run_id: str) -> Storage:

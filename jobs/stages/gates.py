@@ -9,8 +9,8 @@ from expectations.inputs import InputProfile, ServedInputs
 from expectations.interactions import InteractionProfile
 from expectations.lists import ListProfile
 from expectations.report import Gate, GateReport
-from jobs.run.context import KeptRun, Run
-from jobs.run.manifest import run_folder
+from jobs.run.context import Run
+from jobs.run.manifest import KeptRun, run_folder
 from jobs.runtime.log import log_step
 from jobs.storage.bound_folder import MANIFEST, BoundFolder
 

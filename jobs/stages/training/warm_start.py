@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from conf.digest import sha256_of_chunks
 from conf.training import TrainSettings
 from features.cut import cut_of
-from jobs.run.context import KeptRun, RunContext
+from jobs.run.context import RunContext
+from jobs.run.manifest import KeptRun
 from jobs.runtime.log import log
 from jobs.stages.stage import Facts
 from jobs.storage.bound_folder import ChangedSince
