@@ -15,7 +15,7 @@ from conf.datasets import EventDataset
 from conf.digest import sha256_of
 from features.errors import UnknownEventsError
 from features.exact_sum import exact_sum
-from features.placement import count_users
+from features.hash_columns import count_users
 from features.reading.catalog import Catalog, DayPartition, PartialRecord
 from features.reading.rows import ERASED, IGNORED, check_all_read, check_rows, faults_in, read_rows
 

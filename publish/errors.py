@@ -16,7 +16,7 @@ PublishError(DiscoveryError)     exit code 1 unless stated otherwise
 ├── PointerMoved                 another process changed the pointer meanwhile
 ├── PointerUnreadable            the pointer is of another version, or damaged
 ├── NotPromoted                  the run does not serve
-│   ├── RunHeld                  exit code 3: complete, but on hold
+│   ├── RunHeld                  exit code 3: complete, but an operator must act
 │   ├── RunFailed                exit code 4: the run is FAILED; the run before is served
 │   ├── NotRestored              exit code 4: a lost Redis could not be rebuilt; nothing serves
 │   └── DeadlinePassed           exit code 5: neither happened in time
@@ -103,7 +103,7 @@ class NotPromoted(PublishError):
 
 
 class RunHeld(NotPromoted):
-    """The run is complete, and a hold keeps it from serving."""
+    """The run is complete, and only an operator can let it serve: a hold is set, or it cannot be compared."""
 
     exit_code = 3
 

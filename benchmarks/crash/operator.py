@@ -10,7 +10,7 @@ from benchmarks.crash.push import PRODUCT
 from conf.connections import KafkaConnection
 from conf.share import EVERYBODY, Share
 from publish.clock import utc_now
-from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.confirmed_sender import KafkaPointerLog
 from publish.connect.redis_clients import StoreClient
 from publish.errors import PointerMoved, PublishError, RunHeld, RunRefused, StoreUnreachable
 from publish.operate.control import Control

@@ -26,9 +26,9 @@ from conf.environment import Environment
 from conf.errors import DiscoveryError
 from conf.settings import PublishSettings
 from conf.share import EVERYBODY
-from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.confirmed_sender import KafkaPointerLog
 from publish.connect.redis_clients import StoreClient, redis_client
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.errors import LeaseHeld
 from publish.operate.control import Control
 from publish.operate.wait import Waited, wait

@@ -27,7 +27,7 @@ from deploy.servers.processes import LastingProcess, OwnerGuard, spawn
 from deploy.servers.redis_server import RedisServer
 from deploy.servers.server import EmbeddedServer, Startable
 from publish.connect.clients import admin_client
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.wire.keys import ProductKeys
 
 _START_SECONDS = 120

@@ -30,7 +30,7 @@ from conf.settings import PublishSettings
 from deploy.chain import REPO
 from deploy.servers.kafka_broker import KafkaBroker
 from deploy.servers.redis_server import RedisServer
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.wire.announcement import Slice
 from publish.wire.keys import ProductKeys
 from publish.wire.messages import ENVELOPE_BYTES

@@ -25,7 +25,7 @@ from deploy.environment import shell_variables
 from deploy.servers.kafka_broker import KafkaBroker
 from deploy.servers.redis_server import RedisServer
 from publish.connect.clients import group_size
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.operate.control import Control
 from publish.read.reader import Reader
 from publish.runs.registry import RunRegistry

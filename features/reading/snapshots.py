@@ -12,7 +12,7 @@ from conf.errors import ConfigError
 from conf.windows import Window
 from features.eligibility import eligible_column
 from features.errors import SnapshotError
-from features.placement import count_users
+from features.hash_columns import count_users
 from features.reading.catalog import Catalog
 from features.reading.dataset import DatasetPlan, misnamed_hint
 from features.reading.erasures import with_erased, without_owners

@@ -18,15 +18,15 @@ from jobs.runtime.log import log
 from jobs.storage.store import Storage
 from models.registry import ModelRegistry
 from publish.connect.clients import check_broker
-from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.confirmed_sender import KafkaPointerLog
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.connect.rights import Role, check_rights
-from publish.connect.topic import ensure_topics, warn_of_retention
+from publish.connect.topics import ensure_topics, warn_of_retention
 from publish.errors import BrokerUnreachable
 from publish.load.loader import Loader
 from publish.load.loader_metrics import LoaderMetrics, serve_metrics
 from publish.operate.control import Control, StatusReport
-from publish.operate.letters import count_letters
+from publish.operate.dead_letter_reader import count_letters
 from publish.operate.wait import Waited, wait
 from publish.read.reader import Reader
 from publish.runs.pointer import PointerStore

@@ -8,7 +8,7 @@ from jobs.cli.context import ProductContext
 from jobs.cli.options import Cli, product_command
 from jobs.cli.views import dead_letters as view
 from publish.connect.clients import check_broker
-from publish.operate.dead_letters import DeadLetters
+from publish.operate.dead_letter_commands import DeadLetters
 from publish.store.redis_store import RedisStore
 
 dlq = typer.Typer(no_args_is_help=True, help="Records that could not be loaded.")

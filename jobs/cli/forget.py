@@ -2,7 +2,7 @@
 
 from jobs.cli.options import Cli, Reason, product_command
 from jobs.cli.views.view import View
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.operate.forget import Forgetter, Forgotten
 from publish.runs.erasures import ErasureLog
 from publish.wire.keys import ProductKeys

@@ -11,7 +11,7 @@ from features.errors import MissingDatasetError
 from jobs.storage.datasets import open_catalog
 from jobs.storage.store import Storage
 from publish.connect.redis_clients import StoreClient
-from publish.connect.topic import check_partitions, warn_of_retention
+from publish.connect.topics import check_partitions, warn_of_retention
 from publish.errors import TopicMismatch
 from publish.operate.control import Control
 from publish.operate.plan import TYPICAL_RATE, PlannedLists, PushPlan, Rate, lists_like, loading_rate, plan

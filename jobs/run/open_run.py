@@ -25,7 +25,7 @@ from jobs.runtime.versions import code_version, library_versions
 from jobs.storage.folders import check_folders
 from jobs.storage.store import Storage
 from models.champion import find_champion
-from publish.who import person
+from publish.author import person
 
 
 class RunError(Refused):

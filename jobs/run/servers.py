@@ -15,7 +15,7 @@ from models.registry import ModelRegistry
 from publish.connect.clients import check_broker, group_size
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.connect.rights import Role, check_rights
-from publish.connect.topic import check_topics
+from publish.connect.topics import check_topics
 from publish.runs.lease import Lease
 from publish.runs.pointer import PointerStore
 from publish.runs.registry import RunRegistry

@@ -4,7 +4,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from conf.share import EVERYBODY
-from features.placement import arm_column
+from features.hash_columns import arm_column
 from jobs.run.context import RunContext
 from jobs.storage.shared_folder import share_folder
 from models.lists.candidates import Candidates

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as sf
 
 from conf.contract import IdKind
-from features.placement import bucket_column, partition_column
+from features.hash_columns import bucket_column, partition_column
 from jobs.run.context import Run
 from publish.send.producer import send_partitions
 from publish.send.sender import Sender

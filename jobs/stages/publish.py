@@ -10,7 +10,7 @@ from jobs.stages.gates import GATES, read_report
 from jobs.stages.partitions import measure_slices, send_slices, snapshot_of
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import refuse_without_lineage
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end
 from publish.send.sender import Sender

@@ -5,7 +5,7 @@ from jobs.run.context import Run
 from jobs.run.progress import ProgressLog
 from jobs.runtime.log import log_step
 from jobs.stages.stage import Facts, stage
-from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.confirmed_sender import KafkaPointerLog
 from publish.errors import DeadlinePassed, RunFailed, RunHeld
 from publish.operate.control import Control
 from publish.operate.wait import RunEnding, Waited, wait
@@ -34,5 +34,5 @@ def _explain(run_id: str, waited: Waited, pointer: Pointer) -> str:
     if waited.ending is RunEnding.HELD:
         why = "" if pointer.hold is None else f" ({pointer.hold.reason})"
         remedy = f"`discovery unhold` and `discovery promote {run_id}` let it serve"
-        return f"run {run_id} is complete and waits: {waited.reason}{why}; {serves}; {remedy}"
+        return f"run {run_id} is complete and held: {waited.reason}{why}; {serves}; {remedy}"
     return f"run {run_id} does not serve: {waited.reason}; {serves}; see `discovery status` and the loader's log"

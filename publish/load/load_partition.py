@@ -14,7 +14,7 @@ from confluent_kafka import Message
 
 from publish.errors import MalformedMessage, PublishError, UnknownMessage
 from publish.load.arrivals import Arrival, DataBlock, checked_mark, envelope_of, kind_of, read_messages
-from publish.load.dead_letters import DeadLetter
+from publish.load.dead_letter_writer import DeadLetter
 from publish.load.loader_tools import Tools
 from publish.load.store_writer import Call, PendingWrite
 from publish.runs.run import RegisteredRun
@@ -213,7 +213,7 @@ class PartitionLoader:
             return
         self._moved(self._tools.store.mark_verified(run.announcement, self._step([arrival.message])), [arrival.message])
         _LOG.info("run %s partition %d: VERIFIED, %d lists", run.name, self.partition, status.loaded)
-        self._tools.lifecycle.settle(run.name)
+        self._tools.lifecycle.promote_or_fail(run.name)
 
     def _dead_letter(self, letters: Sequence[DeadLetter], *, poison: int = 0) -> None:
         for start in range(0, len(letters), MAX_BATCH):

@@ -15,12 +15,13 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 from redis.backoff import EqualJitterBackoff
 
 from conf.connections import KafkaConnection
+from publish.author import service
 from publish.connect.clients import broker_unreachable, kafka_settings
-from publish.connect.kafka_out import ConfirmedSender, KafkaPointerLog
+from publish.connect.confirmed_sender import ConfirmedSender, KafkaPointerLog
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic_identity import TopicIdentity, TopicInspector
 from publish.errors import PublishError
-from publish.load.dead_letters import DeadLetterQueue
+from publish.load.dead_letter_writer import DeadLetterQueue
 from publish.load.load_partition import PartitionLoader, PositionMoved
 from publish.load.loader_metrics import LoaderMetrics
 from publish.load.loader_tools import Tools
@@ -36,7 +37,6 @@ from publish.runs.registry import RunRegistry
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, check_store
 from publish.store.payloads import make_ready
 from publish.store.redis_store import RedisStore
-from publish.who import service
 from publish.wire.keys import Layout, ProductKeys, hash_tags
 
 _LOG = logging.getLogger(__name__)

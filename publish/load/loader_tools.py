@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from publish.load.dead_letters import DeadLetterQueue
+from publish.load.dead_letter_writer import DeadLetterQueue
 from publish.load.loader_metrics import LoaderMetrics
 from publish.load.run_cache import RunCache
 from publish.load.store_writer import StoreWriter

@@ -90,7 +90,7 @@ class PeriodicTasks:
 
     def _look_after(self, run: RegisteredRun, *, log_progress: bool) -> None:
         try:
-            progress = self._watch.look(run)
+            progress = self._watch.advance(run)
         except RunFault as fault:
             _LOG.error("%s", fault)
             return

@@ -99,7 +99,7 @@ class Control:
     ) -> Self:
         """Returns the control of a product for `who`, by default the user of this process.
 
-        `log` keeps each pointer and its history outside Redis (publish.connect.kafka_out.KafkaPointerLog).
+        `log` keeps each pointer and its history outside Redis (publish.connect.confirmed_sender.KafkaPointerLog).
         """
         registry = RunRegistry(client, product, clock=clock)
         pointers = PointerStore(client, product, log=log, who=who, clock=clock)

@@ -81,7 +81,7 @@ def rebuild(
             if control.pointers.restoring() is None:
                 return _judge(control, target, _pointer_of_another(control))
             read = everything_read()
-            loaded = sum(part.loaded for run in runs for part in watch.look(control.registry.get(run.name)))
+            loaded = sum(part.loaded for run in runs for part in watch.advance(control.registry.get(run.name)))
             progress(RebuildProgress(loaded, sum(run.announcement.users for run in runs), seconds))
             if (ended := _end(control, target, all_read=read)) is not None:
                 return ended

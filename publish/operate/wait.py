@@ -69,7 +69,7 @@ def wait(
             ended = _ended(found, pointers)
             if ended is not None:
                 return ended
-            progress(meter.read(found, watch.look(found)))
+            progress(meter.read(found, watch.advance(found)))
         except StoreUnreachable:
             watch.forget()
             if deadline is not None and meter.seconds > deadline:

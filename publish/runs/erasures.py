@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from conf.base import Strict
 from conf.connections import KafkaConnection
 from conf.contract import IdKind, UserId, parse_int64
-from publish.connect.kafka_out import Outgoing, send_confirmed
+from publish.connect.confirmed_sender import Outgoing, send_confirmed
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic_reader import TopicRecord, latest, read_topic
 from publish.errors import BadUserId, MalformedMessage

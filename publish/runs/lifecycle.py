@@ -113,7 +113,7 @@ class RunLifecycle:
         else:
             _LOG.error("run %s: FAILED: %s", run, reason)
 
-    def settle(self, run: str) -> Promotion | None:
+    def promote_or_fail(self, run: str) -> Promotion | None:
         """Promotes a run if all its partitions are verified, fails it if one failed; returns None if neither."""
         found = self.registry.get(run)
         if found.state not in (RunState.LOADING, RunState.READY):
@@ -128,7 +128,7 @@ class RunLifecycle:
             return None
         if found.state is RunState.LOADING:
             if why := missing_copies(self.store.client, found.announcement):
-                _LOG.warning("run %s is complete and waits for replicas: %s", run, why)
+                _LOG.warning("run %s is complete and postponed until replicas have it: %s", run, why)
                 return None
             if damaged_partitions(self.store, found.announcement):  # a fail-over during the replica check
                 return None

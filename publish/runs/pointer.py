@@ -13,15 +13,15 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from conf.base import Strict
 from conf.share import EVERYBODY, NOBODY, Share
+from publish.author import person
 from publish.clock import Clock, utc_now
-from publish.connect.kafka_out import Outgoing
+from publish.connect.confirmed_sender import Outgoing
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults, text_of
 from publish.errors import PointerMoved, PointerUnreadable, PublishError, RunRefused
 from publish.runs.pointer_log import PointerLog, Unsent, message_of
 from publish.runs.registry import POINTER_ROLES
 from publish.runs.run import RunState, RunStatus
-from publish.who import person
 from publish.wire.keys import ProductKeys
 
 _LOG = logging.getLogger(__name__)

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from conf.digest import sha256_of
-from publish.connect.kafka_out import Outgoing
+from publish.connect.confirmed_sender import Outgoing
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import as_bytes, store_faults
 from publish.wire.keys import ProductKeys
 
 
 class PointerLog(Protocol):
-    """Keeps pointers and their history outside Redis (publish.connect.kafka_out.KafkaPointerLog)."""
+    """Keeps pointers and their history outside Redis (publish.connect.confirmed_sender.KafkaPointerLog)."""
 
     def append(self, product: str, batches: Mapping[str, Sequence[Outgoing]]) -> None:
         """Stores the messages of each topic durably, in this order; raises PublishError."""

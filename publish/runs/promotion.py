@@ -20,11 +20,12 @@ class PromotionResult(StrEnum):
 
     SERVING = "SERVING"
     HELD = "HELD"
+    """Only an operator can promote it now."""
     FAILED = "FAILED"
     REPLACED = "REPLACED"
     """It served before; another run does now."""
-    WAITING = "WAITING"
-    """A rebuild is running."""
+    POSTPONED = "POSTPONED"
+    """A rebuild is running; asked again later, it may serve."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Promoter:
         """Promotes a READY run automatically; under a hold it stays READY, if it breaks a rule it is FAILED."""
         status, pointer = self.registry.get(run).status, self.pointers.read()
         if status.restoring or (pointer.rev == 0 and self.pointers.restoring() is not None):
-            return Promotion(PromotionResult.WAITING, "Redis was lost and is being rebuilt")
+            return Promotion(PromotionResult.POSTPONED, "Redis was lost and is being rebuilt")
         if status.let_go is not None or run in (pointer.control, pointer.previous):
             return Promotion(PromotionResult.REPLACED, f"it served before; now {pointer.treatment} does")
         if status.held is not None and pointer.treatment != run:
@@ -78,7 +79,7 @@ class Promoter:
                 return Change(pointer)
             if pointer.hold is not None:
                 raise RunHeld(
-                    f"run {run} waits: hold since {pointer.hold.since:%F %T}Z ({pointer.hold.reason}); unhold"
+                    f"run {run} is held: hold since {pointer.hold.since:%F %T}Z ({pointer.hold.reason}); unhold"
                 )
             self._check(candidate, pointer, by_hand=by_hand)
             return Change(
@@ -151,7 +152,7 @@ class Promoter:
             return  # readers cannot read its announcement either
         if serving is None:
             raise RunHeld(
-                f"run {candidate.run} waits: {pointer.treatment} serves, and its record in {self.registry.keys.runs} "
+                f"run {candidate.run} is held: {pointer.treatment} serves, and its record in {self.registry.keys.runs} "
                 "cannot be read, so that nothing can be compared with it; `discovery promote` lets the run serve"
             )
         if candidate.epoch <= serving.epoch:

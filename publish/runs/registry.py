@@ -114,7 +114,7 @@ class RunRegistry:
         return self._step(run, RunState.READY, after=[RunState.LOADING], held=held, go_on=True) is None
 
     def note_held(self, run: str, why: str) -> None:
-        """Records why a READY run waits for an operator."""
+        """Records why a READY run is held until an operator acts."""
         status = self.get(run).status.model_copy(update={"held": why})
         self._write(run, status, after=[RunState.READY])
 

@@ -8,7 +8,7 @@ import logging
 from pydantic import ValidationError
 
 from conf.connections import KafkaConnection
-from publish.connect.kafka_out import Outgoing, send_confirmed
+from publish.connect.confirmed_sender import Outgoing, send_confirmed
 from publish.connect.topic_reader import latest, read_topic
 from publish.errors import MalformedMessage, RunRefused
 from publish.runs.pointer import Pointer

@@ -18,7 +18,7 @@ class _Observation:
 
 
 class RunWatch:
-    """Settles runs whose lists are all loaded; fails those that make no progress or pass their deadline.
+    """Promotes runs whose lists are all loaded; fails those that make no progress or pass their deadline.
 
     Time without progress counts only while this process could read Redis; it restarts after an outage. Before BEGIN it
     counts only if the caller knows that everything was sent (`all_sent`).
@@ -38,19 +38,19 @@ class RunWatch:
         self._monotonic = monotonic
         self._observations: dict[str, _Observation] = {}
 
-    def look(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
-        """Checks a run's progress and settles or fails it if due; raises StoreUnreachable, RunFault."""
+    def advance(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
+        """Checks a run's progress and promotes or fails it if due; raises StoreUnreachable, RunFault."""
         with self._lifecycle.blaming(run):
-            return self._look(run)
+            return self._advance(run)
 
-    def _look(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
+    def _advance(self, run: RegisteredRun) -> tuple[PartitionStatus, ...]:
         if run.state not in (RunState.ANNOUNCED, RunState.LOADING):
             self._observations.pop(run.name, None)
         if run.state is RunState.READY and run.status.held is None and run.status.let_go is None:
-            self._lifecycle.settle(run.name)
+            self._lifecycle.promote_or_fail(run.name)
         partitions = self._lifecycle.store.progress(run.announcement)
         if run.state is RunState.LOADING:
-            self._lifecycle.settle(run.name)
+            self._lifecycle.promote_or_fail(run.name)
         if fault := self._fault(run, partitions):
             self._fail_if_unchanged(run, fault)
         return partitions
@@ -62,7 +62,7 @@ class RunWatch:
     def _fault(self, run: RegisteredRun, partitions: tuple[PartitionStatus, ...]) -> str | None:
         """Returns why a run under way has to fail, or None."""
         if run.state not in (RunState.ANNOUNCED, RunState.LOADING) or run.status.restoring:
-            return None  # a run being restored waits for older records of the topic; `rebuild` ends it
+            return None  # a run being restored still needs older records of the topic; `rebuild` ends it
         announced = run.announcement
         arrived = f"{sum(p.loaded for p in partitions)} of {announced.users} lists had arrived"
         if not damaged(partitions):

@@ -27,7 +27,7 @@ from jobs.runtime.exit import report
 from jobs.storage.store import Storage
 from jobs.tune_embeddings import tune_embeddings
 from publish.connect.clients import admin_client
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.load.loader import Loader
 from publish.read.reader import Reader
 from publish.runs.pointer import Pointer, PointerStore

@@ -15,7 +15,7 @@ import redis
 
 from deploy.chain import REPO
 from publish.connect.rights import Role
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.wire.keys import ProductKeys
 from tests.e2e.conftest import Literal, write_days
 from tests.e2e.product import Product, Servers

@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from conf.connections import KafkaConnection
 from conf.load import load_settings
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.runs.erasures import Erasure, ErasureLog
 from publish.wire.keys import ProductKeys
 from tests.e2e.conftest import LAST, write_days

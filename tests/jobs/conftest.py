@@ -12,7 +12,7 @@ import yaml
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from jobs.cli import app
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
 from tests.features.world import settings

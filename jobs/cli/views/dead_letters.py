@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.cli.views.view import View, table
-from publish.operate.dead_letters import Dropped, LetterContent, LetterReport, Sent
+from publish.operate.dead_letter_commands import Dropped, LetterContent, LetterReport, Sent
 
 
 def letters(reports: Sequence[LetterReport]) -> View:

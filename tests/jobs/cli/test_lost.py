@@ -4,9 +4,9 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from publish.connect.kafka_out import KafkaPointerLog, Outgoing
+from publish.connect.confirmed_sender import KafkaPointerLog, Outgoing
 from publish.operate.control import Control
-from publish.operate.letters import count_letters
+from publish.operate.dead_letter_reader import count_letters
 from publish.operate.wait import RunEnding
 from publish.runs.run_log import KafkaRunLog
 from publish.wire.announcement import Announcement

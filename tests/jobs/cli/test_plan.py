@@ -11,7 +11,7 @@ import yaml
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.operate.control import Control
 from publish.store.capacity import estimate_bytes
 from publish.wire.keys import ProductKeys

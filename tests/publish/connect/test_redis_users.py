@@ -10,7 +10,7 @@ import redis
 
 from conf.connections import KafkaConnection
 from conf.share import Share
-from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.confirmed_sender import KafkaPointerLog
 from publish.connect.redis_clients import redis_client
 from publish.connect.rights import Role, check_rights
 from publish.errors import StoreUnreachable

@@ -8,9 +8,9 @@ from confluent_kafka.admin import AclOperation
 
 from conf.settings import PublishSettings
 from publish.connect.clients import check_broker, group_size
-from publish.connect.kafka_out import ConfirmedSender, KafkaPointerLog, Outgoing
+from publish.connect.confirmed_sender import ConfirmedSender, KafkaPointerLog, Outgoing
 from publish.connect.rights import Role
-from publish.connect.topic import ensure_topics, warn_of_retention
+from publish.connect.topics import ensure_topics, warn_of_retention
 from publish.errors import BrokerUnreachable, DeliveryError
 from publish.operate.control import Control
 from publish.operate.forget import Forgetter

@@ -13,7 +13,7 @@ from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from deploy.servers.kafka_broker import KafkaBroker
 from publish.connect.clients import admin_client
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.errors import DeliveryError
 from publish.operate.wait import RunEnding
 from publish.send.producer import send_begin, send_end, send_partitions

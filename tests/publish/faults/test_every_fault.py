@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-FOLDERS = ("tests/publish", "tests/e2e/test_gates_stop.py", "tests/features/test_placement.py")
+FOLDERS = ("tests/publish", "tests/e2e/test_gates_stop.py", "tests/features/test_hash_columns.py")
 LISTER = """
 import sys
 import pytest

@@ -63,7 +63,7 @@ def test_python_and_spark_put_everybody_in_the_same_arm(spark: "SparkSession") -
     """26: the audience that was computed is the audience that is served."""
     from pyspark.sql import functions as sf
 
-    from features.placement import arm_column, partition_column
+    from features.hash_columns import arm_column, partition_column
 
     users = [*range(-500, 1_500), 2**63 - 1, -(2**63)]
     columns = {"arm": arm_column(sf.col("user_id"), SALT), "home": partition_column(sf.col("user_id"), 12)}

@@ -4,12 +4,12 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
+from publish.author import service
 from publish.load import periodic_tasks
 from publish.operate.wait import RunEnding
 from publish.runs.history import kept_history
 from publish.runs.pointer import LOST, PointerStore
 from publish.runs.run_log import kept_pointer
-from publish.who import service
 from tests.publish.support.pushing import (
     announce,
     ending_of,

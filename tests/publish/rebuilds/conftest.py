@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from conf.connections import KafkaConnection
-from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.confirmed_sender import KafkaPointerLog
 from publish.operate.control import Control
 from tests.publish.support.pushing import new_product
 

@@ -10,7 +10,7 @@ from conf.connections import KafkaConnection
 from publish.errors import DeadlinePassed
 from publish.operate import rebuild as rebuild_module
 from publish.operate.control import Control
-from publish.operate.letters import count_letters
+from publish.operate.dead_letter_reader import count_letters
 from publish.operate.rebuild import Rebuilt, start_rebuild
 from publish.wire.keys import ProductKeys
 from tests.publish.support.pushing import agrees, expected, loading, served

@@ -7,7 +7,7 @@ from conf.connections import KafkaConnection
 from conf.share import Share
 from publish.errors import NotRestored
 from publish.operate.control import Control
-from publish.operate.letters import count_letters
+from publish.operate.dead_letter_reader import count_letters
 from publish.operate.wait import RunEnding
 from publish.runs.history import kept_history
 from publish.runs.run import RunState

@@ -7,10 +7,10 @@ import redis
 
 from conf.connections import KafkaConnection
 from conf.share import NOBODY, Share
-from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.confirmed_sender import KafkaPointerLog
 from publish.errors import RunRefused
 from publish.operate.control import Control
-from publish.operate.letters import count_letters
+from publish.operate.dead_letter_reader import count_letters
 from publish.operate.rebuild import Rebuilt, start_rebuild
 from publish.operate.wait import RunEnding
 from publish.runs.erasures import Erasure, ErasureLog

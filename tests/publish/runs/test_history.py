@@ -16,9 +16,9 @@ from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from conf.share import Share
 from publish.clock import utc_now
-from publish.connect.kafka_out import KafkaPointerLog, Outgoing
+from publish.connect.confirmed_sender import KafkaPointerLog, Outgoing
 from publish.connect.store_scripts import text_of
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.errors import RunHeld, RunRefused
 from publish.operate import rebuild as rebuild_module
 from publish.operate.control import Control

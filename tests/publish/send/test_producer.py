@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from deploy.servers.kafka_broker import KafkaBroker
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.errors import DeliveryError, SnapshotRefused
 from publish.send import sender as sender_module
 from publish.send.producer import send_begin, send_end, send_partitions

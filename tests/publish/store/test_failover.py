@@ -124,7 +124,7 @@ def test_no_run_serves_before_the_replicas_have_it(
     with loading(kafka, store, product):
         with cluster.cut_off(replica):
             send(kafka, run.layout.topic, wire_of(run, lists))
-            eventually(lambda: "is complete and waits for replicas" in caplog.text)
+            eventually(lambda: "is complete and postponed until replicas have it" in caplog.text)
             assert not damaged_partitions(RedisStore(store), run)
             assert f"0 of 127.0.0.1:{master.ports[0]} have" in str(missing_copies(store, run))
             assert registry.get(run.run).state is RunState.LOADING

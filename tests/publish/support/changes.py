@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from publish.connect.kafka_out import Outgoing
+from publish.connect.confirmed_sender import Outgoing
 from publish.errors import DeliveryError
 from publish.runs.history import History, HistoryEntry
 from publish.runs.pointer import Pointer

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer
 import publish.load.loader
 from conf.connections import KafkaConnection, RedisConnection
 from publish.connect.redis_clients import redis_client
-from publish.load.dead_letters import DeadLetterQueue
+from publish.load.dead_letter_writer import DeadLetterQueue
 from publish.load.loader import Loader, stop_on_signals
 from publish.runs.lifecycle import RunLifecycle
 from publish.runs.pointer import PointerStore

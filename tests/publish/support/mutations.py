@@ -102,10 +102,10 @@ MUTANTS = (
     ),
     Mutant(
         "the position moves past letters that nobody confirmed",
-        "publish/connect/kafka_out.py",
+        "publish/connect/confirmed_sender.py",
         "        if faults or left:",
         "        if False:",
-        ("tests/publish/load/test_dead_letters.py::test_an_unconfirmed_letter_is_an_error",),
+        ("tests/publish/load/test_dead_letter_writer.py::test_an_unconfirmed_letter_is_an_error",),
     ),
     Mutant(
         "unreadable records do not count",

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from publish.connect.topic import ensure_topics
+from publish.connect.topics import ensure_topics
 from publish.load.loader import Loader
 from publish.operate.control import Control
 from publish.operate.wait import Waited, wait

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition
 
 from conf.connections import KafkaConnection
 from publish.connect.clients import admin_client
-from publish.connect.kafka_out import KafkaPointerLog
+from publish.connect.confirmed_sender import KafkaPointerLog
 from publish.connect.watermarks import watermarks
 from publish.errors import Unavailable
 from publish.operate.control import Control

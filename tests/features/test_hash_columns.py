@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 
 from conf import contract
-from features.placement import arm_column, bucket_column, partition_column
+from features.hash_columns import arm_column, bucket_column, partition_column
 
 VECTORS = json.loads(resources.files("conf").joinpath("contract_vectors.json").read_text(encoding="utf-8"))
 

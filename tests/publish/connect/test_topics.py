@@ -6,7 +6,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
-from publish.connect.topic import check_partitions, check_topics, ensure_topics, warn_of_retention
+from publish.connect.topics import check_partitions, check_topics, ensure_topics, warn_of_retention
 from publish.errors import BrokerUnreachable, TopicMismatch
 from publish.wire.keys import ProductKeys
 from tests.publish.support.samples import closed_port

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from conf.connections import KafkaConnection
-from publish.connect.kafka_out import MAX_MESSAGE_BYTES, KafkaPointerLog, Outgoing
+from publish.connect.confirmed_sender import MAX_MESSAGE_BYTES, KafkaPointerLog, Outgoing
 from publish.connect.topic_reader import read_topic
 from publish.errors import DeliveryError
 from publish.runs.erasures import Erasure, ErasureLog

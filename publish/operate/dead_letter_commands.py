@@ -11,10 +11,10 @@ from confluent_kafka import KafkaException, TopicPartition
 from conf.connections import KafkaConnection
 from conf.contract import IdKind
 from publish.connect.clients import admin_client, broker_unreachable
-from publish.connect.kafka_out import Outgoing, send_confirmed
+from publish.connect.confirmed_sender import Outgoing, send_confirmed
 from publish.errors import LetterRefused, MalformedMessage
 from publish.load.arrivals import checked_mark
-from publish.operate.letters import Letter, Letters
+from publish.operate.dead_letter_reader import Letter, Letters
 from publish.runs.registry import RunRegistry
 from publish.runs.run import RegisteredRun, RunState
 from publish.store.redis_store import RedisStore

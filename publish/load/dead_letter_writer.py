@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Message
 
-from publish.connect.kafka_out import ConfirmedSender, Outgoing
+from publish.connect.confirmed_sender import ConfirmedSender, Outgoing
 from publish.errors import DeliveryError
 from publish.load.arrivals import raw_bytes
 

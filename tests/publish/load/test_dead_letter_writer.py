@@ -5,9 +5,9 @@ import redis
 from confluent_kafka import Message, Producer
 
 from conf.connections import KafkaConnection
-from publish.connect.kafka_out import ConfirmedSender, Outgoing
+from publish.connect.confirmed_sender import ConfirmedSender, Outgoing
 from publish.errors import DeliveryError
-from publish.load.dead_letters import DeadLetter, DeadLetterQueue
+from publish.load.dead_letter_writer import DeadLetter, DeadLetterQueue
 from publish.wire.keys import ProductKeys
 from tests.publish.support.pushing import messages_of, new_product
 from tests.publish.support.samples import closed_port

@@ -9,8 +9,8 @@ from confluent_kafka import Producer
 from conf.connections import KafkaConnection
 from publish.connect.watermarks import watermarks
 from publish.errors import LetterRefused
-from publish.operate.dead_letters import DeadLetters, Dropped, Sent
-from publish.operate.letters import count_letters
+from publish.operate.dead_letter_commands import DeadLetters, Dropped, Sent
+from publish.operate.dead_letter_reader import count_letters
 from publish.operate.wait import RunEnding
 from publish.runs.registry import RunRegistry
 from publish.runs.run import RunState
