@@ -156,7 +156,7 @@ class Settings(Strict):
     schedule: str | None = None
     """Cron expression in UTC of the weekly DAG; null: no DAG."""
     dag: dict[str, str | Whole | Number | Flag | None] = Field(default_factory=dict)
-    """For the DAG file only: retries, time limits, pool; see `dags/products.py`."""
+    """For the DAG file only: retries, time limits, pool; see DagSettings in `dags/product_files.py`."""
     ids: Literal["int64", "string"] = "int64"
     """Kind of user and source ids in every dataset of this product; strings have 1 … 255 bytes of UTF-8 without NUL."""
     data_root: str = "data"

@@ -57,8 +57,8 @@ def check_sums(
     raise WeightsError(
         f"the events of one user and source could add up to a weight of {math.fsum(bounds.values()):.3g}, and at most "
         f"{LARGEST:.3g} is held; most of it is {bounds[name, day, event]:.3g} for events {event!r} in dataset "
-        f"{name!r}, dt={day}: a robot or a unit error. Correct it, write columns.weight in a larger unit, or divide "
-        f"every one of interactions.event_weights by the same number, which changes no list"
+        f"{name!r}, dt={day}: one user with far too many events, or a unit error. Correct it, write columns.weight in "
+        f"a larger unit, or divide every one of interactions.event_weights by the same number, which changes no list"
     )
 
 

@@ -58,8 +58,8 @@ def named(rows: pa.Table) -> pa.Table:
 def test_weights_that_could_add_up_to_too_much(make: Make, shared_spark: "SparkSession") -> None:
     days = {number: rows.append_column("n", pa.array([1e9] * len(rows))) for number, rows in Literal.crowd().items()}
     product = make(days, columns={"weight": "n"}).change({"interactions": {"event_weights": {"click": 1e3}}})
-    told = f"9.06e+11 for events 'click' in dataset 'clicks', dt={ago(1)}: a robot or a unit error"
-    ended = refused(product, said=(told, "write columns.weight in a larger unit"))
+    told = f"9.06e+11 for events 'click' in dataset 'clicks', dt={ago(1)}: one user with far too many events, or a unit"
+    ended = refused(product, said=(f"{told} error", "write columns.weight in a larger unit"))
     assert "org.apache.spark" not in ended.log
 
 
