@@ -15,7 +15,7 @@ from models.lists.topn import precompute_lists
 def lists_from_factors(
     run: RunContext, prefix: str, sources: pa.Table, exclusions: str, fallback: Fallback, users: DataFrame | None
 ) -> DataFrame:
-    """Returns contract.lists by the factors of a `TrainingTask` for `users` (None: everybody).
+    """Returns contract.lists by the factors of the `TrainingTask` named `prefix`, for `users` (None: all).
 
     exclusions: name of the table of what they must not hold. Raises NoCandidates.
     """
@@ -24,14 +24,7 @@ def lists_from_factors(
     candidates = Candidates.build(factors, sources, run.ids)
     folder = share_folder(run.spark, run.scratch, f"{prefix}candidates-{run.scratch.name}", candidates.save)
     return precompute_lists(
-        user_factors,
-        excluded,
-        users,
-        folder,
-        fallback,
-        run.settings.lists,
-        run.settings.spark.user_block,
-        run.ids,
+        user_factors, excluded, users, folder, fallback, run.settings.lists, run.settings.spark.user_block, run.ids
     )
 
 

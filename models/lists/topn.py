@@ -99,7 +99,8 @@ def serve_users(
         yield list_batch(personal["user_id"], *list_columns(best, candidates.ids), ids, personal=True)
     for others in (rows.filter(rows["factors"].is_null()), known.filter(column_of(~moved))):
         if others.num_rows:
-            yield _popular(others, fallback, settings.n, ids)
+            popular = fallback.without(others["excluded"], settings.n, ids)
+            yield list_batch(others["user_id"], *popular, ids, personal=False)
 
 
 def _exclusions(excluded: ListColumn, candidates: Candidates) -> csr_matrix:
@@ -120,10 +121,6 @@ def list_columns(best: TopN, sources: IdMap) -> tuple[ListColumn, ListColumn]:
         list_column(lengths, sources.to_arrow(best.ids[filled])),
         list_column(lengths, column_of(best.scores[filled])),
     )
-
-
-def _popular(rows: pa.RecordBatch, fallback: Fallback, n: int, ids: IdKind) -> pa.RecordBatch:
-    return list_batch(rows["user_id"], *fallback.without(rows["excluded"], n, ids), ids, personal=False)
 
 
 def list_batch(
