@@ -41,7 +41,7 @@ class StatusReport:
     serving: RegisteredRun | None
     on_the_way: tuple[RunReport, ...]
     waiting: tuple[RunReport, ...]
-    """READY runs, newer than the serving one, that wait for an operator."""
+    """READY runs, newer than the serving one: held, or postponed."""
     damaged: tuple[int, ...]
     """Partitions of the serving runs that are no longer VERIFIED, because Redis lost writes."""
     unreadable: tuple[UnreadableRun, ...]

@@ -13,6 +13,8 @@ from publish.wire.announcement import Announcement
 
 BY_HAND = "by hand"
 """The default reason of an operator's command."""
+REBUILDING = "Redis was lost and is being rebuilt"
+"""Why runs are postponed during a rebuild."""
 
 
 class PromotionResult(StrEnum):
@@ -48,7 +50,7 @@ class Promoter:
         """Promotes a READY run automatically; under a hold it stays READY, if it breaks a rule it is FAILED."""
         status, pointer = self.registry.get(run).status, self.pointers.read()
         if status.restoring or (pointer.rev == 0 and self.pointers.restoring() is not None):
-            return Promotion(PromotionResult.POSTPONED, "Redis was lost and is being rebuilt")
+            return Promotion(PromotionResult.POSTPONED, REBUILDING)
         if status.let_go is not None or run in (pointer.control, pointer.previous):
             return Promotion(PromotionResult.REPLACED, f"it served before; now {pointer.treatment} does")
         if status.held is not None and pointer.treatment != run:

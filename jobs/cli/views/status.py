@@ -9,8 +9,10 @@ from jobs.cli.views.view import NOTHING, View, duration, hold_text, report_data,
 from publish.operate.control import RunReport, StatusReport
 from publish.operate.plan import loading_rate
 from publish.runs.pointer import Pointer
-from publish.runs.run import UnreadableRun
+from publish.runs.promotion import REBUILDING
+from publish.runs.run import RunState, UnreadableRun
 from publish.store.capacity import StoreLimits
+from publish.store.durability import damaged
 
 
 def status(report: StatusReport, dead_letters: int) -> View:
@@ -51,6 +53,8 @@ def _progress(report: RunReport) -> str:
         f"{report.run.name} {report.run.state}: {loaded:,} of {announced.users:,} lists ({share:.0f} %), "
         f"{done} of {announced.partitions} partitions verified{_pace(report)}"
     )
+    if report.run.state is RunState.LOADING and done == announced.partitions and announced.replicas:
+        head += f"; postponed until {announced.replicas} replicas of each master have it"
     rows = [(str(p.partition), p.state or "not begun", f"{p.loaded:,}", f"{p.count:,}") for p in report.partitions]
     return f"{head}\n{table(rows, ('partition', 'state', 'lists', 'of'), indent=2)}"
 
@@ -68,8 +72,19 @@ def _loaded(report: RunReport) -> int:
 
 
 def _waiting(report: RunReport) -> str:
-    held = report.run.status.held
-    return f"{report.run.name}{'' if held is None else f' ({held})'}"
+    why = _why_not_serving(report)
+    return f"{report.run.name}{'' if why is None else f' ({why})'}"
+
+
+def _why_not_serving(report: RunReport) -> str | None:
+    if report.run.status.held is not None:
+        return report.run.status.held
+    if report.run.status.restoring:
+        return f"postponed: {REBUILDING}"
+    if lost := damaged(report.partitions):
+        places = ", ".join(map(str, lost))
+        return f"postponed: Redis lost writes of partitions {places}; a running loader loads them again"
+    return None
 
 
 def _alarms(report: StatusReport) -> list[str]:

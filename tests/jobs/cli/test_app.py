@@ -14,7 +14,7 @@ from publish.runs.registry import RunRegistry
 from publish.wire.announcement import Announcement
 from tests.jobs.commands import NOBODY, PASSWORD, Discovery
 from tests.jobs.pressed import pressed
-from tests.publish.support.pushing import announce, lists_of, publish_directly, stored
+from tests.publish.support.pushing import announce, lists_of, load_directly, publish_directly, stored
 
 
 def test_status_and_runs(discovery: Discovery, serving: Announcement, client: redis.Redis) -> None:
@@ -150,6 +150,21 @@ def test_hold_rollback_wait_clear(discovery: Discovery, serving: Announcement, c
     assert (waited.code, waited.data["outcome"]) == (4, "FAILED")
     assert "readers may still hold a pointer to it" in discovery("clear", newer.run).log
     assert discovery("rollback").code == 1
+
+
+def test_status_says_why_a_verified_run_does_not_serve(discovery: Discovery, client: redis.Redis, product: str) -> None:
+    damaged, rebuilt = (publish_directly(client, product, first=True) for _ in range(2))
+    copied = announce(client, product, lists_of(60), replicas=2)
+    load_directly(client, copied, lists_of(60))
+    client.hset(damaged.layout.state(damaged.run, 1), "state", "LOADING")
+    registry = RunRegistry(client, product)
+    status = registry.get(rebuilt.run).status.model_copy(update={"restoring": True})
+    client.hset(registry.keys.runs, registry.keys.state_field(rebuilt.run), status.model_dump_json())
+    said = discovery("status").out
+    assert f"{damaged.run} (postponed: Redis lost writes of partitions 1; a running loader loads them again)" in said
+    assert f"{rebuilt.run} (postponed: Redis was lost and is being rebuilt)" in said
+    assert "3 of 3 partitions verified" in said
+    assert "postponed until 2 replicas of each master have it" in said
 
 
 def test_what_nobody_needs_can_be_cleared(discovery: Discovery, client: redis.Redis, product: str) -> None:
