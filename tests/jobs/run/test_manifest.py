@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from jobs.run.manifest import Manifest, StageRecord, load_manifest, save_manifest
+from conf import contract
+from jobs.run.manifest import Manifest, StageRecord, bound_folder, find_run, load_manifest, save_manifest
 from jobs.storage.bound_folder import MANIFEST, ChangedSince
 from jobs.storage.store import Storage
 from tests.jobs.runs import manifest_of
@@ -107,3 +109,25 @@ def test_who_started_it() -> None:
     request = manifest_of().request
     assert not request.scheduled
     assert request.model_copy(update={"trigger_id": "scheduled__2026-11-16"}).scheduled
+
+
+def test_a_run_is_found_with_its_tables(tmp_path: Path) -> None:
+    home, manifest = Storage(str(tmp_path)), manifest_of()
+    product, run = manifest.request.product, manifest.request.run_id
+    assert find_run(home, product, run) is None
+    folder = bound_folder(home, manifest, remedy="")
+    folder.begin("features")
+    schema = contract.audience("int64")
+    folder.write_table("audience", [pa.record_batch([pa.array([1, 2])], schema=schema)], schema)
+    manifest = manifest.with_stage("features", RECORD.model_copy(update={"made": folder.made()}))
+    save_manifest(folder, manifest)
+    kept = find_run(home, product, run)
+    assert kept is not None
+    assert kept.manifest == manifest
+    assert kept.folder.table("audience").to_table()["user_id"].to_pylist() == [1, 2]
+    (part,) = Path(folder.uri.removeprefix("file://"), "audience").glob("*.parquet")
+    part.write_bytes(b"")
+    found = find_run(home, product, run)
+    assert found is not None
+    with pytest.raises(ChangedSince, match=r"'audience'.*restore that folder from a copy"):
+        found.folder.table("audience")
