@@ -14,6 +14,7 @@ import pytest
 from conf.contract import UserId, bucket_of, partition_of
 from deploy.chain import REPO
 from deploy.servers.processes import OwnerGuard
+from jobs.cli.app import app
 from models.golden.measure import NAME, VERSION
 from models.registry import ModelRegistry
 from publish.operate.control import Control
@@ -22,6 +23,7 @@ from tests.e2e.conftest import LAST, WEEK_BEFORE
 from tests.e2e.product import Ended, Product, Servers
 from tests.e2e.raw import SNAPSHOTS, WINDOWS, check_lists, days_before, newest, reference
 from tests.e2e.submit import submitted, variables_of
+from tests.support.examples import changes
 from tests.support.model_store import version_at
 
 if TYPE_CHECKING:
@@ -153,6 +155,20 @@ def test_the_log_shows_how_good_the_lists_are(first: Served) -> None:
     assert [line.split()[0] for line in table[1:4]] == ["ours", "popularity", "item_knn"]
     segments = ["all", "cold (0)", "light (< 10)", "heavy (≥ 10)", "new, 7 days"]
     assert [line[:13].strip() for line in table[-5:]] == segments
+
+
+def test_the_command_of_the_documentation_reads_the_tables(
+    product: Product, first: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ((_, _, code),) = changes("A command that reads tables")
+    made: dict[str, Any] = {}
+    exec(code, made)
+    monkeypatch.setattr(app, "registered_commands", [*app.registered_commands])
+    app.command()(made["listed"])
+    listed = product.discovery("listed", "--json")
+    assert listed.code == 0, listed.log
+    produced = product.manifest(first.run).fact("publish", "counts")["produced"]
+    assert json.loads(listed.out) == {"run": first.run, "lists": produced}
 
 
 def test_the_manifest_is_complete(product: Product, first: Served) -> None:

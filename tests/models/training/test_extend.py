@@ -83,7 +83,7 @@ print(f"NDCG {lists.ndcg.mean():.3f}, popularity {popular.ndcg.mean():.3f}; gold
 """
 
 
-NEW = {"models/training/bpr.py"}
+NEW = {"models/training/bpr.py", "jobs/cli/listed.py"}
 """Files that the page tells to write."""
 
 
