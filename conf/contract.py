@@ -23,8 +23,8 @@ ID_RULE = f"1 … {MAX_ID_BYTES} bytes of UTF-8 without NUL"
 EXCLUSION_REASONS = ("seen", "subscribed", "blocked", "owned")
 """Reasons why a list must not hold a source: the user has events with it, follows, blocked or owns it."""
 
-METRICS = ("ndcg", "recall", "map")
-"""Metrics of a user's list: the fields of `models.metrics.ListScores`."""
+METRICS = {"ndcg": "NDCG@{}", "recall": "Recall@{}", "map": "MAP@{}"}
+"""Metrics of a user's list cut at k: the fields of `models.metrics.ListScores`, and their headings."""
 
 LIST_TRAITS: dict[str, tuple[pa.DataType, str]] = {
     "novelty": (pa.float64(), "mean self-information of a listed source in bits"),  # null: the list is empty

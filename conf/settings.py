@@ -34,7 +34,10 @@ EventWeight = Annotated[Number, Field(ge=-MAX_EVENT_WEIGHT, le=MAX_EVENT_WEIGHT)
 
 
 class InteractionSettings(Strict):
-    """How events become one weight per (user, source): Σ weight of the event · 2^(−age_days / half_life_days)."""
+    """How events become one weight per (user, source): Σ weight of the event · 2^(−age_days / half_life_days).
+
+    What changes weights belongs to `conf.recipe.Recipe` too, or a champion is judged by today's.
+    """
 
     event_weights: dict[str, EventWeight] = Field(min_length=1)
     """Event name → weight, possibly 0 or negative; an event name neither here nor in `ignore_events` stops the run."""

@@ -27,7 +27,10 @@ positive weight is without a bin."""
 
 
 class InteractionProfile(Strict):
-    """The interactions of one run, over all rows. Counts are exact; quantiles have a rank error of at most 0.0001."""
+    """The interactions of one run, over all rows. Counts are exact; quantiles have a rank error of at most 0.0001.
+
+    A new field needs a default: reports of earlier runs are read back.
+    """
 
     kind: Literal["interactions"] = "interactions"
     """Distinguishes profiles in JSON."""

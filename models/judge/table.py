@@ -9,7 +9,7 @@ from models.judge.bootstrap import ALL, CONFIDENCE, Estimate
 from models.judge.judgement import NEW, SEGMENTS, FigureKey, Judgement
 from models.judge.users import COLD, HEAVY, LIGHT
 
-_TITLES = {"ndcg": "NDCG@{}", "recall": "Recall@{}", "map": "MAP@{}", "gini": "Gini"}
+_TITLES = {**METRICS, "gini": "Gini"}
 _MISSING = "–"
 
 

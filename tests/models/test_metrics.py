@@ -28,7 +28,7 @@ def scored(rows: Sequence[Row], k: int) -> ListScores:
 
 
 def test_metrics_are_the_columns_of_the_contract() -> None:
-    assert tuple(field.name for field in fields(ListScores)) == METRICS
+    assert tuple(field.name for field in fields(ListScores)) == tuple(METRICS)
 
 
 def slowly_scored(row: Row, k: int) -> tuple[float, float, float]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from conf.contract import METRICS
 from conf.strict_yaml import write_yaml
 from jobs.cli.model_versions import PROMOTED_TAG, ModelVersion, Served
 from jobs.cli.views.view import NOTHING, View, hold_text, serving_line, table
@@ -177,7 +178,7 @@ def _judgement(made: Lineage) -> list[str]:
         f"judged        on {held.pairs:,} pairs of the {held.days} days before {made.as_of} (digest {held.digest}), "
         f"lists cut at {k}"
     )
-    shown = ("ndcg", "recall", "map", "popularity.ndcg", "item_knn.ndcg", "champion.ndcg", "over_popularity.ndcg")
+    shown = (*METRICS, "popularity.ndcg", "item_knn.ndcg", "champion.ndcg", "over_popularity.ndcg")
     found = [(name, figure) for name in shown if (figure := figure_of(made, name)) is not None]
     rows = [(name, figure_text(figure)) for name, figure in found]
     return [head, *([table(rows, indent=_MARGIN)] if rows else [])]
