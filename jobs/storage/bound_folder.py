@@ -14,15 +14,17 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow.dataset as ds
 from pyarrow import fs
 
 from conf.digest import digest_of_json, sha256_of
 from conf.errors import Refused
 from jobs.storage.digests import Listing, digest_of_files, listing_of
 from jobs.storage.store import MARKER, Storage
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 MANIFEST = "manifest.json"
 """The file that binds the others and itself: see `jobs.run.manifest`."""
@@ -94,7 +96,7 @@ class BoundFolder(Storage):
             raise self._changed(table, f"is gone or unfinished now; stage {output.stage} left a finished one")
         return True
 
-    def table(self, table: str) -> ds.Dataset:
+    def table(self, table: str) -> "ds.Dataset":
         """Returns a finished, unchanged Parquet table, lazily. Raises NotFinished, ChangedSince."""
         if self._outputs is not None and self.finished(table):
             self._check(table)

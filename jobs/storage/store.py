@@ -6,15 +6,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from conf.location import GLOB, Location
 from jobs.storage.errors import AlreadyFinished, NoAnswer, NotFinished, UnreadableFolder
 from jobs.storage.filesystems import open_filesystem, path_in
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 MARKER = "_SUCCESS"
 
@@ -160,8 +163,10 @@ class Storage:
         """Returns the content of the marker."""
         return b""
 
-    def table(self, table: str) -> ds.Dataset:
+    def table(self, table: str) -> "ds.Dataset":
         """Returns a finished Parquet table, lazily. Raises NotFinished."""
+        import pyarrow.dataset as ds  # it imports pandas, which most commands need not wait for
+
         if not self.finished(table):
             raise NotFinished(f"table {table!r} in {self.uri} is not finished; run the stage that writes it first")
         filesystem, root = self._at

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.real_input import KNOWN, main
 from conf.load import load_settings
+from conf.share import EVERYBODY
 
 _CONF = Path(__file__).parents[2] / "conf"
 _ROWS = {
@@ -86,5 +87,5 @@ def test_the_product_of_each_data_set_reads_what_is_written(name: str) -> None:
 
 def test_the_demo_serves_everybody() -> None:
     settings = load_settings(_CONF / "prod_discovery.yml", [_CONF / "overlays" / "demo.yml"])
-    assert settings.rollout.max_manual_share == settings.rollout.share == 1.0
+    assert settings.rollout.max_manual_share == settings.rollout.share == EVERYBODY
     assert settings.publish.load_deadline_seconds == 120

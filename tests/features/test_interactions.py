@@ -174,7 +174,7 @@ def test_no_sum_that_is_accepted_can_be_too_large_and_the_largest_of_others_is_n
 def test_days_that_nobody_asks_about_are_not_summed() -> None:
     partials = partials_of({(1, "like"): 1.0, (2, "like"): 1e30})
     check_sums([partials], {"clicks": [ago(1)]}, SETTINGS, AS_OF)
-    with pytest.raises(WeightsError, match=rf"weight of 6.3e\+29, .*'like' in dataset 'clicks', dt={ago(2)}: a robot"):
+    with pytest.raises(WeightsError, match=rf"weight of 6.3e\+29, .*'like' in dataset 'clicks', dt={ago(2)}: one user"):
         check_sums([partials], {"clicks": [ago(1), ago(2)]}, SETTINGS, AS_OF)
 
 
