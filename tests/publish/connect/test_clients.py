@@ -69,7 +69,7 @@ def test_a_group_without_members_is_told_from_one_with(kafka: KafkaConnection) -
     try:
         consumer.subscribe([ProductKeys(new_product(kafka)).topic])
         deadline = time.monotonic() + 20
-        while group_size(kafka, group) == 0:
+        while not consumer.assignment():  # librdkafka may never end the close of a consumer that is still joining
             consumer.poll(0.1)
             assert time.monotonic() < deadline
         assert group_size(kafka, group) == 1
