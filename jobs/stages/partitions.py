@@ -26,8 +26,8 @@ def snapshot_of(run: Run, layout: Layout) -> DataFrame:
     They are shuffled once and kept on disk until `unpersist`, to be written, measured and sent. Where a former attempt
     finished the table, they are its rows: of lists that were read later, more users may be erased.
     """
-    user = sf.col("user_id")
     rows = run.tables.read("snapshot" if run.folder.finished("snapshot") else "lists")
+    user = sf.col("user_id")  # not before there is a session, which a stage that is started alone opens by reading
     if not run.settings.publish.scores:
         rows = rows.withColumn("scores", sf.array().cast("array<float>"))
     placed = rows.withColumn("partition", partition_column(user, layout.partitions))
