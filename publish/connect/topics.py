@@ -43,37 +43,29 @@ def ensure_topics(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
     """Creates missing topics, checks the others; raises TopicMismatch, BrokerUnreachable (after `timeout` s)."""
-    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
-    with _broker_errors(kafka, timeout):
-        there = _partitions_of_topics(admin, deadline)
+    with _listed(kafka, timeout) as (admin, deadline, there):
         for wanted in _topics(keys, settings):
             if wanted.name not in there:
                 _create(admin, wanted, deadline)
                 there[wanted.name] = _wait_until_ready(admin, wanted, deadline)
-            _check_partitions(wanted, there[wanted.name])
-            _check_settings(kafka, wanted, _settings_of(admin, wanted, deadline))
+            _check(kafka, admin, wanted, there[wanted.name], deadline)
 
 
 def check_topics(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
     """Checks the topics that exist, as `ensure_topics` does, but creates none; run before hours of work."""
-    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
-    with _broker_errors(kafka, timeout):
-        there = _partitions_of_topics(admin, deadline)
+    with _listed(kafka, timeout) as (admin, deadline, there):
         for wanted in _topics(keys, settings):
             if wanted.name in there:
-                _check_partitions(wanted, there[wanted.name])
-                _check_settings(kafka, wanted, _settings_of(admin, wanted, deadline))
+                _check(kafka, admin, wanted, there[wanted.name], deadline)
 
 
 def check_partitions(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
 ) -> None:
     """Checks only the number of partitions, for users who may not read the settings of topics."""
-    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
-    with _broker_errors(kafka, timeout):
-        there = _partitions_of_topics(admin, deadline)
+    with _listed(kafka, timeout) as (_, _, there):
         for wanted in _topics(keys, settings):
             _check_partitions(wanted, there.get(wanted.name, wanted.partitions))
 
@@ -82,9 +74,7 @@ def warn_of_retention(
     kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 10.0
 ) -> None:
     """Warns of each topic that keeps messages longer or shorter than the settings say, if this user may read that."""
-    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
-    with _broker_errors(kafka, timeout):
-        there = _partitions_of_topics(admin, deadline)
+    with _listed(kafka, timeout) as (admin, deadline, there):
         for wanted in _topics(keys, settings):
             if wanted.name in there and wanted.has_retention_of_settings:
                 try:
@@ -95,10 +85,11 @@ def warn_of_retention(
 
 
 @contextmanager
-def _broker_errors(kafka: KafkaConnection, timeout: float) -> Iterator[None]:
-    """Turns errors of the broker into BrokerUnreachable."""
+def _listed(kafka: KafkaConnection, timeout: float) -> Iterator[tuple[AdminClient, float, dict[str, int]]]:
+    """Yields a client, its deadline, and the partitions of each topic; raises errors as BrokerUnreachable."""
+    deadline, admin = time.monotonic() + timeout, admin_client(kafka)
     try:
-        yield
+        yield admin, deadline, _partitions_of_topics(admin, deadline)
     except KafkaException as error:
         raise broker_unreachable(kafka, error) from None
     except TimeoutError as error:
@@ -119,6 +110,11 @@ def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
         _Topic(keys.runs_topic, 1, settings.replication, compacted),
         _Topic(keys.erasures_topic, 1, settings.replication, compacted),
     )
+
+
+def _check(kafka: KafkaConnection, admin: AdminClient, wanted: _Topic, partitions: int, deadline: float) -> None:
+    _check_partitions(wanted, partitions)
+    _check_settings(kafka, wanted, _settings_of(admin, wanted, deadline))
 
 
 def _check_partitions(wanted: _Topic, found: int) -> None:
