@@ -72,7 +72,7 @@ def _name_models(product: str, pointer: Pointer, registry: ModelRegistry) -> Non
 
 def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
     """Returns the run whose factors a refresh uses, which the next training starts from; None for another run."""
-    manifest = load_manifest(home.child(f"runs/{settings.product}/{run}"))
+    manifest = load_manifest(run_folder(home, settings.product, run))
     if manifest is None or not manifest.request.refresh or "train" not in manifest.stages:
         return None
     return str(manifest.fact("train", "training")["from_run"])
