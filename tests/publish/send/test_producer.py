@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from conf.connections import KafkaConnection
@@ -16,6 +15,7 @@ from publish.send.producer import send_begin, send_end, send_partitions
 from publish.send.sender import MAX_RECORD_BYTES, Sender
 from publish.wire.announcement import Announcement
 from publish.wire.messages import MessageKind, begin_of, end_of, unpack
+from tests.publish.support.pushing import messages_of
 from tests.publish.support.samples import Lists, announcement_of, batches_of, closed_port
 
 LISTS: Lists = {user: [user + 1, user + 2][: user % 3] for user in range(2_500)}
@@ -31,21 +31,6 @@ def announcement(kafka: KafkaConnection) -> Announcement:
     return run
 
 
-def records_of(kafka: KafkaConnection, topic: str, partition: int) -> list[Message]:
-    """Everything that is in a partition now."""
-    consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "test", "enable.auto.commit": False})
-    try:
-        where = TopicPartition(topic, partition, 0)
-        _, end = consumer.get_watermark_offsets(where, timeout=10)
-        consumer.assign([where])
-        found: list[Message] = []
-        while len(found) < end:
-            found += consumer.consume(end - len(found), timeout=5)
-        return found
-    finally:
-        consumer.close()
-
-
 def test_a_run_is_begin_every_record_once_in_order_and_end(kafka: KafkaConnection, announcement: Announcement) -> None:
     with Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender:
         send_begin(announcement, sender)
@@ -54,7 +39,7 @@ def test_a_run_is_begin_every_record_once_in_order_and_end(kafka: KafkaConnectio
         send_end(announcement, sent, sender)
     assert tuple(sent) == announcement.slices
     for partition, batch in enumerate(batches_of(LISTS, PARTITIONS)):
-        found = [unpack(m.key(), m.value()) for m in records_of(kafka, announcement.layout.topic, partition)]
+        found = [unpack(m.key(), m.value()) for m in messages_of(kafka, announcement.layout.topic, partition)]
         begin, *data, end = found
         assert begin_of(begin).slice == announcement.slices[partition]
         assert [record.seq for record in data] == list(range(batch.num_rows))
@@ -69,7 +54,7 @@ def test_a_full_queue_is_waited_for_and_nothing_is_lost(
     batch = batches_of(LISTS, PARTITIONS)[0]
     with Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender:
         assert send_partitions([(0, [batch])], announcement, sender) == [announcement.slices[0]]
-    found = records_of(kafka, announcement.layout.topic, 0)
+    found = messages_of(kafka, announcement.layout.topic, 0)
     assert [unpack(m.key(), m.value()).seq for m in found] == list(range(batch.num_rows))
 
 
@@ -101,7 +86,7 @@ def test_no_end_goes_out_before_all_is_acknowledged(
         pytest.raises(SnapshotRefused),
     ):
         send_end(announcement, sent, sender)
-    assert [records_of(kafka, announcement.layout.topic, place) for place in range(PARTITIONS)] == [[]] * 3
+    assert [messages_of(kafka, announcement.layout.topic, place) for place in range(PARTITIONS)] == [[]] * 3
 
 
 def test_an_unknown_partition_is_a_clear_error(kafka: KafkaConnection, announcement: Announcement) -> None:
