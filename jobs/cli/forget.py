@@ -1,7 +1,7 @@
 """`discovery forget USER`: one user deleted everywhere (docs/forget.md)."""
 
 from jobs.cli.options import Cli, Reason, product_command
-from jobs.cli.views.view import View
+from jobs.cli.views.view import View, utc_text
 from publish.connect.topics import ensure_topics
 from publish.operate.forget import Forgetter, Forgotten
 from publish.runs.erasures import ErasureLog
@@ -32,7 +32,7 @@ def forgotten(done: Forgotten) -> View:
     else:
         lists = "nothing to delete" if kept else "no run is kept"
     lines = [
-        f"user    {erasure.user} is forgotten since {erasure.at:%Y-%m-%d %H:%M:%S}Z: {erasure.reason}",
+        f"user    {erasure.user} is forgotten since {utc_text(erasure.at)}: {erasure.reason}",
         f"lists   {lists} ({kept} kept runs looked into)",
         "later   no run reads, computes or loads anything of the user; when files and messages age out: docs/forget.md",
     ]

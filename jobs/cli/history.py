@@ -12,7 +12,7 @@ from conf.errors import ConfigError
 from conf.share import Share
 from jobs.cli.context import ProductContext
 from jobs.cli.options import Cli, product_command
-from jobs.cli.views.view import NOTHING, View, table
+from jobs.cli.views.view import NOTHING, View, table, utc_text
 from jobs.runtime.log import log, log_step
 from publish.connect.clients import check_broker
 from publish.errors import BrokerUnreachable
@@ -87,7 +87,7 @@ def _write(found: History, path: Path) -> None:
 
 
 def _tell(gap: Gap) -> str:
-    return gap.what if gap.before is None else f"before {gap.before:%Y-%m-%d %H:%M:%S}Z: {gap.what}"
+    return gap.what if gap.before is None else f"before {utc_text(gap.before)}: {gap.what}"
 
 
 def _row(change: dict[str, Any]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.cli.views.view import View, table
+from jobs.cli.views.view import View, table, utc_text
 from publish.operate.dead_letter_commands import Dropped, LetterContent, LetterReport, Sent
 
 
@@ -56,7 +56,7 @@ def _row(report: LetterReport) -> tuple[str, ...]:
 
 
 def _when(report: LetterReport) -> str:
-    return "" if report.letter.at is None else f"{report.letter.at:%Y-%m-%d %H:%M:%S}Z"
+    return "" if report.letter.at is None else utc_text(report.letter.at)
 
 
 def _origin(report: LetterReport) -> str:

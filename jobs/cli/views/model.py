@@ -8,7 +8,7 @@ from typing import Any
 from conf.contract import METRICS
 from conf.strict_yaml import write_yaml
 from jobs.cli.model_versions import PROMOTED_TAG, ModelVersion, Served
-from jobs.cli.views.view import NOTHING, View, hold_text, serving_line, table
+from jobs.cli.views.view import NOTHING, View, hold_text, serving_line, table, utc_text
 from models.registry import LoggedRun
 from models.registry.compare import JudgedFigure, figure_of
 from models.registry.lineage import NO_PARENT, Input, Lineage, LineageCheck
@@ -42,7 +42,7 @@ def version_details(one: ModelVersion, checked: LineageCheck) -> View:
     promoted = version.tags.get(PROMOTED_TAG)
     lines = [
         f"version       {', '.join((f'{version.number} of {version.product}', *one.roles))}{_serves(one)}",
-        f"registered    {version.created_at:%Y-%m-%d %H:%M:%S}Z, MLflow run {version.mlflow_run or NOTHING}",
+        f"registered    {utc_text(version.created_at)}, MLflow run {version.mlflow_run or NOTHING}",
         f"factors in    {version.source}",
         *([] if promoted is None else [f"promoted      {promoted}"]),
         *(() if lineage is None else _lineage(lineage)),

@@ -1,5 +1,6 @@
 """How the operator's answers look: text for a person, and the same as JSON."""
 
+import datetime as dt
 import json
 import sys
 from collections.abc import Sequence
@@ -115,7 +116,7 @@ def serving_line(now: Pointer, run: RegisteredRun | None) -> str:
     """Returns what serves to whom since when."""
     if now.treatment is None:
         return "serves        nothing yet"
-    since = "" if now.serving_since is None else f", since {now.serving_since:%Y-%m-%d %H:%M:%S}Z"
+    since = "" if now.serving_since is None else f", since {utc_text(now.serving_since)}"
     users = "" if run is None else f", {run.announcement.users:,} lists as of {run.announcement.as_of}"
     capped = f" (capped at {now.cap_bp})" if now.cap_bp < EVERYBODY else ""
     return f"serves        {now.treatment} to {now.share_bp}{capped}{users}{since}"
@@ -123,7 +124,12 @@ def serving_line(now: Pointer, run: RegisteredRun | None) -> str:
 
 def hold_text(now: Pointer) -> str:
     """Returns the hold and its reason."""
-    return NOTHING if now.hold is None else f"since {now.hold.since:%Y-%m-%d %H:%M:%S}Z: {now.hold.reason}"
+    return NOTHING if now.hold is None else f"since {utc_text(now.hold.since)}: {now.hold.reason}"
+
+
+def utc_text(moment: dt.datetime) -> str:
+    """Returns a time in UTC to the second."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z"
 
 
 def _age(seconds: float | None) -> str:
