@@ -26,8 +26,9 @@ env: .venv/.ready .venv-airflow/.ready ## .venv for the job and .venv-airflow fo
 	@echo "making .venv (a minute, about 1 GB) …" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/bootstrap.txt
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(REQUIREMENTS)/dev.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(REQUIREMENTS)/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q $(PACKAGES) # where Python may not write bytecode, each start would compile anew
 	@touch $@
 
 .venv-airflow/.ready: .venv/.ready $(REQUIREMENTS)/airflow.txt

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from conf.contract import UserId
 from conf.environment import Environment
 from conf.errors import DiscoveryError
+from conf.ids import UserId
 from conf.load import load_settings
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.connect.store_scripts import as_bytes

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conf.contract import IdKind
 from conf.errors import DiscoveryError
+from conf.ids import IdKind
 from deploy.demo.ranked import whole
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"

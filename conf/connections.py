@@ -8,7 +8,7 @@ from conf.redis_url import RedisPlace, parse_redis_url
 
 
 class _Connection(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class KafkaConnection(_Connection):

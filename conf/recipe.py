@@ -10,9 +10,9 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from conf.base import Strict
-from conf.contract import IdKind
 from conf.datasets import Columns, EventDataset
 from conf.errors import ConfigError
+from conf.ids import IdKind
 from conf.settings import Settings
 from conf.training import TrainerSettings
 from conf.windows import WindowText

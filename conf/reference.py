@@ -3,10 +3,14 @@
 Raises UndocumentedField for a field without a docstring, or a number whose docstring names no unit.
 """
 
+import ast
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -50,12 +54,36 @@ def reference() -> str:
     return pages.get_template("reference.j2").render(sections=_sections(Settings, (), ()))
 
 
+def _description(model: type[BaseModel], name: str) -> str:
+    """Returns the docstring of a field; "" without one."""
+    return next((texts[name] for kind in model.__mro__ if name in (texts := _docstrings(kind))), "")
+
+
+@cache
+def _docstrings(kind: type) -> dict[str, str]:
+    """Returns the docstrings below the fields of a settings class.
+
+    They are read here, since pydantic's `use_attribute_docstrings` parses every file again whenever a process starts.
+    """
+    if not issubclass(kind, BaseModel) or kind is BaseModel:
+        return {}
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for statements in pairwise(body.body):
+        match statements:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = text
+    return found
+
+
 def _faults(model: type[BaseModel], path: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         key = f"{path}{name}"
-        if not field.description:
+        description = _description(model, name)
+        if not description:
             yield f"{key} has no docstring"
-        elif _is_number(field.annotation) and not UNITS.search(field.description):
+        elif _is_number(field.annotation) and not UNITS.search(description):
             yield f"{key} is a number, and its docstring names no unit"
         for inner in _models_of(field.annotation):
             yield from _faults(inner, f"{key}.")
@@ -63,14 +91,15 @@ def _faults(model: type[BaseModel], path: str) -> Iterator[str]:
 
 def _sections(model: type[BaseModel], paths: Sequence[str], fields: Sequence[str]) -> Iterator[Section]:
     """Yields the section of a settings class at one or several keys, then those of the classes in it."""
+    plain = {name: field for name, field in model.model_fields.items() if not _models_of(field.annotation)}
     yield Section(
         title=", ".join(f"`{path}`" for path in paths) or "The product",
         text=" ".join([*(fields if len(fields) > 1 else ()), *(inspect.getdoc(model) or "").split()]),
-        rows=[_row(name, field) for name, field in model.model_fields.items() if not _models_of(field.annotation)],
+        rows=[_row(model, name, field) for name, field in plain.items()],
     )
     for inner, some in _inner(model).items():
         keys = [f"{path}.{_key(name, field)}".lstrip(".") for path in paths or ("",) for name, field in some.items()]
-        yield from _sections(inner, keys, [f"`{name}`: {field.description}" for name, field in some.items()])
+        yield from _sections(inner, keys, [f"`{name}`: {_description(model, name)}" for name in some])
 
 
 def _inner(model: type[BaseModel]) -> dict[type[BaseModel], dict[str, FieldInfo]]:
@@ -86,8 +115,8 @@ def _key(name: str, field: FieldInfo) -> str:
     return f"{name}.NAME" if get_origin(field.annotation) is dict else name
 
 
-def _row(name: str, field: FieldInfo) -> tuple[str, ...]:
-    return f"`{name}`", _values(field), _default(field), " ".join((field.description or "").split())
+def _row(model: type[BaseModel], name: str, field: FieldInfo) -> tuple[str, ...]:
+    return f"`{name}`", _values(field), _default(field), " ".join(_description(model, name).split())
 
 
 def _values(field: FieldInfo) -> str:

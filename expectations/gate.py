@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from conf.contract import IdKind
 from conf.gates import GateSettings
+from conf.ids import IdKind
 from expectations.checks import FIRST_RUN, Between, Check, Skip
 from expectations.deadline import within
 from expectations.errors import GateFailed

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from conf import contract
 from conf.base import Strict
-from conf.contract import IdKind
 from conf.gates import InteractionGate
+from conf.ids import IdKind
 from expectations.checks import Between, Check, both, change, limit, none_of, same_columns
 
 QUANTILES = (0.1, 0.5, 0.9, 0.99)

@@ -9,8 +9,9 @@ from typing import Literal
 
 from conf import contract
 from conf.base import Strict
-from conf.contract import EXCLUSION_REASONS, IdKind
+from conf.contract import EXCLUSION_REASONS
 from conf.gates import ListGate
+from conf.ids import IdKind
 from conf.share import Share
 from expectations.checks import Between, Check, both, change, limit, none_of, ratio, same_columns
 

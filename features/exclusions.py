@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from features.eligibility import eligible_column
 from features.exact_sum import exact_sum
 from features.tables import conform, union_of

@@ -1,4 +1,4 @@
-"""`conf.contract`'s arm, partition and bucket of a user as Spark columns, and the number of users."""
+"""`conf.ids`' arm, partition and bucket of a user as Spark columns, and the number of users."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as sf
@@ -13,18 +13,18 @@ def count_users() -> Column:
 
 
 def arm_column(user_id: Column, salt: str) -> Column:
-    """Returns `contract.arm_of` per row: int64, 0 … 9,999."""
+    """Returns `ids.arm_of` per row: int64, 0 … 9,999."""
     digest = sf.sha2(sf.concat(sf.lit(f"{salt}|"), user_id.cast("string")), 256)
     return sf.conv(sf.substring(digest, 1, 8), 16, 10).cast("bigint") % 10_000
 
 
 def partition_column(user_id: Column, partitions: int) -> Column:
-    """Returns `contract.partition_of` per row: int32, 0 … partitions − 1."""
+    """Returns `ids.partition_of` per row: int32, 0 … partitions − 1."""
     return (_crc32(user_id) % partitions).cast("int")
 
 
 def bucket_column(user_id: Column, partitions: int, buckets: int) -> Column:
-    """Returns `contract.bucket_of` per row: int64, 0 … buckets − 1."""
+    """Returns `ids.bucket_of` per row: int64, 0 … buckets − 1."""
     crc = _crc32(user_id)
     return ((crc - crc % partitions) / partitions).cast("bigint") % buckets
 

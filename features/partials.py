@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as sf
 
-from conf.contract import IdKind
 from conf.datasets import EventDataset
 from conf.digest import sha256_of
+from conf.ids import IdKind
 from features.errors import UnknownEventsError
 from features.exact_sum import exact_sum
 from features.hash_columns import count_users

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from features.exclusions import sources_of
 from features.tables import conform
 

@@ -3,8 +3,8 @@
 import datetime as dt
 from dataclasses import dataclass, replace
 
-from conf.contract import IdKind
 from conf.datasets import EventDataset, SnapshotDataset
+from conf.ids import IdKind
 from conf.settings import Settings
 from conf.windows import Window
 from features.cut import cut_of, train_window

@@ -14,7 +14,7 @@ from benchmarks.crash.plan import SHARES, order_of
 from benchmarks.crash.push import PRODUCT, SALT
 from benchmarks.crash.truth import Expected, PushedLists
 from conf.connections import RedisConnection
-from conf.contract import arm_of
+from conf.ids import arm_of
 from publish.connect.redis_clients import redis_client
 from publish.errors import StoreUnreachable
 from publish.read.reader import Answer, Reader

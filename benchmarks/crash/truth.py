@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from conf.contract import bucket_of, partition_of, snapshot
+from conf.contract import snapshot
+from conf.ids import bucket_of, partition_of
 from publish.wire.announcement import Announcement
 from publish.wire.encoding import encode_rows
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conf import contract
-from conf.contract import IdKind
 from conf.gates import GateSettings
+from conf.ids import IdKind
 from conf.settings import Settings
 from conf.windows import Window
 from deploy.demo.ranked import Indices, Marks

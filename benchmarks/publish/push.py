@@ -19,7 +19,7 @@ from benchmarks.lookup import microseconds
 from benchmarks.publish.world import GeneratedSnapshot, announcement_of
 from benchmarks.publish.yardsticks import YardstickFailed
 from conf.connections import KafkaConnection
-from conf.contract import UserId
+from conf.ids import UserId
 from deploy.chain import ProductFiles, running_loader
 from deploy.environment import shell_variables
 from deploy.servers.kafka_broker import KafkaBroker

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.arrays.arrow import Column, ListColumn, column_of, numpy_of, whole
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.quality.errors import QualityError
 from benchmarks.quality.part import SplitPart
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.arrays.arrow import column_of, numpy_of, whole
 
 HELD_OUT = 0.1

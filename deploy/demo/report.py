@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 
 from conf.base import format_bytes
 from conf.connections import RedisConnection
-from conf.contract import UserId
+from conf.ids import UserId
 from conf.load import load_settings
 from conf.text_table import table
 from deploy.chain import ProductFiles

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from deploy.demo.ranked import Ids, Indices, Marks
 from deploy.demo.truth import Floats, Truth, WorldError
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 from pydantic import AliasChoices, Field
 
 from conf.base import Strict
-from conf.contract import IdKind, UserId
 from conf.datasets import Dataset
+from conf.ids import IdKind, UserId
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame  # so that a dry run starts without Spark

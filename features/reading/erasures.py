@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
-from conf.contract import UserId
+from conf.ids import UserId
 
 
 def without_users(frame: DataFrame, erased: Collection[UserId], column: str = "user_id") -> DataFrame:

@@ -1,9 +1,9 @@
-"""Checks ids as Spark columns: none may be null, and strings must satisfy `conf.contract.is_id`."""
+"""Checks ids as Spark columns: none may be null, and strings must satisfy `conf.ids.is_id`."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as sf
 
-from conf.contract import MAX_ID_BYTES, IdKind
+from conf.ids import MAX_ID_BYTES, IdKind
 
 _TEXTS = {
     "null": "without {}",

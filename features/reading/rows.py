@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
-from conf.contract import IdKind
 from conf.datasets import Dataset, EventDataset
+from conf.ids import IdKind
 from features.errors import BadRowsError, BrokenPartitionError
 from features.reading.catalog import Catalog, DayPartition
 from features.reading.erasures import with_erased

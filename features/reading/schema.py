@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import types as t
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from features.errors import SchemaError
 from features.reading.catalog import DataFile, DayPartition
 

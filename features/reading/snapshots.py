@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
-from conf.contract import IdKind
 from conf.datasets import SnapshotDataset
 from conf.errors import ConfigError
+from conf.ids import IdKind
 from conf.windows import Window
 from features.eligibility import eligible_column
 from features.errors import SnapshotError

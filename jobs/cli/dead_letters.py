@@ -11,7 +11,7 @@ from publish.connect.clients import check_broker
 from publish.operate.dead_letter_commands import DeadLetters
 from publish.store.redis_store import RedisStore
 
-dlq = typer.Typer(no_args_is_help=True, help="Records that could not be loaded.")
+dlq = typer.Typer(no_args_is_help=True, add_completion=False, help="Records that could not be loaded.")
 
 
 @dlq.command("list")

@@ -1,6 +1,6 @@
 """`discovery forget USER`: one user deleted everywhere (docs/forget.md)."""
 
-from jobs.cli.options import Cli, Reason, product_command
+from jobs.cli.options import Cli, Reason, user_command
 from jobs.cli.views.view import View, utc_text
 from publish.connect.topics import ensure_topics
 from publish.operate.forget import Forgetter, Forgotten
@@ -8,7 +8,7 @@ from publish.runs.erasures import ErasureLog
 from publish.wire.keys import ProductKeys
 
 
-@product_command
+@user_command
 def forget(cli: Cli, user: str, reason: Reason = "asked for by hand") -> None:
     """Delete a user's list from every kept run, and keep the user out of every later one. It cannot be undone."""
     context = cli.open()

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow.parquet as pq
 import typer
 
 from conf.errors import ConfigError
@@ -45,7 +44,7 @@ def history(
 def view(shown: History, *, earlier: int) -> View:
     """Returns one line per change; `earlier` is how many older ones are not shown."""
     header = ("revision", "since (UTC)", "until (UTC)", "treatment", "share", "cap", "control", "hold", "who", "why")
-    changes = shown.table().to_pylist()
+    changes = shown.rows()
     lines = [table([_row(change) for change in changes], header) or "nothing served yet, and nobody gave an order"]
     if earlier:
         lines.append(f"{earlier} earlier ones: --limit {earlier + len(changes)}")
@@ -79,6 +78,8 @@ def _what_can_be_read(context: ProductContext) -> History:
 
 
 def _write(found: History, path: Path) -> None:
+    import pyarrow.parquet as pq  # here, because only --out needs it
+
     try:
         pq.write_table(found.table(), path)
     except OSError as error:

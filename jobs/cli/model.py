@@ -11,7 +11,9 @@ from jobs.cli.views import model as view
 from jobs.cli.views.comparison import comparison
 from models.registry.compare import compare as compare_lineages
 
-model = typer.Typer(no_args_is_help=True, help="Versions of the model: what made them, and which one serves.")
+model = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Versions of the model: what made them, and which one serves."
+)
 Name = Annotated[str, typer.Argument(metavar="VERSION", help="A number, or champion, challenger, previous.")]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from conf.errors import Refused
 from conf.share import Share
 from jobs.cli.context import ProductContext
+from jobs.cli.serving import note_that_serves
 from models.registry import CHALLENGER, CHAMPION, PREVIOUS, LoggedRun, ModelRegistry, Version
 from models.registry.lineage import Lineage, LineageCheck, NoLineage, check_lineage
 from publish.clock import utc_now
@@ -170,7 +171,7 @@ class ModelVersions:
 
     def _served(self, pointer: Pointer) -> Served:
         assert pointer.treatment is not None, "an order that was obeyed leaves something that serves"
-        self.context.note_serving(pointer.treatment)
+        note_that_serves(self.context, pointer.treatment)
         return Served(next((model for model in self.models() if model.share_bp is not None), None), pointer)
 
 

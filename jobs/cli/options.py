@@ -81,6 +81,13 @@ class UserCommand(TyperCommand):
         return rest
 
 
+def user_command(command: Callable[Concatenate[Cli, _Own], None]) -> Callable[..., None]:
+    """Returns what `product_command` does, for a command about a user, which becomes a UserCommand."""
+    run = product_command(command)
+    run.command_class = UserCommand  # type: ignore[attr-defined]  # the table of commands asks for it
+    return run
+
+
 _LONGEST_REASON = 1_000
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from jobs.cli.options import Cli, product_command
-from jobs.cli.views.view import NOTHING, View, hold_text, serving_line
+from jobs.cli.views.runs import hold_text, serving_line
+from jobs.cli.views.view import NOTHING, View
 from jobs.run.progress import ProgressLog
 from jobs.runtime.log import log
 from publish.connect.clients import check_broker, group_size

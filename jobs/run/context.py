@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import Settings
 from conf.share import Share
 from jobs.run.manifest import RESTORE, KeptRun, Manifest, StageRecord, bound_folder, find_run, save_manifest

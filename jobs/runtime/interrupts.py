@@ -8,7 +8,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
@@ -19,6 +20,16 @@ INTERRUPTED = 130
 def end_at_once() -> None:
     """Makes Ctrl-C end the process with a line, while modules are imported and there is nothing to clean up."""
     signal.signal(signal.SIGINT, _end)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Does what `end_at_once` does for the block; the handler of before has its turn again afterwards."""
+    before = signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

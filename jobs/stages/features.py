@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import Settings
 from expectations.gate import check_inputs, check_interactions
 from expectations.interactions import InteractionProfile

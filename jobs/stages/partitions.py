@@ -7,7 +7,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as sf
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from features.hash_columns import bucket_column, partition_column
 from jobs.run.context import Run
 from publish.send.producer import send_partitions

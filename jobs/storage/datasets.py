@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conf.contract import UserId
 from conf.datasets import Dataset
+from conf.ids import UserId
 from conf.settings import Settings
 from features.reading.catalog import Catalog, DayPartition, DayPartitions, PartialStore
 from jobs.storage.footers import Footers

@@ -10,8 +10,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from conf.connections import KafkaConnection
-from conf.contract import IdKind, UserId
 from conf.digest import sha256_of
+from conf.ids import IdKind, UserId
 from publish.runs.erasures import ErasureLog, erased_ids
 
 

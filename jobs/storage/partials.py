@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DateType, StringType, StructField, StructType
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from features.reading.catalog import PartialRecord
 from features.tables import spark_schema
 from jobs.runtime.log import log

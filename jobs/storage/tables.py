@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from conf.contract import UserId
+from conf.ids import UserId
 from features.reading.erasures import without_users
 from jobs.storage.errors import StorageError
 from jobs.storage.store import Storage

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from conf.contract import MAX_ID_BYTES, IdKind
+from conf.ids import MAX_ID_BYTES, IdKind
 from models.arrays.arrow import Chunks, Column, column_of, numpy_of, whole
 from models.errors import BadIds
 

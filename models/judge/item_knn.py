@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from conf.base import format_bytes
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import JudgeSettings
 from conf.training import TrainSettings
 from models.arrays.arrow import ListColumn, lengths_of

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.judge.item_knn import load_neighbours
 from models.lists.fallback import Fallback
 from models.lists.topn import excluded_sources, list_batch, list_columns, list_schema

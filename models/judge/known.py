@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import JudgeSettings
 from models.arrays.arrow import Column, ListColumn, lengths_of, numpy_of
 from models.arrays.ids import IdMap

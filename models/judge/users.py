@@ -13,7 +13,8 @@ from pyspark.sql import functions as sf
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from conf import contract
-from conf.contract import METRICS, IdKind
+from conf.contract import METRICS
+from conf.ids import IdKind
 from conf.settings import JudgeSettings
 from models.arrays.arrow import Column, ListColumn, column_of, lengths_of
 from models.judge.known import KnownSources, load_known

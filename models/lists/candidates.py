@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.arrays.arrow import Chunks, column_of, factor_matrix, numpy_of
 from models.arrays.ids import IdMap
 from models.arrays.mapped import map_arrays, save_arrays

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.arrays.arrow import Column, ListColumn, column_of, lengths_of, list_column, numpy_of
 from models.arrays.ids import IdMap, id_type
 

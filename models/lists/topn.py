@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import ListSettings
 from models.arrays.arrow import Column, ListColumn, column_of, factor_matrix, lengths_of, list_column
 from models.arrays.ids import IdMap

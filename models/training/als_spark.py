@@ -20,7 +20,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as sf
 from pyspark.storagelevel import StorageLevel
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.training import AlsSettings
 from models.arrays.arrow import column_of, factor_matrix, list_column, whole
 from models.errors import BadInteractions, TrainError

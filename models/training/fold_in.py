@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from scipy.sparse import csr_matrix
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.arrays.arrow import column_of, numpy_of
 from models.arrays.ids import IdMap
 from models.arrays.streamed import streamed

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.arrays.arrow import Column, numpy_of
 from models.arrays.ids import IdKeys, IdMap, id_keys, id_type, merge_keys
 from models.arrays.streamed import streamed

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.training import TrainSettings
 from models.arrays.ids import IdMap
 from models.errors import BadInteractions

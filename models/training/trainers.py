@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conf.base import format_bytes
-from conf.contract import MAX_ID_BYTES
+from conf.ids import MAX_ID_BYTES
 from conf.training import TrainSettings
 from models.errors import TrainMemoryError
 from models.training.als_trainer import AlsTrainer

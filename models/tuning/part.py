@@ -9,7 +9,7 @@ import pyarrow.dataset as ds
 from threadpoolctl import threadpool_limits
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import ListSettings
 from models.arrays.arrow import Column, ListColumn, column_of, list_column, numpy_of, whole
 from models.arrays.ids import IdMap

@@ -26,6 +26,7 @@ from publish.wire.messages import (
     MessageKind,
     begin_of,
     end_of,
+    raw_bytes,
     unpack,
 )
 
@@ -139,8 +140,3 @@ def checked_mark(envelope: Envelope, run: RegisteredRun, partition: int) -> Begi
     if isinstance(mark, Begin) and mark.slice not in run.announcement.slices[partition : partition + 1]:
         raise MalformedMessage(f"BEGIN of run {run.name} with another slice than announced")
     return mark
-
-
-def raw_bytes(value: str | bytes | None) -> bytes | None:
-    """Returns a key or value as bytes; librdkafka's types allow text."""
-    return value.encode() if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from confluent_kafka import Message
 
 from publish.connect.confirmed_sender import ConfirmedSender, Outgoing
 from publish.errors import DeliveryError
-from publish.load.arrivals import raw_bytes
+from publish.wire.messages import raw_bytes
 
 
 class DeadLetter(NamedTuple):

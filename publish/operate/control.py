@@ -17,7 +17,6 @@ from publish.runs.run import RegisteredRun, RegistryContent, RunState, Unreadabl
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, StoreLimits, estimate_bytes, read_limits
 from publish.store.durability import damaged, damaged_partitions
 from publish.store.redis_store import PartitionStatus, RedisStore
-from publish.store.verify import fault_of
 
 
 @dataclass(frozen=True)
@@ -166,6 +165,8 @@ class Control:
 
     def verify(self, run: str) -> tuple[str, ...]:
         """Reads a run back from Redis; returns the fault of each damaged partition; raises UnknownRun, RunRefused."""
+        from publish.store.verify import fault_of  # needs numpy and protobuf, which no other command waits for
+
         found = self.registry.get(run)
         if found.status.cleared is not None:
             raise RunRefused(f"run {run} was cleared at {found.status.cleared:%F %T}Z: there is nothing to verify")

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicPartition
 
 from conf.connections import KafkaConnection
-from conf.contract import IdKind
+from conf.ids import IdKind
 from publish.connect.clients import admin_client, broker_unreachable
 from publish.connect.confirmed_sender import Outgoing, send_confirmed
 from publish.errors import LetterRefused, MalformedMessage

@@ -11,8 +11,7 @@ from conf.connections import KafkaConnection
 from publish.connect.clients import admin_client, assigned_settings, broker_unreachable, describe_topic
 from publish.connect.watermarks import Watermarks, watermarks
 from publish.errors import BrokerUnreachable, MalformedMessage, UnknownMessage
-from publish.load.arrivals import raw_bytes
-from publish.wire.messages import HEAD, Envelope, unpack
+from publish.wire.messages import HEAD, Envelope, raw_bytes, unpack
 
 _PARTITION = 0
 _AT_ONCE = 1_000

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from conf.contract import IdKind, UserId
+from conf.ids import IdKind, UserId
 from publish.clock import Clock, utc_now
 from publish.errors import MalformedMessage
 from publish.runs.erasures import Erasure, ErasureLog, erase_from

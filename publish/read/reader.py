@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Literal, NamedTuple
 
-from conf.contract import ID_RULE, UserId, arm_of, is_id
+from conf.ids import ID_RULE, UserId, arm_of, is_id
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from publish.errors import MalformedMessage
 from publish.wire.announcement import decode_fallback
 from publish.wire.codec import TopList, decode
@@ -13,7 +13,7 @@ from publish.wire.keys import Layout
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     @classmethod
     def from_json(cls, raw: bytes | str, key: str) -> Self:

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from conf.base import Strict
 from conf.connections import KafkaConnection
-from conf.contract import IdKind, UserId, parse_int64
+from conf.ids import IdKind, UserId, parse_int64
 from publish.connect.confirmed_sender import Outgoing, send_confirmed
 from publish.connect.redis_clients import StoreClient
 from publish.connect.topic_reader import TopicRecord, latest, read_topic

@@ -7,14 +7,12 @@ may be there several times. If one entry does not follow from the one before, a 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
 from pydantic import ValidationError, model_validator
 
-from conf import contract
 from conf.base import Strict
 from conf.connections import KafkaConnection
 from publish.connect.redis_clients import StoreClient
@@ -22,6 +20,9 @@ from publish.connect.store_scripts import as_bytes, store_faults
 from publish.connect.topic_reader import read_topic
 from publish.runs.pointer import Pointer
 from publish.wire.keys import ProductKeys
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BEGINS = "history begins"
 """The reason in the first entry of a product whose pointer is older than its history (lua/history.lua)."""
@@ -98,11 +99,18 @@ class History:
         """Returns the newest `number` entries, with the gaps between them."""
         return self._without(max(0, len(self.entries) - number))
 
-    def table(self) -> pa.Table:
+    def rows(self) -> list[dict[str, Any]]:
+        """Returns the entries as rows of conf.contract.pointer_history, with times in UTC."""
+        sinces = [entry.since.astimezone(UTC) for entry in self.entries]
+        return [_row(*row) for row in zip(self.entries, sinces, [*sinces[1:], None], strict=False)]
+
+    def table(self) -> "pa.Table":
         """Returns the entries as conf.contract.pointer_history."""
-        untils = [*(entry.since for entry in self.entries[1:]), None]
-        rows = [_row(entry, until) for entry, until in zip(self.entries, untils, strict=False)]
-        return pa.Table.from_pylist(rows, schema=contract.pointer_history())
+        import pyarrow as pa  # here, because only who writes a file waits for it
+
+        from conf.contract import pointer_history
+
+        return pa.Table.from_pylist(self.rows(), schema=pointer_history())
 
     def _without(self, oldest: int) -> "History":
         kept = self.entries[oldest:]
@@ -171,11 +179,11 @@ def _revisions(first: int, last: int) -> str:
     return f"revision {first} is" if first == last else f"revisions {first} to {last} are"
 
 
-def _row(entry: HistoryEntry, until: datetime | None) -> dict[str, object]:
+def _row(entry: HistoryEntry, since: datetime, until: datetime | None) -> dict[str, Any]:
     pointer, written = entry.pointer, entry.pointer.model_dump()
     return {
         "revision": pointer.rev,
-        "since": entry.since,
+        "since": since,
         "until": until,
         **{name: written[name] for name in ("treatment", "control", "salt", "share_bp", "cap_bp")},
         "hold": None if pointer.hold is None else pointer.hold.reason,

@@ -11,9 +11,7 @@ from publish.runs.run import RegisteredRun, RunState
 from publish.store.capacity import NOTHING_DECLARED, DeclaredLimits, check_store, shortage, warn_of_wide_values
 from publish.store.durability import damaged, damaged_partitions, missing_copies
 from publish.store.redis_store import RedisStore
-from publish.store.verify import fault_of
 from publish.wire.announcement import Announcement, decode_fallback
-from publish.wire.codec import decode
 from publish.wire.keys import Layout
 from publish.wire.messages import End
 
@@ -96,6 +94,8 @@ class RunLifecycle:
 
     def fault_at_end(self, run: RegisteredRun, partition: int, end: End, pause: Callable[[], None]) -> str | None:
         """Returns why a partition must not serve now that its END has arrived, or None; raises StoreRefused."""
+        from publish.store.verify import fault_of  # needs numpy, which only a loader waits for
+
         self.check_store()
         piece = run.announcement.slices[partition]
         if (end.count, end.digest) != (piece.count, piece.digest):
@@ -144,6 +144,8 @@ class RunLifecycle:
         return promotion
 
     def _misfit(self, run: Announcement) -> str | None:
+        from publish.wire.codec import decode  # needs protobuf, which only a loader waits for
+
         try:
             decode(decode_fallback(run.fallback), run.ids)
             limits = check_store(self.store.client, self._declared)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from conf.contract import ID_RULE, IdKind, UserId, snapshot
+from conf.contract import snapshot
+from conf.ids import ID_RULE, IdKind, UserId
 from publish.errors import SnapshotRefused
 from publish.wire.announcement import Slice
 from publish.wire.digest import Digest

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from publish.wire.announcement import Announcement
-from publish.wire.digest import record_hash
+from publish.wire.digest import record_hash_text
 
 Ints = npt.NDArray[np.int64]
 
@@ -33,35 +33,28 @@ class Batch(NamedTuple):
 
     def hashes(self, places: Iterable[int]) -> dict[int, str]:
         """Returns the hash text of each record at these places; it is stored instead of an erased user's list."""
-        return {place: hash_text(self.users[place], self.payloads[place]) for place in places}
+        return {place: record_hash_text(self.users[place], self.payloads[place]) for place in places}
 
+    def keys(self, run: Announcement, partition: int) -> list[str]:
+        """Returns KEYS of load.lua; consecutive records of the same bucket form a group, with one key per group."""
+        layout, name = run.layout, run.run
+        keys = [layout.position(partition), layout.state(name, partition), layout.seen(name, partition)]
+        keys += [layout.erased(partition), layout.erased_in(name, partition)]
+        starts = _group_starts(self)
+        return keys + [layout.bucket(name, partition, bucket) for bucket in self.buckets[starts].tolist()]
 
-def hash_text(user: bytes, payload: bytes) -> str:
-    """Returns the value that `Layout.erased_in` stores for a list: its record_hash as 16 hex digits."""
-    return f"{record_hash(user, payload):016x}"
+    def words(self, erased: Mapping[int, str]) -> list[bytes]:
+        """Returns ARGV of load.lua after the position's.
 
-
-def load_keys(run: Announcement, partition: int, batch: Batch) -> list[str]:
-    """Returns KEYS of load.lua; consecutive records of the same bucket form a group, with one key per group."""
-    layout, name = run.layout, run.run
-    keys = [layout.position(partition), layout.state(name, partition), layout.seen(name, partition)]
-    keys += [layout.erased(partition), layout.erased_in(name, partition)]
-    starts = _group_starts(batch)
-    return keys + [layout.bucket(name, partition, bucket) for bucket in batch.buckets[starts].tolist()]
-
-
-def load_words(batch: Batch, erased: Mapping[int, str]) -> list[bytes]:
-    """Returns ARGV of load.lua after the position's.
-
-    `erased`: the hashes of records known to be of erased users, by place in the batch.
-    """
-    consecutive = bool((np.diff(batch.seqs) == 1).all())
-    seqs = batch.seqs[:1] if consecutive else batch.seqs
-    sizes = np.diff(_group_starts(batch), append=len(batch.users))
-    flags = b"".join(place.to_bytes(2, "big") + text.encode() for place, text in erased.items())
-    records = [b""] * (2 * len(batch.users))
-    records[::2], records[1::2] = batch.users, batch.payloads
-    return [seqs.astype(">u4").tobytes(), sizes.astype(">u2").tobytes(), flags, *records]
+        `erased`: the hashes of records known to be of erased users, by place in the batch.
+        """
+        consecutive = bool((np.diff(self.seqs) == 1).all())
+        seqs = self.seqs[:1] if consecutive else self.seqs
+        sizes = np.diff(_group_starts(self), append=len(self.users))
+        flags = b"".join(place.to_bytes(2, "big") + text.encode() for place, text in erased.items())
+        records = [b""] * (2 * len(self.users))
+        records[::2], records[1::2] = self.users, self.payloads
+        return [seqs.astype(">u4").tobytes(), sizes.astype(">u2").tobytes(), flags, *records]
 
 
 def _group_starts(batch: Batch) -> Ints:

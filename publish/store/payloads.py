@@ -7,7 +7,7 @@ does not accept is decoded one by one by protobuf's own code, which decides and 
 import math
 from collections.abc import Sequence
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from publish.errors import MalformedMessage
 from publish.wire.codec import decode
 from publish.wire.columns import join

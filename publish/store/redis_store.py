@@ -12,17 +12,20 @@ whatever a loader still writes in between is under keys that no pointer can name
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import redis
 
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import as_bytes, store_faults, text_of
-from publish.store.batches import Batch, hash_text, load_keys, load_words
 from publish.store.replies import Reply, Status
 from publish.wire.announcement import Announcement
+from publish.wire.digest import record_hash_text
 from publish.wire.keys import Layout
+
+if TYPE_CHECKING:
+    from publish.store.batches import Batch  # numpy's arrays, which only a loader has
 
 MAX_BATCH = 125
 """Records in one atomic call, which blocks Redis for about half a millisecond."""
@@ -97,17 +100,17 @@ class RedisStore:
         return Reply(Status(state)) if known else Reply(Status.OVER, state)
 
     @store_faults()
-    def load_batch(self, run: Announcement, step: Step, batch: Batch) -> Reply:
+    def load_batch(self, run: Announcement, step: Step, batch: "Batch") -> Reply:
         """Stores at most MAX_BATCH lists; of erased users only the hash. Repeating it changes nothing."""
-        keys, erased = load_keys(run, step.partition, batch), dict[int, str]()
+        keys, erased = batch.keys(run, step.partition), dict[int, str]()
         while True:
-            reply = Reply.of(self._call("load", step, keys, load_words(batch, erased)))
+            reply = Reply.of(self._call("load", step, keys, batch.words(erased)))
             if reply.status is not Status.ERASED:
                 return reply
             erased |= batch.hashes(reply.places)
 
     @store_faults()
-    def load_batches(self, run: Announcement, steps: Sequence[tuple[Step, Batch]]) -> list[Reply]:
+    def load_batches(self, run: Announcement, steps: Sequence[tuple[Step, "Batch"]]) -> list[Reply]:
         """Does `load_batch` for consecutive steps of a partition in one round trip; may reply ERASED for erased users.
 
         Replies STALE for every call after one that was refused, since its position is not the expected one.
@@ -116,8 +119,8 @@ class RedisStore:
         with self.client.pipeline(transaction=False) as pipe:
             add: Callable[..., object] = pipe.execute_command  # a cluster's pipeline lacks evalsha
             for step, batch in steps:
-                keys = load_keys(run, step.partition, batch)
-                words = (*self._position(step), *load_words(batch, {}))
+                keys = batch.keys(run, step.partition)
+                words = (*self._position(step), *batch.words({}))
                 add("EVALSHA", load.sha, len(keys), *keys, *words)
             replies = pipe.execute(raise_on_error=False)
         for reply in replies:
@@ -133,7 +136,7 @@ class RedisStore:
         """Replaces the list of a user marked as erased by its hash, in one run; returns whether there was a list."""
         bucket = run.layout.bucket(run.run, *run.layout.place_of_key(user))
         while (payload := self.client.hget(bucket, user)) is not None:
-            words = [user, payload, hash_text(user, as_bytes(payload))]
+            words = [user, payload, record_hash_text(user, as_bytes(payload))]
             if self._erase(keys=[bucket, run.layout.erased_in(run.run, partition)], args=words):
                 return True
         return False

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
 from conf.base import Strict
-from conf.contract import IdKind
 from conf.digest import sha256_of
+from conf.ids import IdKind
 from conf.share import Share
 from publish.errors import MalformedMessage
 from publish.wire.keys import Layout

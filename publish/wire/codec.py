@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from publish.errors import MalformedMessage
 from publish.lists_pb2 import List
 

@@ -17,6 +17,11 @@ def record_hash(key: bytes, payload: bytes) -> int:
     return xxh3_64_intdigest(b"%b\x00%b" % (key, payload))
 
 
+def record_hash_text(key: bytes, payload: bytes) -> str:
+    """Returns the `record_hash` as 16 hex digits, which `Layout.erased_in` stores for an erased user's list."""
+    return f"{record_hash(key, payload):016x}"
+
+
 class Digest:
     """Number, bytes (keys and payloads, without envelopes) and digest of the records added so far, in any order."""
 

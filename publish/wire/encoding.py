@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from conf.contract import ID_RULE, MAX_ID_BYTES, IdKind, snapshot
+from conf.contract import snapshot
+from conf.ids import ID_RULE, MAX_ID_BYTES, IdKind
 from publish.errors import SnapshotRefused
 from publish.wire.columns import Bytes, Ints, cut
 from publish.wire.packed import NAMES_TAG, SCORES_TAG, has_duplicates, pack_fields, pack_ids
@@ -51,7 +52,7 @@ def encode_list(source_ids: "pa.Array[Any]", scores: "pa.Array[Any] | None", ids
 
 
 def are_ids(strings: pa.StringArray) -> bool:
-    """Returns whether conf.contract.is_id accepts every string of a column without nulls."""
+    """Returns whether conf.ids.is_id accepts every string of a column without nulls."""
     try:
         strings.validate(full=True)
     except pa.ArrowInvalid:  # not UTF-8

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from conf.contract import UserId
+from conf.ids import UserId
 from publish.errors import PublishError
 
 SLOTS = 16_384
@@ -128,11 +128,11 @@ class Layout(ProductKeys):
         )
 
     def partition_of(self, user_id: UserId) -> int:
-        """Returns the user's Kafka partition (conf.contract.partition_of)."""
+        """Returns the user's Kafka partition (conf.ids.partition_of)."""
         return self.place_of(user_id)[0]
 
     def place_of(self, user_id: UserId) -> tuple[int, int]:
-        """Returns the user's partition and bucket, from one CRC32 (conf.contract.partition_of and bucket_of)."""
+        """Returns the user's partition and bucket, from one CRC32 (conf.ids.partition_of and bucket_of)."""
         return self.place_of_key(str(user_id).encode())
 
     def place_of_key(self, key: bytes) -> tuple[int, int]:

@@ -134,3 +134,8 @@ def _body(envelope: Envelope, kind: MessageKind, body: type[_Body]) -> _Body:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise MalformedMessage(f"{kind.name}: {where}: {first['msg']}") from None
+
+
+def raw_bytes(value: str | bytes | None) -> bytes | None:
+    """Returns a key or value as bytes; librdkafka's types allow text."""
+    return value.encode() if isinstance(value, str) else value

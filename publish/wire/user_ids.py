@@ -1,6 +1,6 @@
 """Validates user ids of a product and converts them to keys."""
 
-from conf.contract import ID_RULE, IdKind, UserId, is_id, parse_int64
+from conf.ids import ID_RULE, IdKind, UserId, is_id, parse_int64
 from publish.errors import BadUserId
 
 

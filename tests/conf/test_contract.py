@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf import contract
+from conf import contract, ids
 
 VECTORS = json.loads(resources.files("conf").joinpath("contract_vectors.json").read_text(encoding="utf-8"))
 IDS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.text(max_size=30))
@@ -29,10 +29,10 @@ def crc32_by_bits(data: bytes) -> int:
 @pytest.mark.parametrize("vector", VECTORS["users"], ids=lambda vector: repr(vector["user_id"]))
 def test_contract_agrees_with_the_vectors(vector: dict[str, Any]) -> None:
     user = vector["user_id"]
-    assert contract.arm_of(user, VECTORS["salt"]) == vector["arm"]
-    assert contract.partition_of(user, 8) == vector["partition_of_8"]
-    assert contract.partition_of(user, 12) == vector["partition_of_12"]
-    assert contract.bucket_of(user, 8, 5) == vector["bucket_of_5_in_8"]
+    assert ids.arm_of(user, VECTORS["salt"]) == vector["arm"]
+    assert ids.partition_of(user, 8) == vector["partition_of_8"]
+    assert ids.partition_of(user, 12) == vector["partition_of_12"]
+    assert ids.bucket_of(user, 8, 5) == vector["bucket_of_5_in_8"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["users"], ids=lambda vector: repr(vector["user_id"]))
@@ -53,24 +53,24 @@ def test_vectors_hold_both_kinds_of_ids() -> None:
 
 @given(IDS, st.integers(1, 4096), st.integers(1, 1000))
 def test_places_are_in_range(user: int | str, partitions: int, buckets: int) -> None:
-    assert 0 <= contract.arm_of(user, "salt") < 10_000
-    assert 0 <= contract.partition_of(user, partitions) < partitions
-    assert 0 <= contract.bucket_of(user, partitions, buckets) < buckets
+    assert 0 <= ids.arm_of(user, "salt") < 10_000
+    assert 0 <= ids.partition_of(user, partitions) < partitions
+    assert 0 <= ids.bucket_of(user, partitions, buckets) < buckets
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_an_int_and_its_text_are_the_same_user(user: int) -> None:
-    assert contract.arm_of(user, "s") == contract.arm_of(str(user), "s")
-    assert contract.partition_of(user, 7) == contract.partition_of(str(user), 7)
+    assert ids.arm_of(user, "s") == ids.arm_of(str(user), "s")
+    assert ids.partition_of(user, 7) == ids.partition_of(str(user), 7)
 
 
 def test_a_share_of_the_arms_is_a_share_of_the_users() -> None:
-    treated = sum(contract.arm_of(user, "discovery-1") < 2_500 for user in range(20_000))
+    treated = sum(ids.arm_of(user, "discovery-1") < 2_500 for user in range(20_000))
     assert abs(treated / 20_000 - 0.25) < 0.012  # four standard deviations of a fair draw
 
 
 @pytest.mark.parametrize("kind", ["int64", "string"])
-def test_ids_have_one_type_in_every_table(kind: contract.IdKind) -> None:
+def test_ids_have_one_type_in_every_table(kind: ids.IdKind) -> None:
     id_type = pa.int64() if kind == "int64" else pa.string()
     tables = (contract.daily_partials, contract.interactions, contract.exclusions, contract.holdout, contract.snapshot)
     assert all(table(kind).field("user_id").type == id_type for table in tables)

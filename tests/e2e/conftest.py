@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.connections import KafkaConnection
-from conf.contract import IdKind
+from conf.ids import IdKind
 from deploy.demo.tastes import World
 from deploy.demo.world import generate
 from tests.e2e.product import Make, Product, Servers

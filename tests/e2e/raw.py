@@ -8,7 +8,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import yaml
 
-from conf.contract import UserId
+from conf.ids import UserId
 from deploy.chain import REPO
 
 REFERENCE = yaml.safe_load((REPO / "conf/prod_discovery.yml").read_text())

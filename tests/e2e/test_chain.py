@@ -6,15 +6,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 import pytest
 
-from conf.contract import UserId, bucket_of, partition_of
+from conf.ids import UserId, bucket_of, partition_of
 from deploy.chain import REPO
 from deploy.servers.processes import OwnerGuard
-from jobs.cli.app import app
+from jobs.cli.app import COMMANDS, Place
 from models.golden.measure import NAME, VERSION
 from models.registry import ModelRegistry
 from publish.operate.control import Control
@@ -161,10 +162,10 @@ def test_the_command_of_the_documentation_reads_the_tables(
     product: Product, first: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ((_, _, code),) = changes("A command that reads tables")
-    made: dict[str, Any] = {}
-    exec(code, made)
-    monkeypatch.setattr(app, "registered_commands", [*app.registered_commands])
-    app.command()(made["listed"])
+    made = ModuleType("jobs.cli.listed")
+    exec(code, made.__dict__)
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    monkeypatch.setitem(COMMANDS, "listed", Place(made.__name__, made.listed.__doc__ or ""))
     listed = product.discovery("listed", "--json")
     assert listed.code == 0, listed.log
     produced = product.manifest(first.run).fact("publish", "counts")["produced"]

@@ -12,8 +12,8 @@ from pyspark.sql import functions as sf
 from pyspark.sql.types import DateType, StringType, StructField, StructType
 
 from conf import contract
-from conf.contract import IdKind, UserId
 from conf.datasets import Dataset
+from conf.ids import IdKind, UserId
 from features.errors import MissingDatasetError
 from features.reading.catalog import DataFile, DayPartition, DayPartitions, PartialRecord
 from features.reading.plain_types import plain_schema

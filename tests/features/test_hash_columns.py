@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 
-from conf import contract
+from conf import ids
 from features.hash_columns import arm_column, bucket_column, partition_column
 
 VECTORS = json.loads(resources.files("conf").joinpath("contract_vectors.json").read_text(encoding="utf-8"))
@@ -33,6 +33,6 @@ def test_columns_equal_the_vectors_and_the_contract(spark: SparkSession, kind: t
         for vector in vectors
     ]
     for row in rows:
-        assert row["arm"] == contract.arm_of(row["user_id"], VECTORS["salt"])
-        assert row["p12"] == contract.partition_of(row["user_id"], 12)
-        assert row["b10007"] == contract.bucket_of(row["user_id"], 12, 10_007)
+        assert row["arm"] == ids.arm_of(row["user_id"], VECTORS["salt"])
+        assert row["p12"] == ids.partition_of(row["user_id"], 12)
+        assert row["b10007"] == ids.bucket_of(row["user_id"], 12, 10_007)

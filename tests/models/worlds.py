@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.training.train import Embeddings
 
 EPOCH = 1_700_000_000_000_000

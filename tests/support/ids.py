@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from conf.contract import MAX_ID_BYTES, is_id
+from conf.ids import MAX_ID_BYTES, is_id
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=MAX_ID_BYTES + 5)
 IDS = _TEXT.filter(is_id)

@@ -8,7 +8,8 @@ from typing import Any
 from conf.contract import METRICS
 from conf.strict_yaml import write_yaml
 from jobs.cli.model_versions import PROMOTED_TAG, ModelVersion, Served
-from jobs.cli.views.view import NOTHING, View, hold_text, serving_line, table, utc_text
+from jobs.cli.views.runs import hold_text, serving_line
+from jobs.cli.views.view import NOTHING, View, table, utc_text
 from models.registry import LoggedRun
 from models.registry.compare import JudgedFigure, figure_of
 from models.registry.lineage import NO_PARENT, Input, Lineage, LineageCheck

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from conf.base import format_bytes
-from jobs.cli.views.view import NOTHING, View, duration, hold_text, report_data, run_data, serving_line, table
+from jobs.cli.views.runs import hold_text, report_data, run_data, serving_line
+from jobs.cli.views.view import NOTHING, View, duration, table
 from publish.operate.control import RunReport, StatusReport
 from publish.operate.plan import loading_rate
 from publish.runs.pointer import Pointer

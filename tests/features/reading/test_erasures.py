@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
 
-from conf.contract import UserId
+from conf.ids import UserId
 from features.build import Features, build_features
 from features.partials import daily_partials
 from features.reading.erasures import without_owners, without_users

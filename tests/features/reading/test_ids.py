@@ -12,8 +12,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from conf.contract import MAX_ID_BYTES, snapshot
+from conf.contract import snapshot
 from conf.datasets import SnapshotDataset
+from conf.ids import MAX_ID_BYTES
 from features.errors import BadRowsError, SnapshotError
 from features.partials import check_partials, daily_partials, valid_rows
 from features.reading.snapshots import check_snapshot, plan_snapshot, read_snapshot

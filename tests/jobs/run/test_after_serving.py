@@ -10,6 +10,7 @@ import redis
 from conf.environment import Environment
 from conf.settings import Settings
 from jobs.cli.context import ProductContext
+from jobs.cli.serving import note_that_serves
 from jobs.run.after_serving import note_in_manifest, note_serving
 from jobs.run.manifest import StageRecord, load_manifest, run_folder, save_manifest
 from jobs.storage.store import Storage
@@ -110,5 +111,5 @@ def test_a_fault_in_noting_changes_nothing_about_serving(
 def test_an_operator_without_a_registry_may_still_promote(tmp_path: Path, redis_url: str) -> None:
     product, control = serving(redis_url)
     environment = Environment(home=f"file://{tmp_path}", kafka=None, redis=None, mlflow=None)
-    ProductContext(product, environment, redis.Redis.from_url(redis_url)).note_serving(RUN)
+    note_that_serves(ProductContext(product, environment, redis.Redis.from_url(redis_url)), RUN)
     assert control.pointers.read().treatment == RUN

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from conf import contract
 from conf.connections import KafkaConnection
-from conf.contract import IdKind
+from conf.ids import IdKind
 from jobs.storage.erased import Erased, without_rows_of
 from models.training.matrix import scan_ids
 from publish.clock import utc_now

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.contract import MAX_ID_BYTES
+from conf.ids import MAX_ID_BYTES
 from models.arrays.ids import IdMap, id_keys
 from models.errors import BadIds
 from tests.support.ids import IDS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import JudgeSettings
 from conf.training import AlsSettings
 from models.arrays.arrow import list_column

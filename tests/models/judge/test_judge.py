@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from conf.contract import IdKind, judged_users
+from conf.contract import judged_users
+from conf.ids import IdKind
 from models.errors import NothingToJudge
 from models.judge import ALL, NEW, OURS, POPULARITY, FigureKey
 from tests.models.judge.worlds import World

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import JudgeSettings
 from models.judge import JudgeInputs, Judgement, KnownSources, judge, judge_users
 from models.lists.fallback import Fallback

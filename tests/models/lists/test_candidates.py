@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.errors import BadFactors, NoCandidates
 from models.lists.candidates import Candidates
 from models.lists.fallback import Fallback, fallback_list

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.lists.fallback import Fallback
 from tests.models.worlds import ids_of
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import ListSettings
 from models.lists.candidates import Candidates
 from models.lists.fallback import Fallback

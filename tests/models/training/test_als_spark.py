@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.training import AlsSettings
 from models.arrays.arrow import factor_matrix, whole
 from models.errors import BadInteractions

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.errors import BadIds, BadInteractions
 from models.training import matrix
 from models.training.matrix import fill_matrix, scan_ids

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.training import AlsSettings
 from models.errors import BadInteractions, TrainMemoryError
 from models.training import factor_table

@@ -10,7 +10,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from conf import contract
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.training import AlsSettings
 from models.arrays.ids import IdMap
 from models.training.train import Embeddings, train

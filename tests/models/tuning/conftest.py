@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from conf.settings import ListSettings
 from conf.training import AlsSettings
 from models.arrays.ids import id_type

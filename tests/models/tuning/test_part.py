@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from models.tuning import Part
 from tests.models.tuning.conftest import make_part
 

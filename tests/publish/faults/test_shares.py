@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from conf.contract import arm_of, partition_of
+from conf.ids import arm_of, partition_of
 from conf.share import Share
 from publish.operate.control import Control
 from publish.read.reader import Reader

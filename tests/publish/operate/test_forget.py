@@ -11,7 +11,7 @@ import redis
 from confluent_kafka import Producer
 
 from conf.connections import KafkaConnection
-from conf.contract import IdKind, UserId
+from conf.ids import IdKind, UserId
 from publish.clock import utc_now
 from publish.errors import BadUserId, BrokerUnreachable, MalformedMessage
 from publish.operate.control import Control

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import redis
 
-from conf.contract import arm_of
+from conf.ids import arm_of
 from publish.errors import BadUserId, MalformedMessage, StoreUnreachable, Unavailable
 from publish.read.reader import Reader
 from publish.wire.announcement import Announcement

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from conf.connections import KafkaConnection
 from conf.errors import DiscoveryError
 from conf.share import Share
-from jobs.cli.views import view as cli_view
+from jobs.cli.views import runs as runs_view
 from jobs.cli.views.status import status as status_view
 from publish.errors import MalformedMessage, PointerUnreadable, RunFault, RunRefused
 from publish.load.loader_metrics import LoaderMetrics
@@ -118,7 +118,7 @@ def is_well(client: redis.Redis, good: Announcement, others: int) -> None:
     assert wait(good.run, control.lifecycle, control.pointers).ending is RunEnding.SERVING
     status, runs, unreadable = control.status(), control.runs(), control.unreadable()
     assert len(runs) + len(unreadable) == 1 + others
-    for view in (status_view(status, 0), cli_view.runs(runs, unreadable)):
+    for view in (status_view(status, 0), runs_view.runs(runs, unreadable)):
         assert "\x1b" not in view.text
         json.loads(view.as_json())
     for name in (report.run.name for report in runs if report.run.name != good.run):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.contract import IdKind, snapshot
+from conf.contract import snapshot
+from conf.ids import IdKind
 from publish.errors import SnapshotRefused
 from publish.lists_pb2 import List
 from publish.send.snapshot import CHUNK_ROWS, by_partition, measure_partition, read_partition

@@ -6,10 +6,10 @@ import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from publish.store.batches import hash_text
 from publish.store.redis_store import Position, RedisStore, Step
 from publish.store.replies import Status
 from publish.wire.announcement import Announcement
+from publish.wire.digest import record_hash_text
 from tests.publish.support.pushing import announce, lists_of, records_of, stored
 from tests.publish.support.records import Record
 
@@ -63,7 +63,9 @@ class Partition:
         lists, layout = self.model.lists, self.run.layout
         kept = {user: payload for user, payload in lists.items() if user not in self.model.erased}
         hashes = {
-            user: hash_text(user, payload).encode() for user, payload in lists.items() if user in self.model.erased
+            user: record_hash_text(user, payload).encode()
+            for user, payload in lists.items()
+            if user in self.model.erased
         }
         assert stored(self.client, self.run) == kept
         assert self.client.hgetall(layout.erased_in(self.run.run, 0)) == hashes

@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from conf.connections import KafkaConnection
-from conf.contract import UserId, arm_of
+from conf.ids import UserId, arm_of
 from publish.errors import Unavailable
 from publish.operate.control import Control
 from publish.operate.wait import RunEnding

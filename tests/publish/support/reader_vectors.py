@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from conf.contract import IdKind, UserId, arm_of
+from conf.ids import IdKind, UserId, arm_of
 from publish.lists_pb2 import List
 from publish.runs.pointer import Pointer
 from publish.wire.announcement import Announcement, decode_fallback

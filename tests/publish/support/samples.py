@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 
-from conf.contract import IdKind, UserId, bucket_of, partition_of, snapshot
+from conf.contract import snapshot
+from conf.ids import IdKind, UserId, bucket_of, partition_of
 from publish.send.snapshot import measure_partition
 from publish.wire.announcement import Announcement, Slice, encode_fallback
 from publish.wire.encoding import encode_list

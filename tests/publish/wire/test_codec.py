@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.contract import IdKind, snapshot
+from conf.contract import snapshot
+from conf.ids import IdKind
 from publish.errors import MalformedMessage, SnapshotRefused
 from publish.lists_pb2 import List
 from publish.wire.codec import TopList, decode

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from conf.contract import bucket_of, partition_of
+from conf.ids import bucket_of, partition_of
 from publish.errors import PublishError
 from publish.wire.keys import SLOTS, Layout, ProductKeys, bucket_count, hash_tags, slot_of
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from conf.contract import IdKind
+from conf.ids import IdKind
 from deploy.servers.java import find_java
 from deploy.servers.kafka_jars import cache_folder, ensure_jars
 from publish.lists_pb2 import DESCRIPTOR

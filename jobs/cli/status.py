@@ -1,0 +1,35 @@
+"""`discovery status`: what serves and what is on its way."""
+
+from jobs.cli.context import ProductContext
+from jobs.cli.options import Cli, product_command
+from jobs.cli.views.status import status as view
+from jobs.runtime.log import log
+from publish.connect.topics import warn_of_retention
+from publish.errors import BrokerUnreachable
+from publish.operate.control import StatusReport
+from publish.operate.dead_letter_reader import count_letters
+from publish.wire.keys import ProductKeys
+
+
+@product_command
+def status(cli: Cli) -> None:
+    """What serves to whom since when, what is on its way, holds, memory, dead letters."""
+    context = cli.open()
+    report = context.control.status()
+    cli.show(view(report, _inspect_topics(context, report)))
+
+
+def _inspect_topics(context: ProductContext, report: StatusReport) -> int:
+    """Warns of topics with another retention than the settings say; returns the number of dead letters.
+
+    Where Kafka is not known or away, it is that of all that loaders ever wrote.
+    """
+    kafka, keys = context.environment.kafka, ProductKeys(context.product)
+    if kafka is not None:
+        try:
+            letters = count_letters(kafka, keys.dead_letter_topic)
+            warn_of_retention(kafka, keys, context.settings.publish)
+            return letters
+        except BrokerUnreachable as fault:
+            log.warning("warning   %s", fault)
+    return report.dead_letters
