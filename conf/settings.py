@@ -112,7 +112,7 @@ class PublishSettings(Strict):
     """Kafka partitions of the product's topic, the units of loading; fixed once the topic exists."""
     replication: Whole = Field(default=1, ge=1, le=1000)
     """Replicas of a topic that the job creates."""
-    users_per_bucket: Whole = Field(default=100, ge=1, le=1_000_000)
+    users_per_bucket: Whole = Field(default=32, ge=1, le=1_000_000)
     """Users in one Redis hash; more than `hash-max-listpack-entries` would cost memory."""
     scores: Flag = True
     """Whether lists include their scores."""

@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks import lookup
 from benchmarks.publish.cores import apart
 from benchmarks.publish.push import PacedReader, Push, Servers, cpu_seconds, measure_slices, median, used_memory
-from benchmarks.publish.world import TABLES, GeneratedSnapshot, ListShape, make_snapshot
+from benchmarks.publish.world import TABLES, GeneratedSnapshot, ListShape, make_snapshot, mean_value_bytes
 from benchmarks.publish.yardsticks import producer_performance, redis_benchmark
 from conf.errors import DiscoveryError
 from conf.load import load_settings
@@ -107,7 +107,7 @@ def run_round(servers: Servers, snapshot: GeneratedSnapshot, slices: tuple[Slice
         push.close()
     if first:
         figures |= _yardsticks(servers, snapshot, slices, number)
-    figures["value_bytes"] = _value_bytes(snapshot, slices)
+    figures["value_bytes"] = mean_value_bytes(snapshot, slices)
     figures["slower_s"] = max(figures["send_s"], figures["load_s"])
     return figures | {
         name: figures[ours] / figures[yardstick]
@@ -163,7 +163,7 @@ def _read_while_loading(push: Push) -> Figures:
 
 
 def _yardsticks(servers: Servers, snapshot: GeneratedSnapshot, slices: tuple[Slice, ...], number: int) -> Figures:
-    value_bytes, keys = _value_bytes(snapshot, slices), ProductKeys(f"yardstick{number}")
+    value_bytes, keys = mean_value_bytes(snapshot, slices), ProductKeys(f"yardstick{number}")
     record_bytes = round(sum(piece.bytes for piece in slices) / snapshot.users) + ENVELOPE_BYTES
     ensure_topics(servers.kafka, keys, snapshot.settings)
     broker = cpu_seconds(servers.broker.pid)
@@ -183,11 +183,6 @@ def _yardsticks(servers: Servers, snapshot: GeneratedSnapshot, slices: tuple[Sli
         hset = redis_benchmark(servers.store.ports[0], snapshot.users, hashes, round(value_bytes))
         client.flushall()
     return figures if hset is None else figures | {"hset_per_second": hset}
-
-
-def _value_bytes(snapshot: GeneratedSnapshot, slices: Sequence[Slice]) -> float:
-    keys = sum(len(str(user)) for batch in snapshot.batches for user in batch.column("user_id").to_pylist())
-    return (sum(piece.bytes for piece in slices) - keys) / snapshot.users
 
 
 def measure(table: ListShape, users: int, rounds: int, settings: PublishSettings) -> dict[str, Any]:

@@ -73,6 +73,12 @@ def make_snapshot(table: ListShape, users: int, settings: PublishSettings, seed:
     )
 
 
+def mean_value_bytes(snapshot: GeneratedSnapshot, slices: Sequence[Slice]) -> float:
+    """Returns the mean bytes of a packed list, without its key."""
+    keys = sum(len(str(user)) for batch in snapshot.batches for user in batch.column("user_id").to_pylist())
+    return (sum(piece.bytes for piece in slices) - keys) / snapshot.users
+
+
 def announcement_of(
     snapshot: GeneratedSnapshot, layout: Layout, slices: Sequence[Slice], run: str, epoch: int
 ) -> Announcement:

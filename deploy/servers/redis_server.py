@@ -27,12 +27,15 @@ class RedisServer(EmbeddedServer):
         settings: Mapping[str, str] | None = None,
         detached: bool = False,
         start_seconds: float = 60,
+        program: Path | None = None,
     ) -> None:
         """`ziplist_value` (bytes) and `ziplist_entries` bound the hashes that Redis keeps in its compact form.
 
-        `settings` are more lines of redis.conf and override the others.
+        `settings` are more lines of redis.conf and override the others. `program` is the `redis-server` to start;
+        default: that of `find_redis`.
         """
         super().__init__(folder, detached=detached, start_seconds=start_seconds)
+        self._program = program
         self._settings = {
             "bind": LOOPBACK,
             "daemonize": "no",
@@ -62,7 +65,8 @@ class RedisServer(EmbeddedServer):
 
     def _command(self) -> list[str | Path]:
         settings = {"port": str(self.ports[0]), **self._settings}
-        return [find_redis(), *(word for name, value in settings.items() for word in (f"--{name}", *value.split(" ")))]
+        program = self._program or find_redis()
+        return [program, *(word for name, value in settings.items() for word in (f"--{name}", *value.split(" ")))]
 
     def _is_ready(self) -> bool:
         with redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2) as client:

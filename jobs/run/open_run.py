@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from conf.diff import differences
 from conf.environment import Environment
 from conf.errors import ConfigError, Refused
 from conf.load import config_hash, load_settings
@@ -70,7 +71,7 @@ def _manifest(settings: Settings, home: Storage, servers: RunServers, request: R
     folder = run_folder(home, settings.product, request.run_id)
     known = load_manifest(folder)
     if known is not None:
-        _refuse_other_request(known.request, request)
+        _refuse_other_request(known, request, settings)
         _refuse_unbound(known)
         _warn_of_other_code(known)
         return known
@@ -129,14 +130,16 @@ def _warn_of_smaller_share(servers: RunServers, share: Share) -> None:
         )
 
 
-def _refuse_other_request(known: Request, asked: Request) -> None:
-    there, here = known.model_dump(), asked.model_dump()
-    differences = [
-        f"{name} is {there[name]!r} there and {here[name]!r} here" for name in there if there[name] != here[name]
-    ]
-    if differences:
+def _refuse_other_request(known: Manifest, asked: Request, settings: Settings) -> None:
+    """Raises RunConflict; a setting may differ because a newer version has another default."""
+    there, here = known.request.model_dump(), asked.model_dump()
+    others = {name: (repr(there[name]), repr(here[name])) for name in there if there[name] != here[name]}
+    if "config_hash" in others:
+        others |= differences(known.settings, settings.model_dump(mode="json"))
+    if others:
+        what = "; ".join(f"{name} is {then} there and {now} here" for name, (then, now) in others.items())
         raise RunConflict(
-            f"run {known.run_id} exists and was asked for something else: {'; '.join(differences)}; "
+            f"run {asked.run_id} exists and was asked for something else: {what}; "
             "repeat its flags and settings to resume it, or start a new run without --run-id"
         )
 

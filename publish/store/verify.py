@@ -20,7 +20,7 @@ from publish.store.payloads import fault_in
 from publish.wire.announcement import Announcement
 from publish.wire.digest import Digest
 
-_BUCKETS_AT_ONCE = 16  # in one pipeline, which blocks other clients of Redis
+_LISTS_AT_ONCE = 1_600  # in one pipeline, which blocks other clients of Redis
 _HASH = re.compile(rb"[0-9a-f]{16}")
 
 
@@ -115,18 +115,24 @@ def _misplaced(lists: _Lists, run: Announcement, partition: int) -> int | None:
 
 def _read_back(client: StoreClient, run: Announcement, partition: int) -> Iterator[_Lists]:
     """Yields all lists of the partition; a thread reads the next buckets meanwhile."""
-    starts = range(0, run.buckets, _BUCKETS_AT_ONCE)
+    pieces = _pieces(run, partition)
     with ThreadPoolExecutor(1) as reader:
-        ahead = reader.submit(_read, client, run, partition, 0)
-        for following in [*starts[1:], None]:
+        ahead = reader.submit(_read, client, run, partition, pieces[0])
+        for following in [*pieces[1:], None]:
             lists = ahead.result()
             if following is not None:
                 ahead = reader.submit(_read, client, run, partition, following)
             yield lists
 
 
-def _read(client: StoreClient, run: Announcement, partition: int, start: int) -> _Lists:
-    buckets = range(start, min(start + _BUCKETS_AT_ONCE, run.buckets))
+def _pieces(run: Announcement, partition: int) -> list[range]:
+    """Returns all buckets in pieces of about as many lists, however many users the run keeps in a bucket."""
+    step = run.buckets * _LISTS_AT_ONCE // max(1, run.slices[partition].count)
+    step = min(max(1, step), _LISTS_AT_ONCE)  # of empty ones no more either
+    return [range(start, min(start + step, run.buckets)) for start in range(0, run.buckets, step)]
+
+
+def _read(client: StoreClient, run: Announcement, partition: int, buckets: range) -> _Lists:
     with store_faults(), client.pipeline(transaction=False) as pipe:
         for bucket in buckets:
             pipe.hgetall(run.layout.bucket(run.run, partition, bucket))

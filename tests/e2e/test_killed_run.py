@@ -32,6 +32,7 @@ def test_a_killed_run_goes_on_where_it_was(servers: Servers, tmp_path: Path, sha
     other = product.change({"lists": {"n": 3}}).run(*flags, work=build_features)
     assert other.code == 2
     assert "config_hash" in other.log
+    assert "lists.n is 10 there and 3 here" in other.log
     assert "start a new run" in other.log
 
     with product.loading():
