@@ -113,7 +113,9 @@ class PublishSettings(Strict):
     replication: Whole = Field(default=1, ge=1, le=1000)
     """Replicas of a topic that the job creates."""
     users_per_bucket: Whole = Field(default=32, ge=1, le=1_000_000)
-    """Users in one Redis hash; more than `hash-max-listpack-entries` would cost memory."""
+    """Users in one Redis hash, on average; each run keeps its own number. More cost Redis more time per look-up, fewer
+    more memory; more than `hash-max-listpack-entries` cost a third more memory. Measured by
+    `python -m benchmarks.publish.buckets`."""
     scores: Flag = True
     """Whether lists include their scores."""
     retention_hours: Whole = Field(default=24 * 35, ge=1, le=24 * MAX_DAYS)

@@ -3,9 +3,9 @@
     python -m benchmarks.publish.buckets [--users 200000] [--rounds 5] [--sizes 100 64 32 16] [--tables 50 100]
                                          [--redis-server PROGRAM] [--json]
 
-Starts a broker, a Redis and loaders of its own. Every size is pushed and read once in every round, forwards and
-backwards in turn; figures are medians of the rounds. The first size also runs with hashes as hash tables, which Redis
-makes of larger ones than `hash-max-listpack-entries`. Goals are those of `benchmarks.publish`.
+Starts a broker, a Redis and loaders of its own. Every size is pushed into an empty Redis once in every round, forwards
+and backwards in turn. Then all are pushed into the same Redis, and read in turns. Figures are medians of the rounds.
+The first size also runs with hashes as hash tables, which Redis makes of larger ones than `hash-max-listpack-entries`.
 """
 
 import argparse
@@ -13,36 +13,30 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import redis
-
-from benchmarks import lookup
 from benchmarks.arguments import positive
-from benchmarks.publish.push import Push, Servers, measure_slices, median, used_memory
-from benchmarks.publish.world import TABLES, GeneratedSnapshot, ListShape, make_snapshot, mean_value_bytes
-from conf.contract import UserId
+from benchmarks.publish.arms import Arm, Input, pushed
+from benchmarks.publish.push import Push, Servers, median, used_memory
+from benchmarks.publish.reads import Figures, Turns, read_in_turns, users_of
+from benchmarks.publish.world import TABLES, ListShape, mean_value_bytes
 from conf.errors import DiscoveryError
 from conf.load import load_settings
-from conf.settings import PublishSettings
 from deploy.chain import REPO
 from deploy.servers.kafka_broker import KafkaBroker
 from deploy.servers.redis_server import RedisServer
-from publish.wire.announcement import Announcement, Slice
 
 _CONFIG = REPO / "conf/prod_discovery.yml"
-_READS, _PIPELINE, _LOOKUPS = 200_000, 500, 5_000
-_ENTRIES = "hash-max-ziplist-entries"  # the name that every version knows
-Figures = dict[str, float]
 
 COLUMNS = (
     ("hget_us", "HGET µs", 2),
     ("cpu_us", "Redis CPU µs", 2),
-    ("reader_p99_us", "p99 µs", 0),
+    ("p50_us", "p50 µs", 0),
+    ("p50_ratio", "÷ GET", 2),
+    ("p99_us", "p99 µs", 0),
     ("p99_ratio", "÷ GET", 2),
     ("user_bytes", "B a user", 1),
     ("memory_ratio", "÷ value", 3),
@@ -53,90 +47,36 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One way to keep lists: users per hash, and the most that Redis keeps in the compact form."""
-
-    users_per_bucket: int
-    compact_entries: int = 512
-
-    @property
-    def name(self) -> str:
-        """The users per bucket, and the form of the hashes unless it is the compact one."""
-        return f"{self.users_per_bucket}{'' if self.compact_entries > 1 else ' hashtable'}"
-
-
-@dataclass(frozen=True)
-class Input:
-    """A snapshot in the order of one number of users per bucket."""
-
-    snapshot: GeneratedSnapshot
-    slices: tuple[Slice, ...]
-
-    @classmethod
-    def of(cls, table: ListShape, users: int, settings: PublishSettings) -> "Input":
-        """Draws the lists; their contents are the same for every number of users per bucket."""
-        snapshot = make_snapshot(table, users, settings)
-        return cls(snapshot, measure_slices(snapshot)[0])
-
-
-def measure_arm(servers: Servers, given: Input, arm: Arm, product: str) -> Figures:
-    """Pushes the lists, reads them back and looks users up. Returns the figures of this turn."""
-    users, value_bytes = given.snapshot.users, mean_value_bytes(given.snapshot, given.slices)
-    push = Push(servers, given.snapshot, product, given.slices)
+def measure_load(servers: Servers, given: Input, arm: Arm, product: str) -> Figures:
+    """Pushes the lists into an empty Redis. Returns memory, and the speed and CPU of loading and reading back."""
+    users, push = given.snapshot.users, Push(servers, given.snapshot, product, given.slices)
     try:
-        push.client.config_set(_ENTRIES, arm.compact_entries)
-        empty, run = used_memory(push.client), push.announce()
-        push.send(run)
-        load = push.load(run)
+        empty = used_memory(push.client)
+        run, load = pushed(push, arm)
         user_bytes = (used_memory(push.client) - empty) / users
         return {
-            "compact": float(encoding_of(push.client, run) != "hashtable"),
             "user_bytes": user_bytes,
-            "memory_ratio": user_bytes / value_bytes,
+            "memory_ratio": user_bytes / mean_value_bytes(given.snapshot, given.slices),
             "load_per_second": users / load.seconds,
             "loader_cpu_us": load.loader_cpu / users * 1e6,
             "load_redis_cpu_us": load.redis_cpu / users * 1e6,
             "verify_s": push.verify(run),
-            **measure_reads(push.client, run, users_of(given.snapshot)),
-            **lookup.measure(push.client, product, _LOOKUPS, 1),
         }
     finally:
         push.close()
 
 
-def measure_reads(client: redis.Redis, run: Announcement, users: Sequence[UserId]) -> Figures:
-    """Reads these users' lists in pipelines. Returns µs within HGET, and µs of CPU of Redis in all, per list."""
-    layout = run.layout
-    places = [(layout.bucket(run.run, *layout.place_of(user)), str(user)) for user in users]
-    client.config_resetstat()
-    before = _cpu_seconds(client)
-    for start in range(0, len(places), _PIPELINE):
-        with client.pipeline(transaction=False) as pipe:
-            for place in places[start : start + _PIPELINE]:
-                pipe.hget(*place)
-            pipe.execute()
-    cpu, calls = _cpu_seconds(client) - before, client.info("commandstats")["cmdstat_hget"]
-    return {"hget_us": float(calls["usec"] / calls["calls"]), "cpu_us": cpu / len(places) * 1e6}
-
-
-def users_of(snapshot: GeneratedSnapshot) -> list[UserId]:
-    """Returns 200,000 users, drawn with replacement; the same ones in whatever order the snapshot is."""
-    users = np.sort(np.concatenate([batch.column("user_id").to_numpy() for batch in snapshot.batches]))
-    chosen: list[UserId] = np.random.default_rng(1).choice(users, _READS).tolist()
-    return chosen
-
-
-def encoding_of(client: redis.Redis, run: Announcement) -> str:
-    """Returns the form in which Redis keeps the fullest of some hashes of the run."""
-    keys = list(run.layout.bucket_keys(run.run, 0))[:16]
-    fullest = max(keys, key=client.hlen)
-    return bytes(client.object("encoding", fullest)).decode()
-
-
-def _cpu_seconds(client: redis.Redis) -> float:
-    used = client.info("cpu")
-    return float(used["used_cpu_user_main_thread"] + used["used_cpu_sys_main_thread"])
+def measure_look_ups(servers: Servers, inputs: Mapping[int, Input], arms: Sequence[Arm]) -> Turns:
+    """Pushes every arm beside the others, and reads them in turns. Returns name of the arm → figures by round."""
+    with ExitStack() as stack, servers.client() as client:
+        client.flushall()
+        runs = {}
+        for place, arm in enumerate(arms):
+            given = inputs[arm.users_per_bucket]
+            push = Push(servers, given.snapshot, f"reads{place}", given.slices, beside_others=True)
+            stack.callback(push.close)
+            runs[arm.name], _ = pushed(push, arm)
+        return read_in_turns(client, runs, users_of(given.snapshot))
 
 
 def measure(
@@ -146,23 +86,28 @@ def measure(
     settings, inputs = load_settings(_CONFIG).publish, dict[int, Input]()
     for size in {arm.users_per_bucket for arm in arms}:
         inputs[size] = Input.of(table, users, settings.model_copy(update={"users_per_bucket": size}))
-    found: dict[str, list[Figures]] = {arm.name: [] for arm in arms}
+    loads: Turns = {arm.name: [] for arm in arms}
     with tempfile.TemporaryDirectory(prefix="discovery-buckets-") as folder:
         home = Path(folder)
         broker = KafkaBroker(home / "kafka", fast_start=False, heap_mb=1_024)
         store = RedisServer(home / "redis", maxmemory="14gb", program=program)
         with broker, store:
             servers = Servers(home, broker, store, _CONFIG)
-            with servers.client() as client:
-                about = client.info("server")["redis_version"], client.info("memory")["mem_allocator"]
             for number in range(rounds):
                 for place, arm in enumerate(arms if number % 2 == 0 else arms[::-1]):
                     print(f"{table.name}, round {number + 1} of {rounds}, {arm.name} …", file=sys.stderr)
-                    product = f"buckets{number}_{place}"
-                    found[arm.name].append(measure_arm(servers, inputs[arm.users_per_bucket], arm, product))
-    medians = {name: {key: median([each[key] for each in turns]) for key in turns[0]} for name, turns in found.items()}
-    about_lists = {"table": table.name, "users": users, "rounds": rounds, "redis": " ".join(about)}
-    return about_lists | {"arms": medians, "found": found}
+                    product = f"loads{number}x{place}"
+                    loads[arm.name].append(measure_load(servers, inputs[arm.users_per_bucket], arm, product))
+            reads = measure_look_ups(servers, inputs, arms)
+            with servers.client() as client:
+                about = client.info("server")["redis_version"], client.info("memory")["mem_allocator"]
+    figures = {arm.name: _medians(loads[arm.name]) | _medians(reads[arm.name]) for arm in arms}
+    said = {"table": table.name, "users": users, "rounds": rounds, "redis": " ".join(about)}
+    return said | {"arms": figures, "loads": loads, "reads": reads}
+
+
+def _medians(turns: Sequence[Figures]) -> Figures:
+    return {name: median([figures[name] for figures in turns]) for name in turns[0]}
 
 
 def as_text(result: dict[str, Any]) -> str:

@@ -77,18 +77,20 @@ class Load:
 
 @dataclass
 class Push:
-    """A product with an empty Redis and topics of its own, for one round."""
+    """A product with topics of its own, for one round; Redis is emptied for it, unless others are read beside it."""
 
     servers: Servers
     snapshot: GeneratedSnapshot
     product: str
     slices: tuple[Slice, ...]
+    beside_others: bool = False
     client: redis.Redis = field(init=False)
     layout: Layout = field(init=False)
 
     def __post_init__(self) -> None:
         self.client, self.layout = self.servers.client(), self.snapshot.layout(self.product)
-        self.client.flushall()
+        if not self.beside_others:
+            self.client.flushall()
         ensure_topics(self.servers.kafka, self.layout, self.snapshot.settings)
         self._epochs = count(1)
 

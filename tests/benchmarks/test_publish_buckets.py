@@ -1,14 +1,14 @@
 """The benchmark of bucket sizes reads the same users in every arm, and its arms are what their names say."""
 
-import pytest
 import redis
 
-from benchmarks.publish.buckets import COLUMNS, Arm, as_text, encoding_of, measure_reads, users_of
+from benchmarks.publish.arms import Arm, encoding_of
+from benchmarks.publish.buckets import COLUMNS, as_text
+from benchmarks.publish.reads import read_in_turns, users_of
 from benchmarks.publish.world import TABLES, make_snapshot
 from conf.settings import PublishSettings
-from tests.publish.support.pushing import announce, lists_of, load_directly
-
-_LISTS = lists_of(60)
+from publish.operate.control import Control
+from tests.publish.support.pushing import publish_directly
 
 
 def test_every_size_reads_the_same_users() -> None:
@@ -19,23 +19,20 @@ def test_every_size_reads_the_same_users() -> None:
     assert users_of(few) == users_of(many)
 
 
-@pytest.mark.parametrize(("entries", "compact"), [(512, True), (1, False)])
-def test_an_arm_keeps_its_hashes_in_the_form_that_it_names(
-    clean_redis: redis.Redis, entries: int, compact: bool
-) -> None:
-    arm, name = Arm(20, entries), "hash-max-ziplist-entries"
+def test_an_arm_keeps_its_hashes_in_the_form_that_it_names_and_is_read_in_turns(clean_redis: redis.Redis) -> None:
+    arms, name, runs = (Arm(20), Arm(20, compact_entries=1)), "hash-max-ziplist-entries", {}
     usual = clean_redis.config_get(name)[name]
-    clean_redis.config_set(name, arm.compact_entries)
     try:
-        run = announce(clean_redis, "groups", _LISTS, buckets=1)
-        load_directly(clean_redis, run, _LISTS)
+        for arm in arms:
+            clean_redis.config_set(name, arm.compact_entries)
+            runs[arm.name] = publish_directly(clean_redis, arm.name, first=True, buckets=1)
+            Control.connect(clean_redis, arm.name).promote(runs[arm.name].run)
+            assert encoding_of(clean_redis, runs[arm.name]) in arm.forms
     finally:
         clean_redis.config_set(name, usual)
-    assert (encoding_of(clean_redis, run) != "hashtable") is compact
-    assert arm.name == ("20" if compact else "20 hashtable")
-    figures = measure_reads(clean_redis, run, [*_LISTS] * 20)
-    assert figures.keys() == {"hget_us", "cpu_us"}
-    assert figures["hget_us"] > 0
+    found = read_in_turns(clean_redis, runs, [*range(60)] * 10)
+    assert {name: len(turns) for name, turns in found.items()} == {"20": 9, "20 hashtable": 9}
+    assert all(value > 0 for turns in found.values() for figures in turns for value in figures.values())
 
 
 def test_the_table_has_a_line_per_arm() -> None:
