@@ -12,6 +12,7 @@ from publish.store.redis_store import RedisStore
 from publish.store.verify import fault_of
 from publish.wire.announcement import Announcement
 from tests.publish.support.pushing import announce, lists_of, load_directly, records_of
+from tests.publish.support.samples import announcement_of
 
 LISTS = lists_of(90)
 
@@ -177,3 +178,23 @@ def test_a_user_erased_behind_the_back_of_a_reading_has_it_repeated(
     monkeypatch.setattr(verify, "_read", erasing)
     assert fault_of(clean_redis, run, 0) is None
     assert next(times) > 1
+
+
+@pytest.mark.parametrize(
+    ("count", "buckets", "most"), [(0, 1, 1), (0, 2**20, 1_600), (10_000, 100, 16), (10_000, 313, 50)]
+)
+def test_buckets_are_read_in_pieces_of_as_many_lists_whatever_their_size(count: int, buckets: int, most: int) -> None:
+    run = announcement_of(LISTS)
+    piece = run.slices[0].model_copy(update={"count": count})
+    pieces = verify._pieces(run.model_copy(update={"buckets": buckets, "slices": (piece, *run.slices[1:])}), 0)
+    assert [bucket for piece in pieces for bucket in piece] == [*range(buckets)]
+    assert max(map(len, pieces)) == most
+
+
+def test_lists_of_many_pieces_are_all_read(
+    run: Announcement, clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_LISTS_AT_ONCE", 4)
+    pauses: list[None] = []
+    assert fault_of(clean_redis, run, 0, pause=lambda: pauses.append(None)) is None
+    assert len(pauses) > 5
