@@ -8,7 +8,7 @@ import redis
 
 from benchmarks.lookup import microseconds
 from benchmarks.publish.world import GeneratedSnapshot
-from conf.contract import UserId
+from conf.ids import UserId
 from publish.read.reader import Reader
 from publish.wire.announcement import Announcement
 
