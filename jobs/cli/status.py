@@ -4,11 +4,15 @@ from jobs.cli.context import ProductContext
 from jobs.cli.options import Cli, product_command
 from jobs.cli.views.status import status as view
 from jobs.runtime.log import log
+from publish.connect.clients import check_broker
 from publish.connect.topics import warn_of_retention
 from publish.errors import BrokerUnreachable
 from publish.operate.control import StatusReport
 from publish.operate.dead_letter_reader import count_letters
 from publish.wire.keys import ProductKeys
+
+_BROKER_SECONDS = 5.0
+"""How long a broker that is away is waited for; each question below would wait longer."""
 
 
 @product_command
@@ -27,6 +31,7 @@ def _inspect_topics(context: ProductContext, report: StatusReport) -> int:
     kafka, keys = context.environment.kafka, ProductKeys(context.product)
     if kafka is not None:
         try:
+            check_broker(kafka, timeout=_BROKER_SECONDS)
             letters = count_letters(kafka, keys.dead_letter_topic)
             warn_of_retention(kafka, keys, context.settings.publish)
             return letters

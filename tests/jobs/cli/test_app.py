@@ -229,6 +229,14 @@ def test_redis_that_is_down_or_not_named(discovery: Discovery, monkeypatch: pyte
     assert discovery("status").code == 2
 
 
+def test_status_while_kafka_is_away(discovery: Discovery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    away = discovery("status")
+    assert away.code == 0
+    assert "dead letters  0" in away.out
+    assert "warning   Kafka at 127.0.0.1:1 does not answer as expected" in away.log
+
+
 def test_spark_need_not_be_installed(product: str) -> None:
     """An import of pyspark, models' or features' heavy libraries would fail here, as on an operator's machine."""
     code = "import sys; sys.modules.update(dict.fromkeys(['pyspark', 'implicit', 'great_expectations'])); "
