@@ -11,8 +11,15 @@ if __name__ == "__main__":
 
 import sys
 
-from jobs.run.enter import enter
-from jobs.stages.features import build_features
+from jobs.run.enter import Run, enter
+
+
+def make(run: Run) -> None:
+    """Makes the stage, unless an earlier attempt finished it."""
+    from jobs.stages.features import build_features  # here: see jobs.run.enter
+
+    build_features(run)
+
 
 if __name__ == "__main__":
-    sys.exit(enter(build_features))
+    sys.exit(enter(make))

@@ -11,8 +11,15 @@ if __name__ == "__main__":
 
 import sys
 
-from jobs.run.enter import enter
-from jobs.stages.lists import precompute_topn
+from jobs.run.enter import Run, enter
+
+
+def make(run: Run) -> None:
+    """Makes the stage, unless an earlier attempt finished it."""
+    from jobs.stages.lists import precompute_topn  # here: see jobs.run.enter
+
+    precompute_topn(run)
+
 
 if __name__ == "__main__":
-    sys.exit(enter(precompute_topn))
+    sys.exit(enter(make))

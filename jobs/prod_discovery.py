@@ -18,17 +18,17 @@ if __name__ == "__main__":
 
 import sys
 
-from jobs.run.context import Run
-from jobs.run.enter import enter
-from jobs.stages.features import build_features
-from jobs.stages.lists import precompute_topn
-from jobs.stages.publish import publish_topn
-from jobs.stages.training.train import train_embeddings
-from jobs.stages.wait_until_serving import wait_until_serving
+from jobs.run.enter import Run, enter
 
 
 def discover(run: Run) -> None:
     """Makes one run, from datasets to lists that serve; stages that an earlier attempt finished are skipped."""
+    from jobs.stages.features import build_features  # here: see jobs.run.enter
+    from jobs.stages.lists import precompute_topn
+    from jobs.stages.publish import publish_topn
+    from jobs.stages.training.train import train_embeddings
+    from jobs.stages.wait_until_serving import wait_until_serving
+
     build_features(run)
     train_embeddings(run)
     precompute_topn(run)

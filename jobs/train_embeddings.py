@@ -13,8 +13,15 @@ if __name__ == "__main__":
 
 import sys
 
-from jobs.run.enter import enter
-from jobs.stages.training.train import train_embeddings
+from jobs.run.enter import Run, enter
+
+
+def make(run: Run) -> None:
+    """Makes the stage, unless an earlier attempt finished it."""
+    from jobs.stages.training.train import train_embeddings  # here: see jobs.run.enter
+
+    train_embeddings(run)
+
 
 if __name__ == "__main__":
-    sys.exit(enter(train_embeddings))
+    sys.exit(enter(make))

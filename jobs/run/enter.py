@@ -1,14 +1,22 @@
-"""What every spark-submit entry does around its stages: parses options, opens the run, reports errors."""
+"""What every spark-submit entry does around its stages: parses options, opens the run, reports errors.
+
+It says that it starts before it imports more than options need. Most modules are imported when the run is opened, while
+Java opens the Spark session; the modules of its stages, which have the same libraries, after that.
+"""
 
 import datetime as dt
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from jobs.run.arguments import parse_arguments
-from jobs.run.context import Run
-from jobs.run.dry_run import dry_run
-from jobs.run.open_run import open_run
 from jobs.runtime.exit import report
+from jobs.runtime.log import log_step
+
+if TYPE_CHECKING:
+    from jobs.run import context
+
+Run: TypeAlias = "context.Run"
 
 
 def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int:
@@ -17,8 +25,13 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
     def run() -> None:
         arguments = parse_arguments(argv, today=dt.datetime.now(dt.UTC).date())
         if arguments.dry_run:
+            from jobs.run.dry_run import dry_run
+
             sys.stdout.writelines(dry_run(arguments))
             return
+        log_step("run", f"starts as of {arguments.as_of}: first the settings and the servers are checked")
+        from jobs.run.open_run import open_run
+
         with open_run(arguments) as opened:
             work(opened)
 

@@ -21,6 +21,7 @@ from jobs.run.context import Run
 from jobs.run.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
 from jobs.run.run_id import RunId
 from jobs.run.servers import RunServers, open_servers
+from jobs.run.session import begin_session
 from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version, library_versions
 from jobs.storage.folders import check_folders
@@ -51,6 +52,7 @@ def open_run(arguments: Arguments) -> Iterator[Run]:
     home = Storage(environment.home)
     check_folders(home, settings)
     run_id = str(arguments.run_id or _new_run_id(home, settings.product, arguments.as_of))
+    begin_session(f"{settings.product} {run_id}", settings.spark)
     servers = open_servers(settings, environment, home)
     with servers.lease(run_id) as lease:
         request = _request(settings, arguments, run_id, share)

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -16,22 +17,40 @@ from jobs.storage.store import Storage
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+def begin_session(name: str, settings: SparkSettings) -> None:
+    """Lets Java open the session while the caller does something else; `open_session` waits for it.
+
+    Does so only in a process of spark-submit, where Java ends with it: nothing closes a session that nobody opens.
+    """
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        threading.Thread(target=_begin, args=(name, settings), name="spark-session", daemon=True).start()
+
+
+def _begin(name: str, settings: SparkSettings) -> None:
+    with suppress(Exception):  # `open_session` meets it again and reports it
+        _builder(name, settings).getOrCreate()
+
+
 def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] = ()) -> SparkSession:
     """Opens the session; master, memory and cluster settings are spark-submit's. Raises ConfigError.
 
     folders: folders that Spark must be able to read.
     """
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName(name)
-    for key, value in _settings(settings).items():
-        builder = builder.config(key, value)
     ours = signal.getsignal(signal.SIGINT)
-    spark = builder.getOrCreate()
+    spark = _builder(name, settings).getOrCreate()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, ours)  # Spark's handler calls the JVM, which Ctrl-C has ended as well
     spark.sparkContext.setLogLevel("ERROR")
     check_spark_reads(spark, folders)
     return spark
+
+
+def _builder(name: str, settings: SparkSettings) -> SparkSession.Builder:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name)
+    for key, value in _settings(settings).items():
+        builder = builder.config(key, value)
+    return builder
 
 
 def _settings(settings: SparkSettings) -> dict[str, str]:

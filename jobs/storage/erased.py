@@ -3,16 +3,18 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from conf.connections import KafkaConnection
 from conf.digest import sha256_of
 from conf.ids import IdKind, UserId
 from publish.runs.erasures import ErasureLog, erased_ids
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,12 @@ class Erased:
         return {"users": len(self.users), "sha256": sha256_of(lines)}
 
 
-def without_rows_of(users: Collection[UserId], table: ds.Dataset, copy: Path) -> ds.Dataset:
+def without_rows_of(users: Collection[UserId], table: "ds.Dataset", copy: Path) -> "ds.Dataset":
     """Returns the table or, if it holds rows of these users, a local copy without them."""
     if not users:
         return table
+    import pyarrow.dataset as ds  # here: it imports pandas, which takes a second
+
     theirs = ds.field("user_id").isin(pa.array(sorted(users, key=str), table.schema.field("user_id").type))
     if not table.count_rows(filter=theirs):
         return table
