@@ -1,12 +1,16 @@
 """Judges checks with Great Expectations: a suite over one row of measured numbers. Why: `docs/extend.md`.
 
-Importing it takes seconds: only `validate` does, when it runs.
+Importing it takes seconds: only `validate` does, when it runs, or `begin_import` before that.
 """
 
+import importlib
 import math
 import os
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from expectations.checks import Between
@@ -24,6 +28,18 @@ class CheckResult:
     passed: bool
     observed: str
     value: float | None
+
+
+@cache
+def begin_import() -> None:
+    """Begins to import the library in a thread, beside work that waits for Spark; `validate` waits for it."""
+    threading.Thread(target=_import, name="import-great-expectations").start()
+
+
+def _import() -> None:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import, which reads it
+    with suppress(ImportError):  # `validate` meets it again
+        importlib.import_module("great_expectations")
 
 
 def validate(checks: Sequence[Between]) -> dict[str, CheckResult]:

@@ -9,6 +9,7 @@ from expectations.inputs import InputProfile, ServedInputs
 from expectations.interactions import InteractionProfile
 from expectations.lists import ListProfile
 from expectations.report import Gate, GateReport
+from expectations.suite import begin_import
 from jobs.run.context import Run
 from jobs.run.manifest import KeptRun, run_folder
 from jobs.runtime.log import log_step
@@ -96,6 +97,7 @@ def need_baselines(run: Run) -> None:
     served_inputs(run)
     baseline_of(run, "interactions")
     baseline_of(run, "lists")
+    begin_import()  # of what the gates judge with
 
 
 def pass_gate(run: Run, judge: Callable[[], GateReport], file: str | None = None) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from publish.wire.keys import Layout
 Batches = Iterator[pa.RecordBatch]
 Partitions = Iterable[tuple[int, Batches]]
 
+_ROWS_PER_TASK = 50_000
+"""Rows for which another task is worth it: the producer of each waits half a second for the broker."""
+
 
 def snapshot_of(run: Run, layout: Layout) -> DataFrame:
     """Returns the snapshot's rows with each Kafka partition whole in one task and in order of seq.
@@ -34,6 +37,11 @@ def snapshot_of(run: Run, layout: Layout) -> DataFrame:
     bucket = bucket_column(user, layout.partitions, layout.buckets)
     seq = sf.row_number().over(Window.partitionBy("partition").orderBy(bucket, user)).cast("long") - 1
     return placed.repartition(layout.partitions, "partition").withColumn("seq", seq).persist(StorageLevel.DISK_ONLY)
+
+
+def in_few_tasks(snapshot: DataFrame, rows: int) -> DataFrame:
+    """Returns the snapshot's rows with several partitions in a task where these are small, one after the other."""
+    return snapshot.coalesce(1 + rows // _ROWS_PER_TASK)
 
 
 def measure_slices(snapshot: DataFrame, layout: Layout, ids: IdKind) -> list[Slice]:

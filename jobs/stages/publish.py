@@ -7,7 +7,7 @@ from jobs.run.context import Run
 from jobs.runtime.log import timed
 from jobs.stages.announce import announcement_of
 from jobs.stages.gates import GATES, read_report
-from jobs.stages.partitions import measure_slices, send_slices, snapshot_of
+from jobs.stages.partitions import in_few_tasks, measure_slices, send_slices, snapshot_of
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import refuse_without_lineage
 from publish.connect.topics import ensure_topics
@@ -36,7 +36,8 @@ def publish_topn(run: Run) -> Facts:
         snapshot = snapshot_of(run, layout)
         rows = run.tables.write("snapshot", snapshot, contract.snapshot(run.ids))
         notes.append(f"{rows:,} rows")
-    announcement = announcement_of(run, layout, measure_slices(snapshot, layout, run.ids), reports)
+    tasks = in_few_tasks(snapshot, rows)
+    announcement = announcement_of(run, layout, measure_slices(tasks, layout, run.ids), reports)
     run.folder.check_again()  # from here on, what is sent is compared with what was announced
     ensure_topics(run.servers.kafka, announcement.layout, settings)
     # Opened early: the broker takes half a second to register a producer.
@@ -47,7 +48,7 @@ def publish_topn(run: Run) -> Facts:
         KafkaRunLog(run.servers.kafka).append(announcement)
         with timed("publish", "sent and acknowledged") as notes:
             send_begin(announcement, sender)
-            sent = send_slices(run, snapshot, announcement)
+            sent = send_slices(run, tasks, announcement)
             run.check_lease()
             send_end(announcement, sent, sender)
             notes.append(f"{announcement.users:,} records, {announcement.total_bytes:,} bytes")

@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from conf import contract
-from jobs.stages.partitions import measure_slices, snapshot_of
+from jobs.stages.partitions import in_few_tasks, measure_slices, snapshot_of
 from jobs.storage.erased import Erased
 from tests.jobs.runs import finish, run_in
 from tests.publish.support.samples import Lists, batches_of, layout_for, slices_of
@@ -32,6 +32,9 @@ def test_what_is_written_is_what_is_measured_and_a_later_attempt_takes_what_was_
         assert snapshot._jdf.queryExecution().executedPlan().toString().count("Exchange hash") == 1
         assert run.tables.write("snapshot", snapshot, contract.snapshot("int64")) == len(LISTS)
         assert measure_slices(snapshot, layout, "int64") == [*slices_of(LISTS, PARTITIONS)]
+        tasks = in_few_tasks(snapshot, len(LISTS))
+        assert tasks.rdd.getNumPartitions() == 1
+        assert measure_slices(tasks, layout, "int64") == [*slices_of(LISTS, PARTITIONS)]
         snapshot.unpersist()
     written = run.folder.table("snapshot").to_table().sort_by([("partition", "ascending"), ("seq", "ascending")])
     assert written.to_pylist() == whole.to_pylist()
