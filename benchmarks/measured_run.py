@@ -1,7 +1,9 @@
 """Measures one whole run through spark-submit, in a work folder and on servers of its own."""
 
 import os
+import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from jobs.run.manifest import Manifest, find_run
 from jobs.storage.store import Storage
 from publish.connect.redis_clients import redis_client
 
+_LINE = re.compile(rb"^\d\d:\d\d:\d\d ", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class MeasuredRun:
@@ -28,6 +32,10 @@ class MeasuredRun:
     loader_peak_bytes: int
     redis_bytes_per_list: float
     """Redis' memory beyond an empty server ÷ lists."""
+    seconds: float
+    """From spark-submit until it has ended."""
+    first_line_seconds: float
+    """From spark-submit to the first line of the job's log."""
 
     @property
     def lists(self) -> int:
@@ -42,7 +50,10 @@ def measure_run(home: Path, product: ProductFiles, as_of: str, *, maxmemory: str
         environment = {**os.environ, **shell_variables(home, stack.environment(), product.config)}
         with running_loader(product, environment, home / "loader.log") as pid, _peak_of(pid) as peak:
             command = job_command(product, "--as-of", as_of, "--first", "--trigger-id", "benchmark")
-            run_job(command, environment, home / "job.log")
+            start = time.monotonic()
+            with _first_line_of(home / "job.log") as first_line:
+                run_job(command, environment, home / "job.log")
+            seconds = time.monotonic() - start
         memory = redis_client(RedisConnection.of(stack.environment()["REDIS_URL"])).info("memory")
     run = sorted(path.parent.name for path in home.glob(f"runs/{settings.product}/*/manifest.json"))[-1]
     kept = find_run(Storage(str(home)), settings.product, run)
@@ -50,7 +61,27 @@ def measure_run(home: Path, product: ProductFiles, as_of: str, *, maxmemory: str
         raise FileNotFoundError(f"run {run} in {home} has no manifest although the job ended well")
     lists = kept.manifest.fact("publish", "counts")["produced"]
     used = memory["used_memory"] - memory["used_memory_startup"]
-    return MeasuredRun(kept.manifest, kept.folder.uri, peak[0], used / lists)
+    return MeasuredRun(kept.manifest, kept.folder.uri, peak[0], used / lists, seconds, first_line[0])
+
+
+@contextmanager
+def _first_line_of(log: Path) -> Iterator[list[float]]:
+    """Yields a list of one number: the seconds until the log's first line with a time; Java warns before it."""
+    start, seen, stop = time.monotonic(), [float("nan")], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.02):
+            if log.exists() and _LINE.search(log.read_bytes()):
+                seen[0] = time.monotonic() - start
+                return
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

@@ -5,6 +5,9 @@
 Users grow with the events, sources with their square root, as networks do. Memory is resident bytes, sampled four times
 a second: the JVM, the Python driver (where training runs) and all Python workers together. The JVM gives no memory
 back, so a later stage shows the peak of an earlier one.
+
+The seconds from spark-submit to the first line of the log and to the end stand beside those of a spark-submit that
+opens a session and does nothing else, measured right before and right after (the mean of both).
 """
 
 import argparse
@@ -16,6 +19,7 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
+from benchmarks.bare_session import bare_session_seconds
 from benchmarks.measured_run import MeasuredRun, measure_run
 from conf.base import format_bytes
 from deploy.chain import REPO, ProductFiles
@@ -32,6 +36,8 @@ class Sized:
     scale: int
     world: WorldSummary
     run: MeasuredRun
+    bare_seconds: float
+    """Seconds of a spark-submit that only opens a session."""
 
 
 def measure(scale: int, events: int) -> Sized:
@@ -45,7 +51,10 @@ def measure(scale: int, events: int) -> Sized:
     with tempfile.TemporaryDirectory(prefix="discovery-pipeline-") as folder:
         home = Path(folder)
         summary = generate(home / "data", world)
-        return Sized(scale, summary, measure_run(home, _PRODUCT, world.as_of.isoformat()))
+        before = bare_session_seconds(home, _PRODUCT.config)
+        run = measure_run(home, _PRODUCT, world.as_of.isoformat())
+        after = bare_session_seconds(home, _PRODUCT.config)
+        return Sized(scale, summary, run, (before + after) / 2)
 
 
 def table(sizes: Sequence[Sized]) -> str:
@@ -62,6 +71,10 @@ def table(sizes: Sequence[Sized]) -> str:
         total = sum(stage.seconds for stage in run.manifest.stages.values())
         peak = max(stage.peak_bytes["total"] for stage in run.manifest.stages.values())
         lines.append(f"  {'all':<8}{total:>9.1f}{format_bytes(peak):>48}")
+        lines.append(
+            f"  first line after {run.first_line_seconds:.1f} s, end after {run.seconds:.1f} s; "
+            f"a bare session {sized.bare_seconds:.1f} s"
+        )
         lines.append(
             f"  {run.lists:,} lists; loader's peak {format_bytes(run.loader_peak_bytes)}; "
             f"Redis {run.redis_bytes_per_list:.0f} bytes per list"
@@ -80,6 +93,9 @@ def as_json(sizes: Sequence[Sized]) -> str:
                     "users": sized.world.users,
                     "sources": sized.world.sources,
                     "lists": sized.run.lists,
+                    "first_line_seconds": sized.run.first_line_seconds,
+                    "seconds": sized.run.seconds,
+                    "bare_seconds": sized.bare_seconds,
                     "loader_peak_bytes": sized.run.loader_peak_bytes,
                     "redis_bytes_per_list": sized.run.redis_bytes_per_list,
                     "stages": {
