@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
 
 from conf import contract
 from conf.datasets import SNAPSHOTS
@@ -19,16 +20,17 @@ from features.errors import (
     UnknownEventsError,
     WeightsError,
 )
-from features.exclusions import exclusions_of, sources_of
-from features.interactions import check_sums, interactions_of, weigh_pairs
+from features.exclusions import eligible_sources, exclusions_of, known_pairs, sources_of
+from features.interactions import Span, check_sums, interactions_of, weigh_pairs
 from features.partials import DailyPartials, check_partials, daily_partials, settings_hash_of, valid_rows
 from features.reading.catalog import Catalog
 from features.reading.erasures import without_users
-from features.reading.snapshots import Snapshot, read_snapshot
+from features.reading.snapshots import Snapshot, SnapshotRead, read_snapshots
 from features.records import InputRecord, event_record, snapshot_record
+from features.side_by_side import side_by_side
 from features.split import holdout_of, train_sources_of
 from features.survey import EventInput, Survey, check_survey, survey_inputs
-from features.tables import conform, union_of
+from features.tables import conform
 
 Days = Mapping[str, Sequence[dt.date]]
 """Event dataset → days that are read from it."""
@@ -65,7 +67,7 @@ class Features:
     counts: Counts
     """For gate 1."""
     cached: tuple[DataFrame, ...]
-    """Pairs used by several tables; Spark caches them until `release`."""
+    """Pairs by `weigh_pairs`, used by several tables; Spark caches them until `release`."""
 
     def release(self) -> None:
         """Frees Spark's cache, once every table is written."""
@@ -83,6 +85,8 @@ class ChampionFeatures:
     """One record per event dataset."""
     separate_days: Days
     """Event dataset → days of its separate partials, where today's have other content."""
+    cached: DataFrame
+    """As in `Features`."""
 
 
 def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champion: Settings | None = None) -> Features:
@@ -92,26 +96,28 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     FeaturesError (see `features.errors`) before any table is written.
     """
     survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
-    partials = [_partials(entry, settings, catalog) for entry in survey.events]
+    partials = _partials(survey, settings, catalog)
     snapshots = _snapshots(survey, settings, catalog)
     now, then = ({name: read[i].frame for name, read in snapshots.items()} for i in (0, 1))
 
-    pairs, train_pairs = (frame.persist() for frame in _both_pairs(survey, settings, catalog, partials))
-    held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
-    sources = sources_of(pairs, now.get("sources"), as_of, settings.ids)
-    train_exclusions = _exclusions(train_pairs, then, settings)
+    run, train, test = _spans(survey)
+    weighed = _weighed(survey, (run, train, test), settings, catalog, partials).persist()
+    pairs, train_pairs = run.pairs_of(weighed), train.pairs_of(weighed)
+    seen, train_seen = (pairs, train_pairs) if settings.interactions.exclude_seen else (None, None)
+    untrained = weighed if train_seen is None else weighed.where(sf.col(train.column("last_ts")).isNull())
+    eligible = eligible_sources(pairs, now.get("sources"), as_of)
     _prune(survey, settings, catalog)  # before the champion's are made, whose days may be older
     for_champion, fault = (None, None) if champion is None else _champion(champion, settings, as_of, catalog)
     _prune_separate(survey, catalog, {} if for_champion is None else for_champion.separate_days)
     return Features(
         interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
-        exclusions=_exclusions(pairs, now, settings),
-        sources=sources,
+        exclusions=exclusions_of(seen, now, settings.ids),
+        sources=sources_of(pairs, now.get("sources"), as_of, settings.ids),
         audience=_audience(now, settings),
         train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
-        train_exclusions=train_exclusions,
+        train_exclusions=exclusions_of(train_seen, then, settings.ids),
         train_sources=train_sources_of(train_pairs, then.get("sources"), survey.cut, settings.ids),
-        holdout=holdout_of(_pairs(held_out, as_of, settings, catalog), train_exclusions, sources, settings.ids),
+        holdout=holdout_of(test.pairs_of(untrained), known_pairs(then), eligible, settings.ids),
         champion=for_champion,
         champion_fault=fault,
         inputs=(
@@ -119,7 +125,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
             *(snapshot_record(entry, *snapshots[entry.plan.name]) for entry in survey.snapshots),
         ),
         counts=counts_of(survey, partials, {name: read[0] for name, read in snapshots.items()}, settings, catalog),
-        cached=(pairs, train_pairs),
+        cached=(weighed, *(() if for_champion is None else (for_champion.cached,))),
     )
 
 
@@ -135,17 +141,23 @@ def _champion(
         faults = (*faults, SchemaError, BadRowsError)
     try:
         survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
-        partials = [_partials(entry, settings, catalog, separate) for entry in survey.events]
-        pairs, train_pairs = _both_pairs(survey, settings, catalog, partials, separate)
+        partials = _partials(survey, settings, catalog, separate)
+        run, train, _ = _spans(survey)
+        weighed = _weighed(survey, (run, train), settings, catalog, partials, separate).persist()
     except faults as error:
         return None, str(error)  # other errors stop the run: whether the input arrives would decide the winner
+    both = (
+        conform(interactions_of(span.pairs_of(weighed)), contract.interactions(settings.ids)) for span in (run, train)
+    )
+    interactions, train_interactions = both
     return ChampionFeatures(
-        interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
-        train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
+        interactions=interactions,
+        train_interactions=train_interactions,
         inputs=tuple(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
         separate_days={
             entry.plan.name: (*entry.days, *entry.train_days) for entry in survey.events if entry.plan.name in separate
         },
+        cached=weighed,
     ), None
 
 
@@ -162,61 +174,66 @@ def _separate(name: str) -> str:
     return f"champion/{name}"
 
 
-def _both_pairs(
+def _spans(survey: Survey) -> tuple[Span, Span, Span]:
+    """Returns the days of the run's windows, of the judged recipe's, which end at the cut, and those held out."""
+    held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
+    return (
+        Span("run", {entry.plan.name: entry.days for entry in survey.events}, survey.as_of),
+        Span("train", {entry.plan.name: entry.train_days for entry in survey.events}, survey.cut),
+        Span("test", held_out, survey.as_of),
+    )
+
+
+def _weighed(
     survey: Survey,
+    spans: Sequence[Span],
     settings: Settings,
     catalog: Catalog,
     partials: Sequence[DailyPartials],
     names: Mapping[str, str] = _SAME_NAMES,
-) -> tuple[DataFrame, DataFrame]:
-    """Returns the pairs of the windows that end at `as_of`, and at the cut; raises WeightsError.
+) -> DataFrame:
+    """Returns the pairs of all spans by `weigh_pairs`; raises WeightsError.
 
     `names`: event dataset → name of its partials, if different.
     """
-    named = [(names.get(entry.plan.name, entry.plan.name), entry) for entry in survey.events]
-    days = {name: entry.days for name, entry in named}
-    train_days = {name: entry.train_days for name, entry in named}
-    check_sums(partials, days, settings.interactions, survey.as_of)
-    check_sums(partials, train_days, settings.interactions, survey.cut)
-    return _pairs(days, survey.as_of, settings, catalog), _pairs(train_days, survey.cut, settings, catalog)
+    by_dataset = dict(zip((entry.plan.name for entry in survey.events), partials, strict=True))
+    for span in spans:
+        check_sums(by_dataset, span, settings.interactions)
+    frames = {}
+    for name in by_dataset:
+        days = sorted({day for span in spans for day in span.days[name]})
+        kept = valid_rows(catalog.partials.read(names.get(name, name), days, settings.ids))
+        frames[name] = without_users(kept, catalog.erased)  # they may be older than an erasure
+    return weigh_pairs(frames, spans, settings.interactions)
 
 
 def _partials(
-    entry: EventInput, settings: Settings, catalog: Catalog, names: Mapping[str, str] = _SAME_NAMES
-) -> DailyPartials:
-    name = names.get(entry.plan.name, entry.plan.name)
-    partials = daily_partials(name, entry.dataset, entry.partitions, settings.ids, catalog)
-    days = {*entry.days, *entry.train_days}
-    check_partials(partials, entry.dataset, days, settings.interactions.event_weights.keys())
-    return partials
+    survey: Survey, settings: Settings, catalog: Catalog, names: Mapping[str, str] = _SAME_NAMES
+) -> list[DailyPartials]:
+    """Returns the partials of each event dataset, made side by side; raises the first error in their order."""
+
+    def made(entry: EventInput) -> DailyPartials:
+        name = names.get(entry.plan.name, entry.plan.name)
+        partials = daily_partials(name, entry.dataset, entry.partitions, settings.ids, catalog)
+        days = {*entry.days, *entry.train_days}
+        check_partials(partials, entry.dataset, days, settings.interactions.event_weights.keys())
+        return partials
+
+    return side_by_side(made, survey.events)
 
 
 def _snapshots(survey: Survey, settings: Settings, catalog: Catalog) -> dict[str, tuple[Snapshot, Snapshot]]:
     """Returns each snapshot by name, as of today and as of the cut; a partition used for both is read once."""
-    read = {}
+    wanted: list[SnapshotRead] = []
+    places = {}
     for entry in survey.snapshots:
-        now = read_snapshot(entry.plan, entry.dataset, survey.as_of, settings.ids, catalog)
-        same = entry.train.found == entry.plan.found
-        then = now if same else read_snapshot(entry.train, entry.dataset, survey.cut, settings.ids, catalog)
-        read[entry.plan.name] = (now, then)
-    return read
-
-
-def _pairs(days: Days, as_of: dt.date, settings: Settings, catalog: Catalog) -> DataFrame:
-    kept = [valid_rows(catalog.partials.read(name, some, settings.ids)) for name, some in days.items()]
-    together = union_of([without_users(frame, catalog.erased) for frame in kept])  # they may be older than an erasure
-    return weigh_pairs(together, settings.interactions, as_of, [day for some in days.values() for day in some])
-
-
-def _exclusions(pairs: DataFrame, snapshots: Mapping[str, DataFrame], settings: Settings) -> DataFrame:
-    return exclusions_of(
-        pairs,
-        exclude_seen=settings.interactions.exclude_seen,
-        subscriptions=snapshots.get("subscriptions"),
-        blocks=snapshots.get("blocks"),
-        sources=snapshots.get("sources"),
-        ids=settings.ids,
-    )
+        now = SnapshotRead(entry.plan, entry.dataset, survey.as_of)
+        then = SnapshotRead(entry.train, entry.dataset, survey.cut)
+        both = (now,) if entry.train.found == entry.plan.found else (now, then)
+        places[entry.plan.name] = len(wanted), len(wanted) + len(both) - 1
+        wanted += both
+    read = read_snapshots(wanted, settings.ids, catalog)
+    return {name: (read[now], read[then]) for name, (now, then) in places.items()}
 
 
 def _audience(snapshots: Mapping[str, DataFrame], settings: Settings) -> DataFrame | None:

@@ -2,7 +2,8 @@
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
@@ -14,6 +15,28 @@ from features.errors import WeightsError
 from features.exact_sum import LARGEST, SMALLEST, exact_sum
 from features.partials import DailyPartials
 from features.reading.rows import MIN_WEIGHT
+from features.tables import union_of
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days whose events are weighed together, e.g. those of the run's windows, or those before the cut."""
+
+    name: str
+    """Prefix of its columns."""
+    days: Mapping[str, Sequence[dt.date]]
+    """Event dataset → days, all before `as_of`."""
+    as_of: dt.date
+    """Day that ages are relative to."""
+
+    def pairs_of(self, weighed: DataFrame) -> DataFrame:
+        """Returns the pairs of `weigh_pairs` with any event in the span: weight (any sign), first_ts, last_ts."""
+        columns = (sf.col(self.column(name)).alias(name) for name in ("weight", "first_ts", "last_ts"))
+        return weighed.where(sf.col(self.column("last_ts")).isNotNull()).select("user_id", "source_id", *columns)
+
+    def column(self, name: str) -> str:
+        """Returns the name of one of its columns."""
+        return f"{self.name}_{name}"
 
 
 def factor_of(event_weight: float, age_days: int, half_life_days: float) -> float:
@@ -36,19 +59,17 @@ def check_factors(name: str, dataset: EventDataset, oldest_days: int, settings: 
         )
 
 
-def check_sums(
-    partials: Iterable[DailyPartials],
-    days: Mapping[str, Sequence[dt.date]],
-    settings: InteractionSettings,
-    as_of: dt.date,
-) -> None:
-    """Raises WeightsError if the weights of a user and source over these days could add up to too much."""
+def check_sums(partials: Mapping[str, DailyPartials], span: Span, settings: InteractionSettings) -> None:
+    """Raises WeightsError if the weights of a user and source in a span could add up to too much.
+
+    partials: event dataset → partials of at least the span's days.
+    """
     bounds = {
-        (made.name, record.day, event): largest
-        * abs(factor_of(settings.event_weights[event], (as_of - record.day).days, settings.half_life_days))
-        for made in partials
+        (name, record.day, event): largest
+        * abs(factor_of(settings.event_weights[event], (span.as_of - record.day).days, settings.half_life_days))
+        for name, made in partials.items()
         for record in made.records
-        if record.day in days[made.name]
+        if record.day in span.days[name]
         for event, largest in record.largest.items()
     }
     if math.fsum(bounds.values()) <= LARGEST:
@@ -62,37 +83,78 @@ def check_sums(
     )
 
 
-def weigh_pairs(
-    partials: DataFrame, settings: InteractionSettings, as_of: dt.date, days: Sequence[dt.date]
-) -> DataFrame:
-    """Returns one row per (user_id, source_id) with any event: weight (double, any sign), first_ts, last_ts.
+def weigh_pairs(partials: Mapping[str, DataFrame], spans: Sequence[Span], settings: InteractionSettings) -> DataFrame:
+    """Returns one row per (user_id, source_id) with any event, sorted by them over all partitions, in one pass.
 
-    `partials` must contain only `days`, all before `as_of`, and only event names with a weight, and must have passed
-    `check_sums`.
+    Columns of each span, null for a pair without events in it: weight (double, any sign), first_ts, last_ts.
+
+    `partials` are event dataset → its partials, of the spans' days and no others, with only event names that have a
+    weight; they must have passed `check_sums`.
     """
-    factor = _factor(settings.event_weights, settings.half_life_days, as_of, min(days, default=as_of))
-    weighed = partials.select("user_id", "source_id", "last_ts", (sf.col("amount") * factor).alias("term"))
-    return weighed.groupBy("user_id", "source_id").agg(
-        exact_sum("term").alias("weight"),
-        sf.min("last_ts").alias("first_ts"),  # last event of the first day: only its day is used
-        sf.max("last_ts").alias("last_ts"),
-    )
+    places = _Places(spans, tuple(settings.event_weights))
+    known = [
+        frame.select("user_id", "source_id", "amount", "last_ts", places.of(name)) for name, frame in partials.items()
+    ]
+    together = union_of(known).repartitionByRange("user_id")  # a user's rows in one partition, partitions in order
+    terms = (sf.expr(f"amount * {places.factors(span, settings)}").alias(span.column("term")) for span in spans)
+    grouped = together.select("user_id", "source_id", "last_ts", *terms).groupBy("user_id", "source_id")
+    weighed = grouped.agg(*(column for span in spans for column in _sums(span)))
+    return weighed.sortWithinPartitions("user_id", "source_id")
 
 
 def interactions_of(pairs: DataFrame) -> DataFrame:
-    """Returns contract.interactions: the pairs with a positive weight, sorted by user_id, source_id over all files."""
-    positive = pairs.where("weight > 0").select("user_id", "source_id", "weight", "last_ts")
-    return positive.orderBy("user_id", "source_id")
+    """Returns contract.interactions: the pairs with a positive weight; they keep the order of `weigh_pairs`."""
+    return pairs.where("weight > 0").select("user_id", "source_id", "weight", "last_ts")
 
 
-def _factor(event_weights: Mapping[str, float], half_life_days: float, as_of: dt.date, oldest: dt.date) -> Column:
-    """Returns the weight of an event by name and age, from constant arrays: no join, and no power in Spark."""
-    ages = range((as_of - oldest).days, 0, -1)
-    place = sf.datediff(sf.col("dt"), sf.lit(oldest)) + 1
-    factor = sf.raise_error(sf.concat(sf.lit("an event without a weight passed the check: "), sf.col("event"))).cast(
-        "double"
-    )
-    for event, weight in event_weights.items():
-        by_day = sf.lit([factor_of(weight, age, half_life_days) for age in ages] or [0.0])
-        factor = sf.when(sf.col("event") == event, sf.element_at(by_day, place)).otherwise(factor)
-    return factor
+def _sums(span: Span) -> list[Column]:
+    term = span.column("term")
+    counted = sf.when(sf.col(term).isNotNull(), sf.col("last_ts"))
+    return [
+        exact_sum(term).alias(span.column("weight")),
+        sf.min(counted).alias(span.column("first_ts")),  # last event of the first day: only its day is used
+        sf.max(counted).alias(span.column("last_ts")),
+    ]
+
+
+class _Places:
+    """The place of each (dataset, event, day) in constant arrays of factors, one array per span.
+
+    So that a row keeps one number until its user's rows are together: no name, no join, and no power in Spark.
+    """
+
+    def __init__(self, spans: Sequence[Span], events: Sequence[str]) -> None:
+        self._events = events
+        self._days: dict[str, list[dt.date]] = {}
+        for name in dict.fromkeys(name for span in spans for name in span.days):
+            days = [day for span in spans for day in span.days.get(name, ())]
+            first, last = min(days, default=dt.date.max), max(days, default=dt.date.min)
+            self._days[name] = [first + dt.timedelta(days=i) for i in range((last - first).days + 1)]
+
+    def of(self, name: str) -> Column:
+        """Returns `place`, from 1, of a row of daily partials of the dataset."""
+        before = 0
+        for other, days in self._days.items():
+            if other == name:
+                break
+            before += len(days) * len(self._events)
+        days = self._days[name]
+        text = sf.concat(sf.lit("an event without a weight passed the check: "), sf.col("event"))
+        number = sf.raise_error(text).cast("int")
+        for i, event in reversed([*enumerate(self._events)]):
+            number = sf.when(sf.col("event") == event, sf.lit(before + i * len(days) + 1)).otherwise(number)
+        return (number + sf.datediff("dt", sf.lit(days[0] if days else None))).alias("place")
+
+    def factors(self, span: Span, settings: InteractionSettings) -> str:
+        """Returns the SQL of the factor at `place`: null on days that are not in the span."""
+        weights, half_life = settings.event_weights, settings.half_life_days
+        factors = [
+            repr(factor_of(weights[event], (span.as_of - day).days, half_life)) + "D"
+            if day in counted
+            else "CAST(NULL AS DOUBLE)"
+            for name, days in self._days.items()
+            for counted in ({*span.days.get(name, ())},)
+            for event in self._events
+            for day in days
+        ]
+        return f"element_at(array({', '.join(factors) or 'CAST(NULL AS DOUBLE)'}), place)"

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import logging
+import math
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ from features.exact_sum import exact_sum
 from features.hash_columns import count_users
 from features.reading.catalog import Catalog, DayPartition, PartialRecord
 from features.reading.rows import ERASED, IGNORED, check_all_read, check_rows, faults_in, read_rows
+from features.tables import union_of
 
 _LOG = logging.getLogger(__name__)
 
 MAX_EVENT_NAMES = 1000
 """Most different event names per day on average; a column with more is not one of event names."""
+ROWS_PER_TASK = 2**22
+"""Raw rows of a day that one task groups; a larger day is split by users."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +113,12 @@ def _make(
     ids: IdKind,
     catalog: Catalog,
 ) -> list[PartialRecord]:
-    store, days, settings_hash = (
-        catalog.partials,
-        [partition.day for partition in partitions],
-        settings_hash_of(dataset, ids),
-    )
-    store.stage(name, days, _aggregate(read_rows(dataset, partitions, ids, catalog)))
-    staged = store.read(name, days, ids)
-    groups, users = _groups(name, staged, len(days)), _users(staged)
+    store, settings_hash = catalog.partials, settings_hash_of(dataset, ids)
+    days = [partition.day for partition in partitions]
+    largest = max(partition.rows for partition in partitions)
+    rows = read_rows(dataset, partitions, ids, catalog)
+    store.stage(name, days, _aggregate(rows, weighed=bool(dataset.columns.multipliers), largest=largest))
+    groups, users = _counts(name, store.read(name, days, ids), len(days))
     records = [
         _record(name, dataset, partition, settings_hash, groups.get(partition.day, ()), users.get(partition.day, 0))
         for partition in partitions
@@ -125,40 +127,50 @@ def _make(
     return records
 
 
-def _aggregate(rows: DataFrame) -> DataFrame:
-    """Returns counts per (day, user, source, event), and of left out rows per (day, reason), in one pass."""
+def _aggregate(rows: DataFrame, *, weighed: bool, largest: int) -> DataFrame:
+    """Returns counts per (day, user, source, event), and of left out rows per (day, reason), in one pass.
+
+    A day's rows come together in one partition, those of its users in one of several if the largest day has more than
+    ROWS_PER_TASK rows: so they are shuffled once, and a day has few files. weighed: false if each event weighs 1.
+    """
     is_kept = sf.col("left_out").isNull()
-    kept = [sf.when(is_kept, sf.col(name)).alias(name) for name in ("user_id", "source_id", "event", "ts", "weight")]
+    names = ("user_id", "source_id", "event", "ts", *(("weight",) if weighed else ()))
+    kept = [sf.when(is_kept, sf.col(name)).alias(name) for name in names]
+    parts = max(1, math.ceil(largest / ROWS_PER_TASK))
+    part = (sf.pmod(sf.xxhash64("user_id"), sf.lit(parts)) if parts > 1 else sf.lit(0)).alias("part")
+    events = sf.count("*")
     grouped = (
-        rows.select("dt", "left_out", *kept)
-        .groupBy("dt", "left_out", "user_id", "source_id", "event")
+        rows.select("dt", part, "left_out", *kept)
+        .repartition("dt", *(("part",) if parts > 1 else ()))
+        .groupBy("dt", "part", "left_out", "user_id", "source_id", "event")
         .agg(
-            sf.count("*").alias("events"),
-            exact_sum("weight").alias("amount"),
+            events.alias("events"),
+            (exact_sum("weight") if weighed else events.cast("double")).alias("amount"),
             sf.max("ts").alias("last_ts"),
         )
     )
     return grouped.select("user_id", "source_id", "event", "events", "amount", "last_ts", "left_out", "dt")
 
 
-def _groups(name: str, staged: DataFrame, days: int) -> dict[dt.date, list[Row]]:
-    """Returns for each day its counts by reason of being left out, or by event name."""
+def _counts(name: str, staged: DataFrame, days: int) -> tuple[dict[dt.date, list[Row]], dict[dt.date, int]]:
+    """Returns for each day its counts by reason of being left out, or by event name, and its distinct users."""
     limit = MAX_EVENT_NAMES * days
     sums = sf.sum("events").alias("events"), sf.max(sf.abs("amount")).alias("largest")
-    rows = staged.groupBy("dt", "left_out", "event").agg(*sums).limit(limit + 1).collect()
-    if len(rows) > limit:
+    counts = staged.groupBy("dt", "left_out", "event").agg(*sums, sf.lit(None).cast("bigint").alias("users"))
+    users = staged.groupBy("dt").agg(count_users().alias("users"))
+    of_days = users.select(
+        "dt", *(sf.lit(None).alias(column) for column in ("left_out", "event", "events", "largest")), "users"
+    )
+    rows = union_of([counts.limit(limit + 1), of_days]).collect()
+    groups: dict[dt.date, list[Row]] = {}
+    for row in rows:
+        if row["users"] is None:
+            groups.setdefault(row["dt"], []).append(row)
+    if sum(map(len, groups.values())) > limit:
         raise UnknownEventsError(
             f"dataset {name!r} has more than {MAX_EVENT_NAMES:,} different event names a day; is columns.event right?"
         )
-    groups: dict[dt.date, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["dt"], []).append(row)
-    return groups
-
-
-def _users(staged: DataFrame) -> dict[dt.date, int]:
-    """Returns day → number of distinct users of the rows kept; reads one column."""
-    return {row["dt"]: row["users"] for row in staged.groupBy("dt").agg(count_users().alias("users")).collect()}
+    return groups, {row["dt"]: row["users"] for row in rows if row["users"] is not None}
 
 
 def _record(

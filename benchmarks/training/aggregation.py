@@ -20,7 +20,7 @@ from benchmarks.training.plan import CORES, Plan
 from benchmarks.training.row import Row, share_of
 from benchmarks.training.weeks import WINDOW_DAYS, Weeks
 from conf import contract
-from features.interactions import interactions_of, weigh_pairs
+from features.interactions import Span, interactions_of, weigh_pairs
 from features.partials import daily_partials, valid_rows
 from jobs.storage.store import Storage
 from jobs.storage.tables import Tables
@@ -70,8 +70,9 @@ def _ours(weeks: Weeks, out: Path) -> float:
     start = time.perf_counter()
     partitions = catalog.partitions(dataset, _days(weeks)).finished
     daily_partials("events", dataset, partitions, settings.ids, catalog)
+    span = Span("run", {"events": _days(weeks)}, weeks.as_of)
     partials = valid_rows(catalog.partials.read("events", _days(weeks), settings.ids))
-    pairs = weigh_pairs(partials, settings.interactions, weeks.as_of, _days(weeks))
+    pairs = span.pairs_of(weigh_pairs({"events": partials}, [span], settings.interactions))
     tables = Tables(weeks.plan.spark(), Storage(str(out)))
     tables.write("interactions", interactions_of(pairs), contract.interactions(settings.ids))
     return time.perf_counter() - start

@@ -1,9 +1,12 @@
 """Reads snapshot datasets: the newest partition on or before a day is the state of that day."""
 
 import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as sf
 
 from conf.datasets import SnapshotDataset
@@ -19,7 +22,7 @@ from features.reading.erasures import with_erased, without_owners
 from features.reading.ids import ID_FAULTS, id_faults
 from features.reading.rows import check_all_read
 from features.reading.schema import LABEL, MOMENT, Field, check_fields, id_field
-from features.tables import quoted
+from features.tables import quoted, union_of
 
 REQUIRED = {
     "subscriptions": ("user_id", "source_id"),
@@ -106,25 +109,59 @@ class Snapshot:
     """Sources that may be recommended on the requested day; None for other snapshots."""
 
 
-def read_snapshot(
-    plan: DatasetPlan, dataset: SnapshotDataset, as_of: dt.date, ids: IdKind, catalog: Catalog
-) -> Snapshot:
-    """Returns the partition of a checked plan, as of a day; its rows are counted in one pass.
+@dataclass(frozen=True)
+class SnapshotRead:
+    """What is read of a snapshot: the partition of a checked plan, as of a day."""
+
+    plan: DatasetPlan
+    dataset: SnapshotDataset
+    as_of: dt.date
+
+
+def read_snapshots(wanted: Sequence[SnapshotRead], ids: IdKind, catalog: Catalog) -> list[Snapshot]:
+    """Returns the partitions; the rows of all of them are counted in one job.
 
     Raises SnapshotError for unusable ids or a source that occurs twice, and BrokenPartitionError if the number of rows
     differs from the footers'.
     """
-    raw = catalog.read(dataset, plan.found, tuple(dict.fromkeys(field.column for field in plan.fields)))
+    opened = [_open(one, ids, catalog) for one in wanted]
+    if not opened:
+        return []
+    counted = union_of([part.counts.select(sf.lit(i).alias("place"), "*") for i, part in enumerate(opened)]).collect()
+    counts = {row["place"]: row for row in counted}
+    return [_snapshot(one, part, counts[i], ids) for i, (one, part) in enumerate(zip(wanted, opened, strict=True))]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A partition that is not yet counted."""
+
+    frame: DataFrame
+    """Without erased users."""
+    counts: DataFrame
+    """One row: its counts, and examples of sources that occur more than once, both as JSON."""
+
+
+def _open(wanted: SnapshotRead, ids: IdKind, catalog: Catalog) -> _Opened:
+    plan = wanted.plan
+    raw = catalog.read(wanted.dataset, plan.found, tuple(dict.fromkeys(field.column for field in plan.fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in plan.fields))
-    (partition,) = plan.found
     if plan.name == "sources":  # here users are owners, not rows
-        eligible = sf.count_if(eligible_column(rows, as_of)).alias("eligible")
-        counts = _count(plan, dataset, ids, rows.withColumn("erased", sf.lit(col=False)), eligible)
-        _refuse_duplicates(plan, rows)
-        return Snapshot(partition.day, without_owners(rows, catalog.erased), **counts)
+        eligible = sf.count_if(eligible_column(rows, wanted.as_of)).alias("eligible")
+        counts = _counts(plan, rows.withColumn("erased", sf.lit(col=False)), ids, eligible)
+        return _Opened(without_owners(rows, catalog.erased), counts.crossJoin(_twice(rows)))
     marked = with_erased(rows, catalog.erased)
-    counts = _count(plan, dataset, ids, marked, count_users().alias("users"))
-    return Snapshot(partition.day, marked.where("NOT erased").drop("erased"), **counts)
+    counts = _counts(plan, marked, ids, count_users().alias("users"))
+    return _Opened(marked.where("NOT erased").drop("erased"), counts.withColumn("twice", sf.lit(None).cast("string")))
+
+
+def _snapshot(wanted: SnapshotRead, opened: _Opened, row: Row, ids: IdKind) -> Snapshot:
+    plan, counts = wanted.plan, json.loads(row["counts"])
+    (partition,) = plan.found
+    check_all_read(plan.name, wanted.dataset, partition, counts["erased"] + counts["kept"])
+    _refuse_faults(plan, {fault: counts.pop(fault) for fault in _faults(plan, ids)})
+    _refuse_duplicates(plan, json.loads(row["twice"] or "[]"))
+    return Snapshot(partition.day, opened.frame, **counts)
 
 
 def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -> Field:
@@ -134,28 +171,39 @@ def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -
     return id_field(our, column, ids, required=required)
 
 
-def _count(plan: DatasetPlan, dataset: SnapshotDataset, ids: IdKind, marked: DataFrame, more: Column) -> dict[str, int]:
-    """Returns the numbers of erased and kept rows, and `more`, in one pass; raises SnapshotError for unusable ids."""
+def _faults(plan: DatasetPlan, ids: IdKind) -> dict[str, Column]:
+    """Returns fault → condition; one row may have several."""
     faults = {fault: broken for column in REQUIRED[plan.name] for fault, broken in id_faults(column, ids).items()}
-    if "owner_id" in marked.columns:
+    if any(field.name == "owner_id" for field in plan.fields):
         faults |= id_faults("owner_id", ids)
         del faults["null_owner_id"]  # a source may have no owner
-    found = marked.agg(
+    return faults
+
+
+def _counts(plan: DatasetPlan, marked: DataFrame, ids: IdKind, more: Column) -> DataFrame:
+    """Returns one row with `counts`: JSON of the numbers of erased and kept rows, of faults, and `more`."""
+    counts = marked.agg(
         more,
         sf.count_if("erased").alias("erased"),
         sf.count_if(~sf.col("erased")).alias("kept"),
-        *(sf.count_if(broken).alias(fault) for fault, broken in faults.items()),
+        *(sf.count_if(broken).alias(fault) for fault, broken in _faults(plan, ids).items()),
     )
-    counts = found.collect()[0].asDict()
-    check_all_read(plan.name, dataset, plan.found[0], counts["erased"] + counts["kept"])
-    if lacking := ", ".join(f"{counts[fault]:,} rows {ID_FAULTS[fault]}" for fault in faults if counts[fault]):
+    return counts.select(sf.to_json(sf.struct("*")).alias("counts"))
+
+
+def _twice(rows: DataFrame) -> DataFrame:
+    """Returns one row with `twice`: JSON of the first sources that have several rows."""
+    found = rows.groupBy("source_id").count().where("count > 1").orderBy("source_id").limit(5)
+    return found.agg(sf.to_json(sf.sort_array(sf.collect_list(sf.struct("source_id", "count")))).alias("twice"))
+
+
+def _refuse_faults(plan: DatasetPlan, counts: Mapping[str, int]) -> None:
+    if lacking := ", ".join(f"{count:,} rows {ID_FAULTS[fault]}" for fault, count in counts.items() if count):
         raise SnapshotError(f"dataset {plan.name!r}, dt={plan.found[0].day}: {lacking}; correct its export")
-    return {name: counts[name] for name in counts if name not in faults}
 
 
-def _refuse_duplicates(plan: DatasetPlan, rows: DataFrame) -> None:
+def _refuse_duplicates(plan: DatasetPlan, twice: Sequence[Mapping[str, Any]]) -> None:
     """Raises SnapshotError if a source has several rows: choosing one could recommend a closed source."""
-    twice = rows.groupBy("source_id").count().where("count > 1").orderBy("source_id").limit(5).collect()
     if twice:
         examples = ", ".join(f"{row['source_id']!r} ({row['count']} times)" for row in twice)
         raise SnapshotError(

@@ -16,6 +16,7 @@ from expectations.measure_interactions import measure_interactions
 from expectations.report import GateReport
 from features.build import Features
 from features.build import build_features as features_of
+from features.side_by_side import side_by_side
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import log_step, timed
 from jobs.stages.gates import CHAMPION_INTERACTIONS, INPUT_FACT, baseline_of, need_baselines, pass_gate, served_inputs
@@ -91,17 +92,23 @@ def _begin(run: Run, features: Features) -> None:
 
 
 def write_features(run: RunContext, features: Features, wanted: Collection[str] = TABLES) -> dict[str, int]:
-    """Writes the wanted tables that exist. Returns table → number of rows."""
-    rows = {}
-    for name, schema in TABLES.items():
+    """Writes the wanted tables that exist. Returns table → number of rows.
+
+    The interactions come first, because they compute the pairs that Spark caches; the others are written side by side.
+    """
+
+    def write(name: str) -> tuple[str, int]:
         frame = table_of(features, name)
-        if frame is None or name not in wanted:
-            continue
+        assert frame is not None
         with timed("features", name) as notes:
             group = _STREAMED_GROUP if name.endswith("interactions") else None
-            rows[name] = run.tables.write(name, frame, schema(run.ids), group)
-            notes.append(f"{rows[name]:,} rows")
-    return rows
+            rows = run.tables.write(name, frame, TABLES[name](run.ids), group)
+            notes.append(f"{rows:,} rows")
+        return name, rows
+
+    names = [name for name in TABLES if name in wanted and table_of(features, name) is not None]
+    rows = dict(side_by_side(write, names[:1]) + side_by_side(write, names[1:]))
+    return {name: rows[name] for name in names}
 
 
 def table_of(features: Features, name: str) -> DataFrame | None:

@@ -44,8 +44,7 @@ class SparkPartials:
             self.at.delete(f"{_folder(name, day)}/{RECORD}")  # first: a half-deleted day must not look finished
             self.at.delete(_folder(name, day))
         self.at.delete(f"{name}/_temporary")  # of a killed run
-        balanced = frame.hint("rebalance", "dt")  # few files per day, and large days in several tasks
-        writer = balanced.write.mode("append").partitionBy("dt").option("compression", "zstd")
+        writer = frame.write.mode("append").partitionBy("dt").option("compression", "zstd")
         writer.parquet(self.at.spark_path(name))
 
     def finish(self, name: str, records: Sequence[PartialRecord]) -> None:

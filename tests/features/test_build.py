@@ -17,7 +17,7 @@ from conf.settings import Settings
 from features.build import Features, build_features
 from features.errors import BrokenPartitionError, MissingDaysError, NotArrivedError, SchemaError, SnapshotError
 from features.reading.catalog import DayPartitions
-from features.reading.snapshots import check_snapshot, plan_snapshot, read_snapshot
+from features.reading.snapshots import SnapshotRead, check_snapshot, plan_snapshot, read_snapshots
 from features.records import DayRecord
 from features.tables import spark_schema
 from tests.features.fakes import FakeCatalog
@@ -248,13 +248,13 @@ def test_a_snapshot_of_which_other_rows_are_read_than_its_footers_count_is_refus
 ) -> None:
     catalog, wanted = FakeCatalog(spark, FULL, {1}), SnapshotDataset(path=name)
     plan = check_snapshot(plan_snapshot(name, wanted, AS_OF, catalog), wanted, "int64")
-    read = read_snapshot(plan, wanted, AS_OF, "int64", catalog)
+    (read,) = read_snapshots([SnapshotRead(plan, wanted, AS_OF)], "int64", catalog)
     assert read.erased + read.kept == plan.rows
     day, content = read.day, FULL[name][read.day]
     assert content is not None
     catalog.tables = {name: {day: pa.concat_tables([content, content.slice(0, 1)])}}
     with pytest.raises(BrokenPartitionError, match=rf"'{name}' \({name}\), dt={day}: .* {plan.rows} rows, and"):
-        read_snapshot(plan, wanted, AS_OF, "int64", catalog)
+        read_snapshots([SnapshotRead(plan, wanted, AS_OF)], "int64", catalog)
 
 
 def test_one_event_dataset_and_nothing_else(spark: SparkSession) -> None:

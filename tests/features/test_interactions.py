@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
 
 from conf import contract
 from conf.base import MAX_DAYS
@@ -18,7 +19,7 @@ from conf.errors import ConfigError
 from conf.settings import MAX_EVENT_WEIGHT, MIN_EVENT_WEIGHT, InteractionSettings
 from features.errors import BadRowsError, WeightsError
 from features.exact_sum import LARGEST, SMALLEST
-from features.interactions import check_factors, check_sums, factor_of, interactions_of, weigh_pairs
+from features.interactions import Span, check_factors, check_sums, factor_of, interactions_of, weigh_pairs
 from features.partials import DailyPartials, check_partials, daily_partials, valid_rows
 from features.reading.catalog import PartialRecord
 from features.reading.rows import MAX_WEIGHT, MIN_WEIGHT
@@ -30,6 +31,7 @@ _N = pa.field("n", pa.float64())
 WEIGHTS = {"like": 1.0, "click": 0.3, "leave": -4.0, "view": 0.0}
 SETTINGS = InteractionSettings(event_weights=WEIGHTS, half_life_days=3.0)
 DAYS = tuple(ago(days) for days in (5, 4, 3, 2, 1))
+SPAN = Span("run", {"clicks": DAYS}, AS_OF)
 
 PARTIALS = st.lists(
     st.tuples(
@@ -52,7 +54,7 @@ def frame(spark: SparkSession, rows: list[Any]) -> DataFrame:
 
 def weighed(partials: DataFrame) -> dict[tuple[int, int], tuple[float, dt.datetime]]:
     """(user, source) → (weight, last_ts) by Spark."""
-    found = weigh_pairs(partials, SETTINGS, AS_OF, DAYS).toArrow().to_pylist()
+    found = SPAN.pairs_of(weigh_pairs({"clicks": partials}, [SPAN], SETTINGS)).toArrow().to_pylist()
     return {(row["user_id"], row["source_id"]): (row["weight"], row["last_ts"]) for row in found}
 
 
@@ -78,6 +80,32 @@ def test_weights_are_the_reference_and_the_same_in_every_order(
         assert found[pair][0] == pytest.approx(weight, rel=1e-9, abs=1e-9)
 
 
+@examples(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(clicks=PARTIALS, reads=PARTIALS, cut=st.integers(1, 5))
+def test_spans_that_are_weighed_in_one_pass_are_those_weighed_alone(
+    spark: SparkSession, clicks: list[Any], reads: list[Any], cut: int
+) -> None:
+    frames = {"clicks": frame(spark, clicks), "reads": frame(spark, reads)}
+    before, after = [day for day in DAYS if day < ago(cut)], [day for day in DAYS if day >= ago(cut)]
+    spans = [
+        Span("run", {"clicks": DAYS, "reads": DAYS}, AS_OF),
+        Span("train", {"clicks": before, "reads": before}, ago(cut)),
+        Span("test", {"clicks": after, "reads": after}, AS_OF),
+    ]
+    together = weigh_pairs(frames, spans, SETTINGS).persist()
+    for span in spans:
+        kept = {name: rows.where(sf.col("dt").isin(*span.days[name])) for name, rows in frames.items()}
+        alone = span.pairs_of(weigh_pairs(kept, [span], SETTINGS))
+        assert sorted(span.pairs_of(together).collect()) == sorted(alone.collect())
+    together.unpersist()
+
+
+def test_rows_are_shuffled_once_for_weights_and_order(spark: SparkSession) -> None:
+    rows = [(user, 1, "like", 1, 1.0, at(ago(1)), ago(1)) for user in range(40)]
+    pairs = SPAN.pairs_of(weigh_pairs({"clicks": frame(spark, rows)}, [SPAN], SETTINGS))
+    assert interactions_of(pairs)._jdf.queryExecution().executedPlan().toString().count("Exchange") == 1
+
+
 @given(st.sampled_from([-1, 1]), st.floats(MIN_EVENT_WEIGHT, MAX_EVENT_WEIGHT), st.data())
 def test_any_weight_of_the_settings_fits_and_counts(sign: int, size: float, data: st.DataObject) -> None:
     wanted = InteractionSettings(event_weights={"like": sign * size}, half_life_days=data.draw(st.floats(0.05, 1e9)))
@@ -100,7 +128,7 @@ def test_interactions_are_positive_and_sorted_over_all_files(spark: SparkSession
     rows = [(user, source, "like", 1, 1.0, at(ago(1)), ago(1)) for user in range(40, 0, -1) for source in (2, 1)]
     rows.append((1, 1, "leave", 1, 1.0, at(ago(1)), ago(1)))  # 1 − 4 < 0
     rows.append((7, 3, "view", 1, 1.0, at(ago(1)), ago(1)))  # weighs nothing
-    pairs = weigh_pairs(frame(spark, rows), SETTINGS, AS_OF, DAYS)
+    pairs = SPAN.pairs_of(weigh_pairs({"clicks": frame(spark, rows)}, [SPAN], SETTINGS))
     assert pairs.count() == 81
     kept = [(row["user_id"], row["source_id"]) for row in interactions_of(pairs).collect()]
     assert kept == sorted((user, source) for user in range(1, 41) for source in (1, 2) if (user, source) != (1, 1))
@@ -160,22 +188,23 @@ def test_no_sum_that_is_accepted_can_be_too_large_and_the_largest_of_others_is_n
     weights = {event: weight * scale for event, weight in WEIGHTS.items()}
     settings = InteractionSettings(event_weights=weights, half_life_days=half_life)
     terms = {key: amount * abs(factor_of(weights[key[1]], key[0], half_life)) for key, amount in largest.items()}
-    partials, days = [partials_of(largest)], {"clicks": [ago(day) for day, _ in largest]}
+    partials = {"clicks": partials_of(largest)}
+    span = Span("run", {"clicks": [ago(day) for day, _ in largest]}, AS_OF)
     if math.fsum(terms.values()) <= LARGEST:
-        check_sums(partials, days, settings, AS_OF)
+        check_sums(partials, span, settings)
         return
     with pytest.raises(WeightsError) as no:
-        check_sums(partials, days, settings, AS_OF)
+        check_sums(partials, span, settings)
     assert no.value.exit_code == 2
     named = [(day, event) for day, event in terms if f"{event!r} in dataset 'clicks', dt={ago(day)}:" in str(no.value)]
     assert [terms[key] for key in named] == [max(terms.values())]
 
 
 def test_days_that_nobody_asks_about_are_not_summed() -> None:
-    partials = partials_of({(1, "like"): 1.0, (2, "like"): 1e30})
-    check_sums([partials], {"clicks": [ago(1)]}, SETTINGS, AS_OF)
+    partials = {"clicks": partials_of({(1, "like"): 1.0, (2, "like"): 1e30})}
+    check_sums(partials, Span("test", {"clicks": [ago(1)]}, AS_OF), SETTINGS)
     with pytest.raises(WeightsError, match=rf"weight of 6.3e\+29, .*'like' in dataset 'clicks', dt={ago(2)}: one user"):
-        check_sums([partials], {"clicks": [ago(1), ago(2)]}, SETTINGS, AS_OF)
+        check_sums(partials, Span("run", {"clicks": [ago(1), ago(2)]}, AS_OF), SETTINGS)
 
 
 VALUES = st.one_of(
@@ -210,14 +239,13 @@ def test_a_weight_column_counts_within_a_thousandth_or_its_rows_are_counted_as_u
     settings = InteractionSettings(event_weights={"like": event_weight}, half_life_days=half_life)
     check_factors("clicks", clicks, 3, settings)
     kept = valid_rows(catalog.partials.read("clicks", [part.day for part in parts], "int64"))
+    span = Span("run", {"clicks": sorted(days)}, AS_OF)
     try:
-        check_sums([made], {"clicks": list(days)}, settings, AS_OF)
+        check_sums({"clicks": made}, span, settings)
     except WeightsError:
         return  # whole: nothing of it is summed
-    found = {
-        row["user_id"]: row["weight"]
-        for row in interactions_of(weigh_pairs(kept, settings, AS_OF, sorted(days))).collect()
-    }
+    pairs = span.pairs_of(weigh_pairs({"clicks": kept}, [span], settings))
+    found = {row["user_id"]: row["weight"] for row in interactions_of(pairs).collect()}
     expected = {user: weight * factor_of(event_weight, weights[user][0], half_life) for user, weight in counted.items()}
     assert found == {user: pytest.approx(weight, rel=1e-3) for user, weight in expected.items()}
 

@@ -17,7 +17,7 @@ from conf.datasets import SnapshotDataset
 from conf.ids import MAX_ID_BYTES
 from features.errors import BadRowsError, SnapshotError
 from features.partials import check_partials, daily_partials, valid_rows
-from features.reading.snapshots import check_snapshot, plan_snapshot, read_snapshot
+from features.reading.snapshots import SnapshotRead, check_snapshot, plan_snapshot, read_snapshots
 from jobs.storage.datasets import SparkCatalog
 from jobs.storage.store import Storage
 from models.arrays.ids import IdMap
@@ -108,7 +108,7 @@ def test_a_snapshot_with_unusable_ids_is_refused_and_they_are_counted(
     catalog, wanted = catalog_of(spark, tmp_path, name, **columns), SnapshotDataset(path=name)
     plan = check_snapshot(plan_snapshot(name, wanted, AS_OF, catalog), wanted, "string")
     with pytest.raises(SnapshotError) as refused:
-        read_snapshot(plan, wanted, AS_OF, "string", catalog)
+        read_snapshots([SnapshotRead(plan, wanted, AS_OF)], "string", catalog)
     told = str(refused.value)
     assert f"dataset '{name}', dt={ago(1)}: " in told
     assert f"2 rows with an empty {column}, 1 rows with a {column} that is not UTF-8" in told
