@@ -1,12 +1,14 @@
-"""Events → interactions: the product's Spark code beside one query of DuckDB over the same Parquet files.
+"""Events → interactions: the product's Spark code beside plain Spark and DuckDB, one query each over the same files.
 
 Weights by event and age, one row per pair, positive ones only, sorted, written to Parquet. Ours also checks every row
-and keeps the daily partials; a second row of the table is the time from kept partials. Both results must agree.
+and keeps the daily partials; a row of the table is the time from kept partials. All results must agree. A second time
+with eleven copies of every user: 24 million events in the window.
 """
 
 import datetime as dt
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -14,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from pyspark.sql import functions as sf
 
 from benchmarks.training.errors import TrainingBenchError
 from benchmarks.training.plan import CORES, Plan
@@ -25,6 +28,7 @@ from features.partials import daily_partials, valid_rows
 from jobs.storage.store import Storage
 from jobs.storage.tables import Tables
 
+_COPIES = 11
 _QUERY = """
 COPY (
     SELECT
@@ -42,24 +46,38 @@ COPY (
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Times both from events, and ours from kept partials. Raises TrainingBenchError when the interactions differ."""
-    weeks = Weeks.make(plan, "aggregation")
-    made, queried = weeks.folder / "ours", weeks.folder / "duckdb"
-    queried.mkdir()
-    _ours(weeks, made)
-    _duckdb(weeks, queried)
+    """Times all from events, and ours from kept partials. Raises TrainingBenchError when the interactions differ."""
+    return [*_measured(plan, 1, in_spark=1.5, in_duckdb=None), *_measured(plan, _COPIES, in_spark=None, in_duckdb=5)]
+
+
+def _measured(plan: Plan, copies: int, *, in_spark: float | None, in_duckdb: float | None) -> list[Row]:
+    weeks = Weeks.make(plan, f"aggregation-{copies}", copies)
+    arms: dict[str, Callable[[Path], float]] = {
+        "again": lambda out: _ours(weeks, out),
+        "plain": lambda out: _plain(weeks, out),
+        "duckdb": lambda out: _duckdb(weeks, out),
+    }
+    first = {name: weeks.folder / name for name in ("ours", "plain", "duckdb")}
+    _ours(weeks, first["ours"])
+    for name in ("plain", "duckdb"):
+        arms[name](first[name])
     schema = contract.interactions(weeks.settings.ids)
-    both = (ds.dataset(path, format="parquet").to_table() for path in (made / "interactions", queried))
-    compare(*(table.cast(schema) for table in both))
-    ours, again, rival = [], [], []
+    tables = {name: ds.dataset(_table(out), format="parquet").to_table().cast(schema) for name, out in first.items()}
+    for name in ("plain", "duckdb"):
+        compare(tables["ours"], tables[name])
+    del tables
+    seconds: dict[str, list[float]] = {name: [] for name in ("ours", *arms)}
     for _ in range(plan.rounds):
         shutil.rmtree(weeks.folder / "partials")
-        ours.append(_ours(weeks, made))
-        rival.append(_duckdb(weeks, queried))
-        again.append(_ours(weeks, made))
+        seconds["ours"].append(_ours(weeks, first["ours"]))
+        for name, arm in arms.items():
+            seconds[name].append(arm(first.get(name, first["ours"])))
+    shutil.rmtree(weeks.folder)
+    ours, millions = seconds["ours"], f"{weeks.events_in_window / 1e6:.1f} M events"
     return [
-        share_of("events → interactions", "s", ours, rival, "DuckDB, the same query", 2),
-        share_of("  from kept daily partials", "s", again, rival, "DuckDB, from events", None),
+        share_of(f"{millions} → interactions", "s", ours, seconds["plain"], "Spark, groupBy and orderBy", in_spark),
+        share_of("  beside DuckDB", "s", ours, seconds["duckdb"], "DuckDB, the same query", in_duckdb),
+        share_of("  from kept partials", "s", seconds["again"], seconds["duckdb"], "DuckDB, from events", None),
     ]
 
 
@@ -78,13 +96,39 @@ def _ours(weeks: Weeks, out: Path) -> float:
     return time.perf_counter() - start
 
 
+def _plain(weeks: Weeks, out: Path) -> float:
+    """Runs what anybody would write in Spark first: it checks nothing, keeps nothing, and adds in any order."""
+    shutil.rmtree(out, ignore_errors=True)
+    start = time.perf_counter()
+    reader = weeks.plan.spark().read.option("basePath", str(weeks.folder / "events"))
+    events = reader.parquet(*(str(weeks.folder / f"events/dt={day}") for day in _days(weeks)))
+    age = sf.datediff(sf.lit(weeks.as_of), "dt")
+    weights = sf.when(sf.col("event") == "main", 1.0).when(sf.col("event") == "side", 0.5)
+    sums = sf.sum("term").alias("weight"), sf.max("ts").alias("last_ts")
+    terms = events.select("user_id", "source_id", "ts", (weights * sf.pow(sf.lit(2.0), -age / 7)).alias("term"))
+    pairs = terms.groupBy("user_id", "source_id").agg(*sums)
+    pairs.where("weight > 0").orderBy("user_id", "source_id").write.parquet(str(out))
+    return time.perf_counter() - start
+
+
 def _duckdb(weeks: Weeks, out: Path) -> float:
-    files = [str(weeks.folder / f"events/dt={day}/part-0.parquet") for day in _days(weeks)]
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    return query(weeks, _days(weeks), out / "interactions.parquet")
+
+
+def query(weeks: Weeks, days: Sequence[dt.date], out: Path) -> float:
+    """Runs DuckDB's query over some days. Returns its seconds."""
+    files = [str(weeks.folder / f"events/dt={day}/part-0.parquet") for day in days]
     with duckdb.connect() as connection:
         connection.execute(f"SET threads = {CORES}; SET TimeZone = 'UTC'")
         start = time.perf_counter()
-        connection.execute(_QUERY.format(as_of=weeks.as_of, files=files, out=out / "interactions.parquet"))
+        connection.execute(_QUERY.format(as_of=weeks.as_of, files=files, out=out))
         return time.perf_counter() - start
+
+
+def _table(out: Path) -> Path:
+    return out / "interactions" if (out / "interactions").is_dir() else out
 
 
 def _days(weeks: Weeks) -> list[dt.date]:

@@ -36,16 +36,19 @@ class Weeks:
     folder: Path
     settings: Settings
     as_of: dt.date
+    events_in_window: int
 
     @classmethod
-    def make(cls, plan: Plan, name: str) -> "Weeks":
-        """Writes the partitions."""
+    def make(cls, plan: Plan, name: str, copies: int = 1) -> "Weeks":
+        """Writes the partitions; with copies, as many users do the same as each of the data."""
         folder, days = plan.new_folder(name), days_of(plan.events)
         events = plan.events.filter(pa.array(days > days[-1] - _DAYS * _IN_ONE))
         first = (_START - dt.date(1970, 1, 1)).days * _DAY_SECONDS
         times = 1_000_000 * (first + np.arange(len(events)) * _DAYS * _DAY_SECONDS // len(events))
         at = events.column_names.index("ts")
-        write_dataset(events.set_column(at, "ts", pa.array(times, pa.timestamp("us", "UTC"))), folder / "events")
+        events = events.set_column(at, "ts", pa.array(times, pa.timestamp("us", "UTC")))
+        in_window = int(np.count_nonzero(times >= 1_000_000 * (first + (_DAYS - WINDOW_DAYS) * _DAY_SECONDS)))
+        write_dataset(_copied(events, copies), folder / "events")
         settings = Settings.model_validate(
             {
                 "product": "benchmark",
@@ -54,7 +57,7 @@ class Weeks:
                 "split": {"holdout_days": _JUDGED_OLDER},
             }
         )
-        return cls(plan, folder, settings, _START + dt.timedelta(_DAYS))
+        return cls(plan, folder, settings, _START + dt.timedelta(_DAYS), in_window * copies)
 
     def catalog(self, partials: Path) -> SparkCatalog:
         """Returns a catalog of the dataset that keeps daily partials in the folder `partials`."""
@@ -70,3 +73,11 @@ class Weeks:
         for name in names or TABLES:
             if (frame := table_of(features, name)) is not None:
                 tables.write(name, frame, TABLES[name](self.settings.ids))
+
+
+def _copied(events: pa.Table, copies: int) -> pa.Table:
+    """Returns the events of as many users for each one, still in order of time."""
+    users = np.asarray(events["user_id"])
+    others = (pa.array(users + i * (users.max() + 1)) for i in range(copies))
+    at = events.column_names.index("user_id")
+    return pa.concat_tables([events.set_column(at, "user_id", some) for some in others]).sort_by("ts")

@@ -45,8 +45,8 @@ def test_the_small_world_gives_a_row_for_each_figure(spark: SparkSession, capsys
         "warm start: ",
         "NDCG@20 afte",
         "ALS iteratio",
-        "events → int",
-        "from kept da",
+        *("0.0 M events", "beside DuckD", "from kept pa"),
+        *("0.2 M events", "beside DuckD", "from kept pa"),
     ]
     # Spark's iteration is the difference of two fits, which on a busy machine can be less than nothing.
     whole = [row for row in rows if not row["name"].startswith("ALS iteration")]
@@ -54,6 +54,7 @@ def test_the_small_world_gives_a_row_for_each_figure(spark: SparkSession, capsys
     assert all(row["rival"] > 0 and row["ratio"] > 0 for row in whole)
     assert rows[1]["ratio"] > 0.5  # a warm start goes on from something
     assert rows[3]["met"] == (rows[3]["ratio"] <= rows[3]["goal"])
+    assert [row["goal"] for row in rows[3:]] == [1.5, None, None, None, 5, None]
 
 
 def test_both_sides_make_the_same_matrix(spark: SparkSession, tmp_path: Path) -> None:
