@@ -1,6 +1,6 @@
 """Measures the growth of the weekly job: the demo world at ×1, ×4 and ×16 events, seconds and peak memory per stage.
 
-    python -m benchmarks.pipeline [--scales 1 4 16] [--events 1500000] [--json]
+    python -m benchmarks.pipeline [--scales 1 4 16] [--events 1500000] [--floors] [--json]
 
 Users grow with the events, sources with their square root, as networks do. Memory is resident bytes, sampled four times
 a second: the JVM, the Python driver (where training runs) and all Python workers together. The JVM gives no memory
@@ -8,6 +8,9 @@ back, so a later stage shows the peak of an earlier one.
 
 The seconds from spark-submit to the first line of the log and to the end stand beside those of a spark-submit that
 opens a session and does nothing else, measured right before and right after (the mean of both).
+
+With --floors, the seconds of the stages and of the whole job stand beside what they cannot avoid (`benchmarks.floors`),
+measured on the same data right afterwards.
 """
 
 import argparse
@@ -18,8 +21,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bare_session import bare_session_seconds
+from benchmarks.floors.floor import Floor
+from benchmarks.floors.measure import floors_json, floors_table, measure_floors
+from benchmarks.growth import Figure, Size, growth
 from benchmarks.measured_run import MeasuredRun, measure_run
 from conf.base import format_bytes
 from deploy.chain import REPO, ProductFiles
@@ -38,10 +45,17 @@ class Sized:
     run: MeasuredRun
     bare_seconds: float
     """Seconds of a spark-submit that only opens a session."""
+    floors: Sequence[Floor] = ()
+    """Empty unless asked for."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that all processes of the job took at once."""
+        return max(stage.peak_bytes["total"] for stage in self.run.manifest.stages.values())
 
 
-def measure(scale: int, events: int) -> Sized:
-    """Generates the world at `scale` and runs the job on it, in a temporary folder."""
+def measure(scale: int, events: int, *, with_floors: bool = False) -> Sized:
+    """Generates the world at `scale` and runs the job on it, in a temporary folder; then measures its floors."""
     base = World()
     world = World(
         users=base.users * scale * events // base.events,
@@ -54,7 +68,8 @@ def measure(scale: int, events: int) -> Sized:
         before = bare_session_seconds(home, _PRODUCT.config)
         run = measure_run(home, _PRODUCT, world.as_of.isoformat())
         after = bare_session_seconds(home, _PRODUCT.config)
-        return Sized(scale, summary, run, (before + after) / 2)
+        floors = measure_floors(home, run.manifest) if with_floors else ()
+        return Sized(scale, summary, run, (before + after) / 2, floors)
 
 
 def table(sizes: Sequence[Sized]) -> str:
@@ -69,8 +84,7 @@ def table(sizes: Sequence[Sized]) -> str:
             for name, stage in run.manifest.stages.items()
         ]
         total = sum(stage.seconds for stage in run.manifest.stages.values())
-        peak = max(stage.peak_bytes["total"] for stage in run.manifest.stages.values())
-        lines.append(f"  {'all':<8}{total:>9.1f}{format_bytes(peak):>48}")
+        lines.append(f"  {'all':<8}{total:>9.1f}{format_bytes(sized.peak_bytes):>48}")
         lines.append(
             f"  first line after {run.first_line_seconds:.1f} s, end after {run.seconds:.1f} s; "
             f"a bare session {sized.bare_seconds:.1f} s"
@@ -79,34 +93,43 @@ def table(sizes: Sequence[Sized]) -> str:
             f"  {run.lists:,} lists; loader's peak {format_bytes(run.loader_peak_bytes)}; "
             f"Redis {run.redis_bytes_per_list:.0f} bytes per list"
         )
-    return "\n".join(lines)
+        if sized.floors:
+            lines += floors_table(run.manifest, sized.floors, run.seconds)
+    return "\n".join([*lines, *map(str, figures(sizes))])
+
+
+def figures(sizes: Sequence[Sized]) -> list[Figure]:
+    """Returns the growth from the smallest to the largest size; [] for one size."""
+    known = {sized.scale: Size(sized.world.events, sized.run.seconds, sized.peak_bytes) for sized in sizes}
+    return growth(known[min(known)], known[max(known)]) if len(known) > 1 else []
 
 
 def as_json(sizes: Sequence[Sized]) -> str:
     """Returns the figures of `table` as one JSON object."""
     return json.dumps(
-        {
-            "sizes": [
-                {
-                    "scale": sized.scale,
-                    "events": sized.world.events,
-                    "users": sized.world.users,
-                    "sources": sized.world.sources,
-                    "lists": sized.run.lists,
-                    "first_line_seconds": sized.run.first_line_seconds,
-                    "seconds": sized.run.seconds,
-                    "bare_seconds": sized.bare_seconds,
-                    "loader_peak_bytes": sized.run.loader_peak_bytes,
-                    "redis_bytes_per_list": sized.run.redis_bytes_per_list,
-                    "stages": {
-                        name: {"seconds": stage.seconds, "peak_bytes": stage.peak_bytes}
-                        for name, stage in sized.run.manifest.stages.items()
-                    },
-                }
-                for sized in sizes
-            ]
-        }
+        {"sizes": [_size_json(sized) for sized in sizes], "growth": [figure.result() for figure in figures(sizes)]}
     )
+
+
+def _size_json(sized: Sized) -> dict[str, Any]:
+    run = sized.run
+    result = {
+        "scale": sized.scale,
+        "events": sized.world.events,
+        "users": sized.world.users,
+        "sources": sized.world.sources,
+        "lists": run.lists,
+        "first_line_seconds": run.first_line_seconds,
+        "seconds": run.seconds,
+        "bare_seconds": sized.bare_seconds,
+        "loader_peak_bytes": run.loader_peak_bytes,
+        "redis_bytes_per_list": run.redis_bytes_per_list,
+        "stages": {
+            name: {"seconds": stage.seconds, "peak_bytes": stage.peak_bytes}
+            for name, stage in run.manifest.stages.items()
+        },
+    }
+    return result | {"floors": floors_json(run.manifest, sized.floors, run.seconds)} if sized.floors else result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -114,12 +137,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description="Growth of the weekly job.")
     parser.add_argument("--scales", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--events", type=int, default=World().events, help="events at ×1")
+    parser.add_argument("--floors", action="store_true", help="measure what each stage cannot avoid, too")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     arguments = parser.parse_args(argv)
     sizes = []
     for scale in arguments.scales:
         print(f"×{scale} …", file=sys.stderr)
-        sizes.append(measure(scale, arguments.events))
+        sizes.append(measure(scale, arguments.events, with_floors=arguments.floors))
     print(table(sizes))
     if arguments.json:
         print(as_json(sizes))
