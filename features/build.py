@@ -27,7 +27,7 @@ from features.reading.catalog import Catalog
 from features.reading.erasures import without_users
 from features.reading.snapshots import Snapshot, SnapshotRead, read_snapshots
 from features.records import InputRecord, event_record, snapshot_record
-from features.side_by_side import side_by_side
+from features.side_by_side import both, side_by_side
 from features.split import holdout_of, train_sources_of
 from features.survey import EventInput, Survey, check_survey, survey_inputs
 from features.tables import conform
@@ -96,8 +96,9 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     FeaturesError (see `features.errors`) before any table is written.
     """
     survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
-    partials = _partials(survey, settings, catalog)
-    snapshots = _snapshots(survey, settings, catalog)
+    partials, snapshots = both(
+        lambda: _partials(survey, settings, catalog), lambda: _snapshots(survey, settings, catalog)
+    )
     now, then = ({name: read[i].frame for name, read in snapshots.items()} for i in (0, 1))
 
     run, train, test = _spans(survey)

@@ -42,8 +42,8 @@ class Tables:
 
     def read(self, name: str) -> DataFrame:
         """Returns a finished table without users who were erased since. Raises NotFinished."""
-        self._folder.table(name)
-        frame = self._spark.read.parquet(self._folder.spark_pattern(name))
+        schema = from_arrow_schema(self._folder.table(name).schema)  # else Spark starts a job to find it
+        frame = self._spark.read.schema(schema).parquet(self._folder.spark_pattern(name))
         if name == _AS_ANNOUNCED or "user_id" not in frame.columns:
             return frame
         return without_users(frame, self._erased)
