@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 from types import TracebackType
 
 import psutil
@@ -34,7 +35,8 @@ class PeakMemory:
         now = {"jvm": 0, "driver": 0, "workers": 0}
         for process in _family():
             try:
-                now[_kind(process)] += process.memory_info().rss
+                if (kind := _kind(process)) is not None:
+                    now[kind] += process.memory_info().rss
             except psutil.Error:
                 continue  # it ended in the meantime
         now["total"] = sum(now.values())
@@ -46,11 +48,20 @@ def _family() -> list[psutil.Process]:
     """Returns this process, the JVM that spark-submit runs it under, and all their children."""
     me = psutil.Process()
     parent = me.parent()
-    root = parent if parent is not None and "java" in parent.name() else me
+    root = parent if parent is not None and _is_java(parent) else me
     return [root, *root.children(recursive=True)]
 
 
-def _kind(process: psutil.Process) -> str:
+def _kind(process: psutil.Process) -> str | None:
+    """Returns what it is; None for a child of the JVM that is not another program yet and shows the JVM's own pages."""
     if process.pid == os.getpid():
         return "driver"
-    return "jvm" if "java" in process.name() else "workers"
+    if not _is_java(process):
+        return "workers"
+    parent = process.parent()
+    return None if parent is not None and _is_java(parent) else "jvm"
+
+
+def _is_java(process: psutil.Process) -> bool:
+    """Returns whether it runs Java; a new child is called as the thread that made it, whatever it runs."""
+    return Path(process.exe()).name == "java"

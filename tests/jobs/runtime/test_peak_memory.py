@@ -1,9 +1,13 @@
 """The peak of a stage is that of all its processes."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-from jobs.runtime.peak_memory import PeakMemory
+import psutil
+
+from jobs.runtime.peak_memory import PeakMemory, _kind
 
 MIB = 2**20
 
@@ -22,3 +26,17 @@ def test_driver_and_workers_are_told_apart() -> None:
     assert memory.peak["driver"] - start > 50 * MIB
     assert memory.peak["workers"] > 80 * MIB
     assert memory.peak["total"] >= memory.peak["driver"] + 80 * MIB
+
+
+def test_a_fork_of_java_that_runs_no_other_program_yet_does_not_count(tmp_path: Path) -> None:
+    java = shutil.copy(shutil.which("bash") or "bash", tmp_path / "java")
+    with subprocess.Popen([java, "-c", "(echo up; sleep 60; :) & wait"], stdout=subprocess.PIPE) as jvm:
+        assert jvm.stdout is not None
+        jvm.stdout.readline()
+        family = [psutil.Process(jvm.pid)]
+        while len(family) < 3 or family[2].name() != "sleep":
+            family = [family[0], *family[0].children(recursive=True)]
+        fork, worker = family[1:]
+        assert [_kind(process) for process in family] == ["jvm", None, "workers"]
+        for process in (worker, fork, family[0]):
+            process.kill()
