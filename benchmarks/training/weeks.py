@@ -14,7 +14,7 @@ from benchmarks.real_input import days_of, write_dataset
 from benchmarks.training.plan import Plan
 from conf.settings import Settings
 from features.build import Features, build_features
-from jobs.stages.features import TABLES, table_of
+from jobs.stages.features import TABLES, write_features
 from jobs.storage.datasets import SparkCatalog
 from jobs.storage.store import Storage
 from jobs.storage.tables import Tables
@@ -70,9 +70,7 @@ class Weeks:
     def write(self, features: Features, out: Path, *names: str) -> None:
         """Writes these tables as the stage does, or all of them if none is named."""
         tables = Tables(self.plan.spark(), Storage(str(out)))
-        for name in names or TABLES:
-            if (frame := table_of(features, name)) is not None:
-                tables.write(name, frame, TABLES[name](self.settings.ids))
+        write_features(tables, features, self.settings.ids, names or TABLES)
 
 
 def _copied(events: pa.Table, copies: int) -> pa.Table:

@@ -72,7 +72,8 @@ def _make(rerun: Rerun) -> Facts:
     features = features_for(rerun, rerun.rival)
     if rerun.rival is not None and features.champion is None:
         raise NothingToReproduce(f"the champion's recipe cannot be made any more: {features.champion_fault}")
-    write_features(rerun, features, ("interactions", "exclusions", "sources", "audience", "champion_interactions"))
+    wanted = ("interactions", "exclusions", "sources", "audience", "champion_interactions")
+    write_features(rerun.tables, features, rerun.ids, wanted)
     features.release()
     refreshed = rerun.manifest.request.refresh
     training: Facts = refresh(rerun)["training"] if refreshed else fit(rerun, rerun.training)

@@ -23,6 +23,7 @@ from jobs.stages.gates import CHAMPION_INTERACTIONS, INPUT_FACT, baseline_of, ne
 from jobs.stages.inputs import input_profile
 from jobs.stages.stage import Facts, stage
 from jobs.storage.datasets import open_catalog
+from jobs.storage.tables import Tables
 from models.champion import contest_of
 
 _STREAMED_GROUP = 2**20
@@ -52,7 +53,7 @@ def build_features(run: Run) -> Facts:
     features = features_for(run, contest.champion if contest.own_features else None)
     input_gate = pass_gate(run, lambda: _judge_inputs(run, features))
     _begin(run, features)
-    rows = write_features(run, features)
+    rows = write_features(run.tables, features, run.ids)
     features.release()
     facts = {"rows": rows, **_inputs(features), "champion_fault": features.champion_fault}
     facts |= {INPUT_FACT: input_gate}
@@ -92,24 +93,23 @@ def _begin(run: Run, features: Features) -> None:
     run.folder.write_bytes(INPUTS, content)
 
 
-def write_features(run: RunContext, features: Features, wanted: Collection[str] = TABLES) -> dict[str, int]:
+def write_features(tables: Tables, features: Features, ids: IdKind, wanted: Collection[str] = TABLES) -> dict[str, int]:
     """Writes the wanted tables that exist. Returns table → number of rows.
 
     The interactions come first, because they compute the pairs that Spark caches; the others are written side by side.
     """
 
+    frames = {name: frame for name in TABLES if name in wanted and (frame := table_of(features, name)) is not None}
+
     def write(name: str) -> tuple[str, int]:
-        frame = table_of(features, name)
-        assert frame is not None
         with timed("features", name) as notes:
             group = _STREAMED_GROUP if name.endswith("interactions") else None
-            rows = run.tables.write(name, frame, TABLES[name](run.ids), group)
+            rows = tables.write(name, frames[name], TABLES[name](ids), group)
             notes.append(f"{rows:,} rows")
         return name, rows
 
-    names = [name for name in TABLES if name in wanted and table_of(features, name) is not None]
-    rows = dict(side_by_side(write, names[:1]) + side_by_side(write, names[1:]))
-    return {name: rows[name] for name in names}
+    names = [*frames]
+    return dict(side_by_side(write, names[:1]) + side_by_side(write, names[1:]))
 
 
 def table_of(features: Features, name: str) -> DataFrame | None:
