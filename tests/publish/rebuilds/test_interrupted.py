@@ -82,7 +82,13 @@ def test_two_rebuilds_at_once_are_one(
     rev = control.pointers.read().rev
     clean_redis.flushall()
     results: list[Rebuilt] = []
-    threads = [threading.Thread(target=lambda: results.append(rebuilt(kafka, control))) for _ in range(3)]
+    begun = threading.Barrier(3, timeout=60)
+
+    def one_of_three() -> None:
+        met: list[int] = []
+        results.append(rebuilt(kafka, control, progress=lambda _: met or met.append(begun.wait())))
+
+    threads = [threading.Thread(target=one_of_three) for _ in range(3)]
     with loading(kafka, clean_redis, product):
         for thread in threads:
             thread.start()
