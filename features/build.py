@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
@@ -42,6 +43,8 @@ _RECIPE_FAULTS: tuple[type[DiscoveryError], ...] = (
     WeightsError,
 )
 """Errors that mean that a champion's recipe can no longer be built."""
+_KEPT = StorageLevel.DISK_ONLY
+"""Where Spark caches pairs: in memory they would leave less for the joins of the tables that are made of them."""
 _SAME_NAMES: Mapping[str, str] = {}
 """Partials are stored under the names of their datasets."""
 
@@ -102,7 +105,7 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     now, then = ({name: read[i].frame for name, read in snapshots.items()} for i in (0, 1))
 
     run, train, test = _spans(survey)
-    weighed = _weighed(survey, (run, train, test), settings, catalog, partials).persist()
+    weighed = _weighed(survey, (run, train, test), settings, catalog, partials).persist(_KEPT)
     pairs, train_pairs = run.pairs_of(weighed), train.pairs_of(weighed)
     seen, train_seen = (pairs, train_pairs) if settings.interactions.exclude_seen else (None, None)
     untrained = weighed if train_seen is None else weighed.where(sf.col(train.column("last_ts")).isNull())
@@ -144,7 +147,7 @@ def _champion(
         survey = check_survey(survey_inputs(settings, as_of, catalog), settings, catalog)
         partials = _partials(survey, settings, catalog, separate)
         run, train, _ = _spans(survey)
-        weighed = _weighed(survey, (run, train), settings, catalog, partials, separate).persist()
+        weighed = _weighed(survey, (run, train), settings, catalog, partials, separate).persist(_KEPT)
     except faults as error:
         return None, str(error)  # other errors stop the run: whether the input arrives would decide the winner
     both = (
