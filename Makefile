@@ -23,7 +23,7 @@ env: .venv/.ready .venv/spark-classes.jsa .venv-airflow/.ready ## .venv for the 
 
 .venv/.ready: $(REQUIREMENTS)/bootstrap.txt $(REQUIREMENTS)/dev.txt setup.cfg pyproject.toml
 	@$(PYTHON) deploy/prerequisites.py
-	@echo "making .venv (a minute, about 1 GB) …" >&2
+	@echo "making .venv (a minute, about 2 GB) …" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/bootstrap.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(REQUIREMENTS)/dev.txt
