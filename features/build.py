@@ -114,11 +114,11 @@ def build_features(settings: Settings, as_of: dt.date, catalog: Catalog, champio
     for_champion, fault = (None, None) if champion is None else _champion(champion, settings, as_of, catalog)
     _prune_separate(survey, catalog, {} if for_champion is None else for_champion.separate_days)
     return Features(
-        interactions=conform(interactions_of(pairs), contract.interactions(settings.ids)),
+        interactions=_interactions(pairs, settings),
         exclusions=exclusions_of(seen, now, settings.ids),
         sources=sources_of(pairs, now.get("sources"), as_of, settings.ids),
         audience=_audience(now, settings),
-        train_interactions=conform(interactions_of(train_pairs), contract.interactions(settings.ids)),
+        train_interactions=_interactions(train_pairs, settings),
         train_exclusions=exclusions_of(train_seen, then, settings.ids),
         train_sources=train_sources_of(train_pairs, then.get("sources"), survey.cut, settings.ids),
         holdout=holdout_of(test.pairs_of(untrained), known_pairs(then), eligible, settings.ids),
@@ -150,13 +150,9 @@ def _champion(
         weighed = _weighed(survey, (run, train), settings, catalog, partials, separate).persist(_KEPT)
     except faults as error:
         return None, str(error)  # other errors stop the run: whether the input arrives would decide the winner
-    both = (
-        conform(interactions_of(span.pairs_of(weighed)), contract.interactions(settings.ids)) for span in (run, train)
-    )
-    interactions, train_interactions = both
     return ChampionFeatures(
-        interactions=interactions,
-        train_interactions=train_interactions,
+        interactions=_interactions(run.pairs_of(weighed), settings),
+        train_interactions=_interactions(train.pairs_of(weighed), settings),
         inputs=tuple(event_record(entry, made) for entry, made in zip(survey.events, partials, strict=True)),
         separate_days={
             entry.plan.name: (*entry.days, *entry.train_days) for entry in survey.events if entry.plan.name in separate
@@ -233,11 +229,15 @@ def _snapshots(survey: Survey, settings: Settings, catalog: Catalog) -> dict[str
     for entry in survey.snapshots:
         now = SnapshotRead(entry.plan, entry.dataset, survey.as_of)
         then = SnapshotRead(entry.train, entry.dataset, survey.cut)
-        both = (now,) if entry.train.found == entry.plan.found else (now, then)
-        places[entry.plan.name] = len(wanted), len(wanted) + len(both) - 1
-        wanted += both
+        reads = (now,) if entry.train.found == entry.plan.found else (now, then)
+        places[entry.plan.name] = len(wanted), len(wanted) + len(reads) - 1
+        wanted += reads
     read = read_snapshots(wanted, settings.ids, catalog)
     return {name: (read[now], read[then]) for name, (now, then) in places.items()}
+
+
+def _interactions(pairs: DataFrame, settings: Settings) -> DataFrame:
+    return conform(interactions_of(pairs), contract.interactions(settings.ids))
 
 
 def _audience(snapshots: Mapping[str, DataFrame], settings: Settings) -> DataFrame | None:

@@ -126,19 +126,18 @@ class _Places:
     def __init__(self, spans: Sequence[Span], events: Sequence[str]) -> None:
         self._events = events
         self._days: dict[str, list[dt.date]] = {}
+        self._before: dict[str, int] = {}
+        before = 0
         for name in dict.fromkeys(name for span in spans for name in span.days):
             days = [day for span in spans for day in span.days.get(name, ())]
             first, last = min(days, default=dt.date.max), max(days, default=dt.date.min)
             self._days[name] = [first + dt.timedelta(days=i) for i in range((last - first).days + 1)]
+            self._before[name] = before
+            before += len(self._days[name]) * len(events)
 
     def of(self, name: str) -> Column:
         """Returns `place`, from 1, of a row of daily partials of the dataset."""
-        before = 0
-        for other, days in self._days.items():
-            if other == name:
-                break
-            before += len(days) * len(self._events)
-        days = self._days[name]
+        days, before = self._days[name], self._before[name]
         text = sf.concat(sf.lit("an event without a weight passed the check: "), sf.col("event"))
         number = sf.raise_error(text).cast("int")
         for i, event in reversed([*enumerate(self._events)]):

@@ -99,7 +99,10 @@ class PartialStore(Protocol):
         """Returns the records of those days, oldest first, without checking the files beside them."""
 
     def stage(self, name: str, days: Collection[dt.date], frame: "DataFrame") -> None:
-        """Replaces the days by the rows of `frame` (contract.daily_partials, left_out, dt) without finishing them."""
+        """Replaces the days by the rows of `frame` (contract.daily_partials, left_out, dt) without finishing them.
+
+        Each of its partitions writes a file of every day that it holds rows of.
+        """
 
     def finish(self, name: str, records: Sequence[PartialRecord]) -> None:
         """Marks staged days as finished."""
