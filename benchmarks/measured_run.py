@@ -4,7 +4,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,36 +67,46 @@ def measure_run(home: Path, product: ProductFiles, as_of: str, *, maxmemory: str
 @contextmanager
 def _first_line_of(log: Path) -> Iterator[list[float]]:
     """Yields a list of one number: the seconds until the log's first line with a time; Java warns before it."""
-    start, seen, stop = time.monotonic(), [float("nan")], threading.Event()
+    start, seen = time.monotonic(), [float("nan")]
 
-    def watch() -> None:
-        while not stop.wait(0.02):
-            if log.exists() and _LINE.search(log.read_bytes()):
-                seen[0] = time.monotonic() - start
-                return
+    def look() -> bool:
+        if log.exists() and _LINE.search(log.read_bytes()):
+            seen[0] = time.monotonic() - start
+            return False
+        return True
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with _watching(look, 0.02):
         yield seen
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager
 def _peak_of(pid: int) -> Iterator[list[int]]:
     """Yields a list of one number: the largest resident size of the process so far, in bytes."""
-    peak, stop, process = [0], threading.Event(), psutil.Process(pid)
+    peak, process = [0], psutil.Process(pid)
+
+    def look() -> bool:
+        if not process.is_running():
+            return False
+        peak[0] = max(peak[0], process.memory_info().rss)
+        return True
+
+    with _watching(look, 0.25):
+        yield peak
+
+
+@contextmanager
+def _watching(look: Callable[[], bool], every: float) -> Iterator[None]:
+    """Calls `look` in a thread, `every` so many seconds, until it returns False or the block ends."""
+    stop = threading.Event()
 
     def watch() -> None:
-        while not stop.wait(0.25) and process.is_running():
-            peak[0] = max(peak[0], process.memory_info().rss)
+        while not stop.wait(every) and look():
+            pass
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield peak
+        yield
     finally:
         stop.set()
         thread.join()

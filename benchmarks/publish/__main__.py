@@ -9,8 +9,6 @@ are timed while a push loads: there Redis and the reader have the last core, bot
 """
 
 import argparse
-import json
-import os
 import sys
 import tempfile
 import time
@@ -22,9 +20,9 @@ from typing import Any
 from benchmarks import lookup
 from benchmarks.publish.cores import apart
 from benchmarks.publish.push import PacedReader, Push, Servers, cpu_seconds, measure_slices, median, used_memory
-from benchmarks.publish.world import TABLES, GeneratedSnapshot, ListShape, make_snapshot, mean_value_bytes
+from benchmarks.publish.tables import add_table_options, measure_tables
+from benchmarks.publish.world import GeneratedSnapshot, ListShape, make_snapshot, mean_value_bytes
 from benchmarks.publish.yardsticks import producer_performance, redis_benchmark
-from conf.errors import DiscoveryError
 from conf.load import load_settings
 from conf.settings import PublishSettings
 from deploy.chain import REPO
@@ -228,22 +226,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.publish", description="A push against its yardsticks.")
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    sizes = [table.size for table in TABLES]
-    parser.add_argument("--tables", type=int, nargs="+", choices=sizes, default=sizes, help="ids per list")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    add_table_options(parser)
     arguments = parser.parse_args(argv)
-    settings, results = load_settings(_CONFIG).publish, []
-    try:
-        for table in TABLES:
-            if table.size in arguments.tables:
-                results.append(measure(table, arguments.users, arguments.rounds, settings))
-                print(as_text(results[-1]))
-    except DiscoveryError as error:
-        print(f"publish: {error}", file=sys.stderr)
-        return 1
-    if arguments.json:
-        print(json.dumps({"cores": os.cpu_count(), "tables": results}))
-    return 0
+    settings = load_settings(_CONFIG).publish
+
+    def measured(table: ListShape) -> dict[str, Any]:
+        return measure(table, arguments.users, arguments.rounds, settings)
+
+    return measure_tables("publish", arguments, measured, as_text)
 
 
 if __name__ == "__main__":

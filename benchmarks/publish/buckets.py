@@ -9,8 +9,6 @@ The first size also runs with hashes as hash tables, which Redis makes of larger
 """
 
 import argparse
-import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,8 +20,8 @@ from benchmarks.arguments import positive
 from benchmarks.publish.arms import Arm, Input, pushed
 from benchmarks.publish.push import Push, Servers, median, used_memory
 from benchmarks.publish.reads import Figures, Turns, read_in_turns, users_of
-from benchmarks.publish.world import TABLES, ListShape, mean_value_bytes
-from conf.errors import DiscoveryError
+from benchmarks.publish.tables import add_table_options, measure_tables
+from benchmarks.publish.world import ListShape, mean_value_bytes
 from conf.load import load_settings
 from deploy.chain import REPO
 from deploy.servers.kafka_broker import KafkaBroker
@@ -126,23 +124,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--users", type=positive, default=200_000)
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--sizes", type=positive, nargs="+", default=[100, 64, 32, 16], help="users per bucket")
-    lists = [table.size for table in TABLES]
-    parser.add_argument("--tables", type=int, nargs="+", choices=lists, default=lists, help="ids per list")
     parser.add_argument("--redis-server", type=Path, help="the server's program; default: that of the other commands")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    add_table_options(parser)
     arguments = parser.parse_args(argv)
     arms = [*map(Arm, arguments.sizes), Arm(arguments.sizes[0], compact_entries=1)]
-    results = []
-    try:
-        for table in (table for table in TABLES if table.size in arguments.tables):
-            results.append(measure(table, arms, arguments.users, arguments.rounds, arguments.redis_server))
-            print(as_text(results[-1]))
-    except DiscoveryError as error:
-        print(f"buckets: {error}", file=sys.stderr)
-        return 1
-    if arguments.json:
-        print(json.dumps({"cores": os.cpu_count(), "tables": results}))
-    return 0
+
+    def measured(table: ListShape) -> dict[str, Any]:
+        return measure(table, arms, arguments.users, arguments.rounds, arguments.redis_server)
+
+    return measure_tables("buckets", arguments, measured, as_text)
 
 
 if __name__ == "__main__":
