@@ -7,7 +7,7 @@ from pathlib import Path
 from deploy.chain import REPO
 
 PACKAGES = ("conf", "features", "models", "expectations", "publish", "jobs")
-_KINDS = {".py", ".lua", ".json", ".yml", ".parquet", ".j2"}
+_KINDS = {".py", ".lua", ".json", ".yml", ".parquet", ".j2", ".csv"}
 
 
 def write_archive(target: Path) -> int:

@@ -1,0 +1,1 @@
+"""Statistics of days, snapshots and runs, what their own past allows, and what lies outside."""

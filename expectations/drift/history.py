@@ -1,0 +1,101 @@
+"""What was measured of days, snapshots and runs: small tables, one per run, that later runs read together."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from expectations.drift.statistics import Kind
+
+Days = NDArray[np.datetime64]
+Floats = NDArray[np.float64]
+Key = tuple[Kind, str, str]
+"""Kind of the subject, subject, name of the statistic."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("subject", pa.string(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("day", pa.date32(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("n", pa.float64(), nullable=False),
+        pa.field("made_of", pa.string(), nullable=False),
+    ]
+)
+"""Schema of a table of `Measured`."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One number."""
+
+    kind: Kind
+    subject: str
+    """Name of the dataset, or `interactions`, `factors`, `lists`, `judged`, `served`."""
+    name: str
+    """Name of the statistic."""
+    day: dt.date
+    """Day of the events, of the snapshot's partition, or `as_of` of the run."""
+    value: float
+    n: float
+    """Number of users, events or rows that it is a share or a mean of; of a count the count itself."""
+    made_of: str
+    """What the number rests on: fingerprints of partitions, or what a run's tables were made by. Numbers of runs are
+    only compared with those made alike."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Every measured number of one statistic and subject, oldest first."""
+
+    days: Days
+    values: Floats
+    n: Floats
+    made_of: tuple[str, ...]
+
+
+def to_table(measured: Iterable[Measured]) -> pa.Table:
+    """Returns `measured` as a table (SCHEMA)."""
+    rows = [*measured]
+    return pa.table({field.name: [getattr(row, field.name) for row in rows] for field in fields(Measured)}, SCHEMA)
+
+
+class History:
+    """All that was measured; of one number measured several times the last one counts."""
+
+    def __init__(self, tables: Sequence[pa.Table]) -> None:
+        """Joins tables (SCHEMA), those of older runs first."""
+        self._table = pa.concat_tables([table.cast(SCHEMA) for table in tables] or [SCHEMA.empty_table()])
+
+    def with_measured(self, measured: Iterable[Measured]) -> "History":
+        """Returns this history and newer numbers."""
+        return History([self._table, to_table(measured)])
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        """Every statistic that was measured, sorted."""
+        return sorted(self._series)
+
+    def series(self, key: Key) -> Series:
+        """Returns one series; an empty one if it was never measured."""
+        return self._series.get(key) or Series(np.zeros(0, "datetime64[D]"), np.zeros(0), np.zeros(0), ())
+
+    @cached_property
+    def _series(self) -> Mapping[Key, Series]:
+        names = ("kind", "subject", "name", "day", "value", "n", "made_of")
+        columns = [self._table[name].to_pylist() for name in names]
+        found: dict[Key, dict[dt.date, tuple[float, float, str]]] = {}
+        for kind, subject, name, day, value, n, made_of in zip(*columns, strict=True):
+            found.setdefault((kind, subject, name), {})[day] = (value, n, made_of)
+        return {key: _series(by_day) for key, by_day in found.items()}
+
+
+def _series(by_day: Mapping[dt.date, tuple[float, float, str]]) -> Series:
+    days = sorted(by_day)
+    values, n, made_of = zip(*(by_day[day] for day in days), strict=True)
+    return Series(np.array(days, "datetime64[D]"), np.array(values, float), np.array(n, float), made_of)
