@@ -15,6 +15,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import stats
 
+from expectations.drift.statistics import Side
+
 Floats = NDArray[np.float64]
 
 WEEK = 7
@@ -58,7 +60,7 @@ class Replay:
     free: Floats
     """(W,) degrees of freedom of the scale."""
     largest: Floats
-    """(W,) largest error of the weeks before; smaller ones are no alarm."""
+    """(W,) largest error of the weeks before, to the side that counts; smaller ones are no alarm."""
     past: NDArray[np.int64]
     """(W,) number of weeks before with a level."""
     p: Floats
@@ -73,57 +75,67 @@ class Replay:
     """(W,) largest deviation of that day that is no alarm, at the probability `replay` was called with."""
     by_day: NDArray[np.bool_]
     """(W,) whether the single day is less probable than the level."""
+    level_part: float
+    """Part of the false alarms that the level may use."""
+    sides: int
+    """1 or 2: to how many sides errors count."""
 
     def width(self, probability: float) -> Floats:
         """Returns (W,) the largest error of the level that is no alarm at this probability of a false one."""
-        limit = stats.t.isf(probability * (1 - _DAY_PART) / 2, self.free) * self.scale
+        limit = stats.t.isf(probability * self.level_part / self.sides, self.free) * self.scale
         return np.asarray(np.fmax(limit, self.largest))
 
 
 def replay(
-    days: Floats, *, prior: float, floor: float, noise: Floats | None = None, ahead: int = 1, probability: float = 1e-4
+    days: Floats,
+    *,
+    prior: float,
+    floor: float,
+    noise: Floats | None = None,
+    side: Side = "both",
+    ahead: int = 1,
+    probability: float = 1e-4,
 ) -> Replay:
     """Returns every week of `days` beside its past.
 
     days: (W, k) weeks, oldest first, of k weekdays (7, or 1 if there is one number a week); NaN is unknown. prior:
     usual standard deviation from week to week, which counts while weeks are few. floor: least scale. noise: (W,)
-    standard deviation of a week's level by counting alone. ahead: weeks between a forecast and the newest week that it
-    knows; 1 is the week before. probability: of a false alarm, for `day_width` alone.
+    standard deviation of a week's level by counting alone. side: which errors count. ahead: weeks between a forecast
+    and the newest week that it knows; 1 is the week before. probability: of a false alarm, for `day_width` alone.
     """
+    least = np.hypot(floor, np.zeros(len(days)) if noise is None else np.nan_to_num(noise))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # medians and means of nothing are NaN, as wanted
-        return _replay(days, prior, floor, np.zeros(len(days)) if noise is None else noise, ahead, probability)
+        return _replay(days, prior, least, side, ahead, probability)
 
 
-def _replay(days: Floats, prior: float, floor: float, noise: Floats, ahead: int, probability: float) -> Replay:
+def _replay(days: Floats, prior: float, least: Floats, side: Side, ahead: int, probability: float) -> Replay:
     weekday = np.nan_to_num(np.nanmedian(_before(days - _mean(days, 1)[:, None], _WEEKDAY_WEEKS, ahead), axis=1))
     rest = days - weekday
     level = _mean(rest, 1)
     expected = _forecast(level, ahead)
-    least = np.hypot(floor, np.nan_to_num(noise))
+    sides = 2 if side == "both" else 1
+    day_part = _DAY_PART if days.shape[1] > 1 else 0.0  # a week of one number has no single days
 
     errors = level - expected
     past = _before(errors, KEPT_WEEKS, ahead)
     scale, free = _scale(past, prior, np.isfinite(past).sum(axis=1), least)
-    largest = np.nan_to_num(np.nanmax(np.abs(past), axis=1))
-    of_level = np.where(np.abs(errors) > largest, _two_sided(errors / scale, free), 1.0)
+    largest = np.nan_to_num(np.nanmax(_harmful(past, side), axis=1))
+    found = _harmful(errors, side)
+    of_level = np.where(found > largest, sides * stats.t.sf(found / scale, free) / (1 - day_part), 1.0)
 
     off = rest - expected[:, None]
-    deviation = np.nan_to_num(np.abs(off), nan=-1.0)
+    deviation = np.nan_to_num(_harmful(off, side), nan=-1.0)
     day = deviation.argmax(axis=1)
     past_days = _before(off, KEPT_WEEKS, ahead).reshape(len(days), -1)
     known = np.isfinite(past_days).sum(axis=1) * _DAYS_PER_WEEK_FREE / days.shape[1]
     day_scale, day_free = _scale(past_days, prior * _DAY_SPREAD, known, least)
-    guard = _DAY_GUARD * np.nan_to_num(np.nanmax(np.abs(past_days), axis=1))
-    count = np.isfinite(off).sum(axis=1)
-    worst = np.take_along_axis(deviation, day[:, None], 1)[:, 0]
-    of_day = np.where(worst > guard, -np.expm1(count * np.log1p(-_two_sided(worst / day_scale, day_free))), 1.0)
-    if days.shape[1] == 1:
-        of_day[:] = 1.0  # the level is the day
-
-    shares = (1 - _DAY_PART, _DAY_PART) if days.shape[1] > 1 else (1.0, 1.0)
-    p = np.minimum(of_level / shares[0], of_day / shares[1])
-    limit = stats.t.isf(probability * _DAY_PART / 2 / np.maximum(count, 1), day_free) * day_scale
+    guard = _DAY_GUARD * np.nan_to_num(np.nanmax(_harmful(past_days, side), axis=1))
+    count = np.maximum(np.isfinite(off).sum(axis=1), 1)
+    worst = deviation.max(axis=1)
+    of_day = -np.expm1(count * np.log1p(-sides * stats.t.sf(worst / day_scale, day_free)))  # of the largest of them
+    of_day = np.where((worst > guard) & (day_part > 0), of_day / max(day_part, 1e-9), 1.0)
+    limit = stats.t.isf(probability * day_part / sides / count, day_free) * day_scale
     at = np.arange(len(days)), day
     return Replay(
         level=level,
@@ -132,13 +144,22 @@ def _replay(days: Floats, prior: float, floor: float, noise: Floats, ahead: int,
         free=free,
         largest=largest,
         past=np.isfinite(_before(level, KEPT_WEEKS, ahead)).sum(axis=1),
-        p=np.where(np.isfinite(errors), np.minimum(p, 1.0), 1.0),
+        p=np.where(np.isfinite(errors), np.minimum(1.0, np.minimum(of_level, of_day)), 1.0),
         day=day,
         day_value=days[at],
         day_expected=expected + weekday[at],
         day_width=np.fmax(limit, guard),
-        by_day=of_day / shares[1] < of_level / shares[0],
+        by_day=of_day < of_level,
+        level_part=1 - day_part,
+        sides=sides,
     )
+
+
+def _harmful(errors: Floats, side: Side) -> Floats:
+    """Returns the size of errors to the side that counts, 0 for others."""
+    if side == "both":
+        return np.abs(errors)
+    return np.maximum(errors if side == "high" else -errors, 0.0)
 
 
 def _forecast(level: Floats, ahead: int) -> Floats:
@@ -188,10 +209,6 @@ def _scale(errors: Floats, prior: float, count: Floats | NDArray[np.int64], leas
     free = _EFFICIENCY * np.maximum(count - 1, 0)
     square = (_PRIOR_WEEKS * prior**2 + free * np.nan_to_num(scale) ** 2) / (_PRIOR_WEEKS + free)
     return np.maximum(np.sqrt(square), least), _PRIOR_WEEKS + free
-
-
-def _two_sided(ratio: Floats, free: Floats) -> Floats:
-    return np.asarray(2 * stats.t.sf(np.abs(ratio), free))
 
 
 def _mean(values: Floats, axis: int) -> Floats:

@@ -16,17 +16,16 @@ Floats = NDArray[np.float64]
 Key = tuple[Kind, str, str]
 """Kind of the subject, subject, name of the statistic."""
 
-SCHEMA = pa.schema(
-    [
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("subject", pa.string(), nullable=False),
-        pa.field("name", pa.string(), nullable=False),
-        pa.field("day", pa.date32(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-        pa.field("n", pa.float64(), nullable=False),
-        pa.field("made_of", pa.string(), nullable=False),
-    ]
-)
+_TYPES: Mapping[str, pa.DataType] = {
+    "kind": pa.string(),
+    "subject": pa.string(),
+    "name": pa.string(),
+    "day": pa.date32(),
+    "value": pa.float64(),
+    "n": pa.float64(),
+    "made_of": pa.string(),
+}
+SCHEMA = pa.schema(_TYPES)
 """Schema of a table of `Measured`."""
 
 
