@@ -13,7 +13,10 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help env demo up down test test-publish test-rest check format bench archive pins reference proto clean
+TESTS := test-rest test-e2e test-faults test-publish test-dags
+LANES ?= 4
+
+.PHONY: help env demo up down test $(TESTS) check format bench archive pins reference proto clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -51,16 +54,28 @@ up: .venv/.ready .venv/spark-classes.jsa ## start broker, Redis and the loader o
 down: ## stop what `make up` started
 	@test ! -x $(BIN)/python || exec $(BIN)/python -m deploy.service down
 
-test: env ## every test, on the real broker and the real Redis, and the DAG tests in the Airflow environment
-	@$(MAKE) --no-print-directory --jobs 2 test-publish test-rest
+test: env ## every test, on the real broker and the real Redis; LANES=1 runs one kind after another, for small machines
+	@$(MAKE) --no-print-directory --keep-going --jobs $(LANES) $(TESTS)
 	@echo "make test: all tests passed"
 
-test-publish: env # mostly waits, for loaders and servers that are made to fail
-	$(BIN)/python -m pytest tests/publish
-	.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags
+# Lanes side by side, the longest first; a line of output begins with its lane. faults and publish mostly wait for servers.
+test-%: SHELL := bash
+lane = @set -o pipefail; $(1) 2>&1 | (trap '' INT; exec sed -u 's/^/$(@:test-%=%)\t/')
+
+test-faults: env
+	$(call lane,$(BIN)/python -m pytest tests/publish/faults)
+
+test-publish: env
+	$(call lane,$(BIN)/python -m pytest tests/publish --ignore tests/publish/faults)
+
+test-e2e: env
+	$(call lane,$(BIN)/python -m pytest tests/e2e)
 
 test-rest: env
-	$(BIN)/python -m pytest --ignore tests/publish
+	$(call lane,$(BIN)/python -m pytest --ignore tests/publish --ignore tests/e2e)
+
+test-dags: env
+	$(call lane,.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags)
 
 check: .venv/.ready ## format, lint, types, layers
 	$(BIN)/ruff format --check .
