@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from models.arrays.arrow import ListColumn, factor_matrix, lengths_of, numpy_of
+from models.arrays.streamed import streamed
 
 PERCENTS = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 
@@ -18,6 +18,7 @@ _DROPPED = 12
 """Bits of a float32's mantissa that cells of the histogram leave out: quantiles are right to 0.05 %."""
 _SIGN = np.uint32(2**31)
 _BATCH = 2**14
+"""Rows read at once."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +85,12 @@ def _value(cell: int) -> float:
 
 
 def _scores(lists: ds.Dataset) -> Iterator[NDArray[np.float32]]:
-    for batch in _batches(lists, ["personal", "scores"]):
+    for _, batch in streamed(lists, ["personal", "scores"], _BATCH):
         scores: ListColumn = batch.filter(batch["personal"])["scores"]
         yield numpy_of(scores.flatten())
 
 
 def _norms(factors: ds.Dataset) -> Iterator[NDArray[np.float32]]:
-    for batch in _batches(factors, ["factors"]):
+    for _, batch in streamed(factors, ["factors"], _BATCH):
         vectors = factor_matrix(batch["factors"], int(lengths_of(batch["factors"])[0]))
         yield np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-
-
-def _batches(table: ds.Dataset, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Some megabytes at a time; those that are not empty."""
-    found = table.to_batches(columns=columns, batch_size=_BATCH, batch_readahead=1, fragment_readahead=1)
-    return (batch for batch in found if batch.num_rows)
