@@ -180,7 +180,9 @@ class Storage:
         filesystem, root = self._at
         filesystem.create_dir(_join(root, table), recursive=True)
         rows = 0
-        with pq.ParquetWriter(_join(root, f"{table}/part-0.parquet"), schema, filesystem=filesystem) as writer:
+        file = _join(root, f"{table}/part-0.parquet")
+        # a dictionary of floats, or of ids that differ, is given up after it has been made, page by page
+        with pq.ParquetWriter(file, schema, filesystem=filesystem, use_dictionary=False) as writer:
             for batch in batches:
                 writer.write_batch(batch)
                 rows += batch.num_rows
