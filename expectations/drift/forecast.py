@@ -74,7 +74,7 @@ class Replay:
     day_width: Floats
     """(W,) largest deviation of that day that is no alarm, at the probability `replay` was called with."""
     by_day: NDArray[np.bool_]
-    """(W,) whether the single day is less probable than the level."""
+    """(W,) whether the single day is what deviates: it is less probable, and most of what an unusual level is made of."""
     level_part: float
     """Part of the false alarms that the level may use."""
     sides: int
@@ -101,7 +101,8 @@ def replay(
     days: (W, k) weeks, oldest first, of k weekdays (7, or 1 if there is one number a week); NaN is unknown. prior:
     usual standard deviation from week to week, which counts while weeks are few. floor: least scale. noise: (W,)
     standard deviation of a week's level by counting alone. side: which errors count. ahead: weeks between a forecast
-    and the newest week that it knows; 1 is the week before. probability: of a false alarm, for `day_width` alone.
+    and the newest week that it knows; 1 is the week before. probability: of a false alarm, for `day_width` and
+    `by_day` alone.
     """
     least = np.hypot(floor, np.zeros(len(days)) if noise is None else np.nan_to_num(noise))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -149,7 +150,7 @@ def _replay(days: Floats, prior: float, least: Floats, side: Side, ahead: int, p
         day_value=days[at],
         day_expected=expected + weekday[at],
         day_width=np.fmax(limit, guard),
-        by_day=of_day < of_level,
+        by_day=(of_day < of_level) & ((of_level >= probability) | (worst > np.nansum(_harmful(off, side), axis=1) / 2)),
         level_part=1 - day_part,
         sides=sides,
     )

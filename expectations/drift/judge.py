@@ -140,30 +140,28 @@ class _Weeks:
 
 def _weeks(scaled: _Scaled, one: Statistic, new_days: Collection[dt.date]) -> _Weeks | None:
     """Returns whole weeks back from the newest new day; None if nothing of the new ones is known."""
-    if not new_days:
-        return None
     end, first = np.datetime64(max(new_days)), np.datetime64(min(new_days))
-    new = max(1, math.ceil((int((end - first).astype(int)) + 1 - _LEAST_DAYS + 1) / WEEK))  # fewer days: part of a week
+    spare = int((end - first).astype(int)) + 1 - _LEAST_DAYS  # a rest of fewer days belongs to the newest week
+    new = max(1, math.ceil((spare + 1) / WEEK))
     count = KEPT_WEEKS + LEARNING_WEEKS + new
-    columns = WEEK if one.grain == "day" else 1
-    back = np.arange(count)[::-1, None] * WEEK + np.arange(columns)[None, ::-1]
-    days = end - back.astype("timedelta64[D]")
-    at = np.searchsorted(scaled.days, days)
-    found = np.take(scaled.days, at, mode="clip") == days if len(scaled.days) else np.zeros(days.shape, bool)
+    days = end - np.arange(count * WEEK)[::-1].reshape(count, WEEK).astype("timedelta64[D]")
+    at = np.minimum(np.searchsorted(scaled.days, days), len(scaled.days) - 1)
+    found = scaled.days[at] == days
     is_new = np.arange(count) >= count - new
-    usable = found & (np.take(scaled.healthy, at, mode="clip") | is_new[:, None])
-    values = np.where(usable, np.take(scaled.values, at, mode="clip"), np.nan)
-    known = np.isfinite(values).sum(axis=1)
-    values[known < min(_LEAST_DAYS, columns)] = np.nan
-    if not np.isfinite(values[is_new]).any():
+    usable = found & np.isfinite(scaled.values[at]) & (scaled.healthy[at] | is_new[:, None])
+    if one.grain == "week":  # its newest number stands for the week
+        newest = (WEEK - 1 - usable[:, ::-1].argmax(axis=1))[:, None]
+        at, days, usable = (np.take_along_axis(grid, newest, 1) for grid in (at, days, usable))
+    known, columns = usable.sum(axis=1), days.shape[1]
+    usable &= known[:, None] >= min(_LEAST_DAYS, columns)
+    if not usable[is_new].any():
         return None
-    share = np.maximum(known, 1)
-    counting = np.where(usable, np.take(scaled.noise, at, mode="clip") ** 2, 0).sum(axis=1) / share**2
-    thin = one.prior**2 * (1 / share - 1 / columns)  # the mean of fewer days varies more
+    counting = np.where(usable, scaled.noise[at] ** 2, 0).sum(axis=1) / np.maximum(known, 1) ** 2
+    thin = one.prior**2 * (1 / np.maximum(known, 1) - 1 / columns)  # the mean of fewer days varies more
     made_of = [
-        [scaled.made_of[i] if ok else "" for i, ok in zip(*row, strict=True)] for row in zip(at, found, strict=True)
+        [scaled.made_of[i] if ok else "" for i, ok in zip(*row, strict=True)] for row in zip(at, usable, strict=True)
     ]
-    return _Weeks(values, np.sqrt(counting + thin), days, made_of, new)
+    return _Weeks(np.where(usable, scaled.values[at], np.nan), np.sqrt(counting + thin), days, made_of, new)
 
 
 def _runs(scaled: _Scaled, case: Judged) -> _Weeks | None:
