@@ -74,7 +74,7 @@ class Replay:
     day_width: Floats
     """(W,) largest deviation of that day that is no alarm, at the probability `replay` was called with."""
     by_day: NDArray[np.bool_]
-    """(W,) whether the single day is what deviates: it is less probable, and most of what an unusual level is made of."""
+    """(W,) whether the single day is what deviates: less probable, and most of what an unusual level is made of."""
     level_part: float
     """Part of the false alarms that the level may use."""
     sides: int

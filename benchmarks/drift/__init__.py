@@ -1,0 +1,1 @@
+"""Drift: how many healthy weeks are stopped, and what of planted corruptions is."""

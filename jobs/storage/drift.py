@@ -1,0 +1,143 @@
+"""The drift history of one product in a storage: what runs measured, their alarms, and what operators decided."""
+
+import datetime as dt
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from conf.base import Strict
+from conf.errors import Refused
+from expectations.drift.findings import Accepted, Alarm, Excluded
+from expectations.drift.history import SCHEMA, History, Measured, to_table
+from jobs.storage.store import Storage
+
+K = TypeVar("K")
+D = TypeVar("D")
+T = TypeVar("T", bound=Strict)
+
+KEPT_RUNS = 100
+"""Runs whose numbers are read; older ones stay where they are."""
+_MEASURED, _ALARMS, _DECISIONS = "measured", "alarms", "decisions"
+
+
+class DamagedHistory(Refused):
+    """A file of the drift history cannot be read."""
+
+
+class Decisions(Strict):
+    """What operators decided and did not take back, oldest first."""
+
+    accepted: tuple[Accepted, ...] = ()
+    excluded: tuple[Excluded, ...] = ()
+
+
+class _Decision(Strict):
+    accepted: Accepted | None = None
+    excluded: Excluded | None = None
+    undone: bool = False
+    """True: the same decision, made before, no longer holds."""
+
+
+@dataclass(frozen=True)
+class DriftStore:
+    """Files below `drift/PRODUCT/`, each written once and whole; a run that is repeated replaces its own.
+
+    `measured/KEY.parquet` (expectations.drift.history.SCHEMA), `alarms/KEY.json`, `decisions/TIME.json`. A key is the
+    id of a run and the part that measured, so that keys sort as runs do.
+    """
+
+    at: Storage
+
+    @classmethod
+    def of(cls, home: Storage, product: str) -> "DriftStore":
+        """Returns the store of a product."""
+        return cls(home.child(f"drift/{product}"))
+
+    def history(self, *, without: str = "") -> History:
+        """Returns the numbers of the latest runs. `without`: a run whose own are left out. Raises DamagedHistory."""
+        names = [name for name in self._names(_MEASURED) if not without or not name.startswith(without)]
+        return History([self._read_table(name) for name in names[-2 * KEPT_RUNS :]])
+
+    def keep(self, key: str, measured: Iterable[Measured]) -> int:
+        """Writes the numbers of one part of a run. Returns the number of bytes."""
+        buffer = io.BytesIO()
+        pq.write_table(to_table(measured), buffer, compression="zstd")
+        self.at.write_bytes(f"{_MEASURED}/{key}.parquet", buffer.getvalue())
+        return len(buffer.getvalue())
+
+    def alarms(self, *, without: str = "") -> tuple[Alarm, ...]:
+        """Returns the alarms of the latest runs, of the same days the newest one."""
+        found: dict[tuple[str, str, tuple[dt.date, ...]], Alarm] = {}
+        for name in self._names(_ALARMS)[-2 * KEPT_RUNS :]:
+            if not without or not name.startswith(without):
+                for alarm in _parsed(self.at, f"{_ALARMS}/{name}", _Alarms).alarms:
+                    found[(alarm.subject, alarm.name, alarm.days)] = alarm
+        return tuple(found.values())
+
+    def keep_alarms(self, key: str, alarms: Sequence[Alarm]) -> None:
+        """Writes the alarms of one part of a run, also if there are none: a repeated run may have had some."""
+        self.at.write_bytes(f"{_ALARMS}/{key}.json", _Alarms(alarms=tuple(alarms)).model_dump_json(indent=1).encode())
+
+    def decisions(self) -> Decisions:
+        """Returns the decisions that hold."""
+        accepted: dict[tuple[str, tuple[dt.date, ...]], Accepted] = {}
+        excluded: dict[tuple[str, dt.date], Excluded] = {}
+        for name in self._names(_DECISIONS):
+            one = _parsed(self.at, f"{_DECISIONS}/{name}", _Decision)
+            if one.accepted:
+                _keep_or_drop(accepted, (one.accepted.name, one.accepted.days), one.accepted, undone=one.undone)
+            if one.excluded:
+                _keep_or_drop(excluded, (one.excluded.dataset, one.excluded.day), one.excluded, undone=one.undone)
+        return Decisions(accepted=tuple(accepted.values()), excluded=tuple(excluded.values()))
+
+    def decide(self, decision: Accepted | Excluded, *, undone: bool = False) -> None:
+        """Keeps a decision, or that it no longer holds."""
+        if isinstance(decision, Accepted):
+            record = _Decision(accepted=decision, undone=undone)
+        else:
+            record = _Decision(excluded=decision, undone=undone)
+        name = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        self.at.write_bytes(f"{_DECISIONS}/{name}.json", record.model_dump_json(indent=1).encode())
+
+    def _names(self, folder: str) -> list[str]:
+        """Returns the files of a folder, sorted; files that are being written are left out."""
+        names: Iterator[str] = (str(info.base_name) for info in self.at.files(folder))
+        return sorted(name for name in names if name.endswith((".json", ".parquet")))
+
+    def _read_table(self, name: str) -> pa.Table:
+        path = f"{_MEASURED}/{name}"
+        try:
+            return pq.read_table(io.BytesIO(self.at.read_bytes(path))).select(SCHEMA.names).cast(SCHEMA)
+        except (pa.ArrowException, KeyError) as error:
+            raise _damaged(self.at, path, error) from None
+
+
+class _Alarms(Strict):
+    alarms: tuple[Alarm, ...] = ()
+
+
+def _keep_or_drop(kept: dict[K, D], key: K, decision: D, *, undone: bool) -> None:
+    if undone:
+        kept.pop(key, None)
+    else:
+        kept[key] = decision
+
+
+def _parsed(at: Storage, path: str, kind: type[T]) -> T:
+    try:
+        return kind.model_validate(json.loads(at.read_bytes(path)))
+    except (ValueError, ValidationError) as error:
+        raise _damaged(at, path, error) from None
+
+
+def _damaged(at: Storage, path: str, error: Exception) -> DamagedHistory:
+    first = next(iter(str(error).splitlines()), "")
+    return DamagedHistory(
+        f"{at.uri}/{path} cannot be read ({first}); restore it from a copy, or delete it: the history then lacks a run"
+    )
