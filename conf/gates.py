@@ -1,8 +1,13 @@
 """Limits of the gates; a field's name is the name of the expectation in the report and in `--override`."""
 
+import datetime as dt
+from typing import Literal
+
 from pydantic import Field
 
 from conf.base import MAX_COUNT, MAX_RATIO, Number, Strict, Whole
+
+DriftMode = Literal["block", "warn", "off"]
 
 
 class InputGate(Strict):
@@ -78,3 +83,10 @@ class GateSettings(Strict):
     """Gate 1, interactions."""
     lists: ListGate = ListGate()
     """Gate 2."""
+    false_alarms_per_year: Number = Field(default=1.0, gt=0, le=366)
+    """How often a year the drift gates may stop a healthy run, by all statistics together; limits follow from it."""
+    drift: dict[str, DriftMode] = Field(default_factory=dict)
+    """Statistic (`SUBJECT.NAME`, or `NAME` for every subject) → what an alarm does, where it is not the default:
+    `block` stops the run, `warn` only reports, `off` does not judge. The names: docs/drift.md."""
+    known_days: tuple[dt.date, ...] = ()
+    """Days that differ and may, e.g. holidays and releases: not judged, and no part of what is usual."""

@@ -9,6 +9,8 @@ Refused                         exit code 2
 """
 
 from conf.errors import ConfigError, Refused
+from expectations.drift.checks import DriftProfile
+from expectations.drift_message import drift_message
 from expectations.report import ExpectationResult, GateReport, table
 
 
@@ -34,6 +36,9 @@ class GateFailed(ExpectationsError):
     def __init__(self, report: GateReport) -> None:
         self.report = report
         failed = report.failed
+        if isinstance(report.profile, DriftProfile) and failed:
+            super().__init__(drift_message(report, report.profile))
+            return
         head = f"gate {report.gate}: {len(failed)} of {len(report.expectations)} expectations failed"
         super().__init__(f"{head}{_where(report)}\n{table(failed)}\n{_advice(failed)}")
 

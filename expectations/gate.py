@@ -3,21 +3,23 @@
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from conf.gates import GateSettings
 from conf.ids import IdKind
 from expectations.checks import FIRST_RUN, Between, Check, Skip
 from expectations.deadline import within
+from expectations.drift.checks import DriftProfile, drift_checks
 from expectations.errors import GateFailed
 from expectations.inputs import InputProfile, ServedInputs, input_checks
 from expectations.interactions import InteractionProfile, interaction_checks
 from expectations.lists import ListProfile, list_checks
-from expectations.overrides import LIFTABLE, check_overrides
+from expectations.overrides import check_overrides, is_liftable
 from expectations.report import ExpectationResult, Gate, GateReport
 from expectations.suite import CheckResult, validate
 
-P = TypeVar("P", InputProfile, InteractionProfile, ListProfile)
+P = TypeVar("P", InputProfile, InteractionProfile, ListProfile, DriftProfile)
+DriftGate = Literal["input_drift", "list_drift"]
 
 
 def check_inputs(
@@ -89,6 +91,22 @@ def check_lists(
     return _pass(_Case("lists", measure, checks, settings.time_limit_seconds, overrides, run, as_of))
 
 
+def check_drift(
+    gate: DriftGate,
+    judge: Callable[[], DriftProfile],
+    settings: GateSettings,
+    overrides: Mapping[str, str],
+    *,
+    as_of: dt.date,
+    run: str | None = None,
+) -> GateReport:
+    """Returns a drift gate's report if no statistic stops the run; raises GateFailed with the report otherwise.
+
+    Raises OverrideRefused before measuring. `judge` measures and says what was found of each statistic.
+    """
+    return _pass(_Case(gate, judge, drift_checks, settings.time_limit_seconds, overrides, run, as_of))
+
+
 @dataclass(frozen=True)
 class _Case(Generic[P]):
     """One gate to be run."""
@@ -117,11 +135,15 @@ def _judge(case: _Case[P]) -> GateReport:
     profile = case.measure()
     checks = case.checks(profile)
     found = validate([check for check in checks if not isinstance(check, Skip)])
-    liftable = LIFTABLE[case.gate]
     results = [
-        _skipped(check, protected=check.name not in liftable)
+        _skipped(check, protected=not is_liftable(case.gate, check.name))
         if isinstance(check, Skip)
-        else _judged(check, found[check.name], case.overrides.get(check.name), protected=check.name not in liftable)
+        else _judged(
+            check,
+            found[check.name],
+            case.overrides.get(check.name),
+            protected=not is_liftable(case.gate, check.name),
+        )
         for check in checks
     ]
     return _report(case, results, profile)
@@ -155,7 +177,7 @@ def _broken(error: BaseException, seconds: int) -> ExpectationResult:
 
 def _report(case: _Case[P], results: Sequence[ExpectationResult], profile: P | None) -> GateReport:
     used = {row.name for row in results if row.overridden is not None}
-    unused = {name: case.overrides[name] for name in LIFTABLE[case.gate] - used if name in case.overrides}
+    unused = {name: why for name, why in case.overrides.items() if is_liftable(case.gate, name) and name not in used}
     return GateReport(
         gate=case.gate,
         passed=all(row.status != "FAILED" for row in results),

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from conf import text_table
 from conf.base import Strict
+from expectations.drift.checks import DriftProfile
 from expectations.inputs import InputProfile
 from expectations.interactions import InteractionProfile
 from expectations.lists import ListProfile
 
-Gate = Literal["inputs", "interactions", "lists"]
+Gate = Literal["inputs", "interactions", "lists", "input_drift", "list_drift"]
+Profile = InputProfile | InteractionProfile | ListProfile | DriftProfile
 Status = Literal["FAILED", "overridden", "skipped", "ok"]
 
 
@@ -61,7 +63,7 @@ class GateReport(Strict):
     """Every expectation, in the order of the suite."""
     unused_overrides: dict[str, str] = Field(default_factory=dict)
     """Overrides (name → reason) of expectations of this gate that held or were skipped."""
-    profile: Annotated[InputProfile | InteractionProfile | ListProfile, Field(discriminator="kind")] | None
+    profile: Annotated[Profile, Field(discriminator="kind")] | None
     """The measured numbers; None if measuring failed."""
 
     @property

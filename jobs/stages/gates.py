@@ -6,9 +6,7 @@ from typing import Any
 from conf.errors import Refused
 from expectations.errors import GateFailed
 from expectations.inputs import InputProfile, ServedInputs
-from expectations.interactions import InteractionProfile
-from expectations.lists import ListProfile
-from expectations.report import Gate, GateReport
+from expectations.report import Gate, GateReport, Profile
 from expectations.suite import begin_import
 from jobs.run.context import Run
 from jobs.run.manifest import KeptRun, run_folder
@@ -23,6 +21,7 @@ class BaselineMissing(Refused):
 
 
 GATES: tuple[Gate, ...] = ("inputs", "interactions", "lists")
+DRIFT_GATES: tuple[Gate, ...] = ("input_drift", "list_drift")
 
 INPUT_FACT = "input_gate"
 """Name of the fact that holds the summary of the gate on inputs."""
@@ -57,7 +56,7 @@ def served_inputs(run: Run) -> ServedInputs | None:
     return ServedInputs(day, profile if isinstance(profile, InputProfile) else f"no baseline in run {before}")
 
 
-def baseline_of(run: Run, gate: Gate) -> InputProfile | InteractionProfile | ListProfile | None:
+def baseline_of(run: Run, gate: Gate) -> Profile | None:
     """Returns the profile that the gate measured for the run that served before; None for a first run."""
     kept = _served(run)
     if kept is None:

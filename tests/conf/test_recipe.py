@@ -26,6 +26,7 @@ RECIPES = st.builds(
     st.integers(1, 256),
     st.sampled_from([None, "quantity", "seconds"]),
 )
+TREE["gates"]["drift"] = {"events": "block"}
 PRODUCT = Settings.model_validate(TREE)
 RECIPE: dict[str, Any] = {
     "ids": "string",
@@ -114,6 +115,9 @@ REST: dict[str, Any] = {
     "gates.lists.max_concentration": 0.7,
     "gates.lists.max_change_of_lists": 0.6,
     "gates.lists.min_quality_ratio": 1.1,
+    "gates.false_alarms_per_year": 2.0,
+    "gates.drift.*": "warn",
+    "gates.known_days": ["2026-12-25"],
     "rollout.share": 0.5,
     "rollout.salt": "discovery-2",
     "rollout.max_manual_share": 0.5,

@@ -1,0 +1,115 @@
+"""The drift gates: what a run measured, judged by what its product's history allows, and remembered for later runs."""
+
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from expectations.drift.checks import DriftProfile
+from expectations.drift.findings import Alarm, Finding
+from expectations.drift.history import History, Measured
+from expectations.drift.judge import Judged, judge
+from expectations.gate import DriftGate, check_drift
+from jobs.run.context import Run
+from jobs.stages.gates import pass_gate
+from jobs.storage.drift import Decisions, DriftStore
+
+WEEK = 7
+_YEAR = 365.25
+_LATEST_RUNS = 10
+Days = Mapping[str, Collection[dt.date]]
+"""Event dataset, or `served` → days."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """The days of events, and of snapshots, that a run reads."""
+
+    days: Days
+    new: Days
+    """Those that the run that serves did not read, and the latest week in any case."""
+    snapshots: Mapping[str, dt.date]
+    """Snapshot → day of the partition that is read."""
+
+    @classmethod
+    def of(cls, days: Days, snapshots: Mapping[str, dt.date], as_of: dt.date, served: dt.date | None) -> "Read":
+        """Returns the days of each dataset; served: `as_of` of the run that serves."""
+        since = WEEK if served is None else max(WEEK, (as_of - served).days)
+        return cls(days, {name: _latest(some, since) for name, some in days.items()}, snapshots)
+
+
+def _latest(days: Collection[dt.date], count: int) -> tuple[dt.date, ...]:
+    """Returns those within so many days of the newest."""
+    return tuple(day for day in sorted(days) if (max(days) - day).days < count)
+
+
+def pass_drift_gate(
+    run: Run, gate: DriftGate, measure: Callable[[], Sequence[Measured]], read: Read, users: int
+) -> dict[str, Any]:
+    """Measures, judges and remembers one part of the run. Returns the summary for the manifest; raises GateFailed.
+
+    Numbers and alarms are kept whatever the result: the next run must know what this one saw. users: who would get
+    lists of this run.
+    """
+    store = DriftStore.of(run.home, run.settings.product)
+    decisions = store.decisions()
+    found: list[Finding] = []
+
+    def judged() -> DriftProfile:
+        measured, history = measure(), store.history(without=run.run_id)
+        findings = judge(history.with_measured(measured), case_of(run, history, store, decisions, read))
+        store.keep(f"{run.run_id}.{gate}", measured)
+        store.keep_alarms(
+            f"{run.run_id}.{gate}", [alarm_of(one, run.run_id) for one in findings if one.state == "alarm"]
+        )
+        found.extend(findings)
+        return DriftProfile(findings=findings, users=users, snapshots=dict(read.snapshots))
+
+    overrides, limits = run.manifest.request.overrides, run.settings.gates
+    summary = pass_gate(run, lambda: check_drift(gate, judged, limits, overrides, as_of=run.as_of, run=run.run_id))
+    return {**summary, **_facts(found, decisions)}
+
+
+def case_of(run: Run, history: History, store: DriftStore, decisions: Decisions, read: Read) -> Judged:
+    """Returns what is new in the run and what is known besides the numbers."""
+    gates = run.settings.gates
+    return Judged(
+        as_of=run.as_of,
+        new_days=read.new,
+        read_days=read.days,
+        false_alarms_per_year=gates.false_alarms_per_year,
+        runs_per_year=_YEAR / _usual_gap(history),
+        modes=gates.drift,
+        known_days=gates.known_days,
+        accepted=decisions.accepted,
+        excluded=decisions.excluded,
+        alarms=store.alarms(without=run.run_id),
+    )
+
+
+def alarm_of(finding: Finding, run_id: str) -> Alarm:
+    """Returns the alarm that later runs remember."""
+    fields = finding.model_dump(include={*Alarm.model_fields} - {"run", "runs"})
+    return Alarm(run=finding.since or run_id, runs=finding.runs, **fields)
+
+
+def _usual_gap(history: History) -> float:
+    """Returns the usual number of days between two runs; a week while there are none."""
+    days = sorted(
+        {day for key in history.keys if key[0] == "interactions" for day in history.series(key).days.tolist()}
+    )
+    gaps = [(later - earlier).days for earlier, later in pairwise(days)][-_LATEST_RUNS:]
+    return max(1.0, median(gaps)) if gaps else float(WEEK)
+
+
+def _facts(findings: Sequence[Finding], decisions: Decisions) -> dict[str, Any]:
+    """Returns what the manifest says of the findings, and of the decisions that they rest on."""
+    return {
+        "alarms": {one.full_name: one.mode for one in findings if one.state == "alarm"},
+        "learning": sum(one.state == "learning" for one in findings),
+        "judged": sum(one.state in ("ok", "alarm") for one in findings),
+        "accepted": [one.model_dump(mode="json") for one in decisions.accepted],
+        "excluded": [one.model_dump(mode="json") for one in decisions.excluded],
+    }

@@ -1,0 +1,92 @@
+"""The drift history: what runs measured is read together, alarms and decisions are remembered, damage is named."""
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from expectations.drift.findings import Accepted, Alarm, Excluded
+from expectations.drift.history import Measured
+from jobs.storage.drift import DamagedHistory, DriftStore
+from jobs.storage.store import Storage
+
+DAY = dt.date(2026, 11, 9)
+NOW = dt.datetime(2026, 11, 16, 3, tzinfo=dt.UTC)
+KEY = ("events", "clicks", "events")
+
+
+def store(folder: Path) -> DriftStore:
+    return DriftStore.of(Storage(str(folder)), "product")
+
+
+def measured(value: float, day: dt.date = DAY) -> Measured:
+    return Measured("events", "clicks", "events", day, value, value, "fingerprint")
+
+
+def alarm(runs: int = 1) -> Alarm:
+    shown = {"value": 5.0, "expected": 10.0, "low": 8.0, "high": 12.0, "shift": -0.7, "p": 1e-6}
+    return Alarm(
+        kind="events", subject="clicks", name="events", days=(DAY,), made_of=("f",), run="r1", runs=runs, **shown
+    )
+
+
+def test_of_a_number_that_several_runs_measured_the_last_counts(tmp_path: Path) -> None:
+    kept = store(tmp_path)
+    kept.keep("20261109.a", [measured(1.0), measured(2.0, DAY + dt.timedelta(days=1))])
+    kept.keep("20261116.a", [measured(3.0)])
+    assert kept.history().series(KEY).values.tolist() == [3.0, 2.0]
+    assert kept.history(without="20261116").series(KEY).values.tolist() == [1.0, 2.0]
+    kept.keep("20261116.a", [measured(4.0)])  # a repeated run replaces its own
+    assert kept.history().series(KEY).values.tolist() == [4.0, 2.0]
+
+
+def test_without_runs_there_is_no_history(tmp_path: Path) -> None:
+    assert store(tmp_path).history().keys == []
+    assert store(tmp_path).alarms() == ()
+    assert store(tmp_path).decisions().excluded == ()
+
+
+def test_a_year_of_runs_takes_little_room(tmp_path: Path) -> None:
+    names = [f"statistic {number}" for number in range(120)]
+    rows = [
+        Measured("events", "clicks", name, DAY + dt.timedelta(days=day), day / 7, 1e4, "f" * 32)
+        for name in names
+        for day in range(7)
+    ]
+    assert store(tmp_path).keep("20261116.a", rows) <= 200_000
+
+
+def test_of_an_alarm_the_newest_is_remembered(tmp_path: Path) -> None:
+    kept = store(tmp_path)
+    kept.keep_alarms("20261109.a", [alarm()])
+    kept.keep_alarms("20261116.a", [alarm(runs=2)])
+    assert [one.runs for one in kept.alarms()] == [2]
+    assert [one.runs for one in kept.alarms(without="20261116")] == [1]
+
+
+def test_decisions_hold_until_they_are_taken_back(tmp_path: Path) -> None:
+    kept = store(tmp_path)
+    excluded = Excluded(dataset="clicks", day=DAY, reason="half", by="anna", at=NOW)
+    accepted = Accepted(name="clicks.events", days=(DAY,), shift=0.3, reason="app 7", by="anna", at=NOW)
+    kept.decide(excluded)
+    kept.decide(accepted)
+    assert kept.decisions().excluded == (excluded,)
+    kept.decide(excluded, undone=True)
+    assert kept.decisions().excluded == ()
+    assert kept.decisions().accepted == (accepted,)
+
+
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("measured/20261116.a.parquet", DriftStore.history),
+        ("alarms/20261116.a.json", DriftStore.alarms),
+        ("decisions/2026.json", DriftStore.decisions),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, file: str, read: Callable[[DriftStore], object]) -> None:
+    kept = store(tmp_path)
+    kept.at.write_bytes(file, b"{ half")
+    with pytest.raises(DamagedHistory, match=file):
+        read(kept)
