@@ -10,7 +10,7 @@ from conf.settings import Settings
 
 Path = tuple[str, ...]
 
-_NAMES = {"events": "clicks", "event_weights": "like", "dag": "retries", "columns": "source_id"}
+_NAMES = {"events": "clicks", "event_weights": "like", "dag": "retries", "columns": "source_id", "drift": "users"}
 """The key that a `*` in a path stands for, below a field of this name."""
 TREE: dict[str, Any] = {
     "product": "test",
@@ -22,6 +22,7 @@ TREE: dict[str, Any] = {
         "audience": {"path": "audience", "columns": {"source_id": "source"}},
     },
     "interactions": {"event_weights": {"like": 1.0, "share": 3.0, "leave": -4.0, "glance": 0.0}},
+    "gates": {"drift": {"users": "block"}},
 }
 
 

@@ -26,7 +26,6 @@ RECIPES = st.builds(
     st.integers(1, 256),
     st.sampled_from([None, "quantity", "seconds"]),
 )
-TREE["gates"]["drift"] = {"events": "block"}
 PRODUCT = Settings.model_validate(TREE)
 RECIPE: dict[str, Any] = {
     "ids": "string",
