@@ -2,7 +2,7 @@
 
 Our trainer reports each iteration's seconds. Spark does not: its figure is the difference of two fits divided by the
 difference of their iterations, so that reading, blocking and the first factors are not counted. An uncounted fit comes
-first.
+first, unless the figures mean nothing anyway.
 """
 
 import time
@@ -44,7 +44,8 @@ def measure(plan: Plan) -> list[Row]:
 
 def _row(plan: Plan, confidences: csr_matrix, ratings: DataFrame, dimensions: int) -> Row:
     ours, few, more = _our_seconds(confidences, dimensions), [], []
-    _fit_spark(ratings, dimensions, _FEW)
+    if not plan.quick:
+        _fit_spark(ratings, dimensions, _FEW)
     for _ in range(min(plan.rounds, _ROUNDS)):
         few.append(_fit_spark(ratings, dimensions, _FEW))
         ours += _our_seconds(confidences, dimensions)

@@ -36,3 +36,14 @@ def test_columns_equal_the_vectors_and_the_contract(spark: SparkSession, kind: t
         assert row["arm"] == ids.arm_of(row["user_id"], VECTORS["salt"])
         assert row["p12"] == ids.partition_of(row["user_id"], 12)
         assert row["b10007"] == ids.bucket_of(row["user_id"], 12, 10_007)
+
+
+@pytest.mark.fault(26)
+def test_python_and_spark_put_everybody_in_the_same_arm(spark: SparkSession) -> None:
+    """26: the audience that was computed is the audience that is served."""
+    users, salt = [*range(-500, 1_500), 2**63 - 1, -(2**63)], "discovery-1"
+    columns = {"arm": arm_column(sf.col("user_id"), salt), "home": partition_column(sf.col("user_id"), 12)}
+    rows = spark.createDataFrame(pa.table({"user_id": users})).withColumns(columns).toArrow().to_pylist()
+    for row in rows:
+        assert (row["arm"], row["home"]) == (ids.arm_of(row["user_id"], salt), ids.partition_of(row["user_id"], 12))
+    assert len(rows) == len(users)

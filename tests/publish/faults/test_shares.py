@@ -3,9 +3,7 @@
 import math
 from collections import Counter
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pytest
 
 from conf.ids import arm_of, partition_of
@@ -13,9 +11,6 @@ from conf.share import Share
 from publish.operate.control import Control
 from publish.read.reader import Reader
 from tests.publish.support.promise import World, unchanged
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 SHARES = [Share.percent(percent) for percent in (0, 1, 50, 100)]
 SALT, PEOPLE = "discovery-1", 40_000
@@ -56,21 +51,6 @@ def test_the_arm_is_independent_of_the_partition(salt: str, partitions: int, per
     # Wilson and Hilferty: the cube root of χ²/k is about normal with mean 1 − 2/9k and variance 2/9k.
     z = ((chi2 / degrees) ** (1 / 3) - (1 - 2 / (9 * degrees))) / math.sqrt(2 / (9 * degrees))
     assert z < 4.3
-
-
-@pytest.mark.fault(26)
-def test_python_and_spark_put_everybody_in_the_same_arm(spark: "SparkSession") -> None:
-    """26: the audience that was computed is the audience that is served."""
-    from pyspark.sql import functions as sf
-
-    from features.hash_columns import arm_column, partition_column
-
-    users = [*range(-500, 1_500), 2**63 - 1, -(2**63)]
-    columns = {"arm": arm_column(sf.col("user_id"), SALT), "home": partition_column(sf.col("user_id"), 12)}
-    rows = spark.createDataFrame(pa.table({"user_id": users})).withColumns(columns).toArrow().to_pylist()
-    for row in rows:
-        assert (row["arm"], row["home"]) == (arm_of(row["user_id"], SALT), partition_of(row["user_id"], 12))
-    assert len(rows) == len(users)
 
 
 @pytest.mark.fault(26)
