@@ -32,6 +32,7 @@ env: .venv/.ready .venv/spark-classes.jsa .venv-airflow/.ready ## .venv for the 
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(REQUIREMENTS)/dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q $(PACKAGES) # where Python may not write bytecode, each start would compile anew
+	-@$(BIN)/python -m deploy.mlflow_store
 	@touch $@
 
 # Without it everything works, and Spark starts seconds later.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import RegistryError, RegistryRefused
 from models.registry.address import file_of, password_of, server_of, shown
+from models.registry.new_store import begin_store, empty_store
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -59,6 +60,7 @@ class MlflowConnection:
         server_of(self.tracking_uri)
         if self._file is not None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            begin_store(self._file, empty_store())
         return MlflowClient(self.tracking_uri, self.tracking_uri)
 
     def _experiment(self, name: str) -> str:
