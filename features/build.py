@@ -1,6 +1,7 @@
 """Builds the tables of the features stage from settings and a catalog."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from pyspark.sql import functions as sf
 from conf import contract
 from conf.datasets import SNAPSHOTS
 from conf.errors import ConfigError, DiscoveryError
+from conf.ids import UserId
 from conf.settings import Settings
 from features.counts import Counts, counts_of
 from features.errors import (
@@ -22,7 +24,7 @@ from features.errors import (
     WeightsError,
 )
 from features.exclusions import eligible_sources, exclusions_of, known_pairs, sources_of
-from features.interactions import Span, check_sums, interactions_of, weigh_pairs
+from features.interactions import EVENTS_PER_TASK, Span, check_sums, interactions_of, range_starts, weigh_pairs
 from features.partials import DailyPartials, check_partials, daily_partials, settings_hash_of, valid_rows
 from features.reading.catalog import Catalog
 from features.reading.erasures import without_users
@@ -45,6 +47,8 @@ _RECIPE_FAULTS: tuple[type[DiscoveryError], ...] = (
 """Errors that mean that a champion's recipe can no longer be built."""
 _KEPT = StorageLevel.DISK_ONLY
 """Where Spark caches pairs: in memory they would leave less for the joins of the tables that are made of them."""
+_SAMPLED_USERS = 10_000
+"""Rows of a dataset whose users decide where the ranges begin."""
 _SAME_NAMES: Mapping[str, str] = {}
 """Partials are stored under the names of their datasets."""
 
@@ -179,7 +183,7 @@ def _spans(survey: Survey) -> tuple[Span, Span, Span]:
     held_out = {entry.plan.name: [day for day in entry.days if day >= survey.cut] for entry in survey.events}
     return (
         Span("run", {entry.plan.name: entry.days for entry in survey.events}, survey.as_of),
-        Span("train", {entry.plan.name: entry.train_days for entry in survey.events}, survey.cut),
+        Span("train", {entry.plan.name: entry.train_days for entry in survey.events}, survey.cut, with_first=True),
         Span("test", held_out, survey.as_of),
     )
 
@@ -204,7 +208,22 @@ def _weighed(
         days = sorted({day for span in spans for day in span.days[name]})
         kept = valid_rows(catalog.partials.read(names.get(name, name), days, settings.ids))
         frames[name] = without_users(kept, catalog.erased)  # they may be older than an erasure
-    return weigh_pairs(frames, spans, settings.interactions)
+    starts = _range_starts(by_dataset, settings, catalog, names)
+    return weigh_pairs(frames, spans, settings.interactions, starts)
+
+
+def _range_starts(
+    partials: Mapping[str, DailyPartials], settings: Settings, catalog: Catalog, names: Mapping[str, str]
+) -> list[UserId]:
+    """Returns where the ranges of users begin, by a sample of each dataset's newest day with events."""
+    events = sum(record.kept for made in partials.values() for record in made.records)
+    ranges = min(settings.spark.shuffle_partitions, math.ceil(events / EVENTS_PER_TASK))
+    users: list[UserId] = []
+    for name, made in partials.items():
+        days = [record.day for record in made.records if record.kept]
+        if days and ranges > 1:
+            users += catalog.partials.some_users(names.get(name, name), days[-1], _SAMPLED_USERS)
+    return range_starts(users, ranges)
 
 
 def _partials(

@@ -64,8 +64,9 @@ def _reason(frame: DataFrame, reason: str) -> DataFrame:
 
 
 def _popularity(pairs: DataFrame) -> DataFrame:
-    """Returns a row per source with interactions: number of users, Σ of their weights, and `first`."""
-    sums = sf.count("*").alias("users"), exact_sum("weight").alias("weight"), sf.min("first_ts").alias("first")
+    """Returns a row per source with interactions: number of users, Σ of their weights, and `first`, null if unknown."""
+    first = (sf.min("first_ts") if "first_ts" in pairs.columns else sf.lit(None)).alias("first")
+    sums = sf.count("*").alias("users"), exact_sum("weight").alias("weight"), first
     return pairs.where("weight > 0").groupBy("source_id").agg(*sums)
 
 

@@ -10,12 +10,16 @@ from pyspark.sql import functions as sf
 
 from conf.datasets import EventDataset
 from conf.errors import ConfigError
+from conf.ids import UserId
 from conf.settings import InteractionSettings
 from features.errors import WeightsError
 from features.exact_sum import LARGEST, SMALLEST, exact_sum
 from features.partials import DailyPartials
 from features.reading.rows import MIN_WEIGHT
 from features.tables import union_of
+
+EVENTS_PER_TASK = 2**19
+"""Events whose partials one task weighs, on average, unless `spark.shuffle_partitions` allows fewer tasks."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,17 @@ class Span:
     """Event dataset → days, all before `as_of`."""
     as_of: dt.date
     """Day that ages are relative to."""
+    with_first: bool = False
+    """Whether it has `first_ts`."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its columns, without the prefix."""
+        return ("weight", "first_ts", "last_ts") if self.with_first else ("weight", "last_ts")
 
     def pairs_of(self, weighed: DataFrame) -> DataFrame:
-        """Returns the pairs of `weigh_pairs` with any event in the span: weight (any sign), first_ts, last_ts."""
-        columns = (sf.col(self.column(name)).alias(name) for name in ("weight", "first_ts", "last_ts"))
+        """Returns the pairs of `weigh_pairs` with any event in the span, and its `columns`; weights have any sign."""
+        columns = (sf.col(self.column(name)).alias(name) for name in self.columns)
         return weighed.where(sf.col(self.column("last_ts")).isNotNull()).select("user_id", "source_id", *columns)
 
     def column(self, name: str) -> str:
@@ -83,11 +94,23 @@ def check_sums(partials: Mapping[str, DailyPartials], span: Span, settings: Inte
     )
 
 
-def weigh_pairs(partials: Mapping[str, DataFrame], spans: Sequence[Span], settings: InteractionSettings) -> DataFrame:
+def range_starts(users: Sequence[UserId], ranges: int) -> list[UserId]:
+    """Returns the users at which the second and later ranges of users begin; users: of a sample of the rows."""
+    ordered = sorted(users)
+    return sorted({ordered[len(ordered) * i // ranges] for i in range(1, ranges)}) if ordered else []
+
+
+def weigh_pairs(
+    partials: Mapping[str, DataFrame],
+    spans: Sequence[Span],
+    settings: InteractionSettings,
+    starts: Sequence[UserId] = (),
+) -> DataFrame:
     """Returns one row per (user_id, source_id) with any event, sorted by them over all partitions, in one pass.
 
-    Columns of each span, null for a pair without events in it: weight (double, any sign), first_ts, last_ts.
+    Columns of each span, null for a pair without events in it: weight (double, any sign), last_ts, perhaps first_ts.
 
+    Each range of users, by `range_starts`, is one partition: Spark's own ranges would cost another pass over all rows.
     `partials` are event dataset → its partials, of the spans' days and no others, with only event names that have a
     weight; they must have passed `check_sums`.
     """
@@ -95,11 +118,21 @@ def weigh_pairs(partials: Mapping[str, DataFrame], spans: Sequence[Span], settin
     known = [
         frame.select("user_id", "source_id", "amount", "last_ts", places.of(name)) for name, frame in partials.items()
     ]
-    together = union_of(known).repartitionByRange("user_id")  # a user's rows in one partition, partitions in order
+    placed = union_of(known).withColumn("part", _range_of(starts))
+    together = placed.repartitionById(len(starts) + 1, "part")  # in order
     terms = (sf.expr(f"amount * {places.factors(span, settings)}").alias(span.column("term")) for span in spans)
-    grouped = together.select("user_id", "source_id", "last_ts", *terms).groupBy("user_id", "source_id")
+    grouped = together.select("part", "user_id", "source_id", "last_ts", *terms).groupBy("part", "user_id", "source_id")
     weighed = grouped.agg(*(column for span in spans for column in _sums(span)))
-    return weighed.sortWithinPartitions("user_id", "source_id")
+    return weighed.drop("part").sortWithinPartitions("user_id", "source_id")
+
+
+def _range_of(starts: Sequence[UserId], before: int = 0) -> Column:
+    """Returns the number of `starts` up to a row's user, plus `before`, by halves."""
+    if not starts:
+        return sf.lit(before)
+    middle = len(starts) // 2
+    lower, upper = _range_of(starts[:middle], before), _range_of(starts[middle + 1 :], before + middle + 1)
+    return sf.when(sf.col("user_id") < sf.lit(starts[middle]), lower).otherwise(upper)
 
 
 def interactions_of(pairs: DataFrame) -> DataFrame:
@@ -110,11 +143,12 @@ def interactions_of(pairs: DataFrame) -> DataFrame:
 def _sums(span: Span) -> list[Column]:
     term = span.column("term")
     counted = sf.when(sf.col(term).isNotNull(), sf.col("last_ts"))
-    return [
-        exact_sum(term).alias(span.column("weight")),
-        sf.min(counted).alias(span.column("first_ts")),  # last event of the first day: only its day is used
-        sf.max(counted).alias(span.column("last_ts")),
-    ]
+    found = {
+        "weight": exact_sum(term),
+        "first_ts": sf.min(counted),  # last event of the first day: only its day is used
+        "last_ts": sf.max(counted),
+    }
+    return [found[name].alias(span.column(name)) for name in span.columns]
 
 
 class _Places:

@@ -110,6 +110,9 @@ class PartialStore(Protocol):
     def read(self, name: str, days: Collection[dt.date], ids: IdKind) -> "DataFrame":
         """Returns staged or finished rows of exactly these days: contract.daily_partials, left_out, dt."""
 
+    def some_users(self, name: str, day: dt.date, count: int) -> Sequence[UserId]:
+        """Returns users of about `count` staged or finished rows from all over a day, as often as they have rows."""
+
     def prune(self, name: str, before: dt.date) -> None:
         """Deletes the days before `before`."""
 

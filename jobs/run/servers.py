@@ -1,9 +1,10 @@
 """The servers that a run needs, checked before hours of work: Kafka, Redis, MLflow, and the work folder."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from conf.connections import KafkaConnection
+from conf.connections import KafkaConnection, RedisConnection
 from conf.environment import Environment
 from conf.errors import ConfigError, Refused
 from conf.settings import Settings
@@ -63,18 +64,17 @@ class RunServers:
 
 
 def open_servers(settings: Settings, environment: Environment, home: Storage) -> RunServers:
-    """Checks all connections and returns them. Raises the first error, with server, address and advice."""
+    """Checks all connections and returns them. Raises the first error, with server, address and advice.
+
+    MLflow is checked beside the others, because its libraries take seconds to import.
+    """
     kafka, store = environment.need_kafka(), environment.need_redis()
     _check_writable(home)
-    client = redis_client(store)
-    check_store(client, DeclaredLimits.of(settings.publish))
-    check_rights(client, Role.PUBLISHER, ProductKeys(settings.product))
-    check_broker(kafka)
-    check_topics(kafka, ProductKeys(settings.product), settings.publish)
-    runs = RunRegistry(client, settings.product)
-    refuse_if_lost(runs, kafka)
     registry = ModelRegistry(environment.need_mlflow())
-    registry.check()
+    with ThreadPoolExecutor(1, thread_name_prefix="mlflow") as pool:
+        mlflow = pool.submit(registry.check)
+        client, runs = _check_store_and_broker(settings, store, kafka)
+        mlflow.result()
     _check_registrable(environment)
     if group_size(kafka, ProductKeys(settings.product).loader_group) == 0:
         log_step("run", f"no loader of {settings.product} runs yet; start one, or the run cannot serve: discovery load")
@@ -86,6 +86,19 @@ def open_servers(settings: Settings, environment: Environment, home: Storage) ->
         runs=runs,
         pointers=PointerStore(client, settings.product),
     )
+
+
+def _check_store_and_broker(
+    settings: Settings, store: RedisConnection, kafka: KafkaConnection
+) -> tuple[StoreClient, RunRegistry]:
+    client, keys = redis_client(store), ProductKeys(settings.product)
+    check_store(client, DeclaredLimits.of(settings.publish))
+    check_rights(client, Role.PUBLISHER, keys)
+    check_broker(kafka)
+    check_topics(kafka, keys, settings.publish)
+    runs = RunRegistry(client, settings.product)
+    refuse_if_lost(runs, kafka)
+    return client, runs
 
 
 def _check_registrable(environment: Environment) -> None:

@@ -18,7 +18,7 @@ _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def begin_session(name: str, settings: SparkSettings) -> None:
-    """Lets Java open the session while the caller does something else; `open_session` waits for it.
+    """Lets Java open the session, and warm up, while the caller does something else; `open_session` waits for it.
 
     Does so only in a process of spark-submit, where Java ends with it: nothing closes a session that nobody opens.
     """
@@ -27,8 +27,12 @@ def begin_session(name: str, settings: SparkSettings) -> None:
 
 
 def _begin(name: str, settings: SparkSettings) -> None:
-    with suppress(Exception):  # `open_session` meets it again and reports it
-        _builder(name, settings).getOrCreate()
+    from jobs.run.warm_up import warm_up  # here, because it imports more than a session needs
+
+    with suppress(Exception):  # `open_session`, or the first stage, meets it again and reports it
+        spark = _builder(name, settings).getOrCreate()
+        spark.sparkContext.setLogLevel("ERROR")
+        warm_up(spark)
 
 
 def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] = ()) -> SparkSession:

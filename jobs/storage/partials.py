@@ -2,14 +2,18 @@
 
 import datetime as dt
 import json
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DateType, StringType, StructField, StructType
 
 from conf import contract
-from conf.ids import IdKind
+from conf.ids import IdKind, UserId
 from features.reading.catalog import PartialRecord
 from features.tables import spark_schema
 from jobs.runtime.log import log
@@ -21,6 +25,9 @@ RECORD = "_partial.json"
 """File name of a day's record, the marker of a finished day. Spark ignores names that start with _."""
 _DIGEST = "sha256"
 """Key of the record that holds the digest of the day's files."""
+
+_SAMPLED_GROUPS = 16
+"""Row groups of a day that `some_users` reads at most."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,31 @@ class SparkPartials:
         reader = self.spark().read.schema(schema).option("basePath", self.at.spark_path(name))
         return reader.parquet(*(self.at.spark_pattern(_folder(name, day)) for day in there))
 
+    def some_users(self, name: str, day: dt.date, count: int) -> list[UserId]:
+        """Returns users of about `count` rows from all over the day's files, in which rows may be sorted."""
+        folder = _folder(name, day)
+        paths = [f"{folder}/{file}" for file, _, _ in listing_of(self.at, folder)]
+        groups = [(path, i) for path in paths for i in range(self._row_groups(path))]
+        chosen = groups[:: math.ceil(len(groups) / _SAMPLED_GROUPS) or 1]
+        return [user for group in chosen for user in self._users(*group, count // len(chosen) + 1)]
+
     def prune(self, name: str, before: dt.date) -> None:
         """Deletes days before `before`, their record first."""
         for day in _days_in(self.at, name):
             if day < before:
                 self.at.delete(f"{_folder(name, day)}/{RECORD}")
                 self.at.delete(_folder(name, day))
+
+    def _row_groups(self, path: str) -> int:
+        with self.at.open(path) as stream:
+            return int(pq.read_metadata(stream).num_row_groups)
+
+    def _users(self, path: str, group: int, count: int) -> list[UserId]:
+        """Returns users of about `count` rows at equal distances in a row group."""
+        with self.at.open(path) as stream:
+            users = pq.ParquetFile(stream).read_row_group(group, columns=["user_id"])["user_id"].drop_null()
+        places = pa.array(range(0, len(users), max(1, len(users) // count)), pa.int64())
+        return cast("list[UserId]", users.take(places).to_pylist())
 
     def _records(self, name: str, days: Collection[dt.date]) -> Iterator[tuple[PartialRecord, str | None]]:
         """Yields each readable record with its digest."""

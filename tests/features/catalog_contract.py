@@ -100,6 +100,14 @@ class CatalogContract:
         assert [row["amount"] for row in store.read("clicks", [ago(2)], "int64").collect()] == [8]
         assert store.read("other", [ago(2)], "int64").collect() == []
 
+    def test_some_users_are_those_of_a_day(self, make: Make) -> None:
+        catalog = make({"clicks": {ago(1): events(ago(1), (1, 5, "like"))}})
+        store = catalog.partials
+        rows = self.partial_rows(catalog, {ago(1): 7, ago(2): 8})
+        left_out = rows.selectExpr("CAST(NULL AS bigint) AS user_id", "* EXCEPT (user_id)")
+        store.stage("clicks", [ago(1), ago(2)], rows.union(left_out.select(*rows.columns)))
+        assert list(store.some_users("clicks", ago(1), 100)) == [1]
+
     def test_pruning_forgets_older_days(self, make: Make) -> None:
         catalog = make({"clicks": {ago(1): events(ago(1), (1, 5, "like"))}})
         store = catalog.partials

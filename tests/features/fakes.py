@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,6 +56,10 @@ class FakePartials:
         if not tables:
             return self.spark.createDataFrame([], schema)
         return self.spark.createDataFrame(pa.concat_tables(tables)).select(*schema.names)
+
+    def some_users(self, name: str, day: dt.date, count: int) -> Sequence[UserId]:
+        """Returns the users of all rows."""
+        return cast("list[UserId]", self.rows[name, day]["user_id"].drop_null().to_pylist())
 
     def prune(self, name: str, before: dt.date) -> None:
         """Deletes older days."""

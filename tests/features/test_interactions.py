@@ -19,7 +19,15 @@ from conf.errors import ConfigError
 from conf.settings import MAX_EVENT_WEIGHT, MIN_EVENT_WEIGHT, InteractionSettings
 from features.errors import BadRowsError, WeightsError
 from features.exact_sum import LARGEST, SMALLEST
-from features.interactions import Span, check_factors, check_sums, factor_of, interactions_of, weigh_pairs
+from features.interactions import (
+    Span,
+    check_factors,
+    check_sums,
+    factor_of,
+    interactions_of,
+    range_starts,
+    weigh_pairs,
+)
 from features.partials import DailyPartials, check_partials, daily_partials, valid_rows
 from features.reading.catalog import PartialRecord
 from features.reading.rows import MAX_WEIGHT, MIN_WEIGHT
@@ -104,6 +112,42 @@ def test_rows_are_shuffled_once_for_weights_and_order(spark: SparkSession) -> No
     rows = [(user, 1, "like", 1, 1.0, at(ago(1)), ago(1)) for user in range(40)]
     pairs = SPAN.pairs_of(weigh_pairs({"clicks": frame(spark, rows)}, [SPAN], SETTINGS))
     assert interactions_of(pairs)._jdf.queryExecution().executedPlan().toString().count("Exchange") == 1
+
+
+@pytest.mark.parametrize("starts", [(), (7,), (-3, 4, 5, 31, 90)])
+def test_ranges_of_users_are_partitions_in_order(spark: SparkSession, starts: tuple[int, ...]) -> None:
+    rows = [(user, source, "like", 1, 1.0, at(ago(1)), ago(1)) for user in range(40, 0, -1) for source in (2, 1)]
+    pairs = SPAN.pairs_of(weigh_pairs({"clicks": frame(spark, rows)}, [SPAN], SETTINGS, starts))
+    assert pairs._jdf.queryExecution().executedPlan().toString().count("Exchange") == 1
+    ranges = [(-math.inf, *starts)[i] for i in range(len(starts) + 1)]
+    found = pairs.select("user_id", "source_id", sf.spark_partition_id()).collect()
+    expected = [
+        (user, source, sum(user >= start for start in ranges) - 1) for user in range(1, 41) for source in (1, 2)
+    ]
+    assert [tuple(row) for row in found] == expected
+
+
+def test_ranges_of_text_are_in_order(spark: SparkSession) -> None:
+    users = ["", "Z", "a", "aü", "é", "\uffff", "\U0001f600"]
+    schema = spark_schema(contract.daily_partials("string")).add("dt", "date")
+    rows = [(user, "s", "like", 1, 1.0, at(ago(1)), ago(1)) for user in reversed(users)]
+    starts = range_starts(users, 4)
+    pairs = weigh_pairs({"clicks": spark.createDataFrame(rows, schema)}, [SPAN], SETTINGS, starts)
+    assert len(starts) == 3
+    assert [row["user_id"] for row in pairs.collect()] == users
+
+
+@given(st.lists(st.integers(-5, 5)), st.integers(1, 20))
+def test_ranges_begin_at_users_of_the_sample(users: list[int], ranges: int) -> None:
+    starts = range_starts(users, ranges)
+    assert starts == sorted({*starts})
+    assert {*starts} <= {*users}
+    assert len(starts) < ranges
+
+
+def test_ranges_hold_as_many_rows() -> None:
+    assert range_starts([*range(100, 0, -1)], 4) == [26, 51, 76]
+    assert range_starts([], 4) == []
 
 
 @given(st.sampled_from([-1, 1]), st.floats(MIN_EVENT_WEIGHT, MAX_EVENT_WEIGHT), st.data())

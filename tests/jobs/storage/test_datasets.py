@@ -123,6 +123,18 @@ def test_partials_that_were_changed_since_are_made_again_and_that_is_said(
     assert f"partials of clicks, {ago(3)}: changed since they were made; they are made again" in said
 
 
+def test_some_users_are_from_all_over_sorted_files(tmp_path: Path) -> None:
+    folder = tmp_path / f"partials/clicks/dt={ago(1)}"
+    folder.mkdir(parents=True)
+    for first in (0, 1000):
+        users = pa.table({"user_id": pa.array(range(first, first + 1000))})
+        pq.write_table(users, folder / f"part-{first}.parquet", row_group_size=10)  # 200 groups
+    some = dry(tmp_path).partials.some_users("clicks", ago(1), 64)
+    assert 64 <= len(some) <= 128
+    assert [sum(user // 500 == quarter for user in some) for quarter in range(4)] == [len(some) // 4] * 4
+    assert dry(tmp_path).partials.some_users("clicks", ago(2), 64) == []
+
+
 def rows_by_day(frame: DataFrame) -> dict[dt.date, int]:
     """Day → rows that Spark reads."""
     return {row["dt"]: row["count"] for row in frame.groupBy("dt").count().collect()}
