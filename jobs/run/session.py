@@ -27,11 +27,11 @@ def begin_session(name: str, settings: SparkSettings) -> None:
 
 
 def _begin(name: str, settings: SparkSettings) -> None:
-    from jobs.run.warm_up import warm_up  # here, because it imports more than a session needs
-
     with suppress(Exception):  # `open_session`, or the first stage, meets it again and reports it
-        spark = _builder(name, settings).getOrCreate()
-        spark.sparkContext.setLogLevel("ERROR")
+        # A run that is refused may end amid the work: no log until `open_session`.
+        spark = _builder(name, settings).config("spark.log.level", "OFF").getOrCreate()
+        from jobs.run.warm_up import warm_up  # here, because it imports more than a session needs
+
         warm_up(spark)
 
 
