@@ -20,9 +20,19 @@ from pyspark.sql import DataFrame
 from benchmarks.training.plan import Plan
 from benchmarks.training.row import Row, within
 from conf import contract
-from conf.settings import JudgeSettings
+from conf.settings import JudgeSettings, SparkSettings
 from models.arrays.arrow import column_of, list_column
-from models.judge import ITEM_KNN, OURS, POPULARITY_SIZE, JudgeInputs, Judgement, KnownSources, judge, judge_users
+from models.judge import (
+    ITEM_KNN,
+    OURS,
+    POPULARITY_SIZE,
+    JudgeInputs,
+    Judgement,
+    KnownSources,
+    gather_judged,
+    judge,
+    judge_users,
+)
 from models.lists.fallback import fallback_list
 
 _GOAL = 10.0
@@ -70,12 +80,15 @@ class _World:
         return cls(
             {name: table(f"lists_{name}", lists) for name, lists in zip((OURS, ITEM_KNN), listed, strict=True)},
             JudgeInputs(
-                truth=table("truth", _of(contract.holdout("int64"), [*truth, np.ones(len(truth[0]))])),
-                interactions=table(
-                    "judged_interactions",
-                    _of(contract.interactions("int64"), [user, source, np.ones(len(user)), times]),
+                users=gather_judged(
+                    table("truth", _of(contract.holdout("int64"), [*truth, np.ones(len(truth[0]))])),
+                    table(
+                        "judged_interactions",
+                        _of(contract.interactions("int64"), [user, source, np.ones(len(user)), times]),
+                    ),
+                    table("exclusions", _of(contract.exclusions("int64"), seen)),
+                    SparkSettings().shuffle_partitions,
                 ),
-                exclusions=table("exclusions", _of(contract.exclusions("int64"), seen)),
                 popular=fallback_list(known, POPULARITY_SIZE),
                 known=partial(str, folder),
                 ids="int64",

@@ -18,6 +18,7 @@ from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import note_judged
 from models.judge import CHAMPION
 from models.lists.fallback import Fallback, fallback_list
+from models.lists.topn import excluded_sources
 
 FALLBACK = "fallback.json"
 
@@ -49,7 +50,8 @@ def make_lists(run: RunContext) -> ServedLists:
     run.folder.write_bytes(FALLBACK, fallback.to_json())
     users = users_in_share(run)
     with timed("topn", "lists") as notes:
-        lists = lists_from_factors(run, "", sources, "exclusions", fallback, users)
+        excluded = excluded_sources(run.tables.read("exclusions"), users)
+        lists = lists_from_factors(run, "", sources, excluded, fallback, users)
         rows = run.tables.write("lists", lists, contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
     return ServedLists(users, rows, fallback)

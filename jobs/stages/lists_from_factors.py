@@ -13,13 +13,13 @@ from models.lists.topn import precompute_lists
 
 
 def lists_from_factors(
-    run: RunContext, prefix: str, sources: pa.Table, exclusions: str, fallback: Fallback, users: DataFrame | None
+    run: RunContext, prefix: str, sources: pa.Table, excluded: DataFrame, fallback: Fallback, users: DataFrame | None
 ) -> DataFrame:
     """Returns contract.lists by the factors of the `TrainingTask` named `prefix`, for `users` (None: all).
 
-    exclusions: name of the table of what they must not hold. Raises NoCandidates.
+    excluded: what they must not hold, a row per user (`models.lists.topn.excluded_sources`). Raises NoCandidates.
     """
-    user_factors, excluded = run.tables.read(f"{prefix}user_factors"), run.tables.read(exclusions)
+    user_factors = run.tables.read(f"{prefix}user_factors")
     factors = run.folder.table(f"{prefix}source_factors").to_table()
     candidates = Candidates.build(factors, sources, run.ids)
     folder = share_folder(run.spark, run.scratch, f"{prefix}candidates-{run.scratch.name}", candidates.save)

@@ -9,30 +9,26 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from conf.ids import IdKind
+from models.arrays.arrow import column_of, lengths_of
 from models.judge.item_knn import load_neighbours
 from models.lists.fallback import Fallback
-from models.lists.topn import excluded_sources, list_batch, list_columns, list_schema
+from models.lists.topn import list_batch, list_columns, list_schema
 
 
 def knn_lists(
-    interactions: DataFrame,
-    exclusions: DataFrame,
     users: DataFrame,
     folder: Callable[[], str],
     popular: Fallback,
     n: int,
     ids: IdKind,
 ) -> DataFrame:
-    """Returns contract.lists of `users` (user_id) with interactions or exclusions, by the judged recipe's interactions.
+    """Returns contract.lists of `users`, rows of `gather_judged`, that have interactions or exclusions.
 
     `folder` is called on the workers and names that of `Neighbours.save`. A user without interactions gets `popular`
     without their exclusions (personal = false). The rows have no order.
     """
-    known = interactions.join(users, "user_id", "left_semi")
-    histories = known.groupBy("user_id").agg(sf.collect_list("source_id").alias("history"))
-    rows = histories.join(excluded_sources(exclusions, users), "user_id", "full_outer")
-    work = _KnnLists(folder, popular, n, ids)
-    return rows.select("user_id", "history", "excluded").mapInArrow(work, list_schema(ids))
+    known = users.where((sf.size("history") > 0) | (sf.size("excluded") > 0)).select("user_id", "history", "excluded")
+    return known.mapInArrow(_KnnLists(folder, popular, n, ids), list_schema(ids))
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class _KnnLists:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         neighbours = load_neighbours(self.folder())
         for batch in batches:
-            known = batch["history"].is_valid()
+            known = column_of(lengths_of(batch["history"]) > 0)
             some, others = batch.filter(known), batch.filter(pc.invert(known))
             best = neighbours.best(some["history"], some["excluded"], self.n)
             yield list_batch(some["user_id"], *list_columns(best, neighbours.ids), self.ids, personal=True)

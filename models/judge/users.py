@@ -19,7 +19,6 @@ from conf.settings import JudgeSettings
 from models.arrays.arrow import Column, ListColumn, column_of, lengths_of
 from models.judge.known import KnownSources, load_known
 from models.lists.fallback import Fallback
-from models.lists.topn import excluded_sources
 from models.metrics import find_hits, score_hits
 
 OURS, POPULARITY, ITEM_KNN, CHAMPION = "ours", "popularity", "item_knn", "champion"
@@ -36,13 +35,11 @@ COLD, LIGHT, HEAVY = "cold", "light", "heavy"
 class JudgeInputs:
     """What lists are judged by; all as of the cut except the truth.
 
-    truth: contract.holdout; interactions and exclusions: those of the judged recipe; popular: the popular sources, best
-    first; known: returns, on a worker, the folder of `KnownSources.save` on its machine.
+    users: rows of `gather_judged`; popular: the popular sources, best first; known: returns, on a worker, the folder of
+    `KnownSources.save` on its machine.
     """
 
-    truth: DataFrame
-    interactions: DataFrame
-    exclusions: DataFrame
+    users: DataFrame
     popular: Fallback
     known: Callable[[], str]
     ids: IdKind
@@ -55,21 +52,17 @@ def judge_users(arms: Mapping[str, DataFrame], inputs: JudgeInputs, k: int, sett
     sources there. Rows have no order. The workers raise LeakedSource when a list holds a source that was unknown before
     the cut.
     """
-    truth, users = inputs.truth, inputs.truth.select("user_id")
-    rows = truth.groupBy("user_id").agg(sf.collect_set("source_id").alias("truths"))
-    activity = inputs.interactions.join(users, "user_id", "left_semi").groupBy("user_id").count()
-    rows = rows.join(activity, "user_id", "left").join(excluded_sources(inputs.exclusions, users), "user_id", "left")
+    rows = inputs.users.withColumn("segment", _segment(settings.heavy_from)).drop("history")
     for arm, lists in arms.items():
         top = sf.slice("source_ids", 1, k).alias(f"{arm}_top")
         rows = rows.join(lists.select("user_id", top, sf.col("personal").alias(f"{arm}_personal")), "user_id", "left")
     ours, *others = arms
     work = _Judge((ours, POPULARITY, *others), inputs.popular, inputs.known, k, inputs.ids)
-    segmented = rows.withColumn("segment", _segment(settings.heavy_from)).drop("count")
-    return segmented.mapInArrow(work, from_arrow_schema(work.schema))
+    return rows.mapInArrow(work, from_arrow_schema(work.schema))
 
 
 def _segment(heavy_from: int) -> SparkColumn:
-    known = sf.coalesce("count", sf.lit(0))
+    known = sf.size("history")
     return sf.when(known == 0, COLD).when(known < heavy_from, LIGHT).otherwise(HEAVY)
 
 

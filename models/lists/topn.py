@@ -29,7 +29,7 @@ Folder = Callable[[], str]
 
 def precompute_lists(
     user_factors: DataFrame,
-    exclusions: DataFrame,
+    excluded: DataFrame,
     users: DataFrame | None,
     folder: Folder,
     fallback: Fallback,
@@ -39,14 +39,12 @@ def precompute_lists(
 ) -> DataFrame:
     """Returns contract.lists of every user with factors or exclusions, or only of `users` (user_id).
 
-    user_factors and exclusions as in the contract; `folder` is called on the workers and names the folder of
-    `Candidates.save`; `block` users are ranked at once. Users whose factors are missing or all zero get the fallback
-    list without their exclusions (personal = false). The rows have no order.
+    user_factors as in the contract; excluded: rows of `excluded_sources` for these users; `folder` is called on the
+    workers and names the folder of `Candidates.save`; `block` users are ranked at once. Users whose factors are missing
+    or all zero get the fallback list without their exclusions (personal = false). The rows have no order.
     """
     served = user_factors if users is None else user_factors.join(users, "user_id", "left_semi")
-    rows = served.join(excluded_sources(exclusions, users), "user_id", "full_outer").select(
-        "user_id", "factors", "excluded"
-    )
+    rows = served.join(excluded, "user_id", "full_outer").select("user_id", "factors", "excluded")
     return rows.mapInArrow(_ListMaker(folder, fallback, settings, block, ids), list_schema(ids))
 
 

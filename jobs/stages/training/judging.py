@@ -1,9 +1,12 @@
 """Judges a recipe's lists, as they would have been published at the cut, on the hold-out beside other arms."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pyarrow as pa
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
 
 from conf import contract
 from features.cut import cut_of
@@ -23,6 +26,7 @@ from models.judge import (
     Judgement,
     KnownSources,
     Neighbours,
+    gather_judged,
     judge,
     judge_users,
     knn_lists,
@@ -37,7 +41,7 @@ def check_judgeable(run: Run) -> None:
     split = run.settings.split
     if not run.folder.table("train_interactions").count_rows():
         raise NothingToJudge(f"no interactions before the hold-out of {split.holdout_days} days")
-    users = _judged(run).count()
+    users = run.tables.read("holdout").select("user_id").distinct().count()
     if users < split.min_users:
         raise NothingToJudge(
             f"{users} users with something new in the hold-out, split.min_users asks for {split.min_users}"
@@ -52,13 +56,16 @@ def judge_recipes(run: Run, contest: Contest) -> Judgement:
     """
     settings, sources = run.settings, run.folder.table("train_sources").to_table()
     fallback = fallback_list(sources, settings.lists.fallback_size)
-    ours = {OURS: _lists(run, "train_", sources, fallback)}
     popular, k = fallback_list(sources, POPULARITY_SIZE), min(settings.judge.k, settings.lists.n)
-    knn, remarks = _item_knn(run, sources, popular, k)
-    champion, remark = _champion(run, contest, sources, fallback)
-    judged = judge_users({**ours, **knn, **champion}, _judge_inputs(run, sources, popular), k, settings.judge)
+    with _gathered(run) as users:
+        ours = {OURS: _lists(run, "train_", sources, fallback, users)}
+        knn, remarks = _item_knn(run, sources, popular, k, users)
+        champion, remark = _champion(run, contest, sources, fallback, users)
+        inputs = _judge_inputs(run, sources, popular, users)
+        judged = judge_users({**ours, **knn, **champion}, inputs, k, settings.judge)
+        with timed("train", "arms"):
+            run.tables.write("train_judged", judged, contract.judged_users(run.ids, judged.columns[2:]))
     with timed("train", "judged"):
-        run.tables.write("train_judged", judged, contract.judged_users(run.ids, judged.columns[2:]))
         eligible = sources.filter(sources["eligible"]).num_rows
         rows = run.tables.read("train_judged")
         judgement = judge(rows, k=k, eligible=eligible, settings=settings.judge, remarks={**remarks, **remark})
@@ -66,38 +73,47 @@ def judge_recipes(run: Run, contest: Contest) -> Judgement:
     return judgement
 
 
-def _lists(run: Run, prefix: str, sources: pa.Table, fallback: Fallback) -> DataFrame:
+@contextmanager
+def _gathered(run: Run) -> Iterator[DataFrame]:
+    """Yields the rows of `gather_judged`, kept on disk while the block lasts."""
+    users = gather_judged(
+        run.tables.read("holdout"),
+        run.tables.read("train_interactions"),
+        run.tables.read("train_exclusions"),
+        run.settings.spark.shuffle_partitions,
+    ).persist(StorageLevel.DISK_ONLY)
+    try:
+        yield users
+    finally:
+        users.unpersist()
+
+
+def _lists(run: Run, prefix: str, sources: pa.Table, fallback: Fallback, users: DataFrame) -> DataFrame:
     """Returns the lists of the judged users by one recipe, as they would have been published at the cut."""
-    lists = lists_from_factors(run, prefix, sources, "train_exclusions", fallback, _judged(run))
+    excluded = users.where(sf.size("excluded") > 0).select("user_id", "excluded")
+    lists = lists_from_factors(run, prefix, sources, excluded, fallback, users.select("user_id"))
     run.tables.write(f"{prefix}lists", lists, contract.lists(run.ids))
     return run.tables.read(f"{prefix}lists")
 
 
 def _champion(
-    run: Run, contest: Contest, sources: pa.Table, fallback: Fallback
+    run: Run, contest: Contest, sources: pa.Table, fallback: Fallback, users: DataFrame
 ) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
     """Returns the champion's arm, or a remark why it is missing."""
     if contest.champion is None:
         return {}, {CHAMPION: f"missing: {contest.reason}"}
     try:
-        return {CHAMPION: _lists(run, "champion_train_", sources, fallback)}, {}
+        return {CHAMPION: _lists(run, "champion_train_", sources, fallback, users)}, {}
     except NoCandidates as error:
         return {}, {CHAMPION: f"missing: {error}"}
 
 
-def _judged(run: Run) -> DataFrame:
-    """Returns the users (user_id) with something new in the hold-out."""
-    return run.tables.read("holdout").select("user_id").distinct()
-
-
-def _judge_inputs(run: Run, sources: pa.Table, popular: Fallback) -> JudgeInputs:
+def _judge_inputs(run: Run, sources: pa.Table, popular: Fallback, users: DataFrame) -> JudgeInputs:
     cut = cut_of(run.as_of, run.settings.split.holdout_days)
-    users = run.folder.table("train_user_factors").count_rows()
-    known = KnownSources.build(sources, users, new_from(cut, run.settings.judge), run.ids)
+    trained = run.folder.table("train_user_factors").count_rows()
+    known = KnownSources.build(sources, trained, new_from(cut, run.settings.judge), run.ids)
     return JudgeInputs(
-        truth=run.tables.read("holdout"),
-        interactions=run.tables.read("train_interactions"),
-        exclusions=run.tables.read("train_exclusions"),
+        users=users,
         popular=popular,
         known=share_folder(run.spark, run.scratch, f"train_known-{run.run_id}", known.save),
         ids=run.ids,
@@ -105,7 +121,7 @@ def _judge_inputs(run: Run, sources: pa.Table, popular: Fallback) -> JudgeInputs
 
 
 def _item_knn(
-    run: Run, sources: pa.Table, popular: Fallback, k: int
+    run: Run, sources: pa.Table, popular: Fallback, k: int, users: DataFrame
 ) -> tuple[Mapping[str, DataFrame], Mapping[str, str]]:
     """Returns the arm item-kNN with a remark if it was sampled, or a remark why it is missing."""
     interactions = run.folder.table("train_interactions")
@@ -116,9 +132,7 @@ def _item_knn(
     except KnnTooLarge as error:
         return {}, {ITEM_KNN: f"missing: {error}"}
     lists = knn_lists(
-        run.tables.read("train_interactions"),
-        run.tables.read("train_exclusions"),
-        _judged(run),
+        users,
         share_folder(run.spark, run.scratch, f"train_neighbours-{run.run_id}", neighbours.save),
         popular,
         k,

@@ -17,7 +17,7 @@ from conf.settings import JudgeSettings
 from conf.training import AlsSettings
 from models.arrays.arrow import list_column
 from models.errors import KnnTooLarge
-from models.judge import Neighbours, knn_lists
+from models.judge import Neighbours, gather_judged, knn_lists
 from models.lists.fallback import Fallback
 from tests.models.judge.worlds import sources_table
 from tests.models.worlds import ids_of, interactions_of, written
@@ -111,12 +111,17 @@ def test_final_lists(spark: "SparkSession", tmp_path: Path, kind: IdKind) -> Non
         schema=contract.exclusions(kind),
     )
     popular = Fallback(ids_of([0, 1, 4], kind), np.array([2, 2, 2], np.float32))
-    asked = pa.Table.from_arrays([ids_of([1, 2, 3, 9, 10], kind)], schema=contract.audience(kind))
+    asked = [ids_of([1, 2, 3, 9, 10], kind), ids_of([5] * 5, kind), pa.array([1.0] * 5)]
+    truth = pa.Table.from_arrays(asked, schema=contract.holdout(kind))
     where = str(folder)
-    lists = knn_lists(
+    users = gather_judged(
+        spark.createDataFrame(truth),
         spark.createDataFrame(interactions_of(pairs, kind)),
         spark.createDataFrame(exclusions),
-        spark.createDataFrame(asked),
+        2,
+    )
+    lists = knn_lists(
+        users,
         lambda: where,
         popular,
         2,

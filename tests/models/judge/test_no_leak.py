@@ -16,10 +16,10 @@ import pytest
 from conf.settings import JudgeSettings, ListSettings
 from conf.training import AlsSettings
 from features.build import Features, build_features
-from models.judge import JudgeInputs, KnownSources, Neighbours, judge_users, knn_lists
+from models.judge import JudgeInputs, KnownSources, Neighbours, gather_judged, judge_users, knn_lists
 from models.lists.candidates import Candidates
 from models.lists.fallback import Fallback, fallback_list
-from models.lists.topn import precompute_lists
+from models.lists.topn import excluded_sources, precompute_lists
 from models.training.train import Embeddings, train
 from tests.features.fakes import FakeCatalog
 from tests.features.world import AS_OF, ago, events, settings
@@ -61,19 +61,16 @@ def test_no_arm_learns_what_was_planted(spark: "SparkSession", tmp_path: Path) -
     known = KnownSources.build(sources, len(embeddings.users), ago(8), "int64")
     neighbours = Neighbours.build(interactions, sources, JudgeSettings(), AlsSettings(threads=1), "int64")
     lists = our_lists(spark, tmp_path, embeddings, sources, popular, built)
+    users = gather_judged(built.holdout, built.train_interactions, built.train_exclusions, 2)
     knn = knn_lists(
-        built.train_interactions,
-        built.train_exclusions,
-        built.holdout.select("user_id").distinct(),
+        users,
         saved(tmp_path / "neighbours", neighbours),
         popular,
         50,
         "int64",
     )
     evidence = JudgeInputs(
-        truth=built.holdout,
-        interactions=built.train_interactions,
-        exclusions=built.train_exclusions,
+        users=users,
         popular=popular,
         known=saved(tmp_path / "known", known),
         ids="int64",
@@ -122,11 +119,12 @@ def our_lists(
     popular: Fallback,
     built: Features,
 ) -> "DataFrame":
+    users = built.holdout.select("user_id").distinct()
     catalogue = Candidates.build(pa.Table.from_batches(embeddings.source_batches()), sources, "int64")
     return precompute_lists(
         spark.createDataFrame(pa.Table.from_batches(embeddings.user_batches())),
-        built.train_exclusions,
-        built.holdout.select("user_id").distinct(),
+        excluded_sources(built.train_exclusions, users),
+        users,
         saved(folder / "catalogue", catalogue),
         popular,
         ListSettings(n=50, fallback_size=1_000),

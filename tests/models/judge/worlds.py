@@ -11,7 +11,7 @@ import pyarrow as pa
 from conf import contract
 from conf.ids import IdKind
 from conf.settings import JudgeSettings
-from models.judge import JudgeInputs, Judgement, KnownSources, judge, judge_users
+from models.judge import JudgeInputs, Judgement, KnownSources, gather_judged, judge, judge_users
 from models.lists.fallback import Fallback
 from tests.models.worlds import EPOCH, ids_of
 
@@ -72,10 +72,13 @@ class World:
         seen: Lists | None = None,
         k: int,
     ) -> "DataFrame":
+        tables = (
+            self.pairs(contract.holdout(self.kind), truth, 1.0),
+            self.pairs(contract.interactions(self.kind), seen or {}, 1.0, EPOCH),
+            self.pairs(contract.exclusions(self.kind), excluded or {}, "seen"),
+        )
         evidence = JudgeInputs(
-            truth=self.pairs(contract.holdout(self.kind), truth, 1.0),
-            interactions=self.pairs(contract.interactions(self.kind), seen or {}, 1.0, EPOCH),
-            exclusions=self.pairs(contract.exclusions(self.kind), excluded or {}, "seen"),
+            users=gather_judged(*tables, 2),
             popular=Fallback(self.ids(self.popularity), np.arange(9, 0, -1).astype(np.float32)),
             known=lambda folder=str(self.folder): folder,  # type: ignore[misc]
             ids=self.kind,

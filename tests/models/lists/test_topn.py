@@ -13,7 +13,7 @@ from conf.ids import IdKind
 from conf.settings import ListSettings
 from models.lists.candidates import Candidates
 from models.lists.fallback import Fallback
-from models.lists.topn import list_schema, load_candidates, precompute_lists
+from models.lists.topn import excluded_sources, list_schema, load_candidates, precompute_lists
 from tests.models.worlds import ids_of
 
 if TYPE_CHECKING:
@@ -83,7 +83,14 @@ class World:
         folder = partial(str, self.folder)
         settings = ListSettings(**{"n": 2, "fallback_size": 3, **limits})
         return precompute_lists(
-            self.user_factors, self.exclusions, users, folder, self.fallback, settings, block, self.kind
+            self.user_factors,
+            excluded_sources(self.exclusions, users),
+            users,
+            folder,
+            self.fallback,
+            settings,
+            block,
+            self.kind,
         )
 
     def rows(self, lists: "DataFrame") -> dict[int, tuple[list[int], list[float], bool]]:
