@@ -1,11 +1,12 @@
 """Measures the lists in Spark by native columns: all rows against all exclusions and the sources, in two jobs.
 
-Lists are not exploded for the comparison with exclusions: exclusions are gathered per user and intersected with the
-list as arrays, so that one row per user is joined, not one per entry.
+Lists are not exploded for the comparison with exclusions: exclusions are gathered per user and compared with the list
+as arrays, so that one row per user is joined, not one per entry. Which reasons excluded what is listed all the same is
+asked in a third job, and only if anything is.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import reduce
 from itertools import pairwise
 from operator import or_
@@ -39,7 +40,8 @@ def measure_lists(
     missing.
     """
     columns = columns_of(lists, _COLUMNS)
-    own = _first(lists.join(_per_user(exclusions), "user_id", "left").agg(*_rows(n)))
+    own = _first(lists.join(_per_user(exclusions, {"excluded": sf.lit(col=True)}), "user_id", "left").agg(*_rows(n)))
+    excluded = _excluded(lists, exclusions) if own.pop("with_excluded") else dict.fromkeys(EXCLUSION_REASONS, 0)
     held = _first(_per_source(lists, sources).agg(*_source_counts(fallback)))
     return ListProfile(
         columns=columns,
@@ -48,7 +50,7 @@ def measure_lists(
         expected_users=expected_users,
         nulls={name: own.pop(f"null_{name}") for name in _COLUMNS},
         fallback=measure_fallback(fallback, set(held.pop("eligible_fallback"))),
-        excluded={reason: own.pop(f"excluded_{reason}") for reason in EXCLUSION_REASONS},
+        excluded=excluded,
         **own,
         **held,
     )
@@ -58,14 +60,18 @@ def _first(df: DataFrame) -> dict[str, Any]:
     return df.collect()[0].asDict()
 
 
-def _per_user(exclusions: DataFrame) -> DataFrame:
-    """Returns one row per user with an array of sources per reason."""
+def _per_user(exclusions: DataFrame, gathered: Mapping[str, Column]) -> DataFrame:
+    """Returns one row per user with an array by each name of the sources that its condition holds for."""
     columns_of(exclusions, ("user_id", "source_id", "reason"))
-    gathered = [
-        sf.collect_list(sf.when(sf.col("reason") == reason, sf.col("source_id"))).alias(reason)
-        for reason in EXCLUSION_REASONS
-    ]
-    return exclusions.groupBy("user_id").agg(*gathered)
+    arrays = [sf.collect_list(sf.when(holds, sf.col("source_id"))).alias(name) for name, holds in gathered.items()]
+    return exclusions.groupBy("user_id").agg(*arrays)
+
+
+def _excluded(lists: DataFrame, exclusions: DataFrame) -> dict[str, int]:
+    """Returns the number of entries of lists that are excluded, by reason."""
+    by_reason = {reason: sf.col("reason") == reason for reason in EXCLUSION_REASONS}
+    both = lists.join(_per_user(exclusions, by_reason), "user_id")
+    return _first(both.agg(*(_shared(reason).alias(reason) for reason in EXCLUSION_REASONS)))
 
 
 def _rows(n: int) -> list[Column]:
@@ -82,9 +88,9 @@ def _rows(n: int) -> list[Column]:
         sf.avg(length).alias("mean_length"),
         sf.count_if(sf.size(sf.array_distinct(ids)) < length).alias("with_duplicates"),
         sf.count_if(sf.size(scores) != length).alias("mismatched"),
-        sf.count_if(sf.exists(scores, _not_finite)).alias("non_finite"),
+        sf.count_if(_some_not_finite(scores)).alias("non_finite"),
         sf.count_if(_ascending(scores)).alias("ascending"),
-        *(_shared(reason).alias(f"excluded_{reason}") for reason in EXCLUSION_REASONS),
+        sf.count_if(sf.arrays_overlap(ids, "excluded")).alias("with_excluded"),
     ]
 
 
@@ -98,13 +104,15 @@ def _nulls() -> list[Column]:
     return [sf.count_if(reduce(or_, tests)).alias(f"null_{name}") for name, tests in missing.items()]
 
 
-def _not_finite(score: Column) -> Column:
-    return sf.isnan(score) | (sf.abs(score) == float("inf"))
+def _some_not_finite(scores: Column) -> Column:
+    """Returns whether NaN, which Spark orders above all numbers, or an infinite number is among the scores."""
+    largest, infinite = sf.array_max(scores), sf.lit(float("inf"))
+    return sf.isnan(largest) | (largest == infinite) | (sf.array_min(scores) == -infinite)
 
 
 def _ascending(scores: Column) -> Column:
     """Returns whether a score is above the one before it; arrays with NaN or null are counted elsewhere."""
-    sound = ~sf.exists(scores, lambda score: score.isNull() | _not_finite(score))
+    sound = ~sf.exists(scores, sf.isnull) & ~_some_not_finite(scores)
     return sound & (sf.sort_array(scores, asc=False) != scores)
 
 
