@@ -41,6 +41,8 @@ class InputRecord(Strict):
     missing: tuple[dt.date, ...] = ()
     unfinished: tuple[dt.date, ...] = ()
     empty: tuple[dt.date, ...] = ()
+    excluded: Mapping[dt.date, str] = {}
+    """Day that an operator excluded, also of those for the judged recipe → who and why."""
     judged_missing: tuple[dt.date, ...] = ()
     """Days before the window that only the judged recipe would have read, and that are missing."""
     judged_days: tuple[dt.date, ...] = ()
@@ -61,6 +63,7 @@ def event_record(entry: EventInput, partials: DailyPartials) -> InputRecord:
         missing=plan.missing,
         unfinished=plan.unfinished,
         empty=plan.empty,
+        excluded={**(entry.older.excluded if entry.older else {}), **plan.excluded},
         judged_missing=entry.older.gaps if entry.older else (),
         judged_days=entry.train_days,
         partials_reused=partials.reused,
@@ -80,6 +83,7 @@ def snapshot_record(entry: SnapshotInput, *read: Snapshot) -> InputRecord:
         days=tuple(_day(part, **counts[part.day]) for part in parts.values()),
         unfinished=plan.unfinished,
         empty=plan.empty,
+        excluded={**entry.train.excluded, **plan.excluded},
         judged_days=tuple(part.day for part in entry.train.found),
     )
 

@@ -58,6 +58,8 @@ class DayPartitions:
     """Days with a folder but without its success marker."""
     misnamed: Mapping[dt.date, str] = field(default_factory=dict)
     """Day → a folder that looks like that day but is not called dt=YYYY-MM-DD."""
+    excluded: Mapping[dt.date, str] = field(default_factory=dict)
+    """Day that an operator excluded, whether or not it exists → who and why, e.g. "by anna: half is lost"."""
 
 
 class PartialRecord(Strict):

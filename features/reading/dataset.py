@@ -28,6 +28,8 @@ class DatasetPlan:
     """Days with a folder but without their success marker."""
     empty: tuple[dt.date, ...]
     """Finished days without rows."""
+    excluded: Mapping[dt.date, str] = field(default_factory=dict)
+    """Day that an operator excluded → who and why."""
     misnamed: Mapping[dt.date, str] = field(default_factory=dict)
     """Missing day → a folder that looks like that day."""
     fields: tuple[Field, ...] = ()
@@ -46,13 +48,13 @@ class DatasetPlan:
     @property
     def gaps(self) -> tuple[dt.date, ...]:
         """Days with nothing to read, oldest first."""
-        return tuple(sorted((*self.missing, *self.unfinished, *self.empty)))
+        return tuple(sorted((*self.missing, *self.unfinished, *self.empty, *self.excluded)))
 
 
 def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Catalog) -> DatasetPlan:
     """Returns the plan of a window, also with gaps; raises if the folder is missing or a file is broken."""
     parts = catalog.partitions(dataset, window.days)
-    seen = {*parts.unfinished, *(partition.day for partition in parts.finished)}
+    seen = {*parts.unfinished, *parts.excluded, *(partition.day for partition in parts.finished)}
     return DatasetPlan(
         name=name,
         window=window,
@@ -60,6 +62,7 @@ def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Cata
         missing=tuple(day for day in window.days if day not in seen),
         unfinished=parts.unfinished,
         empty=tuple(partition.day for partition in parts.finished if partition.rows == 0),
+        excluded=parts.excluded,
         misnamed={day: name for day, name in parts.misnamed.items() if day not in seen},
     )
 
@@ -88,8 +91,19 @@ def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
         f"present but unfinished (no {dataset.success_marker})": plan.unfinished,
         "empty": plan.empty,
     }
-    gaps = "; ".join(f"{len(days)} {kind}: {_days(days)}" for kind, days in kinds.items() if days)
-    return f"{'' if plan.found else 'nothing to read: '}{gaps}. {misnamed_hint(plan.misnamed)}{_remedy(plan, dataset)}"
+    gaps = [f"{len(days)} {kind}: {_days(days)}" for kind, days in kinds.items() if days]
+    if plan.excluded:
+        gaps.append(f"{len(plan.excluded)} excluded: {excluded_text(plan.excluded)}")
+    found = f"{'' if plan.found else 'nothing to read: '}{'; '.join(gaps)}"
+    return f"{found}. {misnamed_hint(plan.misnamed)}{_remedy(plan, dataset)}"
+
+
+def excluded_text(excluded: Mapping[dt.date, str]) -> str:
+    """Returns days that are left out, who left them out and why, e.g. "2026-11-12 (by anna: half is lost)"."""
+    by: dict[str, list[dt.date]] = {}
+    for day, why in sorted(excluded.items()):
+        by.setdefault(why, []).append(day)
+    return ", ".join(f"{_days(days)} ({why})" for why, days in by.items())
 
 
 def misnamed_hint(misnamed: Mapping[dt.date, str]) -> str:
@@ -102,6 +116,14 @@ def misnamed_hint(misnamed: Mapping[dt.date, str]) -> str:
 
 
 def _remedy(plan: DatasetPlan, dataset: EventDataset) -> str:
+    if not plan.excluded:
+        return _remedy_of_gaps(plan, dataset)
+    days = " ".join(map(str, sorted(plan.excluded)))
+    again = f"discovery drift exclude {plan.name} {days} --undo once they are delivered again"
+    return f"{_remedy_of_gaps(plan, dataset)}; {again}"
+
+
+def _remedy_of_gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
     if dataset.on_missing == "wait":
         return "Run again when they have arrived"
     if not plan.found:

@@ -17,7 +17,7 @@ from features.eligibility import eligible_column
 from features.errors import SnapshotError
 from features.hash_columns import count_users
 from features.reading.catalog import Catalog
-from features.reading.dataset import DatasetPlan, misnamed_hint
+from features.reading.dataset import DatasetPlan, excluded_text, misnamed_hint
 from features.reading.erasures import with_erased, without_owners
 from features.reading.ids import ID_FAULTS, id_faults
 from features.reading.rows import check_all_read
@@ -51,17 +51,18 @@ def snapshot_fields(name: str, dataset: SnapshotDataset, ids: IdKind) -> tuple[F
 def plan_snapshot(name: str, dataset: SnapshotDataset, as_of: dt.date, catalog: Catalog) -> DatasetPlan:
     """Returns a plan with the newest finished partition of the last `max_age_days`, if any.
 
-    Older partitions are not opened.
+    Older partitions are not opened, nor are those that an operator excluded.
     """
     window = Window(as_of - dt.timedelta(days=dataset.max_age_days), as_of + dt.timedelta(days=1))
-    unfinished: list[dt.date] = []
+    unfinished, excluded = list[dt.date](), dict[dt.date, str]()
     for day in reversed([day for day in catalog.days(dataset) if day in window]):
         parts = catalog.partitions(dataset, (day,))
         unfinished += parts.unfinished
+        excluded |= parts.excluded
         if parts.finished:
             empty = tuple(partition.day for partition in parts.finished if partition.rows == 0)
-            return DatasetPlan(name, window, parts.finished, (), tuple(unfinished), empty)
-    return DatasetPlan(name, window, (), (), tuple(unfinished), ())
+            return DatasetPlan(name, window, parts.finished, (), tuple(unfinished), empty, excluded)
+    return DatasetPlan(name, window, (), (), tuple(unfinished), (), excluded)
 
 
 def usable(plan: DatasetPlan) -> bool:
@@ -82,7 +83,8 @@ def enforce_snapshot(plan: DatasetPlan, dataset: SnapshotDataset, catalog: Catal
     misnamed = catalog.partitions(dataset, plan.window.days).misnamed
     raise SnapshotError(
         f"dataset {plan.name!r} ({dataset.path}) has no finished partition in {plan.window}; there are: "
-        f"{', '.join(there[-5:]) or 'none'}; unfinished: {', '.join(map(str, plan.unfinished)) or 'none'}. "
+        f"{', '.join(there[-5:]) or 'none'}; unfinished: {', '.join(map(str, plan.unfinished)) or 'none'}"
+        f"{f'; excluded: {excluded_text(plan.excluded)}' if plan.excluded else ''}. "
         f"{misnamed_hint(misnamed)}Let its export run, or raise max_age_days (now {dataset.max_age_days})"
     )
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from conf.ids import IdKind
 from conf.settings import Settings
 from conf.share import Share
+from expectations.drift.findings import Excluded
 from jobs.run.manifest import RESTORE, KeptRun, Manifest, StageRecord, bound_folder, find_run, save_manifest
 from jobs.run.servers import RunServers
 from jobs.runtime.log import log
 from jobs.storage.bound_folder import MANIFEST, BoundFolder, ChangedSince
+from jobs.storage.drift import DriftStore
 from jobs.storage.erased import Erased
 from jobs.storage.folders import folders_of
 from jobs.storage.store import Storage
@@ -39,6 +41,7 @@ class RunContext(ABC):
         self.folder = folder
         self._owns_session = False
         self._erased: Erased | None = None
+        self._excluded: tuple[Excluded, ...] | None = None
         self._kept: dict[str, KeptRun] = {}
 
     @property
@@ -107,9 +110,20 @@ class RunContext(ABC):
     def _read_erased(self) -> Erased:
         """Returns the users who are forgotten now."""
 
+    @property
+    def excluded(self) -> tuple[Excluded, ...]:
+        """Days of datasets that the run leaves out, read once per stage. Raises DamagedHistory."""
+        if self._excluded is None:
+            self._excluded = self._read_excluded()
+        return self._excluded
+
+    @abstractmethod
+    def _read_excluded(self) -> tuple[Excluded, ...]:
+        """Returns the days that the run leaves out."""
+
     def begin_stage(self, name: str) -> None:
         """Makes the stage check tables and read forgotten users anew: the stage before may have taken hours."""
-        self._erased = None
+        self._erased = self._excluded = None
         self._kept.clear()
         self.folder.begin(name)
 
@@ -145,8 +159,11 @@ class RunContext(ABC):
 
     @property
     def left_out(self) -> dict[str, Any]:
-        """The fact about users that the stage left out, for the manifest; {} if the stage read none."""
-        return {} if self._erased is None else {"erased": self._erased.fact}
+        """Facts for the manifest about users and days that the stage left out, as far as it asked for them."""
+        users = {} if self._erased is None else {"erased": self._erased.fact}
+        if self._excluded is None:
+            return users
+        return {**users, "excluded": [one.model_dump(mode="json") for one in self._excluded]}
 
     @cached_property
     def scratch(self) -> Path:
@@ -173,6 +190,9 @@ class Run(RunContext):
 
     def _read_erased(self) -> Erased:
         return Erased.read(self.servers.kafka, self.settings.product, self.ids)
+
+    def _read_excluded(self) -> tuple[Excluded, ...]:
+        return DriftStore.of(self.home, self.settings.product).decisions().excluded
 
     def check_lease(self) -> None:
         """Raises LeaseLost when another run may have started."""

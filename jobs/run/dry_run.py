@@ -7,7 +7,7 @@ from conf.base import format_bytes
 from conf.environment import Environment
 from conf.load import load_settings
 from conf.text_table import table
-from features.reading.dataset import DatasetPlan
+from features.reading.dataset import DatasetPlan, excluded_text
 from features.survey import check_survey, survey_inputs
 from jobs.run.arguments import Arguments
 from jobs.storage.datasets import open_catalog
@@ -33,4 +33,6 @@ def _row(plan: DatasetPlan) -> tuple[str, str, str]:
     for what, days in (("missing", plan.missing), ("unfinished", plan.unfinished), ("empty", plan.empty)):
         if days:
             lines.append(f"{what}: {', '.join(str(day) for day in days)}")
+    if plan.excluded:
+        lines.append(f"excluded: {excluded_text(plan.excluded)}")
     return plan.name, str(plan.window), "\n".join(lines)

@@ -71,7 +71,7 @@ def build_features(run: Run) -> Facts:
 def features_for(run: RunContext, champion: Settings | None) -> Features:
     """Returns the tables of the run's recipe and of the champion's, if given; lazy, except the daily partials."""
     spark = run.spark  # opened by this thread, before those of features/ ask for it
-    catalog = open_catalog(run.settings, run.home, lambda: spark, run.partials, run.erased.users)
+    catalog = open_catalog(run.settings, run.home, lambda: spark, run.partials, run.erased.users, run.excluded)
     return features_of(run.settings, run.as_of, catalog, champion)
 
 

@@ -76,6 +76,8 @@ class FakeCatalog:
     spark: SparkSession
     tables: Mapping[str, Mapping[dt.date, pa.Table | None]]
     erased: Collection[UserId] = ()
+    excluded: Mapping[str, Mapping[dt.date, str]] = field(default_factory=dict)
+    """Path → day that is left out → why."""
     partials: FakePartials = field(init=False)
     opened: list[tuple[str, dt.date]] = field(default_factory=list)
     """Arguments of `read`, so that tests can check what is read again."""
@@ -92,14 +94,15 @@ class FakeCatalog:
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
         """Returns one file per day; the fingerprint is of the rows."""
         finished, unfinished = [], []
-        for day in sorted({*days} & {*self.days(dataset)}):
+        excluded = {day: why for day, why in self.excluded.get(dataset.path, {}).items() if day in days}
+        for day in sorted({*days} & {*self.days(dataset)} - excluded.keys()):
             table = self.tables[dataset.path][day]
             if table is None and dataset.success_marker is not None:
                 unfinished.append(day)
                 continue
             files = () if table is None else (_file(day, table),)
             finished.append(DayPartition(day, files, str(hash(str(table and table.to_pydict())))))
-        return DayPartitions(tuple(finished), tuple(unfinished))
+        return DayPartitions(tuple(finished), tuple(unfinished), excluded=excluded)
 
     def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> DataFrame:
         """Returns the rows with the plain types of the protocol."""

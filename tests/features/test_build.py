@@ -237,6 +237,21 @@ def test_inputs_for_the_manifest(full: Features) -> None:
     assert records["sources"].model_validate_json(records["sources"].model_dump_json()) == records["sources"]
 
 
+def test_excluded_days_are_in_the_manifest_and_no_measure_of_what_is_usual(spark: SparkSession) -> None:
+    clicks = {ago(days): events(ago(days), (days, 5, "like")) for days in (1, 2, 3, 4)}
+    catalog = FakeCatalog(spark, {"clicks": clicks})
+    build_features(settings(), AS_OF, catalog).release()
+    catalog.excluded = {"clicks": {ago(3): "by anna: half", ago(4): "by anna: half"}}
+    clicks_of = {"path": "clicks", "window": "3 days ago:today", "on_missing": "shrink"}
+    shrinking = settings(events={"clicks": clicks_of})
+    built = build_features(shrinking, AS_OF, catalog)
+    (record,) = built.inputs
+    assert (record.excluded, record.missing) == ({ago(4): "by anna: half", ago(3): "by anna: half"}, ())
+    assert [day.day for day in record.days] == [ago(2), ago(1)]
+    assert [day.day for day in built.counts.days["clicks"]] == [ago(2), ago(1)]
+    built.release()
+
+
 def test_days_of_older_manifests_tell_what_was_counted_then() -> None:
     old = DayRecord.model_validate({"day": ago(1), "fingerprint": "f", "rows": 3, "bytes": 9, "ignored": 1})
     assert (old.ignored, old.erased, old.dropped, old.kept) == (1, 0, {}, None)
