@@ -1,6 +1,7 @@
 """A run that dies anywhere goes on with the same --run-id: nothing is done twice, nothing is lost, nothing is mixed."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -8,7 +9,6 @@ import pyarrow.parquet as pq
 import jobs.stages.publish
 from jobs.run.context import Run
 from jobs.stages.features import build_features
-from jobs.stages.training.train import train_embeddings
 from jobs.storage.tables import Tables
 from models.registry import ModelRegistry
 from tests.e2e.deaths import RUN, before_the_record, death, tables_of
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 JUDGED = {"split": {"min_users": 1}}  # the crowd is less than the default
 FLAGS = (*FIRST, "--run-id", RUN)
+Files = dict[Path, tuple[int, bytes]]
+"""As `tables_of` returns them."""
 WRITTEN = {  # stage → some of the tables that it has finished when it dies
     "features": {"interactions", "exclusions", "sources", "train_interactions", "train_exclusions", "holdout"},
     "train": {"user_factors", "source_factors", "train_user_factors", "train_source_factors", "train_lists"},
@@ -32,48 +34,54 @@ WRITTEN = {  # stage → some of the tables that it has finished when it dies
 
 
 def test_a_run_that_dies_before_each_record(make: Make, shared_spark: "SparkSession") -> None:
-    product, kept = make().change(JUDGED), dict[Any, Any]()
+    product = make().change(JUDGED)
+    kept = dies_before_the_record_of(product, "features", {})
+    kept = training_dies_on_its_way_to_mlflow(product, kept)
+    for stage in ("train", "topn"):
+        kept = dies_before_the_record_of(product, stage, kept)
+    kept = push_dies_before_its_end(product, kept)
+    kept = dies_before_the_record_of(product, "publish", kept)  # nobody loads meanwhile
     with product.loading():
-        for stage, written in WRITTEN.items():
-            with death(Run, "keep", before_the_record(stage)):
-                die(product)
-            assert stage not in product.manifest(RUN).stages
-            found = tables_of(product)
-            assert {file.parent.name for file in found} >= written
-            assert {file: found[file] for file in kept} == kept, f"rewritten before {stage}"
-            kept = found
+        kept = dies_before_the_record_of(product, "publish", kept)
         finish(product)
-    found = tables_of(product)
-    assert {file: found[file] for file in kept} == kept
+    stays(product, kept, "once all is served")
     serves_all(product)
+    assert product.published().messages >= 4 * 40  # what the loader had to sort out
     tells_of_the_training(product)
     version = product.manifest(RUN).fact("train", "model")["version"]
     assert version_at(ModelRegistry(product.servers.mlflow), product.name) == version
 
 
-def test_a_training_that_dies_on_its_way_to_mlflow(make: Make, shared_spark: "SparkSession") -> None:
-    product, kept = make().change(JUDGED), dict[Any, Any]()
-    for call in ("log_run", "register"):
-        with death(ModelRegistry, call):
-            die(product)
-        kept = kept or tables_of(product)
-    finish(product, work=features_and_training)
-    assert tables_of(product) == kept
-    tells_of_the_training(product)
+def dies_before_the_record_of(product: Product, stage: str, kept: Files) -> Files:
+    with death(Run, "keep", before_the_record(stage)):
+        die(product)
+    assert stage not in product.manifest(RUN).stages
+    found = stays(product, kept, f"before {stage}")
+    assert {file.parent.name for file in found} >= WRITTEN[stage]
+    return found
 
 
-def test_a_push_that_dies_before_its_end_and_before_its_record(make: Make, shared_spark: "SparkSession") -> None:
-    product = make()
+def training_dies_on_its_way_to_mlflow(product: Product, kept: Files) -> Files:
+    with death(ModelRegistry, "log_run"):
+        die(product)
+    trained = stays(product, kept, "before MLflow")
+    with death(ModelRegistry, "register"):
+        die(product)
+    assert tables_of(product) == trained
+    return trained
+
+
+def push_dies_before_its_end(product: Product, kept: Files) -> Files:
     with product.loading(), death(jobs.stages.publish, "send_end"):
         die(product)
-    kept = tables_of(product)
-    with death(Run, "keep", before_the_record("publish")):  # nobody loads meanwhile
-        die(product)
-    with product.loading():
-        finish(product)
-    assert tables_of(product) == kept
-    serves_all(product)
-    assert product.published().messages >= 3 * 40  # what the loader had to sort out
+    return stays(product, kept, "before END")
+
+
+def stays(product: Product, kept: Files, when: str) -> Files:
+    """Nothing of `kept` was written again; returns what there is now."""
+    found = tables_of(product)
+    assert {file: found[file] for file in kept} == kept, f"rewritten {when}"
+    return found
 
 
 def test_a_day_that_is_written_again_between_two_attempts(make: Make, shared_spark: "SparkSession") -> None:
@@ -93,11 +101,6 @@ def test_a_day_that_is_written_again_between_two_attempts(make: Make, shared_spa
         assert rows_of(product, table) == rows_of(fresh, table), table
     assert 50 in {row["user_id"] for row in product.folder(RUN).table("interactions").to_table().to_pylist()}
     assert product.manifest(RUN).fact("features", "rows") == fresh.manifest(RUN).fact("features", "rows")
-
-
-def features_and_training(run: Run) -> None:
-    build_features(run)
-    train_embeddings(run)
 
 
 def die(product: Product, **more: Any) -> None:
