@@ -10,10 +10,10 @@ from numpy.random import default_rng
 from benchmarks.gates.past import WEEK, Events, Past, SnapshotRows, Snapshots, Weights, window_days
 from conf.load import load_settings
 from deploy.chain import REPO
-from deploy.demo.events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
+from deploy.demo.events import Happened, draw_day, first_subscriptions
 from deploy.demo.ranked import Indices
 from deploy.demo.tastes import Population, World, plant
-from deploy.demo.world import events_by_day
+from deploy.demo.volume import EVENTS, daily_events
 
 FIRST_RUN = 28
 """Days of events before the first run."""
@@ -49,21 +49,16 @@ class _Lived:
     """Event dataset → events of each day."""
     subscriptions: Mapping[int, Indices]
     """Day → pairs (user, followed source) in its evening."""
-    blocks: Indices
-    """Pairs (user, blocked source)."""
-    blocked: Indices
-    """The day of each block."""
 
     def evening(self, day: int) -> Snapshots:
         """Returns the snapshots taken in the evening of a day."""
         born = self.population.born <= day
-        sources = self.population.sources
-        blocks = self.blocks[(self.blocked <= day) & ~np.isin(self.blocks, self.subscriptions[day])]
+        sources, blocks = self.population.sources, self.population.blocks
         return {
             "subscriptions": SnapshotRows(users=self.subscriptions[day] // sources),
             "sources": SnapshotRows(eligible=self.population.closed[born] > day),
-            "blocks": SnapshotRows(users=blocks // sources),
-            "audience": SnapshotRows(users=np.arange(self.population.users)),
+            "blocks": SnapshotRows(users=blocks.pairs[blocks.days <= day] // sources),
+            "audience": SnapshotRows(users=np.arange(self.population.users_on(day))),
         }
 
 
@@ -72,15 +67,13 @@ def _live(world: World) -> _Lived:
     population = plant(world, rng)
     subscriptions = first_subscriptions(population, rng)
     days, evenings = [], {}
-    for day, count in enumerate(events_by_day(world)):
-        days.append(draw_day(population, subscriptions, day, count, default_rng([world.seed, 1 + day])))
+    for day, counts in enumerate(daily_events(world)):
+        days.append(draw_day(population, subscriptions, day, counts, default_rng([world.seed, 1 + day])))
         subscriptions = days[-1].subscriptions
         if (day + 1) % WEEK == 0:
             evenings[day] = subscriptions
-    rng = default_rng([world.seed, 1 + world.days])
-    blocks = draw_blocks(population, subscriptions, rng)
     events = {name: [day.datasets[name] for day in days] for name in days[0].datasets}
-    return _Lived(population, events, evenings, blocks, rng.integers(0, world.days, len(blocks)))
+    return _Lived(population, events, evenings)
 
 
 def _events(

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from deploy.demo.ranked import Indices, Marks
 from deploy.demo.tastes import Population
+from deploy.demo.volume import EVENTS
 
-EVENTS = ("like", "comment", "share", "click", "join", "leave")
 _LIKE, _COMMENT, _SHARE, _CLICK, _JOIN, _LEAVE = range(len(EVENTS))
-_REACTIONS = (0.75, 0.15, 0.10)  # likes, comments, shares
-_PARTS = {"reactions": 0.45, "clicks": 0.50, "joins": 0.042, "leaves": 0.008}  # of all events
 _NOISE = {"reactions": 0.05, "clicks": 0.2}  # share drawn by popularity, whatever the taste
 _HABIT = 0.35  # share of reactions and clicks drawn from what the user follows
 _SUBSCRIPTIONS_PER_USER = 12  # drawn before the first day; about half of them please
-_BLOCKS_PER_USER = 0.03
 
 
 @dataclass(frozen=True)
@@ -37,18 +35,22 @@ class Day:
     subscriptions: Indices
 
 
-def draw_day(population: Population, subscriptions: Indices, day: int, count: float, rng: Generator) -> Day:
-    """Draws about `count` events of the `day`-th day, or somewhat fewer when no sources are left to join."""
+def draw_day(
+    population: Population, subscriptions: Indices, day: int, counts: NDArray[np.float64], rng: Generator
+) -> Day:
+    """Draws about `counts` (of each of EVENTS) on the `day`-th day; somewhat fewer joins when few sources are left."""
     alive = population.alive_on(day)
+    names = counts[[_LIKE, _COMMENT, _SHARE]]
     reactions, clicks = (
-        _visits(population, alive, subscriptions, round(_PARTS[name] * count), _NOISE[name], rng)
-        for name in ("reactions", "clicks")
+        _visits(population, alive, subscriptions, day, round(count), _NOISE[name], rng)
+        for name, count in (("reactions", names.sum()), ("clicks", counts[_CLICK]))
     )
-    joined = _joins(population, alive, subscriptions, round(_PARTS["joins"] * count), rng)
-    left = _leaves(population, subscriptions, round(_PARTS["leaves"] * count), rng)
+    joined = _joins(population, alive, subscriptions, day, round(counts[_JOIN]), rng)
+    left = _leaves(population, subscriptions, round(counts[_LEAVE]), rng)
     moves, mixed = np.concatenate([joined, left]), rng.permutation(len(joined) + len(left))
+    kinds = rng.choice([_LIKE, _COMMENT, _SHARE], size=len(reactions), p=names / names.sum())
     datasets = {
-        "reactions": Happened(reactions, rng.choice([_LIKE, _COMMENT, _SHARE], size=len(reactions), p=_REACTIONS)),
+        "reactions": Happened(reactions, kinds),
         "clicks": Happened(clicks, np.full(len(clicks), _CLICK)),
         "joins": Happened(moves[mixed], np.where(mixed < len(joined), _JOIN, _LEAVE)),
     }
@@ -58,36 +60,31 @@ def draw_day(population: Population, subscriptions: Indices, day: int, count: fl
 
 def first_subscriptions(population: Population, rng: Generator) -> Indices:
     """Draws the sorted pairs (user, followed source) before the first day; idle users follow sources, too."""
-    count = _SUBSCRIPTIONS_PER_USER * population.users
-    anybody = rng.integers(0, population.users, count)
-    users = np.where(rng.random(count) < 0.5, anybody, population.draw_users(rng, count))
-    return np.unique(_loved(population, population.alive_on(0), users, rng))
+    there = population.users_on(-1)
+    count = _SUBSCRIPTIONS_PER_USER * there
+    anybody = rng.integers(0, there, count)
+    users = np.where(rng.random(count) < 0.5, anybody, population.draw_users(rng, count, -1))
+    pairs = np.unique(_loved(population, population.alive_on(0), users, rng))
+    return pairs[~_contains(population.blocks.pairs, pairs)]
 
 
-def _joins(population: Population, alive: Marks, subscriptions: Indices, count: int, rng: Generator) -> Indices:
+def _joins(
+    population: Population, alive: Marks, subscriptions: Indices, day: int, count: int, rng: Generator
+) -> Indices:
     """Draws at most `count` different new pairs that follow taste, in the order of drawing."""
-    pairs = _loved(population, alive, population.draw_users(rng, 4 * count), rng)
-    pairs = pairs[~_contains(subscriptions, pairs)]
+    pairs = _loved(population, alive, population.draw_users(rng, 8 * count, day), rng)
+    pairs = pairs[~_contains(subscriptions, pairs) & ~_contains(population.blocks.pairs, pairs)]
     return pairs[np.sort(np.unique(pairs, return_index=True)[1])[:count]]
 
 
-def draw_blocks(population: Population, subscriptions: Indices, rng: Generator) -> Indices:
-    """Draws sorted pairs of users with sources that displease them and that they do not follow."""
-    count = round(_BLOCKS_PER_USER * population.users)
-    users, sources = population.draw_users(rng, 4 * count), population.draw_popular(rng, 4 * count)
-    displeased = rng.random(4 * count) > population.truth.appeal(users, sources)
-    pairs = (users * population.sources + sources)[displeased]
-    return np.unique(pairs[~_contains(subscriptions, pairs)][:count])
-
-
 def _visits(
-    population: Population, alive: Marks, subscriptions: Indices, count: int, noise: float, rng: Generator
+    population: Population, alive: Marks, subscriptions: Indices, day: int, count: int, noise: float, rng: Generator
 ) -> Indices:
     """Draws `count` pairs of an active user with a source: one they follow, one of their taste, or a popular one."""
     starts = np.searchsorted(subscriptions, np.arange(population.users + 1) * population.sources)
     drawn = np.zeros(0, np.int64)
     while len(drawn) < count:
-        users = population.draw_users(rng, 2 * (count - len(drawn)) + 100)
+        users = population.draw_users(rng, 2 * (count - len(drawn)) + 100, day)
         why, follows = rng.random(len(users)), starts[users] < starts[users + 1]
         habit = users[(why < _HABIT) & follows]
         chance = users[why >= 1 - noise]

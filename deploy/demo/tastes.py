@@ -1,7 +1,7 @@
 """Draws the people and the sources of a demo world: who loves what, who is active, which sources live when."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,8 @@ CATEGORIES = (
     "science", "fishing", "fashion", "books", "pets", "humour", "history", "programming",
 )  # fmt: skip
 """The communities, from the largest to the smallest."""
+COUNTRIES = ("US", "DE", "FR", "IT", "ES", "PL", "NL", "SE", "AT", "CH", "PT", "DK")
+"""The countries, from the largest to the smallest."""
 
 _COMMUNITIES_OF_A_USER = 3  # at most
 _NUANCES = 6
@@ -24,8 +26,8 @@ _NUANCE_STRENGTH = 1.6  # standard deviation of the logit of an appeal
 _POPULARITY_SPREAD = 1.0  # standard deviation of log popularity
 _ACTIVITY_SPREAD = 1.0  # likewise of activity
 _IDLE_USERS = 0.03  # share of users without any event
-_NEWBORN = 0.15  # share of the sources that were created while the events happened
-_DYING = 0.08  # share of the sources that closed meanwhile
+_SMALLER = 0.65  # users of a country ÷ those of the next larger one
+_BLOCKS_PER_USER = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,31 @@ class World:
     """Events of all datasets together, up to rounding."""
     ids: IdKind = "int64"
     """Kind of user and source ids."""
+    countries: int = len(COUNTRIES)
+    """Number of countries, of which a user has one, whatever the taste; the largest has 35 % of the users."""
+    newcomers: float = 0.02
+    """Share of the users who join while the events happen."""
+    newborn: float = 0.15
+    """Share of the sources that are created meanwhile."""
+    dying: float = 0.08
+    """Share of the sources that close meanwhile."""
+    season: float = 0.2
+    """Events at the yearly peak, relative to the mean, less 1."""
+    trend: float = 0.0
+    """Growth of the events per week, on a log scale."""
+    noise: float = 0.08
+    """Standard deviation of the log events of a week; what datasets, event names and days have of their own is less."""
 
     def __post_init__(self) -> None:
-        least = {"users": 10, "sources": 2 * len(CATEGORIES), "days": 1, "seed": 0, "events": 100}
-        for name, limit in least.items():
+        least = {"users": 10, "sources": 2 * len(CATEGORIES), "days": 1, "seed": 0, "events": 100, "countries": 1}
+        shares = dict.fromkeys(("newcomers", "newborn", "dying", "season", "noise"), 0.0)
+        for name, limit in (least | shares | {"trend": -1.0}).items():
             if getattr(self, name) < limit:
                 raise WorldError(f"{name} {getattr(self, name)} is too small for a world: use at least {limit}")
+        most = dict.fromkeys(shares, 0.9) | {"countries": len(COUNTRIES), "trend": 1.0}
+        for name, limit in most.items():
+            if getattr(self, name) > limit:
+                raise WorldError(f"{name} {getattr(self, name)} is too large for a world: use at most {limit}")
 
     @property
     def first_day(self) -> dt.date:
@@ -60,10 +81,22 @@ class World:
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """Sources that displease users, who block them one day and never follow them."""
+
+    pairs: Indices
+    """Sorted; each is user position · S + source position."""
+    days: Indices
+    """The day of each; −1: before the first."""
+
+
+@dataclass(frozen=True)
 class Population:
     """A world before anything happens in it: U users, S sources; days count from the first day of events."""
 
     truth: Truth
+    joined: Indices
+    """(U,) day on which a user joined, ascending; −1: before the first day."""
     communities: Indices
     """(U, 3) communities of a user."""
     steps: Floats
@@ -84,6 +117,7 @@ class Population:
     """(S,) position in CATEGORIES."""
     owner: Indices
     """(S,) the user who owns it."""
+    blocks: Blocks
 
     @property
     def users(self) -> int:
@@ -95,13 +129,19 @@ class Population:
         """S."""
         return len(self.truth.source_ids)
 
+    def users_on(self, day: int) -> int:
+        """Returns how many users have joined by the evening of the `day`-th day: the first ones."""
+        return int(np.searchsorted(self.joined, day, side="right"))
+
     def alive_on(self, day: int) -> Marks:
         """Returns (S,) which sources are open during the whole `day`-th day."""
         return (self.born < day) & (day < self.closed)
 
-    def draw_users(self, rng: Generator, count: int) -> Indices:
-        """Draws (count,) users, the active ones more often."""
-        return np.searchsorted(self.activity, rng.random(count), side="right")
+    def draw_users(self, rng: Generator, count: int, day: int) -> Indices:
+        """Draws (count,) users of the `day`-th day, the active ones more often."""
+        last = self.users_on(day) - 1
+        drawn = np.searchsorted(self.activity, rng.random(count) * self.activity[last], side="right")
+        return np.asarray(np.minimum(drawn, last))  # a product may round up
 
     def draw_loved(self, rng: Generator, users: Indices) -> Indices:
         """Draws a source from a community of each user, popular ones more often."""
@@ -116,12 +156,13 @@ class Population:
 
 
 def plant(world: World, rng: Generator) -> Population:
-    """Draws the tastes of the users, and the communities, popularity and lifetimes of the sources."""
+    """Draws the tastes of the users, the communities, popularity and lifetimes of the sources, and who blocks what."""
     communities, shares = _tastes_of_users(world.users, rng)
     owned = _communities_of_sources(world.sources, rng)
     popularity = np.exp(_POPULARITY_SPREAD * rng.standard_normal(world.sources))
     weights = owned * popularity[:, None]
     born, closed = _lives(world, rng)
+    joined = _joined(world, rng)
     tastes = np.zeros((world.users, len(CATEGORIES)))
     np.put_along_axis(tastes, communities, shares, axis=1)
     scale = np.sqrt(_NUANCE_STRENGTH) * _NUANCES**-0.25  # so that a product of two nuances has that deviation
@@ -134,10 +175,12 @@ def plant(world: World, rng: Generator) -> Population:
         source_nuances=scale * rng.standard_normal((world.sources, _NUANCES), np.float32),
         popularity=popularity.astype(np.float32),
         eligible=closed == world.days,
+        countries=_countries(world, rng),
     )
     members, ladder = _ladder(weights)
-    return Population(
+    population = Population(
         truth=truth,
+        joined=joined,
         communities=communities,
         steps=(1 - shares[:, :0:-1].cumsum(axis=1)[:, ::-1]).astype(np.float32),  # 1 exactly before shares of 0
         activity=_cumulative(_activity(world.users, rng)),
@@ -147,8 +190,10 @@ def plant(world: World, rng: Generator) -> Population:
         born=born,
         closed=closed,
         category=owned.argmax(axis=1),
-        owner=rng.integers(0, world.users, world.sources),
+        owner=(rng.random(world.sources) * np.searchsorted(joined, born.clip(-1), side="right")).astype(np.int64),
+        blocks=Blocks(np.zeros(0, np.int64), np.zeros(0, np.int64)),
     )
+    return replace(population, blocks=_blocks(population, world, rng))
 
 
 def _tastes_of_users(users: int, rng: Generator) -> tuple[Indices, NDArray[np.float64]]:
@@ -175,12 +220,36 @@ def _communities_of_sources(sources: int, rng: Generator) -> NDArray[np.float64]
 
 def _lives(world: World, rng: Generator) -> tuple[Indices, Indices]:
     born = -rng.integers(1, 720, world.sources)
-    new = rng.random(world.sources) < _NEWBORN
+    new = rng.random(world.sources) < world.newborn
     born[new] = rng.integers(0, world.days, int(new.sum()))
     closed = np.full(world.sources, world.days)
-    dying = (rng.random(world.sources) < _DYING) & ~new
+    dying = (rng.random(world.sources) < world.dying) & ~new
     closed[dying] = rng.integers(0, world.days, int(dying.sum()))
     return born, closed
+
+
+def _joined(world: World, rng: Generator) -> Indices:
+    joined = np.full(world.users, -1)
+    count = round(world.newcomers * world.users)
+    joined[world.users - count :] = np.sort(rng.integers(0, world.days, count))
+    return joined
+
+
+def _countries(world: World, rng: Generator) -> Ids:
+    sizes = _SMALLER ** np.arange(world.countries)
+    return pa.array(COUNTRIES).take(rng.choice(world.countries, world.users, p=sizes / sizes.sum()))
+
+
+def _blocks(population: Population, world: World, rng: Generator) -> Blocks:
+    """Draws sources that displease; half of the blocks are from before the first day."""
+    count = round(_BLOCKS_PER_USER * world.users)
+    users = population.draw_users(rng, 4 * count, world.days)
+    sources = population.draw_popular(rng, 4 * count)
+    displeased = np.flatnonzero(rng.random(4 * count) > population.truth.appeal(users, sources))[:count]
+    pairs = np.unique(users[displeased] * world.sources + sources[displeased])
+    users, sources = np.divmod(pairs, world.sources)
+    drawn = rng.integers(-world.days, world.days, len(pairs)).clip(-1)
+    return Blocks(pairs, np.maximum(drawn, np.maximum(population.joined[users], population.born[sources])))
 
 
 def _activity(users: int, rng: Generator) -> NDArray[np.float64]:

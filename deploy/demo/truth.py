@@ -47,6 +47,8 @@ class Truth:
     """(S,) positive."""
     eligible: Marks
     """(S,) whether a source is active at the end of the world."""
+    countries: "Ids | None" = None
+    """(U,) country of a user; None: not known."""
 
     def appeal(self, users: Indices, sources: Indices) -> Floats:
         """Returns (n,) the probability of each pair that the source, if of the right community, pleases the user."""
@@ -61,6 +63,8 @@ class Truth:
         """Writes both tables into `folder`, which must not exist."""
         folder.mkdir(parents=True)
         users = {"user_id": self.user_ids, "tastes": _rows(self.tastes), "nuances": _rows(self.user_nuances)}
+        if self.countries is not None:
+            users["country"] = self.countries
         sources = {
             "source_id": self.source_ids,
             "traits": _rows(self.traits),
@@ -87,6 +91,7 @@ class Truth:
             source_nuances=_matrix(sources["nuances"]),
             popularity=sources["popularity"].to_numpy(),
             eligible=sources["eligible"].to_numpy(),
+            countries=whole(users["country"]) if "country" in users.column_names else None,
         )
 
 

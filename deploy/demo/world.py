@@ -1,10 +1,11 @@
 """The demo world: events, subscriptions, sources, blocks and audience of people with planted tastes.
 
-    python -m deploy.demo.world OUT [--users N] [--sources N] [--days N] [--as-of DAY] [--events N] [--ids KIND]
+    python -m deploy.demo.world OUT [--users N] [--sources N] [--days N] [--as-of DAY] [--events N] [--ids KIND] …
 
 Below OUT lie the datasets that `conf/prod_discovery.yml` reads, and `_truth/` (see `deploy/demo/truth.py`), with the
 world's parameters in `world.json`. Snapshots hold the state in the evening of the last day, and two days earlier for a
-model judged on a hold-out of two days. One day of events is in memory at a time. Errors are WorldError.
+model judged on a hold-out of two days; likewise for weekly runs before. One day of events is in memory at a time.
+Errors are WorldError.
 """
 
 import argparse
@@ -22,25 +23,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.random import Generator, default_rng
-from numpy.typing import NDArray
 
-from deploy.demo.events import EVENTS, Happened, draw_blocks, draw_day, first_subscriptions
+from deploy.demo.events import Happened, draw_day, first_subscriptions
 from deploy.demo.ranked import Ids, Indices
 from deploy.demo.tastes import CATEGORIES, Population, World, plant
 from deploy.demo.truth import WorldError
+from deploy.demo.volume import EVENTS, daily_events
 
 __all__ = ["World", "WorldSummary", "generate"]
 
 Progress = Callable[[dt.date, int], None]
 """Called after each day with its date and the number of events so far."""
 
-_WEEK = (0.90, 0.88, 0.88, 0.92, 1.05, 1.25, 1.20)  # Monday to Sunday
 _DAY_US = 86_400_000_000
-_STATES = (3, 1)  # days before `as_of` in whose evenings snapshots are taken
+_STATES = (1, 3)  # days before a weekly run in whose evenings snapshots are taken
 _UNKNOWN_CATEGORY = 0.02  # share of the sources without one
 _UTC = pa.timestamp("us", tz="UTC")
 _EPOCH = dt.date(1970, 1, 1)
-_PARSERS: dict[str, Callable[[str], object]] = {"as_of": dt.date.fromisoformat, "ids": str}  # the others are numbers
 
 
 @dataclass(frozen=True)
@@ -74,27 +73,32 @@ def _write_world(folder: Path, world: World, progress: Progress) -> int:
     rng, written = default_rng([world.seed, 0]), 0
     population = plant(world, rng)
     population.truth.save(folder / "_truth")
+    sources = _source_table(world, population, default_rng([world.seed, 1 + world.days]))
     subscriptions = first_subscriptions(population, rng)
-    evenings = {world.days - ago for ago in _STATES}
-    states: dict[int, Indices] = {}
-    for day, count in enumerate(events_by_day(world)):
+    for day, counts in enumerate(daily_events(world)):
         date, rng = world.first_day + dt.timedelta(days=day), default_rng([world.seed, 1 + day])
-        today = draw_day(population, subscriptions, day, count, rng)
+        today = draw_day(population, subscriptions, day, counts, rng)
         subscriptions = today.subscriptions
-        if day in evenings:
-            states[day] = subscriptions
         for name, happened in today.datasets.items():
             _write_partition(folder / name, date, _event_table(population, happened, date, rng))
             written += len(happened.pairs)
+        if any((world.days - day - ago) % 7 == 0 for ago in _STATES):
+            for name, table in _evening(population, sources, subscriptions, day).items():
+                _write_partition(folder / name, date, table)
         progress(date, written)
-    _write_states(folder, world, population, states)
     return written
 
 
-def events_by_day(world: World) -> NDArray[np.float64]:
-    """Returns (days,) the number of events of each day, before rounding; weekends have more."""
-    rhythm = np.array([_WEEK[(world.first_day.weekday() + day) % 7] for day in range(world.days)])
-    return np.asarray(world.events * rhythm / rhythm.sum())
+def _evening(population: Population, sources: pa.Table, subscriptions: Indices, day: int) -> dict[str, pa.Table]:
+    """Returns the snapshots of the evening of the `day`-th day."""
+    truth, blocks, users = population.truth, population.blocks, population.users_on(day)
+    audience = {"user_id": truth.user_ids} | ({} if truth.countries is None else {"country": truth.countries})
+    return {
+        "subscriptions": _pair_table(population, subscriptions),
+        "blocks": _pair_table(population, blocks.pairs[blocks.days <= day]),
+        "sources": _sources_in_the_evening(sources, population, day),
+        "audience": pa.table(audience).slice(0, users),
+    }
 
 
 def _event_table(population: Population, happened: Happened, date: dt.date, rng: Generator) -> pa.Table:
@@ -103,23 +107,6 @@ def _event_table(population: Population, happened: Happened, date: dt.date, rng:
     moments = np.minimum(moments, _DAY_US - 1) + (date - _EPOCH).days * _DAY_US
     names = pa.array(EVENTS).take(happened.events)
     return _pair_table(population, happened.pairs).append_column("event", names).append_column("ts", _times(moments))
-
-
-def _write_states(folder: Path, world: World, population: Population, states: dict[int, Indices]) -> None:
-    """Writes the snapshots of the evening of each day in `states` (day → who followed whom; holds the last day)."""
-    rng, newest = default_rng([world.seed, 1 + world.days]), states[world.days - 1]
-    blocks, sources = draw_blocks(population, newest, rng), _source_table(world, population, rng)
-    blocked = rng.integers(0, world.days, len(blocks))  # the day on which a user did it
-    for day, subscriptions in states.items():
-        blocks_then = blocks[(blocked <= day) & ~np.isin(blocks, subscriptions)]
-        tables = {
-            "subscriptions": _pair_table(population, subscriptions),
-            "blocks": _pair_table(population, blocks_then),
-            "sources": _sources_in_the_evening(sources, population, day),
-            "audience": pa.table({"user_id": population.truth.user_ids}),
-        }
-        for name, table in tables.items():
-            _write_partition(folder / name, world.first_day + dt.timedelta(days=day), table)
 
 
 def _sources_in_the_evening(sources: pa.Table, population: Population, day: int) -> pa.Table:
@@ -168,10 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for field in dataclasses.fields(World):
         choices = ["int64", "string"] if field.name == "ids" else None
         parser.add_argument(
-            f"--{field.name.replace('_', '-')}",
-            type=_PARSERS.get(field.name, int),
-            choices=choices,
-            default=field.default,
+            f"--{field.name.replace('_', '-')}", type=_parser_of(field.default), choices=choices, default=field.default
         )
     arguments = vars(parser.parse_args(argv))
     started, out = time.monotonic(), arguments.pop("out")
@@ -183,6 +167,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts = f"{summary.users:,} users, {summary.sources:,} sources, {summary.events:,} events, {summary.bytes:,} bytes"
     _say(f"{out}: {counts} in {time.monotonic() - started:.1f} s")
     return 0
+
+
+def _parser_of(default: object) -> Callable[[str], object]:
+    return dt.date.fromisoformat if isinstance(default, dt.date) else type(default)
 
 
 def _say(line: str) -> None:

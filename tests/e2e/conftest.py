@@ -2,7 +2,6 @@
 
 import datetime as dt
 import itertools
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +108,4 @@ def write_day(folder: Path, rows: pa.Table) -> Path:
 
 def _world(folder: Path, ids: IdKind) -> Path:
     generate(folder, World(users=600, sources=150, days=24, events=30_000, as_of=LAST, ids=ids))
-    for name in ("subscriptions", "sources", "blocks", "audience"):  # the generator writes the newest snapshot only
-        last = folder / name / f"dt={LAST - dt.timedelta(days=1)}"
-        shutil.copytree(last, folder / name / f"dt={WEEK_BEFORE - dt.timedelta(days=1)}")
     return folder

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from conf.load import load_settings
 from deploy.demo.ranked import ListsError, Pairs, lists_of_ranking, whole
 from deploy.demo.tastes import World
 from deploy.demo.truth import Truth, WorldError, planted_ndcg
+from deploy.demo.volume import EVENTS, daily_events
 from deploy.demo.world import generate, main
 
 _WORLD = World(users=600, sources=200, days=21, events=20_000, seed=3)
 _EVENT_SETS = {"reactions": {"like", "comment", "share"}, "clicks": {"click"}, "joins": {"join", "leave"}}
 _LAST_DAY, _BEFORE = "dt=2026-11-15", "dt=2026-11-13"
+_EVENINGS = ("dt=2026-10-30", "dt=2026-11-01", "dt=2026-11-06", "dt=2026-11-08", _BEFORE, _LAST_DAY)
 _REFERENCE = Path(__file__).parents[3] / "conf" / "prod_discovery.yml"
 
 
@@ -71,21 +74,22 @@ def test_event_names_are_those_with_a_weight_in_the_reference_config(world: Path
     assert set.union(*_EVENT_SETS.values()) == set(settings.interactions.event_weights)
 
 
-def test_snapshots_have_the_columns_of_the_contract_on_two_days(world: Path) -> None:
+def test_snapshots_have_the_columns_of_the_contract_before_every_weekly_run(world: Path) -> None:
     columns = {
         "subscriptions": ["user_id", "source_id"],
         "blocks": ["user_id", "source_id"],
         "sources": ["source_id", "status", "category", "owner_id", "created_at"],
-        "audience": ["user_id"],
+        "audience": ["user_id", "country"],
     }
     for name, expected in columns.items():
-        assert {path.parent.name for path in (world / name).glob("dt=*/_SUCCESS")} == {_BEFORE, _LAST_DAY}
-        for day in (_BEFORE, _LAST_DAY):
-            assert _snapshot(world, name, day).column_names == expected
-            assert len(_snapshot(world, name, day)) > 0
+        assert {path.parent.name for path in (world / name).glob("dt=*/_SUCCESS")} == set(_EVENINGS)
+        sizes = [len(_snapshot(world, name, day)) for day in _EVENINGS]
+        assert sizes == sorted(sizes)
+        assert 0 < sizes[0] < sizes[-1]
+        assert all(_snapshot(world, name, day).column_names == expected for day in _EVENINGS)
 
 
-@pytest.mark.parametrize("day", [_BEFORE, _LAST_DAY])
+@pytest.mark.parametrize("day", ["dt=2026-10-30", _BEFORE, _LAST_DAY])
 def test_subscriptions_are_what_joins_and_leaves_lead_to(world: Path, day: str) -> None:
     evening = dt.datetime.fromisoformat(f"{day.removeprefix('dt=')}T00:00Z") + dt.timedelta(days=1)
     moves = _events(world, "joins").sort_by("ts").filter(pc.field("ts") < evening)
@@ -128,10 +132,33 @@ def test_sources_have_events_only_between_birth_and_close(world: Path) -> None:
 
 
 def test_the_audience_is_everybody_and_some_have_no_events(world: Path) -> None:
-    audience = set(_snapshot(world, "audience")["user_id"].to_pylist())
-    active = set().union(*(_events(world, name)["user_id"].to_pylist() for name in _EVENT_SETS))
+    for day in _EVENINGS:
+        audience = set(_snapshot(world, "audience", day)["user_id"].to_pylist())
+        evening = dt.datetime.fromisoformat(f"{day.removeprefix('dt=')}T00:00Z") + dt.timedelta(days=1)
+        events = pa.concat_tables(_events(world, name) for name in _EVENT_SETS).filter(pc.field("ts") < evening)
+        assert set(events["user_id"].to_pylist()) < audience
     assert len(audience) == 600
-    assert active < audience
+
+
+def test_a_user_has_a_country_for_good_and_few_have_the_smallest(world: Path) -> None:
+    countries = Truth.load(world / "_truth").countries
+    assert countries is not None
+    for day in _EVENINGS:
+        said = _snapshot(world, "audience", day)["country"].combine_chunks()
+        assert said == countries.slice(0, len(said))
+    counts = np.sort(np.asarray(pc.value_counts(countries).field("counts")))
+    assert counts[-1] / 600 == pytest.approx(0.35, abs=0.05)
+    assert counts[0] / 600 < 0.01
+
+
+def test_the_truth_of_an_older_world_has_no_countries(tmp_path: Path, world: Path) -> None:
+    replace(Truth.load(world / "_truth"), countries=None).save(tmp_path / "old")
+    assert Truth.load(tmp_path / "old").countries is None
+
+
+def test_nobody_follows_what_they_block_one_day(world: Path) -> None:
+    blocked = _pairs(_snapshot(world, "blocks"))
+    assert not any(blocked & _pairs(_snapshot(world, "subscriptions", day)) for day in _EVENINGS)
 
 
 def test_weekends_are_busier(world: Path) -> None:
@@ -183,6 +210,54 @@ def test_a_failed_generation_leaves_no_folder_and_the_next_one_works(tmp_path: P
     assert not (tmp_path / "data").exists()
     generate(tmp_path / "data", _WORLD)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+_YEARS = World(days=7 * 104, events=70_000_000, season=0, noise=0)
+
+
+def _weekly(world: World) -> np.ndarray:
+    """Events of each whole week and name."""
+    counts = daily_events(world)
+    assert counts.sum() == pytest.approx(world.events)
+    return counts.reshape(-1, 7, len(EVENTS)).sum(axis=1)
+
+
+def test_weeks_without_noise_and_season_are_alike_and_a_trend_is_on_a_log_scale() -> None:
+    assert np.ptp(_weekly(_YEARS), axis=0) == pytest.approx(np.zeros(len(EVENTS)), abs=1e-6)
+    grown = np.diff(np.log(_weekly(replace(_YEARS, trend=0.01)).sum(axis=1)))
+    assert grown == pytest.approx(np.full(103, 0.01))
+
+
+def test_the_season_comes_back_after_a_year_and_another_seed_has_its_peak_elsewhere() -> None:
+    total = _weekly(replace(_YEARS, season=0.2)).sum(axis=1) / (_YEARS.events / 104)
+    assert (total.min(), total.max()) == pytest.approx((0.8, 1.2), abs=0.01)
+    assert total[:52] == pytest.approx(total[52:], abs=0.01)
+    other = _weekly(replace(_YEARS, season=0.2, seed=8)).sum(axis=1)
+    assert abs(other.argmax() - total.argmax()) > 2
+
+
+def test_weeks_vary_by_their_noise_and_shares_less() -> None:
+    weekly = _weekly(replace(_YEARS, noise=0.08))
+    assert np.log(weekly.sum(axis=1)).std() == pytest.approx(0.08, abs=0.02)
+    likes = weekly[:, EVENTS.index("like")] / weekly[:, :3].sum(axis=1)
+    shares = weekly[:, EVENTS.index("share")] / weekly[:, :3].sum(axis=1)
+    assert 0.005 < np.log(likes).std() < 0.02
+    assert 0.02 < np.log(shares).std() < 0.04
+    clicks = weekly[:, EVENTS.index("click")] / weekly.sum(axis=1)
+    assert 0.01 < np.log(clicks).std() < 0.04
+
+
+def test_numbers_that_are_not_whole_come_from_the_command_line(tmp_path: Path) -> None:
+    flags = {"users": "60", "sources": "40", "days": "7", "events": "2000", "noise": "0.13", "as-of": "2026-11-20"}
+    assert main([str(tmp_path / "data"), *(f"--{name}={value}" for name, value in flags.items())]) == 0
+    said = json.loads((tmp_path / "data" / "_truth" / "world.json").read_text())
+    assert (said["noise"], said["season"], said["as_of"]) == (0.13, 0.2, "2026-11-20")
+
+
+@pytest.mark.parametrize("flags", [["--countries", "13"], ["--noise", "1"], ["--trend", "2"]])
+def test_a_world_too_wild_is_refused(tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "data"), *flags]) == 2
+    assert "too large" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flags", [["--users", "1"], ["--sources", "3"], ["--days", "0"], ["--events", "0"]])
