@@ -68,7 +68,8 @@ class SnapshotDataset(Dataset):
     max_age_days: Whole = Field(default=14, ge=0, le=MAX_DAYS)
     """Days that the newest partition may be older than `--as-of`; if it is older, the run stops."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Our column name → the name in the files, if different."""
+    """Our column name → the name in the files, if different. `segment` of `audience` (a country, an age group) is read
+    only if it is named here: drift then sees a segment that is lost."""
 
 
 SNAPSHOTS = ("subscriptions", "sources", "blocks", "audience")

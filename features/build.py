@@ -261,7 +261,7 @@ def _interactions(pairs: DataFrame, settings: Settings) -> DataFrame:
 
 def _audience(snapshots: Mapping[str, DataFrame], settings: Settings) -> DataFrame | None:
     audience = snapshots.get("audience")
-    return None if audience is None else conform(audience.distinct(), contract.audience(settings.ids))
+    return None if audience is None else conform(audience, contract.audience(settings.ids)).distinct()
 
 
 def _prune(survey: Survey, settings: Settings, catalog: Catalog) -> None:

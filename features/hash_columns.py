@@ -1,15 +1,26 @@
-"""`conf.ids`' arm, partition and bucket of a user as Spark columns, and the number of users."""
+"""`conf.ids`' arm, partition and bucket of a user as Spark columns, the number of users, and hashes for samples."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as sf
 
 _ERROR = 0.02
 """Relative standard error of the number of users; it costs 2 kB per group, exact sets would be shuffled."""
+MAX_HASH = 2**63 - 1
 
 
 def count_users() -> Column:
     """Returns the number of distinct non-null users, within 2 % (HyperLogLog++), always the same for equal users."""
     return sf.approx_count_distinct("user_id", _ERROR)
+
+
+def hash_column(*columns: Column) -> Column:
+    """Returns a hash of the columns, 0 … MAX_HASH, which has nothing to do with the arm."""
+    return sf.xxhash64(*columns).bitwiseAND(sf.lit(MAX_HASH))
+
+
+def hash_limit(share: float) -> int:
+    """Returns the largest hash in this share of all; the sample of a smaller share is part of that of a larger one."""
+    return min(int(share * 2**63), MAX_HASH)
 
 
 def arm_column(user_id: Column, salt: str) -> Column:

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Row
@@ -22,6 +22,7 @@ from features.reading.erasures import with_erased, without_owners
 from features.reading.ids import ID_FAULTS, id_faults
 from features.reading.rows import check_all_read
 from features.reading.schema import LABEL, MOMENT, Field, check_fields, id_field
+from features.reading.snapshot_traits import Traits, trait_columns, traits_of
 from features.tables import quoted, union_of
 
 REQUIRED = {
@@ -33,7 +34,7 @@ REQUIRED = {
 """Columns that each snapshot must have and that are never null."""
 MAY_BE_EMPTY = ("blocks",)
 """In the other snapshots an empty table means a failed export, and would let forbidden sources into lists."""
-_LABELS = {"status": LABEL, "category": LABEL, "created_at": MOMENT}
+_LABELS = {"status": LABEL, "category": LABEL, "created_at": MOMENT, "segment": LABEL}
 
 
 def snapshot_fields(name: str, dataset: SnapshotDataset, ids: IdKind) -> tuple[Field, ...]:
@@ -41,10 +42,13 @@ def snapshot_fields(name: str, dataset: SnapshotDataset, ids: IdKind) -> tuple[F
 
     Raises ConfigError for unknown names in `columns`.
     """
-    optional = ("status", "category", "owner_id", "created_at") if name == "sources" else ()
+    optional: tuple[str, ...] = ("status", "category", "owner_id", "created_at") if name == "sources" else ()
+    if name == "audience" and "segment" in dataset.columns:
+        optional = ("segment",)
     known = (*REQUIRED[name], *optional)
     if unknown := sorted(dataset.columns.keys() - set(known)):
-        raise ConfigError(f"datasets.{name}.columns: {unknown[0]!r} is not one of ours; known: {', '.join(known)}")
+        ours = (*known, "segment") if name == "audience" and not optional else known
+        raise ConfigError(f"datasets.{name}.columns: {unknown[0]!r} is not one of ours; known: {', '.join(ours)}")
     return tuple(_field(our, dataset, ids, required=our not in optional or our in dataset.columns) for our in known)
 
 
@@ -109,6 +113,9 @@ class Snapshot:
     """Distinct users, erased ones included, within 2 %; None for `sources`."""
     eligible: int | None = None
     """Sources that may be recommended on the requested day; None for other snapshots."""
+    fingerprint: str = ""
+    """Fingerprint of the partition."""
+    traits: Traits = field(default_factory=Traits)
 
 
 @dataclass(frozen=True)
@@ -149,9 +156,10 @@ def _open(wanted: SnapshotRead, ids: IdKind, catalog: Catalog) -> _Opened:
     raw = catalog.read(wanted.dataset, plan.found, tuple(dict.fromkeys(field.column for field in plan.fields)))
     rows = raw.select(*(quoted(field.column).alias(field.name) for field in plan.fields))
     if plan.name == "sources":  # here users are owners, not rows
+        known = without_owners(rows, catalog.erased)
         eligible = sf.count_if(eligible_column(rows, wanted.as_of)).alias("eligible")
-        counts = _counts(plan, rows.withColumn("erased", sf.lit(col=False)), ids, eligible)
-        return _Opened(without_owners(rows, catalog.erased), counts.crossJoin(_twice(rows)))
+        counts = _counts(plan, known.withColumn("erased", sf.lit(col=False)), ids, eligible)
+        return _Opened(known, counts.crossJoin(_twice(rows)))
     marked = with_erased(rows, catalog.erased)
     counts = _counts(plan, marked, ids, count_users().alias("users"))
     return _Opened(marked.where("NOT erased").drop("erased"), counts.withColumn("twice", sf.lit(None).cast("string")))
@@ -163,7 +171,8 @@ def _snapshot(wanted: SnapshotRead, opened: _Opened, row: Row, ids: IdKind) -> S
     check_all_read(plan.name, wanted.dataset, partition, counts["erased"] + counts["kept"])
     _refuse_faults(plan, {fault: counts.pop(fault) for fault in _faults(plan, ids)})
     _refuse_duplicates(plan, json.loads(row["twice"] or "[]"))
-    return Snapshot(partition.day, opened.frame, **counts)
+    traits = traits_of(counts, plan.rows)
+    return Snapshot(partition.day, opened.frame, fingerprint=partition.fingerprint, traits=traits, **counts)
 
 
 def _field(our: str, dataset: SnapshotDataset, ids: IdKind, *, required: bool) -> Field:
@@ -183,12 +192,13 @@ def _faults(plan: DatasetPlan, ids: IdKind) -> dict[str, Column]:
 
 
 def _counts(plan: DatasetPlan, marked: DataFrame, ids: IdKind, more: Column) -> DataFrame:
-    """Returns one row with `counts`: JSON of the numbers of erased and kept rows, of faults, and `more`."""
+    """Returns one row with `counts`: JSON of the numbers of erased and kept rows, of faults, traits, and `more`."""
     counts = marked.agg(
         more,
         sf.count_if("erased").alias("erased"),
         sf.count_if(~sf.col("erased")).alias("kept"),
         *(sf.count_if(broken).alias(fault) for fault, broken in _faults(plan, ids).items()),
+        *trait_columns(marked, plan.rows),
     )
     return counts.select(sf.to_json(sf.struct("*")).alias("counts"))
 
