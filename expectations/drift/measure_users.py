@@ -161,13 +161,19 @@ def _known_sources(users: Users, day: int, catalogue: Rows) -> Iterator[Number]:
 
 
 def _segments(users: Users, day: int, audience: Rows) -> Iterator[Number]:
-    """Yields the smallest ratio of a segment's share of the users to its share in the three weeks before."""
+    """Yields the smallest ratio of a segment's share of the users to its share in the three weeks before.
+
+    Users whom the audience lacks are a segment, too: so one that is lost from the audience as well is seen.
+    """
     ids, first = np.unique(audience.user, return_index=True)
     names, segment = np.unique(audience.source[first], return_inverse=True)
-    at = np.minimum(np.searchsorted(ids, users.ids), max(len(ids) - 1, 0))
-    known = ids[at] == users.ids if len(ids) else np.zeros(len(users.ids), bool)
-    now = np.bincount(segment[at[known & users.seen(day - WEEK + 1, day)]], minlength=len(names))
-    past = np.bincount(segment[at[known & users.seen(day - PAST + 1, day - WEEK)]], minlength=len(names))
+    at = np.searchsorted(ids, users.ids)
+    known = np.isin(users.ids, ids)
+    of_user = np.full(len(users.ids), len(names))
+    of_user[known] = segment[at[known]]
+    asked = users.ids <= audience.limit
+    now = np.bincount(of_user[asked & users.seen(day - WEEK + 1, day)], minlength=len(names) + 1)
+    past = np.bincount(of_user[asked & users.seen(day - PAST + 1, day - WEEK)], minlength=len(names) + 1)
     counted = (past >= _LEAST_SEGMENT_USERS) & (past >= _LEAST_SEGMENT * past.sum())
     if counted.any() and now.sum():
         share = now[counted] / now.sum()

@@ -262,6 +262,16 @@ def _mixed(ids: "pd.Series[int]") -> dict[int, int]:
     return dict(zip(users, np.random.default_rng(1).permutation(users), strict=True))
 
 
+def test_a_country_that_is_lost_from_the_audience_too_is_seen(spark: SparkSession) -> None:
+    made = world()
+    audience, clicks = made.snapshots["audience"], made.events["clicks"]
+    gone = audience.user_id[audience.segment == "A"]
+    clicks = clicks[(clicks.day < 28) | ~clicks.user_id.isin(gone)]
+    left = {"audience": audience[~audience.user_id.isin(gone)]}
+    found = values(measured(spark, World({"clicks": clicks}, left)))
+    assert named(found, "weakest_segment") == [0]
+
+
 def test_fourteen_new_days_are_two_weeks(spark: SparkSession) -> None:
     made = world()
     found, _ = measure_past(catalog(spark, made), settings(made), AS_OF, days=14)
