@@ -1,11 +1,17 @@
 """What a stopped drift gate tells the person on call: the first cause, who is concerned, and how to go on."""
 
+import datetime as dt
 from collections.abc import Sequence
+from typing import Literal
 
-from expectations.drift.checks import DriftProfile, harm, ranked, sentence
+from expectations.drift.checks import DriftProfile, harm, ranked, sentence, statistic_of
 from expectations.drift.findings import Finding
 from expectations.report import GateReport
 
+Status = Literal["stops", "overridden", "warning", "learning", "not judged", "ok"]
+"""What a finding means for its run, the worst first; `warning` is an alarm that only reports."""
+STATUSES: tuple[Status, ...] = ("stops", "overridden", "warning", "learning", "not judged", "ok")
+_WEEK = 7
 _MOST = 8
 """Further alarms that are listed; the report has all."""
 
@@ -19,9 +25,26 @@ def drift_message(report: GateReport, profile: DriftProfile) -> str:
         f"  {sentence(first)}",
         f"  guards against: {harm(first)}{_concerned(profile)}",
         *_further(others),
-        *_ways_on(first, report, profile),
+        "Have wrong data delivered again and start a new run, or:",
+        *_aligned(ways_on(first, report, profile)),
     ]
     return "\n".join(lines)
+
+
+def statuses(report: GateReport, profile: DriftProfile) -> dict[str, Status]:
+    """Returns full name → status of each finding, the worst first, and of those the most probable cause."""
+    rows = {row.name: row for row in report.expectations}
+    found: dict[str, Status] = {}
+    for one in ranked(profile.findings):
+        row = rows.get(one.full_name)
+        judged = None if row is None else row.status
+        if judged == "FAILED":
+            found[one.full_name] = "stops"
+        elif judged == "overridden":
+            found[one.full_name] = "overridden"
+        else:
+            found[one.full_name] = "warning" if one.state == "alarm" else one.state
+    return dict(sorted(found.items(), key=lambda item: STATUSES.index(item[1])))
 
 
 def _concerned(profile: DriftProfile) -> str:
@@ -35,16 +58,26 @@ def _further(others: Sequence[Finding]) -> list[str]:
     return [f"  also: {', '.join(one.full_name for one in others[:_MOST])}{more}"]
 
 
-def _ways_on(first: Finding, report: GateReport, profile: DriftProfile) -> list[str]:
+def ways_on(first: Finding, report: GateReport, profile: DriftProfile) -> list[tuple[str, str]]:
+    """Returns what may be so → the command to go on with."""
     partition = profile.snapshots.get(first.subject)
-    days = " ".join(map(str, first.days if partition is None else [partition]))
+    days = " ".join(map(str, _days(first) if partition is None else [partition]))
     ways = [("look at it", f"discovery drift show {report.run}")]
     if first.kind in ("events", "snapshot", "sources"):
         ways.append(("the data are wrong", f'discovery drift exclude {first.subject} {days} --reason "…"'))
     ways.append(("it is really so", f'discovery drift accept {first.full_name} --reason "…"'))
     ways.append(("only this once", f'start a new run with --override {first.full_name}="…"'))
+    return ways
+
+
+def _days(finding: Finding) -> Sequence[dt.date]:
+    """Returns the days that the finding is about; a number about a week has only its last."""
+    one = statistic_of(finding)
+    if one is None or one.grain != "week":
+        return finding.days
+    return [max(finding.days) - dt.timedelta(days=back) for back in range(_WEEK)[::-1]]
+
+
+def _aligned(ways: Sequence[tuple[str, str]]) -> list[str]:
     width = max(len(what) for what, _ in ways)
-    return [
-        "Have wrong data delivered again and start a new run, or:",
-        *(f"  {what:<{width}}  {how}" for what, how in ways),
-    ]
+    return [f"  {what:<{width}}  {how}" for what, how in ways]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from conf.base import Strict
 from expectations.checks import Between, Check, Skip
-from expectations.drift.findings import Finding
+from expectations.drift.findings import Finding, Point
 from expectations.drift.statistics import Statistic, statistic
 
 BESIDE_OTHERS = frozenset({"users_elsewhere", "users_subscribed", "followed", "unknown_sources", "closed_sources"})
@@ -51,51 +51,63 @@ def _check(finding: Finding) -> Check:
     if finding.state == "alarm" and not finding.blocks:
         return Skip(finding.full_name, f"warning: {sentence(finding)}")
     low, high = (None if bound is None else bound for bound in (finding.low, finding.high))
-    return Between(finding.full_name, finding.value, low, high, detail=_when(finding))
+    return Between(finding.full_name, finding.value, low, high, detail=when(finding))
 
 
 def sentence(finding: Finding) -> str:
     """Returns what is wrong, e.g. "clicks: 12,400 events a day, 2026-11-09 to 2026-11-15, where 30,100 to 41,000 …"."""
-    found, allowed = _text(finding, finding.value), _allowed(finding)
-    return f"{finding.subject}: {label(finding)} {found} {_when(finding)}, where {allowed} is usual"
+    found, allowed = value_text(finding, finding.value), allowed_text(finding)
+    return f"{finding.subject}: {label(finding)} {found} {when(finding)}, where {allowed} is usual"
 
 
 def label(finding: Finding) -> str:
     """Returns the statistic in words."""
-    one = _statistic(finding)
+    one = statistic_of(finding)
     return finding.name if one is None else one.label
 
 
 def harm(finding: Finding) -> str:
     """Returns what it does to lists."""
-    one = _statistic(finding)
+    one = statistic_of(finding)
     return "" if one is None else one.harm
 
 
-def _statistic(finding: Finding) -> Statistic | None:
+def statistic_of(finding: Finding) -> Statistic | None:
+    """Returns the statistic, None for one of newer code."""
     return statistic(finding.kind, finding.name)
 
 
-def _when(finding: Finding) -> str:
-    first, last = min(finding.days), max(finding.days)
-    when = f"on {first}" if first == last else f"on the days {first} to {last}"
+def when(finding: Finding) -> str:
+    """Returns the days, and since when, e.g. "on 2026-11-12, for 3 runs, since run 20261109T…"."""
+    if finding.since is None:
+        return days_text(finding)
+    return f"{days_text(finding)}, for {finding.runs} runs, since run {finding.since}"
+
+
+def days_text(finding: Finding) -> str:
+    """Returns the days, e.g. "on the days 2026-11-09 to 2026-11-15"; of a snapshot or a run "as of" one."""
+    one, (first, last) = statistic_of(finding), (min(finding.days), max(finding.days))
     if finding.kind not in ("events", "served"):
-        when = f"as of {last}"
-    return when if finding.since is None else f"{when}, for {finding.runs} runs, since run {finding.since}"
+        return f"as of {last}"
+    if one is not None and one.grain == "week":
+        return f"in the week up to {last}"
+    return f"on {first}" if first == last else f"on the days {first} to {last}"
 
 
-def _allowed(finding: Finding) -> str:
-    low, high = _text(finding, finding.low), _text(finding, finding.high)
-    if finding.low is None:
-        return f"at most {high}"
-    return f"at least {low}" if finding.high is None else f"{low} to {high}"
+def allowed_text(finding: Finding, week: Point | None = None) -> str:
+    """Returns the allowed values, of the finding or of one of its weeks, e.g. "30,100 to 41,000"."""
+    limits = finding if week is None else week
+    low, high = value_text(finding, limits.low), value_text(finding, limits.high)
+    if limits.low is None:
+        return "unknown" if limits.high is None else f"at most {high}"
+    return f"at least {low}" if limits.high is None else f"{low} to {high}"
 
 
-def _text(finding: Finding, value: float | None) -> str:
+def value_text(finding: Finding, value: float | None) -> str:
     """Returns a value as a person would write it: a share in percent, a count without a fraction."""
     if value is None:
         return "unknown"
-    one = _statistic(finding)
+    one = statistic_of(finding)
     if one is not None and one.scale == "share":
         return f"{value:.1%}".replace("%", " %") if value >= 0.001 else f"{value:.2g}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

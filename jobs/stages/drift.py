@@ -12,8 +12,12 @@ from expectations.drift.findings import Alarm, Finding
 from expectations.drift.history import History, Measured
 from expectations.drift.judge import Judged, judge
 from expectations.gate import DriftGate, check_drift
+from expectations.report import GateReport
+from jobs.pages.drift import FILE, drift_page
 from jobs.run.context import Run
-from jobs.stages.gates import pass_gate
+from jobs.runtime.log import log, log_step
+from jobs.stages.gates import DRIFT_GATES, pass_gate, report_file
+from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.drift import Decisions, DriftStore
 
 WEEK = 7
@@ -50,8 +54,8 @@ def pass_drift_gate(
 ) -> dict[str, Any]:
     """Measures, judges and remembers one part of the run. Returns the summary for the manifest; raises GateFailed.
 
-    Numbers and alarms are kept whatever the result: the next run must know what this one saw. users: who would get
-    lists of this run.
+    Numbers, alarms and the page are kept whatever the result: the next run must know what this one saw. users: who
+    would get lists of this run.
     """
     store = DriftStore.of(run.home, run.settings.product)
     decisions = store.decisions()
@@ -68,8 +72,22 @@ def pass_drift_gate(
         return DriftProfile(findings=findings, users=users, snapshots=dict(read.snapshots))
 
     overrides, limits = run.manifest.request.overrides, run.settings.gates
-    summary = pass_gate(run, lambda: check_drift(gate, judged, limits, overrides, as_of=run.as_of, run=run.run_id))
+    try:
+        summary = pass_gate(run, lambda: check_drift(gate, judged, limits, overrides, as_of=run.as_of, run=run.run_id))
+    finally:
+        write_page(run.folder, gate, decisions, run.settings.product)
     return {**summary, **_facts(found, decisions)}
+
+
+def write_page(folder: BoundFolder, judged: DriftGate, decisions: Decisions, product: str) -> None:
+    """Writes the page of the drift gates up to `judged` into a run's folder; the run is as good without it."""
+    try:
+        files = [report_file(gate) for gate in DRIFT_GATES[: DRIFT_GATES.index(judged) + 1]]
+        reports = [GateReport.from_json(folder.read_bytes(file).decode()) for file in files if folder.exists(file)]
+        folder.write_bytes(FILE, drift_page(reports, decisions, product=product).encode())
+        log_step("gate", f"{judged}: each statistic with its history is in {folder.uri}/{FILE}")
+    except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not hide what the gate said
+        log.warning("warning   %s could not be written (%s: %s)", FILE, type(error).__name__, error)
 
 
 def case_of(run: Run, history: History, store: DriftStore, decisions: Decisions, read: Read) -> Judged:

@@ -30,7 +30,7 @@ def markdown_of(template: str, **values: Any) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _without_controls(value: Any) -> Any:
+def without_controls(value: Any) -> Any:
     """Returns a value whose characters may stand in HTML; what a macro made has been through this before."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
@@ -74,5 +74,5 @@ def _environment(filters: Mapping[str, Callable[..., str]], **options: Any) -> E
     return made
 
 
-_HTML = _environment({"base64": _base64}, autoescape=True, finalize=_without_controls)
+_HTML = _environment({"base64": _base64}, autoescape=True, finalize=without_controls)
 _MARKDOWN = _environment({"one_line": one_line, "paragraph": paragraph, "rows": _rows})
