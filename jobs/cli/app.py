@@ -63,6 +63,7 @@ COMMANDS = {
     "clear": Place("jobs.cli.runs", "Delete the lists of a run that nothing needs."),
     "load": Place("jobs.cli.load", "Load the product's topic into Redis until stopped; several may run side by side."),
     "dlq": Place("jobs.cli.dead_letters", "Records that could not be loaded."),
+    "drift": Place("jobs.cli.drift", "What drifted: findings of runs, and what operators decide about them."),
     "model": Place("jobs.cli.model", "Versions of the model: what made them, and which one serves."),
 }
 """The commands in the order of `--help`. Each help is repeated by the command itself, for `COMMAND --help`."""

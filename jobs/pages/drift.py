@@ -29,8 +29,6 @@ from jobs.pages.plots import plot, spark
 from jobs.storage.drift import Decisions
 from models.pages import without_controls
 
-FILE = "drift.html"
-"""Name of the page in a run's folder."""
 _MOST = 12
 """Statistics that are shown with a plot and all that is known; the table has all."""
 _WHAT: Mapping[Kind, str] = {

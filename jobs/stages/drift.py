@@ -13,12 +13,13 @@ from expectations.drift.history import History, Measured
 from expectations.drift.judge import Judged, judge
 from expectations.gate import DriftGate, check_drift
 from expectations.report import GateReport
-from jobs.pages.drift import FILE, drift_page
+from jobs.pages.drift import drift_page
 from jobs.run.context import Run
 from jobs.runtime.log import log, log_step
-from jobs.stages.gates import DRIFT_GATES, pass_gate, report_file
+from jobs.stages.gates import pass_gate
 from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.drift import Decisions, DriftStore
+from jobs.storage.gate_reports import DRIFT_GATES, DRIFT_PAGE, report_file
 
 WEEK = 7
 _YEAR = 365.25
@@ -84,10 +85,10 @@ def write_page(folder: BoundFolder, judged: DriftGate, decisions: Decisions, pro
     try:
         files = [report_file(gate) for gate in DRIFT_GATES[: DRIFT_GATES.index(judged) + 1]]
         reports = [GateReport.from_json(folder.read_bytes(file).decode()) for file in files if folder.exists(file)]
-        folder.write_bytes(FILE, drift_page(reports, decisions, product=product).encode())
-        log_step("gate", f"{judged}: each statistic with its history is in {folder.uri}/{FILE}")
+        folder.write_bytes(DRIFT_PAGE, drift_page(reports, decisions, product=product).encode())
+        log_step("gate", f"{judged}: each statistic with its history is in {folder.uri}/{DRIFT_PAGE}")
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not hide what the gate said
-        log.warning("warning   %s could not be written (%s: %s)", FILE, type(error).__name__, error)
+        log.warning("warning   %s could not be written (%s: %s)", DRIFT_PAGE, type(error).__name__, error)
 
 
 def case_of(run: Run, history: History, store: DriftStore, decisions: Decisions, read: Read) -> Judged:

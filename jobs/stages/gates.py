@@ -12,6 +12,7 @@ from jobs.run.context import Run
 from jobs.run.manifest import KeptRun, run_folder
 from jobs.runtime.log import log_step
 from jobs.storage.bound_folder import MANIFEST, BoundFolder
+from jobs.storage.gate_reports import report_file
 
 _RESTORE = "restore that folder, or set DISCOVERY_HOME to the work folder that made it"
 
@@ -20,19 +21,11 @@ class BaselineMissing(Refused):
     """The folder of the serving run is gone, with which this run must be compared."""
 
 
-GATES: tuple[Gate, ...] = ("inputs", "interactions", "lists")
-DRIFT_GATES: tuple[Gate, ...] = ("input_drift", "list_drift")
-
 INPUT_FACT = "input_gate"
 """Name of the fact that holds the summary of the gate on inputs."""
 
 CHAMPION_INTERACTIONS = "gate_champion_interactions.json"
 """Report of the gate on interactions by the champion's recipe, if that is another one."""
-
-
-def report_file(gate: Gate) -> str:
-    """Returns the name of a gate's report in the run's folder."""
-    return f"gate_{gate}.json"
 
 
 def read_report(folder: BoundFolder, gate: Gate) -> GateReport | None:

@@ -6,10 +6,11 @@ from expectations.report import GateReport
 from jobs.run.context import Run
 from jobs.runtime.log import timed
 from jobs.stages.announce import announcement_of
-from jobs.stages.gates import GATES, read_report
+from jobs.stages.gates import read_report
 from jobs.stages.partitions import in_few_tasks, measure_slices, send_slices, snapshot_of
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import refuse_without_lineage
+from jobs.storage.gate_reports import GATES
 from publish.connect.topics import ensure_topics
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end

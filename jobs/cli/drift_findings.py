@@ -1,0 +1,151 @@
+"""What the drift gates found in the runs of one product, as their folders keep it; no Spark, no servers."""
+
+import datetime as dt
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+from conf.errors import Refused
+from conf.settings import Settings
+from expectations.drift.checks import DriftProfile, ranked
+from expectations.drift.findings import Accepted, Alarm, Finding
+from expectations.drift_message import STATUSES, Status, statuses
+from expectations.report import GateReport
+from jobs.run.manifest import find_run, run_folder
+from jobs.run.run_id import RunId
+from jobs.storage.bound_folder import BoundFolder
+from jobs.storage.drift import DriftStore
+from jobs.storage.gate_reports import DRIFT_GATES, DRIFT_PAGE, report_file
+from jobs.storage.store import Storage
+
+_LATEST = 10
+"""Runs in whose reports a statistic is looked for."""
+_SHOWN = 12
+
+
+class NoFinding(Refused):
+    """No run, statistic or alarm of that name is known."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A finding, what it means for its run, and the report that it is from."""
+
+    finding: Finding
+    status: Status
+    report: GateReport
+    profile: DriftProfile
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The findings of one product's runs, and what was decided about them."""
+
+    settings: Settings
+    home: Storage
+
+    @cached_property
+    def store(self) -> DriftStore:
+        """The history, the alarms and the decisions."""
+        return DriftStore.of(self.home, self.settings.product)
+
+    def runs(self) -> Iterator[str]:
+        """Yields the runs that a drift gate has judged, the newest first."""
+        for info in reversed(self.home.files(f"runs/{self.settings.product}")):
+            if RunId.find(info.base_name) and self._files(info.base_name):
+                yield info.base_name
+
+    def reports(self, run: str | None) -> list[GateReport]:
+        """Returns the reports of a run's drift gates; None: of the newest run. Raises NoFinding, ChangedSince."""
+        product = self.settings.product
+        if run is None:
+            run = next(self.runs(), None)
+            if run is None:
+                raise NoFinding(f"no run of {product} was judged by a drift gate yet, in {self.home.uri}")
+        kept = find_run(self.home, product, str(RunId.parse(run)))
+        if kept is None or not self._files(run):
+            there = "is not there" if kept is None else "has no report of a drift gate"
+            known = ", ".join(islice(self.runs(), 5)) or "none"
+            raise NoFinding(f"run {run} {there}, in {kept.folder.uri if kept else self.home.uri}; newest: {known}")
+        return [_report(kept.folder, file) for file in self._files(run)]
+
+    def page(self, run: str) -> str | None:
+        """Returns where the page of a run's drift is; None if it has none."""
+        folder = run_folder(self.home, self.settings.product, run)
+        return f"{folder.uri}/{DRIFT_PAGE}" if folder.exists(DRIFT_PAGE) else None
+
+    def newest(self, name: str) -> Judged | None:
+        """Returns the newest finding of a statistic in the latest runs."""
+        for run in islice(self.runs(), _LATEST):
+            for one in judged(self.reports(run)):
+                if one.finding.full_name == name:
+                    return one
+        return None
+
+    def names(self) -> list[str]:
+        """Returns every statistic that was measured, or found in the newest run."""
+        measured = {f"{subject}.{name}" for _, subject, name in self.store.history().keys}
+        run = next(self.runs(), None)
+        return sorted(measured | {one.finding.full_name for one in judged(self.reports(run) if run else ())})
+
+    def open_alarms(self) -> list[Alarm]:
+        """Returns the alarms that nobody accepted, the newest first."""
+        accepted = self.store.decisions().accepted
+        alarms = (alarm for alarm in self.store.alarms() if not any(_covers(one, alarm) for one in accepted))
+        return sorted(alarms, key=lambda alarm: (max(alarm.days), alarm.run), reverse=True)
+
+    @property
+    def as_of(self) -> dt.date:
+        """Day of the newest run, which a repeated one has too; today if there is none."""
+        found = (RunId.find(info.base_name) for info in self.home.files(f"runs/{self.settings.product}"))
+        newest = max((run for run in found if run), default=None)
+        return dt.datetime.now(dt.UTC).date() if newest is None else newest.as_of
+
+    def _files(self, run: str) -> list[str]:
+        folder = run_folder(self.home, self.settings.product, run)
+        return [file for gate in DRIFT_GATES if folder.exists(file := report_file(gate))]
+
+
+def _report(folder: BoundFolder, file: str) -> GateReport:
+    try:
+        return GateReport.from_json(folder.read_bytes(file).decode())
+    except ValueError as error:
+        first = " ".join(str(error).splitlines()[:3])
+        raise NoFinding(f"{folder.uri}/{file} cannot be read ({first}): it is damaged, or of other code") from None
+
+
+def judged(reports: Sequence[GateReport]) -> list[Judged]:
+    """Returns every finding of these reports, the worst first."""
+    found = []
+    for report in reports:
+        if isinstance(report.profile, DriftProfile):
+            named = {one.full_name: one for one in ranked(report.profile.findings)}
+            known = statuses(report, report.profile)
+            found += [Judged(named[name], status, report, report.profile) for name, status in known.items()]
+    return sorted(found, key=lambda one: STATUSES.index(one.status))  # stable: causes stay before effects
+
+
+def name_of(alarm: Alarm) -> str:
+    """Returns the full name of an alarm's statistic."""
+    return f"{alarm.subject}.{alarm.name}"
+
+
+def finding_of(alarm: Alarm) -> Finding:
+    """Returns an alarm as the finding that it was."""
+    fields = alarm.model_dump(exclude={"run"})
+    return Finding.model_validate({**fields, "mode": "block", "state": "alarm", "runs": alarm.runs})
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    """Returns what was perhaps meant, or some of what there is."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    more = f" … and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"there are: {', '.join(known[:_SHOWN]) or 'none'}{more}"
+
+
+def _covers(accepted: Accepted, alarm: Alarm) -> bool:
+    return accepted.name == name_of(alarm) and {*accepted.days}.issuperset(alarm.days)
