@@ -12,7 +12,7 @@ from conf.windows import Window
 from expectations.drift.findings import Accepted, Excluded
 from features.errors import FeaturesError
 from features.reading.dataset import enforce_policy, plan_dataset
-from jobs.cli.drift_findings import Drift, NoFinding, finding_of, hint, judged, name_of
+from jobs.cli.drift_findings import Drift, NoFinding, finding_of, hint, judged
 from jobs.cli.options import Cli, Reason, product_command
 from jobs.cli.views import drift as view
 from jobs.runtime.log import log
@@ -74,11 +74,7 @@ def accept(cli: Cli, name: Name, *, reason: Reason = "", undo: Undo = False) -> 
         cli.show(view.no_longer_accepted(held[-1]))
         return
     _need(reason)
-    alarms = opened.open_alarms()
-    alarm = next((one for one in alarms if name_of(one) == name), None)
-    if alarm is None:
-        there = ", ".join(dict.fromkeys(map(name_of, alarms))) or "none"
-        raise NoFinding(f"there is no alarm of {name!r:.300} that could be accepted; open alarms: {there}")
+    alarm = opened.alarm(name)
     accepted = Accepted(name=name, days=alarm.days, shift=alarm.shift, reason=reason, by=person(), at=_now())
     opened.store.decide(accepted)
     cli.show(view.accepted(accepted, finding_of(alarm)))

@@ -96,6 +96,24 @@ class Drift:
         alarms = (alarm for alarm in self.store.alarms() if not any(_covers(one, alarm) for one in accepted))
         return sorted(alarms, key=lambda alarm: (max(alarm.days), alarm.run), reverse=True)
 
+    def alarm(self, name: str) -> Alarm:
+        """Returns the alarm of a statistic that can be accepted.
+
+        Raises NoFinding where there is none, or where the newest run that judged it found it as usual again: its past
+        would be moved for nothing.
+        """
+        alarms, newest = self.open_alarms(), self.newest(name)
+        if newest is not None and newest.finding.state == "alarm":
+            alarms.sort(key=lambda one: one.days != newest.finding.days)  # stable: the newest of the others
+        elif newest is not None and any(name_of(one) == name for one in alarms):
+            found = f"run {newest.report.run} found {name} {newest.status} again"
+            raise NoFinding(f"{found}: there is nothing to accept; look at discovery drift history {name}")
+        alarm = next((one for one in alarms if name_of(one) == name), None)
+        if alarm is None:
+            there = ", ".join(dict.fromkeys(map(name_of, alarms))) or "none"
+            raise NoFinding(f"there is no alarm of {name!r:.300} that could be accepted; open alarms: {there}")
+        return alarm
+
     @property
     def as_of(self) -> dt.date:
         """Day of the newest run, which a repeated one has too; today if there is none."""

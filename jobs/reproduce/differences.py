@@ -11,7 +11,6 @@ import pyarrow.dataset as ds
 from conf.diff import differences
 from conf.load import tree_hash
 from conf.settings import Settings
-from expectations.drift.findings import Excluded
 from features.errors import FeaturesError
 from features.reading.dataset import DatasetPlan
 from features.survey import survey_inputs
@@ -52,7 +51,7 @@ def input_differences(
 ) -> Iterator[Difference]:
     """Yields partitions that changed since they were read; recorded: records of `features.records`."""
     try:
-        catalog = open_catalog(settings, home, excluded=excluded_then(manifest))
+        catalog = open_catalog(settings, home, excluded=manifest.excluded or ())  # not those that are excluded by now
         survey = survey_inputs(settings, manifest.request.as_of, catalog)
         plans = {plan.name: plan for plan in survey.plans}
     except FeaturesError as error:
@@ -67,16 +66,6 @@ def input_differences(
             then = {day: part for day, part in then.items() if day == max(then)}
         for detail in _changed_days(then, plan):
             yield Difference("input fingerprint", f"dataset {plan.name}, {detail}", certain=True)
-
-
-def excluded_then(manifest: Manifest) -> tuple[Excluded, ...]:
-    """Returns the days that the run left out; none for a run from before days could be excluded.
-
-    What operators excluded or took back since is no part of the run.
-    """
-    features = manifest.stages.get("features")
-    recorded = [] if features is None else features.facts.get("excluded", [])
-    return tuple(Excluded.model_validate(one) for one in recorded)
 
 
 def _changed_days(then: Mapping[Any, InputPartition], plan: DatasetPlan) -> Iterator[str]:

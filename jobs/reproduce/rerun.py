@@ -6,8 +6,6 @@ from functools import cached_property
 
 from conf.errors import Refused
 from conf.settings import Settings
-from expectations.drift.findings import Excluded
-from jobs.reproduce.differences import excluded_then
 from jobs.run.context import RunContext
 from jobs.run.manifest import Manifest, run_folder
 from jobs.stages.features import features_for, write_features
@@ -46,9 +44,6 @@ class Rerun(RunContext):
 
     def _read_erased(self) -> Erased:
         return self._forgotten
-
-    def _read_excluded(self) -> tuple[Excluded, ...]:
-        return excluded_then(self.manifest)
 
     @cached_property
     def training(self) -> TrainingTask:

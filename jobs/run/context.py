@@ -112,14 +112,15 @@ class RunContext(ABC):
 
     @property
     def excluded(self) -> tuple[Excluded, ...]:
-        """Days of datasets that the run leaves out, read once per stage. Raises DamagedHistory."""
-        if self._excluded is None:
-            self._excluded = self._read_excluded()
-        return self._excluded
+        """Days of datasets that the run leaves out. Raises DamagedHistory.
 
-    @abstractmethod
-    def _read_excluded(self) -> tuple[Excluded, ...]:
-        """Returns the days that the run leaves out."""
+        Those that are excluded when the features begin; what operators decide later is no part of the run.
+        """
+        if self._excluded is None:
+            then = self.manifest.excluded
+            now = DriftStore.of(self.home, self.settings.product)
+            self._excluded = now.decisions().excluded if then is None else then
+        return self._excluded
 
     def begin_stage(self, name: str) -> None:
         """Makes the stage check tables and read forgotten users anew: the stage before may have taken hours."""
@@ -190,9 +191,6 @@ class Run(RunContext):
 
     def _read_erased(self) -> Erased:
         return Erased.read(self.servers.kafka, self.settings.product, self.ids)
-
-    def _read_excluded(self) -> tuple[Excluded, ...]:
-        return DriftStore.of(self.home, self.settings.product).decisions().excluded
 
     def check_lease(self) -> None:
         """Raises LeaseLost when another run may have started."""

@@ -12,6 +12,7 @@ from conf.digest import digest_of_json
 from conf.recipe import completed
 from conf.run_flags import RunFlags
 from conf.share import Share
+from expectations.drift.findings import Excluded
 from jobs.storage.bound_folder import MANIFEST, BoundFolder, ChangedSince, StageOutput
 from jobs.storage.store import Storage
 from models.champion import Champion
@@ -92,6 +93,17 @@ class Manifest(BaseModel):
         known = self.model_copy(update={"stages": records, "failure": None})
         # Newer code that resumes the run adds fields with defaults and completes the champion's recipe.
         return digest_of_json(json.loads(known.model_dump_json(exclude_defaults=True, exclude={"champion"})))
+
+    @property
+    def excluded(self) -> tuple[Excluded, ...] | None:
+        """Days of datasets that the run's features leave out; None while they are not made.
+
+        None are left out by a run from before days could be excluded.
+        """
+        features = self.stages.get("features")
+        if features is None:
+            return None
+        return tuple(Excluded.model_validate(one) for one in features.facts.get("excluded", []))
 
     @model_validator(mode="before")
     @classmethod

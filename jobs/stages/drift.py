@@ -59,7 +59,7 @@ def pass_drift_gate(
     would get lists of this run.
     """
     store = DriftStore.of(run.home, run.settings.product)
-    decisions = store.decisions()
+    decisions = store.decisions().model_copy(update={"excluded": run.excluded})  # later ones did not change the tables
     found: list[Finding] = []
 
     def judged() -> DriftProfile:

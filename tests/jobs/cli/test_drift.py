@@ -180,6 +180,13 @@ def test_the_newest_alarm_is_accepted(drift: Command, home: Storage) -> None:
     assert drift("accept", "clicks.events", "--reason", "x", "--json").data["accepted"]["days"][-1] == str(NEW[-1])
 
 
+def test_what_is_as_usual_again_is_not_accepted(drift: Command, home: Storage) -> None:
+    keep(home, OLDER, halved())
+    keep(home, RUN, judge(history(days()), case()))
+    said = drift("accept", "clicks.events", "--reason", "x")
+    assert (said.code, f"run {RUN} found clicks.events ok again" in said.log) == (2, True)
+
+
 def test_an_excluded_day_of_events(drift: Command, home: Storage) -> None:
     keep(home, RUN, halved())
     one, two = str(ago(2)[0]), str(ago(1)[0])
