@@ -121,6 +121,20 @@ def lists(kind: IdKind) -> pa.Schema:
     )
 
 
+def list_sample(kind: IdKind) -> pa.Schema:
+    """Returns the schema of a sample of the users with lists, with what made these, sorted by user_id."""
+    return pa.schema(
+        [
+            ("user_id", _id(kind)),
+            ("source_ids", pa.list_(_id(kind))),
+            ("score", pa.float32()),  # of the best source; null: an empty list
+            ("personal", pa.bool_()),
+            ("factors", pa.list_(pa.float32())),  # null: a user without interactions
+            ("excluded", pa.list_(_id(kind))),  # in any order
+        ]
+    )
+
+
 def snapshot(kind: IdKind) -> pa.Schema:
     """Returns the schema of the published lists, one row per user and record, sorted by (partition, seq)."""
     return pa.schema(

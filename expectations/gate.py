@@ -1,7 +1,7 @@
 """The gates: measure a table and judge it with Great Expectations; a failure, an error or a timeout stops the run."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -10,6 +10,7 @@ from conf.ids import IdKind
 from expectations.checks import FIRST_RUN, Between, Check, Skip
 from expectations.deadline import within
 from expectations.drift.checks import DriftProfile, drift_checks
+from expectations.drift.replaced import without_replaced
 from expectations.errors import GateFailed
 from expectations.inputs import InputProfile, ServedInputs, input_checks
 from expectations.interactions import InteractionProfile, interaction_checks
@@ -30,15 +31,17 @@ def check_inputs(
     *,
     as_of: dt.date,
     run: str | None = None,
+    learned: Collection[str] = (),
 ) -> GateReport:
     """Returns gate 1's report on the inputs if it passed; raises GateFailed with the report otherwise.
 
     Raises OverrideRefused before judging. `before` has the inputs of the run that serves (None: the first run);
-    `overrides` maps limits to the reasons to lift them.
+    `overrides` maps limits to the reasons to lift them; `learned` names statistics whose limits replace fixed ones.
     """
 
     def checks(measured: InputProfile) -> list[Check]:
-        return input_checks(measured, settings.inputs, before, as_of)
+        found = input_checks(measured, settings.inputs, before, as_of)
+        return without_replaced(found, learned, measured.events)
 
     return _pass(_Case("inputs", lambda: profile, checks, settings.time_limit_seconds, overrides, run, as_of))
 
@@ -52,15 +55,17 @@ def check_interactions(
     ids: IdKind,
     as_of: dt.date,
     run: str | None = None,
+    learned: Collection[str] = (),
 ) -> GateReport:
     """Returns gate 1's report on the interactions if it passed; raises GateFailed with the report otherwise.
 
     Raises OverrideRefused before measuring. `baseline` is the profile of the run before (None: the first run), or why
-    there is no comparable one; `overrides` maps limits to the reasons to lift them.
+    there is no comparable one; `overrides` maps limits to the reasons to lift them; `learned` as in `check_inputs`.
     """
 
     def checks(profile: InteractionProfile) -> list[Check]:
-        return interaction_checks(profile, settings.interactions, baseline or FIRST_RUN, ids, as_of)
+        found = interaction_checks(profile, settings.interactions, baseline or FIRST_RUN, ids, as_of)
+        return without_replaced(found, learned, ())
 
     return _pass(_Case("interactions", measure, checks, settings.time_limit_seconds, overrides, run, as_of))
 
@@ -76,17 +81,18 @@ def check_lists(
     quality_skipped: str = "the recipe was not judged",
     as_of: dt.date | None = None,
     run: str | None = None,
+    learned: Collection[str] = (),
 ) -> GateReport:
     """Returns gate 2's report if it passed; raises GateFailed with the report, or OverrideRefused before measuring.
 
     `baseline` is the profile of the run that serves now (None: the first run); `quality_ratio` is NDCG@k of the judged
     lists ÷ that of the popularity list: infinite (passes) if only the latter is 0, 0 if both are, None if nothing was
-    judged, for the reason `quality_skipped`.
+    judged, for the reason `quality_skipped`; `learned` as in `check_inputs`.
     """
 
     def checks(profile: ListProfile) -> list[Check]:
         quality = quality_skipped if quality_ratio is None else quality_ratio
-        return list_checks(profile, settings.lists, baseline or FIRST_RUN, ids, quality)
+        return without_replaced(list_checks(profile, settings.lists, baseline or FIRST_RUN, ids, quality), learned, ())
 
     return _pass(_Case("lists", measure, checks, settings.time_limit_seconds, overrides, run, as_of))
 

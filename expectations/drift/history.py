@@ -76,6 +76,11 @@ class History:
         return History([self._table, to_table(measured)])
 
     @property
+    def table(self) -> pa.Table:
+        """Everything as one table (SCHEMA)."""
+        return self._table
+
+    @property
     def keys(self) -> Sequence[Key]:
         """Every statistic that was measured, sorted."""
         return sorted(self._series)

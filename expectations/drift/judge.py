@@ -19,6 +19,9 @@ from expectations.drift.statistics import Mode, Statistic, statistic
 
 LEARNING_WEEKS = 8
 """Weeks, or runs, that a statistic needs before its first test."""
+BUDGET_FACTOR = 2.0
+"""Statistics move together, and what is within the largest error of the past is no alarm: simulated, the rule uses a
+third of its budget (`python -m benchmarks.drift --only healthy`), so it is given twice as much."""
 _SHOWN = 30
 """Weeks or runs before that a report shows."""
 _LEAST_DAYS = 4
@@ -62,6 +65,31 @@ def judge(history: History, case: Judged) -> tuple[Finding, ...]:
         for mode in ("block", "warn")
     }
     return tuple(_finding(key, one, history.series(key), budget[_mode(key, one, case)], case) for key, one in asked)
+
+
+def learned(history: History, case: Judged) -> frozenset[str]:
+    """Returns the full names of the statistics that can stop a run and have enough past to be judged in this one."""
+    names = []
+    for key in history.keys:
+        one = statistic(key[0], key[2])
+        if one is None or _mode(key, one, case) != "block":
+            continue
+        series = history.series(key)
+        past = series.days < np.datetime64(case.as_of - dt.timedelta(days=WEEK if one.grain != "run" else 0))
+        if one.grain == "run":
+            made_of = np.array(series.made_of)[past]
+            count = int((made_of == made_of[-1]).sum()) if len(made_of) else 0
+        else:
+            weeks = (np.datetime64(case.as_of) - series.days[past]).astype(int) // WEEK
+            count = int((np.bincount(weeks[weeks < KEPT_WEEKS]) >= (_LEAST_DAYS if one.grain == "day" else 1)).sum())
+        if count >= LEARNING_WEEKS:
+            names.append(f"{key[1]}.{key[2]}")
+    return frozenset(names)
+
+
+def probability_of(case: Judged, statistics: int) -> float:
+    """Returns the probability of a false alarm that one of so many statistics may have in one run."""
+    return BUDGET_FACTOR * case.false_alarms_per_year / case.runs_per_year / max(1, statistics)
 
 
 def _mode(key: Key, one: Statistic, case: Judged) -> Mode:
