@@ -10,7 +10,7 @@ from typing import Any
 from expectations.drift.checks import DriftProfile
 from expectations.drift.findings import Alarm, Finding
 from expectations.drift.history import History, Measured
-from expectations.drift.judge import Judged, judge
+from expectations.drift.judge import Judged, judge, learned
 from expectations.gate import DriftGate, check_drift
 from expectations.report import GateReport
 from jobs.pages.drift import drift_page
@@ -37,6 +37,11 @@ class Read:
     """Those that the run that serves did not read, and the latest week in any case."""
     snapshots: Mapping[str, dt.date]
     """Snapshot → day of the partition that is read."""
+
+    @classmethod
+    def nothing(cls) -> "Read":
+        """Returns that of a stage that reads none."""
+        return cls({}, {}, {})
 
     @classmethod
     def of(cls, days: Days, snapshots: Mapping[str, dt.date], as_of: dt.date, served: dt.date | None) -> "Read":
@@ -89,6 +94,13 @@ def write_page(folder: BoundFolder, judged: DriftGate, decisions: Decisions, pro
         log_step("gate", f"{judged}: each statistic with its history is in {folder.uri}/{DRIFT_PAGE}")
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn must not hide what the gate said
         log.warning("warning   %s could not be written (%s: %s)", DRIFT_PAGE, type(error).__name__, error)
+
+
+def learned_limits(run: Run, read: Read) -> frozenset[str]:
+    """Returns the full names of the statistics whose learned limits take the place of fixed ones in this run."""
+    store = DriftStore.of(run.home, run.settings.product)
+    history = store.history(without=run.run_id)
+    return learned(history, case_of(run, history, store, store.decisions(), read))
 
 
 def case_of(run: Run, history: History, store: DriftStore, decisions: Decisions, read: Read) -> Judged:

@@ -16,13 +16,24 @@ from expectations.measure_interactions import measure_interactions
 from expectations.report import GateReport
 from features.build import Features
 from features.build import build_features as features_of
+from features.reading.catalog import Catalog
 from features.side_by_side import side_by_side
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import log_step, timed
-from jobs.stages.gates import CHAMPION_INTERACTIONS, INPUT_FACT, baseline_of, need_baselines, pass_gate, served_inputs
+from jobs.stages.drift import Read, learned_limits, pass_drift_gate
+from jobs.stages.drift_numbers import input_numbers
+from jobs.stages.gates import (
+    CHAMPION_INTERACTIONS,
+    INPUT_FACT,
+    baseline_of,
+    need_baselines,
+    pass_gate,
+    served_inputs,
+)
 from jobs.stages.inputs import input_profile
 from jobs.stages.stage import Facts, stage
 from jobs.storage.datasets import open_catalog
+from jobs.storage.gate_reports import report_file
 from jobs.storage.tables import Tables
 from models.champion import contest_of
 
@@ -50,29 +61,63 @@ def build_features(run: Run) -> Facts:
     """Writes the tables that features/ makes of the datasets into the run's folder, and passes gate 1."""
     need_baselines(run)
     contest = contest_of(run.settings, run.manifest.champion)
-    features = features_for(run, contest.champion if contest.own_features else None)
-    input_gate = pass_gate(run, lambda: _judge_inputs(run, features))
+    catalog = catalog_of(run)
+    features = features_for(run, contest.champion if contest.own_features else None, catalog)
+    read = _read(run, features)
+    learned = learned_limits(run, read)
+    input_gate = pass_gate(run, lambda: _judge_inputs(run, features, learned))
     _begin(run, features)
     rows = write_features(run.tables, features, run.ids)
     features.release()
     facts = {"rows": rows, **_inputs(features), "champion_fault": features.champion_fault}
-    facts |= {INPUT_FACT: input_gate}
+    facts |= {INPUT_FACT: input_gate, **_pass_interactions(run, features, learned)}
+    profile = _profile(run)
+    drift = pass_drift_gate(
+        run, "input_drift", lambda: input_numbers(run, catalog, features, profile, read.new), read, profile.users
+    )
+    return facts | {"drift": drift}
+
+
+def _pass_interactions(run: Run, features: Features, learned: Collection[str]) -> Facts:
+    """Passes the gate on interactions by each recipe."""
     before = _baseline(run)
     if features.champion is None:
-        return facts | {"gate": pass_gate(run, lambda: _judge(run, "interactions", before))}
-    # Drift is only visible between interactions of one recipe: another window has other rows in any case.
+        return {"gate": pass_gate(run, lambda: _judge(run, "interactions", before, learned))}
+    # A change only says something between interactions of one recipe: another window has other rows in any case.
     other = f"another recipe than that of run {run.manifest.serving_before}; its own is compared"
-    return facts | {
+    return {
         "champion_gate": pass_gate(run, lambda: _judge(run, "champion_interactions", before), CHAMPION_INTERACTIONS),
         "gate": pass_gate(run, lambda: _judge(run, "interactions", other)),
     }
 
 
-def features_for(run: RunContext, champion: Settings | None) -> Features:
-    """Returns the tables of the run's recipe and of the champion's, if given; lazy, except the daily partials."""
+def _read(run: Run, features: Features) -> Read:
+    """Returns the days that the run reads, and which of them the run that serves did not."""
+    counts, served = features.counts, served_inputs(run)
+    days = {
+        name: [record.day for record in known if record.day in counts.windows[name]]
+        for name, known in counts.days.items()
+    }
+    snapshots = {name: found.day for name, found in counts.snapshots.items()}
+    return Read.of(days, snapshots, run.as_of, None if served is None else served.as_of)
+
+
+def _profile(run: Run) -> InteractionProfile:
+    """Returns what the gate has just measured of the interactions by the run's own recipe."""
+    profile = GateReport.from_json(run.folder.read_bytes(report_file("interactions")).decode()).profile
+    assert isinstance(profile, InteractionProfile)
+    return profile
+
+
+def catalog_of(run: RunContext) -> Catalog:
+    """Returns the product's datasets."""
     spark = run.spark  # opened by this thread, before those of features/ ask for it
-    catalog = open_catalog(run.settings, run.home, lambda: spark, run.partials, run.erased.users, run.excluded)
-    return features_of(run.settings, run.as_of, catalog, champion)
+    return open_catalog(run.settings, run.home, lambda: spark, run.partials, run.erased.users, run.excluded)
+
+
+def features_for(run: RunContext, champion: Settings | None, catalog: Catalog | None = None) -> Features:
+    """Returns the tables of the run's recipe and of the champion's, if given; lazy, except the daily partials."""
+    return features_of(run.settings, run.as_of, catalog or catalog_of(run), champion)
 
 
 def _inputs(features: Features, *, exclude: set[str] | None = None) -> dict[str, Any]:
@@ -126,7 +171,7 @@ def _baseline(run: Run) -> InteractionProfile | None:
     return found if isinstance(found, InteractionProfile) else None
 
 
-def _judge_inputs(run: Run, features: Features) -> GateReport:
+def _judge_inputs(run: Run, features: Features, learned: Collection[str]) -> GateReport:
     return check_inputs(
         input_profile(features.counts),
         run.settings.gates,
@@ -134,10 +179,13 @@ def _judge_inputs(run: Run, features: Features) -> GateReport:
         run.manifest.request.overrides,
         as_of=run.as_of,
         run=run.run_id,
+        learned=learned,
     )
 
 
-def _judge(run: Run, table: str, baseline: InteractionProfile | str | None) -> GateReport:
+def _judge(
+    run: Run, table: str, baseline: InteractionProfile | str | None, learned: Collection[str] = ()
+) -> GateReport:
     return check_interactions(
         lambda: measure_interactions(run.tables.read(table)),
         run.settings.gates,
@@ -146,4 +194,5 @@ def _judge(run: Run, table: str, baseline: InteractionProfile | str | None) -> G
         ids=run.ids,
         as_of=run.as_of,
         run=run.run_id,
+        learned=learned,
     )

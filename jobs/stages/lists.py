@@ -1,6 +1,7 @@
 """Embeddings → a list for every user of the share, and the fallback list; then gate 2 judges the lists."""
 
 import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -12,6 +13,8 @@ from expectations.measure_lists import measure_lists
 from expectations.report import GateReport
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import timed
+from jobs.stages.drift import Read, learned_limits, pass_drift_gate
+from jobs.stages.drift_numbers import list_drift_numbers
 from jobs.stages.gates import baseline_of, pass_gate
 from jobs.stages.lists_from_factors import lists_from_factors, users_in_share
 from jobs.stages.stage import Facts, stage
@@ -27,10 +30,15 @@ FALLBACK = "fallback.json"
 def precompute_topn(run: Run) -> Facts:
     """Writes the lists and the fallback list into the run's folder and passes gate 2."""
     made = make_lists(run)
-    return {
-        "rows": {"lists": made.rows, "fallback": len(made.fallback)},
-        "gate": pass_gate(run, lambda: _judge(run, made.users, made.fallback)),
-    }
+    learned, profiles = learned_limits(run, Read.nothing()), list[ListProfile]()
+
+    def measure() -> ListProfile:
+        profiles.append(_measure(run, made.users, made.fallback))
+        return profiles[-1]
+
+    gate = pass_gate(run, lambda: _judge(run, measure, learned))
+    drift = pass_drift_gate(run, "list_drift", lambda: list_drift_numbers(run, profiles[-1]), Read.nothing(), made.rows)
+    return {"rows": {"lists": made.rows, "fallback": len(made.fallback)}, "gate": gate, "drift": drift}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +65,11 @@ def make_lists(run: RunContext) -> ServedLists:
     return ServedLists(users, rows, fallback)
 
 
-def _judge(run: Run, users: DataFrame | None, fallback: Fallback) -> GateReport:
+def _judge(run: Run, measure: Callable[[], ListProfile], learned: Collection[str]) -> GateReport:
     ratio, skipped = _quality(run.manifest.fact("train", "judged"), run.manifest.fact("train", "decision")["winner"])
     baseline = baseline_of(run, "lists")
     return check_lists(
-        lambda: _measure(run, users, fallback),
+        measure,
         run.settings.gates,
         baseline if isinstance(baseline, ListProfile) else None,
         run.manifest.request.overrides,
@@ -70,6 +78,7 @@ def _judge(run: Run, users: DataFrame | None, fallback: Fallback) -> GateReport:
         quality_skipped=skipped,
         as_of=run.as_of,
         run=run.run_id,
+        learned=learned,
     )
 
 

@@ -10,7 +10,7 @@ from jobs.stages.gates import read_report
 from jobs.stages.partitions import in_few_tasks, measure_slices, send_slices, snapshot_of
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import refuse_without_lineage
-from jobs.storage.gate_reports import GATES
+from jobs.storage.gate_reports import DRIFT_GATES, GATES
 from publish.connect.topics import ensure_topics
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end
@@ -76,7 +76,8 @@ def _refuse_over(run: Run) -> None:
 def _judged(run: Run) -> list[GateReport]:
     """Returns the report of every gate. Raises NotPublishable if one is missing, of another run, or not passed."""
     reports = []
-    for gate in GATES:
+    with_drift = "drift" in run.manifest.stages["features"].facts  # not of older code
+    for gate in (*GATES, *(DRIFT_GATES if with_drift else ())):
         report = read_report(run.folder, gate)
         if report is None:
             raise NotPublishable(f"run {run.run_id} has no report of gate {gate}; run the stages before this one first")

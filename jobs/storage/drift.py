@@ -15,6 +15,9 @@ from conf.base import Strict
 from conf.errors import Refused
 from expectations.drift.findings import Accepted, Alarm, Excluded
 from expectations.drift.history import SCHEMA, History, Measured, to_table
+from expectations.drift.sketch import SCHEMA as SKETCH_SCHEMA
+from expectations.drift.sketch import Sketch, of_table
+from expectations.drift.sketch import to_table as sketch_table
 from jobs.storage.store import Storage
 
 K = TypeVar("K")
@@ -23,7 +26,11 @@ T = TypeVar("T", bound=Strict)
 
 KEPT_RUNS = 100
 """Runs whose numbers are read; older ones stay where they are."""
-_MEASURED, _ALARMS, _DECISIONS = "measured", "alarms", "decisions"
+_PARTS = 2
+"""Parts of a run that measure."""
+_MEASURED, _SKETCHES, _ALARMS, _DECISIONS = "measured", "sketches", "alarms", "decisions"
+_COMPARED_RUNS = 20
+"""Latest runs whose snapshots a run may be compared with."""
 
 
 class DamagedHistory(Refused):
@@ -48,8 +55,9 @@ class _Decision(Strict):
 class DriftStore:
     """Files below `drift/PRODUCT/`, each written once and whole; a run that is repeated replaces its own.
 
-    `measured/KEY.parquet` (expectations.drift.history.SCHEMA), `alarms/KEY.json`, `decisions/TIME.json`. A key is the
-    id of a run and the part that measured, so that keys sort as runs do.
+    `measured/KEY.parquet` (expectations.drift.history.SCHEMA), `sketches/KEY.parquet` (…sketch.SCHEMA),
+    `alarms/KEY.json`, `decisions/TIME.json`. A key is the id of a run and the part that measured, so that keys sort as
+    runs do.
     """
 
     at: Storage
@@ -61,23 +69,27 @@ class DriftStore:
 
     def history(self, *, without: str = "") -> History:
         """Returns the numbers of the latest runs. `without`: a run whose own are left out. Raises DamagedHistory."""
-        names = [name for name in self._names(_MEASURED) if not without or not name.startswith(without)]
-        return History([self._read_table(name) for name in names[-2 * KEPT_RUNS :]])
+        return History([self._read_table(_MEASURED, name, SCHEMA) for name in self._latest(_MEASURED, without)])
 
     def keep(self, key: str, measured: Iterable[Measured]) -> int:
         """Writes the numbers of one part of a run. Returns the number of bytes."""
-        buffer = io.BytesIO()
-        pq.write_table(to_table(measured), buffer, compression="zstd")
-        self.at.write_bytes(f"{_MEASURED}/{key}.parquet", buffer.getvalue())
-        return len(buffer.getvalue())
+        return self._write_table(f"{_MEASURED}/{key}.parquet", to_table(measured))
+
+    def sketches(self, *, without: str = "") -> list[Sketch]:
+        """Returns the sketches of the latest runs' snapshots. `without`: as in `history`. Raises DamagedHistory."""
+        names = self._latest(_SKETCHES, without)[-_COMPARED_RUNS:]
+        return [one for name in names for one in of_table(self._read_table(_SKETCHES, name, SKETCH_SCHEMA))]
+
+    def keep_sketches(self, key: str, sketches: Iterable[Sketch]) -> int:
+        """Writes the sketches of a run's snapshots. Returns the number of bytes."""
+        return self._write_table(f"{_SKETCHES}/{key}.parquet", sketch_table(sketches))
 
     def alarms(self, *, without: str = "") -> tuple[Alarm, ...]:
         """Returns the alarms of the latest runs, of the same days the newest one."""
         found: dict[tuple[str, str, tuple[dt.date, ...]], Alarm] = {}
-        for name in self._names(_ALARMS)[-2 * KEPT_RUNS :]:
-            if not without or not name.startswith(without):
-                for alarm in _parsed(self.at, f"{_ALARMS}/{name}", _Alarms).alarms:
-                    found[(alarm.subject, alarm.name, alarm.days)] = alarm
+        for name in self._latest(_ALARMS, without):
+            for alarm in _parsed(self.at, f"{_ALARMS}/{name}", _Alarms).alarms:
+                found[(alarm.subject, alarm.name, alarm.days)] = alarm
         return tuple(found.values())
 
     def keep_alarms(self, key: str, alarms: Sequence[Alarm]) -> None:
@@ -105,17 +117,27 @@ class DriftStore:
         name = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         self.at.write_bytes(f"{_DECISIONS}/{name}.json", record.model_dump_json(indent=1).encode())
 
+    def _latest(self, folder: str, without: str) -> list[str]:
+        """Returns the files of the latest runs, except for those of one run."""
+        names = [name for name in self._names(folder) if not without or not name.startswith(without)]
+        return names[-_PARTS * KEPT_RUNS :]
+
     def _names(self, folder: str) -> list[str]:
         """Returns the files of a folder, sorted; files that are being written are left out."""
         names: Iterator[str] = (str(info.base_name) for info in self.at.files(folder))
         return sorted(name for name in names if name.endswith((".json", ".parquet")))
 
-    def _read_table(self, name: str) -> pa.Table:
-        path = f"{_MEASURED}/{name}"
+    def _write_table(self, path: str, table: pa.Table) -> int:
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        self.at.write_bytes(path, buffer.getvalue())
+        return len(buffer.getvalue())
+
+    def _read_table(self, folder: str, name: str, schema: pa.Schema) -> pa.Table:
         try:
-            return pq.read_table(io.BytesIO(self.at.read_bytes(path))).select(SCHEMA.names).cast(SCHEMA)
+            return pq.read_table(io.BytesIO(self.at.read_bytes(f"{folder}/{name}"))).select(schema.names).cast(schema)
         except (pa.ArrowException, KeyError) as error:
-            raise _damaged(self.at, path, error) from None
+            raise _damaged(self.at, f"{folder}/{name}", error) from None
 
 
 class _Alarms(Strict):
