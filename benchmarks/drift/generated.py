@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from expectations.drift.forecast import replay
+from expectations.drift.judge import BUDGET_FACTOR
 
 Floats = NDArray[np.float64]
 Marks = NDArray[np.bool_]
@@ -62,7 +63,7 @@ def ours(budget: float) -> Rule:
     """Returns the drift gate's rule with a budget of so many false alarms a year."""
 
     def stops(numbers: Floats) -> Marks:
-        probability = budget / RUNS_PER_YEAR / len(numbers)
+        probability = BUDGET_FACTOR * budget / RUNS_PER_YEAR / len(numbers)
         return _any([_again(one, probability) < probability for one in numbers])
 
     return stops
@@ -105,9 +106,10 @@ def _any(marks: Sequence[Marks] | Marks) -> Marks:
     return np.asarray(np.any(np.asarray(marks), axis=0))
 
 
+OURS = "ours, budget 1"
 RULES: Mapping[str, Rule] = {
     "ours, budget 0.6": ours(0.6),
-    "ours, budget 1": ours(1.0),
+    OURS: ours(1.0),
     "mean ± 3 sd of a year (NannyML)": three_sigma,
     "pull > 4 (popmon, yellow)": pull(4),
     "pull > 7 (popmon, red)": pull(7),
@@ -180,10 +182,10 @@ class Power:
     """popmon's rule with the limit that stops as many healthy weeks as ours."""
 
 
-def power(seed: int, budget: float = 0.6, noises: Sequence[float] = (0.05, 0.09, 0.13)) -> list[Power]:
+def power(seed: int, budget: float = 1.0, noises: Sequence[float] = (0.05, 0.09, 0.13)) -> list[Power]:
     """Returns the power of ours and of popmon's rule at equal false alarms, for counts of several noises."""
     found = []
-    probability = budget / RUNS_PER_YEAR / STATISTICS
+    probability = BUDGET_FACTOR * budget / RUNS_PER_YEAR / STATISTICS
     for noise in noises:
         rng = default_rng([seed, round(noise * 100)])
         weeks = RUNS_PER_YEAR * (_YEARS + 1)
