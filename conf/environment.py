@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from conf.alerts import check_webhook
 from conf.connections import KafkaConnection, RedisConnection
 from conf.errors import ConfigError
 from conf.location import Location
@@ -26,6 +27,8 @@ class Environment(BaseModel):
     """REDIS_…; None if no address is set."""
     mlflow: SecretStr | None
     """MLFLOW_TRACKING_URI; default: SQLite in the work folder, if that is local."""
+    webhook: SecretStr | None = None
+    """ALERTS_WEBHOOK: who is told when a run stops, unless the product's YAML says (`conf.alerts`)."""
 
     @classmethod
     def read(cls) -> "Environment":
@@ -36,6 +39,7 @@ class Environment(BaseModel):
             kafka=_kafka(),
             redis=_redis(),
             mlflow=_secret("MLFLOW_TRACKING_URI") or _sqlite(home),
+            webhook=_webhook(),
         )
 
     @property
@@ -82,6 +86,14 @@ def _sqlite(home: Location) -> SecretStr | None:
 def _secret(name: str) -> SecretStr | None:
     value = os.environ.get(name, "")
     return SecretStr(value) if value else None
+
+
+def _webhook() -> SecretStr | None:
+    given = _secret("ALERTS_WEBHOOK")
+    try:
+        return None if given is None else check_webhook(given)
+    except ValueError as error:
+        raise ConfigError(f"ALERTS_WEBHOOK: {error}") from None
 
 
 def _unset(name: str, what: str) -> ConfigError:

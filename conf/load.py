@@ -17,6 +17,9 @@ from conf.training import settings_class
 Files = Sequence[tuple[Path, Document]]
 """A product's YAML and its overlays; later ones override earlier ones."""
 
+_SECRET = ("alerts",)
+"""Where a text may be an address with a token or a password."""
+
 
 def load_settings(config: Path, overlays: Sequence[Path] = ()) -> Settings:
     """Returns the settings of `config` overridden by each overlay in turn; raises ConfigError."""
@@ -83,7 +86,7 @@ def _where(path: KeyPath, files: Files) -> str:
 
 def _got(detail: ErrorDetails, files: Files) -> str:
     """Returns the value as written in the file, with a hint where YAML reads it unexpectedly."""
-    if detail["type"] == "missing":
+    if detail["type"] == "missing" or (detail["loc"][:1] == _SECRET and not isinstance(detail["input"], int | float)):
         return ""
     value, places = detail["input"], (document.places.get(detail["loc"]) for _, document in reversed(files))
     written = next((place.written for place in places if place), None)

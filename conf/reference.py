@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from jinja2 import Environment, PackageLoader
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -165,7 +165,14 @@ def _kind(annotation: Any) -> str:
         return f"{_kind(args[0])} → {_kind(args[1])}"
     if origin is tuple:
         return f"list of {_kind(args[0])}"
-    words = {int: "whole number", float: "number", str: "text", bool: "true or false", Share: "number, ≥ 0, ≤ 1"}
+    words = {
+        int: "whole number",
+        float: "number",
+        str: "text",
+        SecretStr: "text",
+        bool: "true or false",
+        Share: "number, ≥ 0, ≤ 1",
+    }
     return words.get(annotation, str(annotation))
 
 

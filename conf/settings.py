@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from conf.alerts import AlertSettings
 from conf.base import MAX_COUNT, MAX_DAYS, MAX_RATIO, Bytes, Flag, Number, Seed, Strict, Whole
 from conf.datasets import Datasets
 from conf.gates import GateSettings
@@ -188,6 +189,8 @@ class Settings(Strict):
     """Spark."""
     runs: RunSettings = RunSettings()
     """Retention."""
+    alerts: AlertSettings = Field(default=AlertSettings(), exclude=True)
+    """Who is told when a run stops."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":

@@ -10,8 +10,8 @@ from expectations.errors import GateTimeout
 T = TypeVar("T")
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """Returns what `work` returns, or raises what it raises; raises GateTimeout after `seconds`.
+def within(seconds: float, work: Callable[[], T], limit: str = "gates.time_limit_seconds") -> T:
+    """Returns what `work` returns, or raises what it raises; raises GateTimeout after `seconds`, set by `limit`.
 
     The work runs in a daemon thread, so that a hanging call does not keep the process alive. A thread cannot be
     stopped: it ends with the process.
@@ -23,7 +23,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     except TimeoutError:
         if future.done():
             raise  # the work's own TimeoutError
-        raise GateTimeout(f"no answer within {seconds:,g} s (gates.time_limit_seconds)") from None
+        raise GateTimeout(f"no answer within {seconds:,g} s ({limit})") from None
 
 
 def _fulfil(future: "Future[T]", work: Callable[[], T]) -> None:

@@ -18,8 +18,7 @@ _MOST = 8
 
 def drift_message(report: GateReport, profile: DriftProfile) -> str:
     """Returns the message of a drift gate that failed."""
-    names = {row.name for row in report.failed}
-    first, *others = [one for one in ranked(profile.findings) if one.full_name in names]
+    first, *others = causes(report, profile)
     lines = [
         f"gate {report.gate}: run {report.run} is stopped, what serves goes on to serve",
         f"  {sentence(first)}",
@@ -29,6 +28,12 @@ def drift_message(report: GateReport, profile: DriftProfile) -> str:
         *_aligned(ways_on(first, report, profile)),
     ]
     return "\n".join(lines)
+
+
+def causes(report: GateReport, profile: DriftProfile) -> list[Finding]:
+    """Returns the findings that stop the run, the most probable cause first."""
+    names = {row.name for row in report.failed}
+    return [one for one in ranked(profile.findings) if one.full_name in names]
 
 
 def statuses(report: GateReport, profile: DriftProfile) -> dict[str, Status]:

@@ -12,6 +12,7 @@ from conf.errors import ConfigError, Refused
 from expectations.drift.checks import DriftProfile
 from expectations.drift_message import drift_message
 from expectations.report import ExpectationResult, GateReport, table
+from expectations.stopped import stopped_by
 
 
 class ExpectationsError(Refused):
@@ -35,12 +36,13 @@ class GateFailed(ExpectationsError):
 
     def __init__(self, report: GateReport) -> None:
         self.report = report
-        failed = report.failed
-        if isinstance(report.profile, DriftProfile) and failed:
+        self.stopped = stopped_by(report)
+        if isinstance(report.profile, DriftProfile):
             super().__init__(drift_message(report, report.profile))
             return
+        failed = report.failed
         head = f"gate {report.gate}: {len(failed)} of {len(report.expectations)} expectations failed"
-        super().__init__(f"{head}{_where(report)}\n{table(failed)}\n{_advice(failed)}")
+        super().__init__(f"{head}{_where(report)}\n  {self.stopped.cause}\n{table(failed)}\n{_advice(failed)}")
 
 
 def _where(report: GateReport) -> str:

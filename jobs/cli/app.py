@@ -45,6 +45,10 @@ COMMANDS = {
         "jobs.cli.status",
         "What serves to whom since when, what is on its way, holds, memory, dead letters.",
     ),
+    "alert": Place(
+        "jobs.cli.alert",
+        "Who is told when a gate stops a run; `--test` tells them something, and exits 1 when it does not arrive.",
+    ),
     "runs": Place("jobs.cli.runs", "Every run, the oldest first."),
     "lookup": Place("jobs.cli.lookup", "What a user gets, from which run, and why."),
     "wait": Place("jobs.cli.serving", "Wait until a run serves: exits 0 serving, 3 held, 4 failed, 5 deadline passed."),

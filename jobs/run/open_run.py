@@ -16,6 +16,7 @@ from conf.load import config_hash, load_settings
 from conf.settings import Settings
 from conf.share import NOBODY, Share
 from expectations.overrides import check_overrides
+from jobs.run.alert import tell
 from jobs.run.arguments import Arguments
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
@@ -64,6 +65,7 @@ def open_run(arguments: Arguments) -> Iterator[Run]:
             yield run
         except BaseException as error:
             run.note_failure(error)
+            tell(run, error)
             raise
         finally:
             run.close()

@@ -134,6 +134,10 @@ REST: dict[str, Any] = {
     "publish.redis_policy": "noeviction",
     "runs.keep_runs": 5,
     "runs.partials_keep_days": 61,
+    # who is told
+    "alerts.webhook": "https://host/path",
+    "alerts.command": ["pager"],
+    "alerts.timeout_seconds": 31,
 }
 """Every other field, with another value."""
 

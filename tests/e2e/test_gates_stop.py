@@ -47,6 +47,8 @@ def report(product: Product, run: str, gate: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_gate_that_fails(make: Make, name: str, shared_spark: "SparkSession") -> None:
     product, (gate, _) = limited(make(), name), LIMITS[name]
+    told_to = product.home / "alerts"
+    product = product.change({"alerts": {"command": ["sh", "-c", 'cat >> "$0"; echo >> "$0"; exit 1', str(told_to)]}})
     ended = refused(product, said=(*SAID[name], f"gate {gate}: 1 of", "nothing is published", f"--override {name}="))
     (run,) = product.run_ids
     assert f"{run}, as of" in ended.log
@@ -58,6 +60,11 @@ def test_a_gate_that_fails(make: Make, name: str, shared_spark: "SparkSession") 
     assert product.published() == Published((), Pointer(), 0)
     assert {"interactions": "features", "lists": "topn"}[gate] not in product.manifest(run).stages
     assert "GateFailed" in str(product.manifest(run).failure)
+    (alert,) = map(json.loads, told_to.read_text().splitlines())
+    assert (alert["run"], alert["gate"], alert["folder"]) == (run, gate, product.folder(run).uri)
+    assert alert["cause"].startswith(f"{name} is ")
+    assert alert["cause"] in ended.log
+    assert "warning   the alert did not reach the command sh: it ended with 1;" in ended.log
 
 
 def test_overrides_with_a_reason_lift_both(make: Make, shared_spark: "SparkSession") -> None:
