@@ -13,7 +13,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
@@ -33,6 +33,36 @@ _FINAL = {
 }
 
 
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2} ")
+_ERROR = re.compile(rf"{_TIME.pattern}error     (.*)", re.DOTALL)
+"""How a line of the job's log begins, and the line that says why the job ends: jobs/runtime/log.py and exit.py."""
+_MOST_LINES = 40
+
+
+class _LastError:
+    """The last error in a job's log, with the lines that belong to it."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The error, or an empty text."""
+        return "".join(self._lines[:_MOST_LINES]).rstrip()
+
+    def passing(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yields the lines as they come, and keeps the error."""
+        is_error = False
+        for line in lines:
+            if found := _ERROR.match(line):
+                is_error, self._lines = True, [found[1]]
+            elif _TIME.match(line):
+                is_error = False
+            elif is_error:
+                self._lines.append(line)
+            yield line
+
+
 class SparkStage(SparkSubmitOperator):
     """One stage of the job; `wait_retries` of its retries are only for input that has not arrived yet."""
 
@@ -41,16 +71,21 @@ class SparkStage(SparkSubmitOperator):
         self.wait_retries = wait_retries
 
     def execute(self, context: Any) -> None:
-        """Submits and waits for the end; raises AirflowFailException if a retry is pointless."""
+        """Submits and waits for the end; raises AirflowFailException if a retry is pointless.
+
+        Its message begins with the error of the job; that of the provider begins with the command.
+        """
         self._need_connection()
+        self._told = _LastError()
         try:
             super().execute(context)
         except AirflowFailException:
             raise
         except AirflowException as error:
+            why = "\n".join(filter(None, [self._told.text, str(error)]))
             if self._is_final(_exit_code(error), context["ti"]):
-                raise AirflowFailException(f"{self.task_id} is not tried again: {error}") from error
-            raise
+                raise AirflowFailException(f"{self.task_id} is not tried again: {why}") from error
+            raise AirflowException(f"{self.task_id}: {why}") from error
 
     def on_kill(self) -> None:
         """Stops both Java and the driver's Python; the provider stops only Java, and Python would continue."""
@@ -62,6 +97,8 @@ class SparkStage(SparkSubmitOperator):
     def _get_hook(self) -> SparkSubmitHook:
         hook = super()._get_hook()
         hook.submit = functools.partial(hook.submit, start_new_session=True)  # type: ignore[method-assign]
+        process = hook._process_spark_submit_log
+        hook._process_spark_submit_log = lambda lines: process(self._told.passing(lines))  # type: ignore[method-assign]
         return hook
 
     def _need_connection(self) -> None:

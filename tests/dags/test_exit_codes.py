@@ -12,7 +12,7 @@ from conftest import PRODUCT, Bag, rendered
 
 SCRIPT = """#!/bin/sh
 echo "$PYSPARK_PYTHON" "$@" >> "{log}"
-exit {code}
+{says}exit {code}
 """
 FIRST, LAST_FAILURE, LAST = 1, 3, 15  # of build_features: 2 retries after failures, 12 more for late input
 
@@ -32,11 +32,14 @@ def dag(bag: Bag, environment: Path, tmp_path: Path) -> Any:
     return bag(folder).dags["music"]
 
 
-def run(dag: Any, environment: Path, task_id: str, code: int, *, try_number: int = FIRST) -> str:
-    """Executes the task while both programs of the environment end with `code`; what they were called with."""
+def run(dag: Any, environment: Path, task_id: str, code: int, *, try_number: int = FIRST, says: str = "") -> str:
+    """Executes the task while both programs of the environment end with `code`; what they were called with.
+
+    says: a line of shell before that.
+    """
     log = environment / "log"
     for name in ("spark-submit", "discovery"):
-        (environment / name).write_text(SCRIPT.format(log=log, code=code))
+        (environment / name).write_text(SCRIPT.format(log=log, code=code, says=says))
         (environment / name).chmod(0o755)
     task = rendered(dag, task_id)
     task.execute({"ti": SimpleNamespace(try_number=try_number, max_tries=task.retries)})
@@ -85,6 +88,43 @@ def test_a_retry_where_it_may_help(dag: Any, environment: Path, task_id: str, co
     with pytest.raises(AirflowException, match=rf"code(?: is:)? {code}") as raised:
         run(dag, environment, task_id, code, try_number=try_number)
     assert not isinstance(raised.value, AirflowFailException)
+
+
+STOPPED = """03:00:00 run       starts as of 2026-11-16
+03:00:07 error     an error of an earlier line
+03:00:08 gate      input_drift: FAILED (80 held, 1 failed, 3 skipped, 0 overridden)
+03:00:08 warning   the alert did not reach https://host/…: it answered 500
+03:00:09 error     gate input_drift: run r1 is stopped, what serves goes on to serve
+  clicks: events a day 12,400 on the days 2026-11-09 to 2026-11-15, where 30,100 to 41,000 is usual
+  guards against: part of the events is lost
+Have wrong data delivered again and start a new run, or:
+  only this once  start a new run with --override clicks.events="…"
+03:00:10 spark      WARN ShutdownHook: slow
+"""
+
+
+@pytest.mark.parametrize(("code", "final"), [(2, True), (1, False)])
+def test_a_task_fails_with_the_sentence_of_the_job(dag: Any, environment: Path, code: int, final: bool) -> None:
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    (environment / "said").write_text(STOPPED)
+    said = f"cat {environment / 'said'} >&2\n"
+    with pytest.raises(AirflowFailException if final else AirflowException) as raised:
+        run(dag, environment, "build_features", code, says=said)
+    first, second, *rest = str(raised.value).splitlines()
+    head = "build_features is not tried again" if final else "build_features"
+    assert first == f"{head}: gate input_drift: run r1 is stopped, what serves goes on to serve"
+    assert second.startswith("  clicks: events a day 12,400 on the days 2026-11-09 to 2026-11-15, where 30,100 to")
+    assert rest[2] == '  only this once  start a new run with --override clicks.events="…"'
+    assert rest[3].startswith("Cannot execute: ")
+    assert "an error of an earlier line" not in "\n".join([first, second, *rest[:3]])
+
+
+def test_a_job_without_a_word_fails_with_that_of_the_provider(dag: Any, environment: Path) -> None:
+    from airflow.sdk.exceptions import AirflowException
+
+    with pytest.raises(AirflowException, match=r"^train_embeddings: Cannot execute: "):
+        run(dag, environment, "train_embeddings", 1)
 
 
 def test_a_missing_connection_fails_before_anything_is_submitted(
