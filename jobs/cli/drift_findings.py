@@ -116,10 +116,9 @@ class Drift:
 
     @property
     def as_of(self) -> dt.date:
-        """Day of the newest run, which a repeated one has too; today if there is none."""
+        """Latest day of a run, which a repeated one has too; today if there is none."""
         found = (RunId.find(info.base_name) for info in self.home.files(f"runs/{self.settings.product}"))
-        newest = max((run for run in found if run), default=None)
-        return dt.datetime.now(dt.UTC).date() if newest is None else newest.as_of
+        return max((run.as_of for run in found if run), default=dt.datetime.now(dt.UTC).date())
 
     def _files(self, run: str) -> list[str]:
         folder = run_folder(self.home, self.settings.product, run)
