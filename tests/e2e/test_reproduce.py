@@ -81,7 +81,9 @@ def test_a_run_is_made_again_and_what_differs_is_named(
     older = events(ago(4), *((user, 101 + user % 2 * 6 + user // 2 % 6, "click") for user in range(1, 41)))
     product, served = warm_run(make({**Literal.crowd(), 4: older}))
     assert product.manifest(RUN).excluded == ()
-    ended = product.discovery("drift", "exclude", "clicks", str(ago(1)), "--reason", "decided since: no part of the run")
+    ended = product.discovery(
+        "drift", "exclude", "clicks", str(ago(1)), "--reason", "decided since: no part of the run"
+    )
     assert (ended.code, "the next run will stop: dataset 'clicks'" in ended.log) == (0, True), ended.out
     before, published = contents(product), product.published()
 
