@@ -64,7 +64,7 @@ def pass_drift_gate(
     would get lists of this run.
     """
     store = DriftStore.of(run.home, run.settings.product)
-    decisions = store.decisions().model_copy(update={"excluded": run.excluded})  # later ones did not change the tables
+    decisions = _decisions(run, store)
     found: list[Finding] = []
 
     def judged() -> DriftProfile:
@@ -100,7 +100,12 @@ def learned_limits(run: Run, read: Read) -> frozenset[str]:
     """Returns the full names of the statistics whose learned limits take the place of fixed ones in this run."""
     store = DriftStore.of(run.home, run.settings.product)
     history = store.history(without=run.run_id)
-    return learned(history, case_of(run, history, store, store.decisions(), read))
+    return learned(history, case_of(run, history, store, _decisions(run, store), read))
+
+
+def _decisions(run: Run, store: DriftStore) -> Decisions:
+    """Returns what holds for the run: days that were excluded since its features began are in its tables."""
+    return store.decisions().model_copy(update={"excluded": run.excluded})
 
 
 def case_of(run: Run, history: History, store: DriftStore, decisions: Decisions, read: Read) -> Judged:

@@ -1,0 +1,64 @@
+"""A drift gate remembers what it saw and leaves a page, also when it stops the run."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from expectations.drift.findings import Excluded
+from expectations.drift.history import Measured
+from expectations.errors import GateFailed
+from jobs.run.context import Run
+from jobs.stages.drift import Read, pass_drift_gate
+from jobs.storage.drift import DriftStore
+from tests.expectations.drift.weeks import AS_OF, NEW, ago, days
+from tests.jobs.runs import RUN_ID, manifest_of, run_in
+
+READ = Read({"clicks": ago(*range(1, 29))}, {"clicks": NEW}, {})
+LOST = days(lambda day: 0.5 if day in NEW else 1.0)
+
+
+def run_of(home: Path) -> Run:
+    request = manifest_of().request.model_copy(update={"as_of": AS_OF, "overrides": {}})
+    run, _ = run_in(home, request=request)
+    run.begin_stage("features")
+    return run
+
+
+def exclude(run: Run, excluded: Sequence[dt.date]) -> DriftStore:
+    store = DriftStore.of(run.home, "test")
+    for day in excluded:
+        at = dt.datetime(2026, 8, 3, tzinfo=dt.UTC)
+        store.decide(Excluded(dataset="clicks", day=day, reason="half", by="anna", at=at))
+    return store
+
+
+def judged(run: Run, measured: Sequence[Measured] = LOST) -> object:
+    return pass_drift_gate(run, "input_drift", lambda: measured, READ, users=7)
+
+
+def test_what_stops_a_run_is_on_its_page_and_remembered(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    with pytest.raises(GateFailed, match=r"clicks: events a day .* is usual"):
+        judged(run)
+    assert "Stopped. clicks: events a day" in run.folder.read_bytes("drift.html").decode()
+    (alarm,) = DriftStore.of(run.home, "test").alarms()
+    assert (alarm.run, alarm.days) == (RUN_ID, NEW)
+
+
+def test_days_that_were_excluded_before_the_features_began_are_not_judged(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    exclude(run, NEW)
+    summary = judged(run)
+    assert isinstance(summary, dict)
+    assert (summary["alarms"], len(summary["excluded"])) == ({}, 7)
+    assert "is left out" in run.folder.read_bytes("drift.html").decode()
+
+
+def test_days_that_were_excluded_amid_the_features_are_in_them_and_judged(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    assert run.excluded == ()
+    exclude(run, NEW)
+    with pytest.raises(GateFailed):
+        judged(run)
