@@ -71,6 +71,8 @@ def plot(finding: Finding) -> Markup:
             f'<text class="t" x="{left - 5}" y="{y}" dy="3.5" text-anchor="end">{_short(finding, tick)}</text>'
         )
     parts += _dates(axes)
+    if axes.log:
+        parts.append(f'<text class="t" x="{left}" y="9">logarithmic</text>')
     parts += [_band(segment, axes) for segment in _bands(finding.past)]
     parts += [f'<path class="l" d="{_path(segment)}"/>' for segment in _lines(finding.past, axes)]
     for point in finding.past:
