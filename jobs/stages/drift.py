@@ -16,6 +16,7 @@ from expectations.report import GateReport
 from jobs.pages.drift import drift_page
 from jobs.run.context import Run
 from jobs.runtime.log import log, log_step
+from jobs.stages.drift_table import log_list_drift
 from jobs.stages.gates import pass_gate
 from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.drift import Decisions, DriftStore
@@ -82,6 +83,8 @@ def pass_drift_gate(
         summary = pass_gate(run, lambda: check_drift(gate, judged, limits, overrides, as_of=run.as_of, run=run.run_id))
     finally:
         write_page(run.folder, gate, decisions, run.settings.product)
+        if gate == "list_drift":  # that of the inputs is logged when the factors are registered
+            log_list_drift(run)
     return {**summary, **_facts(found, decisions)}
 
 

@@ -43,6 +43,15 @@ class ModelRegistry(MlflowConnection):
                 self._client.set_terminated(run.info.run_id, "FINISHED")
             return str(run.info.run_id)
 
+    def log_more(self, mlflow_run: str, metrics: Mapping[str, float], artifacts: Path) -> None:
+        """Logs metrics and the files of a folder with a run that was logged before; files of the same name go."""
+        from mlflow.entities import Metric
+
+        with self._mapped(f"log metrics and files with the MLflow run {mlflow_run}"):
+            now = round(time.time() * 1000)
+            self._client.log_batch(mlflow_run, [Metric(name, value, now, 0) for name, value in metrics.items()])
+            self._client.log_artifacts(mlflow_run, str(artifacts))
+
     def logged(self, mlflow_run: str) -> LoggedRun | None:
         """Returns a run in MLflow; None when there is none or it was deleted."""
         with self._mapped(f"look up the MLflow run {mlflow_run}"):

@@ -125,7 +125,7 @@ def test_the_commands_agree(first: Served) -> None:
     assert (lookup["run"], lookup["source_ids"]) == (first.run, list(answer.source_ids))
 
 
-def test_mlflow_holds_the_run(product: Product, first: Served) -> None:
+def test_mlflow_holds_the_run(product: Product, first: Served, tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(product.environment["MLFLOW_TRACKING_URI"])
@@ -142,6 +142,12 @@ def test_mlflow_holds_the_run(product: Product, first: Served) -> None:
     kept = {file.path for file in client.list_artifacts(model["mlflow_run"], "model_card")}
     assert {"model_card/model_card.md", "model_card/model_card.html"} <= kept
     assert product.folder(first.run).exists("model_card/model_card.html")
+    assert (run.data.metrics["drift.alarms"], run.data.metrics["drift.learning"] > 0) == (0, True)
+    table, page = (
+        client.download_artifacts(model["mlflow_run"], name, str(tmp_path)) for name in ("drift.json", "drift.html")
+    )
+    assert json.loads(Path(table).read_text()).keys() == {"input_drift", "list_drift"}
+    assert Path(page).read_bytes() == product.folder(first.run).read_bytes("drift.html")
     version = client.get_model_version(product.name, model["version"])
     assert version.tags["discovery.run_id"] == first.run
     assert Path(version.source, "user_factors").is_dir()

@@ -1,6 +1,6 @@
 """Registers a run's factors with their lineage as a version of the product's model; no others are published."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +9,9 @@ from conf.digest import digest_of_inputs, sha256_of
 from conf.recipe import Recipe
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest
-from jobs.runtime.log import log_step
+from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version
+from jobs.stages.drift_table import DriftTable
 from models.registry import RunInput, RunRecord, Version
 from models.registry.lineage import (
     JUDGED_TAG,
@@ -33,13 +34,25 @@ def register_lineage(run: Run, made: Lineage, artifacts: Path | None = None) -> 
 
     artifacts: a folder of files to log with it.
     """
-    registry = run.servers.registry
-    mlflow_run = registry.log_run(_record(run, made, artifacts))
+    registry, drift = run.servers.registry, _input_drift(run)
+    if drift.files:
+        artifacts = artifacts or run.scratch / "drift"
+        drift.save(artifacts)
+    mlflow_run = registry.log_run(_record(run, made, drift.metrics, artifacts))
     kept = registry.lineage(mlflow_run) or ""  # an earlier attempt may have logged it
     tags = made.tags | {LINEAGE_TAG: sha256_of(kept)}
     version = registry.register(run.settings.product, mlflow_run, run.folder.uri, tags)
     log_step("train", f"registered as version {version}, the challenger (MLflow run {mlflow_run})")
     return {"mlflow_run": mlflow_run, "version": version, "lineage": tags[LINEAGE_TAG]}
+
+
+def _input_drift(run: Run) -> DriftTable:
+    """Returns what gate 1 found of the history; nothing where other code wrote its report."""
+    try:
+        return DriftTable.of(run, "input_drift")
+    except ValueError as error:
+        log.warning("warning   MLflow does not get the drift of the inputs: %s", error)
+        return DriftTable({}, {})
 
 
 def note_judged(run: Run, manifest: Manifest) -> None:
@@ -145,7 +158,7 @@ def _inputs(run: Run, decision: Decision) -> list[dict[str, Any]]:
     return [*champions, *(record for record in inputs if record["name"] not in events)]
 
 
-def _record(run: Run, made: Lineage, artifacts: Path | None) -> RunRecord:
+def _record(run: Run, made: Lineage, drift: Mapping[str, float], artifacts: Path | None) -> RunRecord:
     golden = made.golden
     numbers = {
         **{f"judged.{name}": value for name, value in made.judged.items()},
@@ -168,7 +181,10 @@ def _record(run: Run, made: Lineage, artifacts: Path | None) -> RunRecord:
             **({"golden.sha256": golden["sha256"]} if golden else {}),
             **{f"train.{name}": value for name, value in flattened(made.recipe["train"]).items()},
         },
-        metrics={name: float(value) for name, value in numbers.items() if isinstance(value, int | float)},
+        metrics={
+            **{name: float(value) for name, value in numbers.items() if isinstance(value, int | float)},
+            **drift,
+        },
         inputs=inputs,
         artifacts=artifacts,
     )
