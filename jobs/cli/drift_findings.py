@@ -91,9 +91,15 @@ class Drift:
         return sorted(measured | {one.finding.full_name for one in judged(self.reports(run) if run else ())})
 
     def open_alarms(self) -> list[Alarm]:
-        """Returns the alarms that nobody accepted, the newest first."""
-        accepted = self.store.decisions().accepted
-        alarms = (alarm for alarm in self.store.alarms() if not any(_covers(one, alarm) for one in accepted))
+        """Returns the alarms of days that nobody accepted or excluded, the newest first."""
+        held = self.store.decisions()
+        excluded = {(one.dataset, one.day) for one in held.excluded}
+        alarms = (
+            alarm
+            for alarm in self.store.alarms()
+            if not any(_covers(one, alarm) for one in held.accepted)
+            and not excluded.issuperset((alarm.subject, day) for day in alarm.days)
+        )
         return sorted(alarms, key=lambda alarm: (max(alarm.days), alarm.run), reverse=True)
 
     def alarm(self, name: str) -> Alarm:

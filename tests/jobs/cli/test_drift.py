@@ -187,6 +187,13 @@ def test_what_is_as_usual_again_is_not_accepted(drift: Command, home: Storage) -
     assert (said.code, f"run {RUN} found clicks.events ok again" in said.log) == (2, True)
 
 
+def test_a_level_of_excluded_days_is_not_accepted(drift: Command, home: Storage) -> None:
+    keep(home, RUN, halved())
+    drift("exclude", "clicks", *map(str, NEW), "--reason", "half")
+    said = drift("accept", "clicks.events", "--reason", "x")
+    assert (said.code, "open alarms: none" in said.log) == (2, True)
+
+
 def test_an_excluded_day_of_events(drift: Command, home: Storage) -> None:
     keep(home, RUN, halved())
     one, two = str(ago(2)[0]), str(ago(1)[0])
