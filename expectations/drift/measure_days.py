@@ -82,15 +82,18 @@ class _Dataset:
             seven = [by_day[one].fingerprint for one in range(day - WEEK + 1, day + 1) if one in by_day]
             yield from self._named(day, _digest(seven), week_numbers(self.users, self.week, self.name, day))
             if day == self.week.new_of(self.name)[-1]:
-                yield from self._beside_snapshots(day, seven)
+                yield from self._beside_snapshots(day, by_day)
 
-    def _beside_snapshots(self, day: int, seven: Sequence[str]) -> Iterator[Measured]:
+    def _beside_snapshots(self, day: int, by_day: Mapping[int, PartialRecord]) -> Iterator[Measured]:
         has_status = "sources" in self.snapshots and self.snapshots["sources"].traits.inactive is not None
         for name, rows in self.sample.snapshots.items():
-            made_of = _digest([*seven, self.snapshots[name].fingerprint])
-            numbers = snapshot_numbers(self.users[self.name], self.week, self.name, day, name, rows)
+            snapshot = self.snapshots[name]
+            # What users did after it was taken is not in it: else its age would move the numbers.
+            last = day if name == "audience" else min(day, (snapshot.day - self.week.first).days)
+            seven = [by_day[one].fingerprint for one in range(last - WEEK + 1, last + 1) if one in by_day]
+            numbers = snapshot_numbers(self.users[self.name], self.week, self.name, last, name, rows)
             kept = ((*one,) for one in numbers if has_status or one[0] != "closed_sources")
-            yield from self._named(day, made_of, kept)
+            yield from self._named(day, _digest([*seven, snapshot.fingerprint]), kept)
 
     def _named(self, day: int, made_of: str, numbers: Iterator[Number]) -> Iterator[Measured]:
         for statistic, value, n in numbers:

@@ -127,7 +127,7 @@ def _returning(name: str, days: Ints, day: int) -> Iterator[Number]:
 
 def snapshot_numbers(users: Users, week: Week, name: str, day: int, snapshot: str, found: Rows) -> Iterator[Number]:
     """Yields the numbers of the seven days up to `day` beside one snapshot."""
-    if week.known_of(name, day) < _LEAST_DAYS:
+    if day < WEEK - 1 or week.known_of(name, day) < _LEAST_DAYS:
         return
     if snapshot == "subscriptions":
         yield from _followed(users, day, found)

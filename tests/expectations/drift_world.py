@@ -65,8 +65,10 @@ def _events(rng: np.random.Generator, count: int, names: list[str]) -> pd.DataFr
     return frame[~late | (frame.day > 29)].reset_index(drop=True)
 
 
-def catalog(spark: SparkSession, made: World, ids: IdKind = "int64", lost: Mapping[str, set[int]] = {}) -> FakeCatalog:
-    """Returns the world's datasets; `lost`: days of event datasets that are missing."""
+def catalog(
+    spark: SparkSession, made: World, ids: IdKind = "int64", lost: Mapping[str, set[int]] = {}, age: int = 1
+) -> FakeCatalog:
+    """Returns the world's datasets; `lost`: days of event datasets that are missing; `age` of snapshots."""
     name: Callable[[Any], Any] = str if ids == "string" else int
     id_type = pa.string() if ids == "string" else pa.int64()
     tables: dict[str, dict[dt.date, pa.Table | None]] = {}
@@ -78,7 +80,7 @@ def catalog(spark: SparkSession, made: World, ids: IdKind = "int64", lost: Mappi
             column: pa.array([name(x) for x in values], id_type) if column.endswith("_id") else pa.array(values)
             for column, values in frame.items()
         }
-        tables[snapshot] = {ago(1): pa.table(columns)}
+        tables[snapshot] = {ago(age): pa.table(columns)}
     return FakeCatalog(spark, tables)
 
 

@@ -65,7 +65,7 @@ def by_pandas(made: World) -> Iterator[tuple[tuple[str, str, int], float]]:
                 yield (name, statistic_, day), value
             for statistic_, value in of_week(made, name, day):
                 yield (name, statistic_, day), value
-        for statistic_, value in beside_snapshots(made, frame):
+        for statistic_, value in beside_snapshots(made, frame, 34):
             yield (name, statistic_, 34), value
 
 
@@ -109,8 +109,8 @@ def of_week(made: World, name: str, day: int) -> Iterator[tuple[str, float]]:
     yield "users_elsewhere", week(0, frame).user_id.drop_duplicates().isin(others.user_id).mean()
 
 
-def beside_snapshots(made: World, frame: pd.DataFrame) -> Iterator[tuple[str, float]]:
-    now, past = frame[frame.day > 27], frame[(frame.day > 6) & (frame.day < 28)]
+def beside_snapshots(made: World, frame: pd.DataFrame, last: int) -> Iterator[tuple[str, float]]:
+    now = frame[(frame.day > last - 7) & (frame.day <= last)]
     follows = made.snapshots["subscriptions"]
     yield "users_subscribed", now.user_id.drop_duplicates().isin(follows.user_id).mean()
     yield "followed", now.merge(follows.assign(f=1), "left", on=["user_id", "source_id"]).f.notna().mean()
@@ -118,6 +118,7 @@ def beside_snapshots(made: World, frame: pd.DataFrame) -> Iterator[tuple[str, fl
     yield "unknown_sources", status.isna().mean()
     yield "closed_sources", (status == "closed").mean()
     of_segment = made.snapshots["audience"].set_index("user_id").segment
+    now, past = frame[frame.day > 27], frame[(frame.day > 6) & (frame.day < 28)]
     shares = [part.user_id.drop_duplicates().map(of_segment).value_counts(normalize=True) for part in (now, past)]
     yield "weakest_segment", (shares[0] / shares[1]).min()
 
@@ -270,6 +271,15 @@ def test_a_country_that_is_lost_from_the_audience_too_is_seen(spark: SparkSessio
     left = {"audience": audience[~audience.user_id.isin(gone)]}
     found = values(measured(spark, World({"clicks": clicks}, left)))
     assert named(found, "weakest_segment") == [0]
+
+
+def test_what_happened_after_a_snapshot_is_not_compared_with_it(spark: SparkSession) -> None:
+    made = world()
+    found, _ = measure_past(catalog(spark, made, age=4), settings(made), AS_OF)
+    got = values([one for one in found if one.name in OF_SNAPSHOTS])
+    assert {day for _, _, day in got} == {34}
+    for name, value in beside_snapshots(made, made.events["clicks"], 31):
+        assert named(got, name) == pytest.approx([value]), name
 
 
 def test_fourteen_new_days_are_two_weeks(spark: SparkSession) -> None:
