@@ -96,17 +96,17 @@ def past_of(spark: SparkSession, settings: Settings, folder: Path, world: World,
         as_of = world.as_of - (weeks - 1 - number) * _WEEK
         sketches = [one for week in made[-2:] for one in week.sketches]
         week = chain.week(folder / "world", as_of, made[-1] if made else None, sketches)
-        history = History([history.table, to_table(week.measured)])
         stopped += [f"{as_of} {one.full_name}" for one in ranked(found(history, as_of, week)) if one.blocks][:1]
+        history = history.with_measured(week.measured)
         made.append(week)
     before = History([to_table(one) for one in (week.measured for week in made[:-1])])
     return Past(folder / "world", world.as_of, before, made[:-1], made[-1], weeks, tuple(stopped))
 
 
 def found(history: History, as_of: dt.date, week: Week) -> tuple[Finding, ...]:
-    """Returns the findings of a week whose numbers are in the history."""
+    """Returns the findings of a week by the history before it."""
     case = Judged(as_of, week.read.new, week.read.days, false_alarms_per_year=1.0, runs_per_year=52.0)
-    return judge(history, case)
+    return judge(history.with_measured(week.measured), case, [one.key for one in week.measured])
 
 
 def planted(
@@ -135,7 +135,7 @@ def _planted(spark: SparkSession, settings: Settings, folder: Path, past: Past, 
         shutil.rmtree(out)
     truth = past.world / "_truth"
     clean = planted_ndcg(truth, past.clean.lists, past.clean.exclusions)
-    alarms = [one for one in ranked(found(past.history.with_measured(week.measured), past.as_of, week)) if one.blocks]
+    alarms = [one for one in ranked(found(past.history, past.as_of, week)) if one.blocks]
     return Planted(
         name,
         fault.kind,

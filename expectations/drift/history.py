@@ -47,6 +47,11 @@ class Measured:
     """What the number rests on: fingerprints of partitions, or what a run's tables were made by. Numbers of runs are
     only compared with those made alike."""
 
+    @property
+    def key(self) -> Key:
+        """Of the series that the number belongs to."""
+        return self.kind, self.subject, self.name
+
 
 @dataclass(frozen=True)
 class Series:
@@ -74,11 +79,6 @@ class History:
     def with_measured(self, measured: Iterable[Measured]) -> "History":
         """Returns this history and newer numbers."""
         return History([self._table, to_table(measured)])
-
-    @property
-    def table(self) -> pa.Table:
-        """Everything as one table (SCHEMA)."""
-        return self._table
 
     @property
     def keys(self) -> Sequence[Key]:

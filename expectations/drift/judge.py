@@ -49,14 +49,14 @@ class Judged:
     """Of earlier runs, the newest of each kind."""
 
 
-def judge(history: History, case: Judged) -> tuple[Finding, ...]:
-    """Returns a finding for each statistic of `history` that has numbers of this run, in the order of their names.
+def judge(history: History, case: Judged, measured: Collection[Key] | None = None) -> tuple[Finding, ...]:
+    """Returns a finding for each statistic that has numbers of this run, in the order of their names.
 
-    `history` holds the run's own numbers, too.
+    `history` holds the run's own numbers, too; `measured`: what it measured (default: everything), for numbers of an
+    earlier run of the same day are not its own.
     """
-    asked = [
-        (key, one) for key in history.keys if (one := statistic(key[0], key[2])) and _mode(key, one, case) != "off"
-    ]
+    keys = sorted(history.keys if measured is None else {*measured})
+    asked = [(key, one) for key in keys if (one := statistic(key[0], key[2])) and _mode(key, one, case) != "off"]
     asked = [(key, one) for key, one in asked if _is_new(history.series(key), key, one, case)]
     budget = {
         mode: case.false_alarms_per_year

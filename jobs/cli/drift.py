@@ -116,6 +116,20 @@ def decisions(cli: Cli) -> None:
     cli.show(view.decisions(_open(cli).store.decisions()))
 
 
+@drift.command()
+@product_command
+def backfill(
+    cli: Cli,
+    *,
+    days: Annotated[int, typer.Option("--days", help="Days before --as-of; data may lack some.")] = 182,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="DAY", help="Default: today.")] = None,
+) -> None:
+    """Make the history of the past from data that is still there, without training; needs Spark and Kafka."""
+    from jobs.cli.drift_backfill import fill  # here, because the other commands work without Spark
+
+    fill(cli, days, _now().date() if as_of is None else _day(as_of))
+
+
 def _open(cli: Cli) -> Drift:
     return Drift(cli.settings(), Storage(Environment.read().home))
 

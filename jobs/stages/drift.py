@@ -70,7 +70,8 @@ def pass_drift_gate(
 
     def judged() -> DriftProfile:
         measured, history = measure(), store.history(without=run.run_id)
-        findings = judge(history.with_measured(measured), case_of(run, history, store, decisions, read))
+        case = case_of(run, history, store, decisions, read)
+        findings = judge(history.with_measured(measured), case, [one.key for one in measured])
         store.keep(f"{run.run_id}.{gate}", measured)
         store.keep_alarms(
             f"{run.run_id}.{gate}", [alarm_of(one, run.run_id) for one in findings if one.state == "alarm"]

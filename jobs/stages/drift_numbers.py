@@ -42,6 +42,8 @@ from models.model_card.shape import PERCENTS, Shape
 LIST_SAMPLE = "list_sample"
 """Table of the sampled lists, by which the next run judges this one."""
 _FALLBACK = "fallback.json"
+_BY_AGE = ("age", "kept", "fresh")
+"""Statistics of a snapshot that depend on how old it is."""
 
 
 def input_numbers(
@@ -56,10 +58,18 @@ def input_numbers(
     store.keep_sketches(run.run_id, sketches_of(run.as_of, counts.snapshots))
     return [
         *measure_days(catalog, run.settings, counts.days, new_days, counts.snapshots),
-        *measure_snapshots(run.as_of, counts.snapshots, store.sketches(without=run.run_id)),
+        *_snapshot_numbers(run, features, store),
         *measured("interactions", run.as_of, features_made_by(run.settings), interaction_numbers(interactions)),
         *_served_numbers(run, catalog, features, new_days),
     ]
+
+
+def _snapshot_numbers(run: Run, features: Features, store: DriftStore) -> list[Measured]:
+    """Returns the numbers of the snapshots; an older one that an operator chose is not judged by how old it is."""
+    snapshots = features.counts.snapshots
+    chosen = {one.dataset for one in run.excluded if one.dataset in snapshots and snapshots[one.dataset].day < one.day}
+    found = measure_snapshots(run.as_of, snapshots, store.sketches(without=run.run_id))
+    return [one for one in found if one.subject not in chosen or one.name not in _BY_AGE]
 
 
 def list_drift_numbers(run: Run, profile: ListProfile) -> list[Measured]:

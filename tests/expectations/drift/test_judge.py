@@ -146,3 +146,9 @@ def test_a_loss_counts_where_only_a_loss_harms() -> None:
 
 def test_names_that_this_code_does_not_know_are_left_out() -> None:
     assert judge(history(runs(GINI, name="of the future")), case()) == ()
+
+
+def test_numbers_of_an_earlier_run_of_the_same_day_are_not_this_ones() -> None:
+    measured = [*runs([*GINI, 0.75]), *runs([*GINI, 0.602], name="coverage")]
+    (finding,) = judge(history(measured), case(), [("lists", "lists", "coverage")])
+    assert (finding.name, finding.state) == ("coverage", "ok")
