@@ -54,7 +54,7 @@ class _LastError:
         """Yields the lines as they come, and keeps the error."""
         is_error = False
         for line in lines:
-            if found := _ERROR.match(line):
+            if found := _ERROR.search(line):  # Spark's progress may stand before it
                 is_error, self._lines = True, [found[1]]
             elif _TIME.match(line):
                 is_error = False

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from expectations.drift.checks import DriftProfile, sentence
 from expectations.drift_message import causes, ways_on
+from expectations.interactions import InteractionProfile
 from expectations.lists import ListProfile
 from expectations.report import GateReport
 
@@ -33,6 +34,6 @@ def stopped_by(report: GateReport) -> Stopped:
     return Stopped(
         cause=f"{worst.name} is {worst.observed}, allowed: {worst.allowed}",
         also=tuple(row.name for row in rest),
-        users=profile.users if isinstance(profile, ListProfile) else None,
+        users=profile.users if isinstance(profile, InteractionProfile | ListProfile) else None,
         commands=tuple(f'start a new run with --override {row.name}="…"' for row in report.failed if not row.protected),
     )

@@ -94,7 +94,7 @@ STOPPED = """03:00:00 run       starts as of 2026-11-16
 03:00:07 error     an error of an earlier line
 03:00:08 gate      input_drift: FAILED (80 held, 1 failed, 3 skipped, 0 overridden)
 03:00:08 warning   the alert did not reach https://host/…: it answered 500
-03:00:09 error     gate input_drift: run r1 is stopped, what serves goes on to serve
+[Stage 7:===>      (1 + 1) / 2]03:00:09 error     gate input_drift: run r1 is stopped, what serves goes on to serve
   clicks: events a day 12,400 on the days 2026-11-09 to 2026-11-15, where 30,100 to 41,000 is usual
   guards against: part of the events is lost
 Have wrong data delivered again and start a new run, or:
@@ -118,6 +118,19 @@ def test_a_task_fails_with_the_sentence_of_the_job(dag: Any, environment: Path, 
     assert rest[2] == '  only this once  start a new run with --override clicks.events="…"'
     assert rest[3].startswith("Cannot execute: ")
     assert "an error of an earlier line" not in "\n".join([first, second, *rest[:3]])
+
+
+def test_the_log_of_the_real_job_is_understood(bag: Bag, tmp_path: Path) -> None:
+    """The product file says enough for a DAG and too little for the job, which refuses it before it needs servers."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    (tmp_path / "music.yml").write_text(PRODUCT.format(name="music"))
+    task = rendered(bag(tmp_path).dags["music"], "build_features")
+    with pytest.raises(AirflowFailException) as raised:
+        task.execute({"ti": SimpleNamespace(try_number=FIRST, max_tries=task.retries)})
+    first = str(raised.value).splitlines()[0]
+    assert first.startswith("build_features is not tried again: ")
+    assert "datasets: Field required" in first
 
 
 def test_a_job_without_a_word_fails_with_that_of_the_provider(dag: Any, environment: Path) -> None:
