@@ -100,8 +100,9 @@ pins: .venv/.ready ## compile the requirement files anew
 	cd $(REQUIREMENTS) && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --override airflow-overrides.txt airflow.in -o airflow.txt
 
-reference: .venv/.ready ## docs/config.md, of the docstrings in conf/
+reference: .venv/.ready ## docs/config.md, of the docstrings in conf/, and the statistics in docs/drift.md
 	$(BIN)/python -m conf.reference > docs/config.md
+	$(BIN)/python -m expectations.drift.reference < docs/drift.md > docs/drift.md.new && mv docs/drift.md.new docs/drift.md
 
 proto: .venv/.ready ## generate the protobuf code anew
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. publish/lists.proto
