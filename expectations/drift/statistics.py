@@ -16,13 +16,15 @@ Kind = Literal["events", "snapshot", "sources", "interactions", "factors", "list
 Grain = Literal["day", "week", "run"]
 """day: one number per day, new days are taken together. week: a number of each day about the seven days up to it, the
 newest is judged. run: one number per run."""
-Scale = Literal["count", "ratio", "share", "plain"]
-"""count and ratio: logarithm; share: logit; plain: as it is."""
+Scale = Literal["count", "ratio", "share", "days", "plain"]
+"""count and ratio: logarithm; share: logit; days: logarithm of days and a week, so that a run may come on another
+weekday; plain: as it is."""
 Side = Literal["both", "low", "high"]
 Mode = Literal["block", "warn", "off"]
 
 SHARE_OF = "share_of_"
 """Begins the name of an event name's share of a dataset's events."""
+_A_WEEK = 7
 _FLOOR = 0.2
 """Least scale of a statistic ÷ its prior: what never varied may still vary a little."""
 
@@ -57,6 +59,8 @@ class Statistic:
             return math.log(max(value, 0) + 0.5)
         if self.scale == "ratio":
             return math.log(max(value, 1e-9))
+        if self.scale == "days":
+            return math.log(max(value, 0) + _A_WEEK)
         if self.scale == "share":
             part = (min(max(value, 0), 1) * n + 0.5) / (n + 1)
             return math.log(part / (1 - part))
@@ -66,6 +70,8 @@ class Statistic:
         """Returns the value that `to_scale` put on the scale, without its correction for small numbers."""
         if self.scale in ("count", "ratio"):
             return math.exp(min(value, 700))
+        if self.scale == "days":
+            return math.exp(min(value, 700)) - _A_WEEK
         return 1 / (1 + math.exp(-max(min(value, 700), -700))) if self.scale == "share" else value
 
     def noise(self, value: float, n: float) -> float:

@@ -152,3 +152,13 @@ def test_numbers_of_an_earlier_run_of_the_same_day_are_not_this_ones() -> None:
     measured = [*runs([*GINI, 0.75]), *runs([*GINI, 0.602], name="coverage")]
     (finding,) = judge(history(measured), case(), [("lists", "lists", "coverage")])
     assert (finding.name, finding.state) == ("coverage", "ok")
+
+
+@pytest.mark.parametrize(("age", "state"), [(2.0, "ok"), (5.0, "ok"), (8.0, "ok"), (13.0, "alarm"), (36.0, "alarm")])
+def test_a_snapshot_may_be_some_days_older_when_the_run_comes_on_another_weekday(age: float, state: str) -> None:
+    ages = [*[2.0] * 40, age]
+    measured = [
+        Measured("snapshot", "subscriptions", "age", AS_OF - dt.timedelta(weeks=len(ages) - 1 - week), value, 1, "")
+        for week, value in enumerate(ages)
+    ]
+    assert found(measured, false_alarms_per_year=1 / 80).state == state  # as with 80 statistics
