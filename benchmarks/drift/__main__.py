@@ -1,11 +1,14 @@
 """Measures the drift gates: healthy weeks that they stop, and how small a change they see.
 
-    python -m benchmarks.drift [--only NAME …] [--years 200] [--seed 1] [--worlds 1] [--weeks 27] [--json]
+    python -m benchmarks.drift [--only NAME …] [--years 200] [--seed 1] [--worlds 1] [--weeks 27]
+                               [--data-root ../shared/data] [--json]
 
 healthy    healthy runs stopped per year on generated products, by our rule and by those of NannyML and popmon
 power      share of weeks in which a change of one count is seen, beside popmon's rule with as many false alarms
 planted    every fault of `benchmarks.drift.corruptions` in the newest week of generated worlds: what it costs, whether
-           the gates stop it, and whether the dataset at fault is named first (half an hour a world)
+           the gates stop it, and whether the dataset at fault is named first (ten minutes a world)
+real       weekly runs over deck_cards and online_retail: healthy weeks that statistics of days stop, and the share of
+           weeks in which faults of the new one are seen
 
 Ends with 1 when our rule stops more than 1.3 healthy runs a year, at the upper end of a 95 % interval, or fewer than
 95 % of the harmful faults.
@@ -18,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -25,12 +29,18 @@ from benchmarks.arguments import positive
 from benchmarks.drift.corruptions import CORRUPTIONS
 from benchmarks.drift.generated import OURS, Power, Rate, healthy, power
 from benchmarks.drift.planted import SMALL, Planted, planted, world_of
+from benchmarks.drift.real import RealWeeks, real
+from benchmarks.real_input import DATA, KNOWN
 from conf.load import load_settings
+from conf.settings import SparkSettings
 from deploy.chain import REPO
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 GOAL = 1.3
 LEAST_STOPPED = 0.95
-NAMES = ("healthy", "power", "planted")
+NAMES = ("healthy", "power", "planted", "real")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,12 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     rates = healthy(arguments.years, arguments.seed) if "healthy" in arguments.only else []
     curve = power(arguments.seed) if "power" in arguments.only else []
     faults, healthy_stopped = _planted(arguments) if "planted" in arguments.only else ([], [])
-    print("\n".join([*_rates_table(rates), *_power_table(curve), *_planted_table(faults, healthy_stopped)]))
+    weeks = _real(arguments) if "real" in arguments.only else []
+    tables = [_rates_table(rates), _power_table(curve), _planted_table(faults, healthy_stopped), _real_table(weeks)]
+    print("\n".join(line for lines in tables for line in lines))
     if arguments.json:
         rows = [{**dataclasses.asdict(one), "per_year": one.per_year, "upper": one.upper} for one in rates]
         planted_rows = [{**dataclasses.asdict(one), "harmful": one.harmful} for one in faults]
         power_rows = [*map(dataclasses.asdict, curve)]
-        print(json.dumps({"healthy": rows, "power": power_rows, "planted": planted_rows, "stopped": healthy_stopped}))
+        real_rows = [*map(dataclasses.asdict, weeks)]
+        of_worlds = {"planted": planted_rows, "stopped": healthy_stopped}
+        print(json.dumps({"healthy": rows, "power": power_rows, **of_worlds, "real": real_rows}))
     too_often = any(one.upper > GOAL for one in rates if one.rule == OURS)
     return int(too_often or stopped_share(faults) < LEAST_STOPPED)
 
@@ -55,15 +69,26 @@ def stopped_share(faults: Sequence[Planted]) -> float:
     return sum(harmful) / len(harmful) if harmful else 1.0
 
 
-def _planted(arguments: argparse.Namespace) -> tuple[list[Planted], list[str]]:
+def _real(arguments: argparse.Namespace) -> list[RealWeeks]:
+    spark = _session(SparkSettings())
+    found = [real(spark, name, arguments.data_root, arguments.every, arguments.seed) for name in KNOWN]
+    spark.stop()
+    return found
+
+
+def _session(settings: SparkSettings) -> "SparkSession":
     from jobs.run.session import open_session  # here, because the others do without Spark
 
+    return open_session("drift benchmark", settings)
+
+
+def _planted(arguments: argparse.Namespace) -> tuple[list[Planted], list[str]]:
     names = [name for name, fault in CORRUPTIONS.items() if fault.needs != "weight"]  # these worlds have no weights
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as overlay:
         yaml.safe_dump(dict(SMALL), overlay)
         overlay.flush()
         settings = load_settings(REPO / "conf/prod_discovery.yml", (Path(overlay.name),))
-    spark = open_session("drift benchmark", settings.spark)
+    spark = _session(settings.spark)
     worlds = [world_of(arguments.seed + number, arguments.weeks) for number in range(arguments.worlds)]
     faults, stopped = list[Planted](), list[str]()
     for past, found in planted(spark, settings, worlds, arguments.weeks, names):
@@ -113,6 +138,16 @@ def _planted_table(faults: Sequence[Planted], healthy_stopped: Sequence[str]) ->
     ]
 
 
+def _real_table(found: Sequence[RealWeeks]) -> list[str]:
+    lines = []
+    for one in found:
+        lines.append(f"{one.name}: {len(one.stopped)} of {one.weeks} healthy weeks stopped: {', '.join(one.stopped)}")
+        for fault, seen in one.seen.items():
+            share = f"{sum(seen) / len(seen):.0%}".replace("%", " %")
+            lines.append(f"  {fault:<28}seen in {share} of {len(seen)} weeks")
+    return lines
+
+
 def _yes(value: object) -> str:
     return "yes" if value else "no"
 
@@ -124,6 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worlds", type=positive, default=1, help="generated worlds in which faults are planted")
     parser.add_argument("--weeks", type=positive, default=27, help="weekly runs of each of them")
+    parser.add_argument("--every", type=positive, default=3, help="faults are planted in every EVERYth real week")
+    parser.add_argument("--data-root", type=Path, default=DATA, help="folder of the real data")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     return parser
 

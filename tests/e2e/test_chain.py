@@ -183,7 +183,7 @@ def test_the_manifest_is_complete(product: Product, first: Served) -> None:
     assert list(manifest.stages) == ["features", "train", "topn", "publish", "serve"]
     made = [name for stage in manifest.stages.values() for name in stage.made]
     held = {Path(info.path).name for info in product.folder(first.run).files()}
-    assert (len(made), {*made}) == (len(held) - 2, held - {"manifest.json", "model_card"})
+    assert (len(made), {*made}) == (len(held) - 3, held - {"manifest.json", "model_card", "drift.html"})
     inputs = {record["name"]: record for record in manifest.fact("features", "inputs")}
     assert inputs.keys() == {*WINDOWS, *SNAPSHOTS}
     for name, days in WINDOWS.items():  # and two older days that only the judged recipe reads
