@@ -127,7 +127,7 @@ def _planted(spark: SparkSession, settings: Settings, folder: Path, past: Past, 
     chain = Chain(spark, settings, Storage(str(folder / "partials")))
     sketches = [one for week in past.weeks[-2:] for one in week.sketches]
     try:
-        week = chain.week(out, past.as_of, past.weeks[-1], sketches)
+        week = chain.week(out, past.as_of, past.weeks[-1] if past.weeks else None, sketches)
     except FeaturesError as error:
         what = f"{type(error).__name__}"
         return Planted(name, fault.kind, fault.datasets, seed, None, None, stopped=True, by=what, named="", alarms=0)

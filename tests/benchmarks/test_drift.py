@@ -36,13 +36,13 @@ def test_a_planted_fault_costs_and_is_judged(spark: "SparkSession") -> None:
     tree["datasets"]["audience"]["columns"] = SMALL["datasets"]["audience"]["columns"]
     world = World(users=300, sources=100, days=49, events=30_000)
     ((past, (fault,)),) = planted(
-        spark, Settings.model_validate(tree), [world], 2, ["subscriptions_lost_by_90_percent"]
+        spark, Settings.model_validate(tree), [world], 1, ["subscriptions_lost_by_90_percent"]
     )
     assert past.stopped == ()
     assert fault.harmful
     assert fault.in_breach is not None
     assert fault.in_breach > 0.1
-    assert not fault.stopped  # two weeks are no past
+    assert not fault.stopped  # one week is no past
     assert stopped_share([fault]) == 0.0
 
 
