@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from expectations.drift.forecast import replay
-from expectations.drift.judge import BUDGET_FACTOR
+from expectations.drift.judge import probability_of
 
 Floats = NDArray[np.float64]
 Marks = NDArray[np.bool_]
@@ -63,7 +63,7 @@ def ours(budget: float) -> Rule:
     """Returns the drift gate's rule with a budget of so many false alarms a year."""
 
     def stops(numbers: Floats) -> Marks:
-        probability = BUDGET_FACTOR * budget / RUNS_PER_YEAR / len(numbers)
+        probability = probability_of(budget, RUNS_PER_YEAR, len(numbers))
         return _any([_again(one, probability) < probability for one in numbers])
 
     return stops
@@ -185,7 +185,7 @@ class Power:
 def power(seed: int, budget: float = 1.0, noises: Sequence[float] = (0.05, 0.09, 0.13)) -> list[Power]:
     """Returns the power of ours and of popmon's rule at equal false alarms, for counts of several noises."""
     found = []
-    probability = BUDGET_FACTOR * budget / RUNS_PER_YEAR / STATISTICS
+    probability = probability_of(budget, RUNS_PER_YEAR, STATISTICS)
     for noise in noises:
         rng = default_rng([seed, round(noise * 100)])
         weeks = RUNS_PER_YEAR * (_YEARS + 1)

@@ -13,15 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expectations.drift.findings import Accepted, Alarm, Excluded, Finding, Point
-from expectations.drift.forecast import KEPT_WEEKS, WEEK, Replay, replay
+from expectations.drift.forecast import KEPT_WEEKS, Replay, replay
 from expectations.drift.history import Floats, History, Key, Series
 from expectations.drift.statistics import Mode, Statistic, statistic
+from expectations.drift.weeks import WEEK
 
 LEARNING_WEEKS = 8
 """Weeks, or runs, that a statistic needs before its first test."""
-BUDGET_FACTOR = 2.0
-"""Statistics move together, and what is within the largest error of the past is no alarm: simulated, the rule uses a
-third of its budget (`python -m benchmarks.drift --only healthy`), so it is given twice as much."""
 _SHOWN = 30
 """Weeks or runs before that a report shows."""
 _LEAST_DAYS = 4
@@ -59,9 +57,9 @@ def judge(history: History, case: Judged, measured: Collection[Key] | None = Non
     asked = [(key, one) for key in keys if (one := statistic(key[0], key[2])) and _mode(key, one, case) != "off"]
     asked = [(key, one) for key, one in asked if _is_new(history.series(key), key, one, case)]
     budget = {
-        mode: case.false_alarms_per_year
-        / case.runs_per_year
-        / max(1, sum(_mode(*each, case) == mode for each in asked))
+        mode: probability_of(
+            case.false_alarms_per_year, case.runs_per_year, sum(_mode(*each, case) == mode for each in asked)
+        )
         for mode in ("block", "warn")
     }
     return tuple(_finding(key, one, history.series(key), budget[_mode(key, one, case)], case) for key, one in asked)
@@ -87,9 +85,9 @@ def learned(history: History, case: Judged) -> frozenset[str]:
     return frozenset(names)
 
 
-def probability_of(case: Judged, statistics: int) -> float:
+def probability_of(false_alarms_per_year: float, runs_per_year: float, statistics: int) -> float:
     """Returns the probability of a false alarm that one of so many statistics may have in one run."""
-    return BUDGET_FACTOR * case.false_alarms_per_year / case.runs_per_year / max(1, statistics)
+    return false_alarms_per_year / runs_per_year / max(1, statistics)
 
 
 def _mode(key: Key, one: Statistic, case: Judged) -> Mode:
