@@ -6,12 +6,12 @@ from typing import Literal
 
 from expectations.drift.checks import DriftProfile, harm, ranked, sentence, statistic_of
 from expectations.drift.findings import Finding
+from expectations.drift.weeks import WEEK
 from expectations.report import GateReport
 
 Status = Literal["stops", "overridden", "warning", "learning", "not judged", "ok"]
 """What a finding means for its run, the worst first; `warning` is an alarm that only reports."""
 STATUSES: tuple[Status, ...] = ("stops", "overridden", "warning", "learning", "not judged", "ok")
-_WEEK = 7
 _MOST = 8
 """Further alarms that are listed; the report has all."""
 
@@ -80,7 +80,7 @@ def _days(finding: Finding) -> Sequence[dt.date]:
     one = statistic_of(finding)
     if one is None or one.grain != "week":
         return finding.days
-    return [max(finding.days) - dt.timedelta(days=back) for back in range(_WEEK)[::-1]]
+    return [max(finding.days) - dt.timedelta(days=back) for back in range(WEEK)[::-1]]
 
 
 def _aligned(ways: Sequence[tuple[str, str]]) -> list[str]:

@@ -141,18 +141,14 @@ def _judge(case: _Case[P]) -> GateReport:
     profile = case.measure()
     checks = case.checks(profile)
     found = validate([check for check in checks if not isinstance(check, Skip)])
-    results = [
-        _skipped(check, protected=not is_liftable(case.gate, check.name))
-        if isinstance(check, Skip)
-        else _judged(
-            check,
-            found[check.name],
-            case.overrides.get(check.name),
-            protected=not is_liftable(case.gate, check.name),
-        )
-        for check in checks
-    ]
-    return _report(case, results, profile)
+    return _report(case, [_result(check, found, case) for check in checks], profile)
+
+
+def _result(check: Check, found: Mapping[str, CheckResult], case: "_Case[P]") -> ExpectationResult:
+    protected = not is_liftable(case.gate, check.name)
+    if isinstance(check, Skip):
+        return _skipped(check, protected=protected)
+    return _judged(check, found[check.name], case.overrides.get(check.name), protected=protected)
 
 
 def _skipped(check: Skip, *, protected: bool) -> ExpectationResult:

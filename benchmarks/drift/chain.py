@@ -24,6 +24,7 @@ from expectations.drift.measure_snapshots import measure_snapshots, sketches_of
 from expectations.drift.run_numbers import factor_numbers, interaction_numbers, list_numbers, measured
 from expectations.drift.served_numbers import Served
 from expectations.drift.sketch import Sketch
+from expectations.drift.weeks import WEEK
 from expectations.interactions import BINS, QUANTILES, InteractionProfile
 from expectations.lists import ListProfile
 from features.build import Features, build_features
@@ -77,7 +78,7 @@ class Chain:
         factors = pa.Table.from_batches([*trained.user_batches()])
         source_factors = pa.Table.from_batches([*trained.source_batches()])
         lists, excluded = self._lists(factors, source_factors, exclusions, sources, features)
-        read = _read(features, as_of, former is not None)
+        read = Read.of(features.counts, as_of, None if former is None else as_of - dt.timedelta(days=WEEK))
         sample = _sample(lists, factors, excluded, contract.list_sample(ids))
         popular = fallback_list(sources, settings.lists.fallback_size).source_ids[: settings.lists.n]
         norms = {"user": _norms(trained.user_factors), "source": _norms(trained.source_factors)}
@@ -147,16 +148,6 @@ def _sample(lists: pa.Table, factors: pa.Table, excluded: pa.Table, schema: pa.S
         "excluded": rows["excluded"].take(place),
     }
     return pa.table({name: columns[name].cast(schema.field(name).type) for name in schema.names}, schema)
-
-
-def _read(features: Features, as_of: dt.date, serves: bool) -> Read:  # noqa: FBT001
-    counts = features.counts
-    days = {
-        name: [record.day for record in known if record.day in counts.windows[name]]
-        for name, known in counts.days.items()
-    }
-    served = as_of - dt.timedelta(days=7) if serves else None
-    return Read.of(days, {name: found.day for name, found in counts.snapshots.items()}, as_of, served)
 
 
 def _norms(factors: Any) -> tuple[float, float, int]:

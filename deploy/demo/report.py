@@ -20,7 +20,7 @@ from deploy.demo.truth import planted_ndcg
 from deploy.demo.world import WorldSummary
 from jobs.run.manifest import Manifest, find_run
 from jobs.stages.gates import INPUT_FACT
-from jobs.stages.lists import FALLBACK
+from jobs.stages.lists_from_factors import FALLBACK
 from jobs.storage.store import Storage
 from models.lists.fallback import Fallback
 from publish.connect.redis_clients import StoreClient, redis_client

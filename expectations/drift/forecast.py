@@ -19,7 +19,6 @@ from expectations.drift.statistics import Side
 
 Floats = NDArray[np.float64]
 
-WEEK = 7
 KEPT_WEEKS = 60
 """Weeks of errors that make the scale."""
 _LEVEL_WEEKS = (4, 8)

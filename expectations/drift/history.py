@@ -1,9 +1,8 @@
 """What was measured of days, snapshots and runs: small tables, one per run, that later runs read together."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -69,37 +68,39 @@ def to_table(measured: Iterable[Measured]) -> pa.Table:
     return pa.table({field.name: [getattr(row, field.name) for row in rows] for field in fields(Measured)}, SCHEMA)
 
 
+_ByDay = dict[dt.date, tuple[float, float, str]]
+"""Day → value, n, made_of."""
+
+
 class History:
     """All that was measured; of one number measured several times the last one counts."""
 
     def __init__(self, tables: Sequence[pa.Table]) -> None:
         """Joins tables (SCHEMA), those of older runs first."""
-        self._table = pa.concat_tables([table.cast(SCHEMA) for table in tables] or [SCHEMA.empty_table()])
+        self._found: dict[Key, _ByDay] = {}
+        for table in tables:
+            columns = [table[name].to_pylist() for name in SCHEMA.names]
+            for kind, subject, name, day, value, n, made_of in zip(*columns, strict=True):
+                self._found.setdefault((kind, subject, name), {})[day] = (value, n, made_of)
 
-    def with_measured(self, measured: Iterable[Measured]) -> "History":
+    def with_measured(self, measured: Collection[Measured]) -> "History":
         """Returns this history and newer numbers."""
-        return History([self._table, to_table(measured)])
+        newer = History([])
+        newer._found = self._found | {key: {**self._found.get(key, {})} for key in {one.key for one in measured}}
+        for one in measured:
+            newer._found[one.key][one.day] = (one.value, one.n, one.made_of)
+        return newer
 
     @property
     def keys(self) -> Sequence[Key]:
         """Every statistic that was measured, sorted."""
-        return sorted(self._series)
+        return sorted(self._found)
 
     def series(self, key: Key) -> Series:
         """Returns one series; an empty one if it was never measured."""
-        return self._series.get(key) or Series(np.zeros(0, "datetime64[D]"), np.zeros(0), np.zeros(0), ())
-
-    @cached_property
-    def _series(self) -> Mapping[Key, Series]:
-        names = ("kind", "subject", "name", "day", "value", "n", "made_of")
-        columns = [self._table[name].to_pylist() for name in names]
-        found: dict[Key, dict[dt.date, tuple[float, float, str]]] = {}
-        for kind, subject, name, day, value, n, made_of in zip(*columns, strict=True):
-            found.setdefault((kind, subject, name), {})[day] = (value, n, made_of)
-        return {key: _series(by_day) for key, by_day in found.items()}
-
-
-def _series(by_day: Mapping[dt.date, tuple[float, float, str]]) -> Series:
-    days = sorted(by_day)
-    values, n, made_of = zip(*(by_day[day] for day in days), strict=True)
-    return Series(np.array(days, "datetime64[D]"), np.array(values, float), np.array(n, float), made_of)
+        by_day = self._found.get(key)
+        if not by_day:
+            return Series(np.zeros(0, "datetime64[D]"), np.zeros(0), np.zeros(0), ())
+        days = sorted(by_day)
+        values, n, made_of = zip(*(by_day[day] for day in days), strict=True)
+        return Series(np.array(days, "datetime64[D]"), np.array(values, float), np.array(n, float), made_of)

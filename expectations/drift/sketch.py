@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from expectations.drift.weeks import WEEK
+
 SIZE = 1024
 """Most hashes of a sketch: 8 kB."""
-LEAST_DAYS, WEEK, MOST_DAYS = 4, 7, 10
+LEAST_DAYS, MOST_DAYS = 4, 10
 """Days between two runs whose snapshots are compared: rates are those of about a week."""
 
 _TYPES: Mapping[str, pa.DataType] = {

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Literal
 
+from conf.gates import DriftMode
+
 Kind = Literal["events", "snapshot", "sources", "interactions", "factors", "lists", "judged", "served"]
 """What a subject is; `sources` is the snapshot of that name, which has statistics beside those of every snapshot."""
 Grain = Literal["day", "week", "run"]
@@ -20,7 +22,7 @@ Scale = Literal["count", "ratio", "share", "days", "plain"]
 """count and ratio: logarithm; share: logit; days: logarithm of days and a week, so that a run may come on another
 weekday; plain: as it is."""
 Side = Literal["both", "low", "high"]
-Mode = Literal["block", "warn", "off"]
+Mode = DriftMode
 
 SHARE_OF = "share_of_"
 """Begins the name of an event name's share of a dataset's events."""

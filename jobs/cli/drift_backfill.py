@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession
 
 from conf.environment import Environment
 from conf.errors import ConfigError
+from expectations.drift.weeks import WEEK
 from jobs.cli.options import Cli
 from jobs.cli.views.view import View, table
 from jobs.run.session import open_session
@@ -17,15 +18,14 @@ from jobs.storage.erased import Erased
 from jobs.storage.folders import check_folders, folders_of
 from jobs.storage.store import Storage
 
-_WEEK = 7
 _PARTIALS = "drift-backfill"
 """Folder of the daily partials that are made meanwhile: those of runs stay as they are, whatever runs beside it."""
 
 
 def fill(cli: Cli, days: int, as_of: dt.date) -> None:
     """Measures the weeks before `as_of` and shows what was found; raises ConfigError, FeaturesError."""
-    if days < _WEEK:
-        raise ConfigError(f"--days {days}: the history is made of whole weeks; ask for at least {_WEEK}")
+    if days < WEEK:
+        raise ConfigError(f"--days {days}: the history is made of whole weeks; ask for at least {WEEK}")
     settings, environment = cli.settings(), Environment.read()
     home = Storage(environment.home)
     check_folders(home, settings)

@@ -25,7 +25,7 @@ from jobs.reproduce.rerun import NothingToReproduce, Rerun, made_again
 from jobs.reproduce.table_digest import TableComparison, compare_tables
 from jobs.run.manifest import Manifest, bound_folder, read_manifest, run_folder
 from jobs.runtime.log import log, log_step
-from jobs.stages.lists import FALLBACK
+from jobs.stages.lists_from_factors import FALLBACK
 from jobs.storage.bound_folder import MANIFEST, ChangedSince
 from jobs.storage.erased import Erased
 from jobs.storage.errors import StorageError

@@ -2,7 +2,7 @@
 
 from expectations.report import GateReport
 from jobs.run.context import Run
-from jobs.stages.lists import FALLBACK
+from jobs.stages.lists_from_factors import FALLBACK
 from models.arrays.arrow import column_of
 from models.lists.fallback import Fallback
 from publish.wire.announcement import Announcement, Slice, encode_fallback

@@ -11,18 +11,19 @@ from expectations.drift.checks import DriftProfile
 from expectations.drift.findings import Alarm, Finding
 from expectations.drift.history import History, Measured
 from expectations.drift.judge import Judged, judge, learned
+from expectations.drift.weeks import WEEK
 from expectations.gate import DriftGate, check_drift
 from expectations.report import GateReport
+from features.counts import Counts
 from jobs.pages.drift import drift_page
 from jobs.run.context import Run
 from jobs.runtime.log import log, log_step
 from jobs.stages.drift_table import log_list_drift
-from jobs.stages.gates import pass_gate
+from jobs.stages.gates import passed_report, summary_of
 from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.drift import Decisions, DriftStore
 from jobs.storage.gate_reports import DRIFT_GATES, DRIFT_PAGE, report_file
 
-WEEK = 7
 _YEAR = 365.25
 _LATEST_RUNS = 10
 Days = Mapping[str, Collection[dt.date]]
@@ -45,9 +46,11 @@ class Read:
         return cls({}, {}, {})
 
     @classmethod
-    def of(cls, days: Days, snapshots: Mapping[str, dt.date], as_of: dt.date, served: dt.date | None) -> "Read":
-        """Returns the days of each dataset; served: `as_of` of the run that serves."""
-        since = WEEK if served is None else max(WEEK, (as_of - served).days)
+    def of(cls, counts: Counts, as_of: dt.date, served: dt.date | None) -> "Read":
+        """Returns the days of the inputs that were counted; served: `as_of` of the run that serves."""
+        windows, since = counts.windows, WEEK if served is None else max(WEEK, (as_of - served).days)
+        days = {name: [one.day for one in known if one.day in windows[name]] for name, known in counts.days.items()}
+        snapshots = {name: found.day for name, found in counts.snapshots.items()}
         return cls(days, {name: _latest(some, since) for name, some in days.items()}, snapshots)
 
 
@@ -56,37 +59,52 @@ def _latest(days: Collection[dt.date], count: int) -> tuple[dt.date, ...]:
     return tuple(day for day in sorted(days) if (max(days) - day).days < count)
 
 
+@dataclass(frozen=True)
+class Past:
+    """What is known of earlier runs when a stage begins, and what was decided since; read once per stage."""
+
+    history: History
+    alarms: tuple[Alarm, ...]
+    decisions: Decisions
+
+    @classmethod
+    def of(cls, run: Run) -> "Past":
+        """Reads the past of the run's product. Raises DamagedHistory."""
+        store = DriftStore.of(run.home, run.settings.product)
+        # Days that were excluded since the features began are in the run's tables.
+        decisions = store.decisions().model_copy(update={"excluded": run.excluded})
+        return cls(store.history(without=run.run_id), store.alarms(without=run.run_id), decisions)
+
+
 def pass_drift_gate(
-    run: Run, gate: DriftGate, measure: Callable[[], Sequence[Measured]], read: Read, users: int
+    run: Run, gate: DriftGate, past: Past, measure: Callable[[], Sequence[Measured]], read: Read, users: int
 ) -> dict[str, Any]:
     """Measures, judges and remembers one part of the run. Returns the summary for the manifest; raises GateFailed.
 
     Numbers, alarms and the page are kept whatever the result: the next run must know what this one saw. users: who
     would get lists of this run.
     """
-    store = DriftStore.of(run.home, run.settings.product)
-    decisions = _decisions(run, store)
-    found: list[Finding] = []
+    store, key = DriftStore.of(run.home, run.settings.product), f"{run.run_id}.{gate}"
 
     def judged() -> DriftProfile:
-        measured, history = measure(), store.history(without=run.run_id)
-        case = case_of(run, history, store, decisions, read)
-        findings = judge(history.with_measured(measured), case, [one.key for one in measured])
-        store.keep(f"{run.run_id}.{gate}", measured)
-        store.keep_alarms(
-            f"{run.run_id}.{gate}", [alarm_of(one, run.run_id) for one in findings if one.state == "alarm"]
-        )
-        found.extend(findings)
+        measured = measure()
+        history = past.history.with_measured(measured)
+        findings = judge(history, case_of(run, past, read), [one.key for one in measured])
+        store.keep(key, measured)
+        store.keep_alarms(key, [alarm_of(one, run.run_id) for one in findings if one.state == "alarm"])
         return DriftProfile(findings=findings, users=users, snapshots=dict(read.snapshots))
 
     overrides, limits = run.manifest.request.overrides, run.settings.gates
     try:
-        summary = pass_gate(run, lambda: check_drift(gate, judged, limits, overrides, as_of=run.as_of, run=run.run_id))
+        report = passed_report(
+            run, lambda: check_drift(gate, judged, limits, overrides, as_of=run.as_of, run=run.run_id)
+        )
     finally:
-        write_page(run.folder, gate, decisions, run.settings.product)
+        write_page(run.folder, gate, past.decisions, run.settings.product)
         if gate == "list_drift":  # that of the inputs is logged when the factors are registered
             log_list_drift(run)
-    return {**summary, **_facts(found, decisions)}
+    assert isinstance(report.profile, DriftProfile)
+    return {**summary_of(report), **_facts(report.profile.findings, past.decisions)}
 
 
 def write_page(folder: BoundFolder, judged: DriftGate, decisions: Decisions, product: str) -> None:
@@ -100,19 +118,12 @@ def write_page(folder: BoundFolder, judged: DriftGate, decisions: Decisions, pro
         log.warning("warning   %s could not be written (%s: %s)", DRIFT_PAGE, type(error).__name__, error)
 
 
-def learned_limits(run: Run, read: Read) -> frozenset[str]:
+def learned_limits(run: Run, past: Past, read: Read) -> frozenset[str]:
     """Returns the full names of the statistics whose learned limits take the place of fixed ones in this run."""
-    store = DriftStore.of(run.home, run.settings.product)
-    history = store.history(without=run.run_id)
-    return learned(history, case_of(run, history, store, _decisions(run, store), read))
+    return learned(past.history, case_of(run, past, read))
 
 
-def _decisions(run: Run, store: DriftStore) -> Decisions:
-    """Returns what holds for the run: days that were excluded since its features began are in its tables."""
-    return store.decisions().model_copy(update={"excluded": run.excluded})
-
-
-def case_of(run: Run, history: History, store: DriftStore, decisions: Decisions, read: Read) -> Judged:
+def case_of(run: Run, past: Past, read: Read) -> Judged:
     """Returns what is new in the run and what is known besides the numbers."""
     gates = run.settings.gates
     return Judged(
@@ -120,12 +131,12 @@ def case_of(run: Run, history: History, store: DriftStore, decisions: Decisions,
         new_days=read.new,
         read_days=read.days,
         false_alarms_per_year=gates.false_alarms_per_year,
-        runs_per_year=_YEAR / _usual_gap(history),
+        runs_per_year=_YEAR / _usual_gap(past.history),
         modes=gates.drift,
         known_days=gates.known_days,
-        accepted=decisions.accepted,
-        excluded=decisions.excluded,
-        alarms=store.alarms(without=run.run_id),
+        accepted=past.decisions.accepted,
+        excluded=past.decisions.excluded,
+        alarms=past.alarms,
     )
 
 

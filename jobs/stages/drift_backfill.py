@@ -8,6 +8,7 @@ from conf.settings import Settings
 from expectations.drift.history import Measured
 from expectations.drift.measure_past import measure_past
 from expectations.drift.run_numbers import interaction_numbers, measured
+from expectations.drift.weeks import WEEK
 from expectations.measure_interactions import measure_interactions
 from features.build import build_features
 from features.errors import FeaturesError
@@ -15,7 +16,6 @@ from features.reading.catalog import Catalog
 from jobs.stages.drift_numbers import features_made_by
 from jobs.storage.drift import DriftStore
 
-_WEEK = 7
 _BEFORE_ALL_RUNS = "0-backfill"
 """Sorts before the id of any run, so that what a run measured itself counts."""
 
@@ -39,9 +39,9 @@ def backfill(catalog: Catalog, settings: Settings, store: DriftStore, as_of: dt.
     cannot be read.
     """
     sketches = store.sketches()
-    for back in range(days // _WEEK, 0, -1):
-        week = as_of - dt.timedelta(days=back * _WEEK)
-        found, made = measure_past(catalog, settings, week, _WEEK, sketches)
+    for back in range(days // WEEK, 0, -1):
+        week = as_of - dt.timedelta(days=back * WEEK)
+        found, made = measure_past(catalog, settings, week, WEEK, sketches)
         sketches += made
         interactions, fault = _interactions(catalog, settings, week) if found else ([], None)
         key = f"{_BEFORE_ALL_RUNS}-{week}"

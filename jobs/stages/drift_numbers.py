@@ -34,6 +34,7 @@ from features.reading.erasures import without_users
 from features.tables import union_of
 from jobs.run.context import Run
 from jobs.run.manifest import KeptRun
+from jobs.stages.lists_from_factors import FALLBACK
 from jobs.stages.stage import Facts
 from jobs.storage.drift import DriftStore
 from models.lists.fallback import Fallback
@@ -41,7 +42,6 @@ from models.model_card.shape import PERCENTS, Shape
 
 LIST_SAMPLE = "list_sample"
 """Table of the sampled lists, by which the next run judges this one."""
-_FALLBACK = "fallback.json"
 _BY_AGE = ("age", "kept", "fresh")
 """Statistics of a snapshot that depend on how old it is."""
 
@@ -104,7 +104,7 @@ def _served_numbers(
     served = Served(
         kept.folder.table(LIST_SAMPLE).to_table(),
         kept.folder.table("source_factors").to_table(),
-        Fallback.of_json(kept.folder.read_bytes(_FALLBACK), run.ids).source_ids[: run.settings.lists.n],
+        Fallback.of_json(kept.folder.read_bytes(FALLBACK), run.ids).source_ids[: run.settings.lists.n],
         int(kept.folder.table("lists").count_rows()),
     )
     return numbers_of_served(run.settings, catalog, features.counts.days, new_days, served)

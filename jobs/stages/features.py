@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from features.reading.catalog import Catalog
 from features.side_by_side import side_by_side
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import log_step, timed
-from jobs.stages.drift import Read, learned_limits, pass_drift_gate
+from jobs.stages.drift import Past, Read, learned_limits, pass_drift_gate
 from jobs.stages.drift_numbers import input_numbers
 from jobs.stages.gates import (
     CHAMPION_INTERACTIONS,
@@ -28,12 +29,13 @@ from jobs.stages.gates import (
     baseline_of,
     need_baselines,
     pass_gate,
+    passed_report,
     served_inputs,
+    summary_of,
 )
 from jobs.stages.inputs import input_profile
 from jobs.stages.stage import Facts, stage
 from jobs.storage.datasets import open_catalog
-from jobs.storage.gate_reports import report_file
 from jobs.storage.tables import Tables
 from models.champion import contest_of
 
@@ -63,50 +65,33 @@ def build_features(run: Run) -> Facts:
     contest = contest_of(run.settings, run.manifest.champion)
     catalog = catalog_of(run)
     features = features_for(run, contest.champion if contest.own_features else None, catalog)
-    read = _read(run, features)
-    learned = learned_limits(run, read)
+    served = served_inputs(run)
+    past, read = Past.of(run), Read.of(features.counts, run.as_of, None if served is None else served.as_of)
+    learned = learned_limits(run, past, read)
     input_gate = pass_gate(run, lambda: _judge_inputs(run, features, learned))
     _begin(run, features)
     rows = write_features(run.tables, features, run.ids)
     features.release()
     facts = {"rows": rows, **_inputs(features), "champion_fault": features.champion_fault}
-    facts |= {INPUT_FACT: input_gate, **_pass_interactions(run, features, learned)}
-    profile = _profile(run)
-    drift = pass_drift_gate(
-        run, "input_drift", lambda: input_numbers(run, catalog, features, profile, read.new), read, profile.users
-    )
-    return facts | {"drift": drift}
+    gates, profile = _pass_interactions(run, features, learned)
+    measure = partial(input_numbers, run, catalog, features, profile, read.new)
+    drift = pass_drift_gate(run, "input_drift", past, measure, read, profile.users)
+    return facts | {INPUT_FACT: input_gate, **gates, "drift": drift}
 
 
-def _pass_interactions(run: Run, features: Features, learned: Collection[str]) -> Facts:
-    """Passes the gate on interactions by each recipe."""
-    before = _baseline(run)
+def _pass_interactions(run: Run, features: Features, learned: Collection[str]) -> tuple[Facts, InteractionProfile]:
+    """Passes the gate on interactions by each recipe. Returns the summaries, and what was measured of the run's own."""
+    before, gates = _baseline(run), Facts()
     if features.champion is None:
-        return {"gate": pass_gate(run, lambda: _judge(run, "interactions", before, learned))}
-    # A change only says something between interactions of one recipe: another window has other rows in any case.
-    other = f"another recipe than that of run {run.manifest.serving_before}; its own is compared"
-    return {
-        "champion_gate": pass_gate(run, lambda: _judge(run, "champion_interactions", before), CHAMPION_INTERACTIONS),
-        "gate": pass_gate(run, lambda: _judge(run, "interactions", other)),
-    }
-
-
-def _read(run: Run, features: Features) -> Read:
-    """Returns the days that the run reads, and which of them the run that serves did not."""
-    counts, served = features.counts, served_inputs(run)
-    days = {
-        name: [record.day for record in known if record.day in counts.windows[name]]
-        for name, known in counts.days.items()
-    }
-    snapshots = {name: found.day for name, found in counts.snapshots.items()}
-    return Read.of(days, snapshots, run.as_of, None if served is None else served.as_of)
-
-
-def _profile(run: Run) -> InteractionProfile:
-    """Returns what the gate has just measured of the interactions by the run's own recipe."""
-    profile = GateReport.from_json(run.folder.read_bytes(report_file("interactions")).decode()).profile
-    assert isinstance(profile, InteractionProfile)
-    return profile
+        report = passed_report(run, lambda: _judge(run, "interactions", before, learned))
+    else:
+        judge = partial(_judge, run, "champion_interactions", before)
+        gates["champion_gate"] = pass_gate(run, judge, CHAMPION_INTERACTIONS)
+        # A change only says something between interactions of one recipe: another window has other rows in any case.
+        other = f"another recipe than that of run {run.manifest.serving_before}; its own is compared"
+        report = passed_report(run, lambda: _judge(run, "interactions", other))
+    assert isinstance(report.profile, InteractionProfile)
+    return {**gates, "gate": summary_of(report)}, report.profile
 
 
 def catalog_of(run: RunContext) -> Catalog:

@@ -94,22 +94,33 @@ def need_baselines(run: Run) -> None:
 
 def pass_gate(run: Run, judge: Callable[[], GateReport], file: str | None = None) -> dict[str, Any]:
     """Runs the gate and writes its report, also when it fails. Returns the summary for the manifest."""
+    return summary_of(passed_report(run, judge, file))
+
+
+def passed_report(run: Run, judge: Callable[[], GateReport], file: str | None = None) -> GateReport:
+    """Runs the gate and writes its report, also when it fails. Returns the report."""
     try:
-        return _keep_report(run, judge(), file)
+        report = judge()
     except GateFailed as failure:
         _keep_report(run, failure.report, file)
         raise
+    _keep_report(run, report, file)
+    return report
 
 
-def _keep_report(run: Run, report: GateReport, file: str | None) -> dict[str, Any]:
-    """Writes the report into the run's folder and logs its result. Returns the summary for the manifest."""
+def _keep_report(run: Run, report: GateReport, file: str | None) -> None:
+    """Writes the report into the run's folder and logs its result."""
     run.folder.write_bytes(file or report_file(report.gate), report.to_json().encode())
-    counts = {word: sum(row.status == word for row in report.expectations) for word in ("ok", "skipped", "overridden")}
-    failed = len(report.failed)
+    found = summary_of(report)
     log_step(
         "gate",
-        f"{report.gate}: {'passed' if report.passed else 'FAILED'} ({counts['ok']} held, {failed} failed, "
-        f"{counts['skipped']} skipped, {counts['overridden']} overridden)",
+        f"{report.gate}: {'passed' if report.passed else 'FAILED'} ({found['passed']} held, {found['failed']} failed, "
+        f"{found['skipped']} skipped, {len(found['overridden'])} overridden)",
     )
+
+
+def summary_of(report: GateReport) -> dict[str, Any]:
+    """Returns what the manifest says of a gate."""
+    counts = {word: sum(row.status == word for row in report.expectations) for word in ("ok", "skipped")}
     lifted = {row.name: row.overridden for row in report.expectations if row.overridden is not None}
-    return {"passed": counts["ok"], "failed": failed, "skipped": counts["skipped"], "overridden": lifted}
+    return {"passed": counts["ok"], "failed": len(report.failed), "skipped": counts["skipped"], "overridden": lifted}

@@ -1,8 +1,9 @@
 """Embeddings → a list for every user of the share, and the fallback list; then gate 2 judges the lists."""
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import DataFrame
 
@@ -13,32 +14,28 @@ from expectations.measure_lists import measure_lists
 from expectations.report import GateReport
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import timed
-from jobs.stages.drift import Read, learned_limits, pass_drift_gate
+from jobs.stages.drift import Past, Read, learned_limits, pass_drift_gate
 from jobs.stages.drift_numbers import list_drift_numbers
-from jobs.stages.gates import baseline_of, pass_gate
-from jobs.stages.lists_from_factors import lists_from_factors, users_in_share
+from jobs.stages.gates import baseline_of, passed_report, summary_of
+from jobs.stages.lists_from_factors import FALLBACK, lists_from_factors, users_in_share
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import note_judged
 from models.judge import CHAMPION
 from models.lists.fallback import Fallback, fallback_list
 from models.lists.topn import excluded_sources
 
-FALLBACK = "fallback.json"
-
 
 @stage("topn", before_record=note_judged)
 def precompute_topn(run: Run) -> Facts:
     """Writes the lists and the fallback list into the run's folder and passes gate 2."""
-    made = make_lists(run)
-    learned, profiles = learned_limits(run, Read.nothing()), list[ListProfile]()
-
-    def measure() -> ListProfile:
-        profiles.append(_measure(run, made.users, made.fallback))
-        return profiles[-1]
-
-    gate = pass_gate(run, lambda: _judge(run, measure, learned))
-    drift = pass_drift_gate(run, "list_drift", lambda: list_drift_numbers(run, profiles[-1]), Read.nothing(), made.rows)
-    return {"rows": {"lists": made.rows, "fallback": len(made.fallback)}, "gate": gate, "drift": drift}
+    made, past, nothing = make_lists(run), Past.of(run), Read.nothing()
+    learned = learned_limits(run, past, nothing)
+    report = passed_report(run, lambda: _judge(run, made, learned))
+    assert isinstance(report.profile, ListProfile)
+    measure = partial(list_drift_numbers, run, report.profile)
+    drift = pass_drift_gate(run, "list_drift", past, measure, nothing, made.rows)
+    rows = {"lists": made.rows, "fallback": len(made.fallback)}
+    return {"rows": rows, "gate": summary_of(report), "drift": drift}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +62,11 @@ def make_lists(run: RunContext) -> ServedLists:
     return ServedLists(users, rows, fallback)
 
 
-def _judge(run: Run, measure: Callable[[], ListProfile], learned: Collection[str]) -> GateReport:
+def _judge(run: Run, made: ServedLists, learned: Collection[str]) -> GateReport:
     ratio, skipped = _quality(run.manifest.fact("train", "judged"), run.manifest.fact("train", "decision")["winner"])
     baseline = baseline_of(run, "lists")
     return check_lists(
-        measure,
+        lambda: _measure(run, made.users, made.fallback),
         run.settings.gates,
         baseline if isinstance(baseline, ListProfile) else None,
         run.manifest.request.overrides,

@@ -11,6 +11,9 @@ from models.lists.candidates import Candidates
 from models.lists.fallback import Fallback
 from models.lists.topn import precompute_lists
 
+FALLBACK = "fallback.json"
+"""Name of the fallback list in a run's folder."""
+
 
 def lists_from_factors(
     run: RunContext, prefix: str, sources: pa.Table, excluded: DataFrame, fallback: Fallback, users: DataFrame | None

@@ -11,7 +11,8 @@ from mlflow.tracking import MlflowClient
 
 from jobs.run.manifest import save_manifest
 from jobs.stages.features import build_features
-from jobs.stages.lists import FALLBACK, precompute_topn
+from jobs.stages.lists import precompute_topn
+from jobs.stages.lists_from_factors import FALLBACK
 from jobs.stages.publish import publish_topn
 from jobs.stages.training.train import train_embeddings
 from jobs.storage.bound_folder import MANIFEST

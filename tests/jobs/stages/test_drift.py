@@ -10,7 +10,7 @@ from expectations.drift.findings import Excluded
 from expectations.drift.history import Measured
 from expectations.errors import GateFailed
 from jobs.run.context import Run
-from jobs.stages.drift import Read, pass_drift_gate
+from jobs.stages.drift import Past, Read, pass_drift_gate
 from jobs.storage.drift import DriftStore
 from tests.expectations.drift.weeks import AS_OF, NEW, ago, days
 from tests.jobs.runs import RUN_ID, manifest_of, run_in
@@ -35,7 +35,7 @@ def exclude(run: Run, excluded: Sequence[dt.date]) -> DriftStore:
 
 
 def judged(run: Run, measured: Sequence[Measured] = LOST) -> object:
-    return pass_drift_gate(run, "input_drift", lambda: measured, READ, users=7)
+    return pass_drift_gate(run, "input_drift", Past.of(run), lambda: measured, READ, users=7)
 
 
 def test_what_stops_a_run_is_on_its_page_and_remembered(tmp_path: Path) -> None:
