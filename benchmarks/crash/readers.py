@@ -168,16 +168,16 @@ def _fault_of_arm(answer: Answer) -> str | None:
     arm = "treatment" if arm_of(answer.user_id, SALT) < answer.share_bp else "control"
     if answer.arm != arm or answer.share_bp not in SHARES:
         return f"arm {answer.arm} at a share of {answer.share_bp}, must be {arm}"
-    if (answer.run is None) != (arm == "control") or (answer.run is None and answer.source != "control"):
-        return f"arm {arm} is answered with {answer.source} of run {answer.run}"
+    if (answer.run is None) != (arm == "control") or (answer.run is None and answer.kind != "control"):
+        return f"arm {arm} is answered with {answer.kind} of run {answer.run}"
     return None
 
 
 def _fault_of(answer: Answer, expected: Expected) -> str | None:
-    if answer.source != expected.source:
-        return f"{answer.source} instead of {expected.source}"
+    if answer.kind != expected.kind:
+        return f"{answer.kind} instead of {expected.kind}"
     if answer.source_ids != expected.source_ids:
-        return f"{answer.source} {answer.source_ids[:5]}… instead of {expected.source_ids[:5]}…"
+        return f"{answer.kind} {answer.source_ids[:5]}… instead of {expected.source_ids[:5]}…"
     if answer.scores != expected.scores:
         return f"scores {answer.scores[:3]}… instead of {expected.scores[:3]}…"
     return None

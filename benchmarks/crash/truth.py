@@ -28,7 +28,7 @@ _ID_BITS = np.uint64(2**34 - 1)  # ids of about six varint bytes
 class Expected(NamedTuple):
     """What a reader must answer: `list` or `fallback`, source ids, scores."""
 
-    source: str
+    kind: str
     source_ids: tuple[int, ...]
     scores: tuple[float, ...]
 

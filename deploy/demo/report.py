@@ -81,7 +81,7 @@ def _lookups(reader: Reader, users: list[UserId]) -> str:
     for user in users[:: max(1, len(users) // _SHOWN)][:_SHOWN]:
         answer = reader.lookup(user)
         best = ", ".join(str(source) for source in answer.source_ids[:8])
-        rows.append((str(user), answer.source, str(answer.run), f"{best} … ({len(answer.source_ids)})"))
+        rows.append((str(user), answer.kind, str(answer.run), f"{best} … ({len(answer.source_ids)})"))
     return _titled("Three look-ups", ("user", "from", "run", "sources, best first"), rows)
 
 

@@ -19,7 +19,7 @@ from publish.wire.keys import ProductKeys
 from publish.wire.user_ids import user_key
 
 Arm = Literal["treatment", "control"]
-Source = Literal["list", "fallback", "control", "none"]
+Kind = Literal["list", "fallback", "control", "none"]
 
 
 class Answer(NamedTuple):
@@ -31,10 +31,10 @@ class Answer(NamedTuple):
     """Share of the audience in the treatment arm, in basis points."""
     run: str | None
     """The run that the answer is from; None if no run serves this arm."""
-    source: Source
+    kind: Kind
     """`list`: the user's own; `fallback`: the run's; `control`, `none`: no run for this arm, use your own default."""
     source_ids: tuple[UserId, ...] = ()
-    """Best first; may be empty although `source` is `list`."""
+    """Best first; may be empty although `kind` is `list`."""
     scores: tuple[float, ...] = ()
     """One per source id, or empty if the run has no scores."""
     excluded: int = 0

@@ -100,14 +100,14 @@ def test_every_list_is_served_as_it_was_computed(product: Product, first: Served
     assert len(snapshot) > 500
     for row in snapshot:
         answer = first.answers[row["user_id"]]
-        assert (answer.run, answer.source) == (first.run, "list")
+        assert (answer.run, answer.kind) == (first.run, "list")
         assert list(answer.source_ids) == row["source_ids"]
         assert list(answer.scores) == row["scores"]
     lists = product.folder(first.run).table("lists").to_table().to_pylist()
     kept = {row["user_id"]: (row["source_ids"], row["scores"]) for row in lists}
     assert {row["user_id"]: (row["source_ids"], row["scores"]) for row in snapshot} == kept
     unknown = first.answers.keys() - kept.keys()  # of the audience, but without any event or exclusion
-    assert all(first.answers[user].source == "fallback" for user in unknown)
+    assert all(first.answers[user].kind == "fallback" for user in unknown)
 
 
 def test_no_list_holds_what_it_must_not(int_world: Path, product: Product, first: Served) -> None:

@@ -27,8 +27,8 @@ def test_a_user_who_is_forgotten_between_two_stages(make: Make, shared_spark: "S
     assert USER in users_of(product, "interactions"), "a finished table is never written again"
     for table in ("user_factors", "lists", "snapshot"):
         assert users_of(product, table) == {*range(1, 41)} - {USER}, table
-    assert product.reader.lookup(USER).source == "fallback"
-    assert product.reader.lookup(USER + 1).source == "list"
+    assert product.reader.lookup(USER).kind == "fallback"
+    assert product.reader.lookup(USER + 1).kind == "list"
     manifest = product.manifest(RUN)
     assert [manifest.fact(stage, "erased")["users"] for stage in ("features", "train", "topn", "publish")] == [
         0,

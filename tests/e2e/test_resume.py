@@ -127,7 +127,7 @@ def serves_all(product: Product) -> None:
     assert [run.name for run in published.runs] == [RUN]
     for row in snapshot:
         answer = product.reader.lookup(row["user_id"])
-        found = (answer.run, answer.source, list(answer.source_ids), list(answer.scores))
+        found = (answer.run, answer.kind, list(answer.source_ids), list(answer.scores))
         assert found == (RUN, "list", row["source_ids"], row["scores"])
     client = product.client
     assert sum(client.hlen(key) for key in client.scan_iter(f"*:{RUN}:b:*") if product.name.encode() in key) == 40

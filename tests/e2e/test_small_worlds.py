@@ -21,10 +21,10 @@ def test_a_user_who_has_seen_everything_and_long_lists(make: Make, shared_spark:
     product = make(days).change({"lists": {"n": 1000, "fallback_size": 1000}})
     serve(product)
     answers = {user: product.reader.lookup(user) for user in (1, 2, 3, 4)}
-    assert (answers[1].source, answers[1].source_ids) == ("list", ())
-    assert (answers[2].source, answers[2].source_ids) == ("list", (103,))
-    assert (answers[3].source, set(answers[3].source_ids)) == ("list", {101, 103})
-    assert (answers[4].source, answers[4].source_ids) == ("fallback", (102, 101, 103))
+    assert (answers[1].kind, answers[1].source_ids) == ("list", ())
+    assert (answers[2].kind, answers[2].source_ids) == ("list", (103,))
+    assert (answers[3].kind, set(answers[3].source_ids)) == ("list", {101, 103})
+    assert (answers[4].kind, answers[4].source_ids) == ("fallback", (102, 101, 103))
 
 
 @pytest.mark.parametrize("pairs", [[(1, 101), (1, 102)], [(1, 101), (2, 101)]], ids=["one user", "one source"])
@@ -33,7 +33,7 @@ def test_the_smallest_worlds_serve(make: Make, pairs: list[tuple[int, int]], sha
     serve(product)
     for user, _ in pairs:
         answer = product.reader.lookup(user)
-        assert (answer.source, answer.source_ids) == ("list", ())  # they know all that there is
+        assert (answer.kind, answer.source_ids) == ("list", ())  # they know all that there is
     assert set(product.reader.lookup(9).source_ids) == {source for _, source in pairs}
 
 

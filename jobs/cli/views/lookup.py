@@ -17,7 +17,7 @@ def answer(found: Answer) -> View:
         "fallback": "the fallback list: nothing personal is known",
         "control": "nothing: the control arm has the caller’s own default",
         "none": "nothing: no run serves",
-    }[found.source]
+    }[found.kind]
     lines = [
         f"user    {found.user_id}, {found.arm} arm ({Share(found.share_bp)} are in the treatment)",
         f"gets    {what}",

@@ -43,9 +43,9 @@ def test_lookup(discovery: Discovery, serving: Announcement) -> None:
     assert f"from    {serving.run}" in text
     assert "sources 2: 8 (2.000), 9 (1.000)" in text
     data = discovery("lookup", "7", "--json").data
-    assert (data["user_id"], data["source"], data["source_ids"], data["scores"]) == (7, "list", [8, 9], [2.0, 1.0])
+    assert (data["user_id"], data["kind"], data["source_ids"], data["scores"]) == (7, "list", [8, 9], [2.0, 1.0])
     assert "the fallback list" in discovery("lookup", "7777").out
-    assert discovery("lookup", "7777", "--json").data["source"] == "fallback"
+    assert discovery("lookup", "7777", "--json").data["kind"] == "fallback"
 
 
 def test_negative_ids(discovery: Discovery, serving: Announcement) -> None:

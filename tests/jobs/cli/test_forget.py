@@ -23,8 +23,8 @@ def test_forget(
     assert said.out.splitlines()[0].startswith("user    7 is forgotten since 20")
     assert said.out.splitlines()[0].endswith("Z: ticket 12")
     assert f"deleted from {serving.run} (1 kept runs looked into)" in said.out
-    assert discovery("lookup", "7", "--json").data["source"] == "fallback"
-    assert discovery("lookup", "8", "--json").data["source"] == "list"
+    assert discovery("lookup", "7", "--json").data["kind"] == "fallback"
+    assert discovery("lookup", "8", "--json").data["kind"] == "list"
     assert discovery("verify", serving.run).code == 0
     again = discovery("forget", "7", "--json").data
     assert (again["user"], again["reason"], again["known_before"]) == ("7", "ticket 12", True)

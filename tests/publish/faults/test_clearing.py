@@ -50,7 +50,7 @@ def test_a_reader_holds_the_old_pointer(world: World) -> None:
     assert not keys_of(world.client, first)
     answer = reader.lookup(1)  # with the pointer of an hour ago: nothing is found, the pointer is read once more
     assert world.serving is not None
-    assert (answer.run, answer.source, answer.source_ids) == (world.serving.run, "list", tuple(world.lists[1]))
+    assert (answer.run, answer.kind, answer.source_ids) == (world.serving.run, "list", tuple(world.lists[1]))
     unchanged(world)
 
 

@@ -57,7 +57,7 @@ class Onlookers:
                 self.answers += 1
                 self.runs.add(str(answer.run))
                 right = self.known.get(str(answer.run), {}).get(user)
-                if answer.source != "list" or right != list(answer.source_ids):
+                if answer.kind != "list" or right != list(answer.source_ids):
                     self.wrong.append(f"{user}: {answer}")
 
 

@@ -87,10 +87,10 @@ def is_forgotten(client: redis.Redis, serving: Announcement, lists: Lists, *, us
     assert {run.name: control.verify(run.name) for run in runs} == {run.name: () for run in runs}
     reader = Reader(client, serving.product)
     answer = reader.lookup(user)
-    assert (answer.run, answer.source, answer.source_ids) == (serving.run, "fallback", FALLBACK)
+    assert (answer.run, answer.kind, answer.source_ids) == (serving.run, "fallback", FALLBACK)
     others = {other: sources for other, sources in lists.items() if other != user}
     answers = {other: reader.lookup(other) for other in others}
-    assert {other: (a.run, a.source, list(a.source_ids)) for other, a in answers.items()} == {
+    assert {other: (a.run, a.kind, list(a.source_ids)) for other, a in answers.items()} == {
         other: (serving.run, "list", sources) for other, sources in others.items()
     }
 

@@ -73,19 +73,19 @@ def reader(store: redis.Redis, clock: Clock) -> Reader:
 
 def test_a_users_own_list_cut_to_the_runs_size(reader: Reader) -> None:
     answer = reader.lookup(1)
-    assert (answer.source, answer.run, answer.arm, answer.share_bp) == ("list", "old", "treatment", 10_000)
+    assert (answer.kind, answer.run, answer.arm, answer.share_bp) == ("list", "old", "treatment", 10_000)
     assert (answer.source_ids, answer.scores) == ((10, 11), (3.0, 2.0))
     assert (answer.excluded, answer.age_seconds) == (0, 90.0)
 
 
 def test_an_empty_list_is_served_empty(reader: Reader) -> None:
     answer = reader.lookup(3)
-    assert (answer.source, answer.source_ids) == ("list", ())
+    assert (answer.kind, answer.source_ids) == ("list", ())
 
 
 def test_a_user_without_a_list_gets_the_runs_fallback(reader: Reader) -> None:
     answer = reader.lookup(99)
-    assert (answer.source, answer.run, answer.source_ids, answer.scores) == ("fallback", "old", (900, 901), ())
+    assert (answer.kind, answer.run, answer.source_ids, answer.scores) == ("fallback", "old", (900, 901), ())
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_exclusions_are_applied_and_counted(
 ) -> None:
     answer = reader.lookup(user, exclude)
     assert (answer.source_ids, answer.excluded) == (left, excluded)
-    assert len(answer.scores) == (len(left) if answer.source == "list" else 0)
+    assert len(answer.scores) == (len(left) if answer.kind == "list" else 0)
 
 
 def test_the_arm_is_the_contracts_and_the_control_may_have_no_run(store: redis.Redis, reader: Reader) -> None:
@@ -113,24 +113,24 @@ def test_the_arm_is_the_contracts_and_the_control_may_have_no_run(store: redis.R
     assert 0 < len(treated) < 199
     for answer in answers:
         if answer.arm == "control":
-            assert (answer.source, answer.run, answer.source_ids) == ("control", None, ())
+            assert (answer.kind, answer.run, answer.source_ids) == ("control", None, ())
 
 
 def test_a_control_run_answers_the_control_arm(store: redis.Redis, reader: Reader) -> None:
     point(store, share_bp=0, treatment="new", control="old")
     answer = reader.lookup(5)
-    assert (answer.arm, answer.run, answer.source, answer.source_ids) == ("control", "old", "list", (50, 51))
+    assert (answer.arm, answer.run, answer.kind, answer.source_ids) == ("control", "old", "list", (50, 51))
 
 
 def test_share_zero_is_the_kill_switch(store: redis.Redis, reader: Reader) -> None:
     point(store, share_bp=0)
-    assert {reader.lookup(user).source for user in range(1, 50)} == {"control"}
+    assert {reader.lookup(user).kind for user in range(1, 50)} == {"control"}
 
 
 def test_a_treatment_without_a_run_is_none(store: redis.Redis, reader: Reader) -> None:
     point(store, treatment=None)
     answer = reader.lookup(1)
-    assert (answer.arm, answer.source, answer.run, answer.age_seconds) == ("treatment", "none", None, None)
+    assert (answer.arm, answer.kind, answer.run, answer.age_seconds) == ("treatment", "none", None, None)
 
 
 def test_the_pointer_is_kept_for_two_seconds_and_no_longer(store: redis.Redis, reader: Reader, clock: Clock) -> None:
@@ -155,14 +155,14 @@ def test_nothing_found_refreshes_the_pointer_once(store: redis.Redis, reader: Re
     reader.lookup(1)
     point(store, treatment="new")
     answer = reader.lookup(4)  # only in the new run
-    assert (answer.run, answer.source, answer.source_ids) == ("new", "list", (40,))
+    assert (answer.run, answer.kind, answer.source_ids) == ("new", "list", (40,))
 
 
 def test_a_fallback_is_never_of_another_run_than_it_says(store: redis.Redis, reader: Reader) -> None:
     reader.lookup(1)
     point(store, treatment="new")
     answer = reader.lookup(77)  # in neither run
-    assert (answer.run, answer.source, answer.source_ids) == ("new", "fallback", (905,))
+    assert (answer.run, answer.kind, answer.source_ids) == ("new", "fallback", (905,))
 
 
 def test_string_ids(store: redis.Redis) -> None:
@@ -226,7 +226,7 @@ def test_fields_that_a_newer_writer_adds_are_ignored(store: redis.Redis, reader:
     store.set(keys.pointer, json.dumps(pointer))
     store.hset(keys.runs, "old", json.dumps(run))
     again = Reader(store, PRODUCT).lookup(1)
-    assert (again.run, again.source_ids, again.source) == (before.run, before.source_ids, before.source)
+    assert (again.run, again.source_ids, again.kind) == (before.run, before.source_ids, before.kind)
 
 
 @pytest.mark.parametrize("change", [{"format": 2}, {"codec": 2}])

@@ -71,7 +71,7 @@ def answer(store: dict[tuple[str, str], bytes], user: str, exclude: list[str]) -
     payload = store.get((key_of(user, run, about["partitions"], about["buckets"], about["tags"]), user))
     sources, _ = decoded(base64.b64decode(about["fallback"]) if payload is None else payload)
     kept = [source for source in sources if source not in exclude][: about["list_size"]]
-    return {"arm": arm, "run": run, "source": "fallback" if payload is None else "list", "sources": kept}
+    return {"arm": arm, "run": run, "kind": "fallback" if payload is None else "list", "sources": kept}
 
 
 def stored() -> dict[tuple[str, str], bytes]:
@@ -124,17 +124,17 @@ def test_records() -> None:
 
 @pytest.mark.parametrize("row", VECTORS["answers"], ids=lambda row: str(row["user"]))
 def test_answers(row: dict[str, Any], clean_redis: redis.Redis) -> None:
-    expected = {name: row[name] for name in ("arm", "run", "source", "sources")}
+    expected = {name: row[name] for name in ("arm", "run", "kind", "sources")}
     assert answer(stored(), row["user"], row["exclude"]) == expected
     for (key, field), value in stored().items():
         clean_redis.hset(key, field, value) if field else clean_redis.set(key, value)
     ours = Reader(clean_redis, "groups").lookup(row["user"], row["exclude"])
-    assert (ours.arm, ours.run, ours.source) == (row["arm"], row["run"], row["source"])
+    assert (ours.arm, ours.run, ours.kind) == (row["arm"], row["run"], row["kind"])
     assert [str(source) for source in ours.source_ids] == row["sources"]
 
 
 def test_the_answers_cover_both_arms_and_every_kind_of_answer() -> None:
-    assert {(row["arm"], row["source"]) for row in VECTORS["answers"]} == {
+    assert {(row["arm"], row["kind"]) for row in VECTORS["answers"]} == {
         (arm, source) for arm in ("treatment", "control") for source in ("list", "fallback")
     }
     assert [] in [row["sources"] for row in VECTORS["answers"]]

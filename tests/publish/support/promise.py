@@ -194,7 +194,7 @@ def _said(reader: Reader, user: UserId) -> Said | str:
         answer = reader.lookup(user)
     except Unavailable:
         return "unavailable"
-    return answer.run, answer.source, answer.source_ids
+    return answer.run, answer.kind, answer.source_ids
 
 
 def _right(run: Announcement, lists: Lists, user: UserId, pointer: Pointer, gone: set[bytes]) -> Said:

@@ -109,7 +109,7 @@ def served(
     """What a reader says of each user: run, kind of answer, sources."""
     reader = Reader(client, product)
     answers = [reader.lookup(user) for user in users]
-    return {int(a.user_id): (a.run, a.source, a.source_ids) for a in answers}
+    return {int(a.user_id): (a.run, a.kind, a.source_ids) for a in answers}
 
 
 def expected(run: Announcement, lists: Lists) -> dict[int, tuple[str | None, str, tuple[Any, ...]]]:

@@ -123,7 +123,7 @@ def _answers() -> list[dict[str, Any]]:
                 "exclude": ["91"],
                 "arm": arm,
                 "run": run,
-                "source": "list" if user in lists else "fallback",
+                "kind": "list" if user in lists else "fallback",
                 "sources": [source for source in sources if source != "91"][: announcement.list_size],
             }
         )
