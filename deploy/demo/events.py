@@ -54,7 +54,7 @@ def draw_day(
         "clicks": Happened(clicks, np.full(len(clicks), _CLICK)),
         "joins": Happened(moves[mixed], np.where(mixed < len(joined), _JOIN, _LEAVE)),
     }
-    kept = subscriptions[~_contains(np.sort(left), subscriptions)]
+    kept = subscriptions[~contains(np.sort(left), subscriptions)]
     return Day(datasets, np.sort(np.concatenate([kept, joined])))  # np.setdiff1d would cost more than all the rest
 
 
@@ -65,7 +65,7 @@ def first_subscriptions(population: Population, rng: Generator) -> Indices:
     anybody = rng.integers(0, there, count)
     users = np.where(rng.random(count) < 0.5, anybody, population.draw_users(rng, count, -1))
     pairs = np.unique(_loved(population, population.alive_on(0), users, rng))
-    return pairs[~_contains(population.blocks.pairs, pairs)]
+    return pairs[~contains(population.blocks.pairs, pairs)]
 
 
 def _joins(
@@ -73,7 +73,7 @@ def _joins(
 ) -> Indices:
     """Draws at most `count` different new pairs that follow taste, in the order of drawing."""
     pairs = _loved(population, alive, population.draw_users(rng, 8 * count, day), rng)
-    pairs = pairs[~_contains(subscriptions, pairs) & ~_contains(population.blocks.pairs, pairs)]
+    pairs = pairs[~contains(subscriptions, pairs) & ~contains(population.blocks.pairs, pairs)]
     return pairs[np.sort(np.unique(pairs, return_index=True)[1])[:count]]
 
 
@@ -111,6 +111,6 @@ def _leaves(population: Population, subscriptions: Indices, count: int, rng: Gen
     return pairs[rng.random(len(pairs)) > appeal][:count]
 
 
-def _contains(sorted_pairs: Indices, pairs: Indices) -> Marks:
+def contains(sorted_pairs: Indices, pairs: Indices) -> Marks:
     """Returns which of `pairs` are among `sorted_pairs`."""
     return np.asarray(np.append(sorted_pairs, -1)[np.searchsorted(sorted_pairs, pairs)] == pairs)

@@ -28,6 +28,7 @@ _ACTIVITY_SPREAD = 1.0  # likewise of activity
 _IDLE_USERS = 0.03  # share of users without any event
 _SMALLER = 0.65  # users of a country ÷ those of the next larger one
 _BLOCKS_PER_USER = 0.1
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Population:
     born: Indices
     """(S,) day on which a source was created, the day before its first events; negative: before the first day."""
     closed: Indices
-    """(S,) first day on which a source is closed; the number of days: never."""
+    """(S,) first day on which a source is closed; the largest number: never."""
     category: Indices
     """(S,) position in CATEGORIES."""
     owner: Indices
@@ -174,7 +175,7 @@ def plant(world: World, rng: Generator) -> Population:
         user_nuances=scale * rng.standard_normal((world.users, _NUANCES), np.float32),
         source_nuances=scale * rng.standard_normal((world.sources, _NUANCES), np.float32),
         popularity=popularity.astype(np.float32),
-        eligible=closed == world.days,
+        eligible=closed == _NEVER,
         countries=_countries(world, rng),
     )
     members, ladder = _ladder(weights)
@@ -222,7 +223,7 @@ def _lives(world: World, rng: Generator) -> tuple[Indices, Indices]:
     born = -rng.integers(1, 720, world.sources)
     new = rng.random(world.sources) < world.newborn
     born[new] = rng.integers(0, world.days, int(new.sum()))
-    closed = np.full(world.sources, world.days)
+    closed = np.full(world.sources, _NEVER)
     dying = (rng.random(world.sources) < world.dying) & ~new
     closed[dying] = rng.integers(0, world.days, int(dying.sum()))
     return born, closed

@@ -19,14 +19,19 @@ _OWN_NOISE = 0.3  # of a dataset or an event name, per week and per day, in unit
 _STREAM = 1  # of random numbers that no other draw takes
 
 
-def daily_events(world: World) -> NDArray[np.float64]:
-    """Returns (days, len(EVENTS)) expected counts; they add up to the events of `world`."""
+def daily_events(world: World, later: int = 0) -> NDArray[np.float64]:
+    """Returns (days + later, len(EVENTS)) expected counts; those of the world's own days add up to its events.
+
+    later: days from `as_of` on; their counts depend on how many are asked for, as noise is drawn for all at once.
+    """
     rng = default_rng([world.seed, 0, _STREAM])
-    day = np.arange(world.days)
+    day = np.arange(world.days + later)
     level = np.log(_WEEK)[(world.first_day.weekday() + day) % 7] + world.trend * day / 7
-    level = level + np.log1p(world.season * np.sin(2 * np.pi * (_day_of_the_year(world) / _YEAR + rng.random())))
-    shares = np.exp(level[:, None] + world.noise * _noise(_weeks(world), rng)) * _SHARES
-    return np.asarray(world.events * shares / shares.sum())
+    phase = rng.random()
+    level = level + np.log1p(world.season * np.sin(2 * np.pi * (_day_of_the_year(world, day) / _YEAR + phase)))
+    weeks = (world.first_day.weekday() + day) // 7  # the ISO week of each day, counted from the first
+    shares = np.exp(level[:, None] + world.noise * _noise(weeks, rng)) * _SHARES
+    return np.asarray(world.events * shares / shares[: world.days].sum())
 
 
 def _noise(weeks: Indices, rng: Generator) -> NDArray[np.float64]:
@@ -42,11 +47,6 @@ def _own(weeks: Indices, columns: int, rng: Generator) -> NDArray[np.float64]:
     return np.asarray(of_weeks[weeks] + of_days)
 
 
-def _weeks(world: World) -> Indices:
-    """Returns (days,) the number of each day's ISO week, counted from the first."""
-    return (world.first_day.weekday() + np.arange(world.days)) // 7
-
-
-def _day_of_the_year(world: World) -> Indices:
-    days = (world.first_day + dt.timedelta(days=day) for day in range(world.days))
-    return np.array([day.timetuple().tm_yday for day in days])
+def _day_of_the_year(world: World, days: Indices) -> Indices:
+    dates = (world.first_day + dt.timedelta(days=int(day)) for day in days)
+    return np.array([date.timetuple().tm_yday for date in dates])

@@ -19,27 +19,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.random import Generator, default_rng
+from numpy.random import default_rng
 
-from deploy.demo.events import Happened, draw_day, first_subscriptions
-from deploy.demo.ranked import Ids, Indices
-from deploy.demo.tastes import CATEGORIES, Population, World, plant
+from deploy.demo.events import draw_day, first_subscriptions
+from deploy.demo.partitions import draw_moments, evening, event_table, source_table, write_partition
+from deploy.demo.tastes import World, plant
 from deploy.demo.truth import WorldError
-from deploy.demo.volume import EVENTS, daily_events
+from deploy.demo.volume import daily_events
 
 __all__ = ["World", "WorldSummary", "generate"]
 
 Progress = Callable[[dt.date, int], None]
 """Called after each day with its date and the number of events so far."""
 
-_DAY_US = 86_400_000_000
 _STATES = (1, 3)  # days before a weekly run in whose evenings snapshots are taken
-_UNKNOWN_CATEGORY = 0.02  # share of the sources without one
-_UTC = pa.timestamp("us", tz="UTC")
-_EPOCH = dt.date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -73,79 +66,21 @@ def _write_world(folder: Path, world: World, progress: Progress) -> int:
     rng, written = default_rng([world.seed, 0]), 0
     population = plant(world, rng)
     population.truth.save(folder / "_truth")
-    sources = _source_table(world, population, default_rng([world.seed, 1 + world.days]))
+    sources = source_table(world, population)
     subscriptions = first_subscriptions(population, rng)
     for day, counts in enumerate(daily_events(world)):
         date, rng = world.first_day + dt.timedelta(days=day), default_rng([world.seed, 1 + day])
         today = draw_day(population, subscriptions, day, counts, rng)
         subscriptions = today.subscriptions
         for name, happened in today.datasets.items():
-            _write_partition(folder / name, date, _event_table(population, happened, date, rng))
+            moments = draw_moments(date, len(happened.pairs), rng)
+            write_partition(folder / name, date, event_table(population, happened, moments))
             written += len(happened.pairs)
         if any((world.days - day - ago) % 7 == 0 for ago in _STATES):
-            for name, table in _evening(population, sources, subscriptions, day).items():
-                _write_partition(folder / name, date, table)
+            for name, table in evening(population, sources, subscriptions, day).items():
+                write_partition(folder / name, date, table)
         progress(date, written)
     return written
-
-
-def _evening(population: Population, sources: pa.Table, subscriptions: Indices, day: int) -> dict[str, pa.Table]:
-    """Returns the snapshots of the evening of the `day`-th day."""
-    truth, blocks, users = population.truth, population.blocks, population.users_on(day)
-    audience = {"user_id": truth.user_ids} | ({} if truth.countries is None else {"country": truth.countries})
-    return {
-        "subscriptions": _pair_table(population, subscriptions),
-        "blocks": _pair_table(population, blocks.pairs[blocks.days <= day]),
-        "sources": _sources_in_the_evening(sources, population, day),
-        "audience": pa.table(audience).slice(0, users),
-    }
-
-
-def _event_table(population: Population, happened: Happened, date: dt.date, rng: Generator) -> pa.Table:
-    """Returns one row per event, ordered by time; most are in the evening (UTC)."""
-    moments = np.sort(rng.beta(2.5, 1.5, len(happened.pairs)) * _DAY_US).astype(np.int64)
-    moments = np.minimum(moments, _DAY_US - 1) + (date - _EPOCH).days * _DAY_US
-    names = pa.array(EVENTS).take(happened.events)
-    return _pair_table(population, happened.pairs).append_column("event", names).append_column("ts", _times(moments))
-
-
-def _sources_in_the_evening(sources: pa.Table, population: Population, day: int) -> pa.Table:
-    """Returns the sources created by the `day`-th day, with their status in its evening."""
-    status = pa.array(["closed", "active"]).take((population.closed > day).astype(np.int64))
-    return sources.set_column(1, "status", status).filter(pa.array(population.born <= day))
-
-
-def _source_table(world: World, population: Population, rng: Generator) -> pa.Table:
-    """Returns one row per source that ever lived, as it was at the end."""
-    truth, count = population.truth, population.sources
-    created = (population.born + (world.first_day - _EPOCH).days) * _DAY_US + rng.integers(0, _DAY_US, count)
-    category = np.where(rng.random(count) < _UNKNOWN_CATEGORY, len(CATEGORIES), population.category)
-    return pa.table(
-        {
-            "source_id": truth.source_ids,
-            "status": pa.array(["closed", "active"]).take(truth.eligible.astype(np.int64)),
-            "category": pa.array([*CATEGORIES, None]).take(category),
-            "owner_id": truth.user_ids.take(population.owner),
-            "created_at": _times(created),
-        }
-    )
-
-
-def _pair_table(population: Population, pairs: Indices) -> pa.Table:
-    users, sources = np.divmod(pairs, population.sources)
-    truth = population.truth
-    return pa.table({"user_id": truth.user_ids.take(users), "source_id": truth.source_ids.take(sources)})
-
-
-def _times(microseconds: Indices) -> Ids:
-    return pa.array(microseconds).cast(_UTC)
-
-
-def _write_partition(dataset: Path, day: dt.date, table: pa.Table) -> None:
-    folder = dataset / f"dt={day}"
-    folder.mkdir(parents=True)
-    pq.write_table(table, folder / "part-0.parquet")
-    (folder / "_SUCCESS").touch()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
