@@ -105,7 +105,7 @@ reference: .venv/.ready ## docs/config.md, of the docstrings in conf/, and the s
 	$(BIN)/python -m expectations.drift.reference < docs/drift.md > docs/drift.md.new && mv docs/drift.md.new docs/drift.md
 
 proto: .venv/.ready ## generate the protobuf code anew
-	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. publish/lists.proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. publish/lists.proto publish/exposure.proto
 
 clean: down ## stop what runs and remove both environments; the work folder stays
 	rm -rf .venv .venv-airflow dist

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from conf.alerts import AlertSettings
 from conf.base import MAX_COUNT, MAX_DAYS, MAX_RATIO, Bytes, Flag, Number, Seed, Strict, Whole
 from conf.datasets import Datasets
+from conf.exposures import ExposureSettings
 from conf.gates import GateSettings
 from conf.share import EVERYBODY, Fraction, Share
 from conf.training import AlsSettings, TrainerSettings
@@ -191,6 +192,8 @@ class Settings(Strict):
     """Retention."""
     alerts: AlertSettings = Field(default=AlertSettings(), exclude=True)
     """Who is told when a run stops."""
+    exposures: ExposureSettings = Field(default=ExposureSettings(), exclude=True)
+    """What is kept of the answers that users got."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":

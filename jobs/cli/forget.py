@@ -13,7 +13,7 @@ def forget(cli: Cli, user: str, reason: Reason = "asked for by hand") -> None:
     """Delete a user's list from every kept run, and keep the user out of every later one. It cannot be undone."""
     context = cli.open()
     kafka = context.environment.need_kafka()  # an erasure that only Redis knows would be lost with it
-    ensure_topics(kafka, ProductKeys(context.product), context.settings.publish)
+    ensure_topics(kafka, ProductKeys(context.product), context.settings.publish, context.settings.exposures)
     forgetter = Forgetter(
         ErasureLog(kafka, context.product),
         context.control.registry,

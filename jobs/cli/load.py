@@ -31,7 +31,7 @@ def _load_until(stop: threading.Event, context: ProductContext, metrics_port: in
     kafka = context.environment.need_kafka()
     check_rights(context.client, Role.LOADER, ProductKeys(context.product))
     check_broker(kafka)
-    ensure_topics(kafka, ProductKeys(context.product), context.settings.publish)
+    ensure_topics(kafka, ProductKeys(context.product), context.settings.publish, context.settings.exposures)
     metrics = LoaderMetrics(context.product)
     if metrics_port is not None:
         serve_metrics(metrics, metrics_port)

@@ -56,7 +56,7 @@ def _topic_fault(kafka: KafkaConnection, settings: Settings) -> str | None:
         check_partitions(kafka, keys, settings.publish)
     except TopicMismatch as mismatch:
         return str(mismatch)
-    warn_of_retention(kafka, keys, settings.publish)
+    warn_of_retention(kafka, keys, settings.publish, settings.exposures)
     return None
 
 

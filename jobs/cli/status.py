@@ -33,7 +33,7 @@ def _inspect_topics(context: ProductContext, report: StatusReport) -> int:
         try:
             check_broker(kafka, timeout=_BROKER_SECONDS)
             letters = count_letters(kafka, keys.dead_letter_topic)
-            warn_of_retention(kafka, keys, context.settings.publish)
+            warn_of_retention(kafka, keys, context.settings.publish, context.settings.exposures)
             return letters
         except BrokerUnreachable as fault:
             log.warning("warning   %s", fault)

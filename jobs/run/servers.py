@@ -95,7 +95,7 @@ def _check_store_and_broker(
     check_store(client, DeclaredLimits.of(settings.publish))
     check_rights(client, Role.PUBLISHER, keys)
     check_broker(kafka)
-    check_topics(kafka, keys, settings.publish)
+    check_topics(kafka, keys, settings.publish, settings.exposures)
     runs = RunRegistry(client, settings.product)
     refuse_if_lost(runs, kafka)
     return client, runs

@@ -40,7 +40,7 @@ def publish_topn(run: Run) -> Facts:
     tasks = in_few_tasks(snapshot, rows)
     announcement = announcement_of(run, layout, measure_slices(tasks, layout, run.ids), reports)
     run.folder.check_again()  # from here on, what is sent is compared with what was announced
-    ensure_topics(run.servers.kafka, announcement.layout, settings)
+    ensure_topics(run.servers.kafka, announcement.layout, settings, run.settings.exposures)
     # Opened early: the broker takes half a second to register a producer.
     with Sender(layout.topic, run.servers.kafka, delivery_timeout=settings.delivery_timeout_seconds) as sender:
         run.check_lease()

@@ -15,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from conf.connections import KafkaConnection
+from conf.exposures import ExposureSettings
 from conf.settings import PublishSettings
 from publish.connect.clients import admin_client, broker_unreachable
 from publish.errors import BrokerUnreachable, TopicMismatch
@@ -23,6 +24,9 @@ from publish.wire.keys import ProductKeys
 _LOG = logging.getLogger(__name__)
 _RETENTION = "retention.ms"
 _HOUR = 3_600_000
+_SEGMENTS = 7
+"""Parts of the retention after which a segment of exposures ends: Kafka deletes whole segments only."""
+_EXPOSURES = ExposureSettings()
 
 
 class _Topic(NamedTuple):
@@ -32,19 +36,21 @@ class _Topic(NamedTuple):
     config: dict[str, str]
     checked: tuple[str, ...] = ("cleanup.policy",)
     """Settings that are checked when the topic exists already."""
-
-    @property
-    def has_retention_of_settings(self) -> bool:
-        """Whether publish.retention_hours says how long it keeps messages."""
-        return _RETENTION in self.config and _RETENTION not in self.checked
+    retention: str | None = None
+    """The key of the settings that says how long it keeps messages; None: it is none of ours."""
 
 
 def ensure_topics(
-    kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
+    kafka: KafkaConnection,
+    keys: ProductKeys,
+    settings: PublishSettings,
+    exposures: ExposureSettings = _EXPOSURES,
+    *,
+    timeout: float = 30.0,
 ) -> None:
     """Creates missing topics, checks the others; raises TopicMismatch, BrokerUnreachable (after `timeout` s)."""
     with _listed(kafka, timeout) as (admin, deadline, there):
-        for wanted in _topics(keys, settings):
+        for wanted in _topics(keys, settings, exposures):
             if wanted.name not in there:
                 _create(admin, wanted, deadline)
                 there[wanted.name] = _wait_until_ready(admin, wanted, deadline)
@@ -52,11 +58,16 @@ def ensure_topics(
 
 
 def check_topics(
-    kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 30.0
+    kafka: KafkaConnection,
+    keys: ProductKeys,
+    settings: PublishSettings,
+    exposures: ExposureSettings = _EXPOSURES,
+    *,
+    timeout: float = 30.0,
 ) -> None:
     """Checks the topics that exist, as `ensure_topics` does, but creates none; run before hours of work."""
     with _listed(kafka, timeout) as (admin, deadline, there):
-        for wanted in _topics(keys, settings):
+        for wanted in _topics(keys, settings, exposures):
             if wanted.name in there:
                 _check(kafka, admin, wanted, there[wanted.name], deadline)
 
@@ -66,17 +77,22 @@ def check_partitions(
 ) -> None:
     """Checks only the number of partitions, for users who may not read the settings of topics."""
     with _listed(kafka, timeout) as (_, _, there):
-        for wanted in _topics(keys, settings):
+        for wanted in _topics(keys, settings, _EXPOSURES):
             _check_partitions(wanted, there.get(wanted.name, wanted.partitions))
 
 
 def warn_of_retention(
-    kafka: KafkaConnection, keys: ProductKeys, settings: PublishSettings, *, timeout: float = 10.0
+    kafka: KafkaConnection,
+    keys: ProductKeys,
+    settings: PublishSettings,
+    exposures: ExposureSettings = _EXPOSURES,
+    *,
+    timeout: float = 10.0,
 ) -> None:
     """Warns of each topic that keeps messages longer or shorter than the settings say, if this user may read that."""
     with _listed(kafka, timeout) as (admin, deadline, there):
-        for wanted in _topics(keys, settings):
-            if wanted.name in there and wanted.has_retention_of_settings:
+        for wanted in _topics(keys, settings, exposures):
+            if wanted.name in there and wanted.retention is not None:
                 try:
                     _warn_of_retention(kafka, wanted, _settings_of(admin, wanted, deadline))
                 except KafkaException as error:
@@ -98,13 +114,20 @@ def _listed(kafka: KafkaConnection, timeout: float) -> Iterator[tuple[AdminClien
         ) from None
 
 
-def _topics(keys: ProductKeys, settings: PublishSettings) -> tuple[_Topic, ...]:
+def _topics(keys: ProductKeys, settings: PublishSettings, exposures: ExposureSettings) -> tuple[_Topic, ...]:
     kept = {"cleanup.policy": "delete", _RETENTION: str(settings.retention_hours * _HOUR)}
+    answered = {
+        "cleanup.policy": "delete",
+        _RETENTION: str(exposures.retention_hours * _HOUR),
+        "segment.ms": str(max(_HOUR, exposures.retention_hours * _HOUR // _SEGMENTS)),
+    }
+    ours, theirs = "publish.retention_hours", "exposures.retention_hours"
     compacted = {"cleanup.policy": "compact"}
     forever = {"cleanup.policy": "delete", _RETENTION: "-1", "retention.bytes": "-1"}
     return (
-        _Topic(keys.topic, settings.partitions, settings.replication, kept),
-        _Topic(keys.dead_letter_topic, 1, settings.replication, kept),
+        _Topic(keys.topic, settings.partitions, settings.replication, kept, retention=ours),
+        _Topic(keys.dead_letter_topic, 1, settings.replication, kept, retention=ours),
+        _Topic(keys.exposures_topic, settings.partitions, settings.replication, answered, retention=theirs),
         _Topic(keys.pointer_topic, 1, settings.replication, compacted),
         _Topic(keys.history_topic, 1, settings.replication, forever, checked=tuple(forever)),
         _Topic(keys.runs_topic, 1, settings.replication, compacted),
@@ -174,18 +197,19 @@ def _check_settings(kafka: KafkaConnection, wanted: _Topic, found: Mapping[str, 
                 f"topic {wanted.name} has {name}={found[name]}: records that are needed would vanish; "
                 f"set it to {wanted.config[name]} with Kafka's own tools (kafka-configs.sh)"
             )
-    if wanted.has_retention_of_settings:
+    if wanted.retention is not None:
         _warn_of_retention(kafka, wanted, found)
 
 
 def _warn_of_retention(kafka: KafkaConnection, wanted: _Topic, found: Mapping[str, str]) -> None:
     if found[_RETENTION] != wanted.config[_RETENTION]:
         _LOG.warning(
-            "warning   topic %s keeps messages %s, publish.retention_hours says %s; the setting acts only when the "
+            "warning   topic %s keeps messages %s, %s says %s; the setting acts only when the "
             "topic is created, so alter the topic: kafka-configs.sh --bootstrap-server %s --alter --entity-type topics "
             "--entity-name %s --add-config %s=%s",
             wanted.name,
             _duration(found[_RETENTION]),
+            wanted.retention,
             _duration(wanted.config[_RETENTION]),
             kafka.address,
             wanted.name,

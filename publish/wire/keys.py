@@ -104,6 +104,11 @@ class ProductKeys:
         """Compacted topic of users who must be forgotten, keyed by user id as UTF-8."""
         return f"{self.product}.erasures.v1"
 
+    @property
+    def exposures_topic(self) -> str:
+        """Topic of what was answered to whom, keyed by user id as UTF-8."""
+        return f"{self.product}.exposures.v1"
+
 
 @dataclass(frozen=True)
 class Layout(ProductKeys):

@@ -138,6 +138,13 @@ REST: dict[str, Any] = {
     "alerts.webhook": "https://host/path",
     "alerts.command": ["pager"],
     "alerts.timeout_seconds": 31,
+    # what is kept of answers
+    "exposures.enabled": True,
+    "exposures.queue": 9_999,
+    "exposures.delivery_timeout_seconds": 29,
+    "exposures.retention_hours": 167,
+    "exposures.keep_days": 91,
+    "exposures.purge": "never",
 }
 """Every other field, with another value."""
 

@@ -33,10 +33,10 @@ def test_topics_are_made_as_the_settings_say_and_found_the_next_time(kafka: Kafk
     ensure_topics(kafka, keys, SETTINGS)
     found = AdminClient({"bootstrap.servers": kafka.servers}).list_topics().topics
     compacted = (keys.pointer_topic, keys.runs_topic, keys.erasures_topic)
-    names = (keys.topic, keys.dead_letter_topic, keys.history_topic, *compacted)
-    assert [len(found[name].partitions) for name in names] == [3, 1, 1, 1, 1, 1]
+    names = (keys.topic, keys.dead_letter_topic, keys.exposures_topic, keys.history_topic, *compacted)
+    assert [len(found[name].partitions) for name in names] == [3, 1, 3, 1, 1, 1, 1]
     policies = [config_of(kafka, name)["cleanup.policy"] for name in names]
-    assert policies == ["delete", "delete", "delete", "compact", "compact", "compact"]
+    assert policies == ["delete", "delete", "delete", "delete", "compact", "compact", "compact"]
     assert config_of(kafka, keys.topic)["retention.ms"] == str(28 * 24 * 3_600_000)
     assert [config_of(kafka, keys.history_topic)[name] for name in ("retention.ms", "retention.bytes")] == ["-1", "-1"]
 

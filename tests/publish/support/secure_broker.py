@@ -19,6 +19,9 @@ from deploy.servers.ports import LOOPBACK
 from publish.connect.rights import Role
 from tests.publish.support.certificates import Authority
 
+LANDER = "lander"
+"""Who lands exposures; in Kafka only."""
+KAFKA_ROLES = (*map(str, Role), LANDER)
 KAFKA_ACL_FILE = Path(REPO) / "deploy" / "kafka.acl"
 _SECURE = """\
 listeners=BROKER://{host}:{broker},CONTROLLER://{host}:{controller},SECURE://{host}:{secure}
@@ -42,13 +45,13 @@ class SecureBroker(KafkaBroker):
         super().__init__(folder)
         self.authority = authority
 
-    def connection(self, role: Role, **changes: object) -> KafkaConnection:
+    def connection(self, role: str, **changes: object) -> KafkaConnection:
         """How the user of a role gets in."""
         said = {
             "servers": f"{LOOPBACK}:{self.ports[2]}",
             "protocol": "SASL_SSL",
             "mechanism": "PLAIN",
-            "username": role.value,
+            "username": str(role),
             "password": password_of(role),
             "ca_file": str(self.authority.ca_file),
         }
@@ -58,7 +61,7 @@ class SecureBroker(KafkaBroker):
         """Make the rules of a product."""
         self._make(list(_bindings(product)))
 
-    def deny(self, role: Role, topic: str, operation: AclOperation) -> None:
+    def deny(self, role: str, topic: str, operation: AclOperation) -> None:
         """Take a right away that `grant` gave."""
         self._make([_binding(role, ResourceType.TOPIC, topic, operation, AclPermissionType.DENY)])
 
@@ -71,14 +74,14 @@ class SecureBroker(KafkaBroker):
         made = self.authority.sign("broker")
         keystore = self.folder / "keystore.pem"
         keystore.write_bytes(made.key.read_bytes() + made.certificate.read_bytes())
-        users = " ".join(f'user_{role}="{password_of(role)}"' for role in Role)
+        users = " ".join(f'user_{role}="{password_of(role)}"' for role in KAFKA_ROLES)
         broker, controller, secure = self.ports
         return super()._properties() + _SECURE.format(
             host=LOOPBACK, broker=broker, controller=controller, secure=secure, users=users, keystore=keystore
         )
 
 
-def password_of(role: Role) -> str:
+def password_of(role: str) -> str:
     return f"kafka-password-of-{role}"
 
 
@@ -89,10 +92,10 @@ def _bindings(product: str) -> Iterator[AclBinding]:
         role, kind, name, operations = line.split()
         for operation in operations.split(","):
             allowed = AclOperation[operation.upper()]
-            yield _binding(Role(role), ResourceType[kind.upper()], name, allowed, AclPermissionType.ALLOW)
+            yield _binding(role, ResourceType[kind.upper()], name, allowed, AclPermissionType.ALLOW)
 
 
 def _binding(
-    role: Role, kind: ResourceType, name: str, operation: AclOperation, permission: AclPermissionType
+    role: str, kind: ResourceType, name: str, operation: AclOperation, permission: AclPermissionType
 ) -> AclBinding:
     return AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{role}", "*", operation, permission)

@@ -1,0 +1,1 @@
+"""What was answered to whom: logged by services, kept in Kafka, read for landing."""
