@@ -24,7 +24,8 @@ PublishError(DiscoveryError)     exit code 1 unless stated otherwise
 ├── LeaseLost                    this run's lease could not be renewed; it must stop
 └── ReadError                    a look-up has no answer
     ├── Unavailable              nothing is published, or Redis lost it
-    └── BadUserId                the id cannot be one of this product
+    ├── BadUserId                the id cannot be one of this product
+    └── BadLookup                a look-up's other words (n, surface, an excluded id) cannot be answered
 """
 
 from conf.errors import DiscoveryError
@@ -144,3 +145,7 @@ class Unavailable(ReadError):
 
 class BadUserId(ReadError):
     """A user id that no user of this product can have."""
+
+
+class BadLookup(ReadError):
+    """What a look-up asks for cannot be: no source at all, a surface without a name, an excluded id of another kind."""

@@ -26,7 +26,7 @@ StoreClient = redis.Redis | redis.RedisCluster
 STORE_FAULTS = (redis.RedisError, RedisClusterException)
 """All errors of these clients; RedisClusterException is not a RedisError."""
 
-_HEALTH = 30
+HEALTH = 30
 """Seconds without use after which a connection is checked before the next call."""
 _ONCE = Retry(NoBackoff(), 0)
 """No retries in the client: callers know what may be repeated. For Sentinels, the next one is tried."""
@@ -97,6 +97,26 @@ _TLS_FAULTS = {
 
 
 def _connect(store: RedisConnection, timeout: float) -> StoreClient:
+    place, options = store.place, connection_options(store, timeout)
+    match place.way:
+        case "cluster":
+            nodes = [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
+            return redis.RedisCluster(startup_nodes=nodes, **options)
+        case "sentinel":
+            return _master(place, options)
+    return redis.Redis(**server_options(place), **options, health_check_interval=HEALTH, retry=_ONCE)
+
+
+def server_options(place: RedisPlace) -> dict[str, Any]:
+    """Returns where a single server is: the socket's file or host and port, and the number of its database."""
+    if place.way == "socket":
+        return {"unix_socket_path": place.path, "db": place.database}
+    host, port = place.hosts[0]
+    return {"host": host, "port": port, "db": place.database}
+
+
+def connection_options(store: RedisConnection, timeout: float) -> dict[str, Any]:
+    """Returns user, password, timeouts and TLS as redis-py's clients take them, those for asyncio too."""
     place = store.place
     waits = place.socket_timeout if place.socket_timeout is not None else timeout
     secret = None if store.password is None else store.password.get_secret_value()
@@ -110,23 +130,13 @@ def _connect(store: RedisConnection, timeout: float) -> StoreClient:
     if place.tls:
         files = {"ca_certs": store.ca_file, "certfile": store.certificate_file, "keyfile": store.key_file}
         options |= {"ssl": True, **{f"ssl_{name}": file for name, file in files.items() if file is not None}}
-    match place.way:
-        case "cluster":
-            nodes = [ClusterNode(host, port) for host, port in place.hosts]  # type: ignore[no-untyped-call]
-            return redis.RedisCluster(startup_nodes=nodes, **options)
-        case "sentinel":
-            return _master(place, options)
-        case "socket":
-            where: dict[str, Any] = {"unix_socket_path": place.path}
-        case "server":
-            where = dict(zip(("host", "port"), place.hosts[0], strict=True))
-    return redis.Redis(**where, **options, db=place.database, health_check_interval=_HEALTH, retry=_ONCE)
+    return options
 
 
 def _master(place: RedisPlace, options: dict[str, Any]) -> redis.Redis:
     """Returns a client of the current master; each new connection asks the Sentinels for it again."""
     theirs = {**options, "username": place.sentinel_username, "password": place.sentinel_password, "retry": _ONCE}
     sentinel = Sentinel(place.hosts, sentinel_kwargs=theirs)  # type: ignore[no-untyped-call]
-    ours = {**options, "db": place.database, "health_check_interval": _HEALTH}
+    ours = {**options, "db": place.database, "health_check_interval": HEALTH}
     client: redis.Redis = sentinel.master_for(place.service, **ours)  # type: ignore[no-untyped-call]
     return client

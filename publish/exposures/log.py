@@ -28,7 +28,7 @@ from conf.connections import KafkaConnection
 from conf.exposures import ExposureSettings
 from publish.connect.clients import KafkaSettings, kafka_settings
 from publish.exposures.message import WRITER_KEY, WriterCounts, encode_exposure, encode_writer, writer_name
-from publish.read.reader import Answer
+from publish.read.rules import Answer
 from publish.wire.keys import ProductKeys
 
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from conf.ids import IdKind, UserId, parse_int64
 from publish.errors import BadUserId, MalformedMessage
 from publish.exposure_pb2 import Exposure, Writer
-from publish.read.reader import Answer, Arm, Kind
+from publish.read.rules import Answer, Arm, Kind
 from publish.wire.user_ids import user_key
 
 MAX_SURFACE = 64
