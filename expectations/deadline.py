@@ -16,14 +16,20 @@ def within(seconds: float, work: Callable[[], T], limit: str = "gates.time_limit
     The work runs in a daemon thread, so that a hanging call does not keep the process alive. A thread cannot be
     stopped: it ends with the process.
     """
-    future: Future[T] = Future()
-    threading.Thread(target=_fulfil, args=(future, work), name="gate", daemon=True).start()
+    future = begin(work)
     try:
         return future.result(timeout=seconds)
     except TimeoutError:
         if future.done():
             raise  # the work's own TimeoutError
         raise GateTimeout(f"no answer within {seconds:,g} s ({limit})") from None
+
+
+def begin(work: Callable[[], T]) -> "Future[T]":
+    """Begins work in a daemon thread; the future has what it returns, or raises what it raises."""
+    future: Future[T] = Future()
+    threading.Thread(target=_fulfil, args=(future, work), name="gate", daemon=True).start()
+    return future
 
 
 def _fulfil(future: "Future[T]", work: Callable[[], T]) -> None:

@@ -19,6 +19,7 @@ from conf import contract
 from conf.settings import Settings
 from conf.share import EVERYBODY
 from expectations.drift.history import Measured
+from expectations.drift.list_sample import list_sample
 from expectations.drift.measure_days import measure_days
 from expectations.drift.measure_snapshots import measure_snapshots, sketches_of
 from expectations.drift.run_numbers import factor_numbers, interaction_numbers, list_numbers, measured
@@ -77,9 +78,9 @@ class Chain:
         trained = train(ds.dataset(interactions), settings.train, ids)
         factors = pa.Table.from_batches([*trained.user_batches()])
         source_factors = pa.Table.from_batches([*trained.source_batches()])
-        lists, excluded = self._lists(factors, source_factors, exclusions, sources, features)
+        lists = self._lists(factors, source_factors, exclusions, sources, features)
         read = Read.of(features.counts, as_of, None if former is None else as_of - dt.timedelta(days=WEEK))
-        sample = _sample(lists, factors, excluded, contract.list_sample(ids))
+        sample = list_sample(lists, factors, exclusions, ids)
         popular = fallback_list(sources, settings.lists.fallback_size).source_ids[: settings.lists.n]
         norms = {"user": _norms(trained.user_factors), "source": _norms(trained.source_factors)}
         since = pa.nulls(sources.num_rows, pa.timestamp("us", "UTC"))
@@ -102,8 +103,8 @@ class Chain:
 
     def _lists(
         self, factors: pa.Table, source_factors: pa.Table, exclusions: pa.Table, sources: pa.Table, features: Features
-    ) -> tuple[pa.Table, pa.Table]:
-        """Returns contract.lists, and the excluded sources of each user (user_id, excluded)."""
+    ) -> pa.Table:
+        """Returns contract.lists."""
         ids, settings = self.settings.ids, self.settings.lists
         excluded = exclusions.group_by("user_id").aggregate([("source_id", "distinct")])
         excluded = excluded.rename_columns(["user_id", "excluded"])
@@ -117,7 +118,7 @@ class Chain:
         )
         (batch,) = rows.combine_chunks().to_batches()
         made = [*serve_users(batch, candidates, fallback, settings, ids)]
-        return pa.Table.from_batches(made, contract.lists(ids)), excluded
+        return pa.Table.from_batches(made, contract.lists(ids))
 
 
 def _outer(factors: pa.Table, excluded: pa.Table) -> pa.Table:
@@ -131,23 +132,6 @@ def _outer(factors: pa.Table, excluded: pa.Table) -> pa.Table:
         "excluded": pc.fill_null(excluded["excluded"].take(pc.index_in(users, value_set=excluded["user_id"])), none),
     }
     return pa.table(columns)
-
-
-def _sample(lists: pa.Table, factors: pa.Table, excluded: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Returns contract.list_sample of all users."""
-    lists = lists.sort_by("user_id")
-    rows = _outer(factors, excluded)
-    place = pc.index_in(lists["user_id"], value_set=rows["user_id"])
-    scores = [None if not row else row[0] for row in lists["scores"].to_pylist()]
-    columns: dict[str, Any] = {
-        "user_id": lists["user_id"],
-        "source_ids": lists["source_ids"],
-        "score": pa.array(scores, pa.float32()),
-        "personal": lists["personal"],
-        "factors": rows["factors"].take(place),
-        "excluded": rows["excluded"].take(place),
-    }
-    return pa.table({name: columns[name].cast(schema.field(name).type) for name in schema.names}, schema)
 
 
 def _norms(factors: Any) -> tuple[float, float, int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from expectations.drift.numbers import Number, distance, sizes_of, top_share
@@ -41,9 +42,9 @@ class Users:
     @classmethod
     def of(cls, rows: Rows) -> "Users":
         """Returns the users of the rows."""
-        ids, user = np.unique(rows.user, return_inverse=True)
-        sources, source = np.unique(rows.source, return_inverse=True)
-        pairs, pair = np.unique(user * max(len(sources), 1) + source, return_inverse=True)
+        ids, user = _places(rows.user)
+        sources, source = _places(rows.source)
+        pairs, pair = _places(user * max(len(sources), 1) + source)
         places = ((user, len(ids)), (source, len(sources)), (pair, len(pairs)))
         days, source_days, pair_days = (_days(at, rows.day, count) for at, count in places)
         return cls(rows, ids, user, days, source, source_days, pair, pair_days)
@@ -185,10 +186,17 @@ def _any(days: Ints, first: int, last: int) -> Flags:
     return np.asarray((days & bits(first, last)) != 0)
 
 
+def _places(values: Ints) -> tuple[Ints, Ints]:
+    """Returns each value once, and the place of every value among these."""
+    encoded = pa.array(values).dictionary_encode()  # by hashes; numpy would sort
+    return encoded.dictionary.to_numpy(), encoded.indices.to_numpy().astype(np.int64)
+
+
 def _days(places: Ints, day: Ints, count: int) -> Ints:
     """Returns for each place the days of its rows, as bits."""
-    once = np.unique(places * (PAST + WEEK) + day)
-    return np.bincount(once // (PAST + WEEK), 2.0 ** (once % (PAST + WEEK)), count).astype(np.int64)  # exact below 2^53
+    days = np.zeros(count, np.int64)
+    np.bitwise_or.at(days, places, np.left_shift(1, day))
+    return days
 
 
 def _keys(rows: Rows) -> NDArray[np.uint64]:

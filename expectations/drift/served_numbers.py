@@ -59,7 +59,10 @@ def served_numbers(served: Served, engaged: pa.Table, made_of: Mapping[dt.date, 
 
 
 def _new_pairs(served: Served, engaged: pa.Table) -> pa.Table:
-    """Returns (dt, user, source) of pairs that the lists could have promised: user, source are rows of the tables."""
+    """Returns (dt, user, source, listed) of pairs that the lists could have promised, listed: whether they did.
+
+    user, source are rows of the tables.
+    """
     columns: dict[str, Column] = {
         "dt": engaged["dt"],
         "user": pc.index_in(engaged["user_id"], value_set=served.sample["user_id"]),
@@ -67,13 +70,14 @@ def _new_pairs(served: Served, engaged: pa.Table) -> pa.Table:
     }
     table = pa.table(columns).drop_null()
     first = table.group_by(["user", "source"]).aggregate([("dt", "min")]).rename_columns(["user", "source", "dt"])
-    known = _entries(served, "excluded")
-    return first.filter(pa.array(~np.isin(_keys(_rows(first["user"]), _rows(first["source"])), known)))
+    keys = _keys(_rows(first["user"]), _rows(first["source"]))
+    first = first.append_column("listed", _held(served, "source_ids", keys))
+    return first.filter(pa.array(~np.asarray(_held(served, "excluded", keys))))
 
 
 def _numbers(served: Served, pairs: pa.Table) -> Iterator[tuple[str, float, float]]:
     users, sources = _rows(pairs["user"]), _rows(pairs["source"])
-    listed = np.isin(_keys(users, sources), _entries(served, "source_ids"))
+    listed = np.asarray(pairs["listed"])
     popular = _rows(pc.index_in(served.popular, value_set=served.source_factors["source_id"]))
     count = len(users)
     yield "listed", float(listed.mean()), count
@@ -91,14 +95,16 @@ def _rank(served: Served, users: Ints, sources: Ints) -> float:
     of_users = _matrix(served.sample["factors"].take(pa.array(users, pa.int64())))
     own = np.einsum("ij,ij->i", of_users, of_sources[sources])
     others = of_users @ of_sources[rivals].T
-    return float(((others < own[:, None]).mean(axis=1) + (others == own[:, None]).mean(axis=1) / 2).mean())
+    below, level = (int(np.count_nonzero(found)) for found in (others < own[:, None], others == own[:, None]))
+    return (below + level / 2) / others.size  # of counts, so that the order of the pairs changes no digit
 
 
-def _entries(served: Served, column: str) -> Ints:
-    """Returns the keys of the pairs in a column of lists of sources."""
+def _held(served: Served, column: str, keys: Ints) -> Column:
+    """Returns whether each pair is in a column of lists of sources."""
     lists: Column = served.sample[column]
     owners = np.repeat(np.arange(len(lists)), np.asarray(pc.list_value_length(lists)))
-    return _keys(owners, _rows(pc.index_in(pc.list_flatten(lists), value_set=served.source_factors["source_id"])))
+    held = _keys(owners, _rows(pc.index_in(pc.list_flatten(lists), value_set=served.source_factors["source_id"])))
+    return pc.is_in(pa.array(keys), value_set=pa.array(held))
 
 
 def _matrix(column: Column) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@ serves on the new days."""
 
 import datetime as dt
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -14,7 +14,7 @@ from conf.digest import sha256_of
 from conf.recipe import Recipe
 from conf.settings import Settings
 from expectations.drift.history import Measured
-from expectations.drift.list_sample import is_sampled, list_sample
+from expectations.drift.list_sample import is_sampled, read_list_sample
 from expectations.drift.measure_days import measure_days
 from expectations.drift.measure_snapshots import measure_snapshots, sketches_of
 from expectations.drift.run_numbers import (
@@ -46,21 +46,30 @@ _BY_AGE = ("age", "kept", "fresh")
 """Statistics of a snapshot that depend on how old it is."""
 
 
-def input_numbers(
-    run: Run,
-    catalog: Catalog,
-    features: Features,
-    interactions: InteractionProfile,
-    new_days: Mapping[str, Collection[dt.date]],
+def event_numbers(
+    run: Run, catalog: Catalog, features: Features, new_days: Mapping[str, Collection[dt.date]]
 ) -> list[Measured]:
-    """Returns the numbers of the features stage; keeps sketches of the snapshots for later runs."""
+    """Returns the numbers of the new days, and of the model that serves on these; writes nothing."""
+    counts = features.counts
+    return [
+        *measure_days(catalog, run.settings, counts.days, new_days, counts.snapshots),
+        *_served_numbers(run, catalog, features, new_days),
+    ]
+
+
+def input_numbers(
+    run: Run, features: Features, interactions: InteractionProfile, of_events: Callable[[], Sequence[Measured]]
+) -> list[Measured]:
+    """Returns the numbers of the features stage; keeps sketches of the snapshots for later runs.
+
+    of_events: returns those of `event_numbers`.
+    """
     store, counts = DriftStore.of(run.home, run.settings.product), features.counts
     store.keep_sketches(run.run_id, sketches_of(run.as_of, counts.snapshots))
     return [
-        *measure_days(catalog, run.settings, counts.days, new_days, counts.snapshots),
+        *of_events(),
         *_snapshot_numbers(run, features, store),
         *measured("interactions", run.as_of, features_made_by(run.settings), interaction_numbers(interactions)),
-        *_served_numbers(run, catalog, features, new_days),
     ]
 
 
@@ -72,12 +81,14 @@ def _snapshot_numbers(run: Run, features: Features, store: DriftStore) -> list[M
     return [one for one in found if one.subject not in chosen or one.name not in _BY_AGE]
 
 
-def list_drift_numbers(run: Run, profile: ListProfile) -> list[Measured]:
-    """Returns the numbers of training and lists; writes the sample of lists by which the next run judges this one."""
-    lists, factors, exclusions = (run.tables.read(name) for name in ("lists", "user_factors", "exclusions"))
-    sampled = list_sample(lists, factors, exclusions, profile.lists)
-    run.tables.write(LIST_SAMPLE, sampled, contract.list_sample(run.ids))
-    sample, served = run.folder.table(LIST_SAMPLE).to_table(), _served_run(run)
+def list_drift_numbers(run: Run, profile: ListProfile, sampled: Callable[[], pa.Table]) -> list[Measured]:
+    """Returns the numbers of training and lists; writes the sample of lists by which the next run judges this one.
+
+    sampled: returns `sample_of_lists`.
+    """
+    sample, served = sampled(), _served_run(run)
+    if not run.folder.finished(LIST_SAMPLE):
+        run.folder.write_table(LIST_SAMPLE, sample.to_batches(), contract.list_sample(run.ids))
     former = None if served is None else served.folder.table(LIST_SAMPLE).to_table()
     sources, known = (run.folder.table(name).to_table() for name in ("sources", "train_sources"))
     made_of = _lists_of(run)
@@ -86,6 +97,14 @@ def list_drift_numbers(run: Run, profile: ListProfile) -> list[Measured]:
         *measured("factors", run.as_of, f"{made_of} {_start_of(run)}", factor_numbers(_norms(run))),
         *measured("lists", run.as_of, made_of, list_numbers(profile, sample, former, sources, known, run.as_of)),
     ]
+
+
+def sample_of_lists(run: Run, rows: int) -> pa.Table:
+    """Returns a sample of so many lists (`contract.list_sample`); the one of an earlier attempt, if it wrote one."""
+    if run.folder.finished(LIST_SAMPLE):
+        return run.folder.table(LIST_SAMPLE).to_table()
+    lists, factors, exclusions = (run.tables.read(name) for name in ("lists", "user_factors", "exclusions"))
+    return read_list_sample(lists, factors, exclusions, rows, run.ids)
 
 
 def _served_run(run: Run) -> KeptRun | None:
@@ -135,7 +154,7 @@ def _engaged(settings: Settings, catalog: Catalog, days: Mapping[str, Sequence[d
         kept = without_users(valid_rows(catalog.partials.read(name, days[name], settings.ids)), catalog.erased)
         return kept.where(is_sampled(lists) & sf.col("event").isin(liked)).select("dt", "user_id", "source_id")
 
-    return union_of([of(name) for name in sorted(days)]).distinct().toArrow()
+    return union_of([of(name) for name in sorted(days)]).toArrow()  # pairs twice: to drop them, Spark would shuffle
 
 
 def features_made_by(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from conf import contract
 from conf.ids import IdKind
 from conf.settings import Settings
+from expectations.deadline import begin
 from expectations.gate import check_inputs, check_interactions
 from expectations.interactions import InteractionProfile
 from expectations.measure_interactions import measure_interactions
@@ -22,7 +23,7 @@ from features.side_by_side import side_by_side
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import log_step, timed
 from jobs.stages.drift import Past, Read, learned_limits, pass_drift_gate
-from jobs.stages.drift_numbers import input_numbers
+from jobs.stages.drift_numbers import event_numbers, input_numbers
 from jobs.stages.gates import (
     CHAMPION_INTERACTIONS,
     INPUT_FACT,
@@ -69,12 +70,13 @@ def build_features(run: Run) -> Facts:
     past, read = Past.of(run), Read.of(features.counts, run.as_of, None if served is None else served.as_of)
     learned = learned_limits(run, past, read)
     input_gate = pass_gate(run, lambda: _judge_inputs(run, features, learned))
+    of_events = begin(partial(event_numbers, run, catalog, features, read.new))  # beside the tables, while Spark waits
     _begin(run, features)
     rows = write_features(run.tables, features, run.ids)
     features.release()
     facts = {"rows": rows, **_inputs(features), "champion_fault": features.champion_fault}
     gates, profile = _pass_interactions(run, features, learned)
-    measure = partial(input_numbers, run, catalog, features, profile, read.new)
+    measure = partial(input_numbers, run, features, profile, of_events.result)
     drift = pass_drift_gate(run, "input_drift", past, measure, read, profile.users)
     return facts | {INPUT_FACT: input_gate, **gates, "drift": drift}
 

@@ -8,6 +8,7 @@ from functools import partial
 from pyspark.sql import DataFrame
 
 from conf import contract
+from expectations.deadline import begin
 from expectations.gate import check_lists
 from expectations.lists import FallbackList, ListProfile
 from expectations.measure_lists import measure_lists
@@ -15,7 +16,7 @@ from expectations.report import GateReport
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import timed
 from jobs.stages.drift import Past, Read, learned_limits, pass_drift_gate
-from jobs.stages.drift_numbers import list_drift_numbers
+from jobs.stages.drift_numbers import list_drift_numbers, sample_of_lists
 from jobs.stages.gates import baseline_of, passed_report, summary_of
 from jobs.stages.lists_from_factors import FALLBACK, lists_from_factors, users_in_share
 from jobs.stages.stage import Facts, stage
@@ -29,10 +30,11 @@ from models.lists.topn import excluded_sources
 def precompute_topn(run: Run) -> Facts:
     """Writes the lists and the fallback list into the run's folder and passes gate 2."""
     made, past, nothing = make_lists(run), Past.of(run), Read.nothing()
+    sampled = begin(partial(sample_of_lists, run, made.rows))  # beside gate 2
     learned = learned_limits(run, past, nothing)
     report = passed_report(run, lambda: _judge(run, made, learned))
     assert isinstance(report.profile, ListProfile)
-    measure = partial(list_drift_numbers, run, report.profile)
+    measure = partial(list_drift_numbers, run, report.profile, sampled.result)
     drift = pass_drift_gate(run, "list_drift", past, measure, nothing, made.rows)
     rows = {"lists": made.rows, "fallback": len(made.fallback)}
     return {"rows": rows, "gate": summary_of(report), "drift": drift}

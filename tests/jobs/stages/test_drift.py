@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from expectations.deadline import begin
 from expectations.drift.findings import Excluded
 from expectations.drift.history import Measured
 from expectations.errors import GateFailed
@@ -62,3 +63,12 @@ def test_days_that_were_excluded_amid_the_features_are_in_them_and_judged(tmp_pa
     exclude(run, NEW)
     with pytest.raises(GateFailed):
         judged(run)
+
+
+def test_numbers_that_were_begun_earlier_and_fail_stop_the_run(tmp_path: Path) -> None:
+    def lost() -> Sequence[Measured]:
+        raise OSError("the partials are gone")
+
+    run, begun = run_of(tmp_path), begin(lost)
+    with pytest.raises(GateFailed, match="the partials are gone"):
+        pass_drift_gate(run, "input_drift", Past.of(run), begun.result, READ, users=7)
