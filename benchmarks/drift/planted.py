@@ -30,11 +30,10 @@ from features.errors import FeaturesError
 from jobs.storage.store import Storage
 
 SMALL: Mapping[str, Any] = {
-    "datasets": {"audience": {"path": "audience", "columns": {"segment": "country"}}},
     "train": {"factors": 32},
     "spark": {"shuffle_partitions": 2},
 }
-"""What differs from the product: a segment, and what small worlds need."""
+"""What differs from the product: what small worlds need."""
 _WEEK = dt.timedelta(weeks=1)
 _COST = 0.01
 """Part of the true NDCG, and share of lists in breach, from which a fault is harmful."""

@@ -56,7 +56,7 @@ def _check(finding: Finding) -> Check:
 
 def sentence(finding: Finding) -> str:
     """Returns what is wrong, e.g. "clicks: 12,400 events a day, 2026-11-09 to 2026-11-15, where 30,100 to 41,000 …"."""
-    found, allowed = value_text(finding, finding.value), allowed_text(finding)
+    found, allowed = found_text(finding), allowed_text(finding)
     return f"{finding.subject}: {label(finding)} {found} {when(finding)}, where {allowed} is usual"
 
 
@@ -101,6 +101,12 @@ def allowed_text(finding: Finding, week: Point | None = None) -> str:
     if limits.low is None:
         return "unknown" if limits.high is None else f"at most {high}"
     return f"at least {low}" if limits.high is None else f"{low} to {high}"
+
+
+def found_text(finding: Finding) -> str:
+    """Returns what was found, and of which one, e.g. "0.02 (PL)"."""
+    found = value_text(finding, finding.value)
+    return f"{found} ({finding.note})" if finding.note else found
 
 
 def value_text(finding: Finding, value: float | None) -> str:

@@ -37,6 +37,8 @@ class Finding(Strict):
     """Probability of such a deviation, or a larger one, in a healthy week."""
     value: float | None = None
     """What was found: the level of the new days, or one of them."""
+    note: str = ""
+    """Which one was found, e.g. a segment, where it is the largest or smallest of several."""
     expected: float | None = None
     low: float | None = None
     high: float | None = None

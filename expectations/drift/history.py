@@ -23,6 +23,7 @@ _TYPES: Mapping[str, pa.DataType] = {
     "value": pa.float64(),
     "n": pa.float64(),
     "made_of": pa.string(),
+    "note": pa.string(),
 }
 SCHEMA = pa.schema(_TYPES)
 """Schema of a table of `Measured`."""
@@ -45,6 +46,8 @@ class Measured:
     made_of: str
     """What the number rests on: fingerprints of partitions, or what a run's tables were made by. Numbers of runs are
     only compared with those made alike."""
+    note: str = ""
+    """Which one it is of, e.g. a segment, where it is the largest or smallest of several."""
 
     @property
     def key(self) -> Key:
@@ -68,8 +71,18 @@ def to_table(measured: Iterable[Measured]) -> pa.Table:
     return pa.table({field.name: [getattr(row, field.name) for row in rows] for field in fields(Measured)}, SCHEMA)
 
 
-_ByDay = dict[dt.date, tuple[float, float, str]]
-"""Day → value, n, made_of."""
+def of_stored(table: pa.Table) -> pa.Table:
+    """Returns a table that was kept with today's columns (SCHEMA); older code kept no notes.
+
+    Raises KeyError, pyarrow.ArrowException.
+    """
+    if "note" not in table.column_names:
+        table = table.append_column("note", pa.repeat("", table.num_rows))
+    return table.select(SCHEMA.names).cast(SCHEMA)
+
+
+_ByDay = dict[dt.date, tuple[float, float, str, str]]
+"""Day → value, n, made_of, note."""
 
 
 class History:
@@ -80,15 +93,15 @@ class History:
         self._found: dict[Key, _ByDay] = {}
         for table in tables:
             columns = [table[name].to_pylist() for name in SCHEMA.names]
-            for kind, subject, name, day, value, n, made_of in zip(*columns, strict=True):
-                self._found.setdefault((kind, subject, name), {})[day] = (value, n, made_of)
+            for kind, subject, name, day, value, n, made_of, note in zip(*columns, strict=True):
+                self._found.setdefault((kind, subject, name), {})[day] = (value, n, made_of, note)
 
     def with_measured(self, measured: Collection[Measured]) -> "History":
         """Returns this history and newer numbers."""
         newer = History([])
         newer._found = self._found | {key: {**self._found.get(key, {})} for key in {one.key for one in measured}}
         for one in measured:
-            newer._found[one.key][one.day] = (one.value, one.n, one.made_of)
+            newer._found[one.key][one.day] = (one.value, one.n, one.made_of, one.note)
         return newer
 
     @property
@@ -96,11 +109,15 @@ class History:
         """Every statistic that was measured, sorted."""
         return sorted(self._found)
 
+    def note(self, key: Key, day: dt.date) -> str:
+        """Returns what was noted with the number of a day; "" if nothing was."""
+        return self._found.get(key, {}).get(day, (0.0, 0.0, "", ""))[-1]
+
     def series(self, key: Key) -> Series:
         """Returns one series; an empty one if it was never measured."""
         by_day = self._found.get(key)
         if not by_day:
             return Series(np.zeros(0, "datetime64[D]"), np.zeros(0), np.zeros(0), ())
         days = sorted(by_day)
-        values, n, made_of = zip(*(by_day[day] for day in days), strict=True)
+        values, n, made_of, _ = zip(*(by_day[day] for day in days), strict=True)
         return Series(np.array(days, "datetime64[D]"), np.array(values, float), np.array(n, float), made_of)

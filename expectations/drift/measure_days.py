@@ -96,8 +96,8 @@ class _Dataset:
             yield from self._named(day, _digest([*seven, snapshot.fingerprint]), kept)
 
     def _named(self, day: int, made_of: str, numbers: Iterator[Number]) -> Iterator[Measured]:
-        for statistic, value, n in numbers:
-            yield Measured("events", self.name, statistic, self.week.day(day), float(value), float(n), made_of)
+        for statistic, value, n, *note in numbers:
+            yield Measured("events", self.name, statistic, self.week.day(day), float(value), float(n), made_of, *note)
 
 
 def _of_record(record: PartialRecord, dataset: EventDataset, events: Sequence[str]) -> Iterator[Number]:

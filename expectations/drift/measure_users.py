@@ -18,6 +18,7 @@ _LEAST_DAYS = 4
 """Known days of the seven, with fewer there is no number of a week."""
 _LEAST_SEGMENT, _LEAST_SEGMENT_USERS = 0.01, 50
 """Smallest share of the users, and fewest sampled ones, of a segment that counts."""
+_NO_SEGMENT = "users whom the audience lacks"
 _HOURS = 24
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -177,8 +178,10 @@ def _segments(users: Users, day: int, audience: Rows) -> Iterator[Number]:
     past = np.bincount(of_user[asked & users.seen(day - PAST + 1, day - WEEK)], minlength=len(names) + 1)
     counted = (past >= _LEAST_SEGMENT_USERS) & (past >= _LEAST_SEGMENT * past.sum())
     if counted.any() and now.sum():
-        share = now[counted] / now.sum()
-        yield "weakest_segment", float((share / (past[counted] / past.sum())).min()), int(now.sum())
+        change = now[counted] / now.sum() / (past[counted] / past.sum())
+        weakest = int(np.flatnonzero(counted)[change.argmin()])
+        label = _NO_SEGMENT if weakest == len(names) else audience.labels[int(names[weakest])]
+        yield "weakest_segment", float(change.min()), int(now.sum()), label
 
 
 def _any(days: Ints, first: int, last: int) -> Flags:

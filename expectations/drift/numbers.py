@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-Number = tuple[str, float, float]
-"""Name of a statistic, value, number of what it is a share or a mean of."""
+Number = tuple[str, float, float] | tuple[str, float, float, str]
+"""Name of a statistic, value, number of what it is a share or a mean of; a note on it, if there is one."""
 
 
 def top_share(sizes: Mapping[int, int], share: float) -> float:

@@ -19,7 +19,9 @@ _DAY = np.timedelta64(1, "D")
 
 def measured(kind: Kind, as_of: dt.date, made_of: str, numbers: Iterator[Number]) -> list[Measured]:
     """Returns the numbers of a run as they are kept; the subject has the name of its kind."""
-    return [Measured(kind, kind, name, as_of, float(value), float(n), made_of) for name, value, n in numbers]
+    return [
+        Measured(kind, kind, name, as_of, float(value), float(n), made_of, *note) for name, value, n, *note in numbers
+    ]
 
 
 def interaction_numbers(profile: InteractionProfile) -> Iterator[Number]:

@@ -77,6 +77,6 @@ def to_table(sketches: Iterable[Sketch]) -> pa.Table:
 
 
 def of_table(table: pa.Table) -> list[Sketch]:
-    """Returns the sketches of a table (SCHEMA)."""
-    rows = table.cast(SCHEMA).to_pylist()
+    """Returns the sketches of a table (SCHEMA). Raises KeyError, pyarrow.ArrowException."""
+    rows = table.select(SCHEMA.names).cast(SCHEMA).to_pylist()
     return [Sketch(**{**row, "hashes": np.array(row["hashes"], "uint64")}) for row in rows]

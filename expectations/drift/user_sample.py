@@ -2,9 +2,11 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
@@ -46,6 +48,8 @@ class Rows:
     """UTC hour of the last event; 0 for snapshots."""
     amount: NDArray[np.float64]
     """Sum of weights; 0 for datasets without a weight column and snapshots."""
+    labels: Mapping[int, str] = field(default_factory=dict)
+    """For `audience` the name of each segment."""
 
     def where(self, chosen: NDArray[np.bool_]) -> "Rows":
         """Returns the chosen rows."""
@@ -85,15 +89,26 @@ def read_sample(
             frames[name] = frame
     table = union_of([frame.select(sf.lit(i).alias("part"), "*") for i, frame in enumerate(frames.values())]).toArrow()
     part = table["part"].to_numpy()
-    columns = {name: table[name].to_numpy() for name in table.column_names if name != "part"}
+    columns = {name: table[name].to_numpy() for name in table.column_names if name not in ("part", "label")}
     columns = {name: values if name == "amount" else values.astype(np.int64) for name, values in columns.items()}
     found_rows = {
-        name: Rows(limits[name], **{column: values[part == i] for column, values in columns.items()})
+        name: Rows(
+            limits[name],
+            **{column: values[part == i] for column, values in columns.items()},
+            labels=_labels(table) if name == "audience" else {},
+        )
         for i, name in enumerate(frames)
     }
     return Sample(
         {name: found_rows[name] for name in records}, {name: found_rows[name] for name in frames if name not in records}
     )
+
+
+def _labels(table: pa.Table) -> Mapping[int, str]:
+    """Returns source → label of the rows that have one."""
+    named = table.select(["source", "label"]).filter(pc.is_valid(table["label"]))
+    found = named.group_by(["source", "label"]).aggregate([])
+    return {row["source"]: row["label"] for row in found.to_pylist()}
 
 
 def _events(
@@ -119,7 +134,9 @@ def _snapshot(name: str, rows: DataFrame, limit: int) -> DataFrame | None:
     if name == "subscriptions":
         return _columns(_sampled(rows, "user_id", limit))
     if name == "audience" and "segment" in rows.columns:
-        return _columns(_sampled(rows.where("segment IS NOT NULL"), "user_id", limit), source="segment")
+        return _columns(
+            _sampled(rows.where("segment IS NOT NULL"), "user_id", limit), source="segment", label="segment"
+        )
     return None
 
 
@@ -136,8 +153,9 @@ def _columns(
     number: Column | None = None,
     hour: Column | None = None,
     amount: Column | None = None,
+    label: str | None = None,
 ) -> DataFrame:
-    """Returns the columns of `Rows`; those that are not given are constant."""
+    """Returns the columns of `Rows`; those that are not given are constant. label: the name of its source."""
     return rows.select(
         (sf.lit(0) if day is None else day).cast("smallint").alias("day"),
         (sf.lit(0) if user is None else hash_column(sf.col(user))).cast("bigint").alias("user"),
@@ -145,4 +163,5 @@ def _columns(
         (sf.lit(1) if number is None else number).cast("bigint").alias("number"),
         (sf.lit(0) if hour is None else hour).cast("tinyint").alias("hour"),
         (sf.lit(0) if amount is None else amount).cast("double").alias("amount"),
+        (sf.lit(None) if label is None else sf.col(label)).cast("string").alias("label"),
     )

@@ -89,7 +89,8 @@ def pass_drift_gate(
     def judged() -> DriftProfile:
         measured = measure()
         history = past.history.with_measured(measured)
-        findings = judge(history, case_of(run, past, read), [one.key for one in measured])
+        found = judge(history, case_of(run, past, read), [one.key for one in measured])
+        findings = tuple(_with_note(one, history) for one in found)
         store.keep(key, measured)
         store.keep_alarms(key, [alarm_of(one, run.run_id) for one in findings if one.state == "alarm"])
         return DriftProfile(findings=findings, users=users, snapshots=dict(read.snapshots))
@@ -105,6 +106,14 @@ def pass_drift_gate(
             log_list_drift(run)
     assert isinstance(report.profile, DriftProfile)
     return {**summary_of(report), **_facts(report.profile.findings, past.decisions)}
+
+
+def _with_note(finding: Finding, history: History) -> Finding:
+    """Returns the finding with what was noted with the number of its newest day."""
+    if not finding.days:
+        return finding
+    key = finding.kind, finding.subject, finding.name
+    return finding.model_copy(update={"note": history.note(key, max(finding.days))})
 
 
 def write_page(folder: BoundFolder, judged: DriftGate, decisions: Decisions, product: str) -> None:

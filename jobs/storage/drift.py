@@ -3,7 +3,7 @@
 import datetime as dt
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from conf.base import Strict
 from conf.errors import Refused
 from expectations.drift.findings import Accepted, Alarm, Excluded
-from expectations.drift.history import SCHEMA, History, Measured, to_table
-from expectations.drift.sketch import SCHEMA as SKETCH_SCHEMA
+from expectations.drift.history import History, Measured, of_stored, to_table
 from expectations.drift.sketch import Sketch, of_table
 from expectations.drift.sketch import to_table as sketch_table
 from jobs.storage.store import Storage
 
 K = TypeVar("K")
 D = TypeVar("D")
+R = TypeVar("R")
 T = TypeVar("T", bound=Strict)
 
 KEPT_RUNS = 100
@@ -69,7 +69,7 @@ class DriftStore:
 
     def history(self, *, without: str = "") -> History:
         """Returns the numbers of the latest runs. `without`: a run whose own are left out. Raises DamagedHistory."""
-        return History([self._read_table(_MEASURED, name, SCHEMA) for name in self._latest(_MEASURED, without)])
+        return History([self._read_table(_MEASURED, name, of_stored) for name in self._latest(_MEASURED, without)])
 
     def keep(self, key: str, measured: Iterable[Measured]) -> int:
         """Writes the numbers of one part of a run. Returns the number of bytes."""
@@ -78,7 +78,7 @@ class DriftStore:
     def sketches(self, *, without: str = "") -> list[Sketch]:
         """Returns the sketches of the latest runs' snapshots. `without`: as in `history`. Raises DamagedHistory."""
         names = self._latest(_SKETCHES, without)[-_COMPARED_RUNS:]
-        return [one for name in names for one in of_table(self._read_table(_SKETCHES, name, SKETCH_SCHEMA))]
+        return [one for name in names for one in self._read_table(_SKETCHES, name, of_table)]
 
     def keep_sketches(self, key: str, sketches: Iterable[Sketch]) -> int:
         """Writes the sketches of a run's snapshots. Returns the number of bytes."""
@@ -133,9 +133,9 @@ class DriftStore:
         self.at.write_bytes(path, buffer.getvalue())
         return len(buffer.getvalue())
 
-    def _read_table(self, folder: str, name: str, schema: pa.Schema) -> pa.Table:
+    def _read_table(self, folder: str, name: str, convert: Callable[[pa.Table], R]) -> R:
         try:
-            return pq.read_table(io.BytesIO(self.at.read_bytes(f"{folder}/{name}"))).select(schema.names).cast(schema)
+            return convert(pq.read_table(io.BytesIO(self.at.read_bytes(f"{folder}/{name}"))))
         except (pa.ArrowException, KeyError) as error:
             raise _damaged(self.at, f"{folder}/{name}", error) from None
 

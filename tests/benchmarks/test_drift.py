@@ -8,7 +8,7 @@ import yaml
 
 import benchmarks.drift.generated as generated
 from benchmarks.drift.__main__ import main, stopped_share
-from benchmarks.drift.planted import SMALL, Planted, planted
+from benchmarks.drift.planted import Planted, planted
 from conf.settings import Settings
 from deploy.chain import REPO
 from deploy.demo.tastes import World
@@ -33,7 +33,6 @@ def test_healthy_products_and_power(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_a_planted_fault_costs_and_is_judged(spark: "SparkSession") -> None:
     tree = yaml.safe_load((REPO / "conf/prod_discovery.yml").read_text())
     tree["train"]["factors"], tree["spark"] = 8, {"shuffle_partitions": 2}
-    tree["datasets"]["audience"]["columns"] = SMALL["datasets"]["audience"]["columns"]
     world = World(users=300, sources=100, days=49, events=30_000)
     ((past, (fault,)),) = planted(
         spark, Settings.model_validate(tree), [world], 1, ["subscriptions_lost_by_90_percent"]

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from expectations.drift.checks import allowed_text, harm, label, sentence, value_text
+from expectations.drift.checks import allowed_text, found_text, harm, label, sentence, value_text
 from expectations.drift.findings import Accepted, Excluded, Finding
 from expectations.drift.history import Key, Series
 from expectations.drift_message import ways_on
@@ -143,7 +143,7 @@ def _row(one: Judged) -> tuple[str, ...]:
     usual = allowed_text(finding) if known else "–"
     if one.status in ("learning", "not judged"):
         usual = f"{usual} ({finding.why})" if known else finding.why
-    return (one.status, finding.full_name, value_text(finding, finding.value), usual, _since(finding))
+    return (one.status, finding.full_name, found_text(finding), usual, _since(finding))
 
 
 def _since(finding: Finding) -> str:

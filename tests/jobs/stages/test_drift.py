@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def test_what_stops_a_run_is_on_its_page_and_remembered(tmp_path: Path) -> None:
     assert "Stopped. clicks: events a day" in run.folder.read_bytes("drift.html").decode()
     (alarm,) = DriftStore.of(run.home, "test").alarms()
     assert (alarm.run, alarm.days) == (RUN_ID, NEW)
+
+
+def test_a_finding_says_which_one_it_is_of(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    noted = [replace(one, note="PL") if one.day == max(NEW) else one for one in LOST]
+    with pytest.raises(GateFailed, match=r"events a day [\d,.]+ \(PL\)"):
+        judged(run, noted)
+    assert "(PL)" in run.folder.read_bytes("drift.html").decode()
 
 
 def test_days_that_were_excluded_before_the_features_began_are_not_judged(tmp_path: Path) -> None:

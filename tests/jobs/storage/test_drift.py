@@ -1,13 +1,16 @@
 """The drift history: what runs measured is read together, alarms and decisions are remembered, damage is named."""
 
 import datetime as dt
+import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from expectations.drift.findings import Accepted, Alarm, Excluded
-from expectations.drift.history import Measured
+from expectations.drift.history import Measured, to_table
 from jobs.storage.drift import DamagedHistory, DriftStore
 from jobs.storage.store import Storage
 
@@ -39,6 +42,15 @@ def test_of_a_number_that_several_runs_measured_the_last_counts(tmp_path: Path) 
     assert kept.history(without="20261116").series(KEY).values.tolist() == [1.0, 2.0]
     kept.keep("20261116.a", [measured(4.0)])  # a repeated run replaces its own
     assert kept.history().series(KEY).values.tolist() == [4.0, 2.0]
+
+
+def test_notes_are_kept_and_numbers_of_older_code_have_none(tmp_path: Path) -> None:
+    kept, older = store(tmp_path), io.BytesIO()
+    pq.write_table(to_table([measured(1.0)]).drop_columns(["note"]), older)
+    kept.at.write_bytes("measured/20261109.a.parquet", older.getvalue())
+    assert (kept.history().series(KEY).values.tolist(), kept.history().note(KEY, DAY)) == ([1.0], "")
+    kept.keep("20261116.a", [replace(measured(3.0), note="PL")])
+    assert kept.history().note(KEY, DAY) == "PL"
 
 
 def test_without_runs_there_is_no_history(tmp_path: Path) -> None:
