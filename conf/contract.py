@@ -148,6 +148,20 @@ def snapshot(kind: IdKind) -> pa.Schema:
     )
 
 
+def impressions(kind: IdKind) -> pa.Schema:
+    """Returns the schema of one row per source that was shown to a user at a time, as read from the dataset."""
+    return pa.schema(
+        [
+            ("user_id", _id(kind)),
+            ("source_id", _id(kind)),
+            ("ts", _UTC),
+            ("position", pa.int32()),  # place in the list, from 1; null: unknown
+            ("run", pa.string()),  # whose list it was; null: unknown, or no run's
+            ("surface", pa.string()),  # where in the app
+        ]
+    )
+
+
 def pointer_history() -> pa.Schema:
     """Returns the schema of one row per pointer change, sorted by `since`; a row holds until the next one's."""
     columns: list[tuple[str, pa.DataType]] = [

@@ -1,10 +1,10 @@
-"""Plans which partitions of an event dataset a window reads, and enforces its policy for gaps."""
+"""Plans which partitions of a daily dataset a window reads, and enforces its policy for gaps."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from conf.datasets import EventDataset
+from conf.datasets import DailyDataset
 from conf.errors import ConfigError
 from conf.windows import Window
 from features.errors import MissingDaysError, NotArrivedError
@@ -51,7 +51,7 @@ class DatasetPlan:
         return tuple(sorted((*self.missing, *self.unfinished, *self.empty, *self.excluded)))
 
 
-def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Catalog) -> DatasetPlan:
+def plan_dataset(name: str, dataset: DailyDataset, window: Window, catalog: Catalog) -> DatasetPlan:
     """Returns the plan of a window, also with gaps; raises if the folder is missing or a file is broken."""
     parts = catalog.partitions(dataset, window.days)
     seen = {*parts.unfinished, *parts.excluded, *(partition.day for partition in parts.finished)}
@@ -67,7 +67,7 @@ def plan_dataset(name: str, dataset: EventDataset, window: Window, catalog: Cata
     )
 
 
-def enforce_policy(plan: DatasetPlan, dataset: EventDataset) -> None:
+def enforce_policy(plan: DatasetPlan, dataset: DailyDataset) -> None:
     """Raises MissingDaysError, or NotArrivedError under `wait`, if there are more gaps than the dataset allows."""
     allowed = dataset.max_missing_days if dataset.on_missing == "shrink" else 0
     if plan.found and len(plan.gaps) <= allowed:
@@ -85,7 +85,7 @@ def check_window(name: str, window: Window, as_of: dt.date) -> None:
         )
 
 
-def _gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
+def _gaps(plan: DatasetPlan, dataset: DailyDataset) -> str:
     kinds = {
         "missing": plan.missing,
         f"present but unfinished (no {dataset.success_marker})": plan.unfinished,
@@ -115,7 +115,7 @@ def misnamed_hint(misnamed: Mapping[dt.date, str]) -> str:
     return f"Only folders called dt=YYYY-MM-DD are days; there are {some}{more}. "
 
 
-def _remedy(plan: DatasetPlan, dataset: EventDataset) -> str:
+def _remedy(plan: DatasetPlan, dataset: DailyDataset) -> str:
     if not plan.excluded:
         return _remedy_of_gaps(plan, dataset)
     days = " ".join(map(str, sorted(plan.excluded)))
@@ -123,7 +123,7 @@ def _remedy(plan: DatasetPlan, dataset: EventDataset) -> str:
     return f"{_remedy_of_gaps(plan, dataset)}; {again}"
 
 
-def _remedy_of_gaps(plan: DatasetPlan, dataset: EventDataset) -> str:
+def _remedy_of_gaps(plan: DatasetPlan, dataset: DailyDataset) -> str:
     if dataset.on_missing == "wait":
         return "Run again when they have arrived"
     if not plan.found:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
-from conf.datasets import Dataset, EventDataset
+from conf.datasets import DailyDataset, Dataset, EventDataset
 from conf.ids import IdKind
+from conf.surface import SURFACE_RULE
 from features.errors import BadRowsError, BrokenPartitionError
 from features.reading.catalog import Catalog, DayPartition
 from features.reading.erasures import with_erased
@@ -19,6 +20,9 @@ from features.tables import quoted
 DAY_US = 86_400_000_000
 MIN_WEIGHT, MAX_WEIGHT = 2.0**-24, 2.0**30
 """Smallest and largest magnitude of a nonzero weight column; in between sums are exact enough."""
+
+MAX_POSITION = 1000
+"""Largest position in a list: that of `lists.n`."""
 
 ERASED, IGNORED = "erased", "ignored"
 """Reasons to leave out a row without a fault: its user is erased, its event name is ignored."""
@@ -31,6 +35,9 @@ FAULTS = {
     "ts_outside_day": "with a time outside their partition's day (see day_of and lateness_days)",
     "bad_weight": f"with a weight that is null, not finite or beyond ±{MAX_WEIGHT:.3g} (write it in a larger unit)",
     "weight_too_small": f"with a weight that is not 0 and within ±{MIN_WEIGHT:.3g} (write it in a smaller unit)",
+    "bad_position": f"with a position beyond 1 … {MAX_POSITION:,} (the first place is 1; null: unknown)",
+    "not_utf8_run": "with a run that is not UTF-8",
+    "bad_surface": f"with a surface that is not {SURFACE_RULE}",
 }
 """Faults of a row and how messages describe them; a row is left out for the first of ERASED, IGNORED, and these."""
 
@@ -76,7 +83,7 @@ def check_all_read(name: str, dataset: Dataset, partition: DayPartition, read: i
         )
 
 
-def check_rows(name: str, dataset: EventDataset, day: dt.date, rows: int, dropped: Mapping[str, int]) -> None:
+def check_rows(name: str, dataset: DailyDataset, day: dt.date, rows: int, dropped: Mapping[str, int]) -> None:
     """Raises BadRowsError if a day has more unusable rows than `bad_row_budget` allows."""
     bad = sum(dropped.values())
     if bad <= dataset.bad_row_budget * rows:
@@ -88,20 +95,30 @@ def check_rows(name: str, dataset: EventDataset, day: dt.date, rows: int, droppe
     )
 
 
+def time_faults(dataset: DailyDataset) -> dict[str, Column]:
+    """Returns fault → condition on `ts`, given the partition `dt`."""
+    # Whole microseconds since 1970, independent of the session's time zone.
+    lateness = dataset.lateness_days if dataset.day_of == "ingestion" else 0
+    day, at = sf.unix_date("dt").cast("bigint"), sf.unix_micros("ts")
+    outside = (at < (day - lateness) * DAY_US) | (at >= (day + 1) * DAY_US)
+    return {"null_ts": sf.col("ts").isNull(), "ts_outside_day": outside}
+
+
+def first_of(faults: Mapping[str, Column]) -> Column:
+    """Returns the name of the first fault of a row; null: it has none."""
+    return sf.coalesce(*(sf.when(broken, sf.lit(fault)) for fault, broken in faults.items()))
+
+
 def _left_out(dataset: EventDataset, ids: IdKind) -> Column:
     ignored = sf.col("event").isin(*dataset.ignore_events)
     return sf.when(sf.col("erased"), sf.lit(ERASED)).when(ignored, sf.lit(IGNORED)).otherwise(_fault(dataset, ids))
 
 
 def _fault(dataset: EventDataset, ids: IdKind) -> Column:
-    # Whole microseconds since 1970, independent of the session's time zone.
-    lateness = dataset.lateness_days if dataset.day_of == "ingestion" else 0
-    day, at = sf.unix_date("dt").cast("bigint"), sf.unix_micros("ts")
-    outside = (at < (day - lateness) * DAY_US) | (at >= (day + 1) * DAY_US)
     weight = sf.col("weight")
     bad_weight = weight.isNull() | sf.isnan(weight) | (sf.abs(weight) > MAX_WEIGHT)
     faults = {**id_faults("user_id", ids), **id_faults("source_id", ids)}
     faults |= {"null_event": sf.col("event").isNull(), "not_utf8_event": ~sf.is_valid_utf8("event")}
-    faults |= {"null_ts": sf.col("ts").isNull(), "ts_outside_day": outside, "bad_weight": bad_weight}
+    faults |= {**time_faults(dataset), "bad_weight": bad_weight}
     faults |= {"weight_too_small": (sf.abs(weight) < MIN_WEIGHT) & (weight != 0)}
-    return sf.coalesce(*(sf.when(broken, sf.lit(fault)) for fault, broken in faults.items()))
+    return first_of(faults)

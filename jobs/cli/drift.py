@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from conf.datasets import EventDataset, SnapshotDataset
+from conf.datasets import IMPRESSIONS, EventDataset, SnapshotDataset
 from conf.environment import Environment
 from conf.errors import ConfigError
 from conf.windows import Window
@@ -92,7 +92,7 @@ def exclude(
 ) -> None:
     """Leave days of a dataset out of every later run; of a snapshot the newest partition before is taken."""
     opened = _open(cli)
-    known = opened.settings.datasets.by_name
+    known = opened.settings.datasets.every
     if dataset not in known:
         raise ConfigError(f"there is no dataset {dataset!r:.300} in the settings; there are: {', '.join(known)}")
     wanted = [_day(text) for text in dict.fromkeys(days)]
@@ -167,6 +167,8 @@ def _next_run(opened: Drift, name: str) -> tuple[bool, str]:
     """Returns whether the next run would stop at this dataset, and what it would say or do."""
     datasets = opened.settings.datasets
     try:
+        if name == IMPRESSIONS and datasets.impressions is not None:
+            return False, "no run reads impressions; click-through rates are made without these days from now on"
         if name in datasets.events:
             return False, _read(opened, name, datasets.events[name])
         return _taken(opened, name, getattr(datasets, name))

@@ -10,10 +10,11 @@ from conf.connections import KafkaConnection
 from conf.environment import Environment
 from conf.share import Share
 from jobs.cli.options import Cli, product_command
-from jobs.cli.plan_inputs import plan_push
+from jobs.cli.plan_inputs import Shown, plan_push, shown_lately
 from jobs.cli.views.view import View, duration
 from jobs.runtime.log import log
 from jobs.storage.store import Storage
+from publish.clock import utc_now
 from publish.connect.clients import check_broker
 from publish.connect.redis_clients import redis_client
 from publish.errors import BrokerUnreachable
@@ -35,16 +36,17 @@ def plan(
     client = None if environment.redis is None else redis_client(environment.redis)
     share = None if percent is None else Share.percent(percent)
     declared = DeclaredLimits.of(settings.publish)
+    home = Storage(environment.home)
     planned = plan_push(
         settings,
-        Storage(environment.home),
+        home,
         client,
         users=users,
         share=share,
         declared=declared,
         kafka=_answering(environment.kafka),
     )
-    cli.show(view(planned))
+    cli.show(view(planned, shown_lately(settings, home, utc_now().date())))
     if planned.misfit is not None:
         raise typer.Exit(_DOES_NOT_FIT)
 
@@ -60,8 +62,8 @@ def _answering(kafka: KafkaConnection | None) -> KafkaConnection | None:
     return kafka
 
 
-def view(planned: PushPlan) -> View:
-    """Returns a plan as text and data."""
+def view(planned: PushPlan, shown: Shown | None) -> View:
+    """Returns a plan, and what is known of what users were shown, as text and data."""
     lists, limits = planned.lists, planned.limits
     store = "not asked: REDIS_URL is not set"
     if limits is not None and limits.fault is not None:
@@ -86,7 +88,15 @@ def view(planned: PushPlan) -> View:
         if limits is not None or planned.misfit is not None
         else "verdict  unknown without Redis",
     ]
-    return View("\n".join(lines), _data(planned))
+    if shown is not None:
+        lines.append(f"shown    {_shown(shown)}")
+    return View("\n".join(lines), {**_data(planned), "shown": None if shown is None else asdict(shown)})
+
+
+def _shown(shown: Shown) -> str:
+    if shown.fault is not None:
+        return f"no click-through rates: {shown.fault}"
+    return f"{shown.rows:,} impressions in {shown.window}, {shown.days} of its 7 days; runs do not read them"
 
 
 def _data(planned: PushPlan) -> dict[str, Any]:

@@ -1,13 +1,17 @@
-"""Where the numbers of `discovery plan` come from: the newest run, or the audience's Parquet footers; no Spark."""
+"""Where the numbers of `discovery plan` come from: the newest run, or Parquet footers of the audience; no Spark."""
 
+import datetime as dt
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from conf.connections import KafkaConnection
 from conf.errors import ConfigError
 from conf.settings import Settings
 from conf.share import Share
-from features.errors import MissingDatasetError
+from conf.windows import Window
+from features.errors import FeaturesError, MissingDatasetError
+from features.reading.impressions import check_impressions
 from jobs.storage.datasets import open_catalog
 from jobs.storage.store import Storage
 from publish.connect.redis_clients import StoreClient
@@ -22,6 +26,19 @@ from publish.wire.keys import ProductKeys
 _VARINT_BYTES = {"int64": 5, "string": 14}
 """Bytes of an encoded source id where there is no run: an id below 2³⁵, or a name of 12 letters with tag and length."""
 _SCORE_BYTES = 4
+_LATELY = "7 days ago:today"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The impressions of a week."""
+
+    window: str
+    days: int = 0
+    """Days with rows."""
+    rows: int = 0
+    fault: str | None = None
+    """Why no click-through rate can be made of it."""
 
 
 def plan_push(
@@ -100,6 +117,19 @@ def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
                 if partition.rows:
                     return str(day), partition.rows
     return None
+
+
+def shown_lately(settings: Settings, home: Storage, today: dt.date) -> Shown | None:
+    """Returns what the dataset `impressions` holds of the last week; None for a product without it."""
+    dataset = settings.datasets.impressions
+    if dataset is None:
+        return None
+    window = Window.parse(_LATELY, today)
+    try:
+        plan = check_impressions(dataset, window, settings.ids, open_catalog(settings, home))
+    except FeaturesError as fault:
+        return Shown(str(window), fault=str(fault))
+    return Shown(str(window), len(plan.found), plan.rows)
 
 
 def _rate(control: Control | None, runs: Sequence[RegisteredRun]) -> Rate:

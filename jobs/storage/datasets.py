@@ -46,7 +46,7 @@ def _by_path(settings: Settings, excluded: Sequence[Excluded]) -> dict[str, dict
     """Returns path of a dataset → excluded day → who and why."""
     found: dict[str, dict[dt.date, str]] = {}
     for one in excluded:
-        dataset = settings.datasets.by_name.get(one.dataset)
+        dataset = settings.datasets.every.get(one.dataset)
         if dataset is not None:
             found.setdefault(dataset.path, {})[one.day] = f"by {one.by}: {one.reason}"
     return found

@@ -20,6 +20,7 @@ TREE: dict[str, Any] = {
         "events": {"clicks": {"path": "clicks"}, "views": {"path": "views"}},
         **{name: {"path": name, "columns": {"source_id": "source"}} for name in ("subscriptions", "sources", "blocks")},
         "audience": {"path": "audience", "columns": {"source_id": "source"}},
+        "impressions": {"path": "impressions"},
     },
     "interactions": {"event_weights": {"like": 1.0, "share": 3.0, "leave": -4.0, "glance": 0.0}},
     "gates": {"drift": {"users": "block"}},

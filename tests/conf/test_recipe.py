@@ -70,6 +70,16 @@ REST: dict[str, Any] = {
         for name in ("subscriptions", "sources", "blocks", "audience")
         for field, value in (("path", "other"), ("success_marker", None), ("max_age_days", 9), ("columns.*", "other"))
     },
+    # what was shown
+    "datasets.impressions.path": "other",
+    "datasets.impressions.success_marker": None,
+    "datasets.impressions.on_missing": "shrink",
+    "datasets.impressions.max_missing_days": 2,
+    "datasets.impressions.day_of": "ingestion",
+    "datasets.impressions.lateness_days": 2,
+    "datasets.impressions.bad_row_budget": 0.1,
+    **{f"datasets.impressions.columns.{name}": "other" for name in ("user_id", "source_id", "ts")},
+    **{f"datasets.impressions.columns.{name}": "other" for name in ("position", "run", "surface")},
     "interactions.exclude_seen": False,
     # the exam, which is today's for every recipe
     "split.holdout_days": 3,

@@ -1,5 +1,6 @@
 """`discovery plan`: its numbers, where they come from, and its refusal of what cannot fit."""
 
+import datetime as dt
 import pathlib
 from typing import Any
 
@@ -11,12 +12,14 @@ import yaml
 
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
+from publish.clock import utc_now
 from publish.connect.topics import ensure_topics
 from publish.operate.control import Control
 from publish.store.capacity import estimate_bytes
 from publish.wire.keys import ProductKeys
 from tests.features.world import settings
 from tests.jobs.commands import Discovery
+from tests.jobs.days import write_day
 from tests.publish.support.pushing import publish_directly
 from tests.publish.support.samples import closed_port
 
@@ -72,6 +75,27 @@ def test_the_audience_is_counted_from_its_footers(
     monkeypatch.delenv("REDIS_URL")
     assert discovery("plan", "--json").data["fits"] is None
     assert "unknown without Redis" in discovery("plan").out
+
+
+def test_what_was_shown_is_looked_at_and_refuses_nothing(
+    discovery: Discovery,
+    product: str,
+    tmp_path: pathlib.Path,
+) -> None:
+    assert discovery("plan", "--users", "10", "--json").data["shown"] is None
+    tree = settings().model_dump(mode="json") | {"product": product, "data_root": str(tmp_path / "data")}
+    tree["datasets"]["impressions"] = {"path": "seen", "on_missing": "shrink", "max_missing_days": 6}
+    (tmp_path / "product.yml").write_text(yaml.safe_dump(tree))
+    away = discovery("plan", "--users", "10")
+    assert away.code == 0
+    assert "shown    no click-through rates: dataset" in away.out
+    yesterday = utc_now().date() - dt.timedelta(days=1)
+    noon = dt.datetime.combine(yesterday, dt.time(12), dt.UTC)
+    write_day(tmp_path / "data/seen", yesterday, pa.table({"user_id": [1], "source_id": [2], "ts": [noon]}))
+    assert "1 impressions in " in discovery("plan", "--users", "10").out
+    assert discovery("plan", "--users", "10", "--json").data["shown"]["rows"] == 1
+    write_day(tmp_path / "data/seen", yesterday, pa.table({"user_id": ["one"], "source_id": [2], "ts": [noon]}))
+    assert "'user_id' is string, must be an integer" in discovery("plan", "--users", "10").out
 
 
 def test_what_begin_would_clear_counts_as_room(discovery: Discovery, client: redis.Redis, product: str) -> None:
