@@ -12,6 +12,9 @@ SURFACE_RULE = f"1 … {MAX_SURFACE} of a-z, 0-9, _ . -"
 """The same in words, for messages."""
 
 
+_WHOLE = re.compile(SURFACE_PATTERN)
+
+
 def is_surface(name: str) -> bool:
     """Returns whether this may be the name of a surface."""
-    return re.fullmatch(SURFACE_PATTERN, name) is not None
+    return _WHOLE.fullmatch(name) is not None

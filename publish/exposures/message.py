@@ -1,24 +1,19 @@
 """The records of `<product>.exposures.v1` (`exposure.proto`; `make proto` generates `exposure_pb2.py`)."""
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple, get_args
 
 from google.protobuf.message import DecodeError
 
 from conf.ids import IdKind, UserId, parse_int64
+from conf.surface import SURFACE_RULE, is_surface
 from publish.errors import BadUserId, MalformedMessage
 from publish.exposure_pb2 import Exposure, Writer
 from publish.read.rules import Answer, Arm, Kind
 from publish.wire.user_ids import user_key
 
-MAX_SURFACE = 64
-"""Longest name of a surface in bytes."""
-SURFACE_RULE = f"1 … {MAX_SURFACE} of a-z, 0-9, _ . -"
-"""The rule of `is_surface`, for messages."""
 WRITER_KEY = b""
 """Key of a writer's own records; no user has it."""
-_SURFACE = re.compile(rf"[a-z0-9_.-]{{1,{MAX_SURFACE}}}")
 _KINDS: Mapping[str, int] = {kind: number for number, kind in enumerate(get_args(Kind), start=1)}
 _ARMS: Mapping[str, int] = {arm: number for number, arm in enumerate(get_args(Arm), start=1)}
 _KIND_NAMES: Mapping[int, Kind] = dict(enumerate(get_args(Kind), start=1))
@@ -50,11 +45,6 @@ class WriterCounts(NamedTuple):
     dropped: Mapping[str, int]
     queue: int
     closed: bool
-
-
-def is_surface(text: str) -> bool:
-    """Returns whether a text can name a surface: SURFACE_RULE."""
-    return _SURFACE.fullmatch(text) is not None
 
 
 def encode_exposure(answer: Answer, surface: str, ts: int, writer: int, seq: int) -> tuple[bytes, bytes]:

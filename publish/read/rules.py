@@ -4,12 +4,13 @@ A rule is a generator: it yields what it wants of Redis, is sent the reply, and 
 the reading, with or without asyncio.
 """
 
-import re
 import time
 from collections.abc import Callable, Collection, Generator, Iterable
 from typing import Any, Literal, NamedTuple, Protocol
 
 from conf.ids import ID_RULE, UserId, arm_of, is_id
+from conf.surface import DEFAULT_SURFACE as DEFAULT_SURFACE
+from conf.surface import SURFACE_RULE, is_surface
 from publish.clock import Clock, utc_now
 from publish.errors import BadLookup, BadUserId, Unavailable
 from publish.read.served import ServedPointer, ServedRun
@@ -19,9 +20,6 @@ from publish.wire.user_ids import user_key
 
 Arm = Literal["treatment", "control"]
 Kind = Literal["list", "fallback", "control", "none"]
-
-DEFAULT_SURFACE = "default"
-_SURFACE = re.compile(r"[a-z0-9_.-]{1,64}", re.ASCII)
 
 
 class Answer(NamedTuple):
@@ -198,9 +196,9 @@ class LookupRules:
 
 
 def check_surface(surface: str) -> str:
-    """Returns the name of a surface; raises BadLookup unless it is 1 … 64 of `a-z 0-9 _ . -`."""
-    if not _SURFACE.fullmatch(surface):
-        raise BadLookup(f"surface {surface!r:.100}: where the list is shown is named by 1 … 64 of a-z 0-9 _ . -")
+    """Returns the name of a surface; raises BadLookup unless it is one."""
+    if not is_surface(surface):
+        raise BadLookup(f"surface {surface!r:.100}: where the list is shown is named by {SURFACE_RULE}")
     return surface
 
 

@@ -5,17 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.ids import IdKind, UserId
+from conf.surface import MAX_SURFACE, is_surface
 from publish.errors import MalformedMessage
 from publish.exposure_pb2 import Exposure
 from publish.exposures.message import (
-    MAX_SURFACE,
     WRITER_KEY,
     Exposed,
     WriterCounts,
     decode_record,
     encode_exposure,
     encode_writer,
-    is_surface,
     writer_name,
 )
 from publish.read.reader import Answer
