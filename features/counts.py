@@ -46,6 +46,6 @@ def counts_of(
 def _kept(entry: EventInput, as_of: dt.date, settings: Settings, catalog: Catalog) -> tuple[PartialRecord, ...]:
     """Returns the records of days before those that are read; excluded ones are no measure of what is usual."""
     kept = Window(as_of - dt.timedelta(days=settings.runs.partials_keep_days), as_of)
-    excluded = {*entry.plan.excluded, *(entry.older.excluded if entry.older else ())}
+    excluded = catalog.excluded_days(entry.dataset)
     days = [day for day in kept.days if day < entry.partitions[0].day and day not in excluded]
     return kept_before(entry.plan.name, entry.dataset, days, settings.ids, catalog)

@@ -133,6 +133,9 @@ class Catalog(Protocol):
     def days(self, dataset: Dataset) -> tuple[dt.date, ...]:
         """Returns the days that have a folder, oldest first, judged by names only; raises MissingDatasetError."""
 
+    def excluded_days(self, dataset: Dataset) -> Collection[dt.date]:
+        """Returns all days that an operator excluded, however old."""
+
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
         """Returns the partitions of these days from their footers; raises MissingDatasetError, BrokenPartitionError."""
 

@@ -74,6 +74,10 @@ class SparkCatalog:
         """Returns the days that have a folder `dt=YYYY-MM-DD`."""
         return Footers(self.data).days(dataset)
 
+    def excluded_days(self, dataset: Dataset) -> Collection[dt.date]:
+        """Returns the days of `excluded`."""
+        return self.excluded.get(dataset.path, {}).keys()
+
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
         """Reads the footers of these days and nothing else; excluded days are named and not opened."""
         excluded = {day: why for day, why in self.excluded.get(dataset.path, {}).items() if day in days}

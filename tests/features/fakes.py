@@ -91,6 +91,10 @@ class FakeCatalog:
             raise MissingDatasetError(f"dataset folder {dataset.path!r} does not exist in memory; put a table there")
         return tuple(sorted(self.tables[dataset.path]))
 
+    def excluded_days(self, dataset: Dataset) -> Collection[dt.date]:
+        """Returns the days of `excluded`."""
+        return self.excluded.get(dataset.path, {}).keys()
+
     def partitions(self, dataset: Dataset, days: Collection[dt.date]) -> DayPartitions:
         """Returns one file per day; the fingerprint is of the rows."""
         finished, unfinished = [], []

@@ -152,6 +152,9 @@ def test_days_that_a_run_before_has_read_are_counted_too(spark: SparkSession) ->
     build_features(settings(), ago(1), catalog)
     counts = build_features(settings(), AS_OF, catalog).counts
     assert [record.day for record in counts.days["clicks"]] == [ago(5), ago(4), ago(3), ago(2), ago(1)]
+    catalog.excluded = {"clicks": {ago(5): "half is lost"}}
+    counts = build_features(settings(), AS_OF, catalog).counts
+    assert [record.day for record in counts.days["clicks"]] == [ago(4), ago(3), ago(2), ago(1)]
 
 
 def test_interactions_over_the_window(full: Features) -> None:
