@@ -1,8 +1,9 @@
 """Healthy products generated number by number: weekly runs of many statistics, and how often each rule stops one.
 
 Counts share the week's noise, a yearly season of ± 20 %, a trend of up to ± 1 % a week that turns every year, and eight
-holidays a year, none of them known to the rules; shares and means vary by themselves, with a season of ± 5 %. Every
-day also varies by itself, by half of what weeks do. All rules see the same numbers.
+holidays a year, none of them known to the rules; shares and means vary by themselves, with a season of ± 5 %, a quarter
+of them with heavy tails (Student's t with 4 degrees of freedom). Every day also varies by itself, by half of what weeks
+do. All rules see the same numbers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,8 @@ _TREND = 0.01
 _HOLIDAYS, _HOLIDAY = 8, (0.1, 0.4)
 _NOISE = (0.05, 0.13)
 _SHARE_NOISE = (0.02, 0.15)
+_HEAVY, _HEAVY_TAIL = 0.25, 4
+"""Part of the shares and means whose weeks vary by Student's t, and its degrees of freedom."""
 _SHARED = 0.8
 """Part of a count's weekly variance that all counts share."""
 _POWER_CHANGES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -153,7 +156,8 @@ def _count(rng: Generator, weeks: int, noise: float, shared: Floats, holidays: N
 
 def _share(rng: Generator, weeks: int) -> Floats:
     noise = rng.uniform(*_SHARE_NOISE)
-    level = _season(rng, weeks, _SEASON_OF_SHARES) + noise * rng.standard_normal(weeks)
+    drawn = rng.standard_t(_HEAVY_TAIL, weeks) if rng.random() < _HEAVY else rng.standard_normal(weeks)
+    level = _season(rng, weeks, _SEASON_OF_SHARES) + noise * drawn
     return np.asarray(level[:, None] + _weekdays(rng) / 4 + noise / 2 * rng.standard_normal((weeks, 7)))
 
 

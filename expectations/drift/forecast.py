@@ -4,7 +4,8 @@ A week has one number per day, already on a scale where changes add up (logarith
 days, each less the usual difference of its own weekday. The forecast of a level is a mean of four simple ones: the mean
 of the last 4 and of the last 8 weeks, each flat and with a damped trend (Theil–Sen slope); those that were nearer in
 the past weigh more. Their past errors, replayed week by week, are the scale of what is normal: season, trend and noise
-are in them. So a limit is one of prediction, not of a mean. Error rates: `python -m benchmarks.drift --only healthy`.
+are in them; how heavy their tails are, too. So a limit is one of prediction, not of a mean. Error rates:
+`python -m benchmarks.drift --only healthy`.
 """
 
 import warnings
@@ -36,6 +37,12 @@ _PRIOR_WEEKS = 6
 """Weeks of errors that the prior scale is worth; with few weeks the scale is mostly the prior."""
 _EFFICIENCY = 0.8
 """Degrees of freedom per error: the scale is robust and the errors follow a forecast that was fitted to them."""
+_TAILS = np.array([3.0, 4.0, 6.0, 10.0, 20.0, 60.0])
+"""Degrees of freedom that errors may have: how heavy their tails are."""
+_HUBER_OF_T = np.array([1.362, 1.251, 1.156, 1.091, 1.045, 1.010])
+"""The robust scale of errors of each of them ÷ their scale in Student's t."""
+_TAIL_PRIOR = 16.0
+"""Prior density of degrees of freedom ν is exp(−_TAIL_PRIOR / ν): tails are light until errors show otherwise."""
 _DAY_SPREAD = 1.5
 """Prior scale of a day ÷ that of a week."""
 _DAYS_PER_WEEK_FREE = 2
@@ -201,14 +208,33 @@ def _clipped_mean(errors: Floats) -> Floats:
 
 
 def _scale(errors: Floats, prior: float, count: Floats | NDArray[np.int64], least: Floats) -> tuple[Floats, Floats]:
-    """Returns (W,) the robust scale of each row of errors around 0, shrunk to the prior, and its degrees of freedom."""
+    """Returns (W,) scale and degrees of freedom of Student's t for the next error of each row of errors around 0.
+
+    The scale is robust and shrunk to the prior; the degrees of freedom are those of the scale, or as few as the tails
+    of the errors show.
+    """
     size = np.abs(errors)
     scale = 1.4826 * np.nanmedian(size, axis=1)
     for _ in range(4):
         scale = np.sqrt(_mean(np.minimum(size, _CLIP * scale[:, None]) ** 2, 1) / _CLIPPED_SQUARE)
+    tail = _tail(size / scale[:, None], count)
     free = _EFFICIENCY * np.maximum(count - 1, 0)
     square = (_PRIOR_WEEKS * prior**2 + free * np.nan_to_num(scale) ** 2) / (_PRIOR_WEEKS + free)
-    return np.maximum(np.sqrt(square), least), _PRIOR_WEEKS + free
+    scale, free = np.maximum(np.sqrt(square), least), _PRIOR_WEEKS + free
+    return scale / _HUBER_OF_T[tail], np.minimum(free, _TAILS[tail])
+
+
+def _tail(size: Floats, count: Floats | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns (W,) the place in `_TAILS` that explains each row best.
+
+    size: (W, n) errors in their robust scale; count: (W,) as how many independent ones they count.
+    """
+    weight = count / np.maximum(np.isfinite(size).sum(axis=1), 1)
+    likelihood = [
+        weight * np.nansum(stats.t.logpdf(size * huber, free) + np.log(huber), axis=1) - _TAIL_PRIOR / free
+        for free, huber in zip(_TAILS, _HUBER_OF_T, strict=True)
+    ]
+    return np.where(np.isfinite(likelihood[-1]), np.argmax(likelihood, axis=0), len(_TAILS) - 1)
 
 
 def _mean(values: Floats, axis: int) -> Floats:

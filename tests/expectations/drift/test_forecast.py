@@ -77,3 +77,21 @@ def test_nothing_is_said_without_a_past() -> None:
     again = of_levels(np.zeros(1))
     assert again.p[0] == 1.0
     assert np.isnan(again.expected[0])
+
+
+def test_limits_are_wider_where_the_past_has_heavy_tails() -> None:
+    """Beside errors of the same robust scale without them."""
+    rng = np.random.default_rng(5)
+    light, heavy = 0.1 * rng.standard_normal(60), 0.08 * rng.standard_t(2, 60)
+    limits = {
+        name: of_levels(levels).width(1e-6)[-1] / of_levels(levels).scale[-1]
+        for name, levels in {"light": light, "heavy": heavy}.items()
+    }
+    assert limits["heavy"] > 1.5 * limits["light"]
+
+
+def test_errors_far_below_the_least_scale_are_no_heavy_tails() -> None:
+    assert of_levels(1e-5 * np.random.default_rng(6).standard_normal(40)).p.min() > PROBABILITY
+    levels = np.zeros(40)
+    levels[-1] = 0.3
+    assert of_levels(levels).p[-1] < PROBABILITY
