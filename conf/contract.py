@@ -178,3 +178,22 @@ def pointer_history() -> pa.Schema:
         ("who", pa.string()),  # author of the change; null: unknown
     ]
     return pa.schema(columns)
+
+
+def exposures(kind: IdKind) -> pa.Schema:
+    """Returns the schema of one row per answer that was logged, in files by UTC day of `ts`, sorted by `offset`."""
+    columns: list[tuple[str, pa.DataType]] = [
+        ("user_id", _id(kind)),
+        ("ts", _UTC),  # of the answer, by the clock of the process that answered; whole milliseconds
+        ("surface", pa.string()),  # where it was answered for
+        ("kind", pa.string()),  # list: the user's own; fallback: the run's; control, none: the caller's own default
+        ("arm", pa.string()),  # treatment, control
+        ("share_bp", pa.int32()),  # share of the audience in the treatment, in basis points
+        ("run", pa.string()),  # the run that answered; null: none
+        ("source_ids", pa.list_(_id(kind))),  # in the order of the answer
+        ("writer", pa.string()),  # the process that answered, 16 hex digits; no (writer, seq) is there twice
+        ("seq", pa.int64()),  # dense from 0 within the writer; what is missing was dropped
+        ("partition", pa.int32()),  # where the record was in the topic
+        ("offset", pa.int64()),
+    ]
+    return pa.schema(columns)

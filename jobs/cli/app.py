@@ -67,6 +67,10 @@ COMMANDS = {
     "clear": Place("jobs.cli.runs", "Delete the lists of a run that nothing needs."),
     "load": Place("jobs.cli.load", "Load the product's topic into Redis until stopped; several may run side by side."),
     "dlq": Place("jobs.cli.dead_letters", "Records that could not be loaded."),
+    "exposures": Place(
+        "jobs.cli.exposures",
+        "What was answered to whom: land it from Kafka as dated files, and count what is missing.",
+    ),
     "drift": Place("jobs.cli.drift", "What drifted: findings of runs, and what operators decide about them."),
     "model": Place("jobs.cli.model", "Versions of the model: what made them, and which one serves."),
 }

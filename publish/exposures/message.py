@@ -14,6 +14,7 @@ from publish.wire.user_ids import user_key
 
 WRITER_KEY = b""
 """Key of a writer's own records; no user has it."""
+_TOO_LARGE = 2**62
 _KINDS: Mapping[str, int] = {kind: number for number, kind in enumerate(get_args(Kind), start=1)}
 _ARMS: Mapping[str, int] = {arm: number for number, arm in enumerate(get_args(Arm), start=1)}
 _KIND_NAMES: Mapping[int, Kind] = dict(enumerate(get_args(Kind), start=1))
@@ -100,7 +101,7 @@ def writer_name(number: int) -> str:
 
 
 def _writer(found: Writer) -> WriterCounts:
-    if found.writer == 0 or found.queue == 0:
+    if found.writer == 0 or found.queue == 0 or found.logged >= _TOO_LARGE:
         raise MalformedMessage("an empty key, and the value is no Writer")
     name = writer_name(found.writer)
     return WriterCounts(name, found.ts, found.logged, dict(found.dropped), found.queue, found.closed)
@@ -119,6 +120,8 @@ def _exposed(key: bytes, value: bytes, ids: IdKind, product: str) -> Exposed:
         raise MalformedMessage(f"unknown kind {int(found.kind)} or arm {int(found.arm)}; is it of a newer version?")
     if not is_surface(found.surface):
         raise MalformedMessage(f"surface is not {SURFACE_RULE}")
+    if found.seq >= _TOO_LARGE or found.share_bp > 10_000 or found.writer == 0:
+        raise MalformedMessage("writer, seq or share_bp is out of range")
     if found.source_names if ids == "int64" else found.source_ids:
         raise MalformedMessage(f"sources are of another kind than {ids}")
     return Exposed(
