@@ -6,20 +6,18 @@ from pyspark.sql import SparkSession
 
 from conf.environment import Environment
 from conf.errors import ConfigError
-from expectations.drift.weeks import WEEK
+from expectations.drift.weeks import PAST, WEEK
 from jobs.cli.options import Cli
 from jobs.cli.views.view import View, table
 from jobs.run.session import open_session
 from jobs.runtime.log import log, log_step
 from jobs.stages.drift_backfill import Filled, backfill
+from jobs.storage.backfilled import Backfilled
 from jobs.storage.datasets import open_catalog
 from jobs.storage.drift import DriftStore
 from jobs.storage.erased import Erased
 from jobs.storage.folders import check_folders, folders_of
 from jobs.storage.store import Storage
-
-_PARTIALS = "drift-backfill"
-"""Folder of the daily partials that are made meanwhile: those of runs stay as they are, whatever runs beside it."""
 
 
 def fill(cli: Cli, days: int, as_of: dt.date) -> None:
@@ -30,18 +28,22 @@ def fill(cli: Cli, days: int, as_of: dt.date) -> None:
     home = Storage(environment.home)
     check_folders(home, settings)
     erased = Erased.read(environment.need_kafka(), settings.product, settings.ids)
-    store, partials = DriftStore.of(home, settings.product), home.child(f"{_PARTIALS}/{settings.product}")
+    store, partials = DriftStore.of(home, settings.product), Backfilled.of(home, settings.product)
+    partials.at.delete("")
     is_ours = SparkSession.getActiveSession() is None
     spark = open_session(f"{settings.product} drift backfill", settings.spark, folders_of(home, settings).values())
     weeks: list[Filled] = []
     try:
         excluded = store.decisions().excluded
-        catalog = open_catalog(settings, home, lambda: spark, partials, erased.users, excluded)
+        catalog = open_catalog(settings, home, lambda: spark, partials.at, erased.users, excluded)
         for week in backfill(catalog, settings, store, as_of, days):
             log_step("drift", f"as of {week.as_of}: {week.numbers:,} numbers")
             weeks.append(week)
+        partials.leave(settings.datasets.events, as_of - dt.timedelta(days=WEEK + PAST))
+    except BaseException:
+        partials.at.delete("")
+        raise
     finally:
-        partials.delete("")
         if is_ours:
             spark.stop()
     if not any(week.numbers for week in weeks):

@@ -36,6 +36,7 @@ from jobs.stages.gates import (
 )
 from jobs.stages.inputs import input_profile
 from jobs.stages.stage import Facts, stage
+from jobs.storage.backfilled import Backfilled
 from jobs.storage.datasets import open_catalog
 from jobs.storage.tables import Tables
 from models.champion import contest_of
@@ -65,6 +66,8 @@ def build_features(run: Run) -> Facts:
     need_baselines(run)
     contest = contest_of(run.settings, run.manifest.champion)
     catalog = catalog_of(run)
+    if days := Backfilled.of(run.home, run.settings.product).take_over(run.partials, run.settings.datasets.events):
+        log_step("features", f"{days} days of partials are those of `discovery drift backfill`")
     features = features_for(run, contest.champion if contest.own_features else None, catalog)
     served = served_inputs(run)
     past, read = Past.of(run), Read.of(features.counts, run.as_of, None if served is None else served.as_of)
