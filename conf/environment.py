@@ -1,6 +1,7 @@
 """Reads addresses, secrets and the work folder from the environment; parameters are never read from there."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -12,6 +13,9 @@ from conf.errors import ConfigError
 from conf.location import Location
 
 _Connection = TypeVar("_Connection", KafkaConnection, RedisConnection)
+
+_TOKEN = re.compile(r"(?=.{16,256}$)[A-Za-z0-9._~+/-]+=*", re.ASCII)
+"""RFC 6750's b64token."""
 
 
 class Environment(BaseModel):
@@ -29,6 +33,8 @@ class Environment(BaseModel):
     """MLFLOW_TRACKING_URI; default: SQLite in the work folder, if that is local."""
     webhook: SecretStr | None = None
     """ALERTS_WEBHOOK: who is told when a run stops, unless the product's YAML says (`conf.alerts`)."""
+    serve_tokens: tuple[SecretStr, ...] = ()
+    """DISCOVERY_SERVE_TOKEN: who has one of them may look users up through `discovery serve`; none: everybody may."""
 
     @classmethod
     def read(cls) -> "Environment":
@@ -40,6 +46,7 @@ class Environment(BaseModel):
             redis=_redis(),
             mlflow=_secret("MLFLOW_TRACKING_URI") or _sqlite(home),
             webhook=_webhook(),
+            serve_tokens=_serve_tokens(),
         )
 
     @property
@@ -94,6 +101,18 @@ def _webhook() -> SecretStr | None:
         return None if given is None else check_webhook(given)
     except ValueError as error:
         raise ConfigError(f"ALERTS_WEBHOOK: {error}") from None
+
+
+def _serve_tokens() -> tuple[SecretStr, ...]:
+    """Returns the tokens between the commas; raises ConfigError, without any part of them, for one that cannot be."""
+    given = os.environ.get("DISCOVERY_SERVE_TOKEN", "")
+    tokens = given.split(",") if given else []
+    if any(_TOKEN.fullmatch(token) is None for token in tokens):
+        raise ConfigError(
+            "DISCOVERY_SERVE_TOKEN: a token is 16 … 256 of A-Z a-z 0-9 - . _ ~ + / and = at its end, several with "
+            "commas; `openssl rand -base64 32` makes one"
+        )
+    return tuple(map(SecretStr, tokens))
 
 
 def _unset(name: str, what: str) -> ConfigError:

@@ -26,7 +26,7 @@ from conf.share import Share
 UNITS = re.compile(
     r"\b(days?|hours?|minutes?|seconds?|bytes|share|fraction|percent\w*|change|divergence|ratio|relative|power|units?"
     r"|weight|score|rows?|users?|sources?|interactions?|lists?|places?|partitions?|replicas?|replicates|iterations?"
-    r"|alternations?|dimensions?|threads?|neighbours?|pairs|runs?|seed|NDCG\S*|events?|times|α|λ)\b",
+    r"|requests?|connections?|alternations?|dimensions?|threads?|neighbours?|pairs|runs?|seed|NDCG\S*|events?|times|α|λ)\b",
     re.IGNORECASE,
 )
 """Words of which the docstring of a number must contain one: what the number counts or measures."""

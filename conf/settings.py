@@ -10,6 +10,7 @@ from conf.base import MAX_COUNT, MAX_DAYS, MAX_RATIO, Bytes, Flag, Number, Seed,
 from conf.datasets import Datasets
 from conf.exposures import ExposureSettings
 from conf.gates import GateSettings
+from conf.serve import ServeSettings
 from conf.share import EVERYBODY, Fraction, Share
 from conf.training import AlsSettings, TrainerSettings
 
@@ -194,6 +195,8 @@ class Settings(Strict):
     """Who is told when a run stops."""
     exposures: ExposureSettings = Field(default=ExposureSettings(), exclude=True)
     """What is kept of the answers that users got."""
+    serve: ServeSettings = Field(default=ServeSettings(), exclude=True)
+    """Bounds of the look-up service."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":

@@ -66,6 +66,7 @@ COMMANDS = {
     ),
     "clear": Place("jobs.cli.runs", "Delete the lists of a run that nothing needs."),
     "load": Place("jobs.cli.load", "Load the product's topic into Redis until stopped; several may run side by side."),
+    "serve": Place("jobs.cli.serve", "Answer look-ups over HTTP until stopped; SIGTERM lets every request end first."),
     "dlq": Place("jobs.cli.dead_letters", "Records that could not be loaded."),
     "exposures": Place(
         "jobs.cli.exposures",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from conf.ids import UserId
@@ -42,6 +42,19 @@ class AsyncReader:
         """Returns what `Reader.lookup` returns, and raises what it raises."""
         with store_faults():
             return await self._driven(self._rules.lookup(user_id, exclude, n))
+
+    async def lookups(self, asked: Sequence[tuple[UserId, Collection[UserId], int | None]]) -> list[Answer | Exception]:
+        """Returns the answer, or the error, of each (user, exclude, n); what they read of Redis goes out together."""
+        found = await asyncio.gather(*(self.lookup(*one) for one in asked), return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, Exception):
+                raise one
+        return found  # type: ignore[return-value]
+
+    @property
+    def pointer_age(self) -> float | None:
+        """Seconds since the pointer that is used was read; None before the first, and where nothing is published."""
+        return self._rules.pointer_age
 
     async def pointer(self) -> ServedPointer:
         """Returns the pointer as Redis has it now; raises Unavailable, MalformedMessage and StoreUnreachable."""

@@ -112,6 +112,11 @@ class LookupRules:
         """How many refreshes of the pointer were begun, which is the number of the last one."""
         return self._begun
 
+    @property
+    def pointer_age(self) -> float | None:
+        """Seconds since the pointer that is used was read; None before the first, and where nothing is published."""
+        return None if self._cached is None else self._clock() - self._cached.read_at
+
     def lookup(self, user_id: UserId, exclude: Collection[UserId] = (), n: int | None = None) -> Lookup:
         """Returns the user's answer: at most `n` and the run's `list_size`, best first, without those in `exclude`.
 

@@ -155,6 +155,18 @@ REST: dict[str, Any] = {
     "exposures.retention_hours": 167,
     "exposures.keep_days": 91,
     "exposures.purge": "never",
+    # bounds of the look-up service
+    "serve.redis_timeout_seconds": 2.0,
+    "serve.max_in_flight": 511,
+    "serve.max_requests_per_second": 5_000,
+    "serve.max_connections": 999,
+    "serve.max_head_bytes": 2**14,
+    "serve.max_body_bytes": 2**19,
+    "serve.max_exclude": 999,
+    "serve.max_users": 99,
+    "serve.keep_alive_seconds": 74,
+    "serve.drain_delay_seconds": 2.0,
+    "serve.drain_seconds": 19.0,
 }
 """Every other field, with another value."""
 
