@@ -194,6 +194,17 @@ def test_a_level_of_excluded_days_is_not_accepted(drift: Command, home: Storage)
     assert (said.code, "open alarms: none" in said.log) == (2, True)
 
 
+def test_an_excluded_day_of_impressions_stops_no_run(drift: Command, home: Storage, tmp_path: Path) -> None:
+    said = drift("exclude", "impressions", "2026-11-02", "--reason", "half")
+    assert (said.code, "there is no dataset 'impressions' in the settings" in said.log) == (2, True)
+    tree = yaml.safe_load((tmp_path / "product.yml").read_text())
+    tree["datasets"]["impressions"] = {"path": "impressions"}
+    (tmp_path / "product.yml").write_text(yaml.safe_dump(tree))
+    said = drift("exclude", "impressions", "2026-11-02", "--reason", "half")
+    assert (said.code, "warning" in said.log) == (0, False)
+    assert "no run reads impressions" in said.out
+
+
 def test_an_excluded_day_of_events(drift: Command, home: Storage) -> None:
     keep(home, RUN, halved())
     one, two = str(ago(2)[0]), str(ago(1)[0])
