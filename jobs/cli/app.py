@@ -27,7 +27,7 @@ COMMANDS = {
     "plan": Place("jobs.cli.plan", "What the next push needs of Kafka, Redis and time; exits 2 when it would not fit."),
     "forget": Place(
         "jobs.cli.forget",
-        "Delete a user's list from every kept run, and keep the user out of every later one. It cannot be undone.",
+        "Delete a user's lists and landed answers, and keep the user out of every later run. It cannot be undone.",
     ),
     "history": Place(
         "jobs.cli.history",

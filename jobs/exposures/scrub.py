@@ -8,6 +8,20 @@ import pyarrow.compute as pc
 from conf.ids import UserId
 from jobs.exposures.store import UNUSABLE, LandingStore
 
+WAIT_SECONDS = 60.0
+"""How long a landing that is under way is waited for."""
+
+
+def forget_answers(store: LandingStore, users: Collection[UserId], *, wait_seconds: float = WAIT_SECONDS) -> int:
+    """Deletes the landed answers of users whose erasure is in Kafka; returns how many rows that were.
+
+    Raises LandingUnderWay: the next landing would delete them, too. Raises Damaged.
+    """
+    if not store.at.exists(""):
+        return 0
+    with store.locked(wait_seconds=wait_seconds):
+        return scrub(store, users)
+
 
 def scrub(store: LandingStore, users: Collection[UserId]) -> int:
     """Deletes the rows of these users from every file; returns how many. May be repeated, and go on after a kill."""

@@ -7,6 +7,7 @@ from typing import Any
 from conf.base import format_bytes
 from jobs.cli.views.runs import hold_text, report_data, run_data, serving_line
 from jobs.cli.views.view import NOTHING, View, duration, table
+from jobs.exposures.position import Position
 from publish.operate.control import RunReport, StatusReport
 from publish.operate.plan import loading_rate
 from publish.runs.pointer import Pointer
@@ -16,7 +17,7 @@ from publish.store.capacity import StoreLimits
 from publish.store.durability import damaged
 
 
-def status(report: StatusReport, dead_letters: int) -> View:
+def status(report: StatusReport, dead_letters: int, answers: Position | None = None) -> View:
     """Returns what serves, what is on its way and how far, what is held and why, memory, dead letters."""
     pointer, limits = report.pointer, report.limits
     lines = [
@@ -29,10 +30,14 @@ def status(report: StatusReport, dead_letters: int) -> View:
         f"memory        {_memory(limits)}",
         f"dead letters  {dead_letters}{' (discovery dlq list)' if dead_letters else ''}",
     ]
+    if answers is not None:
+        at = "nothing is landed yet" if answers.landed_at is None else f"last landed {answers.landed_at[:19]}Z"
+        lines.append(f"answers       {answers.waiting:,} wait in the topic, {at} (discovery exposures show)")
     if report.unsent:
         lines.append(f"history       changes that are not in Kafka yet: {report.unsent}; a running loader sends them")
     lines += [f"ALARM         {text}" for text in _alarms(report)]
-    return View("\n".join(lines), _data(report, dead_letters))
+    data = _data(report, dead_letters) | {"answers": None if answers is None else answers._asdict()}
+    return View("\n".join(lines), data)
 
 
 def _memory(limits: StoreLimits) -> str:

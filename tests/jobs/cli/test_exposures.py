@@ -87,3 +87,15 @@ def test_the_entry(
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, cwd=REPO)
     assert done.returncode == 0, done.stderr
     assert "landed     5 answers in 1 batches" in done.stderr
+
+
+def test_status_says_where_landing_stands(discovery: Discovery, broker: KafkaConnection, product: str) -> None:
+    assert discovery("status", "--json").data["answers"] is None
+    assert "answers" not in discovery("status").out
+    answered(broker, product, 20)
+    assert (
+        "answers       21 wait in the topic, nothing is landed yet (discovery exposures show)"
+        in discovery("status").out
+    )
+    discovery("exposures", "land")
+    assert "answers       0 wait in the topic, last landed 20" in discovery("status").out

@@ -26,6 +26,7 @@ def test_forget(
     assert discovery("lookup", "7", "--json").data["kind"] == "fallback"
     assert discovery("lookup", "8", "--json").data["kind"] == "list"
     assert discovery("verify", serving.run).code == 0
+    assert "answers 0 deleted from " in said.out
     again = discovery("forget", "7", "--json").data
     assert (again["user"], again["reason"], again["known_before"]) == ("7", "ticket 12", True)
     assert (again["looked_into"], again["removed_from"]) == ([serving.run], [])

@@ -267,13 +267,13 @@ def test_what_was_landed_can_be_deleted_from_the_topic_at_once(
 ) -> None:
     send(kafka, product, three_days())
     land(exposures={"purge": "landed"})
-    assert _kept(kafka, product) == 0
+    assert kept_records(kafka, product) == 0
     send(kafka, product, [exposure(100, 60)])
     again = land()
     assert (again.losses, again.found.landed) == ((), 1)
-    assert _kept(kafka, product) == 1
+    assert kept_records(kafka, product) == 1
 
 
-def _kept(kafka: KafkaConnection, product: str) -> int:
+def kept_records(kafka: KafkaConnection, product: str) -> int:
     topic = ProductKeys(product).exposures_topic
     return sum(high - low for low, high in watermarks(kafka, topic, range(PARTITIONS)).values())

@@ -1,5 +1,6 @@
 """A push through a broker that wants TLS, passwords and rights; what is missing is told at the start."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,22 @@ import redis
 from confluent_kafka.admin import AclOperation
 
 from conf.settings import PublishSettings
+from jobs.exposures.landing import Landing
+from jobs.exposures.position import position
+from jobs.exposures.report import known_runs
+from jobs.exposures.store import LandingStore
+from jobs.storage.store import Storage
 from publish.connect.clients import check_broker, group_size
 from publish.connect.confirmed_sender import ConfirmedSender, KafkaPointerLog, Outgoing
 from publish.connect.rights import Role
 from publish.connect.topics import ensure_topics, warn_of_retention
+from publish.connect.watermarks import watermarks
 from publish.errors import BrokerUnreachable, DeliveryError
+from publish.exposures.topic import ExposureTopic
 from publish.operate.control import Control
 from publish.operate.forget import Forgetter
 from publish.operate.wait import RunEnding
-from publish.runs.erasures import ErasureLog
+from publish.runs.erasures import Erasure, ErasureLog
 from publish.runs.history import kept_history
 from publish.runs.registry import RunRegistry
 from publish.runs.run_log import KafkaRunLog, kept_pointer, kept_runs
@@ -23,10 +31,12 @@ from publish.send.producer import send_begin, send_end, send_partitions
 from publish.send.sender import Sender
 from publish.store.redis_store import RedisStore
 from publish.wire.keys import ProductKeys
+from tests.features.world import settings
 from tests.publish.support.certificates import Authority
+from tests.publish.support.exposing import answer_for, log_of
 from tests.publish.support.pushing import PARTITIONS, announce, ending_of, expected, lists_of, loading, served
 from tests.publish.support.samples import batches_of
-from tests.publish.support.secure_broker import SecureBroker
+from tests.publish.support.secure_broker import LANDER, SecureBroker
 
 PRODUCT = "secured"
 USERS = 90
@@ -139,3 +149,42 @@ def test_the_job_cannot_write_pointers_and_the_loader_no_lists(broker: SecureBro
         with pytest.raises(DeliveryError):
             sender.send(topic, [Outgoing(b"forged", b"forged")])
         sender.close()
+
+
+def test_readers_log_answers_and_the_lander_lands_them_with_nobody_elses_rights(
+    broker: SecureBroker, tmp_path: Path
+) -> None:
+    reader, lander, operator = (broker.connection(role) for role in (Role.READER, LANDER, Role.OPERATOR))
+    keys = ProductKeys(PRODUCT)
+    ensure_topics(broker.connection(Role.LOADER), keys, PublishSettings(partitions=PARTITIONS))
+    ErasureLog(operator, PRODUCT).append(Erasure(user="8", at=datetime.now(UTC), reason="asked for it"))
+    with log_of(reader, PRODUCT) as log:
+        for user in range(10, 30):
+            log.log(answer_for(user))
+        log.log(answer_for(8))
+    assert log.delivered == 21
+    check_broker(lander)
+    ours = settings().model_copy(update={"product": PRODUCT})
+    store = LandingStore.of(Storage(str(tmp_path)), PRODUCT)
+    landed = Landing(store, lander, ours).land()
+    assert (landed.found.landed, landed.found.erased) == (20, 1)
+    known_runs(lander, PRODUCT)
+    bounds = watermarks(lander, keys.exposures_topic, range(PARTITIONS))
+    assert all(low == high for low, high in bounds.values()), "the forgotten user left the topic"
+    standing = position(str(tmp_path), PRODUCT, operator)
+    assert standing is not None
+    assert standing.waiting == 0
+
+    for role in (LANDER, Role.PUBLISHER, Role.LOADER, Role.OPERATOR):
+        log = log_of(broker.connection(role), PRODUCT, delivery_timeout_seconds=5)
+        log.log(answer_for(9))
+        log.close(8)
+        assert log.delivered == 0, role
+    for role in (Role.READER, Role.PUBLISHER, Role.LOADER, Role.OPERATOR):
+        with (
+            ExposureTopic(broker.connection(role), keys.exposures_topic) as topic,
+            pytest.raises(BrokerUnreachable, match="does not allow this user"),
+        ):
+            list(topic.read(0, 0, 10))
+    with pytest.raises(BrokerUnreachable, match="does not allow this user"):
+        ErasureLog(reader, PRODUCT).read()
