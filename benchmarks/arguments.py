@@ -9,3 +9,11 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return number
+
+
+def share(text: str) -> float:
+    """Returns the text as a number from 0 to 1. Raises ArgumentTypeError beyond and ValueError for other text."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return number

@@ -1,9 +1,10 @@
 """Measures the drift gates: healthy weeks that they stop, and how small a change they see.
 
-    python -m benchmarks.drift [--only NAME …] [--years 200] [--seed 1] [--worlds 1] [--weeks 27]
+    python -m benchmarks.drift [--only NAME …] [--years 200] [--heavy 0] [--seed 1] [--worlds 1] [--weeks 27]
                                [--data-root ../shared/data] [--json]
 
-healthy    healthy runs stopped per year on generated products, by our rule and by those of NannyML and popmon
+healthy    healthy runs stopped per year on generated products, by our rule and by those of NannyML and popmon; with
+           `--heavy 0.25` a quarter of the shares and means has heavy tails (Student's t, 4 degrees of freedom)
 power      share of weeks in which a change of one count is seen, beside popmon's rule with as many false alarms
 planted    every fault of `benchmarks.drift.corruptions` in the newest week of generated worlds: what it costs, whether
            the gates stop it, and whether the dataset at fault is named first (ten minutes a world)
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from benchmarks.arguments import positive
+from benchmarks.arguments import positive, share
 from benchmarks.drift.corruptions import CORRUPTIONS
 from benchmarks.drift.generated import OURS, Power, Rate, healthy, power
 from benchmarks.drift.planted import SMALL, Planted, planted, world_of
@@ -46,7 +47,7 @@ NAMES = ("healthy", "power", "planted", "real")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line. Returns the exit code (see above)."""
     arguments = _parser().parse_args(argv)
-    rates = healthy(arguments.years, arguments.seed) if "healthy" in arguments.only else []
+    rates = healthy(arguments.years, arguments.seed, heavy=arguments.heavy) if "healthy" in arguments.only else []
     curve = power(arguments.seed) if "power" in arguments.only else []
     faults, healthy_stopped = _planted(arguments) if "planted" in arguments.only else ([], [])
     weeks = _real(arguments) if "real" in arguments.only else []
@@ -156,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=str(__doc__).split("\n\n")[0])
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--years", type=positive, default=200, help="generated years of healthy runs")
+    parser.add_argument("--heavy", type=share, default=0.0, help="part of the generated shares with heavy tails")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worlds", type=positive, default=1, help="generated worlds in which faults are planted")
     parser.add_argument("--weeks", type=positive, default=27, help="weekly runs of each of them")

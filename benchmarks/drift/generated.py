@@ -1,9 +1,9 @@
 """Healthy products generated number by number: weekly runs of many statistics, and how often each rule stops one.
 
 Counts share the week's noise, a yearly season of ± 20 %, a trend of up to ± 1 % a week that turns every year, and eight
-holidays a year, none of them known to the rules; shares and means vary by themselves, with a season of ± 5 %, a quarter
-of them with heavy tails (Student's t with 4 degrees of freedom). Every day also varies by itself, by half of what weeks
-do. All rules see the same numbers.
+holidays a year, none of them known to the rules; shares and means vary by themselves, with a season of ± 5 %, and some,
+if asked for, with heavy tails. Every day also varies by itself, by half of what weeks do. All rules see the same
+numbers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,8 +32,8 @@ _TREND = 0.01
 _HOLIDAYS, _HOLIDAY = 8, (0.1, 0.4)
 _NOISE = (0.05, 0.13)
 _SHARE_NOISE = (0.02, 0.15)
-_HEAVY, _HEAVY_TAIL = 0.25, 4
-"""Part of the shares and means whose weeks vary by Student's t, and its degrees of freedom."""
+_HEAVY_TAIL = 4
+"""Degrees of freedom of Student's t, by which weeks vary that have heavy tails."""
 _SHARED = 0.8
 """Part of a count's weekly variance that all counts share."""
 _POWER_CHANGES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -119,25 +119,28 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def healthy(years: int, seed: int, rules: Mapping[str, Rule] = RULES) -> list[Rate]:
-    """Returns how many healthy runs each rule stops in so many years, rounded up to whole products."""
+def healthy(years: int, seed: int, rules: Mapping[str, Rule] = RULES, *, heavy: float = 0.0) -> list[Rate]:
+    """Returns how many healthy runs each rule stops in so many years, rounded up to whole products.
+
+    heavy: part of the shares and means that have heavy tails.
+    """
     products = -(-years // _YEARS)
     stopped = dict.fromkeys(rules, 0)
     for number in range(products):
-        numbers = product(default_rng([seed, number]))
+        numbers = product(default_rng([seed, number]), heavy)
         for name, rule in rules.items():
             stopped[name] += int(rule(numbers)[RUNS_PER_YEAR:].sum())
     return [Rate(name, products * _YEARS, count) for name, count in stopped.items()]
 
 
-def product(rng: Generator) -> Floats:
+def product(rng: Generator, heavy: float = 0.0) -> Floats:
     """Draws (S, W, 7) numbers of one product: eleven years of weekly runs."""
     weeks = RUNS_PER_YEAR * (_YEARS + 1)
     noise = rng.uniform(*_NOISE)
     shared = rng.standard_normal(weeks)
     holidays = rng.integers(0, RUNS_PER_YEAR * 7, _HOLIDAYS)
     numbers = [
-        _count(rng, weeks, noise, shared, holidays) if number < _COUNTS else _share(rng, weeks)
+        _count(rng, weeks, noise, shared, holidays) if number < _COUNTS else _share(rng, weeks, heavy)
         for number in range(STATISTICS)
     ]
     return np.stack(numbers)
@@ -154,9 +157,9 @@ def _count(rng: Generator, weeks: int, noise: float, shared: Floats, holidays: N
     return days.reshape(weeks, 7)
 
 
-def _share(rng: Generator, weeks: int) -> Floats:
+def _share(rng: Generator, weeks: int, heavy: float) -> Floats:
     noise = rng.uniform(*_SHARE_NOISE)
-    drawn = rng.standard_t(_HEAVY_TAIL, weeks) if rng.random() < _HEAVY else rng.standard_normal(weeks)
+    drawn = rng.standard_t(_HEAVY_TAIL, weeks) if rng.random() < heavy else rng.standard_normal(weeks)
     level = _season(rng, weeks, _SEASON_OF_SHARES) + noise * drawn
     return np.asarray(level[:, None] + _weekdays(rng) / 4 + noise / 2 * rng.standard_normal((weeks, 7)))
 

@@ -30,6 +30,11 @@ def test_healthy_products_and_power(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert all(row["ours"] > row["pull"] for row in halved)
 
 
+def test_heavy_tails_stop_more() -> None:
+    usual, heavy = (generated.healthy(10, 3, {"pull": generated.pull(5)}, heavy=part)[0] for part in (0.0, 1.0))
+    assert heavy.stopped > usual.stopped
+
+
 def test_a_planted_fault_costs_and_is_judged(spark: "SparkSession") -> None:
     tree = yaml.safe_load((REPO / "conf/prod_discovery.yml").read_text())
     tree["train"]["factors"], tree["spark"] = 8, {"shuffle_partitions": 2}
