@@ -1,20 +1,25 @@
-"""The two processes of a run on one machine: the loader and the weekly job (spark-submit)."""
+"""The processes of a product on one machine: loader, weekly job (spark-submit) and look-up service."""
 
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from deploy.servers.errors import StackError
+from deploy.servers.ports import LOOPBACK, choose_ports
 from deploy.servers.processes import OwnerGuard, end_session, spawn, start_time, tail
 
 REPO = Path(__file__).parent.parent
+_READY_SECONDS = 30
 
 
 class ChainFailed(StackError):
-    """The loader or the job ended with an error."""
+    """Loader, job or service ended with an error."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,50 @@ class ProductFiles:
 @contextmanager
 def running_loader(product: ProductFiles, environment: Mapping[str, str], log: Path) -> Iterator[int]:
     """Runs the loader during the block and yields its pid. Raises ChainFailed if it ended before the block did."""
-    argv = [sys.executable, "-m", "jobs.cli", "load", *product.flags]
-    process = spawn(argv, cwd=REPO, env=environment, log=log)
+    with _running("loader", ["load", *product.flags], environment, log) as process:
+        yield process.pid
+
+
+@contextmanager
+def running_service(product: ProductFiles, environment: Mapping[str, str], log: Path) -> Iterator[str]:
+    """Runs the look-up service during the block and yields its URL when it is ready; it logs what it answers.
+
+    Raises ChainFailed if it is not ready in time, or ended before the block did.
+    """
+    (port,) = choose_ports(log.with_suffix(".port"), 1)
+    url = f"http://{LOOPBACK}:{port}"
+    open_to_all = {name: value for name, value in environment.items() if name != "DISCOVERY_SERVE_TOKEN"}
+    words = ["serve", *product.flags, "--port", str(port), "--exposures"]
+    with _running("look-up service", words, open_to_all, log) as process:
+        end = time.monotonic() + _READY_SECONDS
+        while not _is_ready(url):
+            if process.poll() is not None or time.monotonic() > end:
+                raise ChainFailed(f"the look-up service at {url} is not ready; the end of its log:\n{tail(log)}")
+            time.sleep(0.05)
+        yield url
+
+
+@contextmanager
+def _running(
+    name: str, words: Sequence[str], environment: Mapping[str, str], log: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Runs a command of `discovery` during the block. Raises ChainFailed if it ended before the block did."""
+    process = spawn([sys.executable, "-m", "jobs.cli", *words], cwd=REPO, env=environment, log=log)
     guard = OwnerGuard(process.pid)
     try:
-        yield process.pid
+        yield process
         if process.poll() is not None:
-            raise ChainFailed(f"the loader ended early with exit code {process.returncode}: see {log}")
+            raise ChainFailed(f"the {name} ended early with exit code {process.returncode}: see {log}")
     finally:
         if process.poll() is None:
             end_session(process.pid, start_time(process.pid), seconds=20)
         guard.release()
+
+
+def _is_ready(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=2) as reply:
+        return bool(reply.status == HTTPStatus.OK)
+    return False
 
 
 def job_command(product: ProductFiles, *flags: str) -> list[str]:

@@ -1,7 +1,8 @@
 """`make demo`: runs the whole chain on a generated world and real servers, and judges the lists it served.
 
 Starts Kafka and Redis, generates the world, starts the loader, runs `spark-submit jobs/prod_discovery.py`, reads every
-list back from Redis, and stops what it started, whatever happens.
+list back from Redis, starts the look-up service, through which users of the world get their lists and answer them, and
+stops what it started, whatever happens.
 """
 
 import json
@@ -16,6 +17,7 @@ from types import FrameType
 
 from conf.errors import DiscoveryError
 from deploy.chain import REPO, ProductFiles, job_command, run_job, running_loader
+from deploy.demo.answering import answer
 from deploy.demo.report import Demo, report
 from deploy.demo.tastes import World
 from deploy.demo.world import WorldSummary, generate
@@ -39,6 +41,8 @@ def main() -> int:
             with running_loader(PRODUCT, environment, home / "loader.log"):
                 run = _run_job(PRODUCT, environment, home)
             report(Demo(home, PRODUCT, run, summary, stack.environment()["REDIS_URL"]))
+            _say("starting the look-up service; the users of the day look their lists up and react")
+            sys.stdout.write(answer(PRODUCT, environment, home).text())
     except KeyboardInterrupt:
         _say("interrupted; everything that was started is stopped")
         return 130
