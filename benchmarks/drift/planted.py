@@ -27,6 +27,7 @@ from expectations.drift.findings import Finding
 from expectations.drift.history import History, to_table
 from expectations.drift.judge import Judged, judge
 from features.errors import FeaturesError
+from jobs.stages.drift import with_served
 from jobs.storage.store import Storage
 
 SMALL: Mapping[str, Any] = {
@@ -104,7 +105,8 @@ def past_of(spark: SparkSession, settings: Settings, folder: Path, world: World,
 
 def found(history: History, as_of: dt.date, week: Week) -> tuple[Finding, ...]:
     """Returns the findings of a week by the history before it."""
-    case = Judged(as_of, week.read.new, week.read.days, false_alarms_per_year=1.0, runs_per_year=52.0)
+    new, read = with_served(week.read.new), with_served(week.read.days)
+    case = Judged(as_of, new, read, false_alarms_per_year=1.0, runs_per_year=52.0)
     return judge(history.with_measured(week.measured), case, [one.key for one in week.measured])
 
 

@@ -27,7 +27,7 @@ from jobs.storage.gate_reports import DRIFT_GATES, DRIFT_PAGE, report_file
 _YEAR = 365.25
 _LATEST_RUNS = 10
 Days = Mapping[str, Collection[dt.date]]
-"""Event dataset, or `served` → days."""
+"""Event dataset → days."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Read:
         days = {name: [one.day for one in known if one.day in windows[name]] for name, known in counts.days.items()}
         snapshots = {name: found.day for name, found in counts.snapshots.items()}
         return cls(days, {name: _latest(some, since) for name, some in days.items()}, snapshots)
+
+
+def with_served(days: Days) -> Days:
+    """Returns the days of each dataset and, as `served`, those of all: by these the serving model is judged."""
+    return {**days, "served": sorted({day for some in days.values() for day in some})}
 
 
 def _latest(days: Collection[dt.date], count: int) -> tuple[dt.date, ...]:
@@ -137,8 +142,8 @@ def case_of(run: Run, past: Past, read: Read) -> Judged:
     gates = run.settings.gates
     return Judged(
         as_of=run.as_of,
-        new_days=read.new,
-        read_days=read.days,
+        new_days=with_served(read.new),
+        read_days=with_served(read.days),
         false_alarms_per_year=gates.false_alarms_per_year,
         runs_per_year=_YEAR / _usual_gap(past.history),
         modes=gates.drift,

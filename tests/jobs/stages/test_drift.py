@@ -81,3 +81,17 @@ def test_numbers_that_were_begun_earlier_and_fail_stop_the_run(tmp_path: Path) -
     run, begun = run_of(tmp_path), begin(lost)
     with pytest.raises(GateFailed, match="the partials are gone"):
         pass_drift_gate(run, "input_drift", Past.of(run), begun.result, READ, users=7)
+
+
+def test_the_serving_model_is_judged_on_the_new_days(tmp_path: Path) -> None:
+    def served(day: dt.date) -> Measured:
+        return Measured("served", "served", "listed", day, 0.02 if day in NEW else 0.2, 500, f"of {day}")
+
+    run, found = run_of(tmp_path), [served(one.day) for one in LOST]
+    with pytest.raises(GateFailed, match="share of new engagements that were in the user's list"):
+        judged(run, found)
+    (alarm,) = DriftStore.of(run.home, "test").alarms()
+    later = run_of(tmp_path / "later")  # it reads these days, too
+    DriftStore.of(later.home, "test").keep_alarms("0.input_drift", [alarm])
+    with pytest.raises(GateFailed, match="for 2 runs"):
+        judged(later, found)
