@@ -115,7 +115,7 @@ def value_text(finding: Finding, value: float | None) -> str:
         return "unknown"
     one = statistic_of(finding)
     if one is not None and one.scale == "share":
-        return f"{value:.1%}".replace("%", " %") if value >= 0.001 else f"{value:.2g}"
+        return f"{value:.1%}".replace("%", " %") if value >= 0.001 else f"{100 * value:.2g} %"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

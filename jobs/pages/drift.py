@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -42,6 +41,8 @@ _WHAT: Mapping[Kind, str] = {
     "served": "the lists that serve, on the new days",
 }
 """Kind of a subject, in words."""
+_ORDER: Sequence[Kind] = ("events", "snapshot", "sources", "served", "interactions", "judged", "factors", "lists")
+"""In which order a run measures."""
 _WORDS: Mapping[Status, str] = {
     "stops": "stops the run",
     "overridden": "overridden",
@@ -76,6 +77,13 @@ class Row:
         """The event name that it is about, if it is about one."""
         name = self.finding.name
         return name.removeprefix(SHARE_OF) if name.startswith(SHARE_OF) else None
+
+    @property
+    def what(self) -> str:
+        """What its subject is, in words; of a snapshot also which one."""
+        day = self.profile.snapshots.get(self.finding.subject)
+        words = _WHAT[self.finding.kind]
+        return f"{words} of {day}" if day and self.finding.kind in ("snapshot", "sources") else words
 
     @property
     def ways(self) -> list[tuple[str, str]]:
@@ -145,17 +153,24 @@ class Page:
         ]
 
     @property
-    def learning(self) -> list[tuple[str, list[Row]]]:
-        """How much history there is → the statistics that have no more."""
-        rows = sorted((row for row in self.rows if row.status == "learning"), key=lambda row: row.finding.why)
-        return [(why, list(some)) for why, some in groupby(rows, key=lambda row: row.finding.why)]
+    def learning(self) -> list[tuple[str, list[tuple[str, list[str]]]]]:
+        """How much history there is → subject → names of its statistics that have no more."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for one in (row.finding for row in self.rows if row.status == "learning"):
+            found.setdefault(one.why, {}).setdefault(one.subject, []).append(one.name)
+        return [(why, [*subjects.items()]) for why, subjects in sorted(found.items())]
 
     @property
     def subjects(self) -> list[tuple[str, str, list[Row]]]:
-        """Subject, what it is, and its findings with the worst first; the subject of the worst comes first."""
+        """Subject, what it is, and its findings with the worst first.
+
+        The subject of the worst alarm comes first; those without one are in the order of the run.
+        """
         found: dict[tuple[str, str], list[Row]] = {}
-        for row in self.rows:
-            found.setdefault((row.finding.subject, _what(row)), []).append(row)
+        for row in [*self.alarms, *sorted(self.rows, key=lambda row: _ORDER.index(row.finding.kind))]:
+            rows = found.setdefault((row.finding.subject, row.what), [])
+            if row not in rows:
+                rows.append(row)
         return [(subject, what, rows) for (subject, what), rows in found.items()]
 
     def moved(self, accepted: Accepted) -> str:
@@ -189,11 +204,6 @@ def _plural(status: Status, count: int) -> str:
     if status == "stops" and count > 1:
         return "stop the run"
     return "warnings" if status == "warning" and count > 1 else _WORDS[status]
-
-
-def _what(row: Row) -> str:
-    day = row.profile.snapshots.get(row.finding.subject)
-    return _WHAT[row.finding.kind] + (f" of {day}" if day and row.finding.kind in ("snapshot", "sources") else "")
 
 
 def _change(finding: Finding) -> str:

@@ -113,8 +113,8 @@ def test_what_is_learning_and_what_operators_decided() -> None:
         excluded=(Excluded(dataset="clicks", day=ago(20)[0], reason="half is lost", by="boris@ops", at=at),),
     )
     text = text_of(page_of(report(judge(history(days(weeks=4), runs([0.6] * 4)), case())), decisions=decisions))
-    assert "3 of 8 weeks clicks.events" in text
-    assert "3 of 8 runs lists.gini" in text
+    assert "3 of 8 weeks clicks events" in text
+    assert "3 of 8 runs lists gini" in text
     assert "The fixed limits of the other gates hold" in text
     assert f"clicks: {ago(20)[0]} is left out half is lost boris@ops 2026-07-15 03:00Z" in text
     assert f"the level since {ago(23)[0]} is the usual one now (2 times the one before) app <7> anna@ops" in text
