@@ -22,7 +22,7 @@ from expectations.drift.history import Measured
 from expectations.drift.list_sample import list_sample
 from expectations.drift.measure_days import measure_days
 from expectations.drift.measure_snapshots import measure_snapshots, sketches_of
-from expectations.drift.run_numbers import factor_numbers, interaction_numbers, list_numbers, measured
+from expectations.drift.run_numbers import factor_numbers, interaction_numbers, list_numbers, measured, overlap_numbers
 from expectations.drift.served_numbers import Served
 from expectations.drift.sketch import Sketch
 from expectations.drift.weeks import WEEK
@@ -86,9 +86,7 @@ class Chain:
         since = pa.nulls(sources.num_rows, pa.timestamp("us", "UTC"))
         undated = sources.select(["source_id"]).append_column("since", since)
         counts, profile = features.counts, _list_profile(lists, sources, settings.lists.n)
-        of_lists = list_numbers(
-            profile, sample, None if former is None else former.served.sample, sources, undated, as_of
-        )
+        of_lists = list_numbers(profile, sample, sources, undated, as_of)
         found = [
             *measure_days(catalog, settings, counts.days, read.new, counts.snapshots),
             *measure_snapshots(as_of, counts.snapshots, sketches),
@@ -97,6 +95,7 @@ class Chain:
             *measured("lists", as_of, _MADE_OF, of_lists),
         ]
         if former is not None:
+            found += measured("lists", as_of, _MADE_OF, overlap_numbers(sample, former.served.sample))
             found += numbers_of_served(settings, catalog, counts.days, read.new, former.served)
         served = Served(sample, source_factors, popular, lists.num_rows)
         return Week(found, read, served, sketches_of(as_of, counts.snapshots), lists, exclusions, sources)

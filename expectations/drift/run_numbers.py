@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from expectations.drift.history import Measured
 from expectations.drift.numbers import Number
 from expectations.drift.statistics import Kind
+from expectations.drift.weeks import WEEK
 from expectations.interactions import QUANTILES, InteractionProfile
 from expectations.lists import ListProfile
 
@@ -57,12 +58,12 @@ def factor_numbers(norms: Mapping[str, tuple[float, float, int]]) -> Iterator[Nu
 
 
 def list_numbers(
-    profile: ListProfile, sample: pa.Table, former: pa.Table | None, sources: pa.Table, known: pa.Table, as_of: dt.date
+    profile: ListProfile, sample: pa.Table, sources: pa.Table, known: pa.Table, as_of: dt.date
 ) -> Iterator[Number]:
     """Yields the numbers of a run's lists.
 
-    sample: `contract.list_sample`; former: that of the run that serves; sources: `contract.sources`;
-    known: `contract.train_sources`, which has since when sources exist.
+    sample: `contract.list_sample`; sources: `contract.sources`; known: `contract.train_sources`, which has since when
+    sources exist.
     """
     yield "lists", profile.lists, profile.lists
     shares = {
@@ -77,8 +78,18 @@ def list_numbers(
     if sample.num_rows:
         yield from _of_sample(sample, sources)
         yield from _ages(sample, known, as_of)
-        if former is not None and (overlap := _overlap(sample, former)) is not None:
-            yield "overlap", *overlap
+
+
+def overlap_numbers(sample: pa.Table, former: pa.Table) -> Iterator[Number]:
+    """Yields what lists have in common with those that serve; of each `contract.list_sample`."""
+    if (overlap := _overlap(sample, former)) is not None:
+        yield "overlap", *overlap
+
+
+def made_after(made_of: str, days: int) -> str:
+    """Returns what lists are made of so many days after those that serve: after weeks, less of these is left."""
+    weeks = round(days / WEEK)
+    return made_of if weeks <= 1 else f"{made_of} after {weeks} weeks"
 
 
 def _of_sample(sample: pa.Table, sources: pa.Table) -> Iterator[Number]:

@@ -22,7 +22,9 @@ from expectations.drift.run_numbers import (
     interaction_numbers,
     judged_numbers,
     list_numbers,
+    made_after,
     measured,
+    overlap_numbers,
 )
 from expectations.drift.served_numbers import Served, served_numbers
 from expectations.interactions import InteractionProfile
@@ -89,14 +91,19 @@ def list_drift_numbers(run: Run, profile: ListProfile, sampled: Callable[[], pa.
     sample, served = sampled(), _served_run(run)
     if not run.folder.finished(LIST_SAMPLE):
         run.folder.write_table(LIST_SAMPLE, sample.to_batches(), contract.list_sample(run.ids))
-    former = None if served is None else served.folder.table(LIST_SAMPLE).to_table()
     sources, known = (run.folder.table(name).to_table() for name in ("sources", "train_sources"))
     made_of = _lists_of(run)
     return [
         *measured("judged", run.as_of, made_of, judged_numbers(run.manifest.fact("train", "judged"))),
         *measured("factors", run.as_of, f"{made_of} {_start_of(run)}", factor_numbers(_norms(run))),
-        *measured("lists", run.as_of, made_of, list_numbers(profile, sample, former, sources, known, run.as_of)),
+        *measured("lists", run.as_of, made_of, list_numbers(profile, sample, sources, known, run.as_of)),
+        *(_overlap(run, made_of, sample, served) if served is not None else ()),
     ]
+
+
+def _overlap(run: Run, made_of: str, sample: pa.Table, served: KeptRun) -> list[Measured]:
+    former, gap = served.folder.table(LIST_SAMPLE).to_table(), run.as_of - served.manifest.request.as_of
+    return measured("lists", run.as_of, made_after(made_of, gap.days), overlap_numbers(sample, former))
 
 
 def sample_of_lists(run: Run, rows: int) -> pa.Table:

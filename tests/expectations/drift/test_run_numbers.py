@@ -1,6 +1,7 @@
 """The numbers of a run's interactions, judged recipe, factors and lists."""
 
 import datetime as dt
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,9 @@ from expectations.drift.run_numbers import (
     interaction_numbers,
     judged_numbers,
     list_numbers,
+    made_after,
     measured,
+    overlap_numbers,
 )
 from expectations.drift.statistics import statistic
 from tests.expectations.profiles import interaction_profile, list_profile
@@ -54,17 +57,27 @@ def sample(lists_: list[list[int]], excluded: int = 2) -> pa.Table:
 
 def of_lists(now: pa.Table, former: pa.Table | None = None, users: list[int] | None = None) -> dict[str, float]:
     of = sources(users or [1] * 10)
-    found = list_numbers(list_profile(), now, former, of, known(of), AS_OF)
-    return {name: float(value) for name, value, _ in found}
+    found = [
+        *list_numbers(list_profile(), now, of, known(of), AS_OF),
+        *overlap_numbers(now, now if former is None else former),
+    ]
+    return {name: float(value) for name, value, *_ in found}
+
+
+@pytest.mark.parametrize(
+    ("days", "made_of"), [(1, "m"), (7, "m"), (10, "m"), (14, "m after 2 weeks"), (21, "m after 3 weeks")]
+)
+def test_overlap_is_compared_with_that_of_lists_as_old(days: int, made_of: str) -> None:
+    assert made_after("m", days) == made_of
 
 
 def test_every_number_is_a_statistic_of_its_kind() -> None:
-    now = sample([[0, 1], [2, 3]])
+    now, of = sample([[0, 1], [2, 3]]), sources([1] * 10)
     kinds = {
         "interactions": interaction_numbers(interaction_profile()),
         "judged": judged_numbers({"ndcg": 0.3, "popularity.ndcg": 0.1}),
         "factors": factor_numbers({"user": (1.0, 2.0, 3), "source": (1.0, 2.0, 4)}),
-        "lists": list_numbers(list_profile(), now, now, sources([1] * 10), known(sources([1] * 10)), AS_OF),
+        "lists": chain(list_numbers(list_profile(), now, of, known(of), AS_OF), overlap_numbers(now, now)),
     }
     for kind, numbers in kinds.items():
         rows = measured(kind, AS_OF, "made alike", numbers)  # type: ignore[arg-type]
@@ -90,7 +103,6 @@ def test_popularity_is_that_of_the_listed_sources_beside_all() -> None:
 
 def test_overlap_is_of_the_same_users() -> None:
     assert of_lists(sample([[0, 1], [2, 3]]), sample([[0, 5], [2, 3]]))["overlap"] == 0.75
-    assert "overlap" not in of_lists(sample([[0, 1]]))
     assert "overlap" not in of_lists(sample([[0, 1]]), sample([]))
 
 
