@@ -41,6 +41,8 @@ _TAILS = np.array([3.0, 4.0, 6.0, 10.0, 20.0, 60.0])
 """Degrees of freedom that errors may have: how heavy their tails are."""
 _HUBER_OF_T = np.array([1.362, 1.251, 1.156, 1.091, 1.045, 1.010])
 """The robust scale of errors of each of them ÷ their scale in Student's t."""
+_TAIL_PEAKS = stats.t.logpdf(0.0, _TAILS) + np.log(_HUBER_OF_T)
+"""Logarithm of the density of an error of 0, in the robust scale."""
 _TAIL_PRIOR = 16.0
 """Prior density of degrees of freedom ν is exp(−_TAIL_PRIOR / ν): tails are light until errors show otherwise."""
 _DAY_SPREAD = 1.5
@@ -229,10 +231,12 @@ def _tail(size: Floats, count: Floats | NDArray[np.int64]) -> NDArray[np.int64]:
 
     size: (W, n) errors in their robust scale; count: (W,) as how many independent ones they count.
     """
-    weight = count / np.maximum(np.isfinite(size).sum(axis=1), 1)
+    known, square = np.isfinite(size).sum(axis=1), size**2
+    weight = count / np.maximum(known, 1)
     likelihood = [
-        weight * np.nansum(stats.t.logpdf(size * huber, free) + np.log(huber), axis=1) - _TAIL_PRIOR / free
-        for free, huber in zip(_TAILS, _HUBER_OF_T, strict=True)
+        weight * (known * peak - (free + 1) / 2 * np.nansum(np.log1p(square * (huber**2 / free)), axis=1))
+        - _TAIL_PRIOR / free
+        for free, huber, peak in zip(_TAILS, _HUBER_OF_T, _TAIL_PEAKS, strict=True)
     ]
     return np.where(np.isfinite(likelihood[-1]), np.argmax(likelihood, axis=0), len(_TAILS) - 1)
 
