@@ -21,7 +21,7 @@ class Answered:
 
     day: DayVisited
     landed: int
-    """Exposures in files."""
+    """Exposures that came into files."""
     missing: int
     """Exposures that were logged and dropped."""
 
@@ -35,13 +35,16 @@ class Answered:
         )
         caused = HitRate(Basis.SHOWN, day.caused, day.shown)
         rows = [
-            ("answered through the service", f"{day.answers:,} times to {day.users:,} users: {kinds}"),
+            ("answered through the service", f"{day.answers:,} look-ups of {day.users:,} users: {kinds}"),
             ("landed as exposures", f"{self.landed:,}, {self.missing:,} missing"),
-            ("shown, the first places of a list", f"{day.shown:,} impressions"),
-            *((f"{rate.basis.rate} (basis: {rate.basis})", rate.text) for rate in rates),
-            ("  of it caused by being shown, as planted", caused.text),
+            ("shown by the app", f"{day.shown:,} first places of these lists: impressions"),
+            *((f"{rate.basis.rate} (basis: {rate.basis})", f"{rate.text} · {rate.counts}") for rate in rates),
+            (
+                "  caused by being shown, as planted",
+                f"{caused.text} · users find sources by themselves, too",
+            ),
         ]
-        head = f"Users answer their lists on {day.date}"
+        head = f"Users answer their lists on {day.date} (a hit: they do something with the source later that day)"
         return f"{head}\n{table(rows, ('what', 'how much'), indent=1, to=sys.stdout)}\n"
 
 
@@ -58,4 +61,4 @@ def answer(product: ProductFiles, environment: Mapping[str, str], home: Path) ->
     if done.returncode:
         raise ChainFailed(f"exposures were not landed (exit code {done.returncode}): {done.stderr[-2000:]}")
     landed = json.loads(done.stdout)
-    return Answered(day, landed["totals"]["landed"], landed["missing"])
+    return Answered(day, landed["now"]["landed"], landed["missing"])

@@ -62,8 +62,12 @@ class HitRate:
 
     def __str__(self) -> str:
         """E.g. "click-through rate 4.70 % (shown: 1,088 hits of 23,082 impressions)"."""
-        counts = f"({self.basis}: {self.hits:,} hits of {self.count:,} {self.basis.per})"
-        return f"{self.basis.rate} {self.text} {counts}"
+        return f"{self.basis.rate} {self.text} ({self.basis}: {self.counts})"
+
+    @property
+    def counts(self) -> str:
+        """What it was made from, e.g. "1,088 hits of 23,082 impressions"."""
+        return f"{self.hits:,} hits of {self.count:,} {self.basis.per}"
 
     @property
     def text(self) -> str:
