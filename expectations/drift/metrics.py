@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from expectations.drift.findings import Finding
 from expectations.drift.statistics import Scale, statistic
+from expectations.drift.weeks import WEEK
 
 PREFIX = "drift."
 _MOST = 500
@@ -28,6 +29,7 @@ _ON_SCALE: Mapping[Scale, Callable[[float], float]] = {
     "count": _log,
     "ratio": _log,
     "share": _logit,
+    "days": lambda days: _log(days + WEEK),
     "plain": float,
 }
 """What puts the values of a finding onto the scale on which its limits are as far below as above."""

@@ -7,6 +7,7 @@ from mlflow.utils.validation import _validate_metric_name
 
 from expectations.drift.findings import Finding
 from expectations.drift.metrics import deviation, drift_metrics
+from expectations.drift.statistics import STATISTICS
 from tests.expectations.drift.test_gate import finding
 
 
@@ -21,6 +22,13 @@ def share_of(event: str, value: float) -> Finding:
 @pytest.mark.parametrize(("value", "wanted"), [(1000, 0), (2000, 1), (500, -1), (4000, 2), (125, -3)])
 def test_the_limit_is_one_to_both_sides(value: float, wanted: float) -> None:
     assert deviation(on_a_log_scale(value)) == pytest.approx(wanted)
+
+
+def test_every_statistic_has_a_metric() -> None:
+    for kind, name in STATISTICS:
+        limits = {"value": 0.2, "expected": 0.1, "low": None, "high": 0.3}
+        judged = Finding(kind=kind, subject=kind, name=name, mode="warn", state="ok", **limits)  # type: ignore[arg-type]
+        assert len(drift_metrics([judged])) == 1, name
 
 
 def test_a_share_is_measured_as_its_limits_are() -> None:
