@@ -178,6 +178,10 @@ class ServeApp:
         self.tell_metrics()
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    def count_refusal(self, word: str) -> None:
+        """Counts a request that was refused before it was one."""
+        self._metrics.count_problem(word)
+
     def tell_metrics(self) -> None:
         """Brings the metrics up to date with what counts by itself."""
         counts = self._exposures if isinstance(self._exposures, ExposureCounts) else None
@@ -199,11 +203,19 @@ def _pages(app: ServeApp) -> Starlette:
             Route("/healthz", app.healthz),
             Route("/readyz", app.readyz),
             Route("/metrics", app.metrics),
-            Route("/openapi.json", lambda _: JSONResponse(openapi())),
-            Route("/", lambda _: HTMLResponse(page())),
+            Route("/openapi.json", _openapi),
+            Route("/", _page),
         ],
         exception_handlers={404: _no_page, 405: _no_page},
     )
+
+
+async def _openapi(_: Request) -> Response:
+    return JSONResponse(openapi())
+
+
+async def _page(_: Request) -> Response:
+    return HTMLResponse(page())
 
 
 async def _no_page(request: Request, error: Exception) -> Response:

@@ -15,28 +15,31 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from conf.base import format_bytes
 from conf.serve import ServeSettings
 from publish.serve.answers import problem_json
 from publish.serve.app import ServeApp
-from publish.serve.problems import Problem
+from publish.serve.problems import RETRY_SECONDS, Problem
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TICKS_PER_SECOND = 10
+_LINGER_SECONDS = 1.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with bounds on URL, headers and connections; while it drains, each answer closes."""
 
     bounds = ServeSettings()
+    refused: Callable[[str], None] = staticmethod(lambda word: None)
+    """Counts a refusal by its word."""
     is_draining = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes a connection, unless there are too many, or refuses it with a word."""
         super().connection_made(transport)
-        self._head_bytes = 0
+        self._head_bytes, self._is_refused = 0, False
         self._refusal = Problem(400, "bad_request", "this is no HTTP/1.1")
         if len(self.connections) > self.bounds.max_connections:
             self._refusal = Problem(503, "overloaded", "more connections than serve.max_connections allows")
@@ -46,7 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses what came, unless the connection was refused."""
-        if not self.transport.is_closing():
+        if not self._is_refused:
             super().data_received(data)
 
     def on_message_begin(self) -> None:
@@ -75,12 +78,15 @@ class BoundedProtocol(HttpToolsProtocol):
         del msg
         problem = self._refusal
         body = problem_json(problem).encode()
-        retry = b"retry-after: 1\r\n" if problem.may_be_repeated else b""
+        retry = b"retry-after: %d\r\n" % RETRY_SECONDS if problem.may_be_repeated else b""
         self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\n%scontent-length: %d\r\nconnection: close\r\n\r\n%s"
-            % (problem.status, problem.word.encode(), retry, len(body), body)
+            b"%scontent-type: application/json\r\n%scontent-length: %d\r\nconnection: close\r\n\r\n%s"
+            % (STATUS_LINE[problem.status], retry, len(body), body)
         )
-        self.transport.close()
+        self.refused(problem.word)
+        self._is_refused = True  # what still comes is thrown away: closed at once, the answer might not arrive
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def shutdown(self) -> None:
         """Lets the next answer close the connection; an idle one is closed by its client, its time or the deadline."""
@@ -113,7 +119,9 @@ class DrainingServer(uvicorn.Server):
         self, app: ServeApp, bounds: ServeSettings, *, alive: int | None, close: Callable[[], Awaitable[None]]
     ) -> None:
         """`alive`: a file that ends when the parent does, and the server with it; `close` is called last."""
-        self._protocol_class: Any = type("Protocol", (BoundedProtocol,), {"bounds": bounds})
+        self._protocol_class: Any = type(
+            "Protocol", (BoundedProtocol,), {"bounds": bounds, "refused": app.count_refusal}
+        )
         super().__init__(
             uvicorn.Config(
                 app,
