@@ -14,7 +14,7 @@ _LIMITS: Mapping[Gate, frozenset[str]] = {
     "lists": frozenset(ListGate.model_fields),
 }
 """The limits of each gate; expectations that are not limits are the contract of the table and always hold."""
-_DRIFT: Mapping[Gate, frozenset[Kind]] = {
+DRIFT_KINDS: Mapping[Gate, frozenset[Kind]] = {
     "input_drift": frozenset({"events", "snapshot", "sources", "interactions", "served"}),
     "list_drift": frozenset({"factors", "lists", "judged"}),
 }
@@ -25,7 +25,7 @@ def is_liftable(gate: Gate, name: str) -> bool:
     """Returns whether `--override` can lift this expectation of a gate; every statistic of a drift gate can be."""
     if gate in _LIMITS:
         return name in _LIMITS[gate]
-    return "." in name and any(statistic(kind, name.partition(".")[2]) for kind in _DRIFT[gate])
+    return "." in name and any(statistic(kind, name.partition(".")[2]) for kind in DRIFT_KINDS[gate])
 
 
 def check_overrides(overrides: Mapping[str, str]) -> None:
@@ -34,7 +34,7 @@ def check_overrides(overrides: Mapping[str, str]) -> None:
     Call it when the command line is read, so that hours of work do not end with a misspelt name.
     """
     for name, reason in overrides.items():
-        if not any(is_liftable(gate, name) for gate in (*_LIMITS, *_DRIFT)):
+        if not any(is_liftable(gate, name) for gate in (*_LIMITS, *DRIFT_KINDS)):
             raise OverrideRefused(f"--override {name}: {_refusal(name)}")
         if not reason.strip():
             raise OverrideRefused(f"--override {name}: the reason is empty; write --override {name}=REASON")

@@ -1,7 +1,7 @@
 """The drift gates: what a run measured, judged by what its product's history allows, and remembered for later runs."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -11,8 +11,10 @@ from expectations.drift.checks import DriftProfile
 from expectations.drift.findings import Alarm, Finding
 from expectations.drift.history import History, Measured
 from expectations.drift.judge import Judged, judge, learned
+from expectations.drift.statistics import statistic
 from expectations.drift.weeks import WEEK
 from expectations.gate import DriftGate, check_drift
+from expectations.overrides import DRIFT_KINDS
 from expectations.report import GateReport
 from features.counts import Counts
 from jobs.pages.drift import drift_page
@@ -95,7 +97,7 @@ def pass_drift_gate(
         measured = measure()
         history = past.history.with_measured(measured)
         found = judge(history, case_of(run, past, read), [one.key for one in measured])
-        findings = tuple(_with_note(one, history) for one in found)
+        findings = (*(_with_note(one, history) for one in found), *_not_measured(run, gate, past.history, measured))
         store.keep(key, measured)
         store.keep_alarms(key, [alarm_of(one, run.run_id) for one in findings if one.state == "alarm"])
         return DriftProfile(findings=findings, users=users, snapshots=dict(read.snapshots))
@@ -119,6 +121,27 @@ def _with_note(finding: Finding, history: History) -> Finding:
         return finding
     key = finding.kind, finding.subject, finding.name
     return finding.model_copy(update={"note": history.note(key, max(finding.days))})
+
+
+def _not_measured(run: Run, gate: DriftGate, past: History, measured: Sequence[Measured]) -> Iterator[Finding]:
+    """Yields a finding for each statistic that the latest runs had and this one lacks, e.g. without any known user.
+
+    Those of datasets that the run does not have are no loss.
+    """
+    subjects, known, modes = (
+        {"served"} | {one.subject for one in measured},
+        {one.key for one in measured},
+        run.settings.gates.drift,
+    )
+    for key in past.keys:
+        kind, subject, name = key
+        one = statistic(kind, name)
+        if one is None or kind not in DRIFT_KINDS[gate] or subject not in subjects or key in known:
+            continue
+        mode = modes.get(f"{subject}.{name}", modes.get(name, one.mode))
+        if mode != "off" and (run.as_of - past.series(key).days[-1].item()).days <= 2 * WEEK:
+            why = "this run could not measure it"
+            yield Finding(kind=kind, subject=subject, name=name, mode=mode, state="not judged", why=why)
 
 
 def write_page(folder: BoundFolder, judged: DriftGate, decisions: Decisions, product: str) -> None:

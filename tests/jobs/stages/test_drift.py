@@ -95,3 +95,16 @@ def test_the_serving_model_is_judged_on_the_new_days(tmp_path: Path) -> None:
     DriftStore.of(later.home, "test").keep_alarms("0.input_drift", [alarm])
     with pytest.raises(GateFailed, match="for 2 runs"):
         judged(later, found)
+
+
+def test_what_the_runs_before_measured_and_this_one_could_not_is_named(tmp_path: Path) -> None:
+    def served(day: dt.date) -> Measured:
+        return Measured("served", "served", "listed", day, 0.2, 500, f"of {day}")
+
+    run, usual = run_of(tmp_path), days()
+    old = [served(one.day) for one in usual if one.day not in NEW]
+    gone = Measured("events", "joins", "events", ago(8)[0], 1.0, 1.0, "")  # a dataset that is no longer read
+    DriftStore.of(run.home, "test").keep("0.input_drift", [*usual[:-7], *old, gone])
+    judged(run, usual[-7:])
+    assert "this run could not measure it" in (page := run.folder.read_bytes("drift.html").decode())
+    assert "joins" not in page
