@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 import redis.asyncio as aio
+from hiredis import pack_command
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
@@ -109,7 +110,8 @@ class _ServerLane(_Lane):
     async def replies(self, batch: list[_Asked]) -> None:
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
-            await connection.send_packed_command(connection.pack_commands([asked.words for asked in batch]))
+            commands = b"".join([pack_command(asked.words) for asked in batch])  # type: ignore[arg-type]
+            await connection.send_packed_command(commands)
             for asked in batch:
                 await _answer(asked, connection)
         except BaseException:

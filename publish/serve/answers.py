@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 from publish.errors import MalformedMessage
 from publish.read.rules import Answer
@@ -33,18 +34,20 @@ def batch_json(answers: Sequence[str]) -> str:
 
 
 def _ids(source_ids: Sequence[int | str]) -> str:
-    if not source_ids:
-        return "[]"
-    if isinstance(source_ids[0], int):
-        return '["' + '","'.join(map(str, source_ids)) + '"]'
+    if source_ids and isinstance(source_ids[0], int):
+        return _form_of('"%d"', len(source_ids)) % tuple(source_ids)
     return _AS_JSON(source_ids)
 
 
 def _scores(scores: Sequence[float]) -> str:
     """Returns the scores with nine digits, which name every 32-bit float exactly."""
-    if not scores:
-        return "[]"
-    text = ",".join(["%.9g"] * len(scores)) % tuple(scores)
+    text = _form_of("%.9g", len(scores)) % tuple(scores)
     if "n" in text:  # nan, inf
         raise MalformedMessage("a list has scores that are no numbers")
-    return f"[{text}]"
+    return text
+
+
+@lru_cache(maxsize=2_048)
+def _form_of(one: str, length: int) -> str:
+    """Returns a form for a list of so many values; filling it in takes half the time of joining them."""
+    return f"[{','.join([one] * length)}]"

@@ -1,5 +1,6 @@
 """The service as it is started: bounds, connections, token, one process or several."""
 
+import gc
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Service:
             tokens=self.tokens,
             exposures=self.exposures,
         )
+        gc.freeze()  # what was loaded until now stays; a collection that looked through it would hold up everybody
         try:
             DrainingServer(app, self.bounds, alive=alive, close=reads.close).run(sockets=[listening])
         finally:
