@@ -155,6 +155,7 @@ class Landing:
         batch = _Batch(plan, state, self._settings, erased.users, self._store)
         for piece in plan.ranges:
             if piece.end > piece.start:
+                self._store.keep_lock()
                 sorted_out = batch.sorter.sort(
                     piece.partition, piece.start, piece.end, self._topic.read(piece.partition, piece.start, piece.end)
                 )

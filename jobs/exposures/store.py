@@ -13,10 +13,12 @@ import fcntl
 import io
 import json
 import os
+import secrets
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 import pyarrow as pa
@@ -161,22 +163,30 @@ class LandingStore:
     @contextmanager
     def _object_lock(self, deadline: float) -> Iterator[None]:
         """A file with owner and time, since these storages have no locks: safe unless two start within a second."""
-        owner = f"{os.uname().nodename}:{os.getpid()}:{time.time_ns()}".encode()
-        while (self._age_of_lock() or _STALE_SECONDS) < _STALE_SECONDS:
+        while self._is_held():
             self._wait(deadline)
-        self.at.write_bytes(_LOCK, owner)
+        self.at.write_bytes(_LOCK, _owner(os.getpid()))
         time.sleep(_SETTLE_SECONDS)
-        if self.at.read_bytes(_LOCK) != owner:
-            raise self._under_way()
+        self._check_owner()
         try:
             yield
         finally:
             with suppress(OSError):
                 self.at.delete(_LOCK)
 
-    def _age_of_lock(self) -> float | None:
+    def keep_lock(self) -> None:
+        """Says that the work goes on; raises LandingUnderWay if somebody held it for dead and took over."""
+        if self.at.local_path is None:
+            self._check_owner()
+            self.at.write_bytes(_LOCK, _owner(os.getpid()))
+
+    def _check_owner(self) -> None:
+        if not self.at.exists(_LOCK) or self.at.read_bytes(_LOCK) != _owner(os.getpid()):
+            raise self._under_way()
+
+    def _is_held(self) -> bool:
         found = next((info for info in self.at.files("_landing") if info.base_name == "lock"), None)
-        return None if found is None or found.mtime is None else time.time() - found.mtime.timestamp()
+        return found is not None and (found.mtime is None or time.time() - found.mtime.timestamp() < _STALE_SECONDS)
 
     def _wait(self, deadline: float) -> None:
         if time.monotonic() >= deadline:
@@ -197,6 +207,11 @@ class LandingStore:
                 f"{self.at.uri}/{path} cannot be read ({'.'.join(map(str, first['loc']))}: {first['msg']}); restore it "
                 "from a copy; is it of a newer version? upgrade"
             ) from None
+
+
+@cache
+def _owner(pid: int) -> bytes:
+    return f"{os.uname().nodename}:{pid}:{secrets.token_hex(8)}".encode()
 
 
 def file_name(topic_id: str, piece: Range) -> str:

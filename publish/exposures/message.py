@@ -1,6 +1,7 @@
 """The records of `<product>.exposures.v1` (`exposure.proto`; `make proto` generates `exposure_pb2.py`)."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple, get_args
 
 from google.protobuf.message import DecodeError
@@ -50,25 +51,34 @@ class WriterCounts(NamedTuple):
 
 def encode_exposure(answer: Answer, surface: str, ts: int, writer: int, seq: int) -> tuple[bytes, bytes]:
     """Returns key and value of an answer's record; raises ValueError for a surface that is none."""
-    if not is_surface(surface):
-        raise ValueError(f"surface {surface!r:.100} is not {SURFACE_RULE}")
     sources = answer.source_ids
     named = bool(sources) and isinstance(sources[0], str)
     user = str(answer.user_id)
-    value = Exposure(
+    own = Exposure(
         user_id=user,
         ts=ts,
-        surface=surface,
-        kind=_KINDS[answer.kind],  # type: ignore[arg-type]  # the generated stub wants a subclass of int
-        arm=_ARMS[answer.arm],  # type: ignore[arg-type]
-        share_bp=answer.share_bp,
-        run=answer.run,
+        seq=seq,
         source_ids=() if named else sources,  # type: ignore[arg-type]  # of one kind each
         source_names=sources if named else (),  # type: ignore[arg-type]
-        writer=writer,
-        seq=seq,
     )
-    return user.encode(), value.SerializeToString()
+    # two encoded messages, one behind the other, are one with the fields of both
+    shared = _shared(surface, answer.kind, answer.arm, answer.share_bp, answer.run, writer)
+    return user.encode(), shared + own.SerializeToString()
+
+
+@lru_cache(maxsize=1_024)
+def _shared(surface: str, kind: Kind, arm: Arm, share_bp: int, run: str | None, writer: int) -> bytes:
+    """Returns the encoded fields that many answers share; raises ValueError for a surface that is none."""
+    if not is_surface(surface):
+        raise ValueError(f"surface {surface!r:.100} is not {SURFACE_RULE}")
+    return Exposure(
+        surface=surface,
+        kind=_KINDS[kind],  # type: ignore[arg-type]  # the generated stub wants a subclass of int
+        arm=_ARMS[arm],  # type: ignore[arg-type]
+        share_bp=share_bp,
+        run=run,
+        writer=writer,
+    ).SerializeToString()
 
 
 def encode_writer(counts: WriterCounts) -> bytes:

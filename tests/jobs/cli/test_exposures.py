@@ -99,3 +99,17 @@ def test_status_says_where_landing_stands(discovery: Discovery, broker: KafkaCon
     )
     discovery("exposures", "land")
     assert "answers       0 wait in the topic, last landed 20" in discovery("status").out
+
+
+def test_a_forgotten_user_leaves_the_landed_files(
+    discovery: Discovery, broker: KafkaConnection, serving: Announcement, product: str
+) -> None:
+    answered(broker, product, 20)
+    discovery("exposures", "land")
+    said = discovery("forget", "7")
+    assert said.code == 0, said.log
+    assert "answers 1 deleted from " in said.out
+    again = discovery("forget", "7", "--json").data
+    assert (again["known_before"], again["answers_deleted"]) == (True, 0)
+    assert discovery("exposures", "land").code == 0
+    assert discovery("exposures", "show", "--json").data["lag"] == 0

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import multiprocessing
+import os
+from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -12,6 +14,7 @@ from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from jobs.exposures.report import Report
 from jobs.exposures.store import STATE, Damaged, LandingStore, LandingUnderWay
+from jobs.storage.store import Storage
 from publish.connect.topics import ensure_topics
 from publish.connect.watermarks import watermarks
 from publish.exposures.message import writer_name
@@ -243,6 +246,28 @@ def test_a_process_that_dies_lets_go_of_the_lock(store: LandingStore) -> None:
     child.join()
     with store.locked():
         pass
+
+
+def test_the_lock_of_an_object_store_is_a_file_with_owner_and_time(
+    store: LandingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.exposures.store._SETTLE_SECONDS", 0)
+    monkeypatch.setattr(Storage, "local_path", None)
+    path = Path(store.at.uri) / "_landing" / "lock"
+    with store.locked():
+        store.keep_lock()
+        with pytest.raises(LandingUnderWay), store.locked():
+            pass
+        path.write_text("somebody who held us for dead")
+        with pytest.raises(LandingUnderWay):
+            store.keep_lock()
+    path.write_text("somebody who was killed")
+    with pytest.raises(LandingUnderWay), store.locked():
+        pass
+    os.utime(path, (1, 1))
+    with store.locked():
+        pass
+    assert not path.exists()
 
 
 def test_a_state_that_is_gone_or_damaged_stops_the_landing(
