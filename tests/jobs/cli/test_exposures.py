@@ -102,9 +102,15 @@ def test_status_says_where_landing_stands(discovery: Discovery, broker: KafkaCon
 
 
 def test_a_forgotten_user_leaves_the_landed_files(
-    discovery: Discovery, broker: KafkaConnection, serving: Announcement, product: str
+    discovery: Discovery,
+    kafka: KafkaConnection,
+    serving: Announcement,
+    product: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answered(broker, product, 20)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
+    assert discovery("forget", "59").code == 0  # makes the topics as the settings say
+    answered(kafka, product, 20)
     discovery("exposures", "land")
     said = discovery("forget", "7")
     assert said.code == 0, said.log
