@@ -1,6 +1,8 @@
-"""Measures the look-up service: beside a plain GET on the same stack, and replaced while under load.
+"""Measures the look-up service: beside a plain GET on the same stack, with and without the log of answers, while the
+broker is gone, and replaced while under load.
 
-    python -m benchmarks.serve [--only ROW …] [--rounds 12] [--seconds 1.5] [--connections 32] [--json]
+    python -m benchmarks.serve [--only ROW …] [--rounds 12] [--seconds 1.5] [--connections 32] [--alternations 20]
+                               [--outage 60] [--json]
 
 A real Redis with 20,000 lists of 50 sources and scores; the measured server has a core of its own, Redis and the load
 share the others. The arms take turns of a few seconds, and a ratio is the median over the rounds.
@@ -29,9 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=positive, default=Effort().rounds)
     parser.add_argument("--seconds", type=float, default=Effort().seconds, help="of one turn")
     parser.add_argument("--connections", type=positive, default=Effort().connections)
+    parser.add_argument("--alternations", type=positive, default=Effort().alternations, help="with and without the log")
+    parser.add_argument("--outage", type=float, default=Effort().outage_seconds, help="seconds without a broker")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args(argv)
-    effort = Effort(options.connections, options.seconds, options.rounds)
+    effort = Effort(options.connections, options.seconds, options.rounds, options.alternations, options.outage)
     results: dict[str, Any] = {"cores": os.cpu_count(), **effort._asdict()}
     try:
         with tempfile.TemporaryDirectory(prefix="benchmark-serve-") as folder, stage(Path(folder)) as ready:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from benchmarks.serve.load import Load, load, paths_of
+from benchmarks.serve.logged import broker_gone, log_on_and_off
 from benchmarks.serve.stage import Server, Stage, free_port
 
 _PAUSE = 0.3
@@ -19,6 +20,10 @@ class Effort(NamedTuple):
     connections: int = 32
     seconds: float = 1.5
     rounds: int = 12
+    alternations: int = 20
+    """Of the services with and without the log of answers."""
+    outage_seconds: float = 60.0
+    """How long the broker is gone."""
 
 
 def beside_plain_get(stage: Stage, effort: Effort) -> dict[str, Any]:
@@ -114,7 +119,21 @@ def _median(
     return {"median": statistics.median(ratios), "least": ratios[0], "most": ratios[-1]}
 
 
+def exposure_log(stage: Stage, effort: Effort) -> dict[str, Any]:
+    """What the log of answers costs a look-up."""
+    return log_on_and_off(
+        stage, seconds=effort.seconds, connections=effort.connections, alternations=effort.alternations
+    )
+
+
+def broker_away(stage: Stage, effort: Effort) -> dict[str, Any]:
+    """The broker is killed under load, and comes back."""
+    return broker_gone(stage, outage_seconds=effort.outage_seconds)
+
+
 ROWS: dict[str, Callable[[Stage, Effort], dict[str, Any]]] = {
     "plain-get": beside_plain_get,
+    "exposure-log": exposure_log,
+    "broker-gone": broker_away,
     "replaced": replaced_under_load,
 }
