@@ -65,37 +65,58 @@ def visit(life: Life, date: dt.date, lists: Lists, habits: Habits = USUAL) -> Da
     Raises WorldError for a day out of order, ListsError for a list of another world, and what `lists` raises.
     """
     followed = life.followed(date)
-    visits = Visits.draw(life, date, habits)
-    told = lists.answers(visits.asked(life.population))
-    entries = Entries.of(visits, told, life.population)
-    shown = entries.shown(visits, habits)
+    scene = _Scene.of(life, date, lists, habits)
     alone = life.without_lists(life.number(date), followed)
-    reactions = _reactions(life, date, visits, shown, told, habits, np.union1d(followed, _joined(alone)))
-    by_themselves = _dated(life, date, alone)
-    caused = _events_of(reactions, visits, shown, life)
+    reactions = _reactions(scene, habits, np.union1d(followed, _joined(alone)))
+    by_themselves, caused = _dated(life, date, alone), _events_of(reactions, scene)
     everything = {name: by_themselves[name].beside(caused[name]) for name in DATASETS}
-    _write_truth(life, date, visits, shown, told, reactions, LastEvents.of(by_themselves.values()))
+    _write_truth(scene, reactions, LastEvents.of(by_themselves.values()))
     tables = {name: event_table(life.population, both.happened, both.moments) for name, both in everything.items()}
-    tables["impressions"] = _impressions(life, visits, shown, told)
-    joined = np.unique(shown.pairs(life.population)[reactions.events[:, JOIN]])
-    life.write(date, tables, np.union1d(alone.subscriptions, joined))
-    return _counted(life, date, visits, told, entries, shown, reactions, LastEvents.of(everything.values()))
+    joined = np.unique(scene.pairs[reactions.events[:, JOIN]])
+    life.write(date, {**tables, "impressions": _impressions(scene)}, np.union1d(alone.subscriptions, joined))
+    return _counted(scene, reactions, LastEvents.of(everything.values()))
 
 
-def _reactions(
-    life: Life, date: dt.date, visits: Visits, shown: Entries, told: Sequence[Told], habits: Habits, followed: Indices
-) -> Reactions:
+@dataclass(frozen=True)
+class _Scene:
+    """A day as the app sees it: who came, what was answered, what was shown."""
+
+    life: Life
+    date: dt.date
+    visits: Visits
+    told: Sequence[Told]
+    entries: Entries
+    shown: Entries
+
+    @classmethod
+    def of(cls, life: Life, date: dt.date, lists: Lists, habits: Habits) -> "_Scene":
+        visits = Visits.draw(life, date, habits)
+        told = lists.answers(visits.asked(life.population))
+        entries = Entries.of(visits, told, life.population)
+        return cls(life, date, visits, told, entries, entries.shown(visits, habits))
+
+    @property
+    def pairs(self) -> Indices:
+        """(P,) user position · S + source position of each place that was shown."""
+        return self.shown.pairs(self.life.population)
+
+    @property
+    def moments(self) -> Indices:
+        """(P,) when it was shown."""
+        return np.asarray(self.visits.moments[self.shown.visits])
+
+
+def _reactions(scene: _Scene, habits: Habits, followed: Indices) -> Reactions:
     """Returns how users react; nobody joins what they follow, nor reacts to sources that are closed or blocked."""
-    population, day = life.population, life.number(date)
-    steepness = np.array([surface.steepness for surface in visits.surfaces])[visits.places]
-    effects = np.array([habits.effects.get(one.arm, 1.0) for one in told])
+    population, day, shown = scene.life.population, scene.life.number(scene.date), scene.shown
+    steepness = np.array([surface.steepness for surface in habits.surfaces])[scene.visits.places]
+    effects = np.array([habits.effects.get(one.arm, 1.0) for one in scene.told])
     places = Shown(
         shown.visits, shown.ranks, shown.users, shown.sources, steepness[shown.visits], effects[shown.visits]
     )
-    pairs = shown.pairs(population)
     blocked = population.blocks.pairs[population.blocks.days <= day]
-    unmoved = np.asarray(~population.alive_on(day)[shown.sources] | contains(blocked, pairs))
-    return _first_joins(react(population, places, unmoved, visits.luck, habits), pairs, followed)
+    unmoved = np.asarray(~population.alive_on(day)[shown.sources] | contains(blocked, scene.pairs))
+    return _first_joins(react(population, places, unmoved, scene.visits.luck, habits), scene.pairs, followed)
 
 
 def _first_joins(reactions: Reactions, pairs: Indices, followed: Indices) -> Reactions:
@@ -113,9 +134,9 @@ def _joined(alone: Day) -> Indices:
     return np.asarray(joins.pairs[joins.events == JOIN])
 
 
-def _events_of(reactions: Reactions, visits: Visits, shown: Entries, life: Life) -> dict[str, Dated]:
+def _events_of(reactions: Reactions, scene: _Scene) -> dict[str, Dated]:
     """Returns dataset → events that reactions consist of."""
-    pairs, begin, found = shown.pairs(life.population), visits.moments[shown.visits], {}
+    pairs, begin, found = scene.pairs, scene.moments, {}
     for name, events in DATASETS.items():
         rows, kinds = (reactions.events & np.isin(EVENTS, events)).nonzero()
         found[name] = Dated(Happened(pairs[rows], kinds), begin[rows] + reactions.delays[rows, kinds])
@@ -127,29 +148,21 @@ def _dated(life: Life, date: dt.date, alone: Day) -> dict[str, Dated]:
     return {name: Dated(some, draw_moments(date, len(some.pairs), rng)) for name, some in alone.datasets.items()}
 
 
-def _impressions(life: Life, visits: Visits, shown: Entries, told: Sequence[Told]) -> pa.Table:
+def _impressions(scene: _Scene) -> pa.Table:
     """Returns one row per source that was shown, ordered by time and position."""
-    at, table = shown.visits, pair_table(life.population, shown.pairs(life.population))
+    at, table = scene.shown.visits, pair_table(scene.life.population, scene.pairs)
     columns = {
-        "ts": times(visits.moments[shown.visits]),
-        "position": pa.array(shown.ranks + 1, pa.int32()),
-        "run": pa.array([one.run for one in told], pa.string()).take(at),
-        "surface": visits.names.take(at),
+        "ts": times(scene.moments),
+        "position": pa.array(scene.shown.ranks + 1, pa.int32()),
+        "run": pa.array([one.run for one in scene.told], pa.string()).take(at),
+        "surface": scene.visits.names.take(at),
     }
     for name, values in columns.items():
         table = table.append_column(name, values)
     return table
 
 
-def _write_truth(
-    life: Life,
-    date: dt.date,
-    visits: Visits,
-    shown: Entries,
-    told: Sequence[Told],
-    reactions: Reactions,
-    by_themselves: LastEvents,
-) -> None:
+def _write_truth(scene: _Scene, reactions: Reactions, by_themselves: LastEvents) -> None:
     """Writes what was answered, and for each impression why it was reacted to; the event columns are of reactions."""
     columns: dict[str, NDArray[Any]] = {
         "examination": reactions.examination,
@@ -158,22 +171,22 @@ def _write_truth(
         "examined": reactions.examined,
         "reacted": reactions.reacted,
         **{name: reactions.events[:, EVENTS.index(name)] for name in _REACTIONS},
-        "by_itself": by_themselves.after(shown.pairs(life.population), visits.moments[shown.visits]),
+        "by_itself": by_themselves.after(scene.pairs, scene.moments),
     }
-    table = _impressions(life, visits, shown, told)
+    table = _impressions(scene)
     for name, values in columns.items():
         table = table.append_column(name, pa.array(values))
-    write_partition(life.folder / "_truth" / "shown", date, table)
-    write_partition(life.folder / "_truth" / "answers", date, _answers(life, visits, told))
+    write_partition(scene.life.folder / "_truth" / "shown", scene.date, table)
+    write_partition(scene.life.folder / "_truth" / "answers", scene.date, _answers(scene))
 
 
-def _answers(life: Life, visits: Visits, told: Sequence[Told]) -> pa.Table:
-    truth = life.population.truth
+def _answers(scene: _Scene) -> pa.Table:
+    truth, told = scene.life.population.truth, scene.told
     return pa.table(
         {
-            "user_id": truth.user_ids.take(visits.users),
-            "ts": times(visits.moments),
-            "surface": visits.names,
+            "user_id": truth.user_ids.take(scene.visits.users),
+            "ts": times(scene.visits.moments),
+            "surface": scene.visits.names,
             "arm": pa.array([one.arm for one in told], pa.string()),
             "kind": pa.array([one.kind for one in told], pa.string()),
             "run": pa.array([one.run for one in told], pa.string()),
@@ -183,26 +196,17 @@ def _answers(life: Life, visits: Visits, told: Sequence[Told]) -> pa.Table:
     )
 
 
-def _counted(
-    life: Life,
-    date: dt.date,
-    visits: Visits,
-    told: Sequence[Told],
-    entries: Entries,
-    shown: Entries,
-    reactions: Reactions,
-    last: LastEvents,
-) -> DayVisited:
+def _counted(scene: _Scene, reactions: Reactions, last: LastEvents) -> DayVisited:
     def hits(some: Entries) -> int:
-        return int(last.after(some.pairs(life.population), visits.moments[some.visits]).sum())
+        return int(last.after(some.pairs(scene.life.population), scene.visits.moments[some.visits]).sum())
 
     return DayVisited(
-        date=date,
-        users=len(np.unique(visits.users)),
-        kinds=dict(sorted(Counter(one.kind for one in told).items())),
-        listed=len(entries.visits),
-        shown=len(shown.visits),
-        hits_of_answers=hits(entries),
-        hits_of_shown=hits(shown),
+        date=scene.date,
+        users=len(np.unique(scene.visits.users)),
+        kinds=dict(sorted(Counter(one.kind for one in scene.told).items())),
+        listed=len(scene.entries.visits),
+        shown=len(scene.shown.visits),
+        hits_of_answers=hits(scene.entries),
+        hits_of_shown=hits(scene.shown),
         caused=int(reactions.reacted.sum()),
     )
