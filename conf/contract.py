@@ -162,6 +162,43 @@ def impressions(kind: IdKind) -> pa.Schema:
     )
 
 
+OUTCOME_KINDS = ("all", "event", "category", "position", "surface")
+"""What a row of outcomes may be about: everything, or one value of one of the others, never of two."""
+
+HIT_WITHIN_SECONDS = (60, 600, 3_600, 6 * 3_600, 86_400, 3 * 86_400, 7 * 86_400)
+"""Upper ends, exclusive, of the classes of `first_hits`; the last class has none."""
+
+
+def outcomes() -> pa.Schema:
+    """Returns the schema of one row per day, basis, run, arm, and kind and value of OUTCOME_KINDS, sorted by these.
+
+    docs/outcomes.md defines what counts. Null: it is not defined for such a row, or not known.
+    """
+    columns: list[tuple[str, pa.DataType]] = [
+        ("day", pa.date32()),  # UTC day of the answers
+        ("basis", pa.string()),  # models.outcomes.basis
+        ("run", pa.string()),  # null: no run answered
+        ("arm", pa.string()),  # treatment, control, unknown
+        ("by", pa.string()),  # one of OUTCOME_KINDS
+        ("value", pa.string()),  # null: everything, or not known
+        ("users", pa.int64()),  # users with an answer; of a surface those with one for it, else those of run and arm
+        ("answers", pa.int64()),  # answers or impressions; of a surface, a position its own, else those of run and arm
+        ("places", pa.int64()),  # places in them; of an event those of run and arm
+        ("hits", pa.int64()),
+        ("hits_at", pa.list_(pa.int64())),  # among the first k places, for each k of outcomes.at
+        ("users_hit", pa.int64()),  # users with a hit
+        ("first_hit_ms", pa.int64()),  # Σ over them of the time from the answer to their first hit
+        ("first_hits", pa.list_(pa.int64())),  # users by that time, in classes of HIT_WITHIN_SECONDS
+        ("events", pa.int64()),  # events of these users within the horizon, listed or not
+        ("events_listed", pa.int64()),  # of these, on a source that an answer held: first ones and others
+        ("amount", pa.float64()),  # Σ of the weight column of `events`; only by event, else null
+        ("amount_listed", pa.float64()),
+        ("new", pa.int64()),  # new engagements of these users within the horizon
+        ("new_listed", pa.int64()),  # of these, with a source that an answer held
+    ]
+    return pa.schema(columns)
+
+
 def pointer_history() -> pa.Schema:
     """Returns the schema of one row per pointer change, sorted by `since`; a row holds until the next one's."""
     columns: list[tuple[str, pa.DataType]] = [

@@ -10,6 +10,7 @@ from conf.base import MAX_COUNT, MAX_DAYS, MAX_RATIO, Bytes, Flag, Number, Seed,
 from conf.datasets import Datasets
 from conf.exposures import ExposureSettings
 from conf.gates import GateSettings
+from conf.outcomes import OutcomeSettings
 from conf.serve import ServeSettings
 from conf.share import EVERYBODY, Fraction, Share
 from conf.training import AlsSettings, TrainerSettings
@@ -197,6 +198,8 @@ class Settings(Strict):
     """What is kept of the answers that users got."""
     serve: ServeSettings = Field(default=ServeSettings(), exclude=True)
     """Bounds of the look-up service."""
+    outcomes: OutcomeSettings = Field(default=OutcomeSettings(), exclude=True)
+    """How it is measured what users did with their lists."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
