@@ -1,0 +1,217 @@
+"""Measures the days of a plan in one pass: two scans of events and answers, one to check and one to count."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from conf.datasets import IMPRESSIONS, DailyDataset
+from conf.environment import Environment
+from conf.load import load_settings
+from conf.settings import Settings
+from conf.windows import Window
+from features.reading.catalog import Catalog
+from features.reading.dataset import DatasetPlan
+from features.reading.erasures import without_users
+from features.reading.event_rows import read_events
+from features.reading.impression_rows import read_impressions
+from features.reading.snapshots import SnapshotRead, check_snapshot, plan_snapshot, read_snapshots, usable
+from features.tables import union_of
+from jobs.exposures.store import LandingStore
+from jobs.outcomes.plan import EXPOSURES, Plan, engaging, plan_days, spans
+from jobs.outcomes.store import LeftOut, OutcomeStore, Record, ServedThen, sorted_table
+from jobs.run.session import open_session
+from jobs.runtime.log import log, log_step
+from jobs.storage.datasets import open_catalog
+from jobs.storage.erased import Erased
+from jobs.storage.folders import check_folders, folders_of
+from jobs.storage.store import Storage
+from models.outcomes.basis import Basis
+from models.outcomes.marginals import LEFT_OUT, outcomes_of
+from models.outcomes.rows import Served, answers_of, answers_shown, events_of
+from publish.runs.history import kept_history
+from publish.wire.keys import ProductKeys
+
+_OF_EXPOSURES = ("user_id", "ts", "surface", "arm", "run", "source_ids")
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """One product whose outcomes are measured up to a day; Spark starts when the first row is read."""
+
+    settings: Settings
+    environment: Environment
+    last: dt.date
+
+    @classmethod
+    def open(cls, config: Path, overlays: Sequence[Path], last: dt.date) -> "Measuring":
+        """Reads the settings and checks the folders. Raises ConfigError, UnreadableFolder."""
+        settings = load_settings(config, overlays)
+        opened = cls(settings, Environment.read(), last)
+        check_folders(opened.home, settings)
+        return opened
+
+    @cached_property
+    def home(self) -> Storage:
+        """The work folder."""
+        return Storage(self.environment.home)
+
+    @cached_property
+    def store(self) -> OutcomeStore:
+        """Where measured days are kept."""
+        return OutcomeStore.of(self.home, self.settings.product)
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The session, opened now."""
+        name = f"{self.settings.product} outcomes {self.last}"
+        return open_session(name, self.settings.spark, folders_of(self.home, self.settings).values())
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The product's datasets, without forgotten users."""
+        erased = Erased.read(self.environment.need_kafka(), self.settings.product, self.settings.ids)
+        return open_catalog(self.settings, self.home, lambda: self.spark, erased=erased.users)
+
+    @cached_property
+    def exposures(self) -> DailyDataset:
+        """Landed exposures as a dataset; a day without answers has no folder."""
+        landed = LandingStore.of(self.home, self.settings.product)
+        return DailyDataset(path=landed.at.uri, on_missing="shrink")
+
+    def plan(self) -> Plan:
+        """Returns which days are measured; raises what `plan_days` raises."""
+        landed_at = LandingStore.of(self.home, self.settings.product).state().landed_at
+        return plan_days(self.settings, self.last, self.catalog, self.exposures, landed_at, self.store.records())
+
+    def make(self, plan: Plan) -> list[Record]:
+        """Measures the days of a plan and keeps each as a whole; raises FeaturesError before any is kept."""
+        if not plan.days:
+            return []
+        is_ours = SparkSession.getActiveSession() is None
+        try:
+            return self._make(plan)
+        finally:
+            if is_ours:
+                self.spark.stop()
+
+    def _make(self, plan: Plan) -> list[Record]:
+        read, history = spans(plan, self.settings), self._history()
+        served = [_served(row) for row in history]
+        events = self._events(read)
+        answers = self._answers(read, served)
+        measured = outcomes_of(
+            union_of(list(answers.values())),
+            events,
+            sorted(answers),
+            [day.day for day in plan.days],
+            self.settings.outcomes,
+            self._categories(),
+        )
+        rows = measured.toArrow().to_pylist()  # sums: as many as there are arms, names and categories, not users
+        by_day: dict[dt.date, list[dict[str, object]]] = {day.day: [] for day in plan.days}
+        for row in rows:
+            by_day[row["day"]].append(row)
+        return [self._keep(plan, i, by_day[day.day], history) for i, day in enumerate(plan.days)]
+
+    def _keep(
+        self, plan: Plan, place: int, rows: Sequence[dict[str, object]], history: Sequence[Mapping[str, object]]
+    ) -> Record:
+        day = plan.days[place]
+        figures = [row for row in rows if row["by"] != LEFT_OUT]
+        if not day.new_is_known:
+            figures = [{**row, "new": None, "new_listed": None} for row in figures]
+        table = sorted_table(figures)
+        record = Record(
+            day=day.day,
+            file="",
+            sha256="",
+            rows=table.num_rows,
+            through=day.through,
+            mature=day.mature,
+            inputs=day.inputs,
+            settings_hash=plan.settings_hash,
+            bases=_answers_by_basis(figures),
+            new_is_known=day.new_is_known,
+            robots={str(row["basis"]): _left_out(row) for row in rows if row["by"] == LEFT_OUT},
+            served=tuple(ServedThen.model_validate(row) for row in _on_day(history, day.day)),
+            at=self.settings.outcomes.at,
+        )
+        return self.store.write(record, table)
+
+    def _history(self) -> list[dict[str, object]]:
+        """Returns the changes of the pointer that Kafka keeps."""
+        return kept_history(self.environment.need_kafka(), ProductKeys(self.settings.product)).rows()
+
+    def _events(self, read: Mapping[str, DatasetPlan]) -> DataFrame:
+        datasets, names = self.settings.datasets.events, self.settings.interactions.event_weights
+        events = read_events(datasets, read, names, self.settings.ids, self.catalog)
+        unknown = sum(day.unknown for day in events.days)
+        if unknown:
+            log.warning("warning   %s events have a name without a weight, and are not counted", f"{unknown:,}")
+        return events_of(events.frame, engaging(self.settings))
+
+    def _answers(self, read: Mapping[str, DatasetPlan], served: Sequence[Served]) -> dict[Basis, DataFrame]:
+        found: dict[Basis, DataFrame] = {}
+        if EXPOSURES in read and read[EXPOSURES].found:
+            raw = self.catalog.read(self.exposures, read[EXPOSURES].found, _OF_EXPOSURES)
+            found[Basis.ANSWERED] = answers_of(without_users(raw, self.catalog.erased))
+        shown = self.settings.datasets.impressions
+        if shown is not None and read[IMPRESSIONS].found:
+            span: Window = read[IMPRESSIONS].window
+            patient = shown.model_copy(update={"on_missing": "shrink", "max_missing_days": len(span.days)})
+            impressions = read_impressions(patient, span, self.settings.ids, self.catalog)
+            found[Basis.SHOWN] = answers_shown(impressions.frame, served)
+        return found
+
+    def _categories(self) -> DataFrame | None:
+        """Returns the category of each source in the newest snapshot up to `last`; None if there is none."""
+        dataset = self.settings.datasets.sources
+        if dataset is None:
+            return None
+        plan = plan_snapshot("sources", dataset, self.last, self.catalog)
+        if not usable(plan):
+            log.warning("warning   there is no snapshot of sources for %s; there are no figures by category", self.last)
+            return None
+        read = SnapshotRead(check_snapshot(plan, dataset, self.settings.ids), dataset, self.last)
+        frame = read_snapshots([read], self.settings.ids, self.catalog)[0].frame
+        return frame.select("source_id", "category") if "category" in frame.columns else None
+
+
+def tell(plan: Plan, records: Sequence[Record]) -> None:
+    """Logs what was measured, and what was not."""
+    for day, why in plan.refused.items():
+        log.warning("warning   %s was not measured: %s", day, why)
+    for record in records:
+        counts = ", ".join(f"{count:,} {Basis(basis).per}" for basis, count in record.bases.items()) or "no answers"
+        state = "mature" if record.mature else f"events up to {record.through}"
+        robots = sum(left.users for left in record.robots.values())
+        log_step("outcomes", f"{record.day}: {counts}, {state}{f', {robots:,} robots left out' if robots else ''}")
+    if not plan.days:
+        log_step("outcomes", f"up to date until {plan.last}: no day has matured or changed")
+
+
+def _served(row: Mapping[str, object]) -> Served:
+    return Served(**{name: row[name] for name in Served.__dataclass_fields__})  # type: ignore[arg-type]
+
+
+def _on_day(history: Sequence[Mapping[str, object]], day: dt.date) -> list[dict[str, object]]:
+    start = dt.datetime.combine(day, dt.time(), dt.UTC)
+    end = start + dt.timedelta(days=1)
+    held = [row for row in history if row["since"] < end and (row["until"] is None or row["until"] > start)]  # type: ignore[operator]
+    return [{name: row[name] for name in ServedThen.model_fields} for row in held]
+
+
+def _answers_by_basis(figures: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in figures:
+        if row["by"] == "all":
+            found[str(row["basis"])] = found.get(str(row["basis"]), 0) + int(str(row["answers"]))
+    return dict(sorted(found.items()))
+
+
+def _left_out(row: Mapping[str, object]) -> LeftOut:
+    return LeftOut.model_validate({name: row[name] for name in LeftOut.model_fields})

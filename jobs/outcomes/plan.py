@@ -1,0 +1,243 @@
+"""Which days are measured: those that were not, that have matured since, or of which something has changed."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from conf.datasets import IMPRESSIONS, DailyDataset, ImpressionDataset
+from conf.digest import digest_of_inputs, digest_of_json
+from conf.errors import ConfigError, DiscoveryError, NotYet
+from conf.settings import Settings
+from conf.windows import Window
+from features.errors import FeaturesError, MissingDatasetError
+from features.reading.catalog import Catalog
+from features.reading.dataset import DatasetPlan, enforce_policy, plan_dataset
+from features.reading.impressions import impression_fields
+from features.reading.schema import check_fields
+from jobs.outcomes.store import Record
+
+EXPOSURES = "exposures"
+_DAY_IS_OVER = dt.timedelta(minutes=15)
+"""As the landing has it: time after a day's end from which its answers have arrived."""
+_VERSION = 1
+"""Of the rules; days that were measured by others are measured again."""
+
+
+class NoAnswers(ConfigError):
+    """There is nothing that says what was answered or shown."""
+
+
+class NotLanded(NotYet):
+    """The answers of the day have not arrived yet."""
+
+
+@dataclass(frozen=True)
+class DayPlan:
+    """One day to measure, with what its record will say of its input."""
+
+    day: dt.date
+    through: dt.date
+    mature: bool
+    new_is_known: bool
+    inputs: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is read, and which days are measured."""
+
+    last: dt.date
+    """The day that was asked for: nothing later is read."""
+    days: tuple[DayPlan, ...]
+    """The oldest first; none: everything is up to date."""
+    plans: Mapping[str, DatasetPlan]
+    """Event dataset, EXPOSURES or IMPRESSIONS → what is read of it; exposures and impressions as far as there are."""
+    datasets: Mapping[str, DailyDataset]
+    refused: Mapping[dt.date, DiscoveryError]
+    """Day before `last` that cannot be measured → why."""
+    settings_hash: str
+
+
+def settings_hash_of(settings: Settings) -> str:
+    """Returns a hash of all settings that decide what is measured."""
+    events = {
+        name: {"columns": dataset.columns.model_dump(), "ignored": sorted(dataset.ignore_events)}
+        for name, dataset in settings.datasets.events.items()
+    }
+    content = {
+        "outcomes": settings.outcomes.model_dump(mode="json"),
+        "events": events,
+        "engaging": engaging(settings),
+        "known": sorted(settings.interactions.event_weights),
+        "ids": settings.ids,
+        "version": _VERSION,
+    }
+    return digest_of_json(content)[:16]
+
+
+def engaging(settings: Settings) -> list[str]:
+    """Returns the names of events that are hits and new engagements: those with a positive weight."""
+    return sorted(name for name, weight in settings.interactions.event_weights.items() if weight > 0)
+
+
+def plan_days(
+    settings: Settings,
+    last: dt.date,
+    catalog: Catalog,
+    exposures: DailyDataset,
+    landed_at: dt.datetime | None,
+    known: Mapping[dt.date, Record],
+) -> Plan:
+    """Returns what is measured up to `last`, by names, markers and footers only.
+
+    Raises NoAnswers, NotLanded, and FeaturesError where `last` itself cannot be measured.
+    """
+    ours, first = settings.outcomes, last - dt.timedelta(days=settings.outcomes.keep_current_days - 1)
+    window = Window(first - dt.timedelta(days=ours.new_days), last + dt.timedelta(days=1))
+    datasets: dict[str, DailyDataset] = {**settings.datasets.events}
+    plans = {name: plan_dataset(name, dataset, window, catalog) for name, dataset in datasets.items()}
+    for name, dataset, plan in _of_answers(settings, window, catalog, exposures):
+        datasets[name], plans[name] = dataset, plan
+    if not {EXPOSURES, IMPRESSIONS} & plans.keys():
+        raise NoAnswers(
+            f"{settings.product} has no exposures and no dataset of impressions, so nobody knows what was answered or "
+            "shown; set `exposures: {enabled: true}` and land them (discovery exposures land), or name the dataset "
+            "`impressions` (docs/impressions.md)"
+        )
+    draft = Plan(last, (), plans, datasets, {}, settings_hash_of(settings))
+    days, refused = list[DayPlan](), dict[dt.date, DiscoveryError]()
+    for day in (window.end - dt.timedelta(days=i) for i in range(ours.keep_current_days, 0, -1)):
+        try:
+            if (planned := _planned(draft, day, settings, landed_at, known.get(day))) is not None:
+                days.append(planned)
+        except (FeaturesError, NotLanded) as error:
+            if day == last:
+                raise
+            refused[day] = error
+    return replace(draft, days=tuple(days), refused=refused)
+
+
+def spans(plan: Plan, settings: Settings) -> Mapping[str, DatasetPlan]:
+    """Returns what has to be read for the days of the plan, of which there is at least one."""
+    first = plan.days[0].day
+    with_past = first - dt.timedelta(days=settings.outcomes.new_days)
+    end = max(day.through for day in plan.days) + dt.timedelta(days=1)
+    return {
+        name: _within(one, Window(first if name in (EXPOSURES, IMPRESSIONS) else with_past, end))
+        for name, one in plan.plans.items()
+    }
+
+
+def _of_answers(
+    settings: Settings, window: Window, catalog: Catalog, exposures: DailyDataset
+) -> Iterable[tuple[str, DailyDataset, DatasetPlan]]:
+    try:
+        plan = plan_dataset(EXPOSURES, exposures, window, catalog)
+        if plan.found or plan.unfinished:
+            yield EXPOSURES, exposures, plan
+    except MissingDatasetError:  # nothing was landed
+        pass
+    shown = settings.datasets.impressions
+    if shown is not None:
+        plan = plan_dataset(IMPRESSIONS, shown, window, catalog)
+        check_fields(IMPRESSIONS, impression_fields(shown, settings.ids), plan.found)
+        yield IMPRESSIONS, shown, plan
+
+
+def _planned(
+    plan: Plan, day: dt.date, settings: Settings, landed_at: dt.datetime | None, known: Record | None
+) -> DayPlan | None:
+    """Returns a day to measure, or None if it is up to date or before everything. Raises FeaturesError, NotLanded."""
+    end = day + dt.timedelta(days=settings.outcomes.horizon_days + _lateness(settings))
+    through = min(end, plan.last)
+    if not _has_answers(plan, day, landed_at):
+        return None
+    if known is not None and _holds(known, plan, through, settings):
+        return None
+    span = Window(day, through + dt.timedelta(days=1))
+    for name in settings.datasets.events:
+        _enforce(plan, name, span)
+    if IMPRESSIONS in plan.plans and day == plan.last:
+        _enforce(plan, IMPRESSIONS, Window(day, day + dt.timedelta(days=1)))
+    return DayPlan(
+        day=day,
+        through=through,
+        mature=through == end,
+        new_is_known=_is_whole(plan, Window(day - dt.timedelta(days=settings.outcomes.new_days), day), settings),
+        inputs=_inputs(plan, day, through, settings),
+    )
+
+
+def _holds(known: Record, plan: Plan, through: dt.date, settings: Settings) -> bool:
+    """Returns whether a measured day is as it would be measured now, or was measured with more than is read now."""
+    if known.settings_hash != plan.settings_hash or known.through < through:
+        return False
+    return known.through > plan.last or known.inputs == _inputs(plan, known.day, known.through, settings)
+
+
+def _has_answers(plan: Plan, day: dt.date, landed_at: dt.datetime | None) -> bool:
+    """Returns whether something was answered or shown, or nothing for certain. Raises NotLanded."""
+    found = [one for name in (EXPOSURES, IMPRESSIONS) if (one := plan.plans.get(name)) is not None]
+    if EXPOSURES in plan.plans:
+        mine = plan.plans[EXPOSURES]
+        midnight = dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1)
+        is_over = landed_at is not None and landed_at >= midnight + _DAY_IS_OVER
+        if day in mine.unfinished or (day not in _days(mine) and not is_over):
+            raise NotLanded(
+                f"answers of {day} are not landed as a whole yet; let `discovery exposures land` run after that day, "
+                "then start again"
+            )
+    first = min((day for one in found for day in _days(one)), default=dt.date.max)
+    return first <= day
+
+
+def _lateness(settings: Settings) -> int:
+    late = (one.lateness_days for one in settings.datasets.events.values() if one.day_of == "ingestion")
+    return max(late, default=0)
+
+
+def _enforce(plan: Plan, name: str, span: Window) -> None:
+    """Raises FeaturesError if more is missing than the dataset allows, in proportion to its own window."""
+    dataset = plan.datasets[name]
+    if isinstance(dataset, ImpressionDataset):
+        usual = len(span.days)
+    else:
+        usual = len(Window.parse(dataset.window, plan.last).days)  # type: ignore[attr-defined]
+    allowed = dataset.max_missing_days * max(1, -(-len(span.days) // usual))
+    enforce_policy(_within(plan.plans[name], span), dataset.model_copy(update={"max_missing_days": allowed}))
+
+
+def _is_whole(plan: Plan, span: Window, settings: Settings) -> bool:
+    try:
+        for name in settings.datasets.events:
+            _enforce(plan, name, span)
+    except FeaturesError:
+        return False
+    return True
+
+
+def _within(plan: DatasetPlan, span: Window) -> DatasetPlan:
+    return replace(
+        plan,
+        window=span,
+        found=tuple(partition for partition in plan.found if partition.day in span),
+        missing=tuple(day for day in plan.missing if day in span),
+        unfinished=tuple(day for day in plan.unfinished if day in span),
+        empty=tuple(day for day in plan.empty if day in span),
+        excluded={day: why for day, why in plan.excluded.items() if day in span},
+    )
+
+
+def _days(plan: DatasetPlan) -> set[dt.date]:
+    return {partition.day for partition in plan.found} | {*plan.empty}
+
+
+def _inputs(plan: Plan, day: dt.date, through: dt.date, settings: Settings) -> str:
+    """Returns a digest of every partition that decides the figures of a day."""
+    first = day - dt.timedelta(days=settings.outcomes.new_days)
+    return digest_of_inputs(
+        (f"{name}/{partition.day}", partition.fingerprint)
+        for name in sorted(plan.plans)
+        for partition in plan.plans[name].found
+        if (day if name in (EXPOSURES, IMPRESSIONS) else first) <= partition.day <= through
+    )

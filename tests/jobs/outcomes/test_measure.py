@@ -1,0 +1,140 @@
+"""Days measured over files: landed answers, two event datasets, forgotten users, late events, a kill."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from conf import contract
+from jobs.exposures.state import State
+from jobs.exposures.store import LandingStore
+from jobs.outcomes import measure
+from jobs.outcomes.measure import Measuring
+from jobs.outcomes.plan import NotLanded
+from jobs.outcomes.store import Record
+from jobs.storage.erased import Erased
+from jobs.storage.store import Storage
+from publish.runs.history import History, HistoryEntry
+from publish.runs.pointer import Pointer
+from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, table
+from tests.jobs.days import write_day
+
+DWELL = EVENT_SCHEMA.append(pa.field("seconds", pa.float64()))
+PRODUCT: dict[str, Any] = {
+    "product": "told",
+    "data_root": "data",
+    "datasets": {
+        "events": {
+            "clicks": {"path": "clicks", "window": "3 days ago:today"},
+            "dwell": {"path": "dwell", "window": "3 days ago:today", "columns": {"weight": "seconds"}},
+        },
+        "sources": {"path": "sources", "success_marker": "_SUCCESS"},
+    },
+    "interactions": {"event_weights": {"like": 1.0, "watch": 0.0}, "half_life_days": 1.0},
+    "outcomes": {"horizon_days": 2, "new_days": 2, "keep_current_days": 3},
+}
+FORGOTTEN = 3
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A product of which three days were answered; Kafka's part is told: who is forgotten, and the pointer."""
+    (tmp_path / "product.yml").write_text(yaml.safe_dump(PRODUCT))
+    monkeypatch.setenv("DISCOVERY_HOME", str(tmp_path))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setattr(Erased, "read", lambda *_: Erased(frozenset({FORGOTTEN})))
+    since = at(ago(9))
+    pointer = Pointer.model_validate({"rev": 1, "treatment": "a", "salt": "s", "share_bp": 10_000, "since": since})
+    history = History.of([HistoryEntry(pointer=pointer, reason="first", who=None)])
+    monkeypatch.setattr(measure, "kept_history", lambda *_: history)
+    for days in range(6, 0, -1):
+        clicked(tmp_path, days)
+        watched = [(user, 11, "watch", at(ago(days), 13), 0.1) for user in (1, FORGOTTEN)]
+        write_day(tmp_path / "data/dwell", ago(days), table(DWELL, *watched))
+    for days in (3, 2, 1):
+        answered(tmp_path, days, (1, [10, 11]), (2, [10]), (FORGOTTEN, [10, 11]))
+    known = pa.table({"source_id": [10, 11], "category": ["news", "sport"]})
+    write_day(tmp_path / "data/sources", ago(6), known)
+    landed_on(tmp_path, at(AS_OF, 6))
+    return tmp_path
+
+
+def clicked(home: Path, days: int, *more: Any) -> None:
+    """Likes of source 10 at one o'clock."""
+    likes = [(user, 10, "like", at(ago(days), 13)) for user in (2, FORGOTTEN)]
+    write_day(home / "data/clicks", ago(days), table(EVENT_SCHEMA, *likes, *more))
+
+
+def answered(home: Path, days: int, *lists: tuple[int, list[int]]) -> None:
+    """Answers at noon, landed."""
+    rows = [
+        {"user_id": user, "ts": at(ago(days)), "surface": "feed", "arm": "treatment", "run": "a", "source_ids": held}
+        for user, held in lists
+    ]
+    write_day(home / "exposures/told", ago(days), pa.Table.from_pylist(rows, contract.exposures("int64")))
+
+
+def landed_on(home: Path, moment: dt.datetime) -> None:
+    store = LandingStore.of(Storage(str(home)), "told")
+    store.write_state(State(batch=1, landed_at=moment))
+
+
+def measured(home: Path) -> list[Record]:
+    """Measures as the entry does."""
+    measuring = Measuring.open(home / "product.yml", (), ago(1))
+    plan = measuring.plan()
+    records = measuring.make(plan)
+    measure.tell(plan, records)
+    return records
+
+
+def figures(home: Path, day: dt.date, by: str, value: str | None = None) -> dict[str, Any]:
+    store = Measuring.open(home / "product.yml", (), day).store
+    rows = store.table(store.records()[day]).to_pylist()
+    (found,) = [row for row in rows if (row["by"], row["value"]) == (by, value)]
+    return found
+
+
+def content(home: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted((home / "outcomes").rglob("*.*"))}
+
+
+def test_days_are_measured_kept_and_measured_again_when_late_events_come(
+    spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = measured(home)
+    assert [(record.day, record.mature, record.bases) for record in first] == [
+        (ago(3), True, {"answered": 2}),
+        (ago(2), False, {"answered": 2}),
+        (ago(1), False, {"answered": 2}),
+    ]
+    assert [(then.treatment, then.share_bp) for then in first[0].served] == [("a", 10_000)]
+    whole = figures(home, ago(3), "all")
+    assert (whole["users"], whole["answers"], whole["places"], whole["hits"]) == (2, 2, 3, 1)
+    assert (whole["first_hit_ms"], whole["events"], whole["new"]) == (3_600_000, 1, 0)
+    assert figures(home, ago(3), "category", "news")["hits"] == 1
+    watched = figures(home, ago(3), "event", "watch")
+    assert (watched["events"], watched["amount"], watched["amount_listed"], watched["hits"]) == (1, 0.1, 0.1, 1)
+
+    before = content(home)
+    assert measured(home) == []
+    for path in (home / "outcomes/told").rglob("_record.json"):
+        path.unlink()  # as if it had been killed before every marker
+    assert measured(home) == first
+    assert content(home) == before
+
+    clicked(home, 1, (1, 10, "like", at(ago(1), 15)))
+    again = measured(home)
+    assert [record.day for record in again] == [ago(3), ago(2), ago(1)], "it may belong to an answer of each of them"
+    assert [record.sha256 == old.sha256 for record, old in zip(again, first, strict=True)] == [True, True, False]
+    whole = figures(home, ago(1), "all")
+    assert (whole["hits"], whole["new"], whole["new_listed"]) == (2, 1, 1)
+
+    landed_on(home, at(ago(0), 0) - dt.timedelta(hours=1))
+    (home / f"exposures/told/dt={ago(1)}/_SUCCESS").unlink()
+    with pytest.raises(NotLanded):
+        measured(home)
