@@ -72,6 +72,10 @@ COMMANDS = {
         "jobs.cli.exposures",
         "What was answered to whom: land it from Kafka as dated files, and count what is missing.",
     ),
+    "outcomes": Place(
+        "jobs.cli.outcomes",
+        "What users did with their lists, by week, run and arm; each rate says what it rests on.",
+    ),
     "drift": Place("jobs.cli.drift", "What drifted: findings of runs, and what operators decide about them."),
     "model": Place("jobs.cli.model", "Versions of the model: what made them, and which one serves."),
 }
