@@ -57,9 +57,9 @@ class DagSettings(BaseModel):
     max_retry_minutes: _Minutes = 60
     """Longest time before a retry."""
     wait_retries: _Count = 12
-    """Number of further retries of build_features while input has not arrived (exit code 75)."""
+    """Number of further retries of build_features and measure_outcomes while input has not arrived (exit code 75)."""
     wait_minutes: _Minutes = 30
-    """Minutes before build_features is retried."""
+    """Minutes before these two are retried."""
     build_features_minutes: _Minutes = 180
     """Time limit of one try; likewise the next four."""
     train_embeddings_minutes: _Minutes = 240
@@ -72,6 +72,11 @@ class DagSettings(BaseModel):
     """Airflow pool of the tasks."""
     driver_memory: str | None = None
     """`--driver-memory` of spark-submit, e.g. 4g; null: as Spark is configured."""
+    land_exposures_minutes: _Minutes = 60
+    """Time limit of one try; likewise the next one."""
+    measure_outcomes_minutes: _Minutes = 180
+    outcomes_schedule: _Cron | None = "0 5 * * *"
+    """Cron expression in UTC, once a day, of the DAG that measures outcomes if exposures are enabled; null: none."""
     refresh_schedule: _Cron | None = None
     """Cron expression in UTC of a second DAG, whose runs keep the factors that serve (`--refresh`); null: none."""
 
@@ -85,10 +90,28 @@ class Product(BaseModel):
     config: Path
     schedule: _Cron
     dag: DagSettings = DagSettings()
+    exposures: Any = None
+    """The mapping of the product file, which the job checks."""
+
+    @property
+    def outcomes_schedule(self) -> str | None:
+        """The cron expression of the DAG that measures outcomes; None if exposures are not enabled."""
+        enabled = isinstance(self.exposures, Mapping) and self.exposures.get("enabled") is True
+        return self.dag.outcomes_schedule if enabled else None
+
+    @property
+    def outcomes_id(self) -> str:
+        """The id of the DAG that measures outcomes."""
+        return f"{self.name}_outcomes"
+
+    @property
+    def dag_ids(self) -> set[str]:
+        """The ids of all of the product's DAGs."""
+        return {*self.schedules} | ({self.outcomes_id} if self.outcomes_schedule else set())
 
     @property
     def schedules(self) -> dict[str, str]:
-        """The cron expression of each of the product's DAGs, by the DAG's id."""
+        """The cron expression of each DAG that makes runs, by the DAG's id."""
         refresh = self.dag.refresh_schedule
         return {self.name: self.schedule} | ({} if refresh is None else {f"{self.name}_refresh": refresh})
 
@@ -117,7 +140,7 @@ def read_products(folder: Path) -> Products:
         try:
             if product := read_product(path):
                 for other in scheduled.values():
-                    for taken in product.schedules.keys() & other.schedules.keys():
+                    for taken in sorted(product.dag_ids & other.dag_ids):
                         raise ProductFileError(f"product {taken!r} is already that of {other.config.name}; rename one")
                 scheduled[product.name] = product
         except ProductFileError as error:

@@ -1,10 +1,13 @@
 """One weekly Airflow DAG per product file that has a `schedule`; the DAG's id is the product's name.
 
-A file with `dag.refresh_schedule` gets a second one, `<product>_refresh`, which asks every run for `--refresh`.
+A file with `dag.refresh_schedule` gets a second one, `<product>_refresh`, which asks every run for `--refresh`; one
+with `exposures: {enabled: true}` a daily one, `<product>_outcomes`.
 
     build_features → train_embeddings → precompute_topn → publish_topn → wait_until_serving
+    land_exposures → measure_outcomes
 
-Order and schedule only: the first four submit an entry of jobs/ to Spark, the last one waits until the run serves.
+Order and schedule only: most submit an entry of jobs/ to Spark; `wait_until_serving` waits until the run serves, and
+`land_exposures` needs no Spark.
 `docs/schedule.md` describes the setup.
 
 A broken product file makes no DAG here, and the other products keep theirs. Airflow marks every DAG of a file with an
@@ -21,7 +24,7 @@ from airflow.sdk import DAG, Param
 from airflow.timetables.interval import CronDataIntervalTimetable
 from product_files import Product, config_folder, read_products
 from run_flags import RunParameters, command_line
-from stage_operators import SparkStage, WaitUntilServing
+from stage_operators import LandExposures, SparkStage, WaitUntilServing
 
 _REPO = Path(__file__).resolve().parent.parent
 _FIXED = {  # libraries read these when they are imported, before the job could set them
@@ -69,16 +72,56 @@ def wait_command(product: Product) -> Callable[..., list[str]]:
     return command
 
 
+def day_arguments(product: Product) -> Callable[..., list[str]]:
+    """Returns a function that renders the arguments of what measures the day that is over."""
+
+    def application_args(context: Any, jinja_env: Any) -> list[str]:
+        day = as_of(context["dag_run"]) - dt.timedelta(days=1)
+        return ["--config", str(product.config), "--day", day.isoformat()]
+
+    return application_args
+
+
 def build_dag(product: Product, dag_id: str) -> DAG:
-    """Returns one DAG of a product."""
-    dag = DAG(
+    """Returns one DAG of a product that makes runs."""
+    description = f"Weekly lists of {product.name}: features, embeddings, lists, publish"
+    dag = _dag(product, dag_id, product.schedules[dag_id], description, _params(refresh=dag_id != product.name))
+    previous = None
+    for task in (*(_stage(stage, product, dag) for stage in _STAGES), _wait_until_serving(product, dag)):
+        if previous is not None:
+            previous >> task
+        previous = task
+    return dag
+
+
+def build_outcomes_dag(product: Product, schedule: str) -> DAG:
+    """Returns the DAG that measures what users did with their lists."""
+    description = f"Outcomes of {product.name}: what was answered, and what users did with it"
+    dag = _dag(product, product.outcomes_id, schedule, description, {})
+    land = LandExposures(
+        task_id="land_exposures",
+        dag=dag,
+        command=[
+            str(_job_environment() / "bin" / "discovery"),
+            *("exposures", "land", "--config", str(product.config)),
+        ],
+        env=_variables(),
+        execution_timeout=_minutes(product.dag.land_exposures_minutes),
+    )
+    # records that were lost fail the landing, and hide nothing that was not
+    land >> _stage("measure_outcomes", product, dag, day_arguments(product), trigger_rule="all_done")
+    return dag
+
+
+def _dag(product: Product, dag_id: str, schedule: str, description: str, params: dict[str, Param]) -> DAG:
+    return DAG(
         dag_id=dag_id,
-        description=f"Weekly lists of {product.name}: features, embeddings, lists, publish",
-        schedule=CronDataIntervalTimetable(product.schedules[dag_id], timezone="UTC"),
+        description=description,
+        schedule=CronDataIntervalTimetable(schedule, timezone="UTC"),
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=_minutes(product.dag.run_minutes),
-        params=_params(refresh=dag_id != product.name),
+        params=params,
         tags=["discovery"],
         default_args={
             "pool": product.dag.pool,
@@ -88,19 +131,14 @@ def build_dag(product: Product, dag_id: str) -> DAG:
             "max_retry_delay": _minutes(product.dag.max_retry_minutes),
         },
     )
-    previous = None
-    for task in (*(_stage(stage, product, dag) for stage in _STAGES), _wait_until_serving(product, dag)):
-        if previous is not None:
-            previous >> task
-        previous = task
-    return dag
 
 
-def _stage(name: str, product: Product, dag: DAG) -> SparkStage:
+def _stage(
+    name: str, product: Product, dag: DAG, arguments: Callable[..., list[str]] | None = None, **more: Any
+) -> SparkStage:
     settings = product.dag
-    patience: dict[str, Any] = {}
-    if name == "build_features":  # the only stage that reads what others deliver
-        patience = {
+    if name in ("build_features", "measure_outcomes"):  # the only ones that read what others deliver
+        more |= {
             "wait_retries": settings.wait_retries,
             "retries": settings.retries + settings.wait_retries,
             "retry_delay": _minutes(settings.wait_minutes),
@@ -110,13 +148,13 @@ def _stage(name: str, product: Product, dag: DAG) -> SparkStage:
         task_id=name,
         dag=dag,
         application=str(_REPO / "jobs" / f"{name}.py"),
-        application_args=stage_arguments(product),  # a template field may be a function
+        application_args=arguments or stage_arguments(product),  # a template field may be a function
         name=f"{product.name}.{name}",
         spark_binary=str(_job_environment() / "bin" / "spark-submit"),
         env_vars=_variables(),
         driver_memory=settings.driver_memory,
         execution_timeout=_minutes(getattr(settings, f"{name}_minutes")),
-        **patience,
+        **more,
     )
 
 
@@ -154,10 +192,7 @@ def _minutes(number: float) -> dt.timedelta:
     return dt.timedelta(minutes=number)
 
 
-globals().update(
-    {
-        dag_id: build_dag(product, dag_id)
-        for product in read_products(config_folder()).scheduled.values()
-        for dag_id in product.schedules
-    }
-)
+for _product in read_products(config_folder()).scheduled.values():
+    globals().update({dag_id: build_dag(_product, dag_id) for dag_id in _product.schedules})
+    if _schedule := _product.outcomes_schedule:
+        globals()[_product.outcomes_id] = build_outcomes_dag(_product, _schedule)

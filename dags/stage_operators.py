@@ -1,10 +1,11 @@
-"""The two kinds of task of a product's DAG, and how they react to exit codes of the job.
+"""The kinds of task of a product's DAGs, and how they react to exit codes of the job.
 
 0   done
 2   bad input or configuration       a retry cannot help: fails at once
 75  input has not arrived yet        retried, after `wait_minutes`
 any other                            retried, `retries` times
 3, 4, 5 of `discovery wait`          held, failed, past the deadline: fails at once
+4 of `discovery exposures land`      records were lost or cannot be read: fails at once
 """
 
 import functools
@@ -13,8 +14,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
@@ -25,13 +26,6 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 _BAD_INPUT = 2
 _NOT_YET = 75
 _GRACE_SECONDS = 20
-_FINAL = {
-    _BAD_INPUT: "bad input or configuration",
-    3: "the run is held: `discovery status` shows why",
-    4: "the run has failed: `discovery runs` shows why",
-    5: "the run did not serve before its deadline",
-}
-
 
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2} ")
 _ERROR = re.compile(rf"{_TIME.pattern}error     (.*)", re.DOTALL)
@@ -118,10 +112,12 @@ class SparkStage(SparkSubmitOperator):
         return exit_code == _BAD_INPUT or ti.try_number > ti.max_tries - self.wait_retries
 
 
-class WaitUntilServing(BaseOperator):
-    """Runs `discovery wait` in the job environment; `command` is its argument list, `env` is added to the worker's."""
+class _Command(BaseOperator):
+    """Runs `discovery` in the job environment; `command` is its argument list, `env` is added to the worker's."""
 
     template_fields: Sequence[str] = ("command",)
+    final: ClassVar[Mapping[int, str]]
+    """Exit code after which another try cannot help → what it means."""
 
     def __init__(self, *, command: Any, env: dict[str, str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -130,16 +126,36 @@ class WaitUntilServing(BaseOperator):
         self._hook = SubprocessHook()
 
     def execute(self, context: Any) -> None:
-        """Waits until the run serves; raises AirflowFailException if it never will by itself."""
+        """Waits for the command's end; raises AirflowFailException if another try cannot help."""
         code = self._hook.run_command(self.command, env={**os.environ, **self.env}).exit_code
-        if code in _FINAL:
-            raise AirflowFailException(f"exit code {code}: {_FINAL[code]}")
+        if code in self.final:
+            raise AirflowFailException(f"exit code {code}: {self.final[code]}")
         if code != 0:
-            raise AirflowException(f"exit code {code}: `discovery wait` itself failed; see the log above")
+            raise AirflowException(f"exit code {code}: the command itself failed; see the log above")
 
     def on_kill(self) -> None:
         """Stops the command with the task."""
         self._hook.send_sigterm()  # type: ignore[no-untyped-call]
+
+
+class WaitUntilServing(_Command):
+    """Runs `discovery wait`: succeeds when the run serves."""
+
+    final: ClassVar = {
+        _BAD_INPUT: "bad input or configuration",
+        3: "the run is held: `discovery status` shows why",
+        4: "the run has failed: `discovery runs` shows why",
+        5: "the run did not serve before its deadline",
+    }
+
+
+class LandExposures(_Command):
+    """Runs `discovery exposures land`."""
+
+    final: ClassVar = {
+        _BAD_INPUT: "bad input or configuration",
+        4: "landed, but records were lost or cannot be read: `discovery exposures show` says which",
+    }
 
 
 def _end_session(leader: subprocess.Popen[str]) -> None:
