@@ -27,7 +27,8 @@ from publish.wire.keys import ProductKeys
 
 ALTERNATIONS = 20
 OUTAGE_SECONDS = 60.0
-_PER_SECOND = 700
+_PER_SECOND = 900
+_TURN_SECONDS = 1.0
 _SATURATED = 6
 """Turns of each arm under as many requests as it can take."""
 _PAUSE = 0.4
@@ -50,7 +51,7 @@ def log_on_and_off(
         full: dict[str, list[float]] = {name: [] for name in arms}
         for number in range(alternations + 1):
             for name in _turns(arms, number):
-                turn = _paced(stage, arms[name], _until(time.monotonic() + seconds))
+                turn = _paced(stage, arms[name], _until(time.monotonic() + min(seconds, _TURN_SECONDS)))
                 time.sleep(_PAUSE)  # what the log still sends must not fall into the other's turn
                 if number:  # the first round warms up
                     paced[name].append(turn)
