@@ -14,6 +14,9 @@ from expectations.drift.statistics import Statistic, statistic
 BESIDE_OTHERS = frozenset({"users_elsewhere", "users_subscribed", "followed", "unknown_sources", "closed_sources"})
 """Statistics of a dataset that another one can change."""
 
+NOTHING = 1e-6
+"""Values up to this are 0, of which a scale has no logarithm."""
+
 
 class DriftProfile(Strict):
     """What was found of a run's statistics."""
@@ -116,6 +119,8 @@ def value_text(finding: Finding, value: float | None) -> str:
     one = statistic_of(finding)
     if one is not None and one.scale == "share":
         return f"{value:.1%}".replace("%", " %") if value >= 0.001 else f"{100 * value:.2g} %"
+    if abs(value) <= NOTHING:
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

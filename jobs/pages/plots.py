@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from expectations.drift.checks import allowed_text, statistic_of, value_text
+from expectations.drift.checks import NOTHING, allowed_text, statistic_of, value_text
 from expectations.drift.findings import Finding, Point
 from models.pages import without_controls
 
@@ -111,7 +111,7 @@ def _axes(finding: Finding, size: tuple[int, int], margins: tuple[int, int, int,
     if not days or not found:
         return _Axes((dt.date.min, dt.date.min), (0.0, 1.0), size, margins)
     low, high = min(found), max(found)
-    log = low > 0 and high / low >= _LOG_FROM
+    log = low > NOTHING and high / low >= _LOG_FROM
     limits = [limit for point in finding.past for limit in (point.low, point.high) if limit is not None]
     if log:
         reach = (high / low) ** _BEYOND

@@ -127,3 +127,8 @@ def test_measuring_that_fails_fails_the_gate() -> None:
 def test_a_report_survives_json() -> None:
     report = judged(finding(), LOST, overrides={"clicks.events": "campaign"})
     assert GateReport.from_json(report.to_json()) == report
+
+
+def test_nothing_is_no_small_number() -> None:
+    lost = finding("weakest_segment", value=1e-9, low=0.6, high=None).model_copy(update={"note": "PL"})
+    assert "the lowest 0 (PL)" in sentence(lost)
