@@ -66,7 +66,8 @@ def test_the_examples_behind_sentinel_and_again_after_its_fail_over(tmp_path: Pa
         reader = BothReaders(client, PRODUCT, url=servers.url)
         assert reader.lookup("1").kind == "list"
         servers.master.kill()
-        assert {type(error) for error in reader.each("1")} == {StoreUnreachable}
+        with pytest.raises(StoreUnreachable):  # at once; redis-py's own client repeats a call behind Sentinels
+            reader.ask_async("1")
         with redis.Redis.from_url(servers.replica.url) as replica:
             eventually(lambda: replica.info("replication")["role"] == "master")
         eventually(lambda: all(isinstance(found, Answer) for found in reader.each("1")))

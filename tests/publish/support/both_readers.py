@@ -63,7 +63,7 @@ class BothReaders:
     ) -> list[Answer | PublishError]:
         """The answer or the error of each."""
         found: list[Answer | PublishError] = []
-        for ask in (self._ask, self._ask_async):
+        for ask in (self._ask, self.ask_async):
             try:
                 found.append(ask(user_id, exclude, n))
             except PublishError as error:
@@ -79,7 +79,8 @@ class BothReaders:
     def _ask(self, user_id: UserId, exclude: Collection[UserId], n: int | None) -> Answer:
         return self.sync.lookup(user_id, exclude, n=n)
 
-    def _ask_async(self, user_id: UserId, exclude: Collection[UserId], n: int | None) -> Answer:
+    def ask_async(self, user_id: UserId, exclude: Collection[UserId] = (), n: int | None = None) -> Answer:
+        """The answer of the asynchronous one alone."""
         return self._runner.run(self.asynchronous.lookup(user_id, exclude, n))
 
 
