@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -20,8 +21,10 @@ from publish.read.async_reader import AsyncReader
 from publish.read.rules import Announced, Answer, Command, Get, HashGet
 from tests.publish.read.test_reader_vectors import VECTORS, stored
 from tests.publish.support.both_readers import BothReaders, FakeStore, url_of
+from tests.publish.support.certificates import Authority
 from tests.publish.support.pushing import eventually
 from tests.publish.support.samples import closed_port
+from tests.publish.support.tls_proxy import tls_before
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_sentinel import WatchedRedis
 
@@ -201,3 +204,33 @@ def test_no_redis_at_all() -> None:
             await reader.lookup("1")
 
     asked(f"redis://127.0.0.1:{closed_port()}/0", ask)
+
+
+def test_over_tls_with_the_files_of_the_settings(clean_redis: redis.Redis, authority: Authority) -> None:
+    fill(clean_redis)
+    ours, port = authority.sign("client"), int(urlsplit(url_of(clean_redis)).port or 0)
+
+    async def ask(connection: RedisConnection) -> str:
+        reads = PipelinedReads(connection, timeout=5)
+        try:
+            return (await AsyncReader(reads, PRODUCT).lookup("1")).kind
+        finally:
+            await reads.close()
+
+    with tls_before(port, authority.sign("server"), clients=authority.ca_file) as outside:
+        files = {"ca_file": authority.ca_file, "certificate_file": ours.certificate, "key_file": ours.key}
+        said = {"url": f"rediss://127.0.0.1:{outside}/0", **{name: str(path) for name, path in files.items()}}
+        assert asyncio.run(ask(RedisConnection.model_validate(said))) == "list"
+        with pytest.raises(StoreUnreachable, match="REDIS_SSL_"):
+            asyncio.run(ask(RedisConnection.of(f"rediss://127.0.0.1:{outside}/0")))
+
+
+def test_through_a_socket(tmp_path: Path) -> None:
+    with RedisServer(tmp_path, settings={"unixsocket": "redis.sock"}) as server:
+        with redis.Redis.from_url(server.url) as client:
+            fill(client)
+
+        async def ask(reader: AsyncReader, _: Watched) -> str:
+            return (await reader.lookup("1")).kind
+
+        assert asked(f"unix://{tmp_path}/redis.sock", ask) == "list"

@@ -15,8 +15,10 @@ import pytest
 import redis
 
 from deploy.servers.redis_server import RedisServer
+from publish.connect.rights import Role
 from tests.publish.read.test_async_reader import fill as fill_cluster
 from tests.publish.serve.conftest import fill
+from tests.publish.support.acl_users import make_users, password_of
 from tests.publish.support.pushing import eventually
 from tests.publish.support.samples import Lists, announcement_of, closed_port
 from tests.publish.support.serving import RunningService, authorized, replied, serving, starting
@@ -144,6 +146,21 @@ def test_behind_sentinel_through_its_fail_over(folder: Path, tmp_path: Path) -> 
             servers.master.kill()
             assert service.ask("/v1/lists/1").word == "redis"
             eventually(lambda: service.ask("/v1/lists/1").status == 200)
+
+
+def test_the_rights_of_a_reader_are_enough(folder: Path, tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "redis") as server, redis.Redis.from_url(server.url) as client:
+        fill(client)
+        make_users(client, "groups")
+        variables = {"REDIS_USERNAME": "groups-reader", "REDIS_PASSWORD": password_of(Role.READER)}
+        with serving(folder, server.url, variables=variables) as service:
+            assert {service.ask(f"/v1/lists/{user}").status for user in range(1, 10)} == {200}
+            assert service.ask("/readyz").status == 200
+        with serving(folder, server.url, variables={**variables, "REDIS_PASSWORD": "planted-and-wrong"}) as service:
+            reply = service.ask("/v1/lists/1")
+            assert (reply.status, reply.word) == (503, "redis")
+            assert "REDIS_PASSWORD" in reply.data["message"]
+            assert "planted" not in service.said + reply.data["message"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
