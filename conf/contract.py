@@ -185,7 +185,10 @@ def outcomes() -> pa.Schema:
         ("answers", pa.int64()),  # answers or impressions; of a surface, a position its own, else those of run and arm
         ("places", pa.int64()),  # places in them; of an event those of run and arm
         ("hits", pa.int64()),
-        ("hits_at", pa.list_(pa.int64())),  # among the first k places, for each k of outcomes.at
+        (
+            "hits_at",
+            pa.list_(pa.int64()),
+        ),  # among the first k places, for each k of outcomes.at; null: a place is not known
         ("users_hit", pa.int64()),  # users with a hit
         ("first_hit_ms", pa.int64()),  # Σ over them of the time from the answer to their first hit
         ("first_hits", pa.list_(pa.int64())),  # users by that time, in classes of HIT_WITHIN_SECONDS
