@@ -53,12 +53,14 @@ def read_events(
 ) -> Events:
     """Returns the events called one of `names`; the rows are read once to count them, before any is used.
 
-    Raises SchemaError, BrokenPartitionError if the number of rows differs from the footers', and BadRowsError for a
-    day with more unusable rows than its dataset's `bad_row_budget` allows.
+    Of at least one dataset something was found. Raises SchemaError, BrokenPartitionError if the number of rows differs
+    from the footers', and BadRowsError for a day with more unusable rows than its dataset's `bad_row_budget` allows.
     """
     frames = []
     for name, dataset in datasets.items():
         found = plans[name].found
+        if not found:
+            continue
         check_fields(name, event_fields(dataset, ids), found)
         rows = read_rows(dataset, found, ids, catalog).withColumn("dataset", sf.lit(name))
         unknown = sf.when(~sf.col("event").isin(*sorted(names)), sf.lit(_UNKNOWN))

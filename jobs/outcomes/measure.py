@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -100,25 +101,31 @@ class Measuring:
 
     def _make(self, plan: Plan) -> list[Record]:
         read, history = spans(plan, self.settings), self._history()
-        served = [_served(row) for row in history]
-        events = self._events(read)
+        some = next(iter(read.values())).window
+        served = [_served(row) for row in _during(history, plan.days[0].day, some.end)]
         answers = self._answers(read, served)
+        rows = self._rows(plan, answers, read) if answers else []
+        by_day: dict[dt.date, list[dict[str, Any]]] = {day.day: [] for day in plan.days}
+        for row in rows:
+            by_day[row["day"]].append(row)
+        return [self._keep(plan, i, by_day[day.day], history) for i, day in enumerate(plan.days)]
+
+    def _rows(
+        self, plan: Plan, answers: Mapping[Basis, DataFrame], read: Mapping[str, DatasetPlan]
+    ) -> list[dict[str, Any]]:
+        """Returns the sums: as many as there are arms, names and categories, whatever the number of users."""
         measured = outcomes_of(
             union_of(list(answers.values())),
-            events,
+            self._events(read),
             sorted(answers),
             [day.day for day in plan.days],
             self.settings.outcomes,
             self._categories(),
         )
-        rows = measured.toArrow().to_pylist()  # sums: as many as there are arms, names and categories, not users
-        by_day: dict[dt.date, list[dict[str, object]]] = {day.day: [] for day in plan.days}
-        for row in rows:
-            by_day[row["day"]].append(row)
-        return [self._keep(plan, i, by_day[day.day], history) for i, day in enumerate(plan.days)]
+        return list(measured.toArrow().to_pylist())
 
     def _keep(
-        self, plan: Plan, place: int, rows: Sequence[dict[str, object]], history: Sequence[Mapping[str, object]]
+        self, plan: Plan, place: int, rows: Sequence[dict[str, Any]], history: Sequence[Mapping[str, Any]]
     ) -> Record:
         day = plan.days[place]
         figures = [row for row in rows if row["by"] != LEFT_OUT]
@@ -137,12 +144,12 @@ class Measuring:
             bases=_answers_by_basis(figures),
             new_is_known=day.new_is_known,
             robots={str(row["basis"]): _left_out(row) for row in rows if row["by"] == LEFT_OUT},
-            served=tuple(ServedThen.model_validate(row) for row in _on_day(history, day.day)),
+            served=tuple(ServedThen.model_validate(row) for row in _then(history, day.day)),
             at=self.settings.outcomes.at,
         )
         return self.store.write(record, table)
 
-    def _history(self) -> list[dict[str, object]]:
+    def _history(self) -> list[dict[str, Any]]:
         """Returns the changes of the pointer that Kafka keeps."""
         return kept_history(self.environment.need_kafka(), ProductKeys(self.settings.product)).rows()
 
@@ -194,24 +201,28 @@ def tell(plan: Plan, records: Sequence[Record]) -> None:
         log_step("outcomes", f"up to date until {plan.last}: no day has matured or changed")
 
 
-def _served(row: Mapping[str, object]) -> Served:
-    return Served(**{name: row[name] for name in Served.__dataclass_fields__})  # type: ignore[arg-type]
+def _served(row: Mapping[str, Any]) -> Served:
+    return Served(**{name: row[name] for name in Served.__dataclass_fields__})
 
 
-def _on_day(history: Sequence[Mapping[str, object]], day: dt.date) -> list[dict[str, object]]:
-    start = dt.datetime.combine(day, dt.time(), dt.UTC)
-    end = start + dt.timedelta(days=1)
-    held = [row for row in history if row["since"] < end and (row["until"] is None or row["until"] > start)]  # type: ignore[operator]
+def _then(history: Sequence[Mapping[str, Any]], day: dt.date) -> list[dict[str, Any]]:
+    held = _during(history, day, day + dt.timedelta(days=1))
     return [{name: row[name] for name in ServedThen.model_fields} for row in held]
 
 
-def _answers_by_basis(figures: Sequence[Mapping[str, object]]) -> dict[str, int]:
+def _during(history: Sequence[Mapping[str, Any]], first: dt.date, end: dt.date) -> list[Mapping[str, Any]]:
+    """Returns the changes that held at some time from the first day to before the last one."""
+    start, stop = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (first, end))
+    return [row for row in history if row["since"] < stop and (row["until"] is None or row["until"] > start)]
+
+
+def _answers_by_basis(figures: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     found: dict[str, int] = {}
     for row in figures:
         if row["by"] == "all":
-            found[str(row["basis"])] = found.get(str(row["basis"]), 0) + int(str(row["answers"]))
+            found[str(row["basis"])] = found.get(str(row["basis"]), 0) + row["answers"]
     return dict(sorted(found.items()))
 
 
-def _left_out(row: Mapping[str, object]) -> LeftOut:
+def _left_out(row: Mapping[str, Any]) -> LeftOut:
     return LeftOut.model_validate({name: row[name] for name in LeftOut.model_fields})

@@ -157,7 +157,7 @@ def _planned(
     span = Window(day, through + dt.timedelta(days=1))
     for name in settings.datasets.events:
         _enforce(plan, name, span)
-    if IMPRESSIONS in plan.plans and day == plan.last:
+    if IMPRESSIONS in plan.plans and (day == plan.last or EXPOSURES not in plan.plans):
         _enforce(plan, IMPRESSIONS, Window(day, day + dt.timedelta(days=1)))
     return DayPlan(
         day=day,

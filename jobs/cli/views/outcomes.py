@@ -7,6 +7,7 @@ from typing import Any
 from conf.share import EVERYBODY, NOBODY, Share
 from jobs.cli.views.view import NOTHING, View, duration, table
 from jobs.outcomes.store import Record
+from models.outcomes.basis import Basis
 from models.outcomes.figures import Figures
 
 _ARMS = {"treatment": NOBODY, "control": EVERYBODY}
@@ -92,6 +93,9 @@ def _notes(records: Sequence[Record], rows: Sequence[Mapping[str, Any]], gone: C
         yield f"not measured: {_days(lacking)}; jobs/measure_outcomes.py --day says why"
     if silent := [record.day for record in records if not record.bases]:
         yield f"nothing was answered or shown: {_days(silent)}"
+    for basis in sorted({basis for record in records for basis in record.bases}):
+        if without := [record.day for record in records if record.bases and basis not in record.bases]:
+            yield f"no {Basis(basis).per} on {_days(without)}"
     if unsure := [record.day for record in records if not record.new_is_known]:
         yield f"new engagements are not known, since events before are not there: {_days(unsure)}"
     robots = sum(left.users for record in records for left in record.robots.values())
