@@ -119,7 +119,7 @@ def replay(
 
 
 def _replay(days: Floats, prior: float, least: Floats, side: Side, ahead: int, probability: float) -> Replay:
-    weekday = np.nan_to_num(np.nanmedian(_before(days - _mean(days, 1)[:, None], _WEEKDAY_WEEKS, ahead), axis=1))
+    weekday = np.nan_to_num(_median(_before(days - _mean(days, 1)[:, None], _WEEKDAY_WEEKS, ahead)))
     rest = days - weekday
     level = _mean(rest, 1)
     expected = _forecast(level, ahead)
@@ -187,7 +187,7 @@ def _candidates(level: Floats, ahead: int) -> Floats:
     """Returns (4, W) simple forecasts of each week."""
     window = _before(level, _SLOPE_WEEKS, ahead)
     first, second = np.triu_indices(_SLOPE_WEEKS, 1)
-    slope = np.nanmedian((window[:, second] - window[:, first]) / (second - first), axis=1)
+    slope = _median((window[:, second] - window[:, first]) / (second - first))
     slope = np.where(np.isfinite(window).sum(axis=1) >= _SLOPE_LEAST, slope, 0.0)
     found = []
     for weeks in _LEVEL_WEEKS:
@@ -200,13 +200,13 @@ def _candidates(level: Floats, ahead: int) -> Floats:
 
 def _robust_mean(values: Floats) -> Floats:
     """Returns the mean of each row, whose outliers count as far as the clip."""
-    centre = np.nanmedian(values, axis=1)[:, None]
-    reach = _CLIP * 1.4826 * np.nanmedian(np.abs(values - centre), axis=1)[:, None]
+    centre = _median(values)[:, None]
+    reach = _CLIP * 1.4826 * _median(np.abs(values - centre))[:, None]
     return _mean(np.clip(values, centre - reach, centre + reach), 1)
 
 
 def _clipped_mean(errors: Floats) -> Floats:
-    return _mean(np.minimum(errors, 4 * np.nanmedian(errors, axis=1)[:, None]), 1)
+    return _mean(np.minimum(errors, 4 * _median(errors)[:, None]), 1)
 
 
 def _scale(errors: Floats, prior: float, count: Floats | NDArray[np.int64], least: Floats) -> tuple[Floats, Floats]:
@@ -216,7 +216,7 @@ def _scale(errors: Floats, prior: float, count: Floats | NDArray[np.int64], leas
     of the errors show.
     """
     size = np.abs(errors)
-    scale = 1.4826 * np.nanmedian(size, axis=1)
+    scale = 1.4826 * _median(size)
     for _ in range(4):
         scale = np.sqrt(_mean(np.minimum(size, _CLIP * scale[:, None]) ** 2, 1) / _CLIPPED_SQUARE)
     tail = _tail(size / scale[:, None], count)
@@ -239,6 +239,13 @@ def _tail(size: Floats, count: Floats | NDArray[np.int64]) -> NDArray[np.int64]:
         for free, huber, peak in zip(_TAILS, _HUBER_OF_T, _TAIL_PEAKS, strict=True)
     ]
     return np.where(np.isfinite(likelihood[-1]), np.argmax(likelihood, axis=0), len(_TAILS) - 1)
+
+
+def _median(values: Floats) -> Floats:
+    """Returns the median along axis 1 of what is known; NaN of nothing. np.nanmedian takes three times as long."""
+    ordered, count = np.sort(values, axis=1), np.maximum(np.isfinite(values).sum(axis=1, keepdims=True), 1)
+    low, high = (np.take_along_axis(ordered, at, 1) for at in ((count - 1) // 2, count // 2))  # NaN are last
+    return np.asarray(((low + high) / 2).squeeze(1))
 
 
 def _mean(values: Floats, axis: int) -> Floats:
