@@ -155,6 +155,11 @@ REST: dict[str, Any] = {
     "exposures.retention_hours": 167,
     "exposures.keep_days": 91,
     "exposures.purge": "never",
+    "outcomes.at": [1, 3],
+    "outcomes.horizon_days": 6,
+    "outcomes.keep_current_days": 27,
+    "outcomes.new_days": 29,
+    "outcomes.robots.max_events_per_day": 999,
     # bounds of the look-up service
     "serve.redis_timeout_seconds": 2.0,
     "serve.max_in_flight": 511,
