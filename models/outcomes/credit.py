@@ -4,29 +4,32 @@ An event belongs to the latest answer before it (`owner`), and is listed by the 
 source (`holder`), each less than the horizon ago. At one instant, answers come before events.
 """
 
+from collections.abc import Collection
+
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as sf
 
 from conf.outcomes import OutcomeSettings
-from models.outcomes.rows import ANSWER, ANSWERED, DAY_US, EVENT, ROBOT
+from models.outcomes.rows import ANSWER, ANSWERED, DAY_US, EVENT
 
 _TIES = ("role", *ANSWER, "event", "amount")
 """What decides between rows of one instant, so that a rerun decides alike; rows that are equal in all are alike."""
 _BEFORE, _NOW, _END = Window.unboundedPreceding, Window.currentRow, Window.unboundedFollowing
-_IS_ANSWER, _IS_EVENT = f"role = '{ANSWERED}'", f"role = '{EVENT}'"
+_IS_ANSWER, _IS_EVENT = f"role = '{ANSWERED}' AND NOT robot", f"role = '{EVENT}' AND NOT robot"
 
 
-def credited(rows: DataFrame, settings: OutcomeSettings) -> DataFrame:
-    """Returns the rows (`rows.together`) with what counts for what; still partitioned by user.
+def credited(rows: DataFrame, days: Collection[int], settings: OutcomeSettings) -> DataFrame:
+    """Returns the rows (`rows.together`) about answers of these days, with what counts for what; partitioned by user.
 
     Of an event: `owner` and `holder`, null without one; `hit`: the first engaging event of (day of the holder, user,
     source); `hit_of_event`: the first of its name; `new`: engaging, and the first one of user and source in `new_days`.
-    Answers are as they were. Rows of a day on which a user is a robot have the role ROBOT, and count for nothing.
+    Answers are as they were. `robot`: the user is one on that day, and the row counts for nothing.
     """
     horizon, by_name = settings.horizon_days * DAY_US, _window("source_id", "event").orderBy("at", "amount")
-    found = _with_holders(_with_owners(_with_robots(rows, settings))).withColumn(
-        "same_before", sf.lag("holder.day").over(by_name)
-    )
+    placed = _with_holders(_with_owners(_with_robots(rows, settings)))
+    is_asked = [sf.col(name).isin(*sorted(days)) for name in ("owner.day", "holder.day", "day")]
+    concerned = placed.where(is_asked[0] | is_asked[1] | (sf.col("robot") & is_asked[2]))
+    found = concerned.withColumn("same_before", sf.lag("holder.day").over(by_name))
     recent = {
         name: sf.when(sf.col("at") - sf.col(f"{name}.at") < horizon, sf.col(name)) for name in ("owner", "holder")
     }
@@ -49,9 +52,9 @@ def credited(rows: DataFrame, settings: OutcomeSettings) -> DataFrame:
 def _with_robots(rows: DataFrame, settings: OutcomeSettings) -> DataFrame:
     most = settings.robots.max_events_per_day
     if most is None:
-        return rows
-    events = sf.count_if(sf.expr(_IS_EVENT)).over(_window("day"))
-    return rows.withColumn("role", sf.when(events > most, ROBOT).otherwise(sf.col("role")))
+        return rows.withColumn("robot", sf.lit(col=False))
+    whole_day = _window("day").orderBy("at", *_TIES).rowsBetween(_BEFORE, _END)  # sorted as `_with_owners` wants it
+    return rows.withColumn("robot", sf.count_if(sf.col("role") == EVENT).over(whole_day) > most)
 
 
 def _with_owners(rows: DataFrame) -> DataFrame:
@@ -59,7 +62,7 @@ def _with_owners(rows: DataFrame) -> DataFrame:
 
     Those are the ones of which the user has events: all others, most of all places, decide nothing.
     """
-    in_time = _window().orderBy("at", *_TIES)
+    in_time = _window().orderBy("day", "at", *_TIES)
     touched = sf.collect_set(sf.expr(f"CASE WHEN {_IS_EVENT} THEN source_id END"))
     owned = rows.withColumns(
         {

@@ -1,40 +1,36 @@
 """Facts: a row per thing that counts, with the answer that it is about: an answer, a place in it, an event, a hit."""
 
-import datetime as dt
 from collections.abc import Collection
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
-from models.outcomes.rows import ANSWERED, DAY_US, EVENT, ROBOT
+from models.outcomes.rows import ANSWERED, DAY_US, EVENT
 
-PLACE, HIT, HIT_OF_EVENT = "place", "hit", "hit_of_event"
-"""What a fact is, besides ANSWERED, EVENT (about its owner), and ROBOT: an answer or an event that is left out."""
+PLACE, HIT, HIT_OF_EVENT, ROBOT = "place", "hit", "hit_of_event", "robot"
+"""What a fact is, besides ANSWERED and EVENT (about its owner); ROBOT: an answer or an event that is left out."""
 DELAY_MS = 2**31
 """More than the milliseconds of horizon and a day: one integer sorts by time and has the delay as its remainder."""
-_EPOCH = dt.date(1970, 1, 1)
 _NUMBERS = ("answers", "places", "events", "first_hit")
 
 
-def facts_of(counted: DataFrame, days: Collection[dt.date]) -> DataFrame:
+def facts_of(counted: DataFrame, days: Collection[int]) -> DataFrame:
     """Returns the facts of answers on these days, by rows of `credit.credited`; still partitioned by user.
 
     Columns: user_id, basis, what; day, run, arm, surface of the answer; source_id, position, event, engages, amount,
     listed, new; answers, places, events: how many it is; first_hit: of a hit, its time and delay as one integer.
     """
     of_event = sf.array_compact(sf.array(_event(), _hit(HIT), _hit(HIT_OF_EVENT)))
-    role = sf.col("role")
     facts = (
-        sf.when(role == ANSWERED, sf.concat(sf.array(_answer()), _places()))
-        .when(role == ROBOT, sf.array(_robot()))
+        sf.when(sf.col("robot"), sf.array(_robot()))
+        .when(sf.col("role") == ANSWERED, sf.concat(sf.array(_answer()), _places()))
         .otherwise(of_event)
     )
     listed = sf.col("holder").isNotNull().alias("listed")
     rows = counted.select(
         "user_id", "basis", "event", "engages", "amount", "new", listed, sf.explode(facts).alias("fact")
     )
-    wanted = sf.col("fact.day").isin(*((day - _EPOCH).days for day in sorted(days)))
-    return rows.where(wanted).select("*", "fact.*").drop("fact")
+    return rows.where(sf.col("fact.day").isin(*sorted(days))).select("*", "fact.*").drop("fact")
 
 
 def _answer() -> Column:

@@ -18,6 +18,7 @@ from models.outcomes.rows import ANSWERED, EVENT, together
 KEYS = ("day", "basis", "run", "arm", "by", "value")
 LEFT_OUT = "left_out"
 """`by` of the rows that count what was left out; their value says why."""
+_EPOCH = dt.date(1970, 1, 1)
 _AMOUNTS = ("amount", "amount_listed")
 _OWN = {  # by → figures that its rows have of their own; the others are null, or those of run and arm
     "all": "users answers places hits users_hit events new",
@@ -42,8 +43,9 @@ def outcomes_of(
     answers, events: by `models.outcomes.rows`; answers of the horizon after the days too, since later answers take
     over; events from `new_days` before them. categories: source_id, category, one row per source; None: not known.
     """
-    counted = credited(together(answers, events, bases), settings)
-    facts = _with_categories(facts_of(counted, days), categories)
+    numbers = [(day - _EPOCH).days for day in days]
+    counted = credited(together(answers, events, bases), numbers, settings)
+    facts = _with_categories(facts_of(counted, numbers), categories)
     return _totals(by_user(facts, settings), settings)
 
 

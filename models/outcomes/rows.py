@@ -11,7 +11,7 @@ from pyspark.sql.types import DataType
 from features.hash_columns import arm_column
 from models.outcomes.basis import Basis
 
-ANSWERED, EVENT, ROBOT = "answer", "event", "robot"
+ANSWERED, EVENT = "answer", "event"
 """Roles of a row; at one instant in this order."""
 ANSWER = ("run", "arm", "surface")
 """What is known of an answer, besides user, time, and places."""
