@@ -36,7 +36,16 @@ RUN_BY = {
 """Who runs which script."""
 CLIENTS = ("client", "_client", "pipe")
 """Names of clients and pipelines in our code."""
-NO_COMMANDS = {"close", "execute", "execute_command", "get_redis_connection", "nodes_manager", "pipeline"}
+NO_COMMANDS = {
+    "aclose",
+    "close",
+    "connection_pool",
+    "execute",
+    "execute_command",
+    "get_redis_connection",
+    "nodes_manager",
+    "pipeline",
+}
 """Methods of clients that send nothing by themselves."""
 OTHERS = {"incr": "INCRBY", "register_script": "EVALSHA", "script_load": "SCRIPT"}
 """Methods that are not called as their command."""
