@@ -74,27 +74,37 @@ class _Waiting(NamedTuple):
 
 
 class _Link:
-    """A producer, and what became of the answers that were given to it since the last count."""
+    """A producer, and what became of the answers that were given to it since the last count.
+
+    It calls back for failures only: a burst of calls for what was delivered would hold up look-ups. What it has taken,
+    did not fail and is not in its queue any more is delivered.
+    """
 
     def __init__(self, settings: KafkaSettings) -> None:
         self.producer = Producer(settings)
         self.open = 0
-        """Answers that were given to it and are not answered for; these three are touched by one thread only."""
+        """Answers that it has taken and that are not answered for; these three are touched by one thread only."""
         self.delivered = 0
         self.failed = dict.fromkeys(Drop, 0)
         self.fault = ""
 
     def on_delivery(self, error: KafkaError | None, message: Message | None) -> None:
-        """Counts one answer; called from within a poll."""
+        """Counts one answer that was not delivered; called from within a poll."""
         del message
-        self.open -= 1
         if error is None:
-            self.delivered += 1
-        elif error.code() in _PURGED:
+            return
+        self.open -= 1
+        if error.code() in _PURGED:
             self.failed[Drop.CLOSED] += 1
         else:
             self.failed[Drop.NOT_ACKNOWLEDGED] += 1
             self.fault = error.name()
+
+    def count_delivered(self) -> None:
+        """Counts the answers that have left its queue."""
+        gone = max(0, self.open - len(self.producer))
+        self.open -= gone
+        self.delivered += gone
 
 
 class ExposureLog:
@@ -243,29 +253,30 @@ class ExposureLog:
 
     def _hand_over(self, link: _Link, records: list[dict[str, Any]]) -> None:
         """Gives records to the producer; waits while it has no room, unless the log must end."""
-        link.open += len(records)
         while records:
             try:
                 link.producer.produce_batch(self._topic, records, on_delivery=link.on_delivery)
                 refused = [(record, record.pop("_error")) for record in records if "_error" in record]
             except BufferError as full:
                 refused = [(record, full) for record in records]
+            link.open += len(records) - len(refused)
             records = []
             for record, error in refused:
                 if isinstance(error, BufferError) or error.code() == KafkaError._QUEUE_FULL:
                     records.append(record)
                 else:  # too large
-                    link.on_delivery(error, None)
+                    link.failed[Drop.NOT_ACKNOWLEDGED] += 1
+                    link.fault = error.name()
             if records:
                 link.producer.poll(_IDLE_SECONDS)
                 self._settle(link)
                 if time.monotonic() > self._deadline:
-                    link.open -= len(records)
                     link.failed[Drop.CLOSED] += len(records)
                     return
 
     def _settle(self, link: _Link) -> None:
         """Moves the producer's counts into those of the log, all at once, and warns of drops once in a while."""
+        link.count_delivered()
         failed = sum(link.failed.values())
         if link.delivered or failed:
             with self._lock:
@@ -305,6 +316,7 @@ class ExposureLog:
                     **kafka_settings(self._kafka, self._client_id),
                     "acks": "all",
                     "enable.idempotence": True,
+                    "delivery.report.only.error": True,
                     "delivery.timeout.ms": timeout,
                     "linger.ms": min(_LINGER_MS, timeout // 2),
                     "partitioner": "consistent_random",  # crc32 of the key as for lists; for an empty key any
@@ -333,6 +345,7 @@ class ExposureLog:
         with suppress(Exception):
             link.producer.purge()
             link.producer.flush(1)
+            link.count_delivered()
         link.failed[Drop.NOT_ACKNOWLEDGED] += link.open + link.failed.pop(Drop.CLOSED, 0)
         link.open = 0
         link.failed.setdefault(Drop.CLOSED, 0)
@@ -348,6 +361,7 @@ class ExposureLog:
                 while self._queue and time.monotonic() < last:
                     self._work(link)
                 link.producer.flush(max(0.0, last - time.monotonic()))
+                self._settle(link)
                 if link.open:
                     link.producer.purge()
                     link.producer.flush(_IDLE_SECONDS)
