@@ -33,6 +33,8 @@ _FRESH = (b"cache-control", b"no-store")
 """No proxy may answer for us: nobody would know what was answered, and a rollback would not reach everybody."""
 _BEARER = b"bearer "
 _BODY_SECONDS = 10
+_THROWN_AWAY = 4
+"""Bodies of up to so many times the bound are read to their end."""
 
 
 class Product(NamedTuple):
@@ -236,22 +238,31 @@ def _not_ready(problem: Problem) -> Response:
 
 
 async def _body(scope: Scope, receive: Receive, bounds: ServeSettings) -> bytes:
-    """Returns a request's body; raises Problem as soon as it is too long, or when it does not come."""
-    too_long = Problem(413, "too_long", f"the body is longer than {format_bytes(bounds.max_body_bytes)}")
+    """Returns a request's body; raises Problem when it is too long, or when it does not come.
+
+    One that is a little too long is read to its end and thrown away: who is still sending would see a reset connection
+    instead of the answer.
+    """
+    most = bounds.max_body_bytes
+    too_long = Problem(413, "too_long", f"the body is longer than {format_bytes(most)}")
     announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    if int(announced) > bounds.max_body_bytes:  # the parser has refused what is no number
+    if int(announced) > _THROWN_AWAY * most:  # the parser has refused what is no number
         raise too_long
-    body, more = bytearray(), True
+    body, length, more = bytearray(), 0, True
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             while more:
                 message = await receive()
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-                if len(body) > bounds.max_body_bytes:
+                part, more = message.get("body", b""), message.get("more_body", False)
+                length += len(part)
+                if length <= most:
+                    body += part
+                elif length > _THROWN_AWAY * most:
                     raise too_long
     except TimeoutError:
         raise Problem(408, "too_slow", f"the body did not come within {_BODY_SECONDS} seconds") from None
+    if length > most:
+        raise too_long
     return bytes(body)
 
 
