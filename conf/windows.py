@@ -14,6 +14,14 @@ _AGO = re.compile(r"([0-9]{1,5}) (day|week)s? ago")
 _HELP = 'use "A:B" of ISO dates, "today", "yesterday", "N days ago" or "N weeks ago", e.g. "10 days ago:today"'
 
 
+def parse_day(text: str, where: str = "") -> dt.date:
+    """Returns the day; raises ConfigError that begins with `where`, e.g. "--day "."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{where}{text!r:.300} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
+
+
 @dataclass(frozen=True, order=True)
 class Window:
     """Half-open range of UTC days, ``start <= dt < end``; never empty."""

@@ -46,6 +46,10 @@ class Judged:
     alarms: Sequence[Alarm] = ()
     """Of earlier runs, the newest of each kind."""
 
+    def mode_of(self, key: Key, one: Statistic) -> Mode:
+        """Returns what an alarm of the statistic does."""
+        return self.modes.get(f"{key[1]}.{key[2]}", self.modes.get(key[2], one.mode))
+
 
 def judge(history: History, case: Judged, measured: Collection[Key] | None = None) -> tuple[Finding, ...]:
     """Returns a finding for each statistic that has numbers of this run, in the order of their names.
@@ -54,15 +58,15 @@ def judge(history: History, case: Judged, measured: Collection[Key] | None = Non
     earlier run of the same day are not its own.
     """
     keys = sorted(history.keys if measured is None else {*measured})
-    asked = [(key, one) for key in keys if (one := statistic(key[0], key[2])) and _mode(key, one, case) != "off"]
+    asked = [(key, one) for key in keys if (one := statistic(key[0], key[2])) and case.mode_of(key, one) != "off"]
     asked = [(key, one) for key, one in asked if _is_new(history.series(key), key, one, case)]
     budget = {
         mode: probability_of(
-            case.false_alarms_per_year, case.runs_per_year, sum(_mode(*each, case) == mode for each in asked)
+            case.false_alarms_per_year, case.runs_per_year, sum(case.mode_of(*each) == mode for each in asked)
         )
         for mode in ("block", "warn")
     }
-    return tuple(_finding(key, one, history.series(key), budget[_mode(key, one, case)], case) for key, one in asked)
+    return tuple(_finding(key, one, history.series(key), budget[case.mode_of(key, one)], case) for key, one in asked)
 
 
 def learned(history: History, case: Judged) -> frozenset[str]:
@@ -70,7 +74,7 @@ def learned(history: History, case: Judged) -> frozenset[str]:
     names = []
     for key in history.keys:
         one = statistic(key[0], key[2])
-        if one is None or _mode(key, one, case) != "block":
+        if one is None or case.mode_of(key, one) != "block":
             continue
         series = history.series(key)
         past = series.days < np.datetime64(case.as_of - dt.timedelta(days=WEEK if one.grain != "run" else 0))
@@ -90,10 +94,6 @@ def probability_of(false_alarms_per_year: float, runs_per_year: float, statistic
     return false_alarms_per_year / runs_per_year / max(1, statistics)
 
 
-def _mode(key: Key, one: Statistic, case: Judged) -> Mode:
-    return case.modes.get(f"{key[1]}.{key[2]}", case.modes.get(key[2], one.mode))
-
-
 def _is_new(series: Series, key: Key, one: Statistic, case: Judged) -> bool:
     if one.grain == "run":
         return np.datetime64(case.as_of) in series.days
@@ -102,7 +102,7 @@ def _is_new(series: Series, key: Key, one: Statistic, case: Judged) -> bool:
 
 def _finding(key: Key, one: Statistic, series: Series, probability: float, case: Judged) -> Finding:
     kind, subject, name = key
-    base = Finding(kind=kind, subject=subject, name=name, mode=_mode(key, one, case), state="ok")
+    base = Finding(kind=kind, subject=subject, name=name, mode=case.mode_of(key, one), state="ok")
     scaled = _Scaled.of(one, series, f"{subject}.{name}", case)
     weeks = _runs(scaled, case) if one.grain == "run" else _weeks(scaled, one, case.new_days[subject])
     if weeks is None:

@@ -8,7 +8,7 @@ import typer
 from conf.datasets import IMPRESSIONS, EventDataset, SnapshotDataset
 from conf.environment import Environment
 from conf.errors import ConfigError
-from conf.windows import Window
+from conf.windows import Window, parse_day
 from expectations.drift.findings import Accepted, Excluded
 from features.errors import FeaturesError
 from features.reading.dataset import enforce_policy, plan_dataset
@@ -144,10 +144,7 @@ def _need(reason: str) -> None:
 
 
 def _day(text: str) -> dt.date:
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r:.300} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
+    day = parse_day(text)
     if day > _now().date():
         raise ConfigError(f"{day} is in the future; only days that a run may have read can be left out")
     return day

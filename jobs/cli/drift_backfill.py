@@ -2,14 +2,12 @@
 
 import datetime as dt
 
-from pyspark.sql import SparkSession
-
 from conf.environment import Environment
 from conf.errors import ConfigError
 from expectations.drift.weeks import PAST, WEEK
 from jobs.cli.options import Cli
 from jobs.cli.views.view import View, table
-from jobs.run.session import open_session
+from jobs.run.session import session_for
 from jobs.runtime.log import log, log_step
 from jobs.stages.drift_backfill import Filled, backfill
 from jobs.storage.backfilled import Backfilled
@@ -30,22 +28,19 @@ def fill(cli: Cli, days: int, as_of: dt.date) -> None:
     erased = Erased.read(environment.need_kafka(), settings.product, settings.ids)
     store, partials = DriftStore.of(home, settings.product), Backfilled.of(home, settings.product)
     partials.at.delete("")
-    is_ours = SparkSession.getActiveSession() is None
-    spark = open_session(f"{settings.product} drift backfill", settings.spark, folders_of(home, settings).values())
     weeks: list[Filled] = []
-    try:
-        excluded = store.decisions().excluded
-        catalog = open_catalog(settings, home, lambda: spark, partials.at, erased.users, excluded)
-        for week in backfill(catalog, settings, store, as_of, days):
-            log_step("drift", f"as of {week.as_of}: {week.numbers:,} numbers")
-            weeks.append(week)
-        partials.leave(settings.datasets.events, as_of - dt.timedelta(days=WEEK + PAST))
-    except BaseException:
-        partials.at.delete("")
-        raise
-    finally:
-        if is_ours:
-            spark.stop()
+    folders = folders_of(home, settings).values()
+    with session_for(f"{settings.product} drift backfill", settings.spark, folders) as spark:
+        try:
+            excluded = store.decisions().excluded
+            catalog = open_catalog(settings, home, lambda: spark, partials.at, erased.users, excluded)
+            for week in backfill(catalog, settings, store, as_of, days):
+                log_step("drift", f"as of {week.as_of}: {week.numbers:,} numbers")
+                weeks.append(week)
+            partials.leave(settings.datasets.events, as_of - dt.timedelta(days=WEEK + PAST))
+        except BaseException:
+            partials.at.delete("")
+            raise
     if not any(week.numbers for week in weeks):
         log.warning("warning   there is no data of these %d days below %s", days, settings.data_root)
     cli.show(_view(weeks))

@@ -9,6 +9,7 @@ import typer
 
 from conf.errors import ConfigError
 from conf.share import Share
+from conf.windows import parse_day
 from jobs.cli.context import ProductContext
 from jobs.cli.options import Cli, product_command
 from jobs.cli.views.view import NOTHING, View, table, utc_text
@@ -54,10 +55,7 @@ def view(shown: History, *, earlier: int) -> View:
 
 
 def _midnight(day: str) -> dt.datetime:
-    try:
-        return dt.datetime.combine(dt.date.fromisoformat(day), dt.time(), dt.UTC)
-    except ValueError:
-        raise ConfigError(f"--since {day!r} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
+    return dt.datetime.combine(parse_day(day, "--since "), dt.time(), dt.UTC)
 
 
 def _whole(context: ProductContext) -> History:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -75,10 +75,7 @@ def _check_guard(host: str, environment: Environment, *, without_token: bool) ->
     """Raises ConfigError for an address that others reach, unless they need a token or everybody is welcome."""
     if environment.serve_tokens or without_token:
         return
-    try:
-        found = {str(place[4][0]) for place in socket.getaddrinfo(host, None, flags=socket.AI_PASSIVE)}
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"--host {host!r:.100}: is no address of this machine ({error})") from None
+    found = {str(address[0]) for _, address in _addresses(host, None)}
     if not all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found):
         raise ConfigError(
             f"--host {host}: others can reach it, and no token is set: export DISCOVERY_SERVE_TOKEN (`openssl rand "
@@ -102,11 +99,7 @@ def _warn_of_redis(environment: Environment) -> None:
 
 def _listening(host: str, port: int, *, reuse_port: bool) -> socket.socket:
     """Returns a socket that listens; raises ConfigError and CannotListen."""
-    try:
-        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"--host {host!r:.100}: is no address of this machine ({error})") from None
-    family, _, _, _, address = places[0]
+    family, address = _addresses(host, port)[0]
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -121,6 +114,15 @@ def _listening(host: str, port: int, *, reuse_port: bool) -> socket.socket:
             "service that shares it"
         ) from None
     return listening
+
+
+def _addresses(host: str, port: int | None) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+    """Returns family and address of everything that a name stands for; raises ConfigError."""
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"--host {host!r:.100}: is no address of this machine ({error})") from None
+    return [(family, address) for family, _, _, _, address in places]
 
 
 def _url(listening: socket.socket) -> str:

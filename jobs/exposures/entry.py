@@ -9,6 +9,7 @@ from jobs.exposures.store import LandingStore
 from jobs.storage.store import Storage
 from publish.connect.clients import check_broker
 from publish.connect.topic_identity import TopicInspector
+from publish.connect.watermarks import unread
 from publish.exposures.topic import ExposureTopic
 from publish.wire.keys import ProductKeys
 
@@ -29,8 +30,7 @@ def look(settings: Settings, environment: Environment) -> Report:
     topic = ExposureTopic(kafka, ProductKeys(settings.product).exposures_topic)
     identity = TopicInspector(kafka, topic.name).identify()
     positions = state.positions if state.topic_id == identity.id else {}
-    bounds = topic.bounds(identity.partitions)
-    lag = sum(max(0, high - max(low, positions.get(partition, 0))) for partition, (low, high) in bounds.items())
+    lag = unread(topic.bounds(identity.partitions), positions)
     return Report(store, state, lag, known_runs(kafka, settings.product))
 
 

@@ -23,12 +23,12 @@ from conf.settings import Settings
 from jobs.exposures.records import UNUSABLE_SCHEMA, Sorted, Sorter, days_in
 from jobs.exposures.scrub import scrub
 from jobs.exposures.state import Cell, Loss, Plan, Range, State, Totals, WriterState
-from jobs.exposures.store import UNUSABLE, LandingStore, file_name
+from jobs.exposures.store import UNUSABLE, LandingStore, file_name, has_arrived
 from jobs.storage.dataset_names import folder_of
 from jobs.storage.erased import Erased
 from publish.clock import Clock, utc_now
 from publish.connect.topic_identity import TopicIdentity, TopicInspector
-from publish.connect.watermarks import Watermarks
+from publish.connect.watermarks import Watermarks, unread
 from publish.exposures.topic import ExposureTopic
 from publish.exposures.writers import add_numbers
 from publish.wire.keys import ProductKeys
@@ -37,8 +37,6 @@ _LOG = logging.getLogger(__name__)
 BATCH_RECORDS = 50_000
 """Records of one partition in a batch; they are in memory at once, about 2 kB each."""
 _KEPT_LOSSES = 100
-_DAY_IS_OVER = dt.timedelta(minutes=15)
-"""Time after a day's end from which its answers have arrived: services wait for the broker for less."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class Landing:
                 plan = None
             state = self._purge(state, erased)
             self._tidy(begun)
-            lag = _lag(state, self._topic.bounds(identity.partitions))
+            lag = unread(self._topic.bounds(identity.partitions), state.positions)
         return _landed(first, state, lag, resumed=resumed)
 
     def _begin(self) -> State:
@@ -183,14 +181,13 @@ class Landing:
 
     def _tidy(self, begun: dt.datetime) -> None:
         """Deletes days that are no longer kept, and marks those that were over when the landing began."""
-        today = begun.astimezone(dt.UTC)
-        oldest = today.date() - dt.timedelta(days=self._settings.exposures.keep_days)
+        oldest = begun.astimezone(dt.UTC).date() - dt.timedelta(days=self._settings.exposures.keep_days)
         for below in ("", f"{UNUSABLE}/"):
             for day in self._store.days(below.rstrip("/")):
                 if day < oldest:
                     self._store.at.delete(f"{below}{folder_of(day)}")
         for day in self._store.days():
-            if dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1) + _DAY_IS_OVER <= today:
+            if has_arrived(day, begun):
                 self._store.mark(day)
 
 
@@ -314,10 +311,6 @@ def _split_writers(
     limit = dt.datetime.combine(oldest, dt.time(), dt.UTC).timestamp() * 1000
     kept = {name: writer for name, writer in sorted(writers.items()) if writer.last_ts >= limit}
     return kept, [writer for name, writer in writers.items() if name not in kept]
-
-
-def _lag(state: State, bounds: Mapping[int, Watermarks]) -> int:
-    return sum(max(0, high - max(low, state.positions.get(partition, 0))) for partition, (low, high) in bounds.items())
 
 
 def _landed(first: State, state: State, lag: int, *, resumed: bool) -> Landed:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from conf.connections import KafkaConnection
 from conf.location import Location
 from publish.connect.clients import admin_client, describe_topic
-from publish.connect.watermarks import watermarks
+from publish.connect.watermarks import unread, watermarks
 from publish.wire.keys import ProductKeys
 
 _STATE = "_landing/state.json"  # of jobs.exposures.store, which imports pyarrow
@@ -37,9 +37,8 @@ def position(home: str, product: str, kafka: KafkaConnection) -> Position | None
         return None
     if not state and all(high == 0 for _, high in bounds.values()):
         return None
-    starts = {partition: int(positions.get(str(partition), 0)) for partition in bounds}
-    waiting = sum(max(0, high - max(low, starts[partition])) for partition, (low, high) in bounds.items())
-    return Position(waiting, state.get("landed_at"))
+    starts = {int(partition): int(start) for partition, start in positions.items()}
+    return Position(unread(bounds, starts), state.get("landed_at"))
 
 
 def _state(folder: Location) -> dict[str, Any]:

@@ -38,6 +38,8 @@ _LOCK = "_landing/lock"
 _STALE_SECONDS = 900
 """Age from which another machine's lock in an object store is that of a landing that was killed."""
 _SETTLE_SECONDS = 2.0
+_ARRIVAL = dt.timedelta(minutes=15)
+"""Time after a day's end from which its answers have arrived: services wait for the broker for less."""
 
 T = TypeVar("T", bound=Strict)
 
@@ -212,6 +214,11 @@ class LandingStore:
 @cache
 def _owner(pid: int) -> bytes:
     return f"{os.uname().nodename}:{pid}:{secrets.token_hex(8)}".encode()
+
+
+def has_arrived(day: dt.date, moment: dt.datetime) -> bool:
+    """Returns whether a landing that began at this moment has found all answers of a day, as far as can be expected."""
+    return moment >= dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1) + _ARRIVAL
 
 
 def file_name(topic_id: str, piece: Range) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from conf.errors import ConfigError
+from conf.windows import parse_day
 from jobs.run.arguments import Config, Overlay, parse
 
 
@@ -28,10 +29,7 @@ def parse_asked(argv: Sequence[str] | None, *, today: dt.date) -> Asked:
 
 
 def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--day {text!r} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
+    return parse_day(text, "--day ")
 
 
 _Day = Annotated[dt.date, typer.Option(parser=_day, metavar="YYYY-MM-DD", help="The newest day that is measured.")]

@@ -96,7 +96,7 @@ class Measuring:
         try:
             return self._make(plan)
         finally:
-            if is_ours:
+            if is_ours and "spark" in self.__dict__:  # opened by now
                 self.spark.stop()
 
     def _make(self, plan: Plan) -> list[Record]:

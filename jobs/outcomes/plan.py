@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from conf.datasets import IMPRESSIONS, DailyDataset, ImpressionDataset
+from conf.datasets import IMPRESSIONS, DailyDataset, EventDataset
 from conf.digest import digest_of_inputs, digest_of_json
 from conf.errors import ConfigError, DiscoveryError, NotYet
 from conf.settings import Settings
@@ -14,11 +14,10 @@ from features.reading.catalog import Catalog
 from features.reading.dataset import DatasetPlan, enforce_policy, plan_dataset
 from features.reading.impressions import impression_fields
 from features.reading.schema import check_fields
+from jobs.exposures.store import has_arrived
 from jobs.outcomes.store import Record
 
 EXPOSURES = "exposures"
-_DAY_IS_OVER = dt.timedelta(minutes=15)
-"""As the landing has it: time after a day's end from which its answers have arrived."""
 _VERSION = 1
 """Of the rules; days that were measured by others are measured again."""
 
@@ -180,8 +179,7 @@ def _has_answers(plan: Plan, day: dt.date, landed_at: dt.datetime | None) -> boo
     found = [one for name in (EXPOSURES, IMPRESSIONS) if (one := plan.plans.get(name)) is not None]
     if EXPOSURES in plan.plans:
         mine = plan.plans[EXPOSURES]
-        midnight = dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1)
-        is_over = landed_at is not None and landed_at >= midnight + _DAY_IS_OVER
+        is_over = landed_at is not None and has_arrived(day, landed_at)
         if day in mine.unfinished or (day not in _days(mine) and not is_over):
             raise NotLanded(
                 f"answers of {day} are not landed as a whole yet; let `discovery exposures land` run after that day, "
@@ -199,11 +197,8 @@ def _lateness(settings: Settings) -> int:
 def _enforce(plan: Plan, name: str, span: Window) -> None:
     """Raises FeaturesError if more is missing than the dataset allows, in proportion to its own window."""
     dataset = plan.datasets[name]
-    if isinstance(dataset, ImpressionDataset):
-        usual = len(span.days)
-    else:
-        usual = len(Window.parse(dataset.window, plan.last).days)  # type: ignore[attr-defined]
-    allowed = dataset.max_missing_days * max(1, -(-len(span.days) // usual))
+    own = Window.parse(dataset.window, plan.last) if isinstance(dataset, EventDataset) else span
+    allowed = dataset.max_missing_days * max(1, -(-len(span.days) // len(own.days)))
     enforce_policy(_within(plan.plans[name], span), dataset.model_copy(update={"max_missing_days": allowed}))
 
 

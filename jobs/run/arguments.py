@@ -14,6 +14,7 @@ import typer
 from conf.errors import ConfigError
 from conf.run_flags import RunFlags, RunParameters, option_of
 from conf.share import Share
+from conf.windows import parse_day
 from jobs.run.run_id import RunId
 
 _FIRST_YEAR = 1970
@@ -23,10 +24,7 @@ T = TypeVar("T")
 
 
 def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--as-of {text!r} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
+    return parse_day(text, "--as-of ")
 
 
 def _share(text: str) -> Share:

@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -47,6 +47,18 @@ def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] 
     spark.sparkContext.setLogLevel("ERROR")
     check_spark_reads(spark, folders)
     return spark
+
+
+@contextmanager
+def session_for(name: str, settings: SparkSettings, folders: Iterable[Storage] = ()) -> Iterator[SparkSession]:
+    """Opens the session for the block, after which it ends unless there was one before; raises as `open_session`."""
+    is_ours = SparkSession.getActiveSession() is None
+    spark = open_session(name, settings, folders)
+    try:
+        yield spark
+    finally:
+        if is_ours:
+            spark.stop()
 
 
 def _builder(name: str, settings: SparkSettings) -> SparkSession.Builder:

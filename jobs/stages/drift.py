@@ -96,8 +96,9 @@ def pass_drift_gate(
     def judged() -> DriftProfile:
         measured = measure()
         history = past.history.with_measured(measured)
-        found = judge(history, case_of(run, past, read), [one.key for one in measured])
-        findings = (*(_with_note(one, history) for one in found), *_not_measured(run, gate, past.history, measured))
+        case = case_of(run, past, read)
+        found = judge(history, case, [one.key for one in measured])
+        findings = (*(_with_note(one, history) for one in found), *_not_measured(case, gate, past.history, measured))
         store.keep(key, measured)
         store.keep_alarms(key, [alarm_of(one, run.run_id) for one in findings if one.state == "alarm"])
         return DriftProfile(findings=findings, users=users, snapshots=dict(read.snapshots))
@@ -123,23 +124,19 @@ def _with_note(finding: Finding, history: History) -> Finding:
     return finding.model_copy(update={"note": history.note(key, max(finding.days))})
 
 
-def _not_measured(run: Run, gate: DriftGate, past: History, measured: Sequence[Measured]) -> Iterator[Finding]:
+def _not_measured(case: Judged, gate: DriftGate, past: History, measured: Sequence[Measured]) -> Iterator[Finding]:
     """Yields a finding for each statistic that the latest runs had and this one lacks, e.g. without any known user.
 
     Those of datasets that the run does not have are no loss.
     """
-    subjects, known, modes = (
-        {"served"} | {one.subject for one in measured},
-        {one.key for one in measured},
-        run.settings.gates.drift,
-    )
+    subjects, known = {"served"} | {one.subject for one in measured}, {one.key for one in measured}
     for key in past.keys:
         kind, subject, name = key
         one = statistic(kind, name)
         if one is None or kind not in DRIFT_KINDS[gate] or subject not in subjects or key in known:
             continue
-        mode = modes.get(f"{subject}.{name}", modes.get(name, one.mode))
-        if mode != "off" and (run.as_of - past.series(key).days[-1].item()).days <= 2 * WEEK:
+        mode = case.mode_of(key, one)
+        if mode != "off" and (case.as_of - past.series(key).days[-1].item()).days <= 2 * WEEK:
             why = "this run could not measure it"
             yield Finding(kind=kind, subject=subject, name=name, mode=mode, state="not judged", why=why)
 

@@ -1,7 +1,5 @@
 """The features of both parts of a study: made once by Spark, then read by every trial without it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow.dataset as ds
@@ -18,6 +16,8 @@ from jobs.tuning.study import Study
 from models.tuning import Part
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pyspark.sql import DataFrame, SparkSession
 
 _TABLES = ("interactions", "sources", "truth", "exclusions")
@@ -108,18 +108,9 @@ def _table(part: str, name: str) -> str:
     return f"{part}_{name}"
 
 
-@contextmanager
-def _session(study: Study) -> "Iterator[SparkSession]":
-    """Yields a Spark session, which ends when the features are made: the trials need the memory."""
-    from pyspark.sql import SparkSession
+def _session(study: Study) -> "AbstractContextManager[SparkSession]":
+    """Returns a Spark session for a block: it ends when the features are made, since the trials need the memory."""
+    from jobs.run.session import session_for
 
-    from jobs.run.session import open_session
-
-    is_first = SparkSession.getActiveSession() is None
     folders = folders_of(study.home, study.settings).values()
-    spark = open_session(f"{study.settings.product} tuning {study.record.name}", study.settings.spark, folders)
-    try:
-        yield spark
-    finally:
-        if is_first:
-            spark.stop()
+    return session_for(f"{study.settings.product} tuning {study.record.name}", study.settings.spark, folders)

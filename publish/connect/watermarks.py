@@ -1,6 +1,6 @@
 """Reads the first and the next offset of a topic's partitions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from confluent_kafka import TopicPartition
@@ -15,6 +15,11 @@ class Watermarks(NamedTuple):
 
     low: int
     high: int
+
+
+def unread(bounds: Mapping[int, Watermarks], positions: Mapping[int, int]) -> int:
+    """Returns how many records are still kept at or behind the positions; a partition without one is all unread."""
+    return sum(max(0, high - max(low, positions.get(partition, 0))) for partition, (low, high) in bounds.items())
 
 
 def watermarks(

@@ -346,9 +346,8 @@ class ExposureLog:
             link.producer.purge()
             link.producer.flush(1)
             link.count_delivered()
-        link.failed[Drop.NOT_ACKNOWLEDGED] += link.open + link.failed.pop(Drop.CLOSED, 0)
-        link.open = 0
-        link.failed.setdefault(Drop.CLOSED, 0)
+        link.failed[Drop.NOT_ACKNOWLEDGED] += link.open + link.failed[Drop.CLOSED]
+        link.open = link.failed[Drop.CLOSED] = 0
         self._settle(link)
 
     def _finish(self, link: _Link | None) -> None:

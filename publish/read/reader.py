@@ -5,17 +5,19 @@ no list, since the run may have been replaced meanwhile.
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
+from typing import Any, TypeVar
 
 from conf.ids import UserId
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults
-from publish.read.rules import DEFAULT_SURFACE, Answer, Command, ExposureSink, Get, Lookup, LookupRules, NewerPointer
+from publish.read.rules import DEFAULT_SURFACE, Answer, Command, ExposureSink, Get, LookupRules, NewerPointer
 from publish.read.rules import check_surface as checked
-from publish.read.served import ServedPointer
 
 __all__ = ["Answer", "Reader"]
+
+_Found = TypeVar("_Found")
 
 
 class Reader:
@@ -49,30 +51,20 @@ class Reader:
         """
         checked(surface)
         with store_faults():
-            answer = self._answer(self._rules.lookup(user_id, exclude, n))
+            answer = self._driven(self._rules.lookup(user_id, exclude, n))
         if self._exposures is not None:
             self._exposures.log(answer, surface)
         return answer
 
-    def _answer(self, lookup: Lookup) -> Answer:
-        reply: ServedPointer | bytes | str | None = None
+    def _driven(self, steps: Generator[Command | NewerPointer, Any, _Found]) -> _Found:
+        reply: Any = None
         try:
             while True:
-                wanted = lookup.send(reply)
-                reply = self._refreshed() if isinstance(wanted, NewerPointer) else self._read(wanted)
+                wanted = steps.send(reply)
+                reply = self._driven(self._rules.refresh()) if isinstance(wanted, NewerPointer) else self._read(wanted)
         except StopIteration as done:
-            answer: Answer = done.value
-            return answer
-
-    def _refreshed(self) -> ServedPointer:
-        refresh = self._rules.refresh()
-        try:
-            wanted = next(refresh)
-            while True:
-                wanted = refresh.send(self._read(wanted))
-        except StopIteration as done:
-            pointer: ServedPointer = done.value
-            return pointer
+            found: _Found = done.value
+            return found
 
     def _read(self, wanted: Command) -> bytes | str | None:
         if isinstance(wanted, Get):

@@ -105,17 +105,9 @@ class RunningService:
 
 
 @contextmanager
-def serving(
-    folder: Path,
-    redis_url: str,
-    *flags: str,
-    product: str = "groups",
-    ids: str = "int64",
-    bounds: dict[str, Any] | None = None,
-    variables: dict[str, str] | None = None,
-) -> Iterator[RunningService]:
-    """A service on a free port, with these bounds; it does not wait for anybody who asks /readyz."""
-    with starting(folder, redis_url, *flags, product=product, ids=ids, bounds=bounds, variables=variables) as service:
+def serving(folder: Path, redis_url: str, *flags: str, **options: Any) -> Iterator[RunningService]:
+    """`starting`, on a free port, until it listens; it does not wait for anybody who asks /readyz."""
+    with starting(folder, redis_url, *flags, **options) as service:
         service.wait_until_it_listens()
         yield service
 
