@@ -2,6 +2,7 @@
 
 ModelError
 ├── BadIds              ids that no id map can hold, or of the wrong kind
+├── BadMoments          sums of users that do not fit together, or shares that cut their slices
 ├── BadInteractions     the interactions break their contract: order, duplicates, weights, types
 ├── TrainMemoryError    training would need more memory than `train.max_memory`
 ├── NoWarmStart         the factors of an earlier run cannot be used as a start
@@ -27,6 +28,10 @@ class ModelError(DiscoveryError):
 
 class BadIds(ModelError, Refused):
     """Ids that an id map cannot represent."""
+
+
+class BadMoments(ModelError, Refused):
+    """Sums over users are of other variables or slices than what is computed from them."""
 
 
 class BadInteractions(ModelError, Refused):
