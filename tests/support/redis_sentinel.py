@@ -1,11 +1,13 @@
 """A Redis with a replica, and a Sentinel that makes the replica the master when the master dies."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deploy.servers.errors import ServerStartFailed
 from deploy.servers.ports import LOOPBACK
@@ -85,6 +87,11 @@ class WatchedRedis(Startable):
             yield
             replica.config_set("masterauth", "")
 
+    def wait_until_promoted(self) -> None:
+        """Returns when the Sentinel has made the replica the master, which ends the connections of its clients."""
+        with redis.Redis.from_url(self.replica.url, retry=Retry(NoBackoff(), 3)) as client:
+            self._wait("the replica was not made the master", lambda: client.info("replication")["role"] == "master")
+
     def stop(self) -> None:
         """Ends all three."""
         for name in ("sentinel", "replica", "master"):
@@ -92,9 +99,15 @@ class WatchedRedis(Startable):
                 server.kill()
 
     def _wait_for_link(self, state: str) -> None:
-        deadline = time.monotonic() + 60
         with redis.Redis.from_url(self.replica.url) as client:
-            while client.info("replication")["master_link_status"] != state:
-                if time.monotonic() > deadline:
-                    raise ServerStartFailed(f"the replica's link to its master was not {state} in 60 s")
-                time.sleep(0.05)
+            self._wait(
+                f"the replica's link to its master was not {state}",
+                lambda: client.info("replication")["master_link_status"] == state,
+            )
+
+    def _wait(self, fault: str, truth: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not truth():
+            if time.monotonic() > deadline:
+                raise ServerStartFailed(f"{fault} in 60 s")
+            time.sleep(0.05)

@@ -71,8 +71,7 @@ def test_the_examples_behind_sentinel_and_again_after_its_fail_over(tmp_path: Pa
         servers.master.kill()
         with pytest.raises(StoreUnreachable):  # at once; redis-py's own client repeats a call behind Sentinels
             reader.ask_async("1")
-        with redis.Redis.from_url(servers.replica.url) as replica:
-            eventually(lambda: replica.info("replication")["role"] == "master")
+        servers.wait_until_promoted()
         eventually(lambda: all(isinstance(found, Answer) for found in reader.each("1")))
         check(reader)
 

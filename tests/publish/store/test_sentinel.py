@@ -15,7 +15,6 @@ from tests.publish.support.pushing import (
     agrees,
     announce,
     ending_of,
-    eventually,
     expected,
     lists_of,
     loading,
@@ -51,7 +50,7 @@ def test_a_fail_over_in_the_middle_of_a_push(
                 assert progress(replica, run) < progress(client, run)
                 servers.master.kill()
                 pace.release()
-                eventually(lambda: replica.info("replication")["role"] == "master")
+                servers.wait_until_promoted()
             assert ending_of(client, run, deadline=90).ending is RunEnding.SERVING
         assert served(client, product, range(USERS)) == expected(run, lists)
         assert not damaged_partitions(RedisStore(client), run)
