@@ -96,13 +96,21 @@ class ListSettings(Strict):
     """Score below which a source is left out, even if the list becomes short; null: no limit."""
 
 
+ControlKind = Literal["none", "popular", "pinned"]
+"""What users outside the share of an experiment get."""
+
+
 class RolloutSettings(Strict):
     """Which users a run serves."""
 
     share: Fraction = EVERYBODY
     """Fraction of the audience that a run computes and serves, in steps of 0.0001; `--audience-share` overrides it."""
     salt: str = "discovery-1"
-    """Text hashed with the user id to choose the arm; another salt selects other users."""
+    """Text hashed with the user id to choose the arm; another salt selects other users; an open experiment has its
+    own."""
+    control: ControlKind = Field(default="none", exclude=True)
+    """What users outside the share get once an experiment is opened: nothing of ours (`none`), popular sources
+    (`popular`), or each week's lists by the recipe that served when it was opened (`pinned`): docs/experiments.md."""
     max_manual_share: Fraction = Share(2_500)
     """Largest share that a run may serve if no scheduler started it."""
     max_change_of_users: Number = Field(default=0.5, gt=0, le=MAX_RATIO)

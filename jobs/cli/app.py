@@ -76,6 +76,10 @@ COMMANDS = {
         "jobs.cli.outcomes",
         "What users did with their lists, by week, run and arm; each rate says what it rests on.",
     ),
+    "experiment": Place(
+        "jobs.cli.experiment",
+        "A treatment against a control over weeks: open it, which pins both recipes; see it; close it.",
+    ),
     "drift": Place("jobs.cli.drift", "What drifted: findings of runs, and what operators decide about them."),
     "model": Place("jobs.cli.model", "Versions of the model: what made them, and which one serves."),
 }

@@ -139,6 +139,18 @@ class Lease:
                 self._lost = "it lapsed, or another run took it over"
 
 
+def holder_of(client: StoreClient, keys: ProductKeys) -> Holder | None:
+    """Returns who holds the product's lease now; None if nobody does; raises LeaseHeld if that cannot be read."""
+    with store_faults():
+        raw = client.get(keys.lease)
+    if raw is None:
+        return None
+    try:
+        return Holder.model_validate_json(raw)
+    except ValidationError:
+        raise LeaseHeld(f"{keys.lease} has a value that is not a lease; delete it if no run is under way") from None
+
+
 def _new_holder(client: StoreClient, keys: ProductKeys, run: str, now: Clock) -> Holder:
     with store_faults():
         token = int(client.incr(keys.lease_token))
@@ -147,14 +159,11 @@ def _new_holder(client: StoreClient, keys: ProductKeys, run: str, now: Clock) ->
 
 def _current(client: StoreClient, keys: ProductKeys) -> tuple[Holder | None, float]:
     # Returns the holder, and the seconds until the lease expires unless renewed.
-    with store_faults():
-        raw, left = client.get(keys.lease), int(client.pttl(keys.lease))
-    if raw is None:
+    holder = holder_of(client, keys)
+    if holder is None:
         return None, 0.0
-    try:
-        return Holder.model_validate_json(raw), max(0, left) / 1_000
-    except ValidationError:
-        raise LeaseHeld(f"{keys.lease} has a value that is not a lease; delete it if no run is under way") from None
+    with store_faults():
+        return holder, max(0, int(client.pttl(keys.lease))) / 1_000
 
 
 def _is_dead(holder: Holder) -> bool:

@@ -129,6 +129,7 @@ REST: dict[str, Any] = {
     "gates.known_days": ["2026-12-25"],
     "rollout.share": 0.5,
     "rollout.salt": "discovery-2",
+    "rollout.control": "popular",
     "rollout.max_manual_share": 0.5,
     "rollout.max_change_of_users": 0.6,
     "publish.partitions": 9,

@@ -1,0 +1,79 @@
+"""The record of an experiment: a treatment and a control over weeks, both pinned when it was opened."""
+
+import datetime as dt
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+
+from conf.base import Strict
+from conf.digest import digest_of_json
+from conf.recipe import Recipe
+from conf.settings import ControlKind
+
+
+def _experiment_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name):
+        raise ValueError(
+            f"{name!r:.300}: an experiment is lower-case letters, digits, _ and -, starting with a letter, at most 40"
+        )
+    return name
+
+
+ExperimentName = Annotated[str, AfterValidator(_experiment_name)]
+
+
+class PinnedRecipe(Strict):
+    """A recipe that no run of the experiment may change."""
+
+    hash: str
+    """SHA-256 of `recipe`."""
+    recipe: dict[str, Any]
+    """`Recipe.to_json`; kept as JSON because newer code may not be able to parse it."""
+
+    @model_validator(mode="after")
+    def _unchanged(self) -> Self:
+        if self.hash != digest_of_json(self.recipe):
+            raise ValueError("the recipe is not the one that was pinned: its hash is another one")
+        return self
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        """Returns the pin of a recipe."""
+        tree = recipe.to_json()
+        return cls(hash=digest_of_json(tree), recipe=tree)
+
+    def parsed(self) -> Recipe:
+        """Returns the recipe; raises ValidationError if this code cannot read it."""
+        return Recipe.model_validate(self.recipe)
+
+
+class Experiment(Strict):
+    """An experiment of one product."""
+
+    format: Literal[1] = 1
+    product: str
+    name: ExperimentName
+    opened: AwareDatetime
+    first_day: dt.date
+    """First day of week 1, in UTC."""
+    salt: str = Field(min_length=1)
+    """Salt of the arm hash of every run of the experiment; no other experiment has it."""
+    control: ControlKind
+    treatment: PinnedRecipe
+    control_recipe: PinnedRecipe | None = None
+    """The recipe of the control's runs, if `control` is `pinned`."""
+    closed: AwareDatetime | None = None
+    reason: str | None = None
+    """Why it was closed."""
+
+    @model_validator(mode="after")
+    def _control_has_its_recipe(self) -> Self:
+        if (self.control == "pinned") != (self.control_recipe is not None):
+            raise ValueError("a pinned control has a recipe, and no other one has")
+        return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether runs belong to it."""
+        return self.closed is None

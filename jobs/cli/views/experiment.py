@@ -1,0 +1,60 @@
+"""How experiments look."""
+
+import json
+from typing import Any
+
+from conf.diff import differences
+from conf.experiment import Experiment
+from jobs.cli.views.view import View, table, utc_text
+from jobs.experiments.store import ExperimentStore
+
+_CONTROLS = {
+    "none": "nothing of ours: the caller's own default",
+    "popular": "popular sources, under the rules of lists",
+    "pinned": "each week's lists by the recipe that served when it was opened",
+}
+
+
+def opened(experiment: Experiment) -> View:
+    """Returns the answer to `open`."""
+    text = f"experiment {experiment.name} is open; the next run is its first\n{_rows(experiment)}"
+    return View(text, _data(experiment))
+
+
+def status(experiment: Experiment, store: ExperimentStore) -> View:
+    """Returns the answer to `status`."""
+    folder = store.folder(experiment.name).uri
+    return View(f"{_rows(experiment)}\nfiles      {folder}", {**_data(experiment), "folder": folder})
+
+
+def closed(experiment: Experiment) -> View:
+    """Returns the answer to `close`."""
+    text = f"experiment {experiment.name} is closed; the next run has no control, and recipes compete again"
+    return View(text, _data(experiment))
+
+
+def _rows(experiment: Experiment) -> str:
+    state = "open" if experiment.closed is None else f"closed {utc_text(experiment.closed)} ({experiment.reason})"
+    rows = [
+        ("name", experiment.name),
+        ("product", experiment.product),
+        ("state", state),
+        ("opened", utc_text(experiment.opened)),
+        ("first day", f"{experiment.first_day}"),
+        ("salt", experiment.salt),
+        ("treatment", f"recipe {experiment.treatment.hash[:16]}"),
+        ("control", f"{experiment.control}: {_CONTROLS[experiment.control]}"),
+    ]
+    pinned = experiment.control_recipe
+    if pinned is not None:
+        rows.append(("", f"recipe {pinned.hash[:16]}; treatment and control differ in:"))
+        found = differences(pinned.recipe, experiment.treatment.recipe)
+        rows += [
+            ("", f"  {name}: {pair[0]} in the control, {pair[1]} in the treatment") for name, pair in found.items()
+        ]
+    return table(rows)
+
+
+def _data(experiment: Experiment) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads(experiment.model_dump_json())
+    return tree

@@ -1,0 +1,1 @@
+"""Experiments: their records, and how one is opened and closed."""

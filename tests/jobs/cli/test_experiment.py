@@ -1,0 +1,61 @@
+"""`discovery experiment`: open, status, close, as text and JSON, and what is refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+import redis
+import yaml
+
+from publish.runs.lease import Lease
+from publish.wire.keys import ProductKeys
+from tests.jobs.commands import Discovery
+
+
+def set_control(control: str) -> None:
+    config = Path(os.environ["DISCOVERY_CONFIG"])
+    tree = yaml.safe_load(config.read_text())
+    tree["rollout"]["control"] = control
+    config.write_text(yaml.safe_dump(tree))
+
+
+def test_open_status_close(discovery: Discovery, product: str) -> None:
+    assert "had no experiment yet" in discovery("experiment", "status").log
+    said = discovery("experiment", "open", "bigger", "--json")
+    assert said.code == 0, said.log
+    assert (said.data["name"], said.data["control"], said.data["product"]) == ("bigger", "none", product)
+    assert said.data["salt"].startswith("bigger-")
+    second = discovery("experiment", "open", "other")
+    assert (second.code, "bigger of" in second.log) == (2, True)
+    shown = discovery("experiment", "status")
+    assert "none: nothing of ours" in shown.out
+    assert f"experiments/{product}/bigger" in shown.out
+    assert discovery("experiment", "status", "bigger", "--json").data["closed"] is None
+    assert "--reason" in discovery("experiment", "close").log
+    assert "is closed" in discovery("experiment", "close", "--reason", "no effect").out
+    assert discovery("experiment", "status", "--json").data["reason"] == "no effect"
+    assert discovery("experiment", "close", "--reason", "again").code == 2
+    assert "already" in discovery("experiment", "open", "bigger").log
+
+
+def test_what_is_refused(discovery: Discovery) -> None:
+    set_control("pinned")
+    said = discovery("experiment", "open", "bigger")
+    assert (said.code, "nothing serves for" in said.log) == (2, True)
+    assert "lower-case letters" in discovery("experiment", "open", "Bigger!").log
+    assert "there is no experiment" in discovery("experiment", "status", "unknown").log
+    for day in ("2020-01-01", "soon"):
+        assert discovery("experiment", "open", "bigger", "--first-day", day).code == 2
+
+
+def test_not_while_a_run_is_under_way(discovery: Discovery, product: str, client: redis.Redis) -> None:
+    with Lease.acquire(client, ProductKeys(product), "20261116T030000Z-20261116-1"):
+        said = discovery("experiment", "open", "bigger")
+    assert (said.code, "is under way, without the experiment" in said.log) == (2, True)
+    assert discovery("experiment", "open", "bigger").code == 0
+
+
+@pytest.mark.parametrize("control", ["champion", "None", ""])
+def test_controls_that_do_not_exist(discovery: Discovery, control: str) -> None:
+    set_control(control)
+    assert "rollout.control" in discovery("experiment", "open", "bigger").log
