@@ -121,6 +121,11 @@ def lists(kind: IdKind) -> pa.Schema:
     )
 
 
+def shadow(kind: IdKind) -> pa.Schema:
+    """Returns the schema of `lists` of users whom the run does not serve; these are never published."""
+    return lists(kind)
+
+
 def list_sample(kind: IdKind) -> pa.Schema:
     """Returns the schema of a sample of the users with lists, with what made these, sorted by user_id."""
     return pa.schema(

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from conf.base import MAX_COUNT, MAX_DAYS, Strict, Whole
+from conf.share import NOBODY, Fraction
 
 MAX_HORIZON = 14
 """Most days after an answer: longer ones would credit a list with what its successors did."""
@@ -31,6 +32,9 @@ class OutcomeSettings(Strict):
     """Days that are measured again when they have matured, or when their data have changed."""
     robots: RobotSettings = RobotSettings()
     """Who is left out."""
+    shadow_share: Fraction = NOBODY
+    """Fraction of the audience, sampled outside of a run's share, for whom the run makes lists that nobody gets: they
+    tell what users find anyway (docs/outcomes.md). 0: none, and incremental hits are not known."""
 
     @model_validator(mode="after")
     def _ascending(self) -> "OutcomeSettings":

@@ -34,6 +34,7 @@ from jobs.storage.store import Storage
 from jobs.storage.tables import Tables
 from models.arrays.arrow import column_of
 from models.lists.fallback import Fallback
+from models.lists.shadow import SHADOW
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,7 @@ def _check_whole(rerun: Rerun) -> None:
     if "decision" not in rerun.manifest.stages["train"].facts:
         code = rerun.manifest.code_version
         raise NothingToReproduce(f"run {run} was made before runs kept what is needed for it; check out code {code}")
-    tables = [rerun.training.interactions, "user_factors", "source_factors", "lists"]
-    if gone := [table for table in tables if not kept.finished(table)]:
+    if gone := [table for table in _tables_of(rerun) if not kept.finished(table)]:
         raise NothingToReproduce(f"run {run} has no {', '.join(gone)} in {kept.uri} any more to compare with")
     if not kept.exists(FALLBACK):
         raise NothingToReproduce(f"run {run} has no {FALLBACK} in {kept.uri} any more to compare with")
@@ -152,11 +152,17 @@ def _differences(rerun: Rerun) -> Iterator[Difference]:
 def _changed_tables(rerun: Rerun) -> Iterator[Difference]:
     """Yields tables of the run whose files were changed; the comparison of rows shows if that matters."""
     folder = bound_folder(rerun.home, rerun.manifest, remedy="")
-    for table in (rerun.training.interactions, "user_factors", "source_factors", "lists"):
+    for table in _tables_of(rerun):
         try:
             folder.table(table)
         except ChangedSince:
             yield Difference("files", f"those of the run's table {table} were changed since")
+
+
+def _tables_of(rerun: Rerun) -> list[str]:
+    """Returns the tables of the run that are compared."""
+    shadow = [] if rerun.shadow is None else [SHADOW]
+    return [rerun.training.interactions, "user_factors", "source_factors", "lists", *shadow]
 
 
 def _compare(rerun: Rerun) -> Iterator[TableComparison]:
@@ -166,8 +172,9 @@ def _compare(rerun: Rerun) -> Iterator[TableComparison]:
         ("source factors", "source_factors", ("source_id",)),
     ):
         yield compare_tables(name, rerun.original.table(table), rerun.folder.table(table), keys)
-    kept, made = (_sorted_lists(rerun, folder) for folder in (rerun.original, rerun.folder))
-    yield compare_tables("lists", kept, made, ("user_id",))
+    for name, table in (("lists", "lists"), *(() if rerun.shadow is None else (("shadow lists", SHADOW),))):
+        kept, made = (_sorted_lists(rerun, folder, table) for folder in (rerun.original, rerun.folder))
+        yield compare_tables(name, kept, made, ("user_id",))
     kept, made = (_fallback_table(rerun, folder) for folder in (rerun.original, rerun.folder))
     yield compare_tables("fallback", kept, made, ("place",))
 
@@ -177,12 +184,12 @@ def _beside(rerun: Rerun, folder: Storage) -> Storage:
     return rerun.at.child("compared/run" if folder == rerun.original else "compared/again")
 
 
-def _sorted_lists(rerun: Rerun, folder: Storage) -> ds.Dataset:
-    """Returns the lists sorted by user; as written, they have no order."""
+def _sorted_lists(rerun: Rerun, folder: Storage, table: str) -> ds.Dataset:
+    """Returns a table of lists sorted by user; as written, they have no order."""
     at = _beside(rerun, folder)
-    lists = Tables(rerun.spark, folder).read("lists").orderBy("user_id")
-    Tables(rerun.spark, at).write("lists", lists, contract.lists(rerun.ids))
-    return at.table("lists")
+    lists = Tables(rerun.spark, folder).read(table).orderBy("user_id")
+    Tables(rerun.spark, at).write(table, lists, contract.lists(rerun.ids))
+    return at.table(table)
 
 
 def _fallback_table(rerun: Rerun, folder: Storage) -> ds.Dataset:

@@ -10,6 +10,7 @@ from jobs.run.context import RunContext
 from jobs.run.manifest import Manifest, run_folder
 from jobs.stages.features import features_for, write_features
 from jobs.stages.lists import make_lists
+from jobs.stages.shadow import make_shadow_lists, sample_in
 from jobs.stages.stage import Facts
 from jobs.stages.training.fit import TrainingTask, fit
 from jobs.stages.training.refresh import refresh
@@ -17,6 +18,7 @@ from jobs.stages.training.train import refit_of
 from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.erased import Erased
 from jobs.storage.store import Storage
+from models.lists.shadow import ShadowSample
 from models.registry.lineage import Decision
 
 
@@ -51,6 +53,11 @@ class Rerun(RunContext):
         return refit_of(self, self.contest, Decision.model_validate(self.manifest.fact("train", "decision")))
 
     @property
+    def shadow(self) -> ShadowSample | None:
+        """Who has shadow lists in the run; None: nobody."""
+        return sample_in(self.manifest.stages["topn"].facts)
+
+    @property
     def rival(self) -> Settings | None:
         """Settings of the champion's recipe, if the factors were trained on its interactions."""
         return None if self.training.interactions == "interactions" else self.contest.champion
@@ -77,5 +84,7 @@ def _make(rerun: Rerun) -> Facts:
     features.release()
     refreshed = rerun.manifest.request.refresh
     training: Facts = refresh(rerun)["training"] if refreshed else fit(rerun, rerun.training)
-    make_lists(rerun)
+    made = make_lists(rerun)
+    if rerun.shadow is not None:
+        make_shadow_lists(rerun, rerun.shadow, made.candidates, made.fallback)
     return training

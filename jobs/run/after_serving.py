@@ -11,7 +11,9 @@ from jobs.run.run_id import RunId
 from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version
 from jobs.storage.store import Storage
+from models.lists.shadow import SHADOW
 from models.registry import ModelRegistry
+from publish.clock import utc_now
 from publish.operate.control import Control
 from publish.runs.pointer import Pointer
 
@@ -79,12 +81,18 @@ def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
 
 
 def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> None:
-    """Keeps the `runs.keep_runs` newest folders, those of runs with lists in Redis, and those they start from."""
+    """Keeps the `runs.keep_runs` newest folders, those of runs with lists in Redis, and those they start from.
+
+    Keeps those with shadow lists, too, while outcomes of days on which they served are still measured.
+    """
     folders = [info.base_name for info in home.files(f"runs/{settings.product}") if RunId.find(info.base_name)]
     known = control.registry.read_all()
     needed = {run.name for run in known.runs if run.status.cleared is None} | {run.name for run in known.unreadable}
     needed |= {trained for name in [*needed] if (trained := _trained_by(settings, home, name)) is not None}
+    days = settings.outcomes.keep_current_days + settings.outcomes.horizon_days
+    measured = control.served_since(utc_now() - dt.timedelta(days=days))
     for name in sorted(folders)[: -settings.runs.keep_runs]:
-        if name not in needed:
+        has_shadow = name in measured and run_folder(home, settings.product, name).finished(SHADOW)
+        if name not in needed and not has_shadow:
             home.delete(f"runs/{settings.product}/{name}")
             log_step("runs", f"deleted the folder of run {name}")

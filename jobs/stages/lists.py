@@ -18,12 +18,13 @@ from jobs.runtime.log import timed
 from jobs.stages.drift import Past, Read, learned_limits, pass_drift_gate
 from jobs.stages.drift_numbers import list_drift_numbers, sample_of_lists
 from jobs.stages.gates import baseline_of, passed_report, summary_of
-from jobs.stages.lists_from_factors import FALLBACK, lists_from_factors, users_in_share
+from jobs.stages.lists_from_factors import FALLBACK, lists_from_factors, share_candidates, users_in_share
+from jobs.stages.shadow import shadow_facts
 from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import note_judged
 from models.judge import CHAMPION
 from models.lists.fallback import Fallback, fallback_list
-from models.lists.topn import excluded_sources
+from models.lists.topn import Folder, excluded_sources
 
 
 @stage("topn", before_record=note_judged)
@@ -37,7 +38,8 @@ def precompute_topn(run: Run) -> Facts:
     measure = partial(list_drift_numbers, run, report.profile, sampled.result)
     drift = pass_drift_gate(run, "list_drift", past, measure, nothing, made.rows)
     rows = {"lists": made.rows, "fallback": len(made.fallback)}
-    return {"rows": rows, "gate": summary_of(report), "drift": drift}
+    shadow = shadow_facts(run, made.candidates, made.fallback)
+    return {"rows": rows, "gate": summary_of(report), "drift": drift, **shadow}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class ServedLists:
     """Users who get lists (user_id); None: everybody."""
     rows: int
     fallback: Fallback
+    candidates: Folder
 
 
 def make_lists(run: RunContext) -> ServedLists:
@@ -57,11 +60,12 @@ def make_lists(run: RunContext) -> ServedLists:
     run.folder.write_bytes(FALLBACK, fallback.to_json())
     users = users_in_share(run)
     with timed("topn", "lists") as notes:
+        candidates = share_candidates(run, "", sources)
         excluded = excluded_sources(run.tables.read("exclusions"), users)
-        lists = lists_from_factors(run, "", sources, excluded, fallback, users)
+        lists = lists_from_factors(run, "", candidates, excluded, fallback, users)
         rows = run.tables.write("lists", lists, contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
-    return ServedLists(users, rows, fallback)
+    return ServedLists(users, rows, fallback, candidates)
 
 
 def _judge(run: Run, made: ServedLists, learned: Collection[str]) -> GateReport:

@@ -1,12 +1,14 @@
 """An operator's questions and commands; replies are typed values, refusals are errors that say what to do."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from conf.share import NOBODY, Share
 from publish.clock import Clock, utc_now
 from publish.connect.redis_clients import StoreClient
 from publish.errors import RunRefused
+from publish.runs.history import read_history
 from publish.runs.housekeeping import Housekeeping
 from publish.runs.lifecycle import RunLifecycle
 from publish.runs.pointer import Pointer, PointerStore
@@ -133,6 +135,11 @@ class Control:
             limits=read_limits(self._store.client, self._declared),
             dead_letters=0 if layout is None else self._store.dead_letters(layout),
         )
+
+    def served_since(self, moment: datetime) -> set[str]:
+        """Returns the runs that the treatment got at that time or later, by the history that Redis keeps."""
+        entries = read_history(self._store.client, self.pointers.keys.product, None).since(moment).entries
+        return {entry.pointer.treatment for entry in entries if entry.pointer.treatment is not None}
 
     def promote(self, run: str, *, reason: str = BY_HAND) -> Pointer:
         """Promotes a READY run; raises UnknownRun, RunHeld, RunRefused."""

@@ -161,6 +161,7 @@ REST: dict[str, Any] = {
     "outcomes.keep_current_days": 27,
     "outcomes.new_days": 29,
     "outcomes.robots.max_events_per_day": 999,
+    "outcomes.shadow_share": 0.05,
     # bounds of the look-up service
     "serve.redis_timeout_seconds": 2.0,
     "serve.max_in_flight": 511,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from conf.ids import arm_of
 from jobs.run.context import Run
 from jobs.stages.features import build_features
 from jobs.stages.lists import precompute_topn
@@ -65,13 +66,31 @@ def warm_run(product: Product) -> tuple[Product, str]:
     assert first.code == 0, first.log
     (served,) = product.run_ids
     changed = product.change({"interactions": {"half_life_days": 6.9}, "train": {"warm_iterations": 2}})
-    second = changed.run("--as-of", str(LAST), "--run-id", RUN, work=compute)
+    changed = changed.change({"outcomes": {"shadow_share": 0.6}})
+    second = changed.run("--as-of", str(LAST), "--run-id", RUN, "--audience-share", "0.5", work=compute)
     assert second.code == 0, second.log
+    check_shadow_lists(changed)
     facts = changed.manifest(RUN).stages["train"].facts
     assert facts["decision"]["winner"] == "champion"
     assert facts["training"]["from_run"] == served
     assert facts["training"]["trained_on"] == "champion_interactions"
     return changed, served
+
+
+def check_shadow_lists(product: Product) -> None:
+    """Some of the users outside of the share have lists, by the same rules; none is counted or judged."""
+    folder, facts = product.folder(RUN), product.manifest(RUN).stages["topn"].facts
+    lists, shadow = (folder.table(name).to_table().to_pylist() for name in ("lists", "shadow"))
+    sample = {"covered_bp": 5_000, "salt": "discovery-1", "share_bp": 6_000}
+    assert facts["shadow"] == {"sample": sample, "rows": len(shadow)}
+    assert facts["rows"]["lists"] == len(lists)
+    assert {"shadow", "shadow.json"} <= product.manifest(RUN).stages["topn"].made.keys()
+    assert all(arm_of(row["user_id"], "discovery-1") < 5_000 for row in lists)
+    assert all(arm_of(row["user_id"], "discovery-1") >= 5_000 for row in shadow)
+    assert all(arm_of(row["user_id"], "shadow|discovery-1") < 6_000 for row in shadow)
+    excluded = {(row["user_id"], row["source_id"]) for row in folder.table("exclusions").to_table().to_pylist()}
+    assert shadow
+    assert not {(row["user_id"], source) for row in shadow for source in row["source_ids"]} & excluded
 
 
 def test_a_run_is_made_again_and_what_differs_is_named(
@@ -89,7 +108,7 @@ def test_a_run_is_made_again_and_what_differs_is_named(
 
     ended = product.discovery("reproduce", RUN)
     assert ended.code == 0, ended.out + ended.log
-    what = "interactions, user factors, source factors, lists and fallback"
+    what = "interactions, user factors, source factors, lists, shadow lists and fallback"
     assert ended.out.endswith(f"verdict  reproduced: {what} are the same, bit for bit\n")
     assert "differs  " not in ended.out
     assert contents(product) == before

@@ -12,7 +12,7 @@ from conf import contract
 from features.cut import cut_of
 from jobs.run.context import Run
 from jobs.runtime.log import log_step, timed
-from jobs.stages.lists_from_factors import lists_from_factors
+from jobs.stages.lists_from_factors import lists_from_factors, share_candidates
 from jobs.storage.erased import without_rows_of
 from jobs.storage.shared_folder import share_folder
 from models.champion import Contest
@@ -91,7 +91,8 @@ def _gathered(run: Run) -> Iterator[DataFrame]:
 def _lists(run: Run, prefix: str, sources: pa.Table, fallback: Fallback, users: DataFrame) -> DataFrame:
     """Returns the lists of the judged users by one recipe, as they would have been published at the cut."""
     excluded = users.where(sf.size("excluded") > 0).select("user_id", "excluded")
-    lists = lists_from_factors(run, prefix, sources, excluded, fallback, users.select("user_id"))
+    candidates = share_candidates(run, prefix, sources)
+    lists = lists_from_factors(run, prefix, candidates, excluded, fallback, users.select("user_id"))
     run.tables.write(f"{prefix}lists", lists, contract.lists(run.ids))
     return run.tables.read(f"{prefix}lists")
 

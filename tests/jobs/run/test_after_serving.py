@@ -1,5 +1,6 @@
 """What follows when a run serves: the champion, and room in the work folder."""
 
+import datetime as dt
 import itertools
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from jobs.cli.context import ProductContext
 from jobs.cli.serving import note_that_serves
 from jobs.run.after_serving import note_in_manifest, note_serving
 from jobs.run.manifest import StageRecord, load_manifest, run_folder, save_manifest
-from jobs.storage.store import Storage
+from jobs.storage.store import MARKER, Storage
 from models.registry import ModelRegistry
+from publish.clock import utc_now
 from publish.operate.control import Control
 from tests.features.world import settings
 from tests.jobs.lineages import register, run_of
@@ -48,12 +50,19 @@ def test_old_folders_go(tmp_path: Path, redis_url: str, model_store: str) -> Non
     for run in days:
         home.write_bytes(f"runs/{product.product}/{run}/x", b"")
     home.write_bytes(f"runs/{product.product}/not-a-run/x", b"")
-    publish_directly(client, product.product, run=days[1], first=True)  # Redis still holds its lists
+    for run in (days[0], days[2]):  # with shadow lists: one that served lately, one that never did
+        home.write_bytes(f"runs/{product.product}/{run}/shadow/{MARKER}", b"")
+    control = Control.connect(client, product.product)
+    for run in (days[0], days[1], days[6]):
+        publish_directly(client, product.product, run=run, first=run == days[0])
+        control.promote(run)
+    later = Control.connect(client, product.product, clock=lambda: utc_now() + dt.timedelta(hours=2))
+    later.housekeeping.clear(days[0])  # Redis still holds the lists of days[1]
 
-    note_serving(product, home, Control.connect(client, product.product), ModelRegistry(model_store), days[6])
+    note_serving(product, home, control, ModelRegistry(model_store), days[6])
 
     kept = sorted(path.name for path in (tmp_path / "runs" / product.product).iterdir())
-    assert kept == [days[1], *days[3:], "not-a-run"]
+    assert kept == [days[0], days[1], *days[3:], "not-a-run"]
 
 
 def test_the_aliases_follow_the_pointer_forward_and_back(tmp_path: Path, redis_url: str, model_store: str) -> None:
