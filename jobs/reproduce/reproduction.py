@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from conf import contract
 from conf.environment import Environment
 from conf.settings import Settings
+from conf.shadow import SHADOW
 from jobs.reproduce.differences import (
     STAGES,
     Difference,
@@ -34,7 +35,6 @@ from jobs.storage.store import Storage
 from jobs.storage.tables import Tables
 from models.arrays.arrow import column_of
 from models.lists.fallback import Fallback
-from models.lists.shadow import SHADOW
 
 
 @dataclass(frozen=True)

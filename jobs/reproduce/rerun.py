@@ -6,6 +6,7 @@ from functools import cached_property
 
 from conf.errors import Refused
 from conf.settings import Settings
+from conf.shadow import ShadowSample
 from jobs.run.context import RunContext
 from jobs.run.manifest import Manifest, run_folder
 from jobs.stages.features import features_for, write_features
@@ -18,7 +19,6 @@ from jobs.stages.training.train import refit_of
 from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.erased import Erased
 from jobs.storage.store import Storage
-from models.lists.shadow import ShadowSample
 from models.registry.lineage import Decision
 
 

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 from conf.errors import DiscoveryError
 from conf.settings import Settings
+from conf.shadow import SHADOW
 from jobs.run.manifest import StageRecord, load_manifest, run_folder, save_manifest
 from jobs.run.run_id import RunId
 from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version
 from jobs.storage.store import Storage
-from models.lists.shadow import SHADOW
 from models.registry import ModelRegistry
 from publish.clock import utc_now
 from publish.operate.control import Control

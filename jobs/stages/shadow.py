@@ -4,12 +4,13 @@ No gate judges them, and no count of served users has them.
 """
 
 from conf import contract
+from conf.shadow import SHADOW, ShadowSample
 from jobs.run.context import Run, RunContext
 from jobs.runtime.log import timed
 from jobs.stages.lists_from_factors import audience, lists_from_factors
 from jobs.stages.stage import Facts
 from models.lists.fallback import Fallback
-from models.lists.shadow import SHADOW, ShadowSample
+from models.lists.shadow import is_sampled
 from models.lists.topn import Folder, excluded_sources
 
 _SAMPLE = "shadow.json"
@@ -32,7 +33,7 @@ def sample_in(facts: Facts) -> ShadowSample | None:
 def make_shadow_lists(run: RunContext, sample: ShadowSample, candidates: Folder, fallback: Fallback) -> int:
     """Writes the table of shadow lists by the factors and exclusions in the run's folder. Returns its rows."""
     everybody = audience(run)
-    users = everybody.where(sample.holds(everybody["user_id"]))
+    users = everybody.where(is_sampled(sample, everybody["user_id"]))
     with timed("topn", "shadow lists") as notes:
         excluded = excluded_sources(run.tables.read("exclusions"), users)
         lists = lists_from_factors(run, "", candidates, excluded, fallback, users)

@@ -4,8 +4,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf.ids import arm_of
+from conf.shadow import ShadowSample
 from conf.share import EVERYBODY, NOBODY, Share
-from models.lists.shadow import ShadowSample
+from models.lists.shadow import is_sampled
 
 USERS = 20_000
 
@@ -13,7 +14,9 @@ USERS = 20_000
 def sampled(spark: SparkSession, covered: int, share: int) -> set[int]:
     sample = ShadowSample(covered_bp=Share(covered), salt="discovery-1", share_bp=Share(share))
     users = spark.range(USERS).withColumnRenamed("id", "user_id")
-    return {row.user_id for row in users.where(sample.holds(users["user_id"])).collect()}
+    found = {row.user_id for row in users.where(is_sampled(sample, users["user_id"])).collect()}
+    assert found == {user for user in range(USERS) if sample.holds(user)}
+    return found
 
 
 def test_it_is_a_share_of_those_whom_the_run_does_not_serve_and_stays_as_the_share_grows(spark: SparkSession) -> None:
