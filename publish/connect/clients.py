@@ -5,7 +5,11 @@ import time
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, TopicDescription  # type: ignore[attr-defined]  # re-exported without saying so
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
+    AdminClient,
+    ConsumerGroupDescription,
+    TopicDescription,
+)
 from pydantic import SecretStr
 
 from conf.connections import KafkaConnection
@@ -109,16 +113,26 @@ _NO_GROUP_YET = {
 }
 
 
-def group_size(kafka: KafkaConnection, group: str, *, timeout: float = 10.0) -> int:
-    """Returns the current number of members of a consumer group; raises BrokerUnreachable."""
-    admin = admin_client(kafka)
+def describe_group(
+    kafka: KafkaConnection, admin: AdminClient, group: str, *, timeout: float = 10.0
+) -> ConsumerGroupDescription | None:
+    """Returns a consumer group's members and state, or None if there is no such group; raises BrokerUnreachable."""
+    described = admin.describe_consumer_groups([group], request_timeout=timeout)[group]
     try:
-        described = admin.describe_consumer_groups([group], request_timeout=timeout)[group].result(timeout=timeout + 1)
+        found: ConsumerGroupDescription = described.result(timeout=timeout + 1)
     except KafkaException as error:
         if error.args[0].code() in _NO_GROUP_YET:
-            return 0
+            return None
         raise broker_unreachable(kafka, error) from None
-    return len(described.members)
+    except TimeoutError:
+        raise BrokerUnreachable(f"Kafka did not describe group {group} within {timeout:g} s; is it up?") from None
+    return found
+
+
+def group_size(kafka: KafkaConnection, group: str, *, timeout: float = 10.0) -> int:
+    """Returns the current number of members of a consumer group; raises BrokerUnreachable."""
+    found = describe_group(kafka, admin_client(kafka), group, timeout=timeout)
+    return 0 if found is None else len(found.members)
 
 
 def broker_unreachable(kafka: KafkaConnection, error: KafkaException) -> BrokerUnreachable:

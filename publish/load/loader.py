@@ -87,6 +87,7 @@ class Loader:
         self._inspector = TopicInspector(kafka, self._keys.topic)
         self._topic: TopicIdentity | None = None
         self._failures, self._retry_at = 0, time.monotonic()
+        self._next_look = time.monotonic()
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -94,7 +95,7 @@ class Loader:
         self._stop = stop
         try:
             make_ready()
-            self._consumer.subscribe([self._keys.topic], on_assign=self._take, on_revoke=self._drop, on_lost=self._drop)
+            self._join()
             _LOG.info("loading %s", self._keys.topic)
             while not stop.is_set():
                 self._turn()
@@ -118,6 +119,7 @@ class Loader:
             if may_try:
                 self._tasks.run_due(self._consumer, self._partitions, self.metrics)
                 self._check_topic()
+                self._check_assignment()
                 self._succeeded()
         except PositionMoved as moved:
             _LOG.info("%s: looking again", moved)
@@ -126,6 +128,11 @@ class Loader:
             self._wait_out(str(fault))
         except KafkaException as fault:
             self._wait_out(str(broker_unreachable(self._kafka, fault)))
+
+    def _join(self) -> None:
+        """Joins the group; if this loader is in it, the group assigns its partitions anew."""
+        self._consumer.subscribe([self._keys.topic], on_assign=self._take, on_revoke=self._drop, on_lost=self._drop)
+        self._next_look = time.monotonic() + _TOPIC_CHECK_SECONDS
 
     def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Takes the partitions that the group assigned; nothing is read before Redis' positions are known."""
@@ -183,6 +190,19 @@ class Loader:
             _LOG.warning("topic %s was recreated; loading it from its beginning", self._keys.topic)
             self._drop_state()
         self._topic = now
+
+    def _check_assignment(self) -> None:
+        """Joins the group again if this loader has no partitions, and there are some that nobody has.
+
+        If the topic is missing while the group's leader assigns its partitions, nobody gets any; when it is back before
+        librdkafka looks again, librdkafka sees no change, and would not join again by itself.
+        """
+        if self._assigned or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _TOPIC_CHECK_SECONDS
+        if orphans := self._inspector.orphans(self._keys.loader_group):
+            _LOG.warning("no loader has partitions %s of %s; joining again", sorted(orphans), self._keys.topic)
+            self._join()
 
     def _drop_state(self) -> None:
         """Drops the state in memory; the group still has this loader as the owner of its partitions."""

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import redis
@@ -12,9 +13,10 @@ from confluent_kafka import Consumer, TopicPartition
 from conf.connections import KafkaConnection
 from conf.settings import PublishSettings
 from deploy.servers.kafka_broker import KafkaBroker
-from publish.connect.clients import admin_client
+from publish.connect.clients import admin_client, group_size
 from publish.connect.topics import ensure_topics
 from publish.errors import DeliveryError
+from publish.load import loader
 from publish.operate.wait import RunEnding
 from publish.send.producer import send_begin, send_end, send_partitions
 from publish.send.sender import Sender
@@ -223,3 +225,29 @@ def test_the_topic_is_made_anew_in_the_middle_of_a_load(world: World) -> None:
         unchanged(world)
         send(world.kafka, topic, wire_of(run, lists))
         assert kept(world, run, lists) is RunEnding.SERVING
+
+
+@pytest.mark.fault(30)
+def test_the_topic_is_away_while_its_partitions_are_assigned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """30: the leader of the loaders' group assigns nothing then, and does not see that the topic is back."""
+    settings = loader._consumer_settings
+    rarely = {"topic.metadata.refresh.interval.ms": 600_000}  # or it might see that the topic is away
+    monkeypatch.setattr(loader, "_consumer_settings", lambda *args: {**settings(*args), **rarely})
+    keys, admin = ProductKeys(world.product), admin_client(world.kafka)
+
+    def another() -> Consumer:
+        member = Consumer({"bootstrap.servers": world.kafka.servers, "group.id": keys.loader_group})
+        member.subscribe([keys.topic])
+        return member
+
+    with loading(world.kafka, world.client, world.product) as leader:
+        eventually(lambda: len(leader._assigned) == PARTITIONS)
+        with closing(another()) as late:
+            eventually(lambda: late.poll(0.1) is None and len(late.assignment()) > 0)
+            with closing(another()):  # the leader joins again, and waits for the late one, who does not poll
+                eventually(lambda: not leader._assigned)
+            admin.delete_topics([keys.topic])[keys.topic].result(10)
+            eventually(lambda: keys.topic not in admin.list_topics(timeout=10).topics)
+        eventually(lambda: group_size(world.kafka, keys.loader_group) == 1)
+        ensure_topics(world.kafka, keys, PublishSettings(partitions=PARTITIONS))
+        assert kept(world, *world.push()) is RunEnding.SERVING
