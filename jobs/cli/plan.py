@@ -88,6 +88,9 @@ def view(planned: PushPlan, shown: Shown | None) -> View:
         if limits is not None or planned.misfit is not None
         else "verdict  unknown without Redis",
     ]
+    if planned.control is not None:
+        control = planned.control
+        lines.insert(1, f"control  {control.records:,} of {control.record_bytes:.0f} bytes, counted below")
     if shown is not None:
         lines.append(f"shown    {_shown(shown)}")
     return View("\n".join(lines), {**_data(planned), "shown": None if shown is None else asdict(shown)})

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from conf.connections import KafkaConnection
 from conf.errors import ConfigError
 from conf.settings import Settings
-from conf.share import Share
+from conf.share import EVERYBODY, NOBODY, Share
 from conf.windows import Window
 from features.errors import FeaturesError, MissingDatasetError
 from features.reading.impressions import check_impressions
+from jobs.experiments.store import ExperimentStore
 from jobs.storage.datasets import open_catalog
 from jobs.storage.store import Storage
 from publish.connect.redis_clients import StoreClient
@@ -56,15 +57,26 @@ def plan_push(
     control = None if client is None else Control.connect(client, settings.product)
     runs = () if control is None else control.registry.list_runs()
     unneeded = () if control is None else control.housekeeping.unneeded()
+    lists = _lists(settings, home, runs, users, covered)
     return plan(
         settings.product,
-        _lists(settings, home, runs, users, covered),
+        lists,
         settings.publish,
         _rate(control, runs),
         limits=None if client is None else read_limits(client, declared),
         clearable=sum(estimate_bytes(run.announcement) for run in unneeded),
         topic_fault=None if kafka is None else _topic_fault(kafka, settings),
+        control=_control(settings, home, lists, covered),
     )
+
+
+def _control(settings: Settings, home: Storage, lists: PlannedLists, share: Share) -> PlannedLists | None:
+    """Returns the lists of the control of the open experiment, which covers everybody; None without one."""
+    experiment = ExperimentStore.of(home, settings.product).find_open()
+    if experiment is None or experiment.control == "none" or share == NOBODY:
+        return None
+    records = lists.records * int(EVERYBODY) // int(share)
+    return PlannedLists(records, lists.record_bytes, f"the control of experiment {experiment.name}")
 
 
 def _topic_fault(kafka: KafkaConnection, settings: Settings) -> str | None:
@@ -80,7 +92,7 @@ def _topic_fault(kafka: KafkaConnection, settings: Settings) -> str | None:
 def _lists(
     settings: Settings, home: Storage, runs: Sequence[RegisteredRun], users: int | None, share: Share
 ) -> PlannedLists:
-    newest = runs[-1] if runs else None
+    newest = next((run for run in reversed(runs) if run.announcement.role == "treatment"), None)
     if newest is not None:
         like = lists_like(newest, share)
         return like if users is None else PlannedLists(users, like.record_bytes, f"--users, and lists {like.basis}")

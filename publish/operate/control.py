@@ -27,7 +27,7 @@ class RunReport:
 
     run: RegisteredRun
     serves_as: str | None
-    """Its role in the pointer: treatment, control or previous; None if it has none."""
+    """Its role in the pointer: treatment, control, previous or previous_control; None if it has none."""
     partitions: tuple[PartitionStatus, ...]
     """Loading progress of each partition; empty for a run that is over."""
     estimated_bytes: int
@@ -171,7 +171,10 @@ class Control:
         return ShareReport(pointer, pointer.share_bp, asked, covered)
 
     def verify(self, run: str) -> tuple[str, ...]:
-        """Reads a run back from Redis; returns the fault of each damaged partition; raises UnknownRun, RunRefused."""
+        """Reads a run, and its control if it has one, back from Redis; returns the fault of each damaged partition.
+
+        Raises UnknownRun, RunRefused.
+        """
         from publish.store.verify import fault_of  # needs numpy and protobuf, which no other command waits for
 
         found = self.registry.get(run)
@@ -181,7 +184,10 @@ class Control:
             raise RunRefused(f"run {run} is still on its way ({found.state}); `discovery wait {run}`, then verify it")
         announced = found.announcement
         faults = (fault_of(self._store.client, announced, partition) for partition in range(announced.partitions))
-        return tuple(fault for fault in faults if fault is not None)
+        own = tuple(fault for fault in faults if fault is not None)
+        if announced.control is None:
+            return own
+        return (*own, *(f"its control, run {announced.control}: {fault}" for fault in self.verify(announced.control)))
 
     def clear(self, run: str) -> None:
         """Deletes the lists of a run that is not needed; raises UnknownRun, RunRefused."""
@@ -193,6 +199,8 @@ class Control:
 
     def _refuse_damaged(self, run: str) -> None:
         found = self.registry.get(run)
+        if found.announcement.control is not None and self.promoter.control_fault(found.announcement) is None:
+            self._refuse_damaged(found.announcement.control)
         if found.state is RunState.READY and (places := damaged_partitions(self._store, found.announcement)):
             raise RunRefused(
                 f"run {run} is not whole: Redis lost writes of partitions {', '.join(map(str, places))}; a running "

@@ -63,11 +63,14 @@ class PushPlan:
     rate: Rate
     topic_fault: str | None = None
     """Why publishing would refuse the existing topics; None if it would not, or if they were not checked."""
+    control: PlannedLists | None = None
+    """Lists of the control that is published before it and counted in all sizes; None without one."""
 
     @property
     def seconds_to_load(self) -> float:
         """Seconds from the first record to the last verified one."""
-        return self.lists.records / self.rate.lists_per_second
+        records = self.lists.records + (0 if self.control is None else self.control.records)
+        return records / self.rate.lists_per_second
 
     @property
     def misfit(self) -> str | None:
@@ -103,11 +106,12 @@ def plan(
     limits: StoreLimits | None = None,
     clearable: int = 0,
     topic_fault: str | None = None,
+    control: PlannedLists | None = None,
 ) -> PushPlan:
-    """Returns the estimated cost of a push of these lists."""
-    layout = Layout.plan(product, settings.partitions, lists.records, settings.users_per_bucket)
-    sent = int(lists.records * (lists.record_bytes + ENVELOPE_BYTES + _KAFKA_RECORD_BYTES)) * settings.replication
-    run_bytes = estimate_lists(lists.records, int(lists.records * lists.record_bytes), layout)
+    """Returns the estimated cost of a push of these lists, and of those of its control if it has one."""
+    runs = [lists] if control is None else [lists, control]
+    sent = sum(_topic_bytes(run) for run in runs) * settings.replication
+    run_bytes = sum(_memory(product, run, settings) for run in runs)
     kept = settings.retention_hours // _HOURS_OF_A_WEEK + 1
     return PushPlan(
         lists=lists,
@@ -121,7 +125,17 @@ def plan(
         clearable=clearable,
         rate=rate,
         topic_fault=topic_fault,
+        control=control,
     )
+
+
+def _topic_bytes(lists: PlannedLists) -> int:
+    return int(lists.records * (lists.record_bytes + ENVELOPE_BYTES + _KAFKA_RECORD_BYTES))
+
+
+def _memory(product: str, lists: PlannedLists, settings: PublishSettings) -> int:
+    layout = Layout.plan(product, settings.partitions, lists.records, settings.users_per_bucket)
+    return estimate_lists(lists.records, int(lists.records * lists.record_bytes), layout)
 
 
 def lists_like(run: RegisteredRun, share: Share) -> PlannedLists:

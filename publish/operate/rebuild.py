@@ -25,7 +25,7 @@ from publish.operate.salvage import SalvageStore, salvage
 from publish.runs.erasures import restore_erasures
 from publish.runs.history import History, kept_history
 from publish.runs.pointer import Change, Pointer
-from publish.runs.registry import RunRegistry
+from publish.runs.registry import POINTER_ROLES, RunRegistry
 from publish.runs.run import RegisteredRun, RegistryContent, RunState, RunStatus
 from publish.runs.run_log import kept_pointer, kept_runs
 from publish.runs.run_watch import RunWatch
@@ -34,7 +34,7 @@ from publish.wire.keys import Layout, ProductKeys, hash_tags
 _LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
-_SERVING_ROLES = ("treatment", "control")
+_SERVING_ROLES, _PREVIOUS_ROLES = ("treatment", "control"), ("previous", "previous_control")
 
 
 @dataclass(frozen=True)
@@ -170,10 +170,11 @@ def _last_change(target: Pointer, ready: dict[str, RunStatus]) -> Change:
     """Returns the change to the old pointer, without a previous run that is gone, or to one that serves nothing."""
     pointer, held = target, None
     if any(target.named[role] not in ready for role in _SERVING_ROLES if role in target.named):
-        pointer = target.model_copy(update={"treatment": None, "control": None, "previous": None, "share_bp": NOBODY})
+        nothing = dict.fromkeys(POINTER_ROLES)
+        pointer = target.model_copy(update={**nothing, "share_bp": NOBODY})
         held = "Redis was lost, and the run that served could not be restored"
-    elif target.previous not in ready:
-        pointer = target.model_copy(update={"previous": None})
+    elif not ready.keys() >= {target.named[role] for role in _PREVIOUS_ROLES if role in target.named}:
+        pointer = target.model_copy(update=dict.fromkeys(_PREVIOUS_ROLES))
     return Change(
         pointer,
         must_be=dict.fromkeys(ready, RunState.READY),
@@ -187,8 +188,8 @@ def _judge(control: Control, target: Pointer, after: Pointer) -> Rebuilt:
     if _is_lost(target, after):
         lost = "; ".join(explain(target.named[role]) for role in _SERVING_ROLES if role in target.named)
         raise NotRestored(f"{lost}; nothing serves; publish a new run with --first")
-    dropped = target.previous is not None and after.previous is None
-    return Rebuilt(after, explain(target.previous) if dropped and target.previous is not None else None)
+    before = [target.named[role] for role in _PREVIOUS_ROLES if role in target.named]
+    return Rebuilt(after, "; ".join(map(explain, before)) if before and after.previous is None else None)
 
 
 def _is_lost(target: Pointer, after: Pointer) -> bool:

@@ -19,6 +19,7 @@ class RunEnding(Enum):
     """The end of a run; the value is the exit code of `discovery wait`."""
 
     SERVING = 0
+    """A control that is complete, too: its treatment takes it along."""
     HELD = 3
     FAILED = 4
     DEADLINE = 5
@@ -88,8 +89,10 @@ def _ended(run: RegisteredRun, pointers: PointerStore) -> Waited | None:
         return Waited(RunEnding.DEADLINE if why.startswith("deadline") else RunEnding.FAILED, why)
     if run.state.is_over:
         return Waited(RunEnding.FAILED, f"run {run.name} is {run.state}: {why}")
-    if run.status.let_go is not None or run.name == pointer.previous:
+    if run.status.let_go is not None or run.name in (pointer.previous, pointer.previous_control):
         return Waited(RunEnding.FAILED, f"run {run.name} served before; now {pointer.treatment} does")
+    if run.state is RunState.READY and run.announcement.role == "control":
+        return Waited(RunEnding.SERVING, "it is complete, and serves the control arm as soon as its treatment serves")
     if run.state is RunState.READY and run.status.held is not None:
         return Waited(RunEnding.HELD, run.status.held)
     return None

@@ -1,6 +1,7 @@
 """Clears runs that are not needed: marks them in the registry, then deletes; safe to interrupt and repeat."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from publish.clock import Clock, utc_now
@@ -42,6 +43,8 @@ class Housekeeping:
         Raises UnknownRun and MalformedMessage if its record is missing or cannot be read.
         """
         found = self._registry.get(run)
+        if waiting := self._on_its_way_with(run):
+            raise RunRefused(f"run {run} is the control of run {waiting}, which may serve yet")
         if found.status.let_go is not None and self._clock() - found.status.let_go < self._grace:
             raise RunRefused(
                 f"run {run}: readers may still hold a pointer to it; it can be cleared "
@@ -58,14 +61,20 @@ class Housekeeping:
     def unneeded(self) -> tuple[RegisteredRun, ...]:
         """Returns the runs that are not needed and still have lists, oldest first."""
         pointer, now, runs = self._pointers.read(), self._clock(), self._registry.list_runs()
-        serving = max((run.announcement.epoch for run in runs if run.name == pointer.treatment), default=0)
-        return tuple(run for run in runs if self._is_unneeded(run, pointer, serving, now))
+        serving = _serving_epoch(runs, pointer)
+        orphans, wanted = _orphans(runs, serving), _wanted(runs, serving)
+        return tuple(
+            run
+            for run in runs
+            if run.name not in wanted and (run.name in orphans or self._is_unneeded(run, pointer, serving, now))
+        )
 
     def retire_unneeded(self, *, keep: int = 0) -> tuple[str, ...]:
         """Clears all unneeded runs but the `keep` newest READY ones; returns the names of the cleared runs."""
         spare = self.unneeded()
-        could_serve = [run.name for run in spare if run.state is RunState.READY]
-        kept = set(could_serve[len(could_serve) - keep :]) if keep else set()
+        could_serve = [run.announcement for run in spare if run.state is RunState.READY]
+        newest = [run for run in could_serve if run.role == "treatment"][-keep:] if keep else []
+        kept = {run.run for run in newest} | {run.control for run in newest}
         return tuple(run.name for run in spare if run.name not in kept and self._cleared(run.name))
 
     def _cleared(self, run: str) -> bool:
@@ -75,6 +84,11 @@ class Housekeeping:
             _LOG.info("run %s stays: %s", run, refused)
             return False
         return True
+
+    def _on_its_way_with(self, control: str) -> str | None:
+        """Returns the run that may serve yet and has this one as its control; None if there is none."""
+        runs = self._registry.list_runs()
+        return _wanted(runs, _serving_epoch(runs, self._pointers.read())).get(control)
 
     def _is_unneeded(self, run: RegisteredRun, pointer: Pointer, serving_epoch: int, now: datetime) -> bool:
         status = run.status
@@ -91,3 +105,30 @@ class Housekeeping:
                 return run.announcement.epoch < serving_epoch
             case _:
                 return False
+
+
+def _serving_epoch(runs: Sequence[RegisteredRun], pointer: Pointer) -> int:
+    return max((run.announcement.epoch for run in runs if run.name == pointer.treatment), default=0)
+
+
+def _wanted(runs: Sequence[RegisteredRun], serving_epoch: int) -> dict[str, str]:
+    """Returns control → its treatment, for treatments that may serve yet."""
+    return {
+        run.announcement.control: run.name
+        for run in runs
+        if run.announcement.control is not None and not run.state.is_over and run.announcement.epoch > serving_epoch
+    }
+
+
+def _orphans(runs: Sequence[RegisteredRun], serving_epoch: int) -> set[str]:
+    """Returns complete controls, newer than what serves, whose treatment will never serve."""
+    over = {run.announcement.control for run in runs if run.state.is_over}
+    return {
+        run.name
+        for run in runs
+        if run.name in over
+        and run.state is RunState.READY
+        and run.announcement.epoch > serving_epoch
+        and run.status.cleared is None
+        and run.status.let_go is None
+    }

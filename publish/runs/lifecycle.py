@@ -124,6 +124,9 @@ class RunLifecycle:
                 if status.state == RunState.FAILED:
                     self.fail(run, status.reason if status.reason is not None else "a partition failed")
                     return None
+            if fault := self.promoter.control_fault(found.announcement):
+                self.fail(run, fault)
+                return None
         if damaged(partitions):  # still loading, or lost with a master since the run became READY
             return None
         if found.state is RunState.LOADING:

@@ -61,6 +61,8 @@ class Pointer(Strict):
     """If set, no run is promoted automatically."""
     previous: str | None = None
     """The run to roll back to."""
+    previous_control: str | None = Field(default=None, exclude_if=lambda run: run is None)
+    """The control of `previous`; left out if there is none, so that older versions can read the pointer."""
     since: AwareDatetime | None = None
     """Time of its last change, by Redis' clock."""
     serving_since: AwareDatetime | None = None

@@ -27,7 +27,9 @@ class PromotionResult(StrEnum):
     REPLACED = "REPLACED"
     """It served before; another run does now."""
     POSTPONED = "POSTPONED"
-    """A rebuild is running; asked again later, it may serve."""
+    """A rebuild is running, or its control is not complete yet; asked again later, it may serve."""
+    CONTROL = "CONTROL"
+    """It is a control, which its treatment takes along."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class Promotion:
 
     result: PromotionResult
     reason: str = ""
+
+
+class _ControlIncomplete(RunRefused):
+    """The control of a run is on its way."""
 
 
 class Promoter:
@@ -48,9 +54,12 @@ class Promoter:
 
     def promote_if_ready(self, run: str) -> Promotion:
         """Promotes a READY run automatically; under a hold it stays READY, if it breaks a rule it is FAILED."""
-        status, pointer = self.registry.get(run).status, self.pointers.read()
+        found, pointer = self.registry.get(run), self.pointers.read()
+        status = found.status
         if status.restoring or (pointer.rev == 0 and self.pointers.restoring() is not None):
             return Promotion(PromotionResult.POSTPONED, REBUILDING)
+        if found.announcement.role == "control":
+            return Promotion(PromotionResult.CONTROL, "it serves the control arm as soon as its treatment serves")
         if status.let_go is not None or run in (pointer.control, pointer.previous):
             return Promotion(PromotionResult.REPLACED, f"it served before; now {pointer.treatment} does")
         if status.held is not None and pointer.treatment != run:
@@ -60,6 +69,8 @@ class Promoter:
         except RunHeld as held:
             self.registry.note_held(run, str(held))
             return Promotion(PromotionResult.HELD, str(held))
+        except _ControlIncomplete as incomplete:
+            return Promotion(PromotionResult.POSTPONED, str(incomplete))
         except RunRefused as refused:
             if self.registry.fail(run, str(refused)):
                 return Promotion(PromotionResult.FAILED, str(refused))
@@ -84,9 +95,11 @@ class Promoter:
                     f"run {run} is held: hold since {pointer.hold.since:%F %T}Z ({pointer.hold.reason}); unhold"
                 )
             self._check(candidate, pointer, by_hand=by_hand)
+            self._check_control(candidate)
+            before = {"previous": pointer.treatment, "previous_control": pointer.control}
             return Change(
-                _serve(candidate, pointer).model_copy(update={"previous": pointer.treatment}),
-                must_be={run: RunState.READY},
+                _serve(candidate, pointer).model_copy(update=before),
+                must_be=dict.fromkeys(_arms(candidate), RunState.READY),
             )
 
         return self.pointers.change(decide, reason=reason)
@@ -99,12 +112,14 @@ class Promoter:
             if to is not None and pointer.treatment == to and pointer.hold is not None:
                 return Change(pointer)
             served, target = self._way_back(pointer, to)
+            hold = Hold(reason=f"rolled back from {served}: {reason}", since=now)
             after = _serve(target, pointer).model_copy(
-                update={"previous": None, "hold": Hold(reason=f"rolled back from {served}: {reason}", since=now)}
+                update={"previous": None, "previous_control": None, "hold": hold}
             )
             gone = RunStatus(state=RunState.ROLLED_BACK, since=now, reason=reason)
-            must_be = [target.run, served] if self._can_be_read(served) else [target.run]
-            return Change(after, must_be=dict.fromkeys(must_be, RunState.READY), becomes={served: gone})
+            left = [served, *([pointer.control] if pointer.control not in (None, target.control) else [])]
+            must_be = [*_arms(target), *(run for run in left if self._can_be_read(run))]
+            return Change(after, must_be=dict.fromkeys(must_be, RunState.READY), becomes=dict.fromkeys(left, gone))
 
         return self.pointers.change(decide, reason=reason)
 
@@ -140,7 +155,44 @@ class Promoter:
         except MalformedMessage:
             return False
 
+    def control_fault(self, candidate: Announcement) -> str | None:
+        """Returns why a run's control can never serve beside it, if so; None also where it may be completed yet."""
+        if candidate.control is None:
+            return None
+        try:
+            found = self.registry.find(candidate.control)
+        except MalformedMessage as fault:
+            return f"its control is run {candidate.control}: {fault}"
+        if found is None:
+            return f"its control, run {candidate.control}, was never announced"
+        if found.announcement.role != "control":
+            return f"run {candidate.control}, which it names as its control, was not made as one"
+        if not found.announcement.gates_passed:
+            return f"its control, run {candidate.control}, did not pass its gates"
+        if found.state.is_over:
+            why = "" if found.status.reason is None else f" ({found.status.reason})"
+            return f"its control, run {candidate.control}, is {found.state}{why}"
+        return None
+
+    def _check_control(self, candidate: Announcement) -> None:
+        """Raises RunRefused if the run's control cannot serve, or not yet."""
+        if fault := self.control_fault(candidate):
+            raise RunRefused(f"run {candidate.run}: {fault}")
+        if candidate.control is None:
+            return
+        control = self.registry.get(candidate.control)
+        if control.state is not RunState.READY or control.status.restoring:
+            raise _ControlIncomplete(
+                f"run {candidate.run} waits for its control, run {control.name}, which is {control.state}; both serve "
+                "once that is READY"
+            )
+
     def _check(self, candidate: Announcement, pointer: Pointer, *, by_hand: bool) -> None:
+        if candidate.role == "control":
+            raise RunRefused(
+                f"run {candidate.run} is the control of an experiment: it serves the control arm together with its "
+                "treatment; promote that one"
+            )
         if not candidate.gates_passed:
             raise RunRefused(f"run {candidate.run}: its gates did not pass")
         if candidate.users == 0:
@@ -177,6 +229,9 @@ class Promoter:
         found = self.registry.get(target)
         if found.state is not RunState.READY:
             raise RunRefused(f"run {target} is {found.state} and cannot serve; `discovery runs` shows which are READY")
+        if found.announcement.role == "control":
+            raise RunRefused(f"run {target} is a control; name its treatment, and both serve")
+        self._check_control(found.announcement)
         serving = self.registry.find_announcement(pointer.treatment)
         if serving is not None and found.announcement.epoch > serving.epoch:
             raise RunRefused(f"run {target} is newer than {serving.run}; that is a promotion, not a rollback")
@@ -184,9 +239,15 @@ class Promoter:
 
 
 def _serve(run: Announcement, pointer: Pointer) -> Pointer:
+    share = min(run.share_bp, pointer.cap_bp)
     return pointer.model_copy(
-        update={"treatment": run.run, "salt": run.salt, "share_bp": min(run.share_bp, pointer.cap_bp)}
+        update={"treatment": run.run, "control": run.control, "salt": run.salt, "share_bp": share}
     )
+
+
+def _arms(run: Announcement) -> list[str]:
+    """Returns the runs that serve when this one does: itself, and its control if it has one."""
+    return [run.run] if run.control is None else [run.run, run.control]
 
 
 def _check_users(candidate: Announcement, serving: Announcement) -> None:

@@ -25,7 +25,7 @@ from publish.store.redis_store import RedisStore
 from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
 
-POINTER_ROLES = ("treatment", "control", "previous")
+POINTER_ROLES = ("treatment", "control", "previous", "previous_control")
 """Roles in which the pointer can name a run."""
 
 
@@ -208,6 +208,7 @@ _NOT_RETIRED = {
     "treatment": "it serves",
     "control": "it serves the control arm",
     "previous": "it is what a rollback would go back to",
+    "previous_control": "it is the control of what a rollback would go back to",
     "ANNOUNCED": "it is on its way; wait for it, or let its deadline pass",
     "LOADING": "it is on its way; wait for it, or let its deadline pass",
 }

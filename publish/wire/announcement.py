@@ -27,6 +27,10 @@ _BUCKETS = 2**20
 """Most buckets that a partition of any run may have; a run with more lists may have as many buckets as lists."""
 
 
+_LATER = {"replicas": 0, "role": "treatment", "control": None}
+"""Fields that older announcements do not have, and their defaults."""
+
+
 class Slice(Strict):
     """What one partition of a run contains."""
 
@@ -85,6 +89,10 @@ class Announcement(Strict):
     """Seconds without progress after which the load is FAILED."""
     replicas: int = Field(default=0, ge=0, lt=2**31)
     """Replicas of each Redis master that must acknowledge its lists before the run may serve."""
+    role: Literal["treatment", "control"] = "treatment"
+    """The arm that it is made for; a control never becomes the treatment."""
+    control: RunName | None = None
+    """The run that serves the other users with it; None: nothing does, and the caller's own default applies."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Announcement":
@@ -96,6 +104,8 @@ class Announcement(Strict):
             raise ValueError("two partitions have the same tag")
         if self.buckets > max(_BUCKETS, self.users):  # verification reads each one, even if empty
             raise ValueError(f"{self.buckets} buckets in each partition for {self.users} lists")
+        if self.control is not None and (self.role == "control" or self.control == self.run):
+            raise ValueError("a control has no control of its own")
         base64.b64decode(self.fallback, validate=True)
         return self
 
@@ -113,8 +123,9 @@ class Announcement(Strict):
     def canonical(self) -> bytes:
         """Its JSON with sorted keys and no spaces, UTF-8: the bytes that are stored and hashed."""
         tree = self.model_dump(mode="json")
-        if self.replicas == 0:  # older announcements, without this field, keep their bytes and hash
-            del tree["replicas"]
+        for name, default in _LATER.items():  # older announcements, without these fields, keep their bytes and hash
+            if tree[name] == default:
+                del tree[name]
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
     @property

@@ -48,6 +48,8 @@ def pointer(now: Pointer) -> View:
 def share(report: ShareReport) -> View:
     """Returns the share after a change, and why it is not the one asked for."""
     text = f"{report.served} of the audience are served by {report.pointer.treatment or NOTHING}"
+    if report.pointer.control is not None:
+        text += f", the others by {report.pointer.control}"
     if report.served != report.asked:
         text += f"; {report.asked} were asked for, and that run covers {report.covered}"
     data = {"served_bp": report.served.bp, "asked_bp": report.asked.bp, "covered_bp": report.covered.bp}
@@ -58,6 +60,8 @@ def verified(run: RegisteredRun, faults: Sequence[str]) -> View:
     """Returns what reading a run back found."""
     announced = run.announcement
     text = f"run {run.name} is whole: {announced.users:,} lists in {announced.partitions} partitions, as announced"
+    if announced.control is not None:
+        text += f"; so is its control, run {announced.control}"
     if faults:
         text = f"run {run.name} ({run.state}) differs from what was announced:\n" + "\n".join(faults)
     return View(text, {"run": run.name, "state": run.state, "whole": not faults, "faults": list(faults)})
@@ -86,7 +90,7 @@ def hold_text(now: Pointer) -> str:
 def _run_row(report: RunReport) -> tuple[str, ...]:
     announced, state = report.run.announcement, report.run.status
     why = next((text for text in (state.reason, state.held) if text is not None), "")
-    role = report.serves_as if report.serves_as is not None else ""
+    role = report.serves_as if report.serves_as is not None else "(control)" if announced.role == "control" else ""
     covered = str(announced.share_bp)
     return (announced.run, str(announced.as_of), str(state.state), role, f"{announced.users:,}", covered, why)
 
@@ -102,6 +106,8 @@ def run_data(run: RegisteredRun) -> dict[str, Any]:
         "bytes": announced.total_bytes,
         "share_bp": int(announced.share_bp),
         "scheduled": announced.scheduled,
+        "role": announced.role,
+        "control": announced.control,
         **run.status.model_dump(mode="json"),
     }
 

@@ -23,7 +23,7 @@ def status(report: StatusReport, dead_letters: int, answers: Position | None = N
     lines = [
         serving_line(pointer, report.serving),
         f"control arm   {pointer.control if pointer.control is not None else 'nothing (the caller’s own default)'}",
-        f"roll back to  {pointer.previous if pointer.previous is not None else NOTHING}",
+        f"roll back to  {_way_back(pointer)}",
         f"hold          {hold_text(pointer)}",
         f"on the way    {_on_the_way(report.on_the_way)}",
         f"waiting       {', '.join(_waiting(run) for run in report.waiting) or NOTHING}",
@@ -38,6 +38,12 @@ def status(report: StatusReport, dead_letters: int, answers: Position | None = N
     lines += [f"ALARM         {text}" for text in _alarms(report)]
     data = _data(report, dead_letters) | {"answers": None if answers is None else answers._asdict()}
     return View("\n".join(lines), data)
+
+
+def _way_back(pointer: Pointer) -> str:
+    if pointer.previous is None:
+        return NOTHING
+    return pointer.previous + ("" if pointer.previous_control is None else f", with {pointer.previous_control}")
 
 
 def _memory(limits: StoreLimits) -> str:
@@ -85,6 +91,8 @@ def _waiting(report: RunReport) -> str:
 def _why_not_serving(report: RunReport) -> str | None:
     if report.run.status.held is not None:
         return report.run.status.held
+    if report.run.announcement.role == "control":
+        return "a control: it serves when its treatment does"
     if report.run.status.restoring:
         return f"postponed: {REBUILDING}"
     if lost := damaged(report.partitions):

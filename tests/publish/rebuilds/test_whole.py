@@ -82,6 +82,28 @@ def test_what_served_serves_again_under_the_same_word(
 
 
 @pytest.mark.fault(29)
+def test_both_arms_and_the_way_back_come_back(
+    kafka: KafkaConnection, clean_redis: redis.Redis, product: str, control: Control
+) -> None:
+    with loading(kafka, clean_redis, product):
+        for first in (True, False):
+            left = pushed(kafka, clean_redis, product, FIRST, role="control")
+            pushed(kafka, clean_redis, product, SECOND, control=left.run, first=first, share_bp=5_000)
+        before = control.pointers.read()
+        assert len(set(before.named.values())) == len(before.named) == 4
+        clean_redis.flushall()
+        rebuilt(kafka, control)
+        after = control.pointers.read()
+        assert after.named == before.named
+        control.share(NOBODY)
+        assert before.control is not None
+        assert served(clean_redis, product, [7]) == {7: (before.control, "list", tuple(FIRST[7]))}
+        pointer = control.rollback(reason="to see that it can")
+        assert (pointer.treatment, pointer.control) == (before.previous, before.previous_control)
+        agrees(clean_redis, product)
+
+
+@pytest.mark.fault(29)
 def test_a_push_during_a_rebuild_serves_after_it(
     kafka: KafkaConnection, clean_redis: redis.Redis, product: str, control: Control
 ) -> None:

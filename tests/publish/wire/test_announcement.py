@@ -43,6 +43,15 @@ def test_the_fallback_keeps_64_bit_ids() -> None:
     assert decode(decode_fallback(ANNOUNCEMENT.fallback), "int64").source_ids == (BIG, -1)
 
 
+def test_a_run_without_a_control_is_as_older_versions_know_it() -> None:
+    assert {"role", "control", "replicas"}.isdisjoint(json.loads(ANNOUNCEMENT.canonical))
+    control = Announcement.from_json(changed(role="control"))
+    treatment = Announcement.from_json(changed(control="other"))
+    assert (control.role, treatment.role, treatment.control) == ("control", "treatment", "other")
+    for run in (control, treatment):
+        assert Announcement.from_json(run.canonical) == run
+
+
 @pytest.mark.parametrize(
     ("raw", "where"),
     [
@@ -56,6 +65,9 @@ def test_the_fallback_keeps_64_bit_ids() -> None:
         (changed(fallback="no base64!"), "announcement"),
         (changed(created_at="2026-11-16T03:00:00"), "created_at"),  # no time zone
         (changed(share_bp=10_001), "share_bp"),
+        (changed(role="other"), "role"),
+        (changed(role="control", control="other"), "no control of its own"),
+        (changed(control=ANNOUNCEMENT.run), "no control of its own"),
     ],
 )
 def test_one_that_cannot_be_is_refused(raw: bytes, where: str) -> None:
