@@ -25,6 +25,8 @@ from tests.publish.support.pushing import announce, eventually, lists_of, load_d
 from tests.publish.support.samples import Lists
 
 DAMAGES = {"a letter sent, not counted": key_flipped, "FAILED, not fenced": one_lost}
+PAIR = "between a control and its treatment"
+"""Not in POINTS: the loader ends as soon as the control is READY."""
 SERVED_ALREADY = ("swapped, not in Kafka", "after the swap")
 
 
@@ -42,8 +44,9 @@ def graveyard(kafka: KafkaConnection, redis_url: str) -> Iterator[dict[str, Kill
     """One world per point; all loaders die at the same time, as a dead one's partitions are free after 10 s only."""
     with ExitStack() as stack:
         client = stack.enter_context(redis.Redis.from_url(redis_url))
-        killed = {point: _second_run(kafka, client, point) for point in POINTS}
+        killed = {point: _second_run(kafka, client, point) for point in POINTS} | {PAIR: _pair(kafka, client)}
         points = {at.world.product: point for point, at in killed.items()}
+        points[killed[PAIR].world.product] = "between READY and promote"
         loaders = stack.enter_context(dying_loaders(kafka, redis_url, points))
         said, _ = loaders.communicate(timeout=240)
         assert said.count(f"ended by {-signal.SIGKILL}") == len(killed), said
@@ -53,6 +56,19 @@ def graveyard(kafka: KafkaConnection, redis_url: str) -> Iterator[dict[str, Kill
 
 def _second_run(kafka: KafkaConnection, client: redis.Redis, point: str) -> Killed:
     """A product in which one run serves, and the next one was sent."""
+    world = _serving(kafka, client)
+    return Killed(world, *world.push(lists_of(200, shift=5), DAMAGES.get(point, whole)))
+
+
+def _pair(kafka: KafkaConnection, client: redis.Redis) -> Killed:
+    """A product in which one run serves, and a control and its treatment were sent."""
+    world = _serving(kafka, client)
+    control, _ = world.push(lists_of(200, shift=3), role="control")
+    return Killed(world, *world.push(lists_of(200, shift=5), control=control.run))
+
+
+def _serving(kafka: KafkaConnection, client: redis.Redis) -> World:
+    """A product in which one run serves."""
     world = World.new(kafka, client)
     lists = lists_of(200)
     first = announce(client, world.product, lists, first=True)
@@ -62,7 +78,7 @@ def _second_run(kafka: KafkaConnection, client: redis.Redis, point: str) -> Kill
     assert RunRegistry(client, world.product).ready(first.run)
     Control.connect(client, world.product).promote(first.run)
     world.now_serves(first, lists)
-    return Killed(world, *world.push(lists_of(200, shift=5), DAMAGES.get(point, whole)))
+    return world
 
 
 @pytest.mark.fault(14)
@@ -83,6 +99,21 @@ def test_a_loader_killed(graveyard: dict[str, Killed], point: str) -> None:
         if point in SERVED_ALREADY:
             eventually(lambda: kept_history(world.kafka, run.layout) == read_history(world.client, run.product, None))
             assert [change.rev for change in kept_history(world.kafka, run.layout).entries] == [1, 2, 3]
+
+
+@pytest.mark.fault(14)
+def test_a_loader_killed_between_a_control_and_its_treatment(graveyard: dict[str, Killed]) -> None:
+    """14: neither serves until both are there."""
+    at = graveyard[PAIR]
+    world, run = at.world, at.run
+    assert run.control is not None
+    registry, pointers = RunRegistry(world.client, world.product), PointerStore(world.client, world.product)
+    assert registry.get(run.control).state is RunState.READY
+    assert pointers.read().control is None
+    unchanged(world)
+    with loading(world.kafka, world.client, world.product):
+        assert kept(world, run, at.lists) is RunEnding.SERVING
+    assert (pointers.read().treatment, pointers.read().control) == (run.run, run.control)
 
 
 @pytest.mark.fault(14)
