@@ -100,10 +100,10 @@ class Measuring:
                 self.spark.stop()
 
     def _make(self, plan: Plan) -> list[Record]:
-        read, history = spans(plan, self.settings), self._history()
+        read, history = spans(plan, self.settings), self.history()
         some = next(iter(read.values())).window
-        served = [_served(row) for row in _during(history, plan.days[0].day, some.end)]
-        answers = self._answers(read, served)
+        served = [served_by(row) for row in during(history, plan.days[0].day, some.end)]
+        answers = self.answers(read, served)
         rows = self._rows(plan, answers, read) if answers else []
         by_day: dict[dt.date, list[dict[str, Any]]] = {day.day: [] for day in plan.days}
         for row in rows:
@@ -116,11 +116,11 @@ class Measuring:
         """Returns the sums: as many as there are arms, names and categories, whatever the number of users."""
         measured = outcomes_of(
             union_of(list(answers.values())),
-            self._events(read),
+            self.events(read),
             sorted(answers),
             [day.day for day in plan.days],
             self.settings.outcomes,
-            self._categories(),
+            self.categories(),
         )
         return list(measured.toArrow().to_pylist())
 
@@ -149,11 +149,12 @@ class Measuring:
         )
         return self.store.write(record, table)
 
-    def _history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[dict[str, Any]]:
         """Returns the changes of the pointer that Kafka keeps."""
         return kept_history(self.environment.need_kafka(), ProductKeys(self.settings.product)).rows()
 
-    def _events(self, read: Mapping[str, DatasetPlan]) -> DataFrame:
+    def events(self, read: Mapping[str, DatasetPlan]) -> DataFrame:
+        """Returns the events of a reading; the rows are counted first."""
         datasets, names = self.settings.datasets.events, self.settings.interactions.event_weights
         events = read_events(datasets, read, names, self.settings.ids, self.catalog)
         unknown = sum(day.unknown for day in events.days)
@@ -161,7 +162,8 @@ class Measuring:
             log.warning("warning   %s events have a name without a weight, and are not counted", f"{unknown:,}")
         return events_of(events.frame, engaging(self.settings))
 
-    def _answers(self, read: Mapping[str, DatasetPlan], served: Sequence[Served]) -> dict[Basis, DataFrame]:
+    def answers(self, read: Mapping[str, DatasetPlan], served: Sequence[Served]) -> dict[Basis, DataFrame]:
+        """Returns what was answered, what was shown, or both, as far as there is any of it."""
         found: dict[Basis, DataFrame] = {}
         if EXPOSURES in read and read[EXPOSURES].found:
             raw = self.catalog.read(self.exposures, read[EXPOSURES].found, _OF_EXPOSURES)
@@ -174,7 +176,7 @@ class Measuring:
             found[Basis.SHOWN] = answers_shown(impressions.frame, served)
         return found
 
-    def _categories(self) -> DataFrame | None:
+    def categories(self) -> DataFrame | None:
         """Returns the category of each source in the newest snapshot up to `last`; None if there is none."""
         dataset = self.settings.datasets.sources
         if dataset is None:
@@ -201,16 +203,17 @@ def tell(plan: Plan, records: Sequence[Record]) -> None:
         log_step("outcomes", f"up to date until {plan.last}: no day has matured or changed")
 
 
-def _served(row: Mapping[str, Any]) -> Served:
+def served_by(row: Mapping[str, Any]) -> Served:
+    """Returns a row of the pointer's history."""
     return Served(**{name: row[name] for name in Served.__dataclass_fields__})
 
 
 def _then(history: Sequence[Mapping[str, Any]], day: dt.date) -> list[dict[str, Any]]:
-    held = _during(history, day, day + dt.timedelta(days=1))
+    held = during(history, day, day + dt.timedelta(days=1))
     return [{name: row[name] for name in ServedThen.model_fields} for row in held]
 
 
-def _during(history: Sequence[Mapping[str, Any]], first: dt.date, end: dt.date) -> list[Mapping[str, Any]]:
+def during(history: Sequence[Mapping[str, Any]], first: dt.date, end: dt.date) -> list[Mapping[str, Any]]:
     """Returns the changes that held at some time from the first day to before the last one."""
     start, stop = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (first, end))
     return [row for row in history if row["since"] < stop and (row["until"] is None or row["until"] > start)]

@@ -93,17 +93,7 @@ def plan_days(
     """
     ours, first = settings.outcomes, last - dt.timedelta(days=settings.outcomes.keep_current_days - 1)
     window = Window(first - dt.timedelta(days=ours.new_days), last + dt.timedelta(days=1))
-    datasets: dict[str, DailyDataset] = {**settings.datasets.events}
-    plans = {name: plan_dataset(name, dataset, window, catalog) for name, dataset in datasets.items()}
-    for name, dataset, plan in _of_answers(settings, window, catalog, exposures):
-        datasets[name], plans[name] = dataset, plan
-    if not {EXPOSURES, IMPRESSIONS} & plans.keys():
-        raise NoAnswers(
-            f"{settings.product} has no exposures and no dataset of impressions, so nobody knows what was answered or "
-            "shown; set `exposures: {enabled: true}` and land them (discovery exposures land), or name the dataset "
-            "`impressions` (docs/impressions.md)"
-        )
-    draft = Plan(last, (), plans, datasets, {}, settings_hash_of(settings))
+    draft = survey(settings, window, catalog, exposures)
     days, refused = list[DayPlan](), dict[dt.date, DiscoveryError]()
     for day in (window.end - dt.timedelta(days=i) for i in range(ours.keep_current_days, 0, -1)):
         try:
@@ -116,13 +106,32 @@ def plan_days(
     return replace(draft, days=tuple(days), refused=refused)
 
 
+def survey(settings: Settings, window: Window, catalog: Catalog, exposures: DailyDataset) -> Plan:
+    """Returns what there is to read of a window that ends after the last day, and no day to measure.
+
+    Raises NoAnswers.
+    """
+    datasets: dict[str, DailyDataset] = {**settings.datasets.events}
+    plans = {name: plan_dataset(name, dataset, window, catalog) for name, dataset in datasets.items()}
+    for name, dataset, plan in _of_answers(settings, window, catalog, exposures):
+        datasets[name], plans[name] = dataset, plan
+    if not {EXPOSURES, IMPRESSIONS} & plans.keys():
+        raise NoAnswers(
+            f"{settings.product} has no exposures and no dataset of impressions, so nobody knows what was answered or "
+            "shown; set `exposures: {enabled: true}` and land them (discovery exposures land), or name the dataset "
+            "`impressions` (docs/impressions.md)"
+        )
+    last = window.end - dt.timedelta(days=1)
+    return Plan(last, (), plans, datasets, {}, settings_hash_of(settings))
+
+
 def spans(plan: Plan, settings: Settings) -> Mapping[str, DatasetPlan]:
     """Returns what has to be read for the days of the plan, of which there is at least one."""
     first = plan.days[0].day
     with_past = first - dt.timedelta(days=settings.outcomes.new_days)
     end = max(day.through for day in plan.days) + dt.timedelta(days=1)
     return {
-        name: _within(one, Window(first if name in (EXPOSURES, IMPRESSIONS) else with_past, end))
+        name: within(one, Window(first if name in (EXPOSURES, IMPRESSIONS) else with_past, end))
         for name, one in plan.plans.items()
     }
 
@@ -147,7 +156,7 @@ def _planned(
     plan: Plan, day: dt.date, settings: Settings, landed_at: dt.datetime | None, known: Record | None
 ) -> DayPlan | None:
     """Returns a day to measure, or None if it is up to date or before everything. Raises FeaturesError, NotLanded."""
-    end = day + dt.timedelta(days=settings.outcomes.horizon_days + _lateness(settings))
+    end = day + dt.timedelta(days=settings.outcomes.horizon_days + lateness(settings))
     through = min(end, plan.last)
     if not _has_answers(plan, day, landed_at):
         return None
@@ -155,14 +164,14 @@ def _planned(
         return None
     span = Window(day, through + dt.timedelta(days=1))
     for name in settings.datasets.events:
-        _enforce(plan, name, span)
+        enforce(plan, name, span)
     if IMPRESSIONS in plan.plans and (day == plan.last or EXPOSURES not in plan.plans):
-        _enforce(plan, IMPRESSIONS, Window(day, day + dt.timedelta(days=1)))
+        enforce(plan, IMPRESSIONS, Window(day, day + dt.timedelta(days=1)))
     return DayPlan(
         day=day,
         through=through,
         mature=through == end,
-        new_is_known=_is_whole(plan, Window(day - dt.timedelta(days=settings.outcomes.new_days), day), settings),
+        new_is_known=is_whole(plan, Window(day - dt.timedelta(days=settings.outcomes.new_days), day), settings),
         inputs=_inputs(plan, day, through, settings),
     )
 
@@ -178,40 +187,48 @@ def _has_answers(plan: Plan, day: dt.date, landed_at: dt.datetime | None) -> boo
     """Returns whether something was answered or shown, or nothing for certain. Raises NotLanded."""
     found = [one for name in (EXPOSURES, IMPRESSIONS) if (one := plan.plans.get(name)) is not None]
     if EXPOSURES in plan.plans:
-        mine = plan.plans[EXPOSURES]
-        is_over = landed_at is not None and has_arrived(day, landed_at)
-        if day in mine.unfinished or (day not in _days(mine) and not is_over):
-            raise NotLanded(
-                f"answers of {day} are not landed as a whole yet; let `discovery exposures land` run after that day, "
-                "then start again"
-            )
+        check_landed(plan, day, landed_at)
     first = min((day for one in found for day in _days(one)), default=dt.date.max)
     return first <= day
 
 
-def _lateness(settings: Settings) -> int:
+def check_landed(plan: Plan, day: dt.date, landed_at: dt.datetime | None) -> None:
+    """Raises NotLanded if exposures of a day may still come."""
+    mine = plan.plans[EXPOSURES]
+    is_over = landed_at is not None and has_arrived(day, landed_at)
+    if day in mine.unfinished or (day not in _days(mine) and not is_over):
+        raise NotLanded(
+            f"answers of {day} are not landed as a whole yet; let `discovery exposures land` run after that day, "
+            "then start again"
+        )
+
+
+def lateness(settings: Settings) -> int:
+    """Returns how many days later than they happened events may come."""
     late = (one.lateness_days for one in settings.datasets.events.values() if one.day_of == "ingestion")
     return max(late, default=0)
 
 
-def _enforce(plan: Plan, name: str, span: Window) -> None:
+def enforce(plan: Plan, name: str, span: Window) -> None:
     """Raises FeaturesError if more is missing than the dataset allows, in proportion to its own window."""
     dataset = plan.datasets[name]
     own = Window.parse(dataset.window, plan.last) if isinstance(dataset, EventDataset) else span
     allowed = dataset.max_missing_days * max(1, -(-len(span.days) // len(own.days)))
-    enforce_policy(_within(plan.plans[name], span), dataset.model_copy(update={"max_missing_days": allowed}))
+    enforce_policy(within(plan.plans[name], span), dataset.model_copy(update={"max_missing_days": allowed}))
 
 
-def _is_whole(plan: Plan, span: Window, settings: Settings) -> bool:
+def is_whole(plan: Plan, span: Window, settings: Settings) -> bool:
+    """Returns whether no more events are missing than the datasets allow."""
     try:
         for name in settings.datasets.events:
-            _enforce(plan, name, span)
+            enforce(plan, name, span)
     except FeaturesError:
         return False
     return True
 
 
-def _within(plan: DatasetPlan, span: Window) -> DatasetPlan:
+def within(plan: DatasetPlan, span: Window) -> DatasetPlan:
+    """Returns what a plan has of a window."""
     return replace(
         plan,
         window=span,
