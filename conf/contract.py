@@ -207,6 +207,27 @@ def outcomes() -> pa.Schema:
     return pa.schema(columns)
 
 
+def experiment_weeks(kind: IdKind) -> pa.Schema:
+    """Returns the schema of what each user did in one week of an experiment: a row per metric that is not 0."""
+    columns: list[tuple[str, pa.DataType]] = [
+        ("user_id", _id(kind)),
+        ("metric", pa.string()),  # docs/experiments.md; audience, robot and seen among them
+        ("x", pa.float64()),
+    ]
+    return pa.schema(columns)
+
+
+def experiment_sums() -> pa.Schema:
+    """Returns the schema of an experiment's sums: a row per metric or ratio and slice of the hash, in that order."""
+    columns: list[tuple[str, pa.DataType]] = [
+        ("metric", pa.string()),
+        ("low_bp", pa.int32()),
+        ("high_bp", pa.int32()),
+        ("moments", pa.binary()),  # models.experiment.moments.Moments.to_bytes
+    ]
+    return pa.schema(columns)
+
+
 def pointer_history() -> pa.Schema:
     """Returns the schema of one row per pointer change, sorted by `since`; a row holds until the next one's."""
     columns: list[tuple[str, pa.DataType]] = [

@@ -2,7 +2,8 @@
 
     spark-submit jobs/measure_outcomes.py --config conf/prod_discovery.yml --day 2026-11-16
 
-Earlier days that have matured since, or changed, are measured again. Exit codes: 0 done, 2 bad input, 75 the day's
+Earlier days that have matured since, or changed, are measured again, and the weeks of experiments that are over
+(docs/experiments.md). Exit codes: 0 done, 2 bad input, 75 the day's
 answers or events are not there yet, 1 try again.
 """
 
@@ -24,10 +25,13 @@ def measure_outcomes(argv: Sequence[str] | None = None) -> None:
     """Measures every day up to `--day` that needs it."""
     asked = parse_asked(argv, today=dt.datetime.now(dt.UTC).date())
     from jobs.outcomes.measure import Measuring, tell  # here: typing errors need not wait for Spark
+    from jobs.outcomes.weeks import measure_weeks, tell_weeks
 
     measuring = Measuring.open(asked.config, asked.overlays, asked.day)
     plan = measuring.plan()
-    tell(plan, measuring.make(plan))
+    with measuring.ending():
+        tell(plan, measuring.make(plan))
+        tell_weeks(measure_weeks(measuring))
 
 
 if __name__ == "__main__":

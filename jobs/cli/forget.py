@@ -2,6 +2,8 @@
 
 from jobs.cli.options import Cli, Reason, user_command
 from jobs.cli.views.view import View, utc_text
+from jobs.experiments.store import ExperimentStore
+from jobs.experiments.weeks import forget_weeks
 from jobs.exposures.scrub import forget_answers
 from jobs.exposures.store import LandingStore
 from jobs.storage.store import Storage
@@ -26,12 +28,17 @@ def forget(cli: Cli, user: str, reason: Reason = "asked for by hand") -> None:
     )
     done = forgetter.forget(user, reason)
     store = LandingStore.of(Storage(context.environment.home), context.product)
-    answers = forget_answers(store, erased_ids([done.erasure], context.settings.ids, context.product))
-    cli.show(forgotten(done, answers, store.at.uri))
+    users = erased_ids([done.erasure], context.settings.ids, context.product)
+    answers = forget_answers(store, users)
+    weeks = forget_weeks(ExperimentStore.of(Storage(context.environment.home), context.product), users)
+    cli.show(forgotten(done, answers, store.at.uri, weeks))
 
 
-def forgotten(done: Forgotten, answers: int, folder: str) -> View:
-    """Returns what was done about a user; `answers`: rows that were deleted from the folder of landed answers."""
+def forgotten(done: Forgotten, answers: int, folder: str, weeks: int) -> View:
+    """Returns what was done about a user.
+
+    answers: rows that were deleted from the folder of landed answers; weeks: from the weeks of experiments.
+    """
     erasure, kept = done.erasure, len(done.looked_into)
     if done.removed_from:
         lists = f"deleted from {', '.join(done.removed_from)}"
@@ -41,6 +48,7 @@ def forgotten(done: Forgotten, answers: int, folder: str) -> View:
         f"user    {erasure.user} is forgotten since {utc_text(erasure.at)}: {erasure.reason}",
         f"lists   {lists} ({kept} kept runs looked into)",
         f"answers {answers:,} deleted from {folder}; the topic: docs/forget.md",
+        f"weeks   {weeks:,} rows deleted from those of experiments",
         "later   no run reads, computes or loads anything of the user; when files and messages age out: docs/forget.md",
     ]
     data = {
@@ -49,5 +57,6 @@ def forgotten(done: Forgotten, answers: int, folder: str) -> View:
         "looked_into": list(done.looked_into),
         "removed_from": list(done.removed_from),
         "answers_deleted": answers,
+        "weeks_deleted": weeks,
     }
     return View("\n".join(lines), data)

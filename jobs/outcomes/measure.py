@@ -1,7 +1,8 @@
 """Measures the days of a plan in one pass: two scans of events and answers, one to check and one to count."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,11 +91,14 @@ class Measuring:
 
     def make(self, plan: Plan) -> list[Record]:
         """Measures the days of a plan and keeps each as a whole; raises FeaturesError before any is kept."""
-        if not plan.days:
-            return []
+        return self._make(plan) if plan.days else []
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Ends the session after the block, if it was opened in it."""
         is_ours = SparkSession.getActiveSession() is None
         try:
-            return self._make(plan)
+            yield
         finally:
             if is_ours and "spark" in self.__dict__:  # opened by now
                 self.spark.stop()

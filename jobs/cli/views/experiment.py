@@ -7,6 +7,7 @@ from conf.diff import differences
 from conf.experiment import Experiment
 from jobs.cli.views.view import View, table, utc_text
 from jobs.experiments.store import ExperimentStore
+from jobs.experiments.weeks import SumsRecord, WeekStore, notes_on
 
 _CONTROLS = {
     "none": "nothing of ours: the caller's own default",
@@ -23,14 +24,25 @@ def opened(experiment: Experiment) -> View:
 
 def status(experiment: Experiment, store: ExperimentStore) -> View:
     """Returns the answer to `status`."""
-    folder = store.folder(experiment.name).uri
-    return View(f"{_rows(experiment)}\nfiles      {folder}", {**_data(experiment), "folder": folder})
+    folder, sums = store.folder(experiment.name).uri, WeekStore.of(store, experiment.name).sums()
+    newest = sums[max(sums)] if sums else None
+    lines = [_rows(experiment), f"files      {folder}", f"weeks      {_measured(newest)}"]
+    lines += [] if newest is None else [f"           {note}" for note in notes_on(newest)]
+    data = None if newest is None else newest.model_dump(mode="json", exclude={"metrics", "file", "sha256", "inputs"})
+    return View("\n".join(lines), {**_data(experiment), "folder": folder, "measured": data})
 
 
 def closed(experiment: Experiment) -> View:
     """Returns the answer to `close`."""
     text = f"experiment {experiment.name} is closed; the next run has no control, and recipes compete again"
     return View(text, _data(experiment))
+
+
+def _measured(newest: SumsRecord | None) -> str:
+    if newest is None:
+        return "none measured yet; jobs/measure_outcomes.py does so when week 1 is over"
+    state = "; the last ones" if newest.final else ""
+    return f"{newest.week} measured, up to {newest.weeks[-1].last}, {len(newest.metrics)} metrics{state}"
 
 
 def _rows(experiment: Experiment) -> str:
