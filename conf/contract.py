@@ -211,7 +211,7 @@ def experiment_weeks(kind: IdKind) -> pa.Schema:
     """Returns the schema of what each user did in one week of an experiment: a row per metric that is not 0."""
     columns: list[tuple[str, pa.DataType]] = [
         ("user_id", _id(kind)),
-        ("metric", pa.string()),  # docs/experiments.md; audience, robot and seen among them
+        ("metric", pa.string()),  # docs/experiment-sums.md; audience, robot and seen among them
         ("x", pa.float64()),
     ]
     return pa.schema(columns)

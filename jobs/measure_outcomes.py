@@ -3,7 +3,7 @@
     spark-submit jobs/measure_outcomes.py --config conf/prod_discovery.yml --day 2026-11-16
 
 Earlier days that have matured since, or changed, are measured again, and the weeks of experiments that are over
-(docs/experiments.md). Exit codes: 0 done, 2 bad input, 75 the day's
+(docs/experiment-sums.md). Exit codes: 0 done, 2 bad input, 75 the day's
 answers or events are not there yet, 1 try again.
 """
 

@@ -210,7 +210,6 @@ class WeeksOf:
             for partition in within(plan.plans[name], span).found
         ]
         inputs += [(f"audience/{part.day}", part.fingerprint) for part in (audience.found if audience else ())]
-        read = f"snapshot of {audience.found[0].day}" if audience is not None and audience.found else "nobody known"
         return WeekRecord(
             number=week.number,
             first=week.first,
@@ -220,16 +219,27 @@ class WeeksOf:
             rules=rules,
             inputs=digest_of_inputs(inputs),
             basis=_basis(plan).value,
-            audience=f"active in {settings.outcomes.new_days} days" if audience is None else read,
+            audience=self._audience_text(week, audience),
             new_is_known=is_whole(
                 plan, Window(week.first - dt.timedelta(days=settings.outcomes.new_days), week.first), settings
             ),
         )
 
     def _audience_plan(self, week: Week) -> DatasetPlan | None:
-        """Returns the snapshot that a run as of the week's first day reads; None: the product has no audience."""
+        """Returns the snapshot that a run as of the week's first day reads; None: no audience is read."""
         dataset = self.measuring.settings.datasets.audience
-        return None if dataset is None else plan_snapshot("audience", dataset, week.first, self.measuring.catalog)
+        return (
+            None
+            if dataset is None or not week.number
+            else plan_snapshot("audience", dataset, week.first, self.measuring.catalog)
+        )
+
+    def _audience_text(self, week: Week, audience: DatasetPlan | None) -> str:
+        if not week.number:
+            return "that of any week"
+        if audience is None:
+            return f"users of the {self.measuring.settings.outcomes.new_days} days before"
+        return f"snapshot of {audience.found[0].day}" if audience.found else "none found"
 
     def _check(self, plan: Plan, week: Week) -> None:
         """Raises NotLanded, FeaturesError. Of week 0 there may be as little as there is."""

@@ -45,20 +45,19 @@ class UserRows:
 def cells_of(rows: UserRows) -> Iterator[tuple[str, Exact]]:
     """Yields the sums of users, except for those of metrics that are 0.
 
-    Users who were robots in any week are in no sum. Of users, those count who were in the audience of a week from 1 on,
-    with what they did in weeks of which they were in the audience, and what they did in week 0.
+    Those count who were in the audience of any week from 1 on, with what they did in the weeks of whose audience they
+    were; all of them are in that of week 0. Users who were robots in any week are in no sum.
     """
     audience = (rows.grid(AUDIENCE) > 0).astype(np.int64)
     concerned = np.asarray(audience[:, 1:].any(axis=1))
+    audience[:, 0] = concerned
     robots: NDArray[np.bool_] = rows.grid(ROBOT) > 0
     yield FIRST_SEEN, _by_first(rows.grid(SEEN)[:, 1:] > 0, offset=1)
     yield ROBOTS, _by_first(robots[concerned])
     kept = concerned & ~np.asarray(robots.any(axis=1))
     with_one = _with_one(audience[kept])
     yield AUDIENCE, exact_products(with_one, with_one)
-    gate = audience.copy()
-    gate[:, 0] = 1
-    found = dict(_metrics(rows, kept, gate))
+    found = dict(_metrics(rows, kept, audience))
     for name, (users, values) in found.items():
         yield name, exact_products(np.hstack([_with_one(audience[users]), values]), values)
     for name, (above, below) in RATIOS.items():
@@ -69,7 +68,7 @@ def cells_of(rows: UserRows) -> Iterator[tuple[str, Exact]]:
 
 
 def _metrics(
-    rows: UserRows, kept: NDArray[np.bool_], gate: Integers
+    rows: UserRows, kept: NDArray[np.bool_], audience: Integers
 ) -> Iterator[tuple[str, tuple[NDArray[np.intp], Integers]]]:
     """Yields each metric with those users who have any of it, and its matrix of these users × weeks."""
     order = np.argsort(rows.metric, kind="stable")
@@ -83,7 +82,7 @@ def _metrics(
         values = np.zeros((len(users), rows.weeks + 1), np.int64)
         limit = float(LARGEST // 2)  # float64 holds it
         values[at, rows.week[chosen]] = np.clip(np.rint(rows.x[chosen] * Metric.parse(name).unit), -limit, limit)
-        yield name, (users, values * gate[users])
+        yield name, (users, values * audience[users])
 
 
 def _with_one(matrix: Integers) -> Integers:

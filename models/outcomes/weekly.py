@@ -61,7 +61,7 @@ def weekly_rows(
     """Yields user_id, week, metric (`models.experiment.metric`), x (double); each metric of a user and week once.
 
     answers, events: by `models.outcomes.rows`, events from `days_before` the weeks on; audience: user_id, week of who
-    was in it before each week; None: who had an event in the `new_days` before. categories: source_id, category.
+    was in it before each week but 0; None: who had an event in the `new_days` before. categories: source_id, category.
     """
     rows = together(answers, events, [basis]).persist(StorageLevel.DISK_ONLY)  # read once, used twice
     try:
@@ -132,8 +132,10 @@ def _summed(rows: DataFrame, facts: Column, weeks: Sequence[Week]) -> DataFrame:
 def _active(rows: DataFrame, weeks: Sequence[Week], settings: OutcomeSettings) -> DataFrame:
     """Returns who had an event in the `new_days` before each week."""
     day = sf.col("day")
-    before = [(week.number, _number(week.first), _number(week.first) - settings.new_days) for week in weeks]
-    of = [sf.when((day >= start) & (day < end), sf.lit(number)) for number, end, start in before]
+    before = [
+        (week.number, _number(week.first), _number(week.first) - settings.new_days) for week in weeks if week.number
+    ]
+    of = [sf.when((day >= start) & (day < end), sf.lit(number)) for number, end, start in before] or [sf.lit(None)]
     events = rows.where(sf.col("role") == EVENT)
     return events.select("user_id", sf.explode(sf.array_compact(sf.array(*of))).alias("week"))
 

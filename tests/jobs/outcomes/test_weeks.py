@@ -141,10 +141,10 @@ def test_weeks_are_made_as_they_end_and_deleted_when_the_experiment_has(
     assert measured(home, ago(9)) == [], "week 1 is not over"
     (first,) = measured(home, ago(8))
     assert [(week.number, week.share_bp, week.audience) for week in first.weeks] == [
-        (0, None, "nobody known"),
+        (0, None, "that of any week"),
         (1, 2_500, f"snapshot of {FIRST}"),
     ]
-    assert total(home, first, "events") == {"n": 8, "a0": 0, "x0": 21, "a1": 8, "x1": 49}
+    assert total(home, first, "events") == {"n": 8, "a0": 8, "x0": 21, "a1": 8, "x1": 49}
     assert (total(home, first, "hits")["x1"], total(home, first, "seen")["x1"]) == (14, 7)
     assert sum(one.first_seen[1] for one in first.slices) == 7
     places = [arm_of(user, SALT) for user in (*USERS[:-1], 99)]

@@ -32,7 +32,7 @@ def audience_of(group: int) -> set[tuple[int, int]] | None:
         return None
     chance = random.Random(2)
     users = [*sorted({one.user for one in worlds(group)[0]}), 999_999]
-    return {(user, week) for user in users for week in range(LAST + 1) if chance.random() < 0.25 * (week + 1)}
+    return {(user, week) for user in users for week in range(1, LAST + 1) if chance.random() < 0.25 * (week + 1)}
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def weekly_brute(
                 rows[user, week.number, "robot"] = 1
     for week in weeks:
         for did in events:
-            if audience is None and week.first - settings.new_days * DAY <= did.at.date() < week.first:
+            if audience is None and week.number and week.first - settings.new_days * DAY <= did.at.date() < week.first:
                 rows[did.user, week.number, "audience"] = 1
         for asked in answers:
             if week.first <= asked.at.date() < week.end:
@@ -94,13 +94,14 @@ def sums_brute(
     matrix = []
     for user in users:
         there = [(user, week, "audience") in rows for week in range(last + 1)]
-        if any((user, week, "robot") in rows for week in range(last + 1)) or not any(there[1:]):
+        there[0] = any(there[1:])
+        if any((user, week, "robot") in rows for week in range(last + 1)) or not there[0]:
             continue
         row = []
         for week in range(last + 1):
             row.append(Fraction(there[week]))
             for name, unit in metrics:
-                x = rows.get((user, week, name), 0) if there[week] or week == 0 else 0
+                x = rows.get((user, week, name), 0) if there[week] else 0
                 row.append(Fraction(round(x * unit), unit))
         matrix.append(row)
     size = (1 + len(metrics)) * (last + 1)
