@@ -13,7 +13,8 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-TESTS := test-rest test-e2e test-faults test-publish test-dags
+TESTS := test-rest test-e2e test-publish test-faults test-servers test-dags
+SERVERS := tests/jobs/cli tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
 LANES ?= 4
 
 .PHONY: help env demo up down test $(TESTS) check format bench archive pins reference proto clean
@@ -59,7 +60,7 @@ test: env ## every test, on the real broker and the real Redis; LANES=1 runs one
 	@$(MAKE) --no-print-directory --keep-going --jobs $(LANES) $(TESTS)
 	@echo "make test: all tests passed"
 
-# Lanes side by side, the longest first; a line of output begins with its lane. faults and publish mostly wait for servers.
+# Lanes side by side, the longest first; a line of output begins with its lane. faults, publish and servers mostly wait.
 test-%: SHELL := bash
 lane = @set -o pipefail; $(1) 2>&1 | (trap '' INT; exec sed -u 's/^/$(@:test-%=%)\t/')
 
@@ -72,8 +73,11 @@ test-publish: env
 test-e2e: env
 	$(call lane,$(BIN)/python -m pytest tests/e2e)
 
+test-servers: env
+	$(call lane,$(BIN)/python -m pytest $(SERVERS))
+
 test-rest: env
-	$(call lane,$(BIN)/python -m pytest --ignore tests/publish --ignore tests/e2e)
+	$(call lane,$(BIN)/python -m pytest $(patsubst %,--ignore %,tests/publish tests/e2e $(SERVERS)))
 
 test-dags: env
 	$(call lane,.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags)

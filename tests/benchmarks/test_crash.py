@@ -20,7 +20,7 @@ TRUTH = PushedLists(seed=5, users=900)
 def test_a_hunt_finds_nothing_in_a_product_that_keeps_its_promises(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    size = ["--users", "2000", "--loaders", "2", "--readers", "2"]
+    size = ["--users", "600", "--loaders", "2", "--readers", "1"]
     code = crash.main(["--minutes", "0.1", "--seed", "18094", *size, "--keep", str(tmp_path), "--json"])
     said = capsys.readouterr().out
     result = json.loads(said.splitlines()[-1])

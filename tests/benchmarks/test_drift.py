@@ -38,7 +38,7 @@ def test_heavy_tails_stop_more() -> None:
 def test_a_planted_fault_costs_and_is_judged(spark: "SparkSession") -> None:
     tree = yaml.safe_load((REPO / "conf/prod_discovery.yml").read_text())
     tree["train"]["factors"], tree["spark"] = 8, {"shuffle_partitions": 2}
-    world = World(users=300, sources=100, days=49, events=30_000)
+    world = World(users=300, sources=100, days=28, events=15_000)
     ((past, (fault,)),) = planted(
         spark, Settings.model_validate(tree), [world], 1, ["subscriptions_lost_by_90_percent"]
     )
