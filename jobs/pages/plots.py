@@ -5,15 +5,14 @@ Colours are the page's, by classes: `b` band, `r` range of one day, `l` line, `d
 """
 
 import datetime as dt
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from markupsafe import Markup, escape
 
 from expectations.drift.checks import NOTHING, allowed_text, statistic_of, value_text
 from expectations.drift.findings import Finding, Point
+from jobs.pages.axes import XY, Axes, dates, day_text, path, px, ticks
 from models.pages import without_controls
 
 _PLOT = (360, 150)
@@ -28,35 +27,6 @@ _BEYOND = 0.35
 """Part of the range of what was found by which older bands may widen the plot."""
 _GAP = 2.5
 """Weeks, or usual distances between runs, without a number that interrupt the line."""
-_TICKS = 4
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-XY = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class _Axes:
-    """From days and values to places in a drawing."""
-
-    days: tuple[dt.date, dt.date]
-    values: XY
-    size: tuple[int, int]
-    margins: tuple[int, int, int, int]
-    log: bool = False
-
-    def x(self, day: dt.date) -> float:
-        left, _, right, _ = self.margins
-        first, last = self.days
-        part = (day - first).days / max(1, (last - first).days)
-        return left + part * (self.size[0] - left - right)
-
-    def y(self, value: float) -> float:
-        _, top, _, bottom = self.margins
-        low, high = (self._scaled(end) for end in self.values)
-        part = (self._scaled(value) - low) / ((high - low) or 1.0)
-        return top + (1 - min(max(part, 0.0), 1.0)) * (self.size[1] - top - bottom)
-
-    def _scaled(self, value: float) -> float:
-        return math.log(max(value, 1e-12)) if self.log else value
 
 
 def plot(finding: Finding) -> Markup:
@@ -64,23 +34,23 @@ def plot(finding: Finding) -> Markup:
     axes, told = _axes(finding, _PLOT, _MARGINS), escape(without_controls(_spoken(finding)))
     (width, height), (left, _, right, _) = _PLOT, _MARGINS
     parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">']
-    for tick in _ticks(axes):
-        y = _n(axes.y(tick))
+    for tick in ticks(axes):
+        y = px(axes.y(tick))
         parts.append(f'<path class="g" d="M{left} {y}H{width - right}"/>')
         parts.append(
             f'<text class="t" x="{left - 5}" y="{y}" dy="3.5" text-anchor="end">{_short(finding, tick)}</text>'
         )
-    parts += _dates(axes)
+    parts += dates(axes)
     if axes.log:
         parts.append(f'<text class="t" x="{left}" y="9">logarithmic</text>')
     parts += [_band(segment, axes) for segment in _bands(finding.past)]
-    parts += [f'<path class="l" d="{_path(segment)}"/>' for segment in _lines(finding.past, axes)]
+    parts += [f'<path class="l" d="{path(segment)}"/>' for segment in _lines(finding.past, axes)]
     for point in finding.past:
         if point.found is not None:
-            found = f"{_day(point.day)} {point.day.year}: {value_text(finding, point.found)}"
+            found = f"{day_text(point.day)} {point.day.year}: {value_text(finding, point.found)}"
             allowed = "" if point.low is point.high is None else f", usual {allowed_text(finding, point)}"
             parts.append(
-                f'<circle class="d" cx="{_n(axes.x(point.day))}" cy="{_n(axes.y(point.found))}" r="2">'
+                f'<circle class="d" cx="{px(axes.x(point.day))}" cy="{px(axes.y(point.found))}" r="2">'
                 f"<title>{escape(found + allowed)}</title></circle>"
             )
     parts += _newest(finding, axes)
@@ -94,14 +64,14 @@ def spark(finding: Finding) -> Markup:
     axes = _axes(finding, _SPARK, (4, 6, 8, 6))
     parts = [f'<svg class="spark" viewBox="0 0 {_SPARK[0]} {_SPARK[1]}" aria-hidden="true">']
     parts += [_band(segment, axes) for segment in _bands(finding.past)]
-    parts += [f'<path class="l" d="{_path(segment)}"/>' for segment in _lines(finding.past, axes)]
+    parts += [f'<path class="l" d="{path(segment)}"/>' for segment in _lines(finding.past, axes)]
     place = _place(finding)
     if place is not None:
         parts.append(f'<circle class="n" cx="{round(axes.x(place[0]))}" cy="{round(axes.y(place[1]))}" r="5"/>')
     return Markup("".join([*parts, "</svg>"]))
 
 
-def _axes(finding: Finding, size: tuple[int, int], margins: tuple[int, int, int, int]) -> _Axes:
+def _axes(finding: Finding, size: tuple[int, int], margins: tuple[int, int, int, int]) -> Axes:
     days = [point.day for point in finding.past]
     place = _place(finding)
     days += [place[0]] if place else []
@@ -109,18 +79,18 @@ def _axes(finding: Finding, size: tuple[int, int], margins: tuple[int, int, int,
     newest = [finding.low, finding.high, *((finding.past[-1].low, finding.past[-1].high) if finding.past else ())]
     found += [value for value in (place[1] if place else None, *newest) if value is not None]
     if not days or not found:
-        return _Axes((dt.date.min, dt.date.min), (0.0, 1.0), size, margins)
+        return Axes((dt.date.min, dt.date.min), (0.0, 1.0), size, margins)
     low, high = min(found), max(found)
     log = low > NOTHING and high / low >= _LOG_FROM
     limits = [limit for point in finding.past for limit in (point.low, point.high) if limit is not None]
     if log:
         reach = (high / low) ** _BEYOND
         ends = _around(low, high, limits, low / reach, high * reach)
-        return _Axes((min(days), max(days)), ends, size, margins, log)
+        return Axes((min(days), max(days)), ends, size, margins, log)
     reach = _BEYOND * (high - low)
     low, high = _around(low, high, limits, low - reach, high + reach)
     space = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
-    return _Axes((min(days), max(days)), (low - space, high + space), size, margins)
+    return Axes((min(days), max(days)), (low - space, high + space), size, margins)
 
 
 def _around(low: float, high: float, limits: Sequence[float], least: float, most: float) -> XY:
@@ -136,7 +106,7 @@ def _place(finding: Finding) -> tuple[dt.date, float] | None:
     return known[-1] if known else None
 
 
-def _newest(finding: Finding, axes: _Axes) -> Iterator[str]:
+def _newest(finding: Finding, axes: Axes) -> Iterator[str]:
     """Yields the mark of what was found; of a single day beside what that day allows."""
     place = _place(finding)
     if place is None:
@@ -146,22 +116,12 @@ def _newest(finding: Finding, axes: _Axes) -> Iterator[str]:
     if not is_week and finding.value is not None:
         ends = (axes.values[0] if finding.low is None else finding.low, axes.values[1])
         low, high = axes.y(ends[0]), axes.y(ends[1] if finding.high is None else finding.high)
-        yield f'<path class="r" d="M{_n(x)} {_n(low)}V{_n(high)}"/>'
-    yield f'<circle class="n" cx="{_n(x)}" cy="{_n(y)}" r="5"/>'
+        yield f'<path class="r" d="M{px(x)} {px(low)}V{px(high)}"/>'
+    yield f'<circle class="n" cx="{px(x)}" cy="{px(y)}" r="5"/>'
     anchor, dx = ("end", -9) if x > axes.size[0] / 2 else ("start", 9)
     dy = 12 if y < axes.size[1] / 2 else -5
     text = value_text(finding, place[1])
-    yield f'<text class="v" x="{_n(x)}" y="{_n(y)}" dx="{dx}" dy="{dy}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _dates(axes: _Axes) -> Iterator[str]:
-    first, last = axes.days
-    middle = first + (last - first) / 2
-    for day, anchor in ((first, "start"), (middle, "middle"), (last, "end")):
-        if (last - first).days < 14 and anchor == "middle":
-            continue
-        text = f"{_day(day)} {day.year}" if anchor == "start" else _day(day)
-        yield f'<text class="t" x="{_n(axes.x(day))}" y="{axes.size[1] - 6}" text-anchor="{anchor}">{text}</text>'
+    yield f'<text class="v" x="{px(x)}" y="{px(y)}" dx="{dx}" dy="{dy}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _bands(past: Sequence[Point]) -> Iterator[list[Point]]:
@@ -178,16 +138,16 @@ def _bands(past: Sequence[Point]) -> Iterator[list[Point]]:
         yield stretch
 
 
-def _band(stretch: Sequence[Point], axes: _Axes) -> str:
+def _band(stretch: Sequence[Point], axes: Axes) -> str:
     low, high = axes.values
     tops = [(axes.x(one.day), axes.y(high if one.high is None else one.high)) for one in stretch]
     ends = [(axes.x(one.day), axes.y(low if one.low is None else one.low)) for one in stretch]
     if len(stretch) == 1:
         tops, ends = ([(x - 4, y), (x + 4, y)] for ((x, y),) in (tops, ends))
-    return f'<path class="b" d="{_path([*tops, *reversed(ends)])}z"/>'
+    return f'<path class="b" d="{path([*tops, *reversed(ends)])}z"/>'
 
 
-def _lines(past: Sequence[Point], axes: _Axes) -> Iterator[list[XY]]:
+def _lines(past: Sequence[Point], axes: Axes) -> Iterator[list[XY]]:
     """Yields the stretches of weeks without a gap."""
     known = [(point.day, point.found) for point in past if point.found is not None]
     gaps = sorted((later - earlier).days for (earlier, _), (later, _) in pairwise(known))
@@ -200,32 +160,6 @@ def _lines(past: Sequence[Point], axes: _Axes) -> Iterator[list[XY]]:
         stretch.append((day, found))
     if len(stretch) > 1:
         yield [(axes.x(at), axes.y(value)) for at, value in stretch]
-
-
-def _path(places: Sequence[XY]) -> str:
-    """Returns a line through places, in whole units and steps from one to the next, which is short."""
-    rounded = [(round(x), round(y)) for x, y in places]
-    steps = (f"{b[0] - a[0]} {b[1] - a[1]}" for a, b in pairwise(rounded))
-    return f"M{rounded[0][0]} {rounded[0][1]}l{' '.join(steps)}".replace(" -", "-")
-
-
-def _ticks(axes: _Axes) -> list[float]:
-    """Returns two to four round values of the scale."""
-    low, high = axes.values
-    tens = (
-        range(math.floor(math.log10(max(low, 1e-12))), math.ceil(math.log10(max(high, 1e-12))) + 1) if axes.log else ()
-    )
-    for factors in ((1, 2, 5), (1, 3), (1,)):
-        found = [factor * 10.0**ten for ten in tens for factor in factors if low <= factor * 10.0**ten <= high]
-        if 2 <= len(found) <= _TICKS:
-            return found
-    if axes.log:
-        found = [10.0**ten for ten in tens if low <= 10.0**ten <= high]
-        return found[:: math.ceil(len(found) / _TICKS)] if len(found) > 1 else [low, high]
-    rough = (high - low) / _TICKS
-    ten = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * ten for factor in (1, 2, 2.5, 5, 10) if factor * ten >= rough)
-    return [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _short(finding: Finding, value: float) -> str:
@@ -242,11 +176,3 @@ def _short(finding: Finding, value: float) -> str:
 def _spoken(finding: Finding) -> str:
     weeks = len(finding.past)
     return f"{finding.full_name} over {weeks} weeks or runs: {value_text(finding, finding.value)} now"
-
-
-def _day(day: dt.date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]}"
-
-
-def _n(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
