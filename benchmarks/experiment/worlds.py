@@ -18,6 +18,8 @@ from models.experiment.moments import Floats, Moments, variables_of
 Pair = tuple[Floats, Floats]
 """x and y of users."""
 Ints = NDArray[np.int64]
+Singles = NDArray[np.float32]
+"""Counts are exact in them; sums of a sample are good to six digits, enough for an interval."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,19 @@ class Pool:
     variables: tuple[str, ...]
     weeks: int
     ratio: bool
-    control: Floats
-    treated: Floats
+    control: Singles
+    treated: Singles
 
     def moments(self, rows: Ints, *, treated: bool) -> Moments:
         """Returns the sums over a sample of users."""
-        return Moments.of(self.variables, (self.treated if treated else self.control)[rows])
+        sample = np.take(self.treated if treated else self.control, rows, axis=0)
+        return Moments(
+            self.variables, len(rows), sample.sum(axis=0, dtype=np.float64), (sample.T @ sample).astype(float)
+        )
 
     def mean(self, week: int, *, treated: bool) -> float:
         """Returns the true figure of an arm in a week."""
-        total = (self.treated if treated else self.control).sum(axis=0)
+        total = (self.treated if treated else self.control).sum(axis=0, dtype=np.float64)
         below = total[self.variables.index(f"{'y' if self.ratio else 'a'}{week}")]
         return float(total[self.variables.index(f"x{week}")] / below)
 
@@ -82,7 +87,7 @@ class Pool:
 def pool_of(kind: Kind, correlation: float, weeks: int, users: int, rng: Generator) -> Pool:
     """Returns a pool of users."""
     variables = variables_of(weeks, ratio=kind.ratio)
-    control, treated = (np.zeros((users, len(variables))) for _ in range(2))
+    control, treated = (np.zeros((users, len(variables)), np.float32) for _ in range(2))
     habit_x, habit_y = kind.usual(rng, users)
     joined = np.where(rng.random(users) < 0.1, rng.integers(1, weeks + 1, users), 0)
     for week in range(weeks + 1):

@@ -73,14 +73,15 @@ def bounds(
 ) -> Bounds:
     """Returns the bounds of looks at these fractions of the information; at 1 everything is spent.
 
-    `alpha` is the error of all sides together; `correlation` that of the Z-values, if estimates are not efficient.
+    `alpha` is the error of all sides together; `correlation` that of the Z-values, if estimates are not efficient; with
+    it, a spending function of its own may take the fractions for anything that rises, e.g. the number of the look.
     A look that brings no information spends nothing.
     """
     correlation = efficient(fractions) if correlation is None else correlation
     walk = _Walk(sides)
     spent, found = [0.0], []
     for look, fraction in enumerate(fractions):
-        allowed = spending(min(fraction, 1.0), alpha / sides)
+        allowed = spending(fraction, alpha / sides)
         may_spend = allowed > spent[-1] and walk.enter(look, correlation)
         z = walk.bound_for(allowed - spent[-1]) if may_spend else math.inf
         spent.append(allowed if may_spend else spent[-1])
