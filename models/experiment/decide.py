@@ -1,8 +1,9 @@
 """What weekly looks say: metrics that won or lost (Holm), guardrails that are broken, intervals that hold at any look.
 
 Wins: two-sided bounds, error spent by information, O'Brien–Fleming-like, so that the last look's interval is hardly
-wider than a single one's. Guardrails: one-sided against a margin; harm must be seen early, so that each look spends a
-fixed part of what is left, and no number of looks spends all.
+wider than a single one's. Guardrails: one-sided e-values against a margin. A ramp chooses the next week's share by what
+it has seen, and an operator for any reason; bounds that are spent look by look would break their promise then (they
+stopped 4.0 % of ramps at the margin, not 2.5 %), while a likelihood ratio of each week given those before keeps it.
 """
 
 import math
@@ -10,18 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.special import ndtr, ndtri
+import numpy as np
+from scipy.special import ndtr
 
-from models.experiment.effects import Effect, Interval, NoEffect, looks_of
-from models.experiment.estimates import covariance_of
-from models.experiment.moments import Floats
+from models.experiment.effects import Effect, Interval, NoEffect, Week, effect_of, looks_of
+from models.experiment.estimates import Estimate, covariance_of
+from models.experiment.moments import Moments, Slice
 from models.experiment.sequential import Bounds, Spending, bounds, obrien_fleming
 
 ALPHA = 0.05
 """Error of the wins of an experiment, over all metrics and looks."""
 HARM_ALPHA = 0.025
 """Probability that a harmless treatment breaks any guardrail at any look."""
-_SPENT_PER_LOOK = 0.15
+_PLAUSIBLE_HARM = 0.03
+"""Scale of harm beyond the margin that guardrails look for, as a part of the control's mean."""
+_SPARE = 0.97
+"""Part of the error that is spent; the rest pays for looks that depend on more than the last one."""
 SUSPICION = 0.1
 """One-sided p below which harm beyond a margin is suspected: no proof, but no reason to raise the share."""
 
@@ -42,7 +47,7 @@ class Looks:
         fractions = [min(1.0, some / self.planned) for some in information]
         if self.is_last:
             fractions[-1] = 1.0
-        return bounds(fractions, alpha, spending, correlation=correlation)
+        return bounds(fractions, alpha * _SPARE, spending, correlation=correlation)
 
     def crossed(self, alpha: float = ALPHA) -> bool:
         """Returns whether a difference of this or an earlier look crossed its bound."""
@@ -104,36 +109,56 @@ class Harm:
     """For people: numbers, or why there are none."""
 
 
-def harm_of(guardrail: Guardrail, effects: Sequence[Effect | NoEffect], alpha: float) -> Harm:
-    """Returns whether the metric is worse than its margin, by the effects at each look, the newest last.
+def harm_of(
+    guardrail: Guardrail,
+    moments: Mapping[Slice, Moments],
+    weeks: Sequence[Week],
+    *,
+    alpha: float = HARM_ALPHA,
+    ratio: bool = False,
+    cuped: bool = False,
+) -> Harm:
+    """Returns whether the metric is worse than its margin after these weeks, or was so after an earlier one.
 
-    `alpha` is this guardrail's part of HARM_ALPHA. Once broken it stays so.
+    `alpha` is this guardrail's part of HARM_ALPHA. It holds whatever the shares of the weeks were decided by.
     """
-    newest = effects[-1] if effects else NoEffect("no week yet")
-    if isinstance(newest, NoEffect):
-        return Harm(guardrail, "unknown", f"{guardrail.metric}: {newest}")
-    z_values, correlation = _against_margin(guardrail, [some for some in effects if isinstance(some, Effect)])
-    limits = bounds(range(1, len(z_values) + 1), alpha, _geometric, sides=1, correlation=correlation).z
-    numbers = f"{guardrail.metric} {_percent(newest.lift)}, margin {_percent(guardrail.limit)}"
-    if any(z >= limit for z, limit in zip(z_values, limits, strict=True)):
-        return Harm(guardrail, "broken", f"{numbers}: worse than the margin (z {max(z_values):.1f})")
-    if z_values[-1] >= -float(ndtri(SUSPICION)):
-        return Harm(guardrail, "suspected", f"{numbers}: may be worse than the margin (p {ndtr(-z_values[-1]):.2f})")
+    whole = effect_of(moments, weeks, ratio=ratio, cuped=cuped)
+    if isinstance(whole, NoEffect):
+        return Harm(guardrail, "unknown", f"{guardrail.metric}: {whole}")
+    excess = [
+        _excess(guardrail, effect)
+        for effect in (effect_of(moments, [week], ratio=ratio, cuped=cuped) for week in whole.weeks)
+        if isinstance(effect, Effect)
+    ]
+    numbers = f"{guardrail.metric} {_percent(whole.lift)}, margin {_percent(guardrail.limit)}"
+    most = max(_e_values(excess, _PLAUSIBLE_HARM * abs(whole.control.value)), default=1.0)
+    if most >= 1 / alpha:
+        return Harm(guardrail, "broken", f"{numbers}: worse than the margin (e-value {most:,.0f})")
+    p = float(ndtr(-_excess(guardrail, whole).value / _excess(guardrail, whole).se))
+    if p <= SUSPICION:
+        return Harm(guardrail, "suspected", f"{numbers}: may be worse than the margin (p {p:.2f})")
     return Harm(guardrail, "held", numbers)
 
 
-def _against_margin(guardrail: Guardrail, effects: Sequence[Effect]) -> tuple[list[float], Floats]:
-    """Returns by how many standard errors each look is worse than the margin, and the looks' correlation."""
-    sign = -1.0 if guardrail.better == "more" else 1.0
-    excess = [effect.against(guardrail.limit) * sign for effect in effects]
+def _excess(guardrail: Guardrail, effect: Effect) -> Estimate:
+    """Returns by how much the treated are worse than the margin allows; its mean is 0 at the margin."""
+    return effect.against(guardrail.limit) * (-1.0 if guardrail.better == "more" else 1.0)
+
+
+def _e_values(excess: Sequence[Estimate], scale: float) -> list[float]:
+    """Returns the mean likelihood ratio of harm beyond the margin after each week, against none.
+
+    Harm is half-normal with this scale. Weeks are weighed by the inverse of their covariance, whatever decided it.
+    """
     covariance = covariance_of(excess)
-    scale = covariance.diagonal() ** -0.5
-    return [some.value * float(by) for some, by in zip(excess, scale, strict=True)], covariance * scale[:, None] * scale
-
-
-def _geometric(look: float, alpha: float) -> float:
-    """Returns what may be spent by a look, counted from 1."""
-    return alpha * float(1 - (1 - _SPENT_PER_LOOK) ** look)
+    found = []
+    for weeks in range(1, len(excess) + 1):
+        weight = np.linalg.lstsq(covariance[:weeks, :weeks], np.ones(weeks), rcond=1e-9)[0]
+        score = float(weight @ [some.value for some in excess[:weeks]])
+        room = 1 + scale**2 * float(weight.sum())
+        exponent = min((score * scale) ** 2 / (2 * room), 700.0)
+        found.append(2 / math.sqrt(room) * math.exp(exponent) * float(ndtr(score * scale / math.sqrt(room))))
+    return found
 
 
 def _percent(lift: float | None) -> str:

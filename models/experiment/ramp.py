@@ -20,6 +20,8 @@ class Ramp:
     steps_bp: tuple[int, ...]
     """Shares in basis points, rising."""
     approve: Literal["manual", "auto"] = "manual"
+    learning_bp: int = 1_000
+    """Steps up to this share are not held back by what is unknown or only suspected: lower ones can prove nothing."""
 
     def next_step(self, share_bp: int) -> int | None:
         """Returns the first step above a share."""
@@ -82,7 +84,8 @@ def decide(ramp: Ramp, known: Known, operator: Operator) -> Decision:
         return _held(known, operator, [str(known.mismatch), "no effect is shown"])
     if broken := _said(known.harms, "broken"):
         return Decision("stop", 0, tuple(broken))
-    if waiting := _said(known.harms, "unknown") + _said(known.harms, "suspected"):
+    waiting = _said(known.harms, "unknown") + _said(known.harms, "suspected")
+    if waiting and (ramp.next_step(known.share_bp) or WHOLE_BP) > ramp.learning_bp:
         return _held(known, operator, waiting)
     return _raised(ramp, known, operator)
 
