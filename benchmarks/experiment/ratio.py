@@ -32,7 +32,7 @@ class Alarms:
 
 
 CASES: Sequence[tuple[str, int, float, float, int]] = (
-    ("nothing is lost", LOOKS, 0.0, 0.0, 10),
+    ("nothing is lost", LOOKS, 0.0, 0.0, 5),
     ("2 % of the treated are lost", 1, 0.02, 0.0, 1),
     ("1 % of the treated are lost every week", 4, 0.01, 0.0, 1),
     ("2 % of the others are lost", 1, 0.0, 0.02, 1),

@@ -48,6 +48,11 @@ class FirstSeen:
         """Those of both arms."""
         return self.treated + self.control
 
+    @property
+    def tells(self) -> bool:
+        """Whether both arms could be seen, and somebody was."""
+        return 0 < self.share_bp < WHOLE_BP and self.users > 0
+
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -78,18 +83,16 @@ def mismatch_of(weeks: Sequence[FirstSeen]) -> Mismatch:
     The same holds for the audience: each of its users once, in the week in which they joined it.
     """
     expected = sum(week.users * week.share_bp / WHOLE_BP for week in weeks)
-    values = tuple(_e_value(weeks[: last + 1]) for last in range(len(weeks)))
-    return Mismatch(values, sum(week.treated for week in weeks), expected)
-
-
-def _e_value(weeks: Sequence[FirstSeen]) -> float:
-    """Returns the worth of all bets after these weeks."""
-    if any(_impossible(week) for week in weeks):
-        return math.inf
-    told = [week for week in weeks if 0 < week.share_bp < WHOLE_BP and week.users]
+    told = [week for week in weeks if week.tells]
+    first = _all_or_nothing(told[:1], _FIRST_WEEK)
     month = _all_or_nothing(told[:_MONTH], _FIRST_MONTH) if len(told) >= _MONTH else 1.0
-    week = _all_or_nothing(told[:1], _FIRST_WEEK) if told else 1.0
-    return _FIRST_WEEK * week + _FIRST_MONTH * month + _RATIOS * _ratios(told)
+    values, until = [], 0
+    for week in weeks:
+        until += week.tells
+        bets = (first if until else 1.0), (month if until >= _MONTH else 1.0), _ratios(told[:until])
+        worth = math.inf if _impossible(week) else _FIRST_WEEK * bets[0] + _FIRST_MONTH * bets[1] + _RATIOS * bets[2]
+        values.append(max(worth, math.inf if math.inf in values else 0.0))
+    return Mismatch(tuple(values), sum(week.treated for week in weeks), expected)
 
 
 def _impossible(week: FirstSeen) -> bool:
@@ -99,6 +102,8 @@ def _impossible(week: FirstSeen) -> bool:
 
 def _all_or_nothing(weeks: Sequence[FirstSeen], part: float) -> float:
     """Returns 1 ÷ level if the treated users of these weeks are beyond an exact test's limits, else 0."""
+    if not weeks:
+        return 1.0
     level = part / ALARM
     below, above = _tails(weeks)
     refused = below <= level * _LOST_TREATED or above <= level * (1 - _LOST_TREATED)
