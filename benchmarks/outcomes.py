@@ -22,6 +22,7 @@ from pyspark.sql import functions as sf
 from benchmarks.arguments import positive
 from conf.outcomes import OutcomeSettings
 from models.outcomes.basis import Basis
+from models.outcomes.buckets import buckets_for
 from models.outcomes.marginals import outcomes_of
 from models.outcomes.rows import answers_of, events_of
 
@@ -86,7 +87,9 @@ def main() -> None:
 
         def measure() -> None:
             done = events_of(events, _NAMES[:3])
-            found = outcomes_of(answers_of(answers), done, [Basis.ANSWERED], [day], OutcomeSettings(), known)
+            buckets = buckets_for(asked.events, asked.answers)
+            rows, settings = (answers_of(answers), done), OutcomeSettings()
+            found = outcomes_of(*rows, [Basis.ANSWERED], [day], settings, known, buckets=buckets)
             assert found.collect()
 
         rounds = [(seconds_of(lambda: scan([events, answers])), seconds_of(measure)) for _ in range(asked.rounds)]

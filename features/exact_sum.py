@@ -5,6 +5,10 @@ They are a term's whole part and the 64 bits after the point: a term of at least
 beside its largest term becomes 0, since decimal fractions need not cancel in binary (0.1 + 0.2 - 0.3).
 """
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 from pyspark.sql import Column
 from pyspark.sql import functions as sf
 
@@ -16,16 +20,34 @@ _LIMB_BITS = 32
 _LIMB = 2.0**_LIMB_BITS
 
 
+PARTS = ("whole", "middle", "low")
+"""The integers that a term is split into."""
+
+
 def exact_sum(term: str) -> Column:
     """Returns Σ of a column of doubles within a group, as a double."""
     whole = sf.col(term).cast("bigint")  # truncates towards 0, so that the remainder is exact
     rest = (sf.col(term) - whole) * _LIMB
     middle = rest.cast("bigint")
     low = sf.rint((rest - middle) * _LIMB).cast("bigint")
-    middles, low_carried = _carried(sf.sum(middle), sf.sum(low))
-    wholes, middle_carried = _carried(sf.sum(whole), middles)
+    return sum_of_parts([sf.sum(whole), sf.sum(middle), sf.sum(low)], sf.max(sf.abs(term)))
+
+
+def parts_of(terms: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+    """Returns the integers of each term, as `exact_sum` splits it."""
+    whole = terms.astype(np.int64)
+    rest = (terms - whole) * _LIMB
+    middle = rest.astype(np.int64)
+    return [whole, middle, np.rint((rest - middle) * _LIMB).astype(np.int64)]
+
+
+def sum_of_parts(sums: Sequence[Column], largest: Column) -> Column:
+    """Returns the sum that the sums of the parts are; largest: that of the terms, without sign."""
+    wholes, middles, lows = sums
+    middles, low_carried = _carried(middles, lows)
+    wholes, middle_carried = _carried(wholes, middles)
     total = (wholes.cast("double") + middle_carried / _LIMB) + low_carried / _LIMB**2  # -1 + (1 - 2^-32) is exact
-    return sf.when(sf.abs(total) <= sf.max(sf.abs(term)) * NOTHING, sf.lit(0.0)).otherwise(total)
+    return sf.when(sf.abs(total) <= largest * NOTHING, sf.lit(0.0)).otherwise(total)
 
 
 def _carried(high: Column, low: Column) -> tuple[Column, Column]:

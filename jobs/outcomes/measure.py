@@ -32,8 +32,10 @@ from jobs.storage.erased import Erased
 from jobs.storage.folders import check_folders, folders_of
 from jobs.storage.store import Storage
 from models.outcomes.basis import Basis
-from models.outcomes.marginals import LEFT_OUT, outcomes_of
+from models.outcomes.buckets import buckets_for
+from models.outcomes.marginals import outcomes_of
 from models.outcomes.rows import Served, answers_of, answers_shown, events_of
+from models.outcomes.sums import LEFT_OUT
 from publish.runs.history import kept_history
 from publish.wire.keys import ProductKeys
 
@@ -125,8 +127,14 @@ class Measuring:
             [day.day for day in plan.days],
             self.settings.outcomes,
             self.categories(),
+            buckets=self._buckets(read),
         )
         return list(measured.toArrow().to_pylist())
+
+    def _buckets(self, read: Mapping[str, DatasetPlan]) -> int:
+        rows = {name: sum(partition.rows for partition in plan.found) for name, plan in read.items()}
+        answers = rows.pop(EXPOSURES, 0) + rows.pop(IMPRESSIONS, 0)
+        return buckets_for(sum(rows.values()), answers)
 
     def _keep(
         self, plan: Plan, place: int, rows: Sequence[dict[str, Any]], history: Sequence[Mapping[str, Any]]

@@ -1,103 +1,166 @@
-"""Which event counts for which answer: the rules of docs/outcomes.md, user by user, in the order of time.
+"""Which event counts for which answer: the rules of docs/outcomes.md, for all users of a bucket at once.
 
 An event belongs to the latest answer before it (`owner`), and is listed by the latest answer before it that held its
 source (`holder`), each less than the horizon ago. At one instant, answers come before events.
 """
 
-from collections.abc import Collection
+from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Window, WindowSpec
-from pyspark.sql import functions as sf
+import numpy as np
+from numpy.typing import NDArray
 
 from conf.outcomes import OutcomeSettings
-from models.outcomes.rows import ANSWER, ANSWERED, DAY_US, EVENT
+from models.outcomes.columns import NONE, Answers, Events, Flags, Ints
+from models.outcomes.rows import DAY_US
 
-_TIES = ("role", *ANSWER, "event", "amount")
-"""What decides between rows of one instant, so that a rerun decides alike; rows that are equal in all are alike."""
-_BEFORE, _NOW, _END = Window.unboundedPreceding, Window.currentRow, Window.unboundedFollowing
-_IS_ANSWER, _IS_EVENT = f"role = '{ANSWERED}' AND NOT robot", f"role = '{EVENT}' AND NOT robot"
+_BITS = 23
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 ÷ the golden ratio: a product with it spreads keys evenly over its upper bits."""
 
 
-def credited(rows: DataFrame, days: Collection[int], settings: OutcomeSettings) -> DataFrame:
-    """Returns the rows (`rows.together`) about answers of these days, with what counts for what; partitioned by user.
+@dataclass(frozen=True)
+class Credit:
+    """What each event counts for, and for which answer; the same place in each array is one event."""
 
-    Of an event: `owner` and `holder`, null without one; `hit`: the first engaging event of (day of the holder, user,
-    source); `hit_of_event`: the first of its name; `new`: engaging, and the first one of user and source in `new_days`.
-    Answers are as they were. `robot`: the user is one on that day, and the row counts for nothing.
+    owner: Ints
+    """Which answer; NONE: no answer."""
+    holder: Ints
+    position: Ints
+    """Of the source in the holder's list; 0: unknown, or no holder."""
+    hit: Flags
+    """The first engaging event of (day of the holder, user, source)."""
+    hit_of_event: Flags
+    """The first event of its name."""
+    new: Flags
+    """Of events with an owner: engages, and is the first one of user and source in `new_days`."""
+
+
+def credit(answers: Answers, events: Events, settings: OutcomeSettings) -> Credit:
+    """Returns what events count for; neither answers nor events are of robots."""
+    owner = _owners(answers, events, settings)
+    owned = np.flatnonzero(owner != NONE)
+    pair = _pairs(answers, events)
+    holder, position = (np.full(len(owner), empty) for empty in (NONE, 0))
+    holder[owned], position[owned] = _holders(answers, events.at[owned], pair[owned], events, settings)
+    listed = np.flatnonzero(holder != NONE)
+    day, at = answers.day[holder[listed]], events.at[listed]
+    hit, hit_of_event = (np.zeros(len(owner), np.bool_) for _ in range(2))
+    of_event = listed[_firsts(at, events.event.code[listed], day, pair[listed])]
+    hit_of_event[of_event] = True
+    is_hit = events.engages[listed]
+    hit[listed[is_hit][_firsts(at[is_hit], day[is_hit], pair[listed][is_hit])]] = True
+    return Credit(owner, holder, position, hit, hit_of_event, _new(events, owned, pair, settings))
+
+
+def _pairs(answers: Answers, events: Events) -> Ints:
+    """Returns a number for user and source of each event."""
+    return events.user * _width(answers, events) + events.source
+
+
+def _width(answers: Answers, events: Events) -> int:
+    """Returns how many numbers of sources there may be."""
+    return 1 + int(max(answers.source.max(initial=0), events.source.max(initial=0)))
+
+
+def _owners(answers: Answers, events: Events, settings: OutcomeSettings) -> Ints:
+    owner = np.full(len(events.at), NONE)
+    late = np.flatnonzero(events.at >= answers.at.min(initial=np.iinfo(np.int64).max))
+    owner[late] = _latest(answers.user, answers.at, events.user[late], events.at[late], settings)
+    return owner
+
+
+def _holders(answers: Answers, at: Ints, pair: Ints, events: Events, settings: OutcomeSettings) -> tuple[Ints, Ints]:
+    """Returns the holder of each of some events, and the position of its source there."""
+    of_place = answers.user[answers.answer] * _width(answers, events) + answers.source
+    of_place[answers.source == NONE] = NONE
+    touched = _places_among(of_place, np.unique(pair))
+    kept = touched[_in_order(answers, touched, of_place[touched])]
+    pairs = np.unique(of_place[kept])
+    held = np.searchsorted(pairs, pair)
+    held[held == len(pairs)] = 0
+    asked = np.flatnonzero(pairs[held] == pair) if len(pairs) else np.empty(0, np.int64)
+    times = answers.at[answers.answer[kept]]
+    found = _latest(np.searchsorted(pairs, of_place[kept]), times, held[asked], at[asked], settings)
+    holder, position = (np.full(len(at), empty) for empty in (NONE, 0))
+    is_held = asked[found != NONE]
+    place = kept[found[found != NONE]]
+    holder[is_held], position[is_held] = answers.answer[place], answers.position[place]
+    return holder, position
+
+
+def _in_order(answers: Answers, places: Ints, pair: Ints) -> Ints:
+    """Returns which of the places decide, by pair and time: of a source's places in one answer the first.
+
+    Of answers that are alike but for their lists, the place with the largest position.
     """
-    horizon, by_name = settings.horizon_days * DAY_US, _window("source_id", "event").orderBy("at", "amount")
-    placed = _with_holders(_with_owners(_with_robots(rows, settings)))
-    is_asked = [sf.col(name).isin(*sorted(days)) for name in ("owner.day", "holder.day", "day")]
-    concerned = placed.where(is_asked[0] | is_asked[1] | (sf.col("robot") & is_asked[2]))
-    found = concerned.withColumn("same_before", sf.lag("holder.day").over(by_name))
-    recent = {
-        name: sf.when(sf.col("at") - sf.col(f"{name}.at") < horizon, sf.col(name)) for name in ("owner", "holder")
-    }
-    is_listed, day = sf.col("holder").isNotNull(), sf.col("holder.day")
-    is_new = sf.col("before").isNull() | (sf.col("at") - sf.col("before") >= settings.new_days * DAY_US)
-    return (
-        found.withColumns(recent)
-        .withColumns(
-            {
-                # an earlier event whose holder is of the same day was less than the horizon after it, too
-                "hit": is_listed & sf.col("engages") & ~day.eqNullSafe(sf.col("day_before")),
-                "hit_of_event": is_listed & ~day.eqNullSafe(sf.col("same_before")),
-                "new": sf.col("engages") & is_new,
-            }
-        )
-        .drop("day_before", "same_before", "before")
+    alike = _alike(answers)[answers.answer[places]]
+    once = _firsts(places, answers.answer[places], pair)
+    order = once[np.lexsort((answers.position[places][once], alike[once], pair[once]))]
+    is_last = np.ones(len(order), np.bool_)
+    is_last[:-1] = (pair[order][1:] != pair[order][:-1]) | (alike[order][1:] != alike[order][:-1])
+    return order[is_last]
+
+
+def _alike(answers: Answers) -> Ints:
+    """Returns a number for each answer, the same for those that only differ in their lists."""
+    columns = (answers.user, answers.at, answers.run.code, answers.arm.code, answers.surface.code)
+    differs = np.zeros(len(answers.at), np.bool_)
+    for column in columns:
+        differs[1:] |= column[1:] != column[:-1]
+    return np.cumsum(differs)
+
+
+def _new(events: Events, owned: Ints, pair: Ints, settings: OutcomeSettings) -> Flags:
+    new = np.zeros(len(pair), np.bool_)
+    engaging = np.flatnonzero(events.engages)
+    asked = owned[events.engages[owned]]
+    some = engaging[_places_among(pair[engaging], np.unique(pair[asked]))]
+    some = some[np.lexsort((events.event.code[some], events.at[some], pair[some]))]
+    since = np.diff(events.at[some], prepend=0)
+    is_first = np.diff(pair[some], prepend=NONE) != 0
+    new[some] = is_first | (since >= settings.new_days * DAY_US)
+    is_owned = np.zeros(len(pair), np.bool_)
+    is_owned[asked] = True
+    return new & is_owned
+
+
+def _latest(keys: Ints, times: Ints, key: Ints, at: Ints, settings: OutcomeSettings) -> Ints:
+    """Returns the last place in keys and times, sorted by both, that is not after (key, at), less than the horizon."""
+    instants = np.unique(times)
+    sorted_by, wanted = (
+        some * (len(instants) + 1) + np.searchsorted(instants, when, side="right")
+        for some, when in ((keys, times), (key, at))
     )
+    place = np.searchsorted(sorted_by, wanted, side="right") - 1
+    if not len(keys):
+        return np.full(len(key), NONE)
+    is_found = (place >= 0) & (keys[place] == key) & (at - times[place] < settings.horizon_days * DAY_US)
+    found: Ints = np.where(is_found, place, NONE)
+    return found
 
 
-def _with_robots(rows: DataFrame, settings: OutcomeSettings) -> DataFrame:
-    most = settings.robots.max_events_per_day
-    if most is None:
-        return rows.withColumn("robot", sf.lit(col=False))
-    whole_day = _window("day").orderBy("at", *_TIES).rowsBetween(_BEFORE, _END)  # sorted as `_with_owners` wants it
-    return rows.withColumn("robot", sf.count_if(sf.col("role") == EVENT).over(whole_day) > most)
+def _firsts(*columns: Ints) -> Ints:
+    """Returns the places of rows with the least value of the first column, for each value of the others."""
+    order, others = np.lexsort(columns), columns[1:]
+    is_first = np.zeros(len(order), np.bool_)
+    is_first[:1] = True
+    for column in others:
+        is_first[1:] |= np.diff(column[order]) != 0
+    return order[is_first]
 
 
-def _with_owners(rows: DataFrame) -> DataFrame:
-    """Returns the rows with `owner`, and `places`: an event's source; an answer itself, and its sources that matter.
-
-    Those are the ones of which the user has events: all others, most of all places, decide nothing.
-    """
-    in_time = _window().orderBy("day", "at", *_TIES)
-    touched = sf.collect_set(sf.expr(f"CASE WHEN {_IS_EVENT} THEN source_id END"))
-    owned = rows.withColumns(
-        {
-            "owner": _latest(_IS_ANSWER, sf.struct("at", "day", *ANSWER)).over(in_time.rowsBetween(_BEFORE, _NOW)),
-            "touched": touched.over(in_time.rowsBetween(_BEFORE, _END)),
-        }
-    )
-    its_own = f"array(struct(CASE WHEN {_IS_EVENT} THEN source_id END AS id, CAST(NULL AS INT) AS position))"
-    position = "CAST(array_position(source_ids, s) - 1 + first AS INT)"
-    held = f"transform(array_intersect(source_ids, touched), s -> struct(s AS id, {position} AS position))"
-    places = sf.expr(f"CASE WHEN {_IS_ANSWER} THEN concat({its_own}, {held}) ELSE {its_own} END")
-    return owned.withColumn("place", sf.explode(places)).drop("touched")
+def _places_among(keys: Ints, some: Ints) -> Ints:
+    """Returns the places of keys that are among some (sorted); a table of flags rules most of the others out."""
+    flags = np.zeros(1 << _BITS, np.bool_)
+    flags[_hashed(some)] = True
+    maybe = np.flatnonzero(flags[_hashed(keys)])
+    if not len(some):
+        return maybe
+    place = np.searchsorted(some, keys[maybe])
+    place[place == len(some)] = 0
+    found: Ints = maybe[some[place] == keys[maybe]]
+    return found
 
 
-def _with_holders(placed: DataFrame) -> DataFrame:
-    """Returns answers and events with `holder`, and time and holder's day of the engaging event before (`before`)."""
-    rows = placed.withColumns({"source_id": sf.col("place.id"), "position": sf.col("place.position")}).drop("place")
-    is_place = f"{_IS_ANSWER} AND source_id IS NOT NULL"
-    narrow = rows.withColumn("source_ids", sf.expr(f"CASE WHEN NOT ({is_place}) THEN source_ids END"))
-    in_time = _window("source_id").orderBy("at", *_TIES, "position")
-    earlier, engaged = in_time.rowsBetween(_BEFORE, -1), f"{_IS_EVENT} AND engages"
-    holder = _latest(is_place, sf.struct("at", "day", *ANSWER, "position"))
-    held = narrow.withColumns(
-        {
-            "holder": holder.over(in_time.rowsBetween(_BEFORE, _NOW)),
-            "before": _latest(engaged, sf.col("at")).over(earlier),
-        }
-    )
-    found = held.withColumn("day_before", _latest(engaged, sf.col("holder.day")).over(earlier))
-    return found.where(f"NOT ({is_place})").drop("position")
-
-
-def _window(*columns: str) -> WindowSpec:
-    return Window.partitionBy("user_id", "basis", *columns)
-
-
-def _latest(condition: str, value: Column) -> Column:
-    return sf.last(sf.when(sf.expr(condition), value), ignorenulls=True)
+def _hashed(keys: Ints) -> NDArray[np.uint64]:
+    return (keys.astype(np.uint64) * _MIX) >> np.uint64(64 - _BITS)

@@ -1,25 +1,25 @@
-"""What users did with their lists, as `contract.outcomes`: what counts for what, summed by user, then over users."""
+"""What users did with their lists, as `contract.outcomes`: what counts for what, summed by bucket of users, then over
+all of them.
+"""
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from pyspark.sql import Column, DataFrame, Window
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as sf
 
 from conf import contract
 from conf.outcomes import OutcomeSettings
-from features.exact_sum import exact_sum
+from features.exact_sum import PARTS, sum_of_parts
 from features.tables import conform
 from models.outcomes.basis import Basis
-from models.outcomes.credit import credited
-from models.outcomes.facts import DELAY_MS, HIT, HIT_OF_EVENT, PLACE, facts_of
-from models.outcomes.rows import ANSWERED, EVENT, together
+from models.outcomes.buckets import by_bucket
+from models.outcomes.columns import Texts, bucket_of
+from models.outcomes.rows import ANSWERED, EVENT
+from models.outcomes.sums import AMOUNTS, KEYS, LARGEST, LEFT_OUT, Categories, counts_of, schema_of, sums_of
 
-KEYS = ("day", "basis", "run", "arm", "by", "value")
-LEFT_OUT = "left_out"
-"""`by` of the rows that count what was left out; their value says why."""
 _EPOCH = dt.date(1970, 1, 1)
-_AMOUNTS = ("amount", "amount_listed")
 _OWN = {  # by → figures that its rows have of their own; the others are null, or those of run and arm
     "all": "users answers places hits users_hit events new",
     "surface": "users answers places hits users_hit events new",
@@ -37,99 +37,47 @@ def outcomes_of(
     days: Collection[dt.date],
     settings: OutcomeSettings,
     categories: DataFrame | None = None,
+    *,
+    buckets: int = 8,
 ) -> DataFrame:
     """Returns `contract.outcomes` of answers on these days, and rows `by` LEFT_OUT; not sorted.
 
-    answers, events: by `models.outcomes.rows`; answers of the horizon after the days too, since later answers take
-    over; events from `new_days` before them. categories: source_id, category, one row per source; None: not known.
+    answers, events: by `models.outcomes.rows`; answers of the horizon before and after the days too, since older ones
+    list events and later ones take over; events from `new_days` before the days. categories: source_id, category, one
+    row per source; None: not known. buckets: into how many parts users are divided; a worker holds one at a time.
     """
-    numbers = [(day - _EPOCH).days for day in days]
-    counted = credited(together(answers, events, bases), numbers, settings)
-    facts = _with_categories(facts_of(counted, numbers), categories)
-    return _totals(by_user(facts, settings), settings)
+    numbers, names = sorted((day - _EPOCH).days for day in days), [basis.value for basis in bases]
+    known = None if categories is None else _known(categories)
+
+    def work(tables: Mapping[str, pa.Table]) -> pa.Table:
+        bucket = bucket_of(tables, names, settings, None if known is None else known[0])
+        return sums_of(bucket, numbers, settings, known)
+
+    sums = by_bucket({ANSWERED: answers, EVENT: events}, buckets, work, schema_of(settings))
+    return conform(_completed(_totals(sums, settings)), contract.outcomes())
 
 
-def by_user(facts: DataFrame, settings: OutcomeSettings) -> DataFrame:
-    """Returns the figures of each user by KEYS, without another shuffle."""
-    is_hit = sf.col("what").isin(HIT, HIT_OF_EVENT)
-    of_event = sf.col("what") == EVENT
-    by_event = of_event & (sf.col("by") == "event")
-    terms = {
-        "amount": sf.when(by_event, sf.col("amount")),
-        "amount_listed": sf.when(by_event & sf.col("listed"), sf.col("amount")),
+def _known(categories: DataFrame) -> Categories:
+    table = categories.select("source_id", sf.col("category").cast("string")).toArrow()
+    return table["source_id"].combine_chunks(), Texts.of(table["category"])
+
+
+def _totals(sums: DataFrame, settings: OutcomeSettings) -> DataFrame:
+    """Returns the sums over buckets."""
+    total = {name: sf.coalesce(sf.sum(name), sf.lit(0)) for name in counts_of(settings)}
+    within = [total.pop(f"within_{i}") for i in range(len(contract.HIT_WITHIN_SECONDS) + 1)]
+    at = [total.pop(f"hits_{k}") for k in settings.at]
+    placed = total.pop("placed")
+    amounts = {
+        name: sum_of_parts([sf.sum(f"{name}_{part}") for part in PARTS], sf.max(f"{name}_{LARGEST}"))
+        for name in AMOUNTS
     }
-    return (
-        facts.withColumn("kind", sf.explode(_kinds(facts)))
-        .select("*", "kind.*")
-        .withColumns(terms)
-        .groupBy("user_id", *KEYS)
-        .agg(
-            sf.sum("answers").alias("answers"),
-            sf.sum("places").alias("places"),
-            sf.count_if(is_hit).alias("hits"),
-            sf.count_if(is_hit & sf.col("position").isNotNull()).alias("placed"),
-            *(sf.count_if(is_hit & (sf.col("position") <= k)).alias(f"hits_{k}") for k in settings.at),
-            sf.pmod(sf.min(sf.when(is_hit, sf.col("first_hit"))), sf.lit(DELAY_MS)).alias("first_hit_ms"),
-            sf.sum("events").alias("events"),
-            sf.count_if(of_event & sf.col("listed")).alias("events_listed"),
-            sf.count_if(of_event & sf.col("new")).alias("new"),
-            sf.count_if(of_event & sf.col("new") & sf.col("listed")).alias("new_listed"),
-            *(exact_sum(name).alias(name) for name in _AMOUNTS),
-        )
+    return sums.groupBy(*KEYS).agg(
+        *(total[name].alias(name) for name in total),
+        sf.when(placed == total["hits"], sf.array(*at)).alias("hits_at"),  # else nobody knows
+        sf.array(*within).alias("first_hits"),
+        *(amounts[name].alias(name) for name in AMOUNTS),
     )
-
-
-def _with_categories(facts: DataFrame, categories: DataFrame | None) -> DataFrame:
-    if categories is None:
-        return facts
-    known = categories.select("source_id", sf.col("category").cast("string").alias("category"))
-    return facts.join(sf.broadcast(known), "source_id", "left")
-
-
-def _kinds(facts: DataFrame) -> Column:
-    """Returns of which rows of the result a fact is part: structs (by, value)."""
-
-    def kind(by: str, value: Column | None = None, condition: Column | None = None) -> Column:
-        known = sf.struct(
-            sf.lit(by).alias("by"), (sf.lit(None) if value is None else value).cast("string").alias("value")
-        )
-        return known if condition is None else sf.when(condition, known)
-
-    def kinds(*some: Column) -> Column:
-        return sf.array_compact(sf.array(*some))
-
-    engages, what = sf.col("engages"), sf.col("what")
-    surface, position = kind("surface", sf.col("surface")), kind("position", sf.col("position"))
-    category = [kind("category", sf.col("category"))] if "category" in facts.columns else []
-    engaged = [kind("all", condition=engages), kind("surface", sf.col("surface"), engages)]
-    engaged += [kind("category", sf.col("category"), engages)] if category else []
-    event = kind("event", sf.col("event"))
-    return (
-        sf.when(what == ANSWERED, kinds(kind("all"), surface))
-        .when(what == PLACE, kinds(*category, position))
-        .when(what == EVENT, kinds(*engaged, event))
-        .when(what == HIT, kinds(kind("all"), *category, position, surface))
-        .when(what == HIT_OF_EVENT, kinds(event))
-        .otherwise(kinds(kind(LEFT_OUT, sf.lit("robots"))))
-    )
-
-
-def _totals(users: DataFrame, settings: OutcomeSettings) -> DataFrame:
-    delay, limits = sf.col("first_hit_ms"), [1000 * end for end in contract.HIT_WITHIN_SECONDS]
-    ends = [*zip([0, *limits], limits, strict=False)]
-    classes = [(delay >= low) & (delay < high) for low, high in ends] + [delay >= limits[-1]]
-    places = sf.array(*(sf.sum(f"hits_{k}") for k in settings.at))
-    sums = ("answers", "places", "hits", "events", "events_listed", "new", "new_listed")
-    summed = users.groupBy(*KEYS).agg(
-        sf.count_if((sf.col("answers") > 0) | (sf.col("by") == LEFT_OUT)).alias("users"),
-        *(sf.sum(name).alias(name) for name in sums),
-        sf.when(sf.sum("placed") == sf.sum("hits"), places).alias("hits_at"),  # else nobody knows
-        sf.count("first_hit_ms").alias("users_hit"),
-        sf.coalesce(sf.sum("first_hit_ms"), sf.lit(0)).alias("first_hit_ms"),
-        sf.array(*(sf.count_if(one) for one in classes)).alias("first_hits"),
-        *(exact_sum(name).alias(name) for name in _AMOUNTS),
-    )
-    return conform(_completed(summed), contract.outcomes())
 
 
 def _completed(summed: DataFrame) -> DataFrame:

@@ -1,22 +1,19 @@
-"""Answers and events as rows of one table, so that one shuffle brings everything of a user together."""
+"""Answers and events as rows: what was answered and what was shown in one form, whatever it comes from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
-from pyspark.sql.types import DataType
 
 from features.hash_columns import arm_column
 from models.outcomes.basis import Basis
 
 ANSWERED, EVENT = "answer", "event"
-"""Roles of a row; at one instant in this order."""
+"""The two kinds of rows."""
 ANSWER = ("run", "arm", "surface")
 """What is known of an answer, besides user, time, and places."""
-_OF_ANSWERS = {"run": "string", "arm": "string", "surface": "string", "first": "int"}
-_OF_EVENTS = {"event": "string", "amount": "double", "engages": "boolean"}
 DAY_US = 86_400_000_000
 
 
@@ -62,30 +59,6 @@ def events_of(rows: DataFrame, engaging: Iterable[str]) -> DataFrame:
     """
     engages = sf.col("event").isin(*sorted(engaging)).alias("engages")
     return rows.select("user_id", _at(), "source_id", "event", sf.col("amount").cast("double"), engages)
-
-
-def together(answers: DataFrame, events: DataFrame, bases: Sequence[Basis]) -> DataFrame:
-    """Returns answers, and events once per basis, partitioned by user: the only shuffle of rows.
-
-    Columns: user_id, basis, role, at (µs since 1970), day (days since 1970), those of answers, those of events.
-    """
-    of_events: dict[str, DataType | str] = {"source_id": events.schema["source_id"].dataType, **_OF_EVENTS}
-    of_answers: dict[str, DataType | str] = {
-        "basis": "string",
-        "source_ids": answers.schema["source_ids"].dataType,
-        **_OF_ANSWERS,
-    }
-    asked = answers.withColumns({**_empty(of_events), "role": sf.lit(ANSWERED)})
-    done = events.withColumns({**_empty(of_answers), "role": sf.lit(EVENT)})
-    rows = asked.unionByName(done).repartition("user_id")
-    every = sf.array(*(sf.lit(basis.value) for basis in bases))
-    basis = sf.explode(sf.when(sf.col("role") == EVENT, every).otherwise(sf.array("basis"))).alias("basis")
-    day = ((sf.col("at") - sf.pmod(sf.col("at"), sf.lit(DAY_US))) / DAY_US).cast("int").alias("day")
-    return rows.select(*(name for name in rows.columns if name != "basis"), basis, day)
-
-
-def _empty(columns: Mapping[str, DataType | str]) -> dict[str, Column]:
-    return {name: sf.lit(None).cast(kind) for name, kind in columns.items()}
 
 
 def _at() -> Column:

@@ -18,8 +18,8 @@ from features.exact_sum import exact_sum
 from features.tables import union_of
 from models.experiment.cells import AUDIENCE, ROBOT, SEEN
 from models.outcomes.basis import Basis
-from models.outcomes.credit import credited
-from models.outcomes.rows import ANSWERED, DAY_US, EVENT, together
+from models.outcomes.credited import credited
+from models.outcomes.rows import ANSWERED, DAY_US
 
 _EPOCH = dt.date(1970, 1, 1)
 
@@ -63,11 +63,12 @@ def weekly_rows(
     answers, events: by `models.outcomes.rows`, events from `days_before` the weeks on; audience: user_id, week of who
     was in it before each week but 0; None: who had an event in the `new_days` before. categories: source_id, category.
     """
-    rows = together(answers, events, [basis]).persist(StorageLevel.DISK_ONLY)  # read once, used twice
+    day = ((sf.col("at") - sf.pmod("at", sf.lit(DAY_US))) / DAY_US).cast("int")
+    rows = events.repartition("user_id").withColumn("day", day).persist(StorageLevel.DISK_ONLY)  # read once
     try:
-        done = _of_events(_with_categories(rows.where(sf.col("role") == EVENT), categories), weeks, settings)
+        done = _of_events(_with_categories(rows, categories), weeks, settings)
         days = sorted({day for week in weeks for day in _days_of(week, settings.horizon_days)})
-        counted = credited(rows, days, settings)
+        counted = credited(answers.where(sf.col("basis") == basis.value), rows.drop("day"), basis, days, settings)
         owned = _of_answers(_with_categories(counted, categories), weeks)
         there = _active(rows, weeks, settings) if audience is None else audience
         metric = sf.lit(AUDIENCE).alias("metric")
@@ -129,14 +130,13 @@ def _summed(rows: DataFrame, facts: Column, weeks: Sequence[Week]) -> DataFrame:
     return summed.withColumn("x", sf.when(is_flag, 1.0).otherwise(sf.col("x"))).where("x <> 0")
 
 
-def _active(rows: DataFrame, weeks: Sequence[Week], settings: OutcomeSettings) -> DataFrame:
+def _active(events: DataFrame, weeks: Sequence[Week], settings: OutcomeSettings) -> DataFrame:
     """Returns who had an event in the `new_days` before each week."""
     day = sf.col("day")
     before = [
         (week.number, _number(week.first), _number(week.first) - settings.new_days) for week in weeks if week.number
     ]
     of = [sf.when((day >= start) & (day < end), sf.lit(number)) for number, end, start in before] or [sf.lit(None)]
-    events = rows.where(sf.col("role") == EVENT)
     return events.select("user_id", sf.explode(sf.array_compact(sf.array(*of))).alias("week"))
 
 

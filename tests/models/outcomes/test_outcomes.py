@@ -13,8 +13,9 @@ from conf import contract
 from conf.ids import arm_of
 from conf.outcomes import OutcomeSettings
 from models.outcomes.basis import Basis
-from models.outcomes.marginals import LEFT_OUT, outcomes_of
+from models.outcomes.marginals import outcomes_of
 from models.outcomes.rows import Served, answers_of, answers_shown, events_of
+from models.outcomes.sums import LEFT_OUT
 from tests.models.outcomes.brute import Asked, Did, brute
 
 START = dt.datetime(2026, 11, 9, tzinfo=dt.UTC)
