@@ -10,6 +10,7 @@ from conf.base import Strict
 from conf.digest import digest_of_json
 from conf.recipe import Recipe
 from conf.settings import ControlKind
+from conf.share import Share
 
 
 def _experiment_name(name: str) -> str:
@@ -46,6 +47,31 @@ class PinnedRecipe(Strict):
     def parsed(self) -> Recipe:
         """Returns the recipe; raises ValidationError if this code cannot read it."""
         return Recipe.model_validate(self.recipe)
+
+
+class RunPart(Strict):
+    """A run's part in an experiment, as its manifest has it."""
+
+    experiment: ExperimentName
+    role: Literal["treatment", "control"]
+    control: ControlKind
+    """What the experiment's control is."""
+    opened: AwareDatetime
+    """When the experiment was opened."""
+    control_run: str | None = None
+    """The run of the control, which serves beside a treatment; None for a control, and without one."""
+    treatment_share_bp: Share | None = None
+    """Share that the treatment of a control will cover."""
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the run is the control."""
+        return self.role == "control"
+
+    @property
+    def is_popular(self) -> bool:
+        """Whether its lists are popular sources, which nothing is trained for."""
+        return self.is_control and self.control == "popular"
 
 
 class Experiment(Strict):

@@ -36,6 +36,8 @@ class Contest:
     """Why there is no rival; empty if there is one."""
     is_champions: bool = False
     """Whether the run's own recipe equals the champion's."""
+    other_interactions: bool = False
+    """Whether the champion, no rival because the run's recipe is pinned, has interactions of another meaning."""
 
     def table(self, interactions: str) -> str:
         """Returns the name of the table that the champion's recipe trains on; ours trains on `interactions`."""
@@ -56,8 +58,14 @@ def find_champion(registry: ModelRegistry, product: str, serving: str | None) ->
     return known.model_copy(update={"recipe": checked.lineage.recipe})
 
 
-def contest_of(settings: Settings, champion: Champion | None, fault: str | None = None) -> Contest:
-    """Returns who competes in a run; `fault`: why the champion's interactions could not be made, if so."""
+def contest_of(
+    settings: Settings, champion: Champion | None, fault: str | None = None, pinned_by: str | None = None
+) -> Contest:
+    """Returns who competes in a run.
+
+    fault: why the champion's interactions could not be made, if so; pinned_by: the experiment that pins the run's
+    recipe, if one does: then nobody competes.
+    """
     if champion is None:
         return _no_rival("nothing served before, so there is no champion")
     name = f"run {champion.run_id}" if champion.version is None else f"version {champion.version}"
@@ -72,9 +80,12 @@ def contest_of(settings: Settings, champion: Champion | None, fault: str | None 
     ours = Recipe.of(settings)
     if recipe == ours:
         return replace(_no_rival(f"the recipe is that of the champion, {name}"), is_champions=True)
+    own_features = recipe.model_copy(update={"train": ours.train}) != ours
+    if pinned_by is not None:
+        pinned = _no_rival(f"the recipe is pinned by experiment {pinned_by}")
+        return replace(pinned, other_interactions=own_features)
     if fault is not None:
         return _no_rival(f"the recipe of the champion, {name}, cannot be made any more: {fault}")
-    own_features = recipe.model_copy(update={"train": ours.train}) != ours
     return Contest(theirs, own_features, "")
 
 

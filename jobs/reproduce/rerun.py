@@ -14,6 +14,7 @@ from jobs.stages.lists import make_lists
 from jobs.stages.shadow import make_shadow_lists, sample_in
 from jobs.stages.stage import Facts
 from jobs.stages.training.fit import TrainingTask, fit
+from jobs.stages.training.popular import popular_factors
 from jobs.stages.training.refresh import refresh
 from jobs.stages.training.train import refit_of
 from jobs.storage.bound_folder import BoundFolder
@@ -82,9 +83,14 @@ def _make(rerun: Rerun) -> Facts:
     wanted = ("interactions", "exclusions", "sources", "audience", "champion_interactions")
     write_features(rerun.tables, features, rerun.ids, wanted)
     features.release()
-    refreshed = rerun.manifest.request.refresh
-    training: Facts = refresh(rerun)["training"] if refreshed else fit(rerun, rerun.training)
+    training: Facts = _trained(rerun)
     made = make_lists(rerun)
     if rerun.shadow is not None:
         make_shadow_lists(rerun, rerun.shadow, made.candidates, made.fallback)
     return training
+
+
+def _trained(rerun: Rerun) -> Facts:
+    if rerun.is_popular:
+        return popular_factors(rerun)
+    return refresh(rerun)["training"] if rerun.manifest.request.refresh else fit(rerun, rerun.training)

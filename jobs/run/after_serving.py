@@ -8,7 +8,7 @@ from conf.errors import DiscoveryError
 from conf.settings import Settings
 from conf.shadow import SHADOW
 from jobs.run.manifest import StageRecord, load_manifest, run_folder, save_manifest
-from jobs.run.run_id import RunId
+from jobs.run.run_id import CONTROL_SUFFIX, RunId
 from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version
 from jobs.storage.store import Storage
@@ -41,9 +41,15 @@ def note_serving(settings: Settings, home: Storage, control: Control, registry: 
 
 
 def note_in_manifest(settings: Settings, home: Storage, control: Control, run: str) -> None:
-    """Adds the last stage to the manifest when `discovery wait` has waited; the job adds it itself."""
+    """Adds the last stage to the manifests of a run and its control when `discovery wait` has waited.
+
+    The job adds it itself.
+    """
     folder = run_folder(home, settings.product, run)
     with errors_as_warnings(run):
+        announced = control.registry.find_announcement(run)
+        if announced is not None and announced.control is not None:
+            note_in_manifest(settings, home, control, announced.control)
         manifest = load_manifest(folder)
         if manifest is None or "publish" not in manifest.stages or SERVE in manifest.stages:
             return
@@ -83,15 +89,19 @@ def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:
 def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> None:
     """Keeps the `runs.keep_runs` newest folders, those of runs with lists in Redis, and those they start from.
 
+    A run and its control count as one.
+
     Keeps those with shadow lists, too, while outcomes of days on which they served are still measured.
     """
-    folders = [info.base_name for info in home.files(f"runs/{settings.product}") if RunId.find(info.base_name)]
+    names = (info.base_name for info in home.files(f"runs/{settings.product}"))
+    folders = {name: name.removesuffix(CONTROL_SUFFIX) for name in names if RunId.find(name)}
     known = control.registry.read_all()
     needed = {run.name for run in known.runs if run.status.cleared is None} | {run.name for run in known.unreadable}
     needed |= {trained for name in [*needed] if (trained := _trained_by(settings, home, name)) is not None}
     days = settings.outcomes.keep_current_days + settings.outcomes.horizon_days
     measured = control.served_since(utc_now() - dt.timedelta(days=days))
-    for name in sorted(folders)[: -settings.runs.keep_runs]:
+    kept = sorted({*folders.values()})[-settings.runs.keep_runs :]
+    for name in sorted(name for name, run in folders.items() if run not in kept):
         has_shadow = name in measured and run_folder(home, settings.product, name).finished(SHADOW)
         if name not in needed and not has_shadow:
             home.delete(f"runs/{settings.product}/{name}")

@@ -75,6 +75,8 @@ def parse_arguments(argv: Sequence[str] | None, *, today: dt.date) -> Arguments:
     """Returns the arguments of an entry. Raises ConfigError on malformed ones and on an `--as-of` after `today`."""
     arguments = parse(_weekly_lists, argv)
     run_id, as_of = arguments.run_id, past_day(arguments.as_of, today)
+    if run_id is not None and run_id.is_control:
+        raise ConfigError(f"--run-id {run_id} is a control, which is made with its treatment; name that one")
     if run_id is not None and run_id.as_of != as_of:
         raise ConfigError(f"--run-id {run_id} names as_of {run_id.as_of}, but --as-of is {as_of}")
     if arguments.flags.first and arguments.flags.refresh:

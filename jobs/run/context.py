@@ -62,7 +62,29 @@ class RunContext(ABC):
     @property
     def contest(self) -> Contest:
         """Whether the champion's recipe competes in this run; known once the features are made."""
-        return contest_of(self.settings, self.manifest.champion, self.manifest.fact("features", "champion_fault"))
+        return self.contest_with(self.manifest.fact("features", "champion_fault"))
+
+    def contest_with(self, fault: str | None = None) -> Contest:
+        """Returns who competes; fault: why the champion's interactions could not be made, if so."""
+        part = self.manifest.experiment
+        return contest_of(self.settings, self.manifest.champion, fault, None if part is None else part.experiment)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the run is the control of an experiment."""
+        return self.manifest.experiment is not None and self.manifest.experiment.is_control
+
+    @property
+    def is_popular(self) -> bool:
+        """Whether its lists are popular sources, as a control of its kind has them; nothing is trained then."""
+        return self.manifest.experiment is not None and self.manifest.experiment.is_popular
+
+    @property
+    def drift_store(self) -> DriftStore:
+        """What is known of earlier runs of the same arm."""
+        part, store = self.manifest.experiment, DriftStore.of(self.home, self.settings.product)
+        since = part.opened if part is not None and part.is_control else None
+        return store.of_arm(since)
 
     @property
     def share(self) -> Share:

@@ -10,6 +10,7 @@ from conf.text_table import table
 from features.reading.dataset import DatasetPlan, excluded_text
 from features.survey import check_survey, survey_inputs
 from jobs.run.arguments import Arguments
+from jobs.run.arms import arms_of
 from jobs.storage.datasets import open_catalog
 from jobs.storage.folders import check_folders
 from jobs.storage.store import Storage
@@ -20,11 +21,13 @@ def dry_run(arguments: Arguments) -> Iterator[str]:
     settings = load_settings(arguments.config, arguments.overlay or ())
     home = Storage(Environment.read().home)
     check_folders(home, settings)
-    catalog = open_catalog(settings, home)
-    survey = survey_inputs(settings, arguments.as_of, catalog)
-    head = f"{settings.product} as of {arguments.as_of} would read, below {home.child(settings.data_root).uri}:\n"
-    yield f"{head}{table([_row(plan) for plan in survey.plans], indent=2, to=sys.stdout)}\n"
-    check_survey(survey, settings, catalog)  # after the plan, which is wanted also when it has gaps
+    for arm in arms_of(settings, home, str(arguments.run_id or "-"), settings.rollout.share):
+        catalog = open_catalog(arm.settings, home)
+        survey = survey_inputs(arm.settings, arguments.as_of, catalog)
+        who = settings.product if arm.part is None else f"{settings.product} ({arm.part.role})"
+        head = f"{who} as of {arguments.as_of} would read, below {home.child(settings.data_root).uri}:\n"
+        yield f"{head}{table([_row(plan) for plan in survey.plans], indent=2, to=sys.stdout)}\n"
+        check_survey(survey, arm.settings, catalog)  # after the plan, which is wanted also when it has gaps
     yield "read: names, markers and footers, nothing else; the run would start\n"
 
 

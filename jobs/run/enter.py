@@ -30,9 +30,8 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
             sys.stdout.writelines(dry_run(arguments))
             return
         log_step("run", f"starts as of {arguments.as_of}: first the settings and the servers are checked")
-        from jobs.run.open_run import open_run
+        from jobs.run.open_run import work_on_runs
 
-        with open_run(arguments) as opened:
-            work(opened)
+        work_on_runs(arguments, work)
 
     return report(run, again="start again with the same --run-id")

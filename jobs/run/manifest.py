@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from conf.digest import digest_of_json
+from conf.experiment import RunPart
 from conf.recipe import completed
 from conf.run_flags import RunFlags
 from conf.share import Share
@@ -79,6 +80,8 @@ class Manifest(BaseModel):
     """The run that served when this one was created: the baseline of its gates."""
     champion: Champion | None = None
     """Version and recipe of that run, with which this run's recipe competes; None: nothing served."""
+    experiment: RunPart | None = None
+    """The run's part in an experiment, which pins its recipe; None outside of one."""
     settings: dict[str, Any]
     stages: dict[str, StageRecord] = {}
     failure: str | None = None

@@ -1,4 +1,4 @@
-"""Opens a run for a stage: checks that it may start, makes or resumes it, and takes the product's lease.
+"""Opens runs for a stage: checks that they may start, makes or resumes them, and takes the product's lease.
 
 RunError
 ├── RunConflict         the run id exists with another request
@@ -6,8 +6,8 @@ RunError
 """
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from conf.diff import differences
 from conf.environment import Environment
@@ -18,6 +18,7 @@ from conf.share import NOBODY, Share
 from expectations.overrides import check_overrides
 from jobs.run.alert import tell
 from jobs.run.arguments import Arguments
+from jobs.run.arms import Arm, arms_of
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
 from jobs.run.run_id import RunId
@@ -43,9 +44,11 @@ class FirstRunNeeded(RunError):
     """There is no run to compare with and `--first` is missing, or the other way round."""
 
 
-@contextmanager
-def open_run(arguments: Arguments) -> Iterator[Run]:
-    """Yields the run that the command line names, new or resumed, under the product's lease; checks servers first."""
+def work_on_runs(arguments: Arguments, work: Callable[[Run], None]) -> None:
+    """Does `work` on each run that the command line asks for, new or resumed, under the product's lease.
+
+    In an experiment with a control the control comes first. Servers are checked before anything.
+    """
     settings = load_settings(arguments.config, arguments.overlay or ())
     check_overrides(arguments.flags.overrides)
     share = _allowed_share(settings, arguments)
@@ -53,25 +56,38 @@ def open_run(arguments: Arguments) -> Iterator[Run]:
     home = Storage(environment.home)
     check_folders(home, settings)
     run_id = str(arguments.run_id or _new_run_id(home, settings.product, arguments.as_of))
+    arms = arms_of(settings, home, run_id, share)
     begin_session(f"{settings.product} {run_id}", settings.spark)
     servers = open_servers(settings, environment, home)
-    with servers.lease(run_id) as lease:
-        request = _request(settings, arguments, run_id, share)
-        run = Run(settings, home, servers, lease, _manifest(settings, home, servers, request))
-        log_step(
-            "run", f"{run_id}, as of {run.as_of}, {share} of the audience; to resume after a stop: --run-id {run_id}"
-        )
-        try:
-            yield run
-        except BaseException as error:
-            run.note_failure(error)
-            tell(run, error)
-            raise
-        finally:
-            run.close()
+    with servers.lease(run_id) as lease, ExitStack() as stack:
+        for arm in arms:
+            request = _request(arm, arguments)
+            run = Run(arm.settings, home, servers, lease, _manifest(arm, home, servers, request))
+            stack.callback(run.close)  # at the end: the runs share a session
+            _log_start(run, run_id)
+            _work(run, work)
 
 
-def _manifest(settings: Settings, home: Storage, servers: RunServers, request: Request) -> Manifest:
+def _log_start(run: Run, again: str) -> None:
+    part = run.manifest.experiment
+    what = "" if part is None else f", {part.role} of experiment {part.experiment}"
+    log_step(
+        "run",
+        f"{run.run_id}, as of {run.as_of}, {run.share} of the audience{what}; to resume after a stop: --run-id {again}",
+    )
+
+
+def _work(run: Run, work: Callable[[Run], None]) -> None:
+    try:
+        work(run)
+    except BaseException as error:
+        run.note_failure(error)
+        tell(run, error)
+        raise
+
+
+def _manifest(arm: Arm, home: Storage, servers: RunServers, request: Request) -> Manifest:
+    settings = arm.settings
     folder = run_folder(home, settings.product, request.run_id)
     known = load_manifest(folder)
     if known is not None:
@@ -79,7 +95,7 @@ def _manifest(settings: Settings, home: Storage, servers: RunServers, request: R
         _refuse_unbound(known)
         _warn_of_other_code(known)
         return known
-    serving = servers.serving_run()
+    serving = _serving_before(arm, home, servers)
     if serving is None and not request.first:
         raise FirstRunNeeded(
             f"nothing serves for {settings.product} yet, so there is no run to compare this one with; "
@@ -87,7 +103,8 @@ def _manifest(settings: Settings, home: Storage, servers: RunServers, request: R
         )
     if serving is not None and request.first:
         raise FirstRunNeeded(f"--first was given, but run {serving} serves already; start without it")
-    _warn_of_smaller_share(servers, request.share_bp)
+    if arm.part is None or not arm.part.is_control:
+        _warn_of_smaller_share(servers, request.share_bp)
     manifest = Manifest(
         request=request,
         started_by=request.trigger_id or person(),
@@ -97,11 +114,23 @@ def _manifest(settings: Settings, home: Storage, servers: RunServers, request: R
         epoch=servers.runs.next_epoch(),
         serving_before=serving,
         champion=find_champion(servers.registry, settings.product, serving),
+        experiment=arm.part,
         settings=settings.model_dump(mode="json"),
         bound=True,
     )
     save_manifest(folder, manifest)
     return manifest
+
+
+def _serving_before(arm: Arm, home: Storage, servers: RunServers) -> str | None:
+    """Returns the run that a new run is compared with: a control with that of the week before, if there is one."""
+    pointer = servers.pointers.read()
+    if arm.part is None or not arm.part.is_control or pointer.control is None:
+        return pointer.treatment
+    before = load_manifest(run_folder(home, arm.settings.product, pointer.control))
+    known = None if before is None else before.experiment
+    is_same = known is not None and known.experiment == arm.part.experiment
+    return pointer.control if is_same else pointer.treatment
 
 
 def _refuse_unbound(known: Manifest) -> None:
@@ -148,13 +177,13 @@ def _refuse_other_request(known: Manifest, asked: Request, settings: Settings) -
         )
 
 
-def _request(settings: Settings, arguments: Arguments, run_id: str, share: Share) -> Request:
+def _request(arm: Arm, arguments: Arguments) -> Request:
     return Request(
-        run_id=run_id,
-        product=settings.product,
+        run_id=arm.run_id,
+        product=arm.settings.product,
         as_of=arguments.as_of,
-        config_hash=config_hash(settings),
-        share_bp=share,
+        config_hash=config_hash(arm.settings),
+        share_bp=arm.share,
         trigger_id=arguments.trigger_id,
         **arguments.flags.model_dump(),
     )

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 from conf.errors import ConfigError
 
-_FORM = re.compile(r"(\d{8}T\d{6}Z)-(\d{8})-(\d{1,3})")
+CONTROL_SUFFIX = "-control"
+"""What the id of a control has more than that of its treatment."""
+_FORM = re.compile(rf"(\d{{8}}T\d{{6}}Z)-(\d{{8}})-(\d{{1,3}})({CONTROL_SUFFIX})?")
 
 
 @dataclass(frozen=True, order=True)
 class RunId:
-    """`<start, UTC>-<as_of>-<attempt>`, e.g. 20261116T030000Z-20261116-1."""
+    """`<start, UTC>-<as_of>-<attempt>`, e.g. 20261116T030000Z-20261116-1; `…-control` for the control of that run."""
 
     started: dt.datetime
     as_of: dt.date
     attempt: int
+    is_control: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "RunId":
@@ -25,7 +28,8 @@ class RunId:
             if found is None:
                 raise ValueError
             started = dt.datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
-            return cls(started, dt.datetime.strptime(found[2], "%Y%m%d").replace(tzinfo=dt.UTC).date(), int(found[3]))
+            as_of = dt.datetime.strptime(found[2], "%Y%m%d").replace(tzinfo=dt.UTC).date()
+            return cls(started, as_of, int(found[3]), found[4] is not None)
         except ValueError:
             raise ConfigError(
                 f"run id {text!r} is malformed; it must be <start>-<as_of>-<attempt>, e.g. 20261116T030000Z-20261116-1"
@@ -37,4 +41,5 @@ class RunId:
         return cls.parse(name) if _FORM.fullmatch(name) else None
 
     def __str__(self) -> str:
-        return f"{self.started:%Y%m%dT%H%M%SZ}-{self.as_of:%Y%m%d}-{self.attempt}"
+        own = f"{self.started:%Y%m%dT%H%M%SZ}-{self.as_of:%Y%m%d}-{self.attempt}"
+        return own + (CONTROL_SUFFIX if self.is_control else "")

@@ -12,7 +12,7 @@ from publish.wire.keys import Layout
 
 def announcement_of(run: Run, layout: Layout, slices: list[Slice], reports: list[GateReport]) -> Announcement:
     """Returns the announcement of the run's snapshot, whose partitions hold `slices`."""
-    settings, request = run.settings, run.manifest.request
+    settings, request, part = run.settings, run.manifest.request, run.manifest.experiment
     assert run.manifest.epoch is not None, "a run that may publish took an epoch when it was created"
     return Announcement(
         run=run.run_id,
@@ -37,6 +37,8 @@ def announcement_of(run: Run, layout: Layout, slices: list[Slice], reports: list
         load_deadline_seconds=settings.publish.load_deadline_seconds,
         stall_seconds=settings.publish.stall_seconds,
         replicas=settings.publish.redis_replicas,
+        role="treatment" if part is None else part.role,
+        control=None if part is None else part.control_run,
     )
 
 

@@ -23,7 +23,7 @@ from jobs.runtime.log import log, log_step
 from jobs.stages.drift_table import log_list_drift
 from jobs.stages.gates import passed_report, summary_of
 from jobs.storage.bound_folder import BoundFolder
-from jobs.storage.drift import Decisions, DriftStore
+from jobs.storage.drift import Decisions
 from jobs.storage.gate_reports import DRIFT_GATES, DRIFT_PAGE, report_file
 
 _YEAR = 365.25
@@ -77,7 +77,7 @@ class Past:
     @classmethod
     def of(cls, run: Run) -> "Past":
         """Reads the past of the run's product. Raises DamagedHistory."""
-        store = DriftStore.of(run.home, run.settings.product)
+        store = run.drift_store
         # Days that were excluded since the features began are in the run's tables.
         decisions = store.decisions().model_copy(update={"excluded": run.excluded})
         return cls(store.history(without=run.run_id), store.alarms(without=run.run_id), decisions)
@@ -91,7 +91,7 @@ def pass_drift_gate(
     Numbers, alarms and the page are kept whatever the result: the next run must know what this one saw. users: who
     would get lists of this run.
     """
-    store, key = DriftStore.of(run.home, run.settings.product), f"{run.run_id}.{gate}"
+    store, key = run.drift_store, f"{run.run_id}.{gate}"
 
     def judged() -> DriftProfile:
         measured = measure()

@@ -66,7 +66,7 @@ def input_numbers(
 
     of_events: returns those of `event_numbers`.
     """
-    store, counts = DriftStore.of(run.home, run.settings.product), features.counts
+    store, counts = run.drift_store, features.counts
     store.keep_sketches(run.run_id, sketches_of(run.as_of, counts.snapshots))
     return [
         *of_events(),
@@ -178,7 +178,13 @@ def _lists_of(run: Run) -> str:
     recipe = Recipe.of(run.settings).to_json()
     if winner == "champion" and champion is not None and champion.recipe is not None:
         recipe = {**champion.recipe}
-    content = {"recipe": recipe, "lists": run.settings.lists.model_dump(mode="json"), "share": str(run.share)}
+    content: dict[str, object] = {
+        "recipe": recipe,
+        "lists": run.settings.lists.model_dump(mode="json"),
+        "share": str(run.share),
+    }
+    if run.is_popular:
+        content["popular"] = True
     return sha256_of(json.dumps(content, sort_keys=True, default=str))[:16]
 
 

@@ -54,7 +54,7 @@ def log_list_drift(run: Run) -> None:
 
     What cannot be logged is a warning: the gate's result is the one that counts.
     """
-    if "train" not in run.manifest.stages:
+    if "train" not in run.manifest.stages or run.is_popular:
         return
     try:
         table = DriftTable.of(run, "list_drift")

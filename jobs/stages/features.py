@@ -39,7 +39,6 @@ from jobs.stages.stage import Facts, stage
 from jobs.storage.backfilled import Backfilled
 from jobs.storage.datasets import open_catalog
 from jobs.storage.tables import Tables
-from models.champion import contest_of
 
 _STREAMED_GROUP = 2**20
 """Encoded bytes of a row group, about 100,000 interactions; training holds one in memory while it reads."""
@@ -64,7 +63,7 @@ TABLES: Mapping[str, Callable[[IdKind], pa.Schema]] = {
 def build_features(run: Run) -> Facts:
     """Writes the tables that features/ makes of the datasets into the run's folder, and passes gate 1."""
     need_baselines(run)
-    contest = contest_of(run.settings, run.manifest.champion)
+    contest = run.contest_with()
     catalog = catalog_of(run)
     if days := Backfilled.of(run.home, run.settings.product).take_over(run.partials, run.settings.datasets.events):
         log_step("features", f"{days} days of partials are those of `discovery drift backfill`")
@@ -87,8 +86,11 @@ def build_features(run: Run) -> Facts:
 def _pass_interactions(run: Run, features: Features, learned: Collection[str]) -> tuple[Facts, InteractionProfile]:
     """Passes the gate on interactions by each recipe. Returns the summaries, and what was measured of the run's own."""
     before, gates = _baseline(run), Facts()
-    if features.champion is None:
+    if features.champion is None and not run.contest_with().other_interactions:
         report = passed_report(run, lambda: _judge(run, "interactions", before, learned))
+    elif features.champion is None:  # the recipe is pinned, and the champion's is not made
+        other = f"another recipe than that of run {run.manifest.serving_before}"
+        report = passed_report(run, lambda: _judge(run, "interactions", other, learned))
     else:
         judge = partial(_judge, run, "champion_interactions", before)
         gates["champion_gate"] = pass_gate(run, judge, CHAMPION_INTERACTIONS)

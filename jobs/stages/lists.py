@@ -42,6 +42,12 @@ def precompute_topn(run: Run) -> Facts:
     return {"rows": rows, "gate": summary_of(report), "drift": drift, **shadow}
 
 
+_OF_POPULAR_LISTS = dict.fromkeys(
+    ("min_coverage_of_catalogue", "max_concentration"), "the control has the same popular sources for everybody"
+)
+"""Limits that lists of popular sources break by design."""
+
+
 @dataclass(frozen=True, eq=False)
 class ServedLists:
     """The lists of a run and their users."""
@@ -70,12 +76,12 @@ def make_lists(run: RunContext) -> ServedLists:
 
 def _judge(run: Run, made: ServedLists, learned: Collection[str]) -> GateReport:
     ratio, skipped = _quality(run.manifest.fact("train", "judged"), run.manifest.fact("train", "decision")["winner"])
-    baseline = baseline_of(run, "lists")
+    baseline, asked = baseline_of(run, "lists"), run.manifest.request.overrides
     return check_lists(
         lambda: _measure(run, made.users, made.fallback),
         run.settings.gates,
         baseline if isinstance(baseline, ListProfile) else None,
-        run.manifest.request.overrides,
+        {**_OF_POPULAR_LISTS, **asked} if run.is_popular else asked,
         ids=run.ids,
         quality_ratio=ratio,
         quality_skipped=skipped,

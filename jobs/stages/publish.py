@@ -1,7 +1,9 @@
 """Lists → snapshot → announced in Redis → Kafka: BEGIN, lists, END. Whether it then serves, the loader decides."""
 
 from conf import contract
+from conf.base import format_bytes
 from conf.errors import Refused
+from conf.share import EVERYBODY
 from expectations.report import GateReport
 from jobs.run.context import Run
 from jobs.runtime.log import timed
@@ -12,10 +14,14 @@ from jobs.stages.stage import Facts, stage
 from jobs.stages.training.register import refuse_without_lineage
 from jobs.storage.gate_reports import DRIFT_GATES, GATES
 from publish.connect.topics import ensure_topics
+from publish.runs.housekeeping import Housekeeping
 from publish.runs.run_log import KafkaRunLog
 from publish.send.producer import send_begin, send_end
 from publish.send.sender import Sender
+from publish.store.capacity import SAFETY, DeclaredLimits, estimate_bytes, read_limits
 from publish.store.durability import require_copies
+from publish.store.redis_store import RedisStore
+from publish.wire.announcement import Announcement
 from publish.wire.keys import Layout
 
 
@@ -44,6 +50,7 @@ def publish_topn(run: Run) -> Facts:
     # Opened early: the broker takes half a second to register a producer.
     with Sender(layout.topic, run.servers.kafka, delivery_timeout=settings.delivery_timeout_seconds) as sender:
         run.check_lease()
+        _refuse_without_room_for_both(run, announcement)
         run.servers.runs.announce(announcement, run.lease.token)
         require_copies(run.servers.client, announcement)
         KafkaRunLog(run.servers.kafka).append(announcement)
@@ -70,6 +77,24 @@ def _refuse_over(run: Run) -> None:
         raise NotPublishable(
             f"run {run.run_id} was pushed before and is {known.state}{why}; it cannot serve any more; see that a "
             "loader runs (`discovery load`), then start a new run"
+        )
+
+
+def _refuse_without_room_for_both(run: Run, announcement: Announcement) -> None:
+    """Raises NotPublishable if a control would fit into Redis, and the treatment that follows it would not."""
+    part, servers = run.manifest.experiment, run.servers
+    if part is None or part.treatment_share_bp is None or servers.runs.find(run.run_id) is not None:
+        return
+    limits = read_limits(servers.client, DeclaredLimits.of(run.settings.publish))
+    spare = Housekeeping(servers.runs, servers.pointers, RedisStore(servers.client)).unneeded()
+    room = limits.room + sum(estimate_bytes(other.announcement) for other in spare)
+    own = SAFETY * estimate_bytes(announcement)
+    both = own * (1 + int(part.treatment_share_bp) / int(EVERYBODY))
+    if both > room:
+        raise NotPublishable(
+            f"run {run.run_id} and its treatment, which covers {part.treatment_share_bp}, need about "
+            f"{format_bytes(both)} of Redis together, and {format_bytes(max(0, room))} may be filled; give Redis more "
+            "memory, shorten the lists, or lower the share"
         )
 
 

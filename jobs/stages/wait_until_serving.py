@@ -16,12 +16,18 @@ _ENDS = {RunEnding.HELD: RunHeld, RunEnding.FAILED: RunFailed, RunEnding.DEADLIN
 
 @stage(SERVE)
 def wait_until_serving(run: Run) -> Facts:
-    """Waits until the run serves. Raises RunHeld (exit code 3), RunFailed (4) or DeadlinePassed (5)."""
+    """Waits until the run serves, or a control is complete.
+
+    Raises RunHeld (exit code 3), RunFailed (4) or DeadlinePassed (5).
+    """
     log, who = KafkaPointerLog(run.servers.kafka), run.manifest.started_by
     control = Control.connect(run.servers.client, run.settings.product, log=log, who=who)
     waited = wait(run.run_id, control.lifecycle, control.pointers, progress=ProgressLog())
     if waited.ending is not RunEnding.SERVING:
         raise _ENDS[waited.ending](_explain(run.run_id, waited, control.pointers.read()))
+    if run.is_control:
+        log_step("serve", f"run {run.run_id} is complete; it serves the control arm once its treatment serves")
+        return serve_facts(control, run.run_id)
     pointer = control.pointers.read()
     log_step("serve", f"run {run.run_id} serves {pointer.share_bp} of the audience")
     facts = serve_facts(control, run.run_id)

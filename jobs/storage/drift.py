@@ -4,7 +4,7 @@ import datetime as dt
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import pyarrow as pa
@@ -29,8 +29,14 @@ KEPT_RUNS = 100
 _PARTS = 2
 """Parts of a run that measure."""
 _MEASURED, _SKETCHES, _ALARMS, _DECISIONS = "measured", "sketches", "alarms", "decisions"
+_CONTROL = "-control"
+"""In the keys of controls: their run ids end with it."""
 _COMPARED_RUNS = 20
 """Latest runs whose snapshots a run may be compared with."""
+
+
+def _every(key: str) -> bool:
+    return True
 
 
 class DamagedHistory(Refused):
@@ -61,11 +67,26 @@ class DriftStore:
     """
 
     at: Storage
+    arm: Callable[[str], bool] = _every
+    """Whether the file of that key is read."""
 
     @classmethod
     def of(cls, home: Storage, product: str) -> "DriftStore":
         """Returns the store of a product."""
         return cls(home.child(f"drift/{product}"))
+
+    def of_arm(self, control_since: dt.datetime | None) -> "DriftStore":
+        """Returns the same store as the runs of one arm read it; control_since: None for treatments.
+
+        Treatments read no controls. A control reads controls, and what came before its experiment was opened.
+        """
+        opened = "" if control_since is None else f"{control_since.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}"
+
+        def is_read(key: str) -> bool:
+            is_control = _CONTROL in key
+            return key < opened or is_control if opened else not is_control
+
+        return replace(self, arm=is_read)
 
     def history(self, *, without: str = "") -> History:
         """Returns the numbers of the latest runs. `without`: a run whose own are left out. Raises DamagedHistory."""
@@ -119,7 +140,11 @@ class DriftStore:
 
     def _latest(self, folder: str, without: str) -> list[str]:
         """Returns the files of the latest runs, except for those of one run."""
-        names = [name for name in self._names(folder) if not without or not name.startswith(without)]
+        names = [
+            name
+            for name in self._names(folder)
+            if self.arm(name) and not (without and name.startswith((f"{without}.", f"{without}{_CONTROL}.")))
+        ]
         return names[-_PARTS * KEPT_RUNS :]
 
     def _names(self, folder: str) -> list[str]:

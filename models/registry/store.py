@@ -80,8 +80,10 @@ class ModelRegistry(MlflowConnection):
             shutil.copytree(fetched, target, dirs_exist_ok=True)
             return sorted(target / file.relative_to(fetched) for file in fetched.rglob("*") if file.is_file())
 
-    def register(self, product: str, mlflow_run: str, factors_uri: str, tags: Mapping[str, str]) -> str:
-        """Registers the factors at `factors_uri` as the product's challenger; once per run and tags.
+    def register(
+        self, product: str, mlflow_run: str, factors_uri: str, tags: Mapping[str, str], *, challenges: bool = True
+    ) -> str:
+        """Registers the factors at `factors_uri`, as challenger if it `challenges`; once per run and tags.
 
         A server (unlike a database) accepts only addresses that it can reach itself, such as object stores.
         """
@@ -92,7 +94,8 @@ class ModelRegistry(MlflowConnection):
             if not same:
                 made = self._client.create_model_version(product, factors_uri, mlflow_run, tags=dict(tags))
                 same = [str(made.version)]
-            self._client.set_registered_model_alias(product, CHALLENGER, same[-1])
+            if challenges:
+                self._client.set_registered_model_alias(product, CHALLENGER, same[-1])
             return same[-1]
 
     def versions(self, product: str) -> list[Version]:

@@ -52,6 +52,15 @@ def test_the_champion_is_the_version_of_the_run_that_serves(model_store: str, tm
     assert "discovery.inputs" in (doubted.fault or "")
 
 
+@pytest.mark.parametrize(("recipe", "other_interactions"), [(OTHER, False), (LONGER, True)])
+def test_nobody_competes_with_a_pinned_recipe(recipe: Recipe, other_interactions: bool) -> None:
+    contest = contest_of(NOW, champion(recipe), pinned_by="more-days")
+    assert (contest.champion, contest.other_interactions) == (None, other_interactions)
+    decision = decide(contest, judgement(POPULARITY, CHAMPION, lead=-1.0), 0.02)
+    assert (decision.winner, "pinned by experiment more-days" in decision.reason) == ("challenger", True)
+    assert contest_of(NOW, champion(Recipe.of(NOW)), pinned_by="more-days").is_champions
+
+
 @pytest.mark.parametrize(
     ("before", "fault", "reason"),
     [

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jobs.run.context import Run
+from jobs.run.run_id import CONTROL_SUFFIX
 from models.golden import GoldenMetrics
 from models.model_card import ChampionPage, Shape, Week
 from models.registry import LoggedRun, Version
@@ -11,11 +12,15 @@ _WEEKS = 8
 
 
 def weeks_before(run: Run, golden: GoldenMetrics) -> list[Week]:
-    """Returns at most eight versions that other runs registered last, oldest first. Raises RegistryError."""
+    """Returns at most eight versions that other runs of the same arm registered last, oldest first.
+
+    Raises RegistryError.
+    """
     versions = {
         version.run_id: version  # the first of a run: later ones are copies
         for version in run.servers.registry.versions(run.settings.product)
         if version.run_id not in (None, run.run_id) and version.mlflow_run is not None
+        if str(version.run_id).endswith(CONTROL_SUFFIX) == run.is_control
     }
     return [_week(version, _logged(run, version), golden) for version in reversed(list(versions.values())[:_WEEKS])]
 

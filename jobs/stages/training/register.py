@@ -41,8 +41,10 @@ def register_lineage(run: Run, made: Lineage, artifacts: Path | None = None) -> 
     mlflow_run = registry.log_run(_record(run, made, drift.metrics, artifacts))
     kept = registry.lineage(mlflow_run) or ""  # an earlier attempt may have logged it
     tags = made.tags | {LINEAGE_TAG: sha256_of(kept)}
-    version = registry.register(run.settings.product, mlflow_run, run.folder.uri, tags)
-    log_step("train", f"registered as version {version}, the challenger (MLflow run {mlflow_run})")
+    challenges = not run.is_control
+    version = registry.register(run.settings.product, mlflow_run, run.folder.uri, tags, challenges=challenges)
+    role = "the challenger" if challenges else "a control"
+    log_step("train", f"registered as version {version}, {role} (MLflow run {mlflow_run})")
     return {"mlflow_run": mlflow_run, "version": version, "lineage": tags[LINEAGE_TAG]}
 
 
@@ -56,15 +58,20 @@ def _input_drift(run: Run) -> DriftTable:
 
 
 def note_judged(run: Run, manifest: Manifest) -> None:
-    """Tags the version with the digest of the manifest that gate 2 passed. Raises NoLineage."""
+    """Tags the version with the digest of the manifest that gate 2 passed, if the run has one. Raises NoLineage."""
+    if run.is_popular:
+        return
     run.servers.registry.note(_version_of(run), JUDGED_TAG, manifest.judged)
 
 
 def refuse_without_lineage(run: Run) -> None:
     """Raises NoLineage unless the registry's lineage is of this run, its settings, code and tables.
 
-    The manifest must also be the one whose digest was registered when gate 2 had passed.
+    The manifest must also be the one whose digest was registered when gate 2 had passed. Lists of popular sources need
+    none, since nothing was trained for them.
     """
+    if run.is_popular:
+        return
     model, version = run.manifest.fact("train", "model"), _version_of(run)
     wanted = {
         "discovery.run_id": run.run_id,

@@ -9,6 +9,7 @@ from jobs.stages.stage import Facts, stage
 from jobs.stages.training.fit import TrainingTask, fit
 from jobs.stages.training.judging import check_judgeable, judge_recipes
 from jobs.stages.training.model_card import measure_version, write_model_card
+from jobs.stages.training.popular import popular_facts
 from jobs.stages.training.refresh import refresh
 from jobs.stages.training.register import lineage_of, register_lineage
 from models.champion import Contest
@@ -23,7 +24,12 @@ _UNTRAINABLE = (BadIds, BadInteractions, TrainError, TrainMemoryError)
 
 @stage("train")
 def train_embeddings(run: Run) -> Facts:
-    """Writes and registers the factors of the winning recipe or, in a refresh, of the serving version."""
+    """Writes and registers the factors of the winning recipe or, in a refresh, of the serving version.
+
+    For lists of popular sources nothing is trained, and nothing registered.
+    """
+    if run.is_popular:
+        return popular_facts(run)
     facts, judgement = _refresh(run) if run.manifest.request.refresh else _compete(run)
     made = lineage_of(run, facts)
     found = measure_version(run, made, judgement)

@@ -48,6 +48,16 @@ def test_what_is_refused(discovery: Discovery) -> None:
         assert discovery("experiment", "open", "bigger", "--first-day", day).code == 2
 
 
+def test_a_plan_counts_the_control(discovery: Discovery) -> None:
+    alone = discovery("plan", "--users", "100", "--share", "50", "--json").data
+    set_control("popular")
+    assert discovery("experiment", "open", "bigger").code == 0
+    both = discovery("plan", "--users", "100", "--share", "50", "--json").data
+    assert (alone["control"], both["control"]["records"], both["lists"]["records"]) == (None, 200, 100)
+    assert both["run_bytes"] > 2 * alone["run_bytes"]
+    assert "control  200 of" in discovery("plan", "--users", "100", "--share", "50").out
+
+
 def test_not_while_a_run_is_under_way(discovery: Discovery, product: str, client: redis.Redis) -> None:
     with Lease.acquire(client, ProductKeys(product), "20261116T030000Z-20261116-1"):
         said = discovery("experiment", "open", "bigger")

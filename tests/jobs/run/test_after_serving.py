@@ -65,6 +65,19 @@ def test_old_folders_go(tmp_path: Path, redis_url: str, model_store: str) -> Non
     assert kept == [days[0], days[1], *days[3:], "not-a-run"]
 
 
+def test_a_run_and_its_control_count_as_one(tmp_path: Path, redis_url: str, model_store: str) -> None:
+    product = settings().model_copy(update={"product": f"noted_{next(_NUMBERS)}"})
+    home = Storage(str(tmp_path))
+    runs = [f"202611{day:02d}T030000Z-202611{day:02d}-1" for day in range(1, 7)]
+    for run in (*runs, *(f"{run}-control" for run in runs)):
+        home.write_bytes(f"runs/{product.product}/{run}/x", b"")
+    control = Control.connect(redis.Redis.from_url(redis_url), product.product)
+    note_serving(product, home, control, ModelRegistry(model_store), runs[-1])
+    kept = {path.name for path in (tmp_path / "runs" / product.product).iterdir()}
+    newest = runs[-product.runs.keep_runs :]
+    assert kept == {*newest, *(f"{run}-control" for run in newest)}
+
+
 def test_the_aliases_follow_the_pointer_forward_and_back(tmp_path: Path, redis_url: str, model_store: str) -> None:
     product, control = serving(redis_url)
     client, registry, home = redis.Redis.from_url(redis_url), ModelRegistry(model_store), Storage(str(tmp_path))

@@ -49,8 +49,13 @@ def test_bad_flags_are_refused(flags: list[str], said: str) -> None:
     assert error.value.exit_code == 2
 
 
+def test_a_control_is_made_with_its_treatment() -> None:
+    with pytest.raises(ConfigError, match="is a control, which is made with its treatment"):
+        parse_arguments([*NEEDED, "--run-id", "20261116T030000Z-20261116-1-control"], today=TODAY)
+
+
 moments = st.integers(1_000_000_000, 30_000_000_000).map(lambda seconds: dt.datetime.fromtimestamp(seconds, dt.UTC))
-run_ids = st.builds(RunId, moments, st.dates(dt.date(1970, 1, 1)), st.integers(1, 99))
+run_ids = st.builds(RunId, moments, st.dates(dt.date(1970, 1, 1)), st.integers(1, 99), st.booleans())
 
 
 @given(run_ids)

@@ -44,6 +44,18 @@ def test_of_a_number_that_several_runs_measured_the_last_counts(tmp_path: Path) 
     assert kept.history().series(KEY).values.tolist() == [4.0, 2.0]
 
 
+def test_each_arm_of_an_experiment_has_its_own_past(tmp_path: Path) -> None:
+    kept = store(tmp_path)
+    keys = [f"202611{day:02d}T030000Z-202611{day:02d}-1" for day in (2, 9, 16)]
+    for number, key in enumerate((keys[0], keys[1], f"{keys[1]}-control", keys[2], f"{keys[2]}-control")):
+        kept.keep(f"{key}.input_drift", [measured(float(number), DAY + dt.timedelta(days=number))])
+    treatment, control = kept.of_arm(None), kept.of_arm(dt.datetime(2026, 11, 8, tzinfo=dt.UTC))
+    assert treatment.history().series(KEY).values.tolist() == [0.0, 1.0, 3.0]
+    assert control.history().series(KEY).values.tolist() == [0.0, 2.0, 4.0]
+    assert treatment.history(without=keys[2]).series(KEY).values.tolist() == [0.0, 1.0]
+    assert control.history(without=f"{keys[2]}-control").series(KEY).values.tolist() == [0.0, 2.0]
+
+
 def test_notes_are_kept_and_numbers_of_older_code_have_none(tmp_path: Path) -> None:
     kept, older = store(tmp_path), io.BytesIO()
     pq.write_table(to_table([measured(1.0)]).drop_columns(["note"]), older)
