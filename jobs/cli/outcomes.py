@@ -2,15 +2,17 @@
 
 import datetime as dt
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from conf.environment import Environment
-from conf.errors import Refused
+from conf.errors import ConfigError, Refused
 from jobs.cli.options import Cli, product_command
 from jobs.cli.views import outcomes as view
 from jobs.outcomes.store import OutcomeStore
+from jobs.runtime.log import log_step
 from jobs.storage.store import Storage
 
 
@@ -34,6 +36,7 @@ def outcomes(
     weeks: Annotated[int, typer.Option(min=1, max=520, help="The newest so many weeks.")] = 4,
     by: Annotated[By, typer.Option(help="One row per value of this.")] = By.ALL,
     daily: Annotated[bool, typer.Option("--daily", help="One row per day instead of per week.")] = False,  # noqa: FBT002
+    page: Annotated[Path | None, typer.Option(help="Also write all of it as one HTML file with curves.")] = None,
 ) -> None:
     """What users did with their lists, by week, run and arm; each rate says what it rests on."""
     settings, home = cli.settings(), Storage(Environment.read().home)
@@ -43,10 +46,26 @@ def outcomes(
         raise NotMeasured(_nothing(settings.product, enabled=settings.exposures.enabled))
     first = view.monday(max(records)) - dt.timedelta(weeks=weeks - 1)
     chosen = {day: record for day, record in records.items() if day >= first}
-    rows = [row for record in chosen.values() for row in store.table(record).to_pylist() if row["by"] == by.value]
+    every = [row for record in chosen.values() for row in store.table(record).to_pylist()]
+    rows = [row for row in every if row["by"] == by.value]
     runs = {row["run"] for row in rows if row["run"] is not None}
     gone = {run for run in runs if not home.exists(f"runs/{settings.product}/{run}")}
-    cli.show(view.outcomes(list(chosen.values()), rows, gone, daily=daily))
+    days = list(chosen.values())
+    found = view.outcomes(days, rows, gone, daily=daily)
+    if page is not None:
+        from jobs.pages.outcomes import outcomes_page  # here: Jinja is slow to import, and seldom wanted
+
+        mature = {record.day: record.mature for record in days}
+        _write(page, outcomes_page(settings.product, mature, every, found.data["notes"]))
+    cli.show(found)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"--page {path} cannot be written ({error.strerror or error}); name another file") from None
+    log_step("outcomes", f"the page with all of it: {path}")
 
 
 def _nothing(product: str, *, enabled: bool) -> str:

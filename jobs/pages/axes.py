@@ -29,7 +29,7 @@ class Axes:
         """Returns the distance from the left."""
         left, _, right, _ = self.margins
         first, last = (_number(end) for end in self.ends)
-        part = (_number(place) - first) / max(1, last - first)
+        part = (_number(place) - first) / (last - first) if last > first else 0.5
         return left + part * (self.size[0] - left - right)
 
     def y(self, value: float) -> float:
@@ -52,6 +52,10 @@ def dates(axes: Axes) -> Iterator[str]:
     first, last = axes.ends
     assert isinstance(first, dt.date)
     assert isinstance(last, dt.date)
+    if first == last:
+        at, text = px(axes.x(first)), f"{day_text(first)} {first.year}"
+        yield f'<text class="t" x="{at}" y="{axes.size[1] - 6}" text-anchor="middle">{text}</text>'
+        return
     middle = first + (last - first) / 2
     for day, anchor in ((first, "start"), (middle, "middle"), (last, "end")):
         if (last - first).days < 14 and anchor == "middle":

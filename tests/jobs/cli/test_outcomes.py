@@ -114,3 +114,17 @@ def test_positions_categories_and_events_have_a_column_of_their_own(
     lines = said(capsys, monkeypatch, "--by", "position").splitlines()
     assert [line.split()[4] for line in lines[1:3]] == ["9", "10"]
     assert said(capsys, monkeypatch, "--by", "category").splitlines()[1].split()[4] == "?"
+
+
+def test_a_page_of_all_of_it(store: OutcomeStore, capsys: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    keep(store, MONDAY, row(), row(by="category", value="music"), mature=False)
+    said(capsys, monkeypatch, "--by", "event", "--page", str(tmp_path / "page.html"))
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "Hits per answer: treatment 0.250" in text
+    assert "<li>not mature, and still growing as events arrive: 2026-11-09</li>" in text
+    assert "music" in text
+    monkeypatch.setattr(sys, "argv", ["discovery", "outcomes", "--page", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    assert end.value.code == 2
+    assert "cannot be written (Is a directory); name another file" in capsys.readouterr().err
