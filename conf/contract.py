@@ -174,6 +174,10 @@ HIT_WITHIN_SECONDS = (60, 600, 3_600, 6 * 3_600, 86_400, 3 * 86_400, 7 * 86_400)
 """Upper ends, exclusive, of the classes of `first_hits`; the last class has none."""
 
 
+USER_GROUPS = 128
+"""Groups of users by a hash, for intervals: enough for 95 % to mean 95 %, few enough to be kept for every day."""
+
+
 def outcomes() -> pa.Schema:
     """Returns the schema of one row per day, basis, run, arm, and kind and value of OUTCOME_KINDS, sorted by these.
 
@@ -183,7 +187,7 @@ def outcomes() -> pa.Schema:
         ("day", pa.date32()),  # UTC day of the answers
         ("basis", pa.string()),  # models.outcomes.basis
         ("run", pa.string()),  # null: no run answered
-        ("arm", pa.string()),  # treatment, control, unknown
+        ("arm", pa.string()),  # treatment, control, shadow (control on the treatment's shadow lists), unknown
         ("by", pa.string()),  # one of OUTCOME_KINDS
         ("value", pa.string()),  # null: everything, or not known
         ("users", pa.int64()),  # users with an answer; of a surface those with one for it, else those of run and arm
@@ -203,6 +207,9 @@ def outcomes() -> pa.Schema:
         ("amount_listed", pa.float64()),
         ("new", pa.int64()),  # new engagements of these users within the horizon
         ("new_listed", pa.int64()),  # of these, with a source that an answer held
+        ("group_users", pa.list_(pa.int64())),  # `users` of each of USER_GROUPS; only by all, else null
+        ("group_answers", pa.list_(pa.int64())),
+        ("group_hits", pa.list_(pa.int64())),
     ]
     return pa.schema(columns)
 

@@ -14,6 +14,7 @@ from conf.datasets import IMPRESSIONS, DailyDataset
 from conf.environment import Environment
 from conf.load import load_settings
 from conf.settings import Settings
+from conf.shadow import SHADOW
 from conf.windows import Window
 from features.reading.catalog import Catalog
 from features.reading.dataset import DatasetPlan
@@ -24,6 +25,7 @@ from features.reading.snapshots import SnapshotRead, check_snapshot, plan_snapsh
 from features.tables import union_of
 from jobs.exposures.store import LandingStore
 from jobs.outcomes.plan import EXPOSURES, Plan, engaging, plan_days, spans
+from jobs.outcomes.shadow import FoundShadows, find_shadows
 from jobs.outcomes.store import LeftOut, OutcomeStore, Record, ServedThen, sorted_table
 from jobs.run.session import open_session
 from jobs.runtime.log import log, log_step
@@ -35,6 +37,7 @@ from models.outcomes.basis import Basis
 from models.outcomes.buckets import buckets_for
 from models.outcomes.marginals import outcomes_of
 from models.outcomes.rows import Served, answers_of, answers_shown, events_of
+from models.outcomes.shadow import ShadowLists, lengths_of, shadow_answers, without_worlds, world_of
 from models.outcomes.sums import LEFT_OUT
 from publish.runs.history import kept_history
 from publish.wire.keys import ProductKeys
@@ -107,17 +110,19 @@ class Measuring:
 
     def _make(self, plan: Plan) -> list[Record]:
         read, history = spans(plan, self.settings), self.history()
-        some = next(iter(read.values())).window
-        served = [served_by(row) for row in during(history, plan.days[0].day, some.end)]
-        answers = self.answers(read, served)
+        answered = [read[name].window for name in (EXPOSURES, IMPRESSIONS) if name in read]
+        served = [served_by(row) for row in during(history, min(one.start for one in answered), answered[0].end)]
+        shadows = self._shadows(served)
+        answers = {str(basis): some for basis, some in self.answers(read, served).items()}
+        answers |= self._shadow_answers(read, served, shadows.lists)
         rows = self._rows(plan, answers, read) if answers else []
         by_day: dict[dt.date, list[dict[str, Any]]] = {day.day: [] for day in plan.days}
         for row in rows:
             by_day[row["day"]].append(row)
-        return [self._keep(plan, i, by_day[day.day], history) for i, day in enumerate(plan.days)]
+        return [self._keep(plan, i, by_day[day.day], history, shadows) for i, day in enumerate(plan.days)]
 
     def _rows(
-        self, plan: Plan, answers: Mapping[Basis, DataFrame], read: Mapping[str, DatasetPlan]
+        self, plan: Plan, answers: Mapping[str, DataFrame], read: Mapping[str, DatasetPlan]
     ) -> list[dict[str, Any]]:
         """Returns the sums: as many as there are arms, names and categories, whatever the number of users."""
         measured = outcomes_of(
@@ -129,7 +134,7 @@ class Measuring:
             self.categories(),
             buckets=self._buckets(read),
         )
-        return list(measured.toArrow().to_pylist())
+        return without_worlds(measured.toArrow().to_pylist())
 
     def _buckets(self, read: Mapping[str, DatasetPlan]) -> int:
         rows = {name: sum(partition.rows for partition in plan.found) for name, plan in read.items()}
@@ -137,9 +142,15 @@ class Measuring:
         return buckets_for(sum(rows.values()), answers)
 
     def _keep(
-        self, plan: Plan, place: int, rows: Sequence[dict[str, Any]], history: Sequence[Mapping[str, Any]]
+        self,
+        plan: Plan,
+        place: int,
+        rows: Sequence[dict[str, Any]],
+        history: Sequence[Mapping[str, Any]],
+        shadows: FoundShadows,
     ) -> Record:
         day = plan.days[place]
+        then = _then(history, day.day)
         figures = [row for row in rows if row["by"] != LEFT_OUT]
         if not day.new_is_known:
             figures = [{**row, "new": None, "new_listed": None} for row in figures]
@@ -156,7 +167,8 @@ class Measuring:
             bases=_answers_by_basis(figures),
             new_is_known=day.new_is_known,
             robots={str(row["basis"]): _left_out(row) for row in rows if row["by"] == LEFT_OUT},
-            served=tuple(ServedThen.model_validate(row) for row in _then(history, day.day)),
+            served=tuple(ServedThen.model_validate(row) for row in then),
+            shadow=shadows.known_of({row["treatment"] for row in then}),
             at=self.settings.outcomes.at,
         )
         return self.store.write(record, table)
@@ -174,12 +186,28 @@ class Measuring:
             log.warning("warning   %s events have a name without a weight, and are not counted", f"{unknown:,}")
         return events_of(events.frame, engaging(self.settings))
 
+    def _shadows(self, served: Sequence[Served]) -> FoundShadows:
+        runs = {one.treatment for one in served if one.treatment is not None and one.share_bp}
+        return find_shadows(self.spark, self.home, self.settings, runs, self.catalog.erased)
+
+    def _shadow_answers(
+        self, read: Mapping[str, DatasetPlan], served: Sequence[Served], shadows: Mapping[str, ShadowLists]
+    ) -> dict[str, DataFrame]:
+        """Returns answers with shadow lists, as a basis of their own, if there are any."""
+        if not shadows or EXPOSURES not in read or not read[EXPOSURES].found:
+            return {}
+        exposures = self._exposures(read)
+        return {world_of(Basis.ANSWERED): shadow_answers(exposures, served, shadows, lengths_of(exposures))}
+
+    def _exposures(self, read: Mapping[str, DatasetPlan]) -> DataFrame:
+        raw = self.catalog.read(self.exposures, read[EXPOSURES].found, _OF_EXPOSURES)
+        return without_users(raw, self.catalog.erased)
+
     def answers(self, read: Mapping[str, DatasetPlan], served: Sequence[Served]) -> dict[Basis, DataFrame]:
         """Returns what was answered, what was shown, or both, as far as there is any of it."""
         found: dict[Basis, DataFrame] = {}
         if EXPOSURES in read and read[EXPOSURES].found:
-            raw = self.catalog.read(self.exposures, read[EXPOSURES].found, _OF_EXPOSURES)
-            found[Basis.ANSWERED] = answers_of(without_users(raw, self.catalog.erased))
+            found[Basis.ANSWERED] = answers_of(self._exposures(read))
         shown = self.settings.datasets.impressions
         if shown is not None and read[IMPRESSIONS].found:
             span: Window = read[IMPRESSIONS].window
@@ -234,7 +262,7 @@ def during(history: Sequence[Mapping[str, Any]], first: dt.date, end: dt.date) -
 def _answers_by_basis(figures: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     found: dict[str, int] = {}
     for row in figures:
-        if row["by"] == "all":
+        if row["by"] == "all" and row["arm"] != SHADOW:  # those were answers of the control
             found[str(row["basis"])] = found.get(str(row["basis"]), 0) + row["answers"]
     return dict(sorted(found.items()))
 

@@ -18,7 +18,7 @@ from jobs.exposures.store import has_arrived
 from jobs.outcomes.store import Record
 
 EXPOSURES = "exposures"
-_VERSION = 1
+_VERSION = 2
 """Of the rules; days that were measured by others are measured again."""
 
 
@@ -64,7 +64,7 @@ def settings_hash_of(settings: Settings) -> str:
         for name, dataset in settings.datasets.events.items()
     }
     content = {
-        "outcomes": settings.outcomes.model_dump(mode="json"),
+        "outcomes": settings.outcomes.model_dump(mode="json", exclude={"shadow_share"}),
         "events": events,
         "engaging": engaging(settings),
         "known": sorted(settings.interactions.event_weights),

@@ -73,6 +73,8 @@ class Record(Strict):
     """The pointer's changes that held on the day; empty: not known."""
     at: tuple[int, ...]
     """Places k of `hits_at`."""
+    shadow: Mapping[str, bool | None] = {}
+    """Run of the treatment on the day → whether it has shadow lists; None: its folder is deleted."""
 
 
 @dataclass(frozen=True)

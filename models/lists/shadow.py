@@ -8,5 +8,5 @@ from features.hash_columns import arm_column
 
 def is_sampled(sample: ShadowSample, user_id: Column) -> Column:
     """Returns `sample.holds` per row."""
-    is_outside = arm_column(user_id, sample.salt) >= int(sample.covered_bp)
-    return is_outside & (arm_column(user_id, sample.own_salt) < int(sample.share_bp))
+    is_few = arm_column(user_id, sample.own_salt) < int(sample.share_bp)  # spares most users the second hash
+    return is_few & (arm_column(user_id, sample.salt) >= int(sample.covered_bp))

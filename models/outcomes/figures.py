@@ -4,11 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+
 from conf.contract import HIT_WITHIN_SECONDS
+from conf.shadow import SHADOW
 from models.outcomes.basis import Basis, HitRate
+from models.outcomes.intervals import Incremental, Interval, Pair, incremental, rate_interval
+
+TREATMENT = "treatment"
 
 _COUNTS = ("users", "answers", "places", "hits", "users_hit", "first_hit_ms", "events", "events_listed")
 _LISTS = ("hits_at", "first_hits")
+_GROUPS = ("group_users", "group_answers", "group_hits")
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,10 @@ class Figures:
     amount_listed: float | None
     new: int | None
     new_listed: int | None
+    group_users: tuple[int, ...] | None
+    """Users of each group of users by a hash, day by day; the next two likewise. None: not of all, or not kept."""
+    group_answers: tuple[int, ...] | None
+    group_hits: tuple[int, ...] | None
 
     @classmethod
     def sum(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
@@ -41,6 +52,7 @@ class Figures:
         sums |= {name: _strict_sum(row[name] for row in rows) for name in ("new", "new_listed")}
         sums |= {name: _sum(row[name] for row in rows) for name in ("amount", "amount_listed")}
         sums |= {name: _sum_of_lists(row[name] for row in rows) for name in _LISTS}
+        sums |= {name: _strict_sum_of_lists(row.get(name) for row in rows) for name in _GROUPS}
         return cls(basis=Basis(rows[0]["basis"]), by=rows[0]["by"], **sums)
 
     @property
@@ -49,6 +61,13 @@ class Figures:
         if self.basis is Basis.SHOWN and self.by == "category":
             return HitRate(self.basis, self.hits or 0, self.places or 0)
         return HitRate(self.basis, self.hits or 0, self.answers)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The rate with its 95 % interval, users being the unit; None: of parts of `all`, or by older code."""
+        if self.group_hits is None or self.group_answers is None:
+            return None
+        return rate_interval(self.group_hits, self.group_answers)
 
     @property
     def new_share(self) -> float | None:
@@ -79,6 +98,29 @@ def _sum(values: Iterable[Any]) -> Any:
 def _strict_sum(values: Iterable[Any]) -> Any:
     every = list(values)
     return None if None in every else sum(every)
+
+
+def _strict_sum_of_lists(values: Iterable[Any]) -> tuple[int, ...] | None:
+    every = list(values)
+    return None if None in every else _sum_of_lists(every)
+
+
+def incremental_hits(rows: Iterable[Mapping[str, Any]]) -> Incremental | None:
+    """Returns hits with lists, less hits on shadow lists, by rows of one basis `by` all; None: nothing to compare.
+
+    Compares runs and days on which users of both arms were answered. Rows of older code have no groups of users.
+    """
+    arms: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {TREATMENT: {}, SHADOW: {}}
+    for row in rows:
+        if row["arm"] in arms and row["by"] == "all" and row.get("group_hits") is not None:
+            arms[row["arm"]][row["day"], row["run"]] = row
+    both = sorted(arms[TREATMENT].keys() & arms[SHADOW].keys())
+    return incremental([_pair(arms[TREATMENT][one], arms[SHADOW][one]) for one in both])
+
+
+def _pair(treatment: Mapping[str, Any], shadow: Mapping[str, Any]) -> Pair:
+    sums = (row[name] for row in (treatment, shadow) for name in ("group_hits", "group_users"))
+    return Pair(*(np.asarray(one, np.float64) for one in sums))
 
 
 def _sum_of_lists(values: Iterable[Any]) -> tuple[int, ...] | None:

@@ -6,19 +6,19 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as sf
 
 from conf import contract
 from conf.outcomes import OutcomeSettings
 from features.exact_sum import PARTS, sum_of_parts
 from features.tables import conform
-from models.outcomes.basis import Basis
 from models.outcomes.buckets import by_bucket
 from models.outcomes.columns import Texts, bucket_of
 from models.outcomes.rows import ANSWERED, EVENT
-from models.outcomes.sums import AMOUNTS, KEYS, LARGEST, LEFT_OUT, Categories, counts_of, schema_of, sums_of
+from models.outcomes.sums import AMOUNTS, GROUP, KEYS, LARGEST, LEFT_OUT, Categories, counts_of, schema_of, sums_of
 
+_GROUPED = ("users", "answers", "hits")
 _EPOCH = dt.date(1970, 1, 1)
 _OWN = {  # by → figures that its rows have of their own; the others are null, or those of run and arm
     "all": "users answers places hits users_hit events new",
@@ -27,13 +27,14 @@ _OWN = {  # by → figures that its rows have of their own; the others are null,
     "category": "places hits users_hit events new",
     "position": "answers places hits users_hit",
     LEFT_OUT: "users answers events",
+    GROUP: "users answers hits",
 }
 
 
 def outcomes_of(
     answers: DataFrame,
     events: DataFrame,
-    bases: Sequence[Basis],
+    bases: Sequence[str],
     days: Collection[dt.date],
     settings: OutcomeSettings,
     categories: DataFrame | None = None,
@@ -46,7 +47,7 @@ def outcomes_of(
     list events and later ones take over; events from `new_days` before the days. categories: source_id, category, one
     row per source; None: not known. buckets: into how many parts users are divided; a worker holds one at a time.
     """
-    numbers, names = sorted((day - _EPOCH).days for day in days), [basis.value for basis in bases]
+    numbers, names = sorted((day - _EPOCH).days for day in days), [str(basis) for basis in bases]
     known = None if categories is None else _known(categories)
 
     def work(tables: Mapping[str, pa.Table]) -> pa.Table:
@@ -96,4 +97,19 @@ def _completed(summed: DataFrame) -> DataFrame:
             rest = sf.when(by != LEFT_OUT, sf.max(sf.when(by == "all", sf.col(name))).over(arm))
         columns[name] = sf.when(has, figure).otherwise(rest)
         columns |= {part: sf.when(has, sf.col(part)) for part in parts.get(name, "").split()}
-    return summed.withColumns(columns).withColumn("day", sf.date_from_unix_date("day"))
+    columns |= _groups(sf.collect_list(sf.when(by == GROUP, sf.struct("value", *_GROUPED))).over(arm))
+    kept = summed.withColumns(columns).where(by != GROUP)
+    return kept.withColumn("day", sf.date_from_unix_date("day"))
+
+
+def _groups(of_groups: Column) -> dict[str, Column]:
+    """Returns the columns of rows `by` all about groups of users; of_groups: structs of value and _GROUPED."""
+    is_all = sf.col("by") == "all"
+    return {f"group_{name}": sf.when(is_all, _by_group(of_groups, name)) for name in _GROUPED}
+
+
+def _by_group(of_groups: Column, name: str) -> Column:
+    """Returns a figure of each group, 0 where there is none."""
+    known = sf.map_from_entries(sf.transform(of_groups, lambda one: sf.struct(one["value"], one[name])))
+    groups = sf.array(*(sf.lit(str(group)) for group in range(contract.USER_GROUPS)))
+    return sf.transform(groups, lambda group: sf.coalesce(sf.try_element_at(known, group), sf.lit(0)))

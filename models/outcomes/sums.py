@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from conf.contract import HIT_WITHIN_SECONDS
+from conf.contract import HIT_WITHIN_SECONDS, USER_GROUPS
+from conf.ids import partition_of
 from conf.outcomes import OutcomeSettings
 from features.exact_sum import PARTS, parts_of
 from models.arrays.arrow import Column, column_of
@@ -19,6 +20,8 @@ from models.outcomes.rows import DAY_US
 KEYS = ("day", "basis", "run", "arm", "by", "value")
 LEFT_OUT = "left_out"
 """`by` of the rows that count what was left out; their value says why."""
+GROUP = "group"
+"""`by` of the rows about groups of users, which end in columns of the rows `by` all."""
 AMOUNTS = ("amount", "amount_listed")
 LARGEST = "largest"
 """Of a sum of amounts: its largest term."""
@@ -46,14 +49,21 @@ def schema_of(settings: OutcomeSettings) -> pa.Schema:
 
 def sums_of(bucket: Bucket, days: Sequence[int], settings: OutcomeSettings, categories: Categories | None) -> pa.Table:
     """Returns the sums of all bases."""
-    tables = []
+    tables, groups = [], _groups_of(bucket.users)
     for basis, answers in bucket.answers.items():
-        part = _Part(answers, bucket.events, days, settings, categories and _of_sources(bucket.sources, categories))
+        known = categories and _of_sources(bucket.sources, categories)
+        part = _Part(answers, bucket.events, days, settings, known, groups)
         left = _left_out(bucket.robot_answers[basis], bucket.robot_events, days)
         for table in (*part.tables(), *left):
             tables.append(table.append_column("basis", pa.array([basis] * len(table), pa.string())))
     schema = schema_of(settings)
     return pa.concat_tables([schema.empty_table(), *tables], promote_options="default").select(schema.names)
+
+
+def _groups_of(users: Column) -> Texts:
+    """Returns the group of each user by its number."""
+    code = np.fromiter((partition_of(str(user), USER_GROUPS) for user in users.to_pylist()), np.int64, len(users))
+    return Texts(code, [str(group) for group in range(USER_GROUPS)])
 
 
 def _of_sources(sources: Column, categories: Categories) -> Texts:
@@ -77,13 +87,15 @@ class _Part:
     settings: OutcomeSettings
     categories: Texts | None
     """Of each source; None: not known."""
+    groups: Texts
+    """Of each user."""
 
     def tables(self) -> Iterator[pa.Table]:
         """Yields sums with all KEYS but basis."""
         yield from self._of_answers()
         yield from self._of_places()
         yield from self._of_events()
-        yield from self._of_hits(self.credit.hit, ["all", "category", "position", "surface"])
+        yield from self._of_hits(self.credit.hit, ["all", "category", "position", "surface", GROUP])
         yield from self._of_hits(self.credit.hit_of_event, ["event"])
 
     @cached_property
@@ -105,7 +117,8 @@ class _Part:
     def _of_answers(self) -> Iterator[pa.Table]:
         places = np.flatnonzero(self.is_asked)
         size, user = self.answers.size[places], self.answers.user[places]
-        for by, value in (("all", None), ("surface", self.answers.surface.take(places))):
+        surface = self.answers.surface.take(places)
+        for by, value in (("all", None), ("surface", surface), (GROUP, self.groups.take(user))):
             group = _Group.of(self.cell[places], value)
             sums = {"answers": group.count(), "places": group.sum(size), "users": group.distinct(user)}
             yield self._table(by, group, sums)
@@ -163,6 +176,7 @@ class _Part:
             "surface": self.answers.surface.take(of[places]),
             "event": self.events.event.take(places),
             "position": _positions(self.credit.position[places]),
+            GROUP: self.groups.take(self.events.user[places]),
         }
         for by in kinds:
             if by != "category" or self.categories is not None:

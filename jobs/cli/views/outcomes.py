@@ -8,7 +8,8 @@ from conf.share import EVERYBODY, NOBODY, Share
 from jobs.cli.views.view import NOTHING, View, duration, table
 from jobs.outcomes.store import Record
 from models.outcomes.basis import Basis
-from models.outcomes.figures import Figures
+from models.outcomes.figures import Figures, incremental_hits
+from models.outcomes.intervals import Incremental, Interval
 
 _ARMS = {"treatment": NOBODY, "control": EVERYBODY}
 """Arm → the share of the treatment at which nobody is in it."""
@@ -35,9 +36,11 @@ def outcomes(
     header = ["day" if daily else "week of", "basis", "arm", "run", *(["value"] if split else [])]
     header += ["user-days", "answers", "hits", "rate", *(f"hits@{k}" for k in at), "new ones listed", "first hit after"]
     text = table([_line(key, one, at, split=split) for key, one in found], header)
-    said = list(_notes(records, rows, gone))
+    made = list(_incremental(rows, daily=daily))
+    said = [*(_sentence(*one) for one in made), *_notes(records, rows, gone)]
     data = {
         "rows": [_data(key, one, daily=daily) for key, one in found],
+        "incremental": [_incremental_data(*one, daily=daily) for one in made],
         "days": [record.model_dump(mode="json", exclude={"file", "sha256", "inputs"}) for record in records],
         "at": at,
         "notes": said,
@@ -57,16 +60,25 @@ def _line(key: tuple[Any, ...], one: Figures, at: Sequence[int], *, split: bool)
         f"{one.users:,}",
         f"{one.answers:,} {one.basis.per}",
         "" if one.hits is None else f"{one.hits:,}",
-        f"{one.rate.basis.rate} {one.rate.text}",
+        f"{one.rate.basis.rate} {one.rate.text}{_interval_text(one)}",
         *("" if places is None else f"{hits:,}" for hits in places or [0] * len(at)),
         "" if one.new_share is None else f"{one.new_share:.1%}".replace("%", " %"),
         "" if one.mean_seconds is None else duration(one.mean_seconds),
     ]
 
 
+def _interval_text(one: Figures) -> str:
+    """Returns the ends of the rate's 95 % interval for people."""
+    found, scale, unit = one.interval, *((100, " %") if one.basis is Basis.SHOWN else (1, ""))
+    if found is None or found.low is None or found.high is None:
+        return ""
+    return f" ({max(0.0, found.low) * scale:.3f} … {found.high * scale:.3f}{unit})"
+
+
 def _data(key: tuple[Any, ...], one: Figures, *, daily: bool) -> dict[str, Any]:
     start, basis, arm, run, by, value = key
-    names = [name for name in Figures.__dataclass_fields__ if name not in ("basis", "by")]
+    left_out = ("basis", "by", "group_users", "group_answers", "group_hits")
+    names = [name for name in Figures.__dataclass_fields__ if name not in left_out]
     return {
         "day" if daily else "week": str(start),
         "basis": basis,
@@ -76,10 +88,52 @@ def _data(key: tuple[Any, ...], one: Figures, *, daily: bool) -> dict[str, Any]:
         "value": value,
         **{("user_days" if name == "users" else name): getattr(one, name) for name in names},
         "rate": {"name": one.rate.basis.rate, "value": one.rate.value},
+        "interval": _ends(one.interval),
         "new_listed_share": one.new_share,
         "first_hit_mean_seconds": one.mean_seconds,
         "first_hit_median_below_seconds": one.median_below_seconds,
     }
+
+
+def _incremental(rows: Sequence[Mapping[str, Any]], *, daily: bool) -> Iterator[tuple[dt.date, Basis, Incremental]]:
+    """Yields by week or day and basis what lists have made; nothing where there are no shadow lists."""
+    groups: dict[tuple[dt.date, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        start = row["day"] if daily else monday(row["day"])
+        groups.setdefault((start, row["basis"]), []).append(row)
+    for (start, basis), some in sorted(groups.items()):
+        if (found := incremental_hits(some)) is not None:
+            yield start, Basis(basis), found
+
+
+def _sentence(start: dt.date, basis: Basis, one: Incremental) -> str:
+    """Returns what lists have made, in words."""
+    found = one.difference
+    interval = "too few users to tell"
+    if found.low is not None and found.high is not None:
+        interval = f"95 %: {found.low:+.4f} … {found.high:+.4f}"
+    return (
+        f"incremental, {start}, {basis}: {one.treatment:.4f} hits per user and day with lists, {one.shadow:.4f} on "
+        f"lists that nobody got: {found.value:+.4f} ({interval}), {one.hits:+,.0f} hits of {one.user_days:,} user-days "
+        f"beside {one.shadow_user_days:,}"
+    )
+
+
+def _incremental_data(start: dt.date, basis: Basis, one: Incremental, *, daily: bool) -> dict[str, Any]:
+    return {
+        "day" if daily else "week": str(start),
+        "basis": basis,
+        "treatment": one.treatment,
+        "shadow": one.shadow,
+        "difference": {"value": one.difference.value, **_ends(one.difference)},
+        "hits": one.hits,
+        "user_days": one.user_days,
+        "shadow_user_days": one.shadow_user_days,
+    }
+
+
+def _ends(interval: Interval | None) -> dict[str, float | None]:
+    return {"low": None if interval is None else interval.low, "high": None if interval is None else interval.high}
 
 
 def _notes(records: Sequence[Record], rows: Sequence[Mapping[str, Any]], gone: Collection[str]) -> Iterator[str]:
@@ -101,6 +155,12 @@ def _notes(records: Sequence[Record], rows: Sequence[Mapping[str, Any]], gone: C
     robots = sum(left.users for record in records for left in record.robots.values())
     if robots:
         yield f"left out as robots (outcomes.robots): {robots:,} user-days"
+    shadows: dict[str, bool | None] = {}
+    for record in records:
+        shadows |= record.shadow
+    deleted = sorted(run for run, there in shadows.items() if there is None)
+    if deleted:
+        yield f"no hits on shadow lists of {', '.join(deleted)}: they were deleted with the folder of the run"
     yield from _notes_on_arms(records, {row["arm"] for row in rows})
     if gone:
         yield f"the folder is deleted, the figures hold: {', '.join(sorted(gone))}"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from conf import contract
+from conf.contract import USER_GROUPS
 from jobs.cli import app
 from jobs.outcomes.store import LeftOut, OutcomeStore, Record, ServedThen, sorted_table
 from jobs.storage.store import Storage
@@ -128,3 +129,27 @@ def test_a_page_of_all_of_it(store: OutcomeStore, capsys: Any, monkeypatch: Any,
         app.main()
     assert end.value.code == 2
     assert "cannot be written (Is a directory); name another file" in capsys.readouterr().err
+
+
+def test_what_lists_have_made_is_said_by_week_and_basis(store: OutcomeStore, capsys: Any, monkeypatch: Any) -> None:
+    def of(arm: str, hits: int) -> dict[str, Any]:
+        groups = {"group_users": [10] * USER_GROUPS, "group_answers": [20] * USER_GROUPS}
+        return row(arm=arm, **groups, group_hits=[hits, hits + 2] * (USER_GROUPS // 2))
+
+    shown = [of("treatment", 5) | {"basis": "shown"}]
+    keep(store, MONDAY, of("treatment", 5), of("shadow", 2), row(arm="control", run=None), *shown, shadow={"a": True})
+    keep(store, MONDAY + dt.timedelta(days=1), of("treatment", 9), row(arm="control"), shadow={"b": None})
+    text = said(capsys, monkeypatch)
+    assert (
+        "incremental, 2026-11-09, answered: 0.6000 hits per user and day with lists, 0.3000 on lists that nobody got: "
+        "+0.3000 (95 %: +0.3000 … +0.3000), +384 hits of 1,280 user-days beside 1,280"
+    ) in text
+    assert "no hits on shadow lists of b: they were deleted with the folder of the run" in text
+    data = json.loads(said(capsys, monkeypatch, "--json"))
+    (made,) = data["incremental"]
+    assert (made["week"], made["basis"], made["user_days"]) == ("2026-11-09", "answered", 1280)
+    assert made["difference"]["value"] == pytest.approx(0.3)
+    by_arm = {(one["basis"], one["arm"]): one["interval"] for one in data["rows"]}
+    assert by_arm["answered", "shadow"]["low"] < 0.15 < by_arm["answered", "shadow"]["high"]
+    assert by_arm["answered", "control"] == {"low": None, "high": None}
+    assert json.loads(said(capsys, monkeypatch, "--json", "--by", "surface"))["incremental"] == []

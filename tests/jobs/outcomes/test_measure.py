@@ -1,6 +1,7 @@
 """Days measured over files: landed answers, two event datasets, forgotten users, late events, a kill."""
 
 import datetime as dt
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from pyspark.sql import SparkSession
 
 from conf import contract
+from conf.ids import arm_of
 from jobs.exposures.state import State
 from jobs.exposures.store import LandingStore
 from jobs.outcomes import measure
@@ -18,10 +20,12 @@ from jobs.outcomes.plan import NotLanded
 from jobs.outcomes.store import Record
 from jobs.storage.erased import Erased
 from jobs.storage.store import Storage
+from models.outcomes.figures import incremental_hits
 from publish.runs.history import History, HistoryEntry
 from publish.runs.pointer import Pointer
 from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, table
 from tests.jobs.days import write_day
+from tests.jobs.outcomes.shadowed import run_with_shadow_lists
 
 DWELL = EVENT_SCHEMA.append(pa.field("seconds", pa.float64()))
 PRODUCT: dict[str, Any] = {
@@ -35,7 +39,7 @@ PRODUCT: dict[str, Any] = {
         "sources": {"path": "sources", "success_marker": "_SUCCESS"},
     },
     "interactions": {"event_weights": {"like": 1.0, "watch": 0.0}, "half_life_days": 1.0},
-    "outcomes": {"horizon_days": 2, "new_days": 2, "keep_current_days": 3},
+    "outcomes": {"horizon_days": 2, "new_days": 2, "keep_current_days": 3, "shadow_share": 0.5},
 }
 FORGOTTEN = 3
 
@@ -138,3 +142,40 @@ def test_days_are_measured_kept_and_measured_again_when_late_events_come(
     (home / f"exposures/told/dt={ago(1)}/_SUCCESS").unlink()
     with pytest.raises(NotLanded):
         measured(home)
+
+
+def test_hits_on_shadow_lists_stand_beside_those_of_the_control(
+    spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    salt = next(f"s{i}" for i in range(99) if arm_of(1, f"s{i}") < 5_000 <= min(arm_of(u, f"s{i}") for u in (2, 3, 4)))
+    run_with_shadow_lists(home, "told", "a", {2: [10, 11], FORGOTTEN: [10]}, salt)  # user 4 would get the fallback
+    pointer = {"rev": 1, "treatment": "a", "salt": salt, "share_bp": 5_000, "since": at(ago(9))}
+    history = History.of([HistoryEntry(pointer=Pointer.model_validate(pointer), reason="first", who=None)])
+    monkeypatch.setattr(measure, "kept_history", lambda *_: history)
+    for days in (3, 2, 1):
+        clicked(home, days, (4, 11, "like", at(ago(days), 14)))
+        asked = [(1, "treatment", "a", [10, 11]), *((user, "control", None, []) for user in (2, FORGOTTEN, 4))]
+        names = ("user_id", "arm", "run", "source_ids")
+        rows = [dict(zip(names, one, strict=True), ts=at(ago(days)), surface="feed") for one in asked]
+        write_day(home / "exposures/told", ago(days), pa.Table.from_pylist(rows, contract.exposures("int64")))
+
+    first = measured(home)[-1]
+    assert (first.bases, first.shadow) == ({"answered": 3}, {"a": True})
+    found = {row["arm"]: row for row in rows_of(home, ago(1)) if row["by"] == "all"}
+    assert found.keys() == {"treatment", "control", "shadow"}
+    assert (found["shadow"]["run"], found["shadow"]["users"], found["shadow"]["hits"]) == ("a", 2, 2)
+    assert (found["control"]["run"], found["control"]["users"], found["control"]["hits"]) == (None, 2, 0)
+    made = incremental_hits(rows_of(home, ago(1)))
+    assert made is not None
+    assert (made.treatment, made.shadow, made.user_days, made.shadow_user_days) == (0, 1, 1, 2)
+
+    shutil.rmtree(home / "runs/told/a")
+    clicked(home, 1, (4, 11, "like", at(ago(1), 14)), (1, 10, "like", at(ago(1), 15)))
+    again = measured(home)[-1]
+    assert (again.bases, again.shadow) == ({"answered": 3}, {"a": None})
+    assert {row["arm"] for row in rows_of(home, ago(1))} == {"treatment", "control"}
+
+
+def rows_of(home: Path, day: dt.date) -> list[dict[str, Any]]:
+    store = Measuring.open(home / "product.yml", (), day).store
+    return store.table(store.records()[day]).to_pylist()

@@ -101,6 +101,9 @@ def plain(rows: Sequence[dict[str, Any]], settings: OutcomeSettings) -> dict[tup
     for row in ({**row} for row in rows if row["by"] != LEFT_OUT):
         key = tuple(row.pop(name) for name in ("day", "run", "arm", "by", "value"))
         assert key not in found
+        for name in ("users", "answers", "hits"):
+            groups = row.pop(f"group_{name}")
+            assert (groups is None) if key[3] != "all" else sum(groups) == row[name]
         at, classes = row.pop("hits_at") or [], row.pop("first_hits") or []
         row |= {f"at_{k}": hits for k, hits in zip(settings.at, at, strict=False)}
         row |= {f"class_{i}": users for i, users in enumerate(classes)}
