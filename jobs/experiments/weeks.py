@@ -12,6 +12,7 @@ import datetime as dt
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +25,7 @@ from conf.digest import sha256_of
 from conf.ids import UserId
 from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.storage.store import Storage
+from models.experiment.moments import Moments, Slice
 
 WEEKS, SUMS = "weeks", "sums"
 _RECORD = "_record.json"
@@ -96,6 +98,8 @@ class CountsOfSlice(Strict):
     high_bp: int
     first_seen: tuple[int, ...]
     """Answered for the first time in the experiment: whether in the audience or not, robots too."""
+    joined: tuple[int, ...]
+    """In the audience for the first time, robots too."""
     robots: tuple[int, ...]
     """Users of the audience who are in no sum, by the first week in which they were robots."""
 
@@ -124,6 +128,14 @@ class SumsRecord(Strict):
     def week(self) -> int:
         """The newest week."""
         return self.weeks[-1].number
+
+
+class ArmsOfWeek(NamedTuple):
+    """Users of one week: what `models.experiment.mismatch.FirstSeen` is made of, which takes long to import."""
+
+    share_bp: int
+    treated: int
+    control: int
 
 
 @dataclass(frozen=True)
@@ -193,6 +205,11 @@ class WeekStore:
             raise DamagedSums(f"{self.at.uri}/{path} is gone or was changed; restore it from a copy{_again(record)}")
         return pq.read_table(io.BytesIO(content))
 
+    def moments(self, record: SumsRecord, metric: str) -> dict[Slice, Moments]:
+        """Returns the sums of a metric or ratio of `record.metrics`, by slice; raises DamagedSums."""
+        rows = self.table(record).filter(pc.field("metric") == metric).to_pylist()
+        return {Slice(row["low_bp"], row["high_bp"]): Moments.from_bytes(row["moments"]) for row in rows}
+
     def write_sums(self, record: SumsRecord, rows: Sequence[Mapping[str, object]]) -> SumsRecord:
         """Writes sums as a whole; returns the record with file and digest. Equal rows have equal bytes."""
         buffer = io.BytesIO()
@@ -246,6 +263,17 @@ class WeekStore:
         pq.write_table(left, buffer, compression="zstd")
         self.at.write_bytes(path, buffer.getvalue())
         return number
+
+
+def arms_by_week(record: SumsRecord, counts: Literal["first_seen", "joined", "robots"]) -> list[ArmsOfWeek]:
+    """Returns a count of users of each week from 1 on, by arm."""
+    found = []
+    for week in record.weeks[1:]:
+        share = week.share_bp or 0
+        by_slice = [(one.high_bp <= share, getattr(one, counts)[week.number]) for one in record.slices]
+        treated, control = (sum(users for is_treated, users in by_slice if is_treated is arm) for arm in (True, False))
+        found.append(ArmsOfWeek(share, treated, control))
+    return found
 
 
 def notes_on(record: SumsRecord) -> list[str]:

@@ -132,11 +132,12 @@ class Measuring:
             [day.day for day in plan.days],
             self.settings.outcomes,
             self.categories(),
-            buckets=self._buckets(read),
+            buckets=self.buckets(read),
         )
         return without_worlds(measured.toArrow().to_pylist())
 
-    def _buckets(self, read: Mapping[str, DatasetPlan]) -> int:
+    def buckets(self, read: Mapping[str, DatasetPlan]) -> int:
+        """Returns into how many parts the users of a reading are divided."""
         rows = {name: sum(partition.rows for partition in plan.found) for name, plan in read.items()}
         answers = rows.pop(EXPOSURES, 0) + rows.pop(IMPRESSIONS, 0)
         return buckets_for(sum(rows.values()), answers)

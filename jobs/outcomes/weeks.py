@@ -48,7 +48,7 @@ from jobs.outcomes.plan import (
 )
 from jobs.runtime.log import log, log_step
 from jobs.storage.erased import Erased
-from models.experiment.cells import FIRST_SEEN, ROBOTS, SliceCells, metrics_among
+from models.experiment.cells import FIRST_SEEN, JOINED, ROBOTS, SliceCells, metrics_among
 from models.experiment.metric import Metric
 from models.experiment.moments import Slice, slices_at
 from models.outcomes.basis import Basis
@@ -271,10 +271,11 @@ class WeeksOf:
         events, categories = measuring.events(read), measuring.categories()
         audience, rules = self._audience(weeks), measuring.settings.outcomes
         schema = contract.experiment_weeks(ids)
-        with weekly_rows(answers, events, audience, weeks, basis, rules, categories) as rows:
-            writer = rows.select("week", *schema.names).write.mode("append").partitionBy("week")
-            options = {"compression": "zstd", "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
-            writer.options(**options).parquet(self.store.at.spark_path(WEEKS))
+        parts = measuring.buckets(read)
+        rows = weekly_rows(answers, events, audience, weeks, basis, rules, categories, buckets=parts)
+        writer = rows.select("week", *schema.names).write.mode("append").partitionBy("week")
+        options = {"compression": "zstd", "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
+        writer.options(**options).parquet(self.store.at.spark_path(WEEKS))
         forgotten = Erased.read(measuring.environment.need_kafka(), measuring.settings.product, measuring.settings.ids)
         if forgotten.users - set(measuring.catalog.erased):  # while this was under way
             forget_weeks(self.experiments, forgotten.users)
@@ -404,6 +405,7 @@ def _counts(place: Slice, cells: SliceCells) -> CountsOfSlice:
         low_bp=place.low_bp,
         high_bp=place.high_bp,
         first_seen=tuple(cells.by_week(FIRST_SEEN)),
+        joined=tuple(cells.by_week(JOINED)),
         robots=tuple(cells.by_week(ROBOTS)),
     )
 

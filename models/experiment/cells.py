@@ -12,11 +12,12 @@ from models.experiment.moments import Moments, variables_of
 
 AUDIENCE, ROBOT, SEEN = "audience", "robot", "seen"
 """Metrics that are 1 or nothing: in the audience before the week, a robot on a day of it, answered in it."""
-FIRST_SEEN, ROBOTS = "first seen", "robots"
-"""Cells that count users by week: answered for the first time, and left out since that week."""
+FIRST_SEEN, JOINED, ROBOTS = "first seen", "joined", "robots"
+"""Cells that count users by week: answered or in the audience for the first time, and left out since that week."""
+_BY_WEEK = {FIRST_SEEN, JOINED, ROBOTS}
 
 Cells = Mapping[str, Exact]
-"""Metric, ratio, FIRST_SEEN or ROBOTS → matrix of sums."""
+"""Metric, ratio, or what counts users by week → matrix of sums."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def cells_of(rows: UserRows) -> Iterator[tuple[str, Exact]]:
     """
     audience = (rows.grid(AUDIENCE) > 0).astype(np.int64)
     concerned = np.asarray(audience[:, 1:].any(axis=1))
+    yield JOINED, _by_first(audience[:, 1:] > 0, offset=1)
     audience[:, 0] = concerned
     robots: NDArray[np.bool_] = rows.grid(ROBOT) > 0
     yield FIRST_SEEN, _by_first(rows.grid(SEEN)[:, 1:] > 0, offset=1)
@@ -108,7 +110,7 @@ class SliceCells:
         return self.cells.setdefault(name, np.zeros(shape_of(name, self.weeks), dtype=object))
 
     def by_week(self, name: str) -> list[int]:
-        """Returns FIRST_SEEN or ROBOTS by week from 0 on."""
+        """Returns FIRST_SEEN, JOINED or ROBOTS by week from 0 on."""
         return [int(count) for count in self._sums(name).ravel()]
 
     def moments(self, text: str) -> Moments:
@@ -141,7 +143,7 @@ class SliceCells:
 def shape_of(name: str, weeks: int) -> tuple[int, int]:
     """Returns the shape of a matrix of sums: (1 and a, 1 and a), (1 and a and x, x), of ratios (x, y)."""
     size = weeks + 1
-    if name in (FIRST_SEEN, ROBOTS):
+    if name in _BY_WEEK:
         return 1, size
     if name == AUDIENCE:
         return size + 1, size + 1
@@ -150,7 +152,7 @@ def shape_of(name: str, weeks: int) -> tuple[int, int]:
 
 def metrics_among(slices: Iterable[SliceCells]) -> list[str]:
     """Returns the metrics and ratios that there are sums of, those of every experiment among them."""
-    special = {AUDIENCE, FIRST_SEEN, ROBOTS}
+    special = {AUDIENCE, *_BY_WEEK}
     return sorted({*BASE, *RATIOS, *(name for one in slices for name in one.cells if name not in special)})
 
 

@@ -37,5 +37,5 @@ class Metric:
 
     @property
     def unit(self) -> int:
-        """Parts of 1 in which it is summed: amounts are rounded to 2^-20 per user and week, counts are whole."""
+        """Parts of 1 in which it is summed: amounts are rounded to 2^-20, counts are whole."""
         return _UNIT if self.name in _AMOUNTS else 1

@@ -51,7 +51,7 @@ def sums_of(bucket: Bucket, days: Sequence[int], settings: OutcomeSettings, cate
     """Returns the sums of all bases."""
     tables, groups = [], _groups_of(bucket.users)
     for basis, answers in bucket.answers.items():
-        known = categories and _of_sources(bucket.sources, categories)
+        known = categories and of_sources(bucket.sources, categories)
         part = _Part(answers, bucket.events, days, settings, known, groups)
         left = _left_out(bucket.robot_answers[basis], bucket.robot_events, days)
         for table in (*part.tables(), *left):
@@ -66,7 +66,7 @@ def _groups_of(users: Column) -> Texts:
     return Texts(code, [str(group) for group in range(USER_GROUPS)])
 
 
-def _of_sources(sources: Column, categories: Categories) -> Texts:
+def of_sources(sources: Column, categories: Categories) -> Texts:
     """Returns the category of each source by its number; null: unknown."""
     ids, known = categories
     place = places_in(sources, ids)

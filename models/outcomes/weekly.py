@@ -5,23 +5,28 @@ what happens later changes no week that is over. Week 0 is the time before the e
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, Window
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
+from pyspark.sql.pandas.types import to_arrow_type
 
 from conf.outcomes import OutcomeSettings
-from features.exact_sum import exact_sum
-from features.tables import union_of
+from models.arrays.arrow import column_of
 from models.experiment.cells import AUDIENCE, ROBOT, SEEN
+from models.experiment.metric import Metric
 from models.outcomes.basis import Basis
-from models.outcomes.credited import credited
-from models.outcomes.rows import ANSWERED, DAY_US
+from models.outcomes.buckets import by_bucket
+from models.outcomes.columns import NONE, Bucket, Events, Flags, Ints, Texts, bucket_of
+from models.outcomes.credit import credit
+from models.outcomes.rows import ANSWERED, DAY_US, EVENT
+from models.outcomes.sums import Categories, of_sources
 
 _EPOCH = dt.date(1970, 1, 1)
+_LARGEST_AMOUNT = 2.0**32
 
 
 @dataclass(frozen=True, order=True)
@@ -48,7 +53,6 @@ def days_before(settings: OutcomeSettings) -> int:
     return max(settings.new_days, settings.horizon_days)
 
 
-@contextmanager
 def weekly_rows(
     answers: DataFrame,
     events: DataFrame,
@@ -57,115 +61,155 @@ def weekly_rows(
     basis: Basis,
     settings: OutcomeSettings,
     categories: DataFrame | None = None,
-) -> Iterator[DataFrame]:
-    """Yields user_id, week, metric (`models.experiment.metric`), x (double); each metric of a user and week once.
+    *,
+    buckets: int = 8,
+) -> DataFrame:
+    """Returns user_id, week, metric (`models.experiment.metric`), x (double); each metric of a user and week once.
 
     answers, events: by `models.outcomes.rows`, events from `days_before` the weeks on; audience: user_id, week of who
     was in it before each week but 0; None: who had an event in the `new_days` before. categories: source_id, category.
+    buckets: into how many parts users are divided; a worker holds one at a time.
     """
-    day = ((sf.col("at") - sf.pmod("at", sf.lit(DAY_US))) / DAY_US).cast("int")
-    rows = events.repartition("user_id").withColumn("day", day).persist(StorageLevel.DISK_ONLY)  # read once
-    try:
-        done = _of_events(_with_categories(rows, categories), weeks, settings)
-        days = sorted({day for week in weeks for day in _days_of(week, settings.horizon_days)})
-        counted = credited(answers.where(sf.col("basis") == basis.value), rows.drop("day"), basis, days, settings)
-        owned = _of_answers(_with_categories(counted, categories), weeks)
-        there = _active(rows, weeks, settings) if audience is None else audience
-        metric = sf.lit(AUDIENCE).alias("metric")
-        known = there.select("user_id", sf.col("week").cast("int"), metric, sf.lit(1.0).alias("x")).distinct()
-        yield union_of([done, owned, known])
-    finally:
-        rows.unpersist()
+    known = None
+    if categories is not None:
+        table = categories.select("source_id", sf.col("category").cast("string")).toArrow()
+        known = table["source_id"].combine_chunks(), Texts.of(table["category"])
+    by_activity = audience is None
+    columns: list[tuple[str, pa.DataType]] = [("user_id", to_arrow_type(events.schema["user_id"].dataType))]
+    schema = pa.schema([*columns, ("week", pa.int32()), ("metric", pa.string()), ("x", pa.float64())])
 
+    def work(tables: Mapping[str, pa.Table]) -> pa.Table:
+        bucket = bucket_of(tables, [basis.value], settings, None if known is None else known[0])
+        found = _Rows(weeks)
+        _count_events(found, bucket, settings, known)
+        _count_answers(found, bucket, basis, settings, known)
+        if by_activity:
+            _count_audience(found, bucket, settings)
+        return found.table(bucket, schema)
 
-def _of_events(events: DataFrame, weeks: Sequence[Week], settings: OutcomeSettings) -> DataFrame:
-    """Returns what users did, answered or not."""
-    most = settings.robots.max_events_per_day
-    is_robot = sf.lit(col=False)
-    if most is not None:
-        is_robot = sf.count("*").over(Window.partitionBy("user_id", "day")) > most
-    of_pair = Window.partitionBy("user_id", "source_id").orderBy("at").rowsBetween(Window.unboundedPreceding, -1)
-    counts = sf.col("engages") & ~sf.col("robot")
-    before = sf.last(sf.when(counts, sf.col("at")), ignorenulls=True).over(of_pair)
-    since = sf.col("at") - before
-    is_new = counts & (since.isNull() | (since >= settings.new_days * DAY_US))
-    engages, event = sf.col("engages"), ("event", sf.col("event"))
-    human = [
-        _fact("events", condition=engages),
-        _fact("events", event),
-        _fact("amount", event, condition=sf.col("amount").isNotNull(), x=sf.col("amount")),
-        _fact("new", condition=sf.col("new")),
-    ]
-    if "category" in events.columns:
-        human.append(_fact("new", ("category", sf.col("category")), condition=sf.col("new")))
-    facts = sf.when(sf.col("robot"), sf.array(_fact(ROBOT))).otherwise(sf.array_compact(sf.array(*human)))
-    return _summed(events.withColumn("robot", is_robot).withColumn("new", is_new), facts, weeks)
-
-
-def _of_answers(counted: DataFrame, weeks: Sequence[Week]) -> DataFrame:
-    """Returns answers, and what is credited to them."""
-    owned, engages = sf.col("owner").isNotNull() & ~sf.col("robot"), sf.col("engages")
-    is_hit, is_new = sf.col("hit") & ~sf.col("robot"), owned & sf.col("new")
-    has_amount, event = owned & sf.col("amount").isNotNull(), ("event", sf.col("event"))
-    of_event = [
-        _fact("hits", condition=is_hit),
-        _fact("owned_events", condition=owned & engages),
-        _fact("owned_events", event, condition=owned),
-        _fact("owned_amount", event, condition=has_amount, x=sf.col("amount")),
-        _fact("owned_new", condition=is_new),
-        _fact("listed_new", condition=is_new & sf.col("holder").isNotNull()),
-    ]
-    if "category" in counted.columns:
-        of_event.append(_fact("hits", ("category", sf.col("category")), condition=is_hit))
-    answer = [_fact(SEEN), _fact("answers", condition=~sf.col("robot"))]
-    facts = sf.when(sf.col("role") == ANSWERED, sf.array(*answer)).otherwise(sf.array(*of_event))
-    return _summed(counted, sf.array_compact(facts), weeks)
-
-
-def _summed(rows: DataFrame, facts: Column, weeks: Sequence[Week]) -> DataFrame:
-    exploded = rows.select("user_id", _week_of(weeks), sf.explode(facts).alias("fact"))
-    kept = exploded.where("week IS NOT NULL").select("user_id", "week", "fact.metric", "fact.x")
-    summed = kept.groupBy("user_id", "week", "metric").agg(exact_sum("x").alias("x"))
-    is_flag = sf.col("metric").isin(ROBOT, SEEN)
-    return summed.withColumn("x", sf.when(is_flag, 1.0).otherwise(sf.col("x"))).where("x <> 0")
-
-
-def _active(events: DataFrame, weeks: Sequence[Week], settings: OutcomeSettings) -> DataFrame:
-    """Returns who had an event in the `new_days` before each week."""
-    day = sf.col("day")
-    before = [
-        (week.number, _number(week.first), _number(week.first) - settings.new_days) for week in weeks if week.number
-    ]
-    of = [sf.when((day >= start) & (day < end), sf.lit(number)) for number, end, start in before] or [sf.lit(None)]
-    return events.select("user_id", sf.explode(sf.array_compact(sf.array(*of))).alias("week"))
-
-
-def _week_of(weeks: Sequence[Week]) -> Column:
-    day = sf.col("day")
-    of = (sf.when((day >= _number(week.first)) & (day < _number(week.end)), week.number) for week in weeks)
-    return sf.coalesce(*of).cast("int").alias("week")
-
-
-def _fact(
-    name: str, by: tuple[str, Column] | None = None, *, condition: Column | None = None, x: Column | None = None
-) -> Column:
-    metric = sf.lit(name)
-    if by is not None:
-        metric = sf.concat(sf.lit(f"{name}:{by[0]}"), sf.coalesce(sf.concat(sf.lit("="), by[1]), sf.lit("")))
-    fact = sf.struct(metric.alias("metric"), (sf.lit(1.0) if x is None else x.cast("double")).alias("x"))
-    return fact if condition is None else sf.when(condition, fact)
-
-
-def _with_categories(rows: DataFrame, categories: DataFrame | None) -> DataFrame:
-    if categories is None:
+    rows = by_bucket({ANSWERED: answers, EVENT: events}, buckets, work, schema)
+    if audience is None:
         return rows
-    known = categories.select("source_id", sf.col("category").cast("string").alias("category"))
-    return rows.join(sf.broadcast(known), "source_id", "left")
+    there = audience.select("user_id", sf.col("week").cast("int")).distinct()
+    return rows.unionByName(there.select("*", sf.lit(AUDIENCE).alias("metric"), sf.lit(1.0).alias("x")))
 
 
-def _days_of(week: Week, horizon: int) -> range:
-    """Returns the days of which answers may be owners or holders of the week's events."""
-    return range(_number(week.first) - horizon, _number(week.end))
+@dataclass
+class _Rows:
+    """What is counted so far: user, week, metric, and how much of its units."""
+
+    weeks: Sequence[Week]
+    codes: dict[str, int] = field(default_factory=dict)
+    """Metric → its number."""
+    parts: list[tuple[Ints, Ints, Ints, Ints]] = field(default_factory=list)
+
+    def add(self, name: str, user: Ints, day: Ints, units: Ints | None = None) -> None:
+        """Counts a metric on these days, one for each or so many units."""
+        self.add_by([name], np.zeros(len(user), np.int64), user, day, units)
+
+    def add_by(self, names: Sequence[str], code: Ints, user: Ints, day: Ints, units: Ints | None = None) -> None:
+        """Counts the metric of each code."""
+        metric = np.array([self.codes.setdefault(name, len(self.codes)) for name in names], np.int64)
+        week = self._week_of(day)
+        kept = week != NONE
+        some = np.ones(len(user), np.int64) if units is None else units
+        self.parts.append((user[kept], week[kept], metric[code[kept]], some[kept]))
+
+    def table(self, bucket: Bucket, schema: pa.Schema) -> pa.Table:
+        """Returns each metric of a user and week once."""
+        user, week, metric, units = (np.concatenate(some) for some in zip(*self.parts, strict=True))
+        order = np.lexsort((metric, week, user))
+        user, week, metric, units = (some[order] for some in (user, week, metric, units))
+        is_first = np.zeros(len(user), np.bool_)
+        is_first[:1] = True
+        for some in (user, week, metric):
+            is_first[1:] |= some[1:] != some[:-1]
+        starts = np.flatnonzero(is_first)
+        sums = np.add.reduceat(units, starts) if len(starts) else units
+        user, week, metric = (some[starts] for some in (user, week, metric))
+        flag = np.array([name in (AUDIENCE, ROBOT, SEEN) for name in self.codes], np.bool_)
+        x = np.where(flag[metric], 1, sums) / np.array([Metric.parse(name).unit for name in self.codes])[metric]
+        some = np.flatnonzero(x)
+        names = pa.array(self.codes, pa.string()).take(column_of(metric[some]))
+        columns = [bucket.users.take(column_of(user[some])), column_of(week[some]), names, column_of(x[some])]
+        return pa.table(columns, names=schema.names).cast(schema)
+
+    def _week_of(self, day: Ints) -> Ints:
+        week = np.full(len(day), NONE)
+        for one in self.weeks:
+            week[(day >= _number(one.first)) & (day < _number(one.end))] = one.number
+        return week
+
+
+def _count_events(found: _Rows, bucket: Bucket, settings: OutcomeSettings, known: Categories | None) -> None:
+    """Counts what users did, answered or not."""
+    robots, events = bucket.robot_events, bucket.events
+    found.add(ROBOT, robots.user, robots.day)
+    new = _new(events, settings)
+    _count_named(found, "", events, np.ones(len(events.at), np.bool_))
+    found.add("new", events.user[new], events.day[new])
+    _count_categories(found, "new", bucket, new, known)
+
+
+def _count_answers(
+    found: _Rows, bucket: Bucket, basis: Basis, settings: OutcomeSettings, known: Categories | None
+) -> None:
+    """Counts answers, and what is credited to them."""
+    answers, robots, events = bucket.answers[basis.value], bucket.robot_answers[basis.value], bucket.events
+    found.add("answers", answers.user, answers.day)
+    for some in (answers, robots):
+        found.add(SEEN, some.user, some.day)
+    credits = credit(answers, events, settings)
+    _count_named(found, "owned_", events, credits.owner != NONE)
+    new = credits.new & (credits.owner != NONE)
+    for name, flags in (("owned_new", new), ("listed_new", new & (credits.holder != NONE)), ("hits", credits.hit)):
+        found.add(name, events.user[flags], events.day[flags])
+    _count_categories(found, "hits", bucket, credits.hit, known)
+
+
+def _count_named(found: _Rows, prefix: str, events: Events, chosen: Flags) -> None:
+    """Counts engaging events, and events and their amounts by name."""
+    engaging = chosen & events.engages
+    found.add(f"{prefix}events", events.user[engaging], events.day[engaging])
+    for name, flags in (("events", chosen), ("amount", chosen & ~np.isnan(events.amount))):
+        names = [str(Metric(f"{prefix}{name}", "event", value)) for value in events.event.values]
+        units = None
+        if name == "amount":
+            amounts = np.clip(events.amount[flags], -_LARGEST_AMOUNT, _LARGEST_AMOUNT)
+            units = np.rint(amounts * Metric("amount").unit).astype(np.int64)
+        found.add_by(names, events.event.code[flags], events.user[flags], events.day[flags], units)
+
+
+def _count_categories(found: _Rows, name: str, bucket: Bucket, chosen: Flags, known: Categories | None) -> None:
+    if known is None:
+        return
+    events, category = bucket.events, of_sources(bucket.sources, known)
+    names = [str(Metric(name, "category", value)) for value in category.values]
+    code = category.code[events.source[chosen]]
+    found.add_by(names, code, events.user[chosen], events.day[chosen])
+
+
+def _count_audience(found: _Rows, bucket: Bucket, settings: OutcomeSettings) -> None:
+    """Counts who had an event in the `new_days` before each week, but 0."""
+    for events in (bucket.events, bucket.robot_events):
+        for week in (one for one in found.weeks if one.number):
+            start, end = _number(week.first) - settings.new_days, _number(week.first)
+            user = np.unique(events.user[(events.day >= start) & (events.day < end)])
+            found.add(AUDIENCE, user, np.full(len(user), end))
+
+
+def _new(events: Events, settings: OutcomeSettings) -> Flags:
+    """Returns which events are new engagements, whether they have an owner or not."""
+    engaging = np.flatnonzero(events.engages)
+    user, source, at = (some[engaging] for some in (events.user, events.source, events.at))
+    order = np.lexsort((at, source, user))
+    user, source, at = (some[order] for some in (user, source, at))
+    is_new = np.ones(len(order), np.bool_)
+    is_new[1:] = (user[1:] != user[:-1]) | (source[1:] != source[:-1])
+    is_new[1:] |= np.diff(at) >= settings.new_days * DAY_US
+    new = np.zeros(len(events.at), np.bool_)
+    new[engaging[order]] = is_new
+    return new
 
 
 def _number(day: dt.date) -> int:

@@ -16,7 +16,16 @@ from conf.ids import arm_of
 from features.errors import MissingDaysError, SnapshotError
 from jobs.cli.views import experiment as view
 from jobs.experiments.store import ExperimentStore
-from jobs.experiments.weeks import DamagedSums, ShareThen, SumsRecord, WeekOfSums, WeekStore, forget_weeks, notes_on
+from jobs.experiments.weeks import (
+    DamagedSums,
+    ShareThen,
+    SumsRecord,
+    WeekOfSums,
+    WeekStore,
+    arms_by_week,
+    forget_weeks,
+    notes_on,
+)
 from jobs.exposures.state import State
 from jobs.exposures.store import LandingStore
 from jobs.outcomes import measure, weeks
@@ -24,7 +33,7 @@ from jobs.outcomes.measure import Measuring
 from jobs.outcomes.weeks import measure_weeks, tell_weeks, weeks_of
 from jobs.storage.erased import Erased
 from jobs.storage.store import Storage
-from models.experiment.moments import Moments
+from models.experiment.moments import Moments, Slice
 from publish.runs.history import History, HistoryEntry
 from publish.runs.pointer import Pointer
 from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, table
@@ -122,10 +131,8 @@ def measured(home: Path, day: dt.date) -> list[SumsRecord]:
     return found
 
 
-def moments(home: Path, record: SumsRecord, metric: str) -> dict[tuple[int, int], Moments]:
-    rows = WeekStore.of(store_of(home), "bigger").table(record).to_pylist()
-    some = (row for row in rows if row["metric"] == metric)
-    return {(row["low_bp"], row["high_bp"]): Moments.from_bytes(row["moments"]) for row in some}
+def moments(home: Path, record: SumsRecord, metric: str) -> dict[Slice, Moments]:
+    return WeekStore.of(store_of(home), "bigger").moments(record, metric)
 
 
 def total(home: Path, record: SumsRecord, metric: str) -> dict[str, float]:
@@ -133,6 +140,12 @@ def total(home: Path, record: SumsRecord, metric: str) -> dict[str, float]:
     first, *others = moments(home, record, metric).values()
     whole = sum(others, first)
     return {"n": whole.n, **dict(zip(whole.variables, whole.total.tolist(), strict=True))}
+
+
+def split(share: int, places: list[int]) -> tuple[int, int]:
+    """How many of these are treated, and how many are not."""
+    treated = sum(place < share for place in places)
+    return treated, len(places) - treated
 
 
 def test_weeks_are_made_as_they_end_and_deleted_when_the_experiment_has(
@@ -148,8 +161,8 @@ def test_weeks_are_made_as_they_end_and_deleted_when_the_experiment_has(
     assert (total(home, first, "hits")["x1"], total(home, first, "seen")["x1"]) == (14, 7)
     assert sum(one.first_seen[1] for one in first.slices) == 7
     places = [arm_of(user, SALT) for user in (*USERS[:-1], 99)]
-    for (low, high), one in moments(home, first, "answers").items():
-        assert one.n == sum(low <= place < high for place in places)
+    for part, one in moments(home, first, "answers").items():
+        assert one.n == sum(part.low_bp <= place < part.high_bp for place in places)
     assert measured(home, ago(8)) == measured(home, ago(5)) == []
 
     clicked(home, 10, (1, 77, "like", at(ago(10), 15)))
@@ -168,6 +181,13 @@ def test_weeks_are_made_as_they_end_and_deleted_when_the_experiment_has(
     size = (home / "experiments/told/bigger/sums/week-02" / second.file).stat().st_size
     assert size / len(second.metrics) / 2 < 50_000
     assert notes_on(second) == []
+    seen, joined = (arms_by_week(second, counts) for counts in ("first_seen", "joined"))
+    places = {user: arm_of(user, SALT) for user in (*USERS, 99) if user != FORGOTTEN}
+    assert seen == [
+        (2_500, *split(2_500, [place for user, place in places.items() if user not in (LATE, 99)])),
+        (5_000, *split(5_000, [places[LATE]])),
+    ]
+    assert [one.treated + one.control for one in joined] == [7, 1]
 
     shown = view.status(experiment(), store_of(home))
     assert f"weeks      2 measured, up to {ago(1)}, {len(second.metrics)} metrics" in shown.text

@@ -70,11 +70,11 @@ def weekly_brute(
         is_new = engages and (before is None or did.at - before >= settings.new_days * DAY)
         count(did.user, did.at, f"events:event={did.event}", *["events"] * engages)
         count(did.user, did.at, *["new", f"new:{category(did.source)}"] * is_new)
-        count(did.user, did.at, f"amount:event={did.event}", x=did.amount or 0)
+        count(did.user, did.at, f"amount:event={did.event}", x=round((did.amount or 0) * 2**20) / 2**20)
         if recent:
             count(did.user, did.at, f"owned_events:event={did.event}", *["owned_events"] * engages)
             count(did.user, did.at, *["owned_new"] * is_new)
-            count(did.user, did.at, f"owned_amount:event={did.event}", x=did.amount or 0)
+            count(did.user, did.at, f"owned_amount:event={did.event}", x=round((did.amount or 0) * 2**20) / 2**20)
         if holder:
             count(did.user, did.at, *["listed_new"] * is_new)
         if engages:
