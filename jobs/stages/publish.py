@@ -86,7 +86,7 @@ def _refuse_without_room_for_both(run: Run, announcement: Announcement) -> None:
     if part is None or part.treatment_share_bp is None or servers.runs.find(run.run_id) is not None:
         return
     limits = read_limits(servers.client, DeclaredLimits.of(run.settings.publish))
-    spare = Housekeeping(servers.runs, servers.pointers, RedisStore(servers.client)).unneeded()
+    spare = Housekeeping(servers.runs, servers.pointers, RedisStore(servers.client)).unneeded(coming=announcement.epoch)
     room = limits.room + sum(estimate_bytes(other.announcement) for other in spare)
     own = SAFETY * estimate_bytes(announcement)
     both = own * (1 + int(part.treatment_share_bp) / int(EVERYBODY))

@@ -58,11 +58,14 @@ class Housekeeping:
         self._registry.mark_cleared(run)
         _LOG.info("run %s: cleared", run)
 
-    def unneeded(self) -> tuple[RegisteredRun, ...]:
-        """Returns the runs that are not needed and still have lists, oldest first."""
+    def unneeded(self, *, coming: int = 0) -> tuple[RegisteredRun, ...]:
+        """Returns the runs that are not needed and still have lists, oldest first.
+
+        coming: the epoch of a control that is about to be announced, with which older ones are needed no more.
+        """
         pointer, now, runs = self._pointers.read(), self._clock(), self._registry.list_runs()
         serving = _serving_epoch(runs, pointer)
-        orphans, wanted = _orphans(runs, serving), _wanted(runs, serving)
+        orphans, wanted = _orphans(runs, serving, coming), _wanted(runs, serving)
         return tuple(
             run
             for run in runs
@@ -120,13 +123,19 @@ def _wanted(runs: Sequence[RegisteredRun], serving_epoch: int) -> dict[str, str]
     }
 
 
-def _orphans(runs: Sequence[RegisteredRun], serving_epoch: int) -> set[str]:
-    """Returns complete controls, newer than what serves, whose treatment will never serve."""
+def _orphans(runs: Sequence[RegisteredRun], serving_epoch: int, coming: int) -> set[str]:
+    """Returns complete controls, newer than what serves, whose treatment will never serve.
+
+    It is over; or it was not announced, and a newer control was: another start has begun.
+    """
     over = {run.announcement.control for run in runs if run.state.is_over}
+    named = {run.announcement.control for run in runs}
+    newest = max([coming, *(run.announcement.epoch for run in runs if run.announcement.role == "control")])
     return {
         run.name
         for run in runs
-        if run.name in over
+        if run.announcement.role == "control"
+        and (run.name in over or (run.name not in named and run.announcement.epoch < newest))
         and run.state is RunState.READY
         and run.announcement.epoch > serving_epoch
         and run.status.cleared is None

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from conf.contract import EXCLUSION_REASONS
 from conf.ids import arm_of
+from jobs.stages.features import build_features
+from jobs.stages.lists import precompute_topn
+from jobs.stages.publish import publish_topn
+from jobs.stages.training.train import train_embeddings
 from publish.runs.pointer import Pointer
 from tests.e2e.conftest import LAST, write_day
 from tests.e2e.product import Make, Product
@@ -43,7 +47,7 @@ def test_from_opening_to_the_end(make: Make, shared_spark: "SparkSession") -> No
             Path(product.settings.data_root) / "clicks" / f"dt={LAST}",
             events(LAST, (1, 105, "click"), (2, 111, "click")),
         )
-        two = weekly(product, NEXT)
+        two = by_stages(product, NEXT)
         assert (two.previous, two.previous_control) == (one.treatment, one.control)
         check_pinned_pair(product, two, before=(one.control, one.treatment))
         check_answers(product, two)
@@ -73,6 +77,21 @@ def weekly(product: Product, as_of: dt.date) -> Pointer:
     """The pointer after the weekly job."""
     ended = product.run("--as-of", str(as_of))
     assert ended.code == 0, ended.log
+    return both_serve(product)
+
+
+def by_stages(product: Product, as_of: dt.date) -> Pointer:
+    """The same by the entries of the stages, each in a start of its own, as the DAG does it."""
+    run = f"{as_of:%Y%m%d}T030000Z-{as_of:%Y%m%d}-1"
+    for stage in (build_features, train_embeddings, precompute_topn, publish_topn):
+        ended = product.run("--as-of", str(as_of), "--run-id", run, work=stage)
+        assert ended.code == 0, ended.log
+        assert {run, f"{run}-control"} < {*product.run_ids}
+    assert product.discovery("wait", run).code == 0
+    return both_serve(product)
+
+
+def both_serve(product: Product) -> Pointer:
     pointer = product.published().pointer
     assert pointer.control == f"{pointer.treatment}-control"
     assert int(pointer.share_bp) == 5_000
@@ -139,4 +158,8 @@ def check_popular_control(product: Product, pointer: Pointer) -> None:
         assert [users[source] for source in row["source_ids"]] == sorted(allowed, reverse=True)[:10]
         assert row["scores"] == [users[source] for source in row["source_ids"]]
     assert folder.table("lists").count_rows() == len(USERS)
+    for run in (pointer.control, pointer.treatment):
+        said = product.discovery("reproduce", str(run))
+        print(said)
+        assert said.code == 0
     assert "model" not in product.manifest(str(pointer.control)).stages["train"].facts

@@ -177,6 +177,9 @@ def test_what_is_needed_is_kept_and_what_will_never_serve_is_cleared(clean_redis
     pairs = [pair(clean_redis, first=True) for _ in range(3)]
     for _, treatment in pairs:
         control.promote(treatment.run)
+    forsaken = publish_directly(clean_redis, "groups", role="control")  # its treatment never came
+    assert control.housekeeping.unneeded() == ()
+    assert [run.name for run in control.housekeeping.unneeded(coming=forsaken.epoch + 1)] == [forsaken.run]
     coming = announce(clean_redis, "groups", LISTS, role="control")
     failed = publish_directly(clean_redis, "groups", role="control")
     treatment = announce(clean_redis, "groups", LISTS, control=failed.run)
@@ -184,7 +187,7 @@ def test_what_is_needed_is_kept_and_what_will_never_serve_is_cleared(clean_redis
         control.clear(failed.run)
     control.registry.fail(treatment.run, "because")
     now[0] += timedelta(hours=2)
-    assert set(control.retire_unneeded(keep=1)) == {failed.run, treatment.run}
+    assert set(control.retire_unneeded(keep=1)) == {forsaken.run, failed.run, treatment.run}
     assert set(control.retire_unneeded()) == {run.run for run in pairs[0]}
     assert control.registry.get(coming.run).state is RunState.ANNOUNCED
 
