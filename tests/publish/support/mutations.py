@@ -227,6 +227,20 @@ MUTANTS = (
         (f"{FAULTS}manifest_and_gates.py::test_a_gate_that_did_not_pass",),
     ),
     Mutant(
+        "promote before the control is complete",
+        "publish/runs/promotion.py",
+        "            self._check_control(candidate)\n            before",
+        "            before",
+        ("tests/publish/runs/test_controls.py::test_a_treatment_waits_for_its_control",),
+    ),
+    Mutant(
+        "roll back and leave the control",
+        "publish/runs/promotion.py",
+        '"control": run.control, ',
+        "",
+        ("tests/publish/runs/test_controls.py::test_rollback_goes_to_the_run_before_and_its_control",),
+    ),
+    Mutant(
         "clear what the pointer names",
         "publish/runs/registry.py",
         "self._step(run, RunState.RETIRED, after=before, reason=reason, never=POINTER_ROLES)",
@@ -242,9 +256,9 @@ MUTANTS = (
     ),
     Mutant(
         "the reader trusts its pointer",
-        "publish/read/reader.py",
-        "        if payload is None:\n            pointer, before",
-        "        if False:\n            pointer, before",
+        "publish/read/rules.py",
+        "        if payload is None:  # the run may have been replaced meanwhile",
+        "        if False:",
         (f"{FAULTS}clearing.py::test_a_reader_holds_the_old_pointer",),
     ),
     Mutant(
