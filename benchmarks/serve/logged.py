@@ -61,7 +61,7 @@ def log_on_and_off(
                 found = load(arms[name].port, paths, connections=connections, seconds=seconds)
                 time.sleep(_PAUSE)
                 full[name].append(found.per_second)
-        counts = _counts(arms["on"])
+        counts = _settled(arms["on"])
     pairs = list(zip(paced["on"], paced["off"], strict=True))
     ratios = {q: [_at(on, q) / _at(off, q) for on, off in pairs] for q in (50, 99)}
     return {

@@ -179,7 +179,7 @@ def test_nothing_published_is_asked_for_again(clean_redis: redis.Redis) -> None:
 
 def test_a_redis_that_hangs_is_told_in_time(tmp_path: Path) -> None:
     async def ask() -> None:
-        reads = PipelinedReads(RedisConnection.of(server.url), timeout=0.2)
+        reads = PipelinedReads(RedisConnection.of(server.url), timeout=1)
         reader = AsyncReader(reads, PRODUCT)
         await reader.lookup("1")
         os.kill(server.pid, signal.SIGSTOP)

@@ -16,7 +16,7 @@ from publish.wire.keys import ProductKeys
 KEYS = ProductKeys("groups")
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for the condition, and fail when it does not come true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -47,8 +47,8 @@ def test_products_do_not_wait_for_each_other(clean_redis: redis.Redis) -> None:
 
 
 def test_it_is_renewed_for_as_long_as_it_is_held(clean_redis: redis.Redis) -> None:
-    with Lease.acquire(clean_redis, KEYS, "r1", ttl=0.3) as lease:
-        time.sleep(0.9)
+    with Lease.acquire(clean_redis, KEYS, "r1", ttl=1.0) as lease:
+        time.sleep(2.5)
         lease.check()
         assert clean_redis.pttl(KEYS.lease) > 0
     assert clean_redis.get(KEYS.lease) is None
@@ -83,9 +83,9 @@ def test_a_killed_attempt_of_the_same_run_is_waited_for(clean_redis: redis.Redis
 
 
 def test_a_living_attempt_of_the_same_run_is_not_displaced(clean_redis: redis.Redis) -> None:
-    with Lease.acquire(clean_redis, KEYS, "r1", ttl=0.3) as lease:
+    with Lease.acquire(clean_redis, KEYS, "r1", ttl=1.0) as lease:
         with pytest.raises(LeaseHeld):
-            Lease.acquire(clean_redis, KEYS, "r1", ttl=0.3)
+            Lease.acquire(clean_redis, KEYS, "r1", ttl=1.0)
         lease.check()
 
 
@@ -104,7 +104,7 @@ def test_a_lease_that_cannot_be_renewed_is_lost_when_it_may_have_lapsed(
     clean_redis: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with redis_client(RedisConnection.of(redis_url)) as client:
-        lease = Lease.acquire(client, KEYS, "r1", ttl=0.3)
+        lease = Lease.acquire(client, KEYS, "r1", ttl=1.0)
 
         def cut(*args: object, **options: object) -> None:
             raise redis.ConnectionError("cut")

@@ -21,6 +21,7 @@ from tests.publish.support.pushing import (
     eventually,
     expected,
     lists_of,
+    load_directly,
     loading,
     messages_of,
     new_product,
@@ -147,8 +148,8 @@ def test_a_run_that_never_gets_its_replicas_fails_with_that_reason(
 ) -> None:
     product, lists = new_product(kafka), lists_of(50)
     run = announce(store, product, lists, first=True, replicas=2, load_deadline_seconds=4)
+    load_directly(store, run, lists)  # before the deadline, however slow loaders are
     with loading(kafka, store, product):
-        send(kafka, run.layout.topic, wire_of(run, lists))
         waited = ending_of(store, run)
         eventually(lambda: RunRegistry(store, product).get(run.run).state is RunState.FAILED)
     assert waited.ending in (RunEnding.FAILED, RunEnding.DEADLINE)  # of the waiter, or as the loader tells it
