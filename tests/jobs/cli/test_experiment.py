@@ -10,6 +10,7 @@ import yaml
 from publish.runs.lease import Lease
 from publish.wire.keys import ProductKeys
 from tests.jobs.commands import Discovery
+from tests.publish.support.pushing import publish_directly
 
 
 def set_control(control: str) -> None:
@@ -63,6 +64,32 @@ def test_not_while_a_run_is_under_way(discovery: Discovery, product: str, client
         said = discovery("experiment", "open", "bigger")
     assert (said.code, "is under way, without the experiment" in said.log) == (2, True)
     assert discovery("experiment", "open", "bigger").code == 0
+
+
+def test_commands_show_both_arms(discovery: Discovery, product: str, client: redis.Redis) -> None:
+    pairs = []
+    for _ in range(2):
+        control = publish_directly(client, product, role="control")
+        treatment = publish_directly(client, product, 30, control=control.run, share_bp=5_000, first=True)
+        assert f"waiting       {control.run} (a control" in discovery("status").out
+        assert discovery("promote", treatment.run).code == 0
+        pairs.append((control.run, treatment.run))
+    (before, previous), (control, treatment) = pairs
+    status = discovery("status").out
+    assert f"control arm   {control}" in status
+    assert f"roll back to  {previous}, with {before}" in status
+    rows = {line.split()[0]: line.split()[3] for line in discovery("runs").out.splitlines()[1:]}
+    assert rows == {
+        before: "previous_control",
+        previous: "previous",
+        control: "control",
+        treatment: "treatment",
+    }
+    assert f"0 % of the audience are served by {treatment}, the others by {control}" in discovery("share", "0").out
+    assert f"from    {control}" in discovery("lookup", "7").out
+    assert f"so is its control, run {control}" in discovery("verify", treatment).out
+    changes = discovery("history", "--json").data["changes"]
+    assert [change["control"] for change in changes] == [before, control, control]
 
 
 @pytest.mark.parametrize("control", ["champion", "None", ""])
