@@ -127,8 +127,8 @@ class RunLifecycle:
             if fault := self.promoter.control_fault(found.announcement):
                 self.fail(run, fault)
                 return None
-        if damaged(partitions):  # still loading, or lost with a master since the run became READY
-            return None
+        if damaged(partitions) or self._has_damaged_control(found.announcement):
+            return None  # still loading, or lost with a master since the run became READY
         if found.state is RunState.LOADING:
             if why := missing_copies(self.store.client, found.announcement):
                 _LOG.warning("run %s is complete and postponed until replicas have it: %s", run, why)
@@ -138,6 +138,17 @@ class RunLifecycle:
             if self.registry.ready(run):
                 _LOG.info("run %s: READY, %d lists in %d partitions", run, found.announcement.users, len(partitions))
         return self._promote(run)
+
+    def _has_damaged_control(self, run: Announcement) -> bool:
+        """Returns whether the run's control was READY, and Redis lost lists of it since."""
+        if run.control is None:
+            return False
+        try:
+            control = self.registry.find(run.control)
+        except MalformedMessage:  # fails the run, when it is promoted
+            return False
+        is_ready = control is not None and control.state is RunState.READY
+        return control is not None and is_ready and bool(damaged_partitions(self.store, control.announcement))
 
     def _promote(self, run: str) -> Promotion:
         before = self.registry.get(run).status

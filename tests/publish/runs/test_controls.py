@@ -92,6 +92,22 @@ def test_a_treatment_waits_for_its_control(control: Control, clean_redis: redis.
     assert arms(control.pointers.read()) == (right.run, left.run, None, None)
 
 
+def test_a_control_that_lost_writes_is_loaded_again_before_both_serve(
+    control: Control, clean_redis: redis.Redis
+) -> None:
+    left, right = pair(clean_redis, first=True)
+    state = left.layout.state(left.run, 1)
+    kept = clean_redis.dump(state)
+    clean_redis.delete(state)
+    advance(control, right)
+    assert control.pointers.read() == Pointer()
+    with pytest.raises(RunRefused, match="is not whole: Redis lost writes of partitions 1"):
+        control.promote(right.run)
+    clean_redis.restore(state, 0, kept)
+    advance(control, right)
+    assert arms(control.pointers.read()) == (right.run, left.run, None, None)
+
+
 @pytest.mark.parametrize("loaded", [True, False])
 def test_a_treatment_whose_control_failed_fails_for_that_reason(
     control: Control, clean_redis: redis.Redis, loaded: bool
