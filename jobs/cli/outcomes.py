@@ -56,7 +56,8 @@ def outcomes(
         from jobs.pages.outcomes import outcomes_page  # here: Jinja is slow to import, and seldom wanted
 
         mature = {record.day: record.mature for record in days}
-        _write(page, outcomes_page(settings.product, mature, every, found.data["notes"]))
+        notes = [note for note in found.data["notes"] if not note.startswith("incremental")]  # it has a table of these
+        _write(page, outcomes_page(settings.product, mature, every, notes))
     cli.show(found)
 
 

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from jobs.pages.curves import Curve, Point, curves, tiny
 from models.outcomes.basis import Basis
-from models.outcomes.figures import Figures
+from models.outcomes.figures import Figures, incremental_hits
+from models.outcomes.intervals import Incremental, Interval
 from models.pages import without_controls
 
 _ARMS = ("treatment", "control", "shadow")
@@ -68,6 +69,18 @@ class Part:
     def totals(self) -> list[tuple[str, Figures]]:
         """Arm → all days together."""
         return [(arm, Figures.sum(some)) for arm in self.arms if (some := self._of(arm, "all"))]
+
+    @cached_property
+    def incremental(self) -> list[tuple[dt.date, Incremental]]:
+        """First day of a week → what lists have made in it; nothing where there are no shadow lists."""
+        weeks: dict[dt.date, list[Row]] = {}
+        for row in self.rows:
+            weeks.setdefault(row["day"] - dt.timedelta(days=row["day"].weekday()), []).append(row)
+        return [(week, one) for week, rows in sorted(weeks.items()) if (one := incremental_hits(rows)) is not None]
+
+    def within(self, one: Figures) -> str:
+        """The ends of the rate's 95 % interval; nothing where they are not known."""
+        return _ends(one.interval, lambda value: self._rate_text(max(0.0, value)))
 
     @property
     def rate_name(self) -> str:
@@ -240,6 +253,17 @@ def _percent(value: float) -> str:
     return f"{100 * value:.3g} %"
 
 
+def _ends(interval: Interval | None, text: Text) -> str:
+    if interval is None or interval.low is None or interval.high is None:
+        return ""
+    return f"{text(interval.low)} … {text(interval.high)}"
+
+
+def _difference(one: Incremental) -> str:
+    """Returns the ends of a difference for people."""
+    return _ends(one.difference, lambda value: f"{value:+.4f}") or "too few users to tell"
+
+
 def _seconds(value: float | None) -> str:
     if value is None:
         return "–"
@@ -257,4 +281,4 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.globals.update(tone=_tone, percent=_percent, seconds=_seconds)
+_PAGES.globals.update(tone=_tone, percent=_percent, seconds=_seconds, difference=_difference)

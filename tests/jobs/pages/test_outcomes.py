@@ -57,6 +57,15 @@ def test_arms_stand_beside_each_other_and_days_that_grow_are_marked() -> None:
     assert "users outside of the treatment, by lists that the run made for them and nobody saw" in made
 
 
+def test_what_lists_made_stands_by_week_with_its_interval() -> None:
+    groups = {"group_users": [5] * 8, "group_answers": [10] * 8, "group_hits": [2, 3] * 4}
+    shadow = {**groups, "arm": "shadow", "group_hits": [1, 0] * 4}
+    made = page([row(n, **arm) for n in (0, 1) for arm in (groups, shadow)], 2)
+    assert made.count('<b>+0.4000</b></td><td class="num">+0.2') == 1
+    assert "<b>0.250</b><small>0.2" in made
+    assert "Incremental hits" not in page([row(0, **groups)])
+
+
 def test_what_was_shown_comes_first_and_has_a_rate_of_its_own() -> None:
     made = page([row(0), row(0, basis="shown", answers=100)])
     assert made.index("Click-through rate: treatment 5.00\u00a0%") < made.index("Answered: hits per answer")
