@@ -24,7 +24,8 @@ from features.reading.impression_rows import read_impressions
 from features.reading.snapshots import SnapshotRead, check_snapshot, plan_snapshot, read_snapshots, usable
 from features.tables import union_of
 from jobs.exposures.store import LandingStore
-from jobs.outcomes.plan import EXPOSURES, Plan, engaging, plan_days, spans
+from jobs.outcomes.listed import Listed, listed_answers, listings_of
+from jobs.outcomes.plan import EXPOSURES, Listing, Plan, engaging, plan_days, spans
 from jobs.outcomes.shadow import FoundShadows, find_shadows
 from jobs.outcomes.store import LeftOut, OutcomeStore, Record, ServedThen, sorted_table
 from jobs.run.session import open_session
@@ -92,7 +93,13 @@ class Measuring:
     def plan(self) -> Plan:
         """Returns which days are measured; raises what `plan_days` raises."""
         landed_at = LandingStore.of(self.home, self.settings.product).state().landed_at
-        return plan_days(self.settings, self.last, self.catalog, self.exposures, landed_at, self.store.records())
+        known = self.store.records()
+        return plan_days(self.settings, self.last, self.catalog, self.exposures, landed_at, known, self._listings)
+
+    def _listings(self) -> list[Listing]:
+        """Returns which runs the treatment got, for where their lists are all that is known."""
+        served = [served_by(row) for row in self.history()]
+        return listings_of(self.home, self.settings.product, served)
 
     def make(self, plan: Plan) -> list[Record]:
         """Measures the days of a plan and keeps each as a whole; raises FeaturesError before any is kept."""
@@ -110,19 +117,22 @@ class Measuring:
 
     def _make(self, plan: Plan) -> list[Record]:
         read, history = spans(plan, self.settings), self.history()
-        answered = [read[name].window for name in (EXPOSURES, IMPRESSIONS) if name in read]
-        served = [served_by(row) for row in during(history, min(one.start for one in answered), answered[0].end)]
+        end = next(iter(read.values())).window.end
+        starts = [read[name].window.start for name in (EXPOSURES, IMPRESSIONS) if name in read]
+        window = Window(min([plan.days[0].day, *starts]), end)
+        served = [served_by(row) for row in during(history, window.start, window.end)]
         shadows = self._shadows(served)
         answers = {str(basis): some for basis, some in self.answers(read, served).items()}
         answers |= self._shadow_answers(read, served, shadows.lists)
-        rows = self._rows(plan, answers, read) if answers else []
+        listed = self._listed(served, window, shadows) if plan.listed else Listed({}, 0)
+        rows = self._rows(plan, {**answers, **listed.answers}, read, listed.rows) if answers or listed.answers else []
         by_day: dict[dt.date, list[dict[str, Any]]] = {day.day: [] for day in plan.days}
         for row in rows:
             by_day[row["day"]].append(row)
         return [self._keep(plan, i, by_day[day.day], history, shadows) for i, day in enumerate(plan.days)]
 
     def _rows(
-        self, plan: Plan, answers: Mapping[str, DataFrame], read: Mapping[str, DatasetPlan]
+        self, plan: Plan, answers: Mapping[str, DataFrame], read: Mapping[str, DatasetPlan], listed: int
     ) -> list[dict[str, Any]]:
         """Returns the sums: as many as there are arms, names and categories, whatever the number of users."""
         measured = outcomes_of(
@@ -132,15 +142,19 @@ class Measuring:
             [day.day for day in plan.days],
             self.settings.outcomes,
             self.categories(),
-            buckets=self.buckets(read),
+            buckets=self.buckets(read, listed),
         )
         return without_worlds(measured.toArrow().to_pylist())
 
-    def buckets(self, read: Mapping[str, DatasetPlan]) -> int:
-        """Returns into how many parts the users of a reading are divided."""
+    def _listed(self, served: Sequence[Served], window: Window, shadows: FoundShadows) -> Listed:
+        product, erased = self.settings.product, self.catalog.erased
+        return listed_answers(self.spark, self.home, product, served, window, shadows.lists, erased)
+
+    def buckets(self, read: Mapping[str, DatasetPlan], listed: int = 0) -> int:
+        """Returns into how many parts the users of a reading are divided; listed: lists that count as given."""
         rows = {name: sum(partition.rows for partition in plan.found) for name, plan in read.items()}
         answers = rows.pop(EXPOSURES, 0) + rows.pop(IMPRESSIONS, 0)
-        return buckets_for(sum(rows.values()), answers)
+        return buckets_for(sum(rows.values()), answers + listed)
 
     def _keep(
         self,

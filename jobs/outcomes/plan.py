@@ -1,12 +1,12 @@
 """Which days are measured: those that were not, that have matured since, or of which something has changed."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from conf.datasets import IMPRESSIONS, DailyDataset, EventDataset
 from conf.digest import digest_of_inputs, digest_of_json
-from conf.errors import ConfigError, DiscoveryError, NotYet
+from conf.errors import ConfigError, DiscoveryError, NotYet, Refused
 from conf.settings import Settings
 from conf.windows import Window
 from features.errors import FeaturesError, MissingDatasetError
@@ -26,6 +26,10 @@ class NoAnswers(ConfigError):
     """There is nothing that says what was answered or shown."""
 
 
+class ListsGone(Refused):
+    """The folder of a run whose lists would count as given is deleted."""
+
+
 class NotLanded(NotYet):
     """The answers of the day have not arrived yet."""
 
@@ -42,6 +46,24 @@ class DayPlan:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """A run that the treatment got for a while."""
+
+    since: dt.datetime
+    until: dt.datetime | None
+    """None: still."""
+    run: str
+    arms: str
+    """Salt and share."""
+    is_kept: bool
+    """Whether its lists are still there."""
+
+    def overlaps(self, first: dt.date, last: dt.date) -> bool:
+        """Returns whether it was so at some time of these days."""
+        return self.since.date() <= last and (self.until is None or self.until > _morning(first))
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is read, and which days are measured."""
 
@@ -55,6 +77,8 @@ class Plan:
     refused: Mapping[dt.date, DiscoveryError]
     """Day before `last` that cannot be measured → why."""
     settings_hash: str
+    listed: tuple[Listing, ...] = ()
+    """Where there are neither exposures nor impressions: whose lists count as given."""
 
 
 def settings_hash_of(settings: Settings) -> str:
@@ -86,27 +110,35 @@ def plan_days(
     exposures: DailyDataset,
     landed_at: dt.datetime | None,
     known: Mapping[dt.date, Record],
+    listings: Callable[[], Sequence[Listing]] = tuple,
 ) -> Plan:
     """Returns what is measured up to `last`, by names, markers and footers only.
 
+    listings: what the treatment got; asked for where there are neither exposures nor impressions, and are to be none.
     Raises NoAnswers, NotLanded, and FeaturesError where `last` itself cannot be measured.
     """
     ours, first = settings.outcomes, last - dt.timedelta(days=settings.outcomes.keep_current_days - 1)
     window = Window(first - dt.timedelta(days=ours.new_days), last + dt.timedelta(days=1))
-    draft = survey(settings, window, catalog, exposures)
+    draft = survey(settings, window, catalog, exposures, listings)
     days, refused = list[DayPlan](), dict[dt.date, DiscoveryError]()
     for day in (window.end - dt.timedelta(days=i) for i in range(ours.keep_current_days, 0, -1)):
         try:
             if (planned := _planned(draft, day, settings, landed_at, known.get(day))) is not None:
                 days.append(planned)
-        except (FeaturesError, NotLanded) as error:
+        except (FeaturesError, NotLanded, ListsGone) as error:
             if day == last:
                 raise
             refused[day] = error
     return replace(draft, days=tuple(days), refused=refused)
 
 
-def survey(settings: Settings, window: Window, catalog: Catalog, exposures: DailyDataset) -> Plan:
+def survey(
+    settings: Settings,
+    window: Window,
+    catalog: Catalog,
+    exposures: DailyDataset,
+    listings: Callable[[], Sequence[Listing]] = tuple,
+) -> Plan:
     """Returns what there is to read of a window that ends after the last day, and no day to measure.
 
     Raises NoAnswers.
@@ -115,14 +147,16 @@ def survey(settings: Settings, window: Window, catalog: Catalog, exposures: Dail
     plans = {name: plan_dataset(name, dataset, window, catalog) for name, dataset in datasets.items()}
     for name, dataset, plan in _of_answers(settings, window, catalog, exposures):
         datasets[name], plans[name] = dataset, plan
-    if not {EXPOSURES, IMPRESSIONS} & plans.keys():
+    has_answers = {EXPOSURES, IMPRESSIONS} & plans.keys()
+    listed = () if has_answers or settings.exposures.enabled else tuple(listings())
+    if not has_answers and not listed:
         raise NoAnswers(
             f"{settings.product} has no exposures and no dataset of impressions, so nobody knows what was answered or "
             "shown; set `exposures: {enabled: true}` and land them (discovery exposures land), or name the dataset "
             "`impressions` (docs/impressions.md)"
         )
     last = window.end - dt.timedelta(days=1)
-    return Plan(last, (), plans, datasets, {}, settings_hash_of(settings))
+    return Plan(last, (), plans, datasets, {}, settings_hash_of(settings), listed)
 
 
 def spans(plan: Plan, settings: Settings) -> Mapping[str, DatasetPlan]:
@@ -158,10 +192,15 @@ def _planned(
     """Returns a day to measure, or None if it is up to date or before everything. Raises FeaturesError, NotLanded."""
     end = day + dt.timedelta(days=settings.outcomes.horizon_days + lateness(settings))
     through = min(end, plan.last)
-    if not _has_answers(plan, day, landed_at):
+    if not _has_answers(plan, day, landed_at) and not _has_lists(plan, day):
         return None
     if known is not None and _holds(known, plan, through, settings):
         return None
+    if gone := sorted({one.run for one in plan.listed if one.overlaps(day, through) and not one.is_kept}):
+        raise ListsGone(
+            f"the folder of run {', '.join(gone)}, whose lists count as given on {day} and after it, is deleted; "
+            "log exposures (docs/exposures.md), which outlive runs"
+        )
     span = Window(day, through + dt.timedelta(days=1))
     for name in settings.datasets.events:
         enforce(plan, name, span)
@@ -190,6 +229,15 @@ def _has_answers(plan: Plan, day: dt.date, landed_at: dt.datetime | None) -> boo
         check_landed(plan, day, landed_at)
     first = min((day for one in found for day in _days(one)), default=dt.date.max)
     return first <= day
+
+
+def _has_lists(plan: Plan, day: dt.date) -> bool:
+    """Returns whether the treatment had got a run by the end of the day."""
+    return any(one.since.date() <= day for one in plan.listed)
+
+
+def _morning(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def check_landed(plan: Plan, day: dt.date, landed_at: dt.datetime | None) -> None:
@@ -247,9 +295,11 @@ def _days(plan: DatasetPlan) -> set[dt.date]:
 def _inputs(plan: Plan, day: dt.date, through: dt.date, settings: Settings) -> str:
     """Returns a digest of every partition that decides the figures of a day."""
     first = day - dt.timedelta(days=settings.outcomes.new_days)
-    return digest_of_inputs(
+    partitions = [
         (f"{name}/{partition.day}", partition.fingerprint)
         for name in sorted(plan.plans)
         for partition in plan.plans[name].found
         if (day if name in (EXPOSURES, IMPRESSIONS) else first) <= partition.day <= through
-    )
+    ]
+    listed = [(f"{one.run}/{one.since}", one.arms) for one in plan.listed if one.overlaps(day, through)]
+    return digest_of_inputs([*partitions, *listed])

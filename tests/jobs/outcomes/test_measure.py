@@ -16,7 +16,7 @@ from jobs.exposures.state import State
 from jobs.exposures.store import LandingStore
 from jobs.outcomes import measure
 from jobs.outcomes.measure import Measuring
-from jobs.outcomes.plan import NotLanded
+from jobs.outcomes.plan import ListsGone, NotLanded
 from jobs.outcomes.store import Record
 from jobs.storage.erased import Erased
 from jobs.storage.store import Storage
@@ -144,14 +144,19 @@ def test_days_are_measured_kept_and_measured_again_when_late_events_come(
         measured(home)
 
 
-def test_hits_on_shadow_lists_stand_beside_those_of_the_control(
-    spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def served_in_part(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a serves user 1 of the first four, and has shadow lists: of user 2, and the fallback list for user 4."""
     salt = next(f"s{i}" for i in range(99) if arm_of(1, f"s{i}") < 5_000 <= min(arm_of(u, f"s{i}") for u in (2, 3, 4)))
-    run_with_shadow_lists(home, "told", "a", {2: [10, 11], FORGOTTEN: [10]}, salt)  # user 4 would get the fallback
+    run_with_shadow_lists(home, "told", "a", {2: [10, 11], FORGOTTEN: [10]}, salt, {1: [10, 11]})
     pointer = {"rev": 1, "treatment": "a", "salt": salt, "share_bp": 5_000, "since": at(ago(9))}
     history = History.of([HistoryEntry(pointer=Pointer.model_validate(pointer), reason="first", who=None)])
     monkeypatch.setattr(measure, "kept_history", lambda *_: history)
+
+
+def test_hits_on_shadow_lists_stand_beside_those_of_the_control(
+    spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served_in_part(home, monkeypatch)
     for days in (3, 2, 1):
         clicked(home, days, (4, 11, "like", at(ago(days), 14)))
         asked = [(1, "treatment", "a", [10, 11]), *((user, "control", None, []) for user in (2, FORGOTTEN, 4))]
@@ -174,6 +179,31 @@ def test_hits_on_shadow_lists_stand_beside_those_of_the_control(
     again = measured(home)[-1]
     assert (again.bases, again.shadow) == ({"answered": 3}, {"a": None})
     assert {row["arm"] for row in rows_of(home, ago(1))} == {"treatment", "control"}
+
+
+def test_where_nobody_knows_what_was_answered_lists_count_as_given_each_morning(
+    spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(home / "exposures/told")
+    served_in_part(home, monkeypatch)
+    clicked(home, 1, (1, 11, "like", at(ago(1), 15)), (2, 11, "like", at(ago(1), 16)))
+    last = measured(home)[-1]
+    assert (last.bases, last.shadow) == ({"listed": 1}, {"a": True})
+    found = {row["arm"]: row for row in rows_of(home, ago(1)) if row["by"] == "all"}
+    assert {row["basis"] for row in found.values()} == {"listed"}
+    assert {arm: (row["run"], row["users"], row["hits"]) for arm, row in found.items()} == {
+        "treatment": ("a", 1, 1),
+        "shadow": ("a", 1, 2),
+    }
+    assert found["treatment"]["first_hit_ms"] == 15 * 3_600_000
+    made = incremental_hits(rows_of(home, ago(1)))
+    assert made is not None
+    assert made.difference.value == -1
+
+    shutil.rmtree(home / "runs/told/a")
+    clicked(home, 1)
+    with pytest.raises(ListsGone, match="the folder of run a, whose lists count as given on"):
+        measured(home)
 
 
 def rows_of(home: Path, day: dt.date) -> list[dict[str, Any]]:
