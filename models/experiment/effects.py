@@ -16,6 +16,9 @@ from models.experiment.moments import WHOLE_BP, Floats, Moments, Slice
 FEWEST_USERS = 500
 """Users of an arm below whom nothing is said: normal limits are no good there."""
 
+_CARRIED_OVER = 3.29
+"""Standard errors that week 0 may differ by."""
+
 
 @dataclass(frozen=True, order=True)
 class Week:
@@ -124,6 +127,11 @@ def baseline_of(
 ) -> Effect | NoEffect:
     """Returns the difference of a week's arms in week 0, before anybody was treated; only carry-over makes one."""
     return effect_of(moments, [Week(0, week.share_bp)], ratio=ratio, fewest=fewest)
+
+
+def is_carried_over(before: Effect) -> bool:
+    """Returns whether week 0 differs by more than chance (p < .001): an earlier experiment still works, or the salt."""
+    return abs(before.difference.value) >= _CARRIED_OVER * before.difference.se
 
 
 def _usable(

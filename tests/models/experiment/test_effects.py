@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from models.errors import BadMoments
-from models.experiment.effects import Effect, NoEffect, Week, baseline_of, effect_of, looks_of
+from models.experiment.effects import Effect, NoEffect, Week, baseline_of, effect_of, is_carried_over, looks_of
 from models.experiment.moments import Moments, Slice, slices_at, variables_of
 
 Floats = NDArray[np.float64]
@@ -158,6 +158,9 @@ def test_before_the_first_week_there_is_nothing_to_see() -> None:
     value, moved = influences(some, 0, 2_500, "a")
     assert close(before.difference.value, value)
     assert close(before.difference.variance, covariance(some, [2_500], moved, moved))
+    assert not is_carried_over(before)
+    some.rows[some.place < 2_500, 1] *= 1.5
+    assert is_carried_over(known(baseline_of(some.moments([2_500]), Week(2, 2_500))))
 
 
 @pytest.mark.parametrize(
