@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 
 from benchmarks.experiment.normal import alike, experiment
-from models.experiment.decide import ALPHA, Looks
+from models.experiment.decide import ALPHA, SPENT, Looks
 from models.experiment.effects import Effect, NoEffect, Week, effect_of
 from models.experiment.moments import Floats
 from models.experiment.sequential import bounds, kim_demets, obrien_fleming, pocock
@@ -88,7 +88,7 @@ def widths(looks: int = 12) -> Iterator[Width]:
         variance = [correlation + (1 - correlation) / week for week in range(1, looks + 1)]
         fractions = [variance[-1] / some for some in variance]
         ours, power, flat = (
-            bounds(fractions, ALPHA, spending).last / Z for spending in (obrien_fleming, kim_demets(3), pocock)
+            bounds(fractions, ALPHA * SPENT, spending).last / Z for spending in (obrien_fleming, kim_demets(3), pocock)
         )
         yield Width(f"{looks} looks, weeks correlated {correlation:g}", ours, power, flat, float(always))
 

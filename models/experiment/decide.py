@@ -25,7 +25,7 @@ HARM_ALPHA = 0.025
 """Probability that a harmless treatment breaks any guardrail at any look."""
 _PLAUSIBLE_HARM = 0.03
 """Scale of harm beyond the margin that guardrails look for, as a part of the control's mean."""
-_SPARE = 0.97
+SPENT = 0.97
 """Part of the error that is spent; the rest pays for looks that depend on more than the last one."""
 SUSPICION = 0.1
 """One-sided p below which harm beyond a margin is suspected: no proof, but no reason to raise the share."""
@@ -47,7 +47,7 @@ class Looks:
         fractions = [min(1.0, some / self.planned) for some in information]
         if self.is_last:
             fractions[-1] = 1.0
-        return bounds(fractions, alpha * _SPARE, spending, correlation=correlation)
+        return bounds(fractions, alpha * SPENT, spending, correlation=correlation)
 
     def crossed(self, alpha: float = ALPHA) -> bool:
         """Returns whether a difference of this or an earlier look crossed its bound."""

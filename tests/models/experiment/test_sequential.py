@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
+from models.experiment.decide import SPENT
 from models.experiment.sequential import (
     Spending,
     bounds,
@@ -70,7 +71,7 @@ def test_a_look_without_information_spends_nothing() -> None:
 def test_the_last_of_twelve_looks_is_hardly_wider_than_a_single_one() -> None:
     for correlation in (0.0, 0.3, 0.5, 0.8):
         variance = [correlation + (1 - correlation) / week for week in range(1, 13)]
-        assert bounds([variance[-1] / some for some in variance], 0.05).last / 1.959964 <= 1.13
+        assert bounds([variance[-1] / some for some in variance], 0.05 * SPENT).last / 1.959964 <= 1.13
 
 
 def test_paths_cross_as_often_as_was_spent() -> None:
