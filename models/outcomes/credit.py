@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conf.outcomes import OutcomeSettings
-from models.outcomes.columns import NONE, Answers, Events, Flags, Ints
+from models.outcomes.columns import NONE, Answers, Events, Flags, Ints, different
 from models.outcomes.rows import DAY_US
 
 _BITS = 23
@@ -73,9 +73,9 @@ def _holders(answers: Answers, at: Ints, pair: Ints, events: Events, settings: O
     """Returns the holder of each of some events, and the position of its source there."""
     of_place = answers.user[answers.answer] * _width(answers, events) + answers.source
     of_place[answers.source == NONE] = NONE
-    touched = _places_among(of_place, np.unique(pair))
+    touched = _places_among(of_place, different(pair))
     kept = touched[_in_order(answers, touched, of_place[touched])]
-    pairs = np.unique(of_place[kept])
+    pairs = different(of_place[kept])
     held = np.searchsorted(pairs, pair)
     held[held == len(pairs)] = 0
     asked = np.flatnonzero(pairs[held] == pair) if len(pairs) else np.empty(0, np.int64)
@@ -114,7 +114,7 @@ def _new(events: Events, owned: Ints, pair: Ints, settings: OutcomeSettings) -> 
     new = np.zeros(len(pair), np.bool_)
     engaging = np.flatnonzero(events.engages)
     asked = owned[events.engages[owned]]
-    some = engaging[_places_among(pair[engaging], np.unique(pair[asked]))]
+    some = engaging[_places_among(pair[engaging], different(pair[asked]))]
     some = some[np.lexsort((events.event.code[some], events.at[some], pair[some]))]
     since = np.diff(events.at[some], prepend=0)
     is_first = np.diff(pair[some], prepend=NONE) != 0
@@ -126,7 +126,7 @@ def _new(events: Events, owned: Ints, pair: Ints, settings: OutcomeSettings) -> 
 
 def _latest(keys: Ints, times: Ints, key: Ints, at: Ints, settings: OutcomeSettings) -> Ints:
     """Returns the last place in keys and times, sorted by both, that is not after (key, at), less than the horizon."""
-    instants = np.unique(times)
+    instants = different(times)
     sorted_by, wanted = (
         some * (len(instants) + 1) + np.searchsorted(instants, when, side="right")
         for some, when in ((keys, times), (key, at))

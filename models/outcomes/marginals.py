@@ -15,7 +15,7 @@ from features.exact_sum import PARTS, sum_of_parts
 from features.tables import conform
 from models.outcomes.buckets import by_bucket
 from models.outcomes.columns import Texts, bucket_of
-from models.outcomes.rows import ANSWERED, EVENT
+from models.outcomes.rows import ANSWERED, DAY_US, EVENT
 from models.outcomes.sums import AMOUNTS, GROUP, KEYS, LARGEST, LEFT_OUT, Categories, counts_of, schema_of, sums_of
 
 _GROUPED = ("users", "answers", "hits")
@@ -54,7 +54,11 @@ def outcomes_of(
         bucket = bucket_of(tables, names, settings, None if known is None else known[0])
         return sums_of(bucket, numbers, settings, known)
 
-    sums = by_bucket({ANSWERED: answers, EVENT: events}, buckets, work, schema_of(settings))
+    is_owned = sf.col("at") >= sf.lit(
+        numbers[0] * DAY_US
+    )  # of older events it only matters when and for what they were
+    done = events.withColumns({name: sf.when(is_owned, sf.col(name)) for name in ("event", "amount")})
+    sums = by_bucket({ANSWERED: answers, EVENT: done}, buckets, work, schema_of(settings))
     return conform(_completed(_totals(sums, settings)), contract.outcomes())
 
 

@@ -13,7 +13,7 @@ from conf.ids import partition_of
 from conf.outcomes import OutcomeSettings
 from features.exact_sum import PARTS, parts_of
 from models.arrays.arrow import Column, column_of
-from models.outcomes.columns import NONE, Answers, Bucket, Events, Flags, Ints, Texts, places_in
+from models.outcomes.columns import NONE, Answers, Bucket, Events, Flags, Ints, Texts, different, places_in
 from models.outcomes.credit import Credit, credit
 from models.outcomes.rows import DAY_US
 
@@ -223,7 +223,7 @@ class _Group:
 
     def distinct(self, user: Ints) -> Ints:
         """Returns how many users there are."""
-        pairs = np.unique(user * max(1, len(self.cell)) + self.of_row)
+        pairs = different(user * max(1, len(self.cell)) + self.of_row)
         return np.bincount(pairs % max(1, len(self.cell)), minlength=len(self.cell))
 
     def firsts(self, user: Ints, number: Ints) -> tuple["_Group", Ints]:

@@ -1,0 +1,114 @@
+"""How much of a hit is due to the place: the chance that a place is looked at, relative to the first place.
+
+Hits fall from place to place for two reasons: fewer people look there, and what stands there is worse. They are told
+apart where runs put the same (user, source) at different places: whatever the source is worth to the user, it is worth
+the same at both. A hit at place k has the chance p_k · worth (the position-based model). Such swaps come by themselves
+with each new run: intervention harvesting, with all pairs of places used at once, of Agarwal, Zaitsev, Wang, Li, Najork
+and Joachims, "Estimating Position Bias without Intrusive Interventions", WSDM 2019 (arXiv 1812.05161); that users may
+look further for some queries than for others (Fang, Agarwal and Joachims, SIGIR 2019) is not modelled.
+
+A (user, source) that was n_k times at place k and n_j times at place j adds to M[k, j] its hits at k, times
+n_j ÷ (n_k + n_j): Mantel and Haenszel's weights, with which M[k, j] : M[j, k] estimates p_k : p_j however rare hits are.
+The ratios of all pairs are fitted together as Bradley and Terry's model. Intervals come from leaving out one group of
+users after the other, so users, not answers, are what is drawn at random.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+
+PLACES = 10
+"""Places of which the curve is made."""
+GROUPS = 20
+"""Groups of users, by hash, for the intervals."""
+MAX_ERROR = 0.25
+"""Standard error of the logarithm of a ratio above which it is not identifiable: up to there simulated intervals cover
+what they should, and are at most a factor of 1.7 wide to each side (benchmarks/propensities.py)."""
+MIN_HITS = 50.0
+"""Weighted hits of a place at swaps below which its standard error is not to be trusted, either."""
+_STEPS, _FURTHEST = 50, 12.0
+Sums = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """p_k ÷ p_1 with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def swaps_of(
+    group: NDArray[np.integer], pair: NDArray[np.integer], place: NDArray[np.integer], hit: NDArray[np.bool_]
+) -> Sums:
+    """Returns M of each group of users (GROUPS, PLACES, PLACES); sums of other users or pairs may be added.
+
+    One row per source in an answer: its (user, source) as a number below 2^57, its place from 1, whether it was hit.
+    """
+    near = np.flatnonzero(place <= PLACES)
+    cell, first, at = np.unique(pair[near] * 64 + place[near], return_index=True, return_inverse=True)
+    times, hits = np.bincount(at), np.bincount(at, hit[near])
+    sums = np.zeros((GROUPS, PLACES, PLACES))
+    of_pair, k, of_group = cell // 64, cell % 64 - 1, group[near][first]
+    for apart in range(1, PLACES):  # a pair's places stand together, at most PLACES of them
+        here = np.flatnonzero(of_pair[apart:] == of_pair[:-apart])
+        there = here + apart
+        both = times[here] + times[there]
+        np.add.at(sums, (of_group[here], k[here], k[there]), hits[here] * times[there] / both)
+        np.add.at(sums, (of_group[here], k[there], k[here]), hits[there] * times[here] / both)
+    return sums
+
+
+def curve_of(sums: Sums) -> list[Ratio | None]:
+    """Returns p_k ÷ p_1 for each place; None: not identifiable, since too few hits tell it from that of place 1."""
+    whole = sums.sum(axis=0)
+    places = _connected(whole)
+    found: list[Ratio | None] = [None] * PLACES
+    if len(places) < 2:
+        return found
+    log = _fitted(whole, places)
+    left_out = np.array([_fitted(whole - group, places) for group in sums])
+    error = np.sqrt((len(sums) - 1) / len(sums) * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+    width = float(t.ppf(0.975, len(sums) - 1)) * error
+    found[0] = Ratio(1.0, 1.0, 1.0)
+    for i, place in enumerate(places):
+        if place and error[i] <= MAX_ERROR:
+            low, value, high = np.exp(log[i] + width[i] * np.array([-1, 0, 1]))
+            found[place] = Ratio(float(value), float(low), float(high))
+    return found
+
+
+def naive_curve(hits: Sequence[int], answers: Sequence[int]) -> list[float]:
+    """Returns hits ÷ answers by place relative to the first one: place and worth together."""
+    rates = [hit / count for hit, count in zip(hits, answers, strict=True)]
+    return [rate / rates[0] for rate in rates]
+
+
+def _connected(whole: Sums) -> list[int]:
+    """Returns the places that swaps lead to from place 1, first, over places with enough hits."""
+    swapped = np.triu(whole + whole.T)
+    swapped += swapped.T
+    places = [0]
+    for place in places:
+        near = np.flatnonzero(swapped[place] > 0)
+        places += [int(one) for one in near if swapped[one].sum() >= MIN_HITS and one not in places]
+    return places
+
+
+def _fitted(whole: Sums, places: Sequence[int]) -> Sums:
+    """Returns the logarithms of the ratios that are most likely, by Newton's steps; the first one is 0."""
+    wins = whole[np.ix_(places, places)]
+    both, log = wins + wins.T, np.zeros(len(places))
+    for _ in range(_STEPS):
+        share = 1 / (1 + np.exp(log[None, :] - log[:, None]))
+        slope = (wins - both * share).sum(axis=1)[1:]
+        bend = both * share * (1 - share)
+        step = np.linalg.lstsq((np.diag(bend.sum(axis=1)) - bend)[1:, 1:], slope, rcond=None)[0]
+        log[1:] = np.clip(log[1:] + np.clip(step, -1, 1), -_FURTHEST, _FURTHEST)
+        if np.abs(step).max() < 1e-9:  # noqa: PLR2004 far below any error of sampling
+            break
+    return log
