@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arguments import positive
-from models.outcomes.propensities import GROUPS, PLACES, Sums, curve_of, naive_curve, swaps_of
+from conf.contract import USER_GROUPS
+from models.outcomes.propensities import PLACES, Shown, Sums, curve_of, naive_curve, swaps_of
 
 PLANTED = np.arange(1, PLACES + 1) ** -0.8
 _WEEKS, _CANDIDATES, _BLOCK = 4, 20, 20_000
@@ -37,7 +38,7 @@ class World:
 def simulated(seed: int, answers: int, noise: float) -> World:
     """Returns a world; noise: how much lists change from week to week, 0: not at all."""
     chance, users = np.random.default_rng(seed), max(1, answers // _WEEKS)
-    swaps, hits = np.zeros((GROUPS, PLACES, PLACES)), np.zeros(PLACES, np.int64)
+    swaps, hits = np.zeros((USER_GROUPS, PLACES, PLACES)), np.zeros(PLACES, np.int64)
     for count in _blocks(users):
         worth = np.minimum(chance.gamma(0.5, 0.1, (count, _CANDIDATES)), 1.0)
         shape = (count, _WEEKS, _CANDIDATES)
@@ -47,7 +48,12 @@ def simulated(seed: int, answers: int, noise: float) -> World:
         hit = chance.random(likely.shape) < likely
         user = np.broadcast_to(np.arange(count)[:, None, None], listed.shape).ravel()
         place = np.broadcast_to(np.arange(1, PLACES + 1), listed.shape).ravel()
-        swaps += swaps_of(user % GROUPS, user * _CANDIDATES + listed.ravel(), place, hit.ravel())
+        week = np.broadcast_to(np.arange(_WEEKS)[None, :, None], listed.shape).ravel()
+        pair, was_hit = user * _CANDIDATES + listed.ravel(), hit.ravel()
+        hits_at = Shown(pair[was_hit], week[was_hit], place[was_hit])
+        for lag in (-1, 1):
+            which, other = swaps_of(hits_at, Shown(pair, week, place), lag)
+            np.add.at(swaps, (user[was_hit][which] % USER_GROUPS, hits_at.place[which] - 1, other - 1), 1)
         hits += hit.sum(axis=(0, 1))
     return World(swaps, hits, users * _WEEKS)
 

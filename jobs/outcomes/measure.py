@@ -39,7 +39,7 @@ from models.outcomes.buckets import buckets_for
 from models.outcomes.marginals import outcomes_of
 from models.outcomes.rows import Served, answers_of, answers_shown, events_of
 from models.outcomes.shadow import ShadowLists, lengths_of, shadow_answers, without_worlds, world_of
-from models.outcomes.sums import LEFT_OUT
+from models.outcomes.sums import LEFT_OUT, SWAP
 from publish.runs.history import kept_history
 from publish.wire.keys import ProductKeys
 
@@ -166,7 +166,7 @@ class Measuring:
     ) -> Record:
         day = plan.days[place]
         then = _then(history, day.day)
-        figures = [row for row in rows if row["by"] != LEFT_OUT]
+        figures = [row for row in rows if row["by"] not in (LEFT_OUT, SWAP)]
         if not day.new_is_known:
             figures = [{**row, "new": None, "new_listed": None} for row in figures]
         table = sorted_table(figures)
@@ -185,6 +185,7 @@ class Measuring:
             served=tuple(ServedThen.model_validate(row) for row in then),
             shadow=shadows.known_of({row["treatment"] for row in then}),
             at=self.settings.outcomes.at,
+            swaps=_swaps(rows),
         )
         return self.store.write(record, table)
 
@@ -280,6 +281,13 @@ def _answers_by_basis(figures: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         if row["by"] == "all" and row["arm"] != SHADOW:  # those were answers of the control
             found[str(row["basis"])] = found.get(str(row["basis"]), 0) + row["answers"]
     return dict(sorted(found.items()))
+
+
+def _swaps(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for row in sorted((row for row in rows if row["by"] == SWAP), key=lambda row: (row["basis"], row["value"])):
+        found.setdefault(str(row["basis"]), {})[row["value"]] = row["hits"]
+    return found
 
 
 def _left_out(row: Mapping[str, Any]) -> LeftOut:

@@ -18,7 +18,7 @@ from jobs.exposures.store import has_arrived
 from jobs.outcomes.store import Record
 
 EXPOSURES = "exposures"
-_VERSION = 2
+_VERSION = 3
 """Of the rules; days that were measured by others are measured again."""
 
 
@@ -118,7 +118,7 @@ def plan_days(
     Raises NoAnswers, NotLanded, and FeaturesError where `last` itself cannot be measured.
     """
     ours, first = settings.outcomes, last - dt.timedelta(days=settings.outcomes.keep_current_days - 1)
-    window = Window(first - dt.timedelta(days=ours.new_days), last + dt.timedelta(days=1))
+    window = Window(first - dt.timedelta(days=days_before(settings)), last + dt.timedelta(days=1))
     draft = survey(settings, window, catalog, exposures, listings)
     days, refused = list[DayPlan](), dict[dt.date, DiscoveryError]()
     for day in (window.end - dt.timedelta(days=i) for i in range(ours.keep_current_days, 0, -1)):
@@ -161,8 +161,8 @@ def survey(
 
 def spans(plan: Plan, settings: Settings) -> Mapping[str, DatasetPlan]:
     """Returns what has to be read for the days of the plan, of which there is at least one."""
-    first = plan.days[0].day
-    with_past = first - dt.timedelta(days=settings.outcomes.new_days)
+    first = plan.days[0].day - dt.timedelta(days=settings.outcomes.horizon_days)  # what they listed may be hit later
+    with_past = plan.days[0].day - dt.timedelta(days=days_before(settings))
     end = max(day.through for day in plan.days) + dt.timedelta(days=1)
     return {
         name: within(one, Window(first if name in (EXPOSURES, IMPRESSIONS) else with_past, end))
@@ -292,14 +292,20 @@ def _days(plan: DatasetPlan) -> set[dt.date]:
     return {partition.day for partition in plan.found} | {*plan.empty}
 
 
+def days_before(settings: Settings) -> int:
+    """Returns how many days of events before a day decide its figures: by what is new, or who was a robot."""
+    return max(settings.outcomes.new_days, settings.outcomes.horizon_days)
+
+
 def _inputs(plan: Plan, day: dt.date, through: dt.date, settings: Settings) -> str:
     """Returns a digest of every partition that decides the figures of a day."""
-    first = day - dt.timedelta(days=settings.outcomes.new_days)
+    first = day - dt.timedelta(days=days_before(settings))
+    answered = day - dt.timedelta(days=settings.outcomes.horizon_days)
     partitions = [
         (f"{name}/{partition.day}", partition.fingerprint)
         for name in sorted(plan.plans)
         for partition in plan.plans[name].found
-        if (day if name in (EXPOSURES, IMPRESSIONS) else first) <= partition.day <= through
+        if (answered if name in (EXPOSURES, IMPRESSIONS) else first) <= partition.day <= through
     ]
-    listed = [(f"{one.run}/{one.since}", one.arms) for one in plan.listed if one.overlaps(day, through)]
+    listed = [(f"{one.run}/{one.since}", one.arms) for one in plan.listed if one.overlaps(answered, through)]
     return digest_of_inputs([*partitions, *listed])

@@ -73,6 +73,8 @@ class Record(Strict):
     """The pointer's changes that held on the day; empty: not known."""
     at: tuple[int, ...]
     """Places k of `hits_at`."""
+    swaps: Mapping[str, Mapping[str, int]] = {}
+    """Basis → group of users, place, other place → hits at the place whose source was at the other a week apart."""
     shadow: Mapping[str, bool | None] = {}
     """Run of the treatment on the day → whether it has shadow lists; None: its folder is deleted."""
 

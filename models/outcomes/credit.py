@@ -54,10 +54,10 @@ def credit(answers: Answers, events: Events, settings: OutcomeSettings) -> Credi
 
 def _pairs(answers: Answers, events: Events) -> Ints:
     """Returns a number for user and source of each event."""
-    return events.user * _width(answers, events) + events.source
+    return events.user * width_of(answers, events) + events.source
 
 
-def _width(answers: Answers, events: Events) -> int:
+def width_of(answers: Answers, events: Events) -> int:
     """Returns how many numbers of sources there may be."""
     return 1 + int(max(answers.source.max(initial=0), events.source.max(initial=0)))
 
@@ -71,9 +71,9 @@ def _owners(answers: Answers, events: Events, settings: OutcomeSettings) -> Ints
 
 def _holders(answers: Answers, at: Ints, pair: Ints, events: Events, settings: OutcomeSettings) -> tuple[Ints, Ints]:
     """Returns the holder of each of some events, and the position of its source there."""
-    of_place = answers.user[answers.answer] * _width(answers, events) + answers.source
+    of_place = answers.user[answers.answer] * width_of(answers, events) + answers.source
     of_place[answers.source == NONE] = NONE
-    touched = _places_among(of_place, different(pair))
+    touched = places_among(of_place, different(pair))
     kept = touched[_in_order(answers, touched, of_place[touched])]
     pairs = different(of_place[kept])
     held = np.searchsorted(pairs, pair)
@@ -114,7 +114,7 @@ def _new(events: Events, owned: Ints, pair: Ints, settings: OutcomeSettings) -> 
     new = np.zeros(len(pair), np.bool_)
     engaging = np.flatnonzero(events.engages)
     asked = owned[events.engages[owned]]
-    some = engaging[_places_among(pair[engaging], different(pair[asked]))]
+    some = engaging[places_among(pair[engaging], different(pair[asked]))]
     some = some[np.lexsort((events.event.code[some], events.at[some], pair[some]))]
     since = np.diff(events.at[some], prepend=0)
     is_first = np.diff(pair[some], prepend=NONE) != 0
@@ -149,7 +149,7 @@ def _firsts(*columns: Ints) -> Ints:
     return order[is_first]
 
 
-def _places_among(keys: Ints, some: Ints) -> Ints:
+def places_among(keys: Ints, some: Ints) -> Ints:
     """Returns the places of keys that are among some (sorted); a table of flags rules most of the others out."""
     flags = np.zeros(1 << _BITS, np.bool_)
     flags[_hashed(some)] = True

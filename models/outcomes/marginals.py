@@ -16,7 +16,18 @@ from features.tables import conform
 from models.outcomes.buckets import by_bucket
 from models.outcomes.columns import Texts, bucket_of
 from models.outcomes.rows import ANSWERED, DAY_US, EVENT
-from models.outcomes.sums import AMOUNTS, GROUP, KEYS, LARGEST, LEFT_OUT, Categories, counts_of, schema_of, sums_of
+from models.outcomes.sums import (
+    AMOUNTS,
+    GROUP,
+    KEYS,
+    LARGEST,
+    LEFT_OUT,
+    SWAP,
+    Categories,
+    counts_of,
+    schema_of,
+    sums_of,
+)
 
 _GROUPED = ("users", "answers", "hits")
 _EPOCH = dt.date(1970, 1, 1)
@@ -28,6 +39,7 @@ _OWN = {  # by → figures that its rows have of their own; the others are null,
     "position": "answers places hits users_hit",
     LEFT_OUT: "users answers events",
     GROUP: "users answers hits",
+    SWAP: "hits",
 }
 
 
@@ -54,9 +66,8 @@ def outcomes_of(
         bucket = bucket_of(tables, names, settings, None if known is None else known[0])
         return sums_of(bucket, numbers, settings, known)
 
-    is_owned = sf.col("at") >= sf.lit(
-        numbers[0] * DAY_US
-    )  # of older events it only matters when and for what they were
+    # of older events it only matters when and for what they were, unless they are hits of a week before
+    is_owned = sf.col("at") >= sf.lit((numbers[0] - settings.horizon_days) * DAY_US)
     done = events.withColumns({name: sf.when(is_owned, sf.col(name)) for name in ("event", "amount")})
     sums = by_bucket({ANSWERED: answers, EVENT: done}, buckets, work, schema_of(settings))
     return conform(_completed(_totals(sums, settings)), contract.outcomes())

@@ -7,30 +7,42 @@ with each new run: intervention harvesting, with all pairs of places used at onc
 and Joachims, "Estimating Position Bias without Intrusive Interventions", WSDM 2019 (arXiv 1812.05161); that users may
 look further for some queries than for others (Fang, Agarwal and Joachims, SIGIR 2019) is not modelled.
 
-A (user, source) that was n_k times at place k and n_j times at place j adds to M[k, j] its hits at k, times
-n_j ÷ (n_k + n_j): Mantel and Haenszel's weights, with which M[k, j] : M[j, k] estimates p_k : p_j however rare hits are.
-The ratios of all pairs are fitted together as Bradley and Terry's model. Intervals come from leaving out one group of
-users after the other, so users, not answers, are what is drawn at random.
+Compared are two days a week apart: M[k, j] counts the hits at place k of one of them whose (user, source) was at place
+j on the other. M[k, j] : M[j, k] estimates p_k : p_j, however rare hits are, and the ratios of all pairs are fitted
+together as Bradley and Terry's model. Intervals come from leaving out one group of users after the other, so
+users, not answers, are what is drawn at random.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+
+from conf.contract import USER_GROUPS
 
 PLACES = 10
 """Places of which the curve is made."""
-GROUPS = 20
-"""Groups of users, by hash, for the intervals."""
 MAX_ERROR = 0.25
 """Standard error of the logarithm of a ratio above which it is not identifiable: up to there simulated intervals cover
 what they should, and are at most a factor of 1.7 wide to each side (benchmarks/propensities.py)."""
-MIN_HITS = 50.0
-"""Weighted hits of a place at swaps below which its standard error is not to be trusted, either."""
+MIN_HITS = 100.0
+"""Hits of a place at swaps below which its standard error is not to be trusted, either."""
 _STEPS, _FURTHEST = 50, 12.0
+_DAYS, _ROOM = 4096, 16
+"""Room for the day and the place in the number of a cell."""
+Ints = NDArray[np.int64]
 Sums = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was shown or hit: the same place in each array is one of it."""
+
+    pair: Ints
+    """The (user, source) as a number."""
+    day: Ints
+    place: Ints
 
 
 @dataclass(frozen=True)
@@ -42,29 +54,36 @@ class Ratio:
     high: float
 
 
-def swaps_of(
-    group: NDArray[np.integer], pair: NDArray[np.integer], place: NDArray[np.integer], hit: NDArray[np.bool_]
-) -> Sums:
-    """Returns M of each group of users (GROUPS, PLACES, PLACES); sums of other users or pairs may be added.
+def swaps_of(hits: Shown, shown: Shown, lag: int) -> tuple[Ints, Ints]:
+    """Returns of which hit, and at which other place its pair was `lag` days after the day of the hit's place.
 
-    One row per source in an answer: its (user, source) as a number below 2^57, its place from 1, whether it was hit.
+    Of hits and of what was shown, places beyond PLACES and unknown ones (0) are left out. Pairs are below 2^40.
     """
-    near = np.flatnonzero(place <= PLACES)
-    cell, first, at = np.unique(pair[near] * 64 + place[near], return_index=True, return_inverse=True)
-    times, hits = np.bincount(at), np.bincount(at, hit[near])
-    sums = np.zeros((GROUPS, PLACES, PLACES))
-    of_pair, k, of_group = cell // 64, cell % 64 - 1, group[near][first]
-    for apart in range(1, PLACES):  # a pair's places stand together, at most PLACES of them
-        here = np.flatnonzero(of_pair[apart:] == of_pair[:-apart])
-        there = here + apart
-        both = times[here] + times[there]
-        np.add.at(sums, (of_group[here], k[here], k[there]), hits[here] * times[there] / both)
-        np.add.at(sums, (of_group[here], k[there], k[here]), hits[there] * times[here] / both)
+    near = (shown.place >= 1) & (shown.place <= PLACES)
+    cells = np.unique((shown.pair[near] * _DAYS + shown.day[near] % _DAYS) * _ROOM + shown.place[near])
+    wanted = (hits.pair * _DAYS + (hits.day + lag) % _DAYS) * _ROOM
+    start, end = (np.searchsorted(cells, wanted + edge) for edge in (0, _ROOM))
+    size = end - start
+    which = np.repeat(np.arange(len(wanted)), size)
+    other = cells[np.arange(len(which)) - np.repeat(np.cumsum(size) - size - start, size)] % _ROOM
+    place = hits.place[which]
+    counts = (place >= 1) & (place <= PLACES) & (place != other)
+    return which[counts], other[counts]
+
+
+def sums_of_swaps(counts: Iterable[Mapping[str, int]]) -> Sums:
+    """Returns M of each group of users, from counts by "group:place:other place"."""
+    sums = np.zeros((USER_GROUPS, PLACES, PLACES))
+    for key, hits in (one for some in counts for one in some.items()):
+        group, place, other = map(int, key.split(":"))
+        sums[group, place - 1, other - 1] += hits
     return sums
 
 
 def curve_of(sums: Sums) -> list[Ratio | None]:
     """Returns p_k ÷ p_1 for each place; None: not identifiable, since too few hits tell it from that of place 1."""
+    from scipy.stats import t  # here: it is slow to import, and this is seldom asked for
+
     whole = sums.sum(axis=0)
     places = _connected(whole)
     found: list[Ratio | None] = [None] * PLACES
@@ -109,6 +128,6 @@ def _fitted(whole: Sums, places: Sequence[int]) -> Sums:
         bend = both * share * (1 - share)
         step = np.linalg.lstsq((np.diag(bend.sum(axis=1)) - bend)[1:, 1:], slope, rcond=None)[0]
         log[1:] = np.clip(log[1:] + np.clip(step, -1, 1), -_FURTHEST, _FURTHEST)
-        if np.abs(step).max() < 1e-9:  # noqa: PLR2004 far below any error of sampling
+        if np.abs(step).max() < 1e-9:
             break
     return log

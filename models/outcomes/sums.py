@@ -13,8 +13,10 @@ from conf.ids import partition_of
 from conf.outcomes import OutcomeSettings
 from features.exact_sum import PARTS, parts_of
 from models.arrays.arrow import Column, column_of
+from models.outcomes.basis import Basis
 from models.outcomes.columns import NONE, Answers, Bucket, Events, Flags, Ints, Texts, different, places_in
-from models.outcomes.credit import Credit, credit
+from models.outcomes.credit import Credit, credit, places_among, width_of
+from models.outcomes.propensities import Shown, swaps_of
 from models.outcomes.rows import DAY_US
 
 KEYS = ("day", "basis", "run", "arm", "by", "value")
@@ -22,6 +24,8 @@ LEFT_OUT = "left_out"
 """`by` of the rows that count what was left out; their value says why."""
 GROUP = "group"
 """`by` of the rows about groups of users, which end in columns of the rows `by` all."""
+SWAP = "swap"
+"""`by` of the rows about hits whose source was at another place (`propensities`)."""
 AMOUNTS = ("amount", "amount_listed")
 LARGEST = "largest"
 """Of a sum of amounts: its largest term."""
@@ -52,7 +56,7 @@ def sums_of(bucket: Bucket, days: Sequence[int], settings: OutcomeSettings, cate
     tables, groups = [], _groups_of(bucket.users)
     for basis, answers in bucket.answers.items():
         known = categories and of_sources(bucket.sources, categories)
-        part = _Part(answers, bucket.events, days, settings, known, groups)
+        part = _Part(answers, bucket.events, days, settings, known, groups, basis in (Basis.ANSWERED, Basis.SHOWN))
         left = _left_out(bucket.robot_answers[basis], bucket.robot_events, days)
         for table in (*part.tables(), *left):
             tables.append(table.append_column("basis", pa.array([basis] * len(table), pa.string())))
@@ -89,6 +93,7 @@ class _Part:
     """Of each source; None: not known."""
     groups: Texts
     """Of each user."""
+    counts_swaps: bool
 
     def tables(self) -> Iterator[pa.Table]:
         """Yields sums with all KEYS but basis."""
@@ -97,6 +102,8 @@ class _Part:
         yield from self._of_events()
         yield from self._of_hits(self.credit.hit, ["all", "category", "position", "surface", GROUP])
         yield from self._of_hits(self.credit.hit_of_event, ["event"])
+        if self.counts_swaps:
+            yield from self._of_swaps()
 
     @cached_property
     def credit(self) -> Credit:
@@ -167,6 +174,24 @@ class _Part:
             sums |= {"users_hit": of_user.count(), "first_hit_ms": of_user.sum(delays)}
             sums |= {f"within_{i}": of_user.count(within == i) for i in range(len(HIT_WITHIN_SECONDS) + 1)}
             yield self._table(by, group, sums)
+
+    def _of_swaps(self) -> Iterator[pa.Table]:
+        """Yields hits whose source was at another place `horizon_days` before or after, by the later of both days."""
+        hit, apart, day = np.flatnonzero(self.credit.hit), self.settings.horizon_days, self.answers.day
+        width, user, holder = width_of(self.answers, self.events), self.events.user[hit], self.credit.holder[hit]
+        hits = Shown(user * width + self.events.source[hit], day[holder], self.credit.position[hit])
+        pair = self.answers.user[self.answers.answer] * width + self.answers.source
+        touched = places_among(np.where(self.answers.source == NONE, NONE, pair), different(hits.pair))
+        shown = Shown(pair[touched], day[self.answers.answer[touched]], self.answers.position[touched])
+        for later, lag in ((hits.day, -apart), (hits.day + apart, apart)):
+            which, other = swaps_of(hits, shown, lag)
+            keys = [later[which], self.groups.code[user[which]], hits.place[which], other]
+            rows, counts = np.unique(np.array(keys)[:, np.isin(keys[0], self.days)], axis=1, return_counts=True)
+            texts = [":".join(map(str, key)) for key in rows[1:].T.tolist()]
+            columns: dict[str, Column] = {"day": pa.array(rows[0], pa.int32()), "hits": column_of(counts)}
+            for name, values in {"by": [SWAP] * len(texts), "value": texts}.items():
+                columns[name] = pa.array(values, pa.string())
+            yield pa.table({**columns, **{name: pa.nulls(len(texts), pa.string()) for name in ("run", "arm")}})
 
     def _values(self, places: Ints, of: Ints, kinds: Sequence[str]) -> Iterator[tuple[str, Texts | None]]:
         """Yields the value of each event by kind, about the owner or holder in `of`."""

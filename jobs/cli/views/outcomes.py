@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from conf.share import EVERYBODY, NOBODY, Share
@@ -10,6 +11,7 @@ from jobs.outcomes.store import Record
 from models.outcomes.basis import Basis
 from models.outcomes.figures import Figures, incremental_hits
 from models.outcomes.intervals import Incremental, Interval
+from models.outcomes.propensities import Ratio, curve_of, sums_of_swaps
 
 _ARMS = {"treatment": NOBODY, "control": EVERYBODY}
 """Arm → the share of the treatment at which nobody is in it."""
@@ -37,15 +39,46 @@ def outcomes(
     header += ["user-days", "answers", "hits", "rate", *(f"hits@{k}" for k in at), "new ones listed", "first hit after"]
     text = table([_line(key, one, at, split=split) for key, one in found], header)
     made = list(_incremental(rows, daily=daily))
-    said = [*(_sentence(*one) for one in made), *_notes(records, rows, gone)]
+    by_place = {
+        basis: _curve(records, basis) for basis in _bases(records) if any(key[4] == "position" for key, _ in found)
+    }
+    said = [*(_sentence(*one) for one in made), *_curves(by_place), *_notes(records, rows, gone)]
     data = {
         "rows": [_data(key, one, daily=daily) for key, one in found],
+        "propensities": {
+            basis: [None if one is None else asdict(one) for one in curve] for basis, curve in by_place.items()
+        },
         "incremental": [_incremental_data(*one, daily=daily) for one in made],
-        "days": [record.model_dump(mode="json", exclude={"file", "sha256", "inputs"}) for record in records],
+        "days": [record.model_dump(mode="json", exclude={"file", "sha256", "inputs", "swaps"}) for record in records],
         "at": at,
         "notes": said,
     }
     return View("\n".join([text or "nothing was answered on these days", *said]), data)
+
+
+def _bases(records: Sequence[Record]) -> list[str]:
+    return sorted({basis for record in records for basis in record.bases})
+
+
+def _curve(records: Sequence[Record], basis: str) -> list[Ratio | None]:
+    """Returns how often places are looked at, relative to the first; of mature days, whose hits are all there."""
+    return curve_of(sums_of_swaps(record.swaps.get(basis, {}) for record in records if record.mature))
+
+
+def _curves(by_place: Mapping[str, Sequence[Ratio | None]]) -> Iterator[str]:
+    """Yields the curve of each basis, beside the rates above, which also fall because of what stands there."""
+    for basis, curve in by_place.items():
+        texts = (
+            f"{place}: {'not identifiable' if one is None else f'{one.value:.2f} ({one.low:.2f} to {one.high:.2f})'}"
+            for place, one in enumerate(curve, start=1)
+        )
+        if any(curve):
+            yield f"{basis}: how often a place is looked at, relative to the first: {', '.join(texts)}"
+        else:
+            yield (
+                f"{basis}: how often a place is looked at is not identifiable: too few hits of sources that were at "
+                "another place a week before or after"
+            )
 
 
 def _line(key: tuple[Any, ...], one: Figures, at: Sequence[int], *, split: bool) -> list[str]:

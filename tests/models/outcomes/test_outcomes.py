@@ -15,7 +15,7 @@ from conf.outcomes import OutcomeSettings
 from models.outcomes.basis import Basis
 from models.outcomes.marginals import outcomes_of
 from models.outcomes.rows import Served, answers_of, answers_shown, events_of
-from models.outcomes.sums import LEFT_OUT
+from models.outcomes.sums import LEFT_OUT, SWAP
 from tests.models.outcomes.brute import Asked, Did, brute
 
 START = dt.datetime(2026, 11, 9, tzinfo=dt.UTC)
@@ -98,7 +98,7 @@ def measured(
 def plain(rows: Sequence[dict[str, Any]], settings: OutcomeSettings) -> dict[tuple[Any, ...], dict[str, Any]]:
     """The result in the form of `brute`."""
     found = {}
-    for row in ({**row} for row in rows if row["by"] != LEFT_OUT):
+    for row in ({**row} for row in rows if row["by"] not in (LEFT_OUT, SWAP)):
         key = tuple(row.pop(name) for name in ("day", "run", "arm", "by", "value"))
         assert key not in found
         for name in ("users", "answers", "hits"):
