@@ -307,5 +307,5 @@ def _inputs(plan: Plan, day: dt.date, through: dt.date, settings: Settings) -> s
         for partition in plan.plans[name].found
         if (answered if name in (EXPOSURES, IMPRESSIONS) else first) <= partition.day <= through
     ]
-    listed = [(f"{one.run}/{one.since}", one.arms) for one in plan.listed if one.overlaps(answered, through)]
+    listed = [(f"{one.run}/{one.since}", one.arms) for one in plan.listed if one.overlaps(day, through)]
     return digest_of_inputs([*partitions, *listed])

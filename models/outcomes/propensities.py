@@ -24,8 +24,9 @@ from conf.contract import USER_GROUPS
 PLACES = 10
 """Places of which the curve is made."""
 MAX_ERROR = 0.25
-"""Standard error of the logarithm of a ratio above which it is not identifiable: up to there simulated intervals cover
-what they should, and are at most a factor of 1.7 wide to each side (benchmarks/propensities.py)."""
+"""Standard error of the logarithm of a ratio above which it is not identifiable: its interval would be wider than a
+factor of 1.6 to each side. Among simulated places that pass, 94 to 96 % of intervals hold the planted ratio, from 1,000
+answers on."""
 MIN_HITS = 100.0
 """Hits of a place at swaps below which its standard error is not to be trusted, either."""
 _STEPS, _FURTHEST = 50, 12.0

@@ -153,3 +153,19 @@ def test_what_lists_have_made_is_said_by_week_and_basis(store: OutcomeStore, cap
     assert by_arm["answered", "shadow"]["low"] < 0.15 < by_arm["answered", "shadow"]["high"]
     assert by_arm["answered", "control"] == {"low": None, "high": None}
     assert json.loads(said(capsys, monkeypatch, "--json", "--by", "surface"))["incremental"] == []
+
+
+def test_places_are_compared_where_sources_changed_place(store: OutcomeStore, capsys: Any, monkeypatch: Any) -> None:
+    swaps = {f"{group}:{place}:{other}": hits for group in range(9) for place, other, hits in [(1, 2, 40), (2, 1, 20)]}
+    place = row(by="position", value="1")
+    keep(store, MONDAY, place, swaps={"answered": swaps})
+    keep(store, MONDAY + dt.timedelta(days=1), place, swaps={"answered": {"0:1:2": 10_000}}, mature=False)
+    curve = json.loads(said(capsys, monkeypatch, "--by", "position", "--json"))["propensities"]["answered"]
+    assert curve[1]["value"] == pytest.approx(0.5), "of mature days only"
+    assert curve[1]["low"] <= 0.5 <= curve[1]["high"]
+    assert curve[2:] == [None] * 8
+    text = said(capsys, monkeypatch, "--by", "position")
+    assert "relative to the first: 1: 1.00 (1.00 to 1.00), 2: 0.50 (0.50 to 0.50), 3: not identifiable" in text
+    keep(store, MONDAY, place)
+    assert "how often a place is looked at is not identifiable" in said(capsys, monkeypatch, "--by", "position")
+    assert "looked at" not in said(capsys, monkeypatch)
