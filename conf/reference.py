@@ -21,7 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from conf.base import format_bytes, parse_bytes
 from conf.settings import Settings
-from conf.share import Share
+from conf.share import Percent, Share
 
 UNITS = re.compile(
     r"\b(days?|hours?|minutes?|seconds?|bytes|share|fraction|percent\w*|change|divergence|ratio|relative|power|units?"
@@ -141,6 +141,8 @@ def _default(field: FieldInfo) -> str:
         return f"`{value.bp / 10_000}`"
     if isinstance(value, tuple | dict) and not value:
         return "none"
+    if isinstance(value, tuple) and isinstance(value[0], Share):
+        return f"`[{', '.join(f'{share.bp / 100:g}' for share in value)}]`"
     return format_bytes(value) if _is_size(field) else f"`{value}`"
 
 
@@ -155,6 +157,8 @@ def _parses_bytes(part: object) -> bool:
 def _kind(annotation: Any) -> str:
     """Returns the name of a type in terms of YAML."""
     origin, args = get_origin(annotation), get_args(annotation)
+    if annotation == Percent:
+        return "number, ≥ 0, ≤ 100"
     if origin is Annotated:
         return "size" if any(map(_parses_bytes, args[1:])) else _kind(args[0])
     if origin is Literal:

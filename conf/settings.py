@@ -11,6 +11,7 @@ from conf.datasets import Datasets
 from conf.exposures import ExposureSettings
 from conf.gates import GateSettings
 from conf.outcomes import OutcomeSettings
+from conf.ramp import RampSettings
 from conf.serve import ServeSettings
 from conf.share import EVERYBODY, Fraction, Share
 from conf.training import AlsSettings, TrainerSettings
@@ -111,6 +112,8 @@ class RolloutSettings(Strict):
     control: ControlKind = Field(default="none", exclude=True)
     """What users outside the share get once an experiment is opened: nothing of ours (`none`), popular sources
     (`popular`), or each week's lists by the recipe that served when it was opened (`pinned`): docs/experiments.md."""
+    ramp: RampSettings | None = Field(default=None, exclude=True)
+    """How an experiment's share rises from week to week; null: it is `share`."""
     max_manual_share: Fraction = Share(2_500)
     """Largest share that a run may serve if no scheduler started it."""
     max_change_of_users: Number = Field(default=0.5, gt=0, le=MAX_RATIO)

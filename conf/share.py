@@ -1,6 +1,6 @@
 """The share of the audience that a run serves, in whole basis points.
 
-Documents hold it as that number, a product's YAML as a `Fraction` from 0 to 1.
+Documents hold it as that number, a product's YAML as a `Fraction` from 0 to 1 or as a `Percent`.
 """
 
 import math
@@ -79,3 +79,14 @@ Fraction = Annotated[
     ),
 ]
 """A share that is written as a fraction of 1."""
+Percent = Annotated[
+    Share,
+    GetPydanticSchema(
+        lambda *_: _schema(
+            core_schema.float_schema(ge=0, le=100, strict=True, allow_inf_nan=False),
+            Share.percent,
+            lambda share: share.bp / 100,
+        )
+    ),
+]
+"""A share that is written as a percentage."""

@@ -10,7 +10,14 @@ from conf.settings import Settings
 
 Path = tuple[str, ...]
 
-_NAMES = {"events": "clicks", "event_weights": "like", "dag": "retries", "columns": "source_id", "drift": "users"}
+_NAMES = {
+    "events": "clicks",
+    "event_weights": "like",
+    "dag": "retries",
+    "columns": "source_id",
+    "drift": "users",
+    "guardrails": "events",
+}
 """The key that a `*` in a path stands for, below a field of this name."""
 TREE: dict[str, Any] = {
     "product": "test",
@@ -24,6 +31,7 @@ TREE: dict[str, Any] = {
     },
     "interactions": {"event_weights": {"like": 1.0, "share": 3.0, "leave": -4.0, "glance": 0.0}},
     "gates": {"drift": {"users": "block"}},
+    "rollout": {"ramp": {"guardrails": {"events": {"margin": 0.02}}}},
 }
 
 
