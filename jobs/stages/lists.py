@@ -66,8 +66,8 @@ def make_lists(run: RunContext) -> ServedLists:
     run.folder.write_bytes(FALLBACK, fallback.to_json())
     users = users_in_share(run)
     with timed("topn", "lists") as notes:
+        excluded = excluded_sources(run.tables.read("exclusions"), users)  # checks the table before anything is sent
         candidates = share_candidates(run, "", sources)
-        excluded = excluded_sources(run.tables.read("exclusions"), users)
         lists = lists_from_factors(run, "", candidates, excluded, fallback, users)
         rows = run.tables.write("lists", lists, contract.lists(run.ids))
         notes.append(f"{rows:,} rows")
