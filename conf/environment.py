@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
@@ -11,6 +12,8 @@ from conf.alerts import check_webhook
 from conf.connections import KafkaConnection, RedisConnection
 from conf.errors import ConfigError
 from conf.location import Location
+from conf.simulated_clock import VARIABLE as SIMULATED_CLOCK
+from conf.simulated_clock import SimulatedClock, simulated_clock
 
 _Connection = TypeVar("_Connection", KafkaConnection, RedisConnection)
 
@@ -35,18 +38,21 @@ class Environment(BaseModel):
     """ALERTS_WEBHOOK: who is told when a run stops, unless the product's YAML says (`conf.alerts`)."""
     serve_tokens: tuple[SecretStr, ...] = ()
     """DISCOVERY_SERVE_TOKEN: who has one of them may look users up through `discovery serve`; none: everybody may."""
+    clock: SimulatedClock | None = None
+    """DISCOVERY_SIMULATED_CLOCK: in a simulation, who says what time it is (`conf/simulated_clock.py`)."""
 
     @classmethod
     def read(cls) -> "Environment":
         """Returns the environment of this process; creates nothing."""
-        home = _home()
+        home, kafka, redis = _home(), _kafka(), _redis()
         return cls(
             home=str(home),
-            kafka=_kafka(),
-            redis=_redis(),
+            kafka=kafka,
+            redis=redis,
             mlflow=_secret("MLFLOW_TRACKING_URI") or _sqlite(home),
             webhook=_webhook(),
             serve_tokens=_serve_tokens(),
+            clock=_clock(home, kafka, redis),
         )
 
     @property
@@ -113,6 +119,19 @@ def _serve_tokens() -> tuple[SecretStr, ...]:
             "commas; `openssl rand -base64 32` makes one"
         )
     return tuple(map(SecretStr, tokens))
+
+
+def _clock(home: Location, kafka: KafkaConnection | None, redis: RedisConnection | None) -> SimulatedClock | None:
+    given = os.environ.get(SIMULATED_CLOCK, "")
+    return simulated_clock(given, Path(home.path) if home.is_local else None, _hosts(kafka, redis)) if given else None
+
+
+def _hosts(kafka: KafkaConnection | None, redis: RedisConnection | None) -> Iterator[str]:
+    if kafka is not None:
+        brokers = (broker.strip().rpartition("@")[2] for broker in kafka.servers.split(","))
+        yield from (broker.rpartition(":")[0].strip("[]") for broker in brokers)
+    if redis is not None:
+        yield from (host for host, _ in redis.place.hosts)
 
 
 def _unset(name: str, what: str) -> ConfigError:

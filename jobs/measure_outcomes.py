@@ -13,17 +13,17 @@ if __name__ == "__main__":
     end_at_once()
 
 
-import datetime as dt
 import sys
 from collections.abc import Sequence
 
 from jobs.outcomes.arguments import parse_asked
 from jobs.runtime.exit import report
+from publish.clock import utc_now
 
 
 def measure_outcomes(argv: Sequence[str] | None = None) -> None:
     """Measures every day up to `--day` that needs it."""
-    asked = parse_asked(argv, today=dt.datetime.now(dt.UTC).date())
+    asked = parse_asked(argv, today=utc_now().date())
     from jobs.outcomes.measure import Measuring, tell  # here: typing errors need not wait for Spark
     from jobs.outcomes.weeks import measure_weeks, tell_weeks
 

@@ -12,7 +12,6 @@ if __name__ == "__main__":
     end_at_once()
 
 
-import datetime as dt
 import sys
 from collections.abc import Sequence
 
@@ -23,11 +22,12 @@ from jobs.tuning.parts import VALIDATION
 from jobs.tuning.proposal import propose
 from jobs.tuning.study import open_study
 from jobs.tuning.trials import run_trials
+from publish.clock import utc_now
 
 
 def tune_embeddings(argv: Sequence[str] | None = None) -> None:
     """Makes the features, runs the missing trials, and writes the proposal."""
-    arguments = parse_tuning(argv, today=dt.datetime.now(dt.UTC).date())
+    arguments = parse_tuning(argv, today=utc_now().date())
     with open_study(arguments) as study:
         make_features(study)
         check_history(study)

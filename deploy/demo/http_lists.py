@@ -1,8 +1,11 @@
 """Lists by the HTTP service (`discovery serve`), as an app asks for them: one request per visit, some at a time.
 
+With a simulated clock it is set to the moment of each visit, and they come one by one.
+
 ServiceFailed     the service did not answer a look-up
 """
 
+import datetime as dt
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from conf.errors import DiscoveryError
 from conf.ids import IdKind
+from conf.simulated_clock import SimulatedClock
 from deploy.demo.lookups import Asked, Told
 
 _SECONDS = 10
@@ -35,13 +39,14 @@ class HttpLists:
     token: str | None = None
     at_once: int = 4
     """Look-ups at a time."""
+    clock: SimulatedClock | None = None
     _mine: threading.local = field(default_factory=threading.local)
     _open: list[HTTPConnection] = field(default_factory=list)
 
     def answers(self, asked: Sequence[Asked]) -> list[Told]:
         """Returns an answer for each, in the order of `asked`. Raises ServiceFailed."""
         try:
-            with ThreadPoolExecutor(self.at_once) as threads:
+            with ThreadPoolExecutor(1 if self.clock is not None else self.at_once) as threads:
                 return list(threads.map(self._answer, asked))
         finally:
             for connection in self._open:
@@ -50,6 +55,8 @@ class HttpLists:
             self._mine = threading.local()
 
     def _answer(self, asked: Asked) -> Told:
+        if self.clock is not None:
+            self.clock.set(dt.datetime.fromtimestamp(asked.moment / 1_000_000, dt.UTC))
         status, body = self._get(f"/v1/lists/{quote(str(asked.user_id), safe='')}?surface={quote(asked.surface)}")
         try:
             found: Mapping[str, Any] = json.loads(body)

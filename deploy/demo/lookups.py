@@ -25,6 +25,8 @@ class Asked(NamedTuple):
 
     user_id: UserId
     surface: str
+    moment: int = 0
+    """Microseconds since 1970."""
 
 
 class Told(NamedTuple):
@@ -76,7 +78,8 @@ class Visits:
     def asked(self, population: Population) -> list[Asked]:
         """Returns the look-up of each visit."""
         users = cast("list[UserId]", population.truth.user_ids.take(self.users).to_pylist())
-        return [Asked(user, self.surfaces[place].name) for user, place in zip(users, self.places, strict=True)]
+        names = [self.surfaces[place].name for place in self.places]
+        return list(map(Asked, users, names, self.moments.tolist()))
 
     @property
     def names(self) -> Ids:

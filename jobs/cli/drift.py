@@ -19,6 +19,7 @@ from jobs.runtime.log import log
 from jobs.storage.datasets import open_catalog
 from jobs.storage.store import Storage
 from publish.author import person
+from publish.clock import utc_now
 
 drift = typer.Typer(
     no_args_is_help=True,
@@ -75,7 +76,7 @@ def accept(cli: Cli, name: Name, *, reason: Reason = "", undo: Undo = False) -> 
         return
     _need(reason)
     alarm = opened.alarm(name)
-    accepted = Accepted(name=name, days=alarm.days, shift=alarm.shift, reason=reason, by=person(), at=_now())
+    accepted = Accepted(name=name, days=alarm.days, shift=alarm.shift, reason=reason, by=person(), at=utc_now())
     opened.store.decide(accepted)
     cli.show(view.accepted(accepted, finding_of(alarm)))
 
@@ -100,7 +101,7 @@ def exclude(
         _include_again(cli, opened, dataset, wanted)
         return
     _need(reason)
-    excluded = [Excluded(dataset=dataset, day=day, reason=reason, by=person(), at=_now()) for day in wanted]
+    excluded = [Excluded(dataset=dataset, day=day, reason=reason, by=person(), at=utc_now()) for day in wanted]
     for one in excluded:
         opened.store.decide(one)
     stops, then = _next_run(opened, dataset)
@@ -127,15 +128,11 @@ def backfill(
     """Make the history of the past from data that is still there, without training; needs Spark and Kafka."""
     from jobs.cli.drift_backfill import fill  # here, because the other commands work without Spark
 
-    fill(cli, days, _now().date() if as_of is None else _day(as_of))
+    fill(cli, days, utc_now().date() if as_of is None else _day(as_of))
 
 
 def _open(cli: Cli) -> Drift:
     return Drift(cli.settings(), Storage(Environment.read().home))
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 def _need(reason: str) -> None:
@@ -145,7 +142,7 @@ def _need(reason: str) -> None:
 
 def _day(text: str) -> dt.date:
     day = parse_day(text)
-    if day > _now().date():
+    if day > utc_now().date():
         raise ConfigError(f"{day} is in the future; only days that a run may have read can be left out")
     return day
 

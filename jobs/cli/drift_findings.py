@@ -19,6 +19,7 @@ from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.drift import DriftStore
 from jobs.storage.gate_reports import DRIFT_GATES, DRIFT_PAGE, report_file
 from jobs.storage.store import Storage
+from publish.clock import utc_now
 
 _LATEST = 10
 """Runs in whose reports a statistic is looked for."""
@@ -124,7 +125,7 @@ class Drift:
     def as_of(self) -> dt.date:
         """Latest day of a run, which a repeated one has too; today if there is none."""
         found = (RunId.find(info.base_name) for info in self.home.files(f"runs/{self.settings.product}"))
-        return max((run.as_of for run in found if run), default=dt.datetime.now(dt.UTC).date())
+        return max((run.as_of for run in found if run), default=utc_now().date())
 
     def _files(self, run: str) -> list[str]:
         folder = run_folder(self.home, self.settings.product, run)

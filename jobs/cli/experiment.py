@@ -15,6 +15,7 @@ from jobs.cli.views import experiment as view
 from jobs.experiments.opening import Opening
 from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.storage.store import Storage
+from publish.clock import utc_now
 
 experiment = typer.Typer(
     no_args_is_help=True,
@@ -97,4 +98,4 @@ def _check_name(name: str) -> None:
 
 
 def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
+    return utc_now()

@@ -54,7 +54,7 @@ def note_in_manifest(settings: Settings, home: Storage, control: Control, run: s
         if manifest is None or "publish" not in manifest.stages or SERVE in manifest.stages:
             return
         record = StageRecord(
-            finished_at=dt.datetime.now(dt.UTC),
+            finished_at=utc_now(),
             code_version=code_version(),
             seconds=0.0,
             peak_bytes={},

@@ -4,7 +4,6 @@ It says that it starts before it imports more than options need. Most modules ar
 Java opens the Spark session; the modules of its stages, which have the same libraries, after that.
 """
 
-import datetime as dt
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from jobs.run.arguments import parse_arguments
 from jobs.runtime.exit import report
 from jobs.runtime.log import log_step
+from publish.clock import utc_now
 
 if TYPE_CHECKING:
     from jobs.run import context
@@ -23,7 +23,7 @@ def enter(work: Callable[[Run], None], argv: Sequence[str] | None = None) -> int
     """Runs `work` on the run that the command line names. Returns the exit code."""
 
     def run() -> None:
-        arguments = parse_arguments(argv, today=dt.datetime.now(dt.UTC).date())
+        arguments = parse_arguments(argv, today=utc_now().date())
         if arguments.dry_run:
             from jobs.run.dry_run import dry_run
 

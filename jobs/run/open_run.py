@@ -30,6 +30,7 @@ from jobs.storage.folders import check_folders
 from jobs.storage.store import Storage
 from models.champion import find_champion
 from publish.author import person
+from publish.clock import utc_now
 
 
 class RunError(Refused):
@@ -108,7 +109,7 @@ def _manifest(arm: Arm, home: Storage, servers: RunServers, request: Request) ->
     manifest = Manifest(
         request=request,
         started_by=request.trigger_id or person(),
-        created_at=dt.datetime.now(dt.UTC),
+        created_at=utc_now(),
         code_version=code_version(),
         libraries=library_versions(),
         epoch=servers.runs.next_epoch(),
@@ -212,4 +213,4 @@ def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
 def _new_run_id(home: Storage, product: str, as_of: dt.date) -> RunId:
     names = [info.base_name for info in home.files(f"runs/{product}")]
     attempts = [run.attempt for name in names if (run := RunId.find(name)) is not None and run.as_of == as_of]
-    return RunId(dt.datetime.now(dt.UTC).replace(microsecond=0), as_of, max(attempts, default=0) + 1)
+    return RunId(utc_now().replace(microsecond=0), as_of, max(attempts, default=0) + 1)

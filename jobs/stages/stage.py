@@ -1,6 +1,5 @@
 """A stage: skipped when the run has finished it, timed and measured; its facts and digests go into the manifest."""
 
-import datetime as dt
 import functools
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from jobs.run.manifest import Manifest, StageRecord
 from jobs.runtime.log import log_step
 from jobs.runtime.peak_memory import PeakMemory
 from jobs.runtime.versions import code_version
+from publish.clock import utc_now
 
 Facts = dict[str, Any]
 """What a stage records in the manifest, as JSON values."""
@@ -35,7 +35,7 @@ def stage(
                 facts, made = work(run), run.folder.made()
             seconds = time.monotonic() - start
             run.check_lease()
-            now = dt.datetime.now(dt.UTC)
+            now = utc_now()
             record = StageRecord(
                 finished_at=now,
                 code_version=code_version(),

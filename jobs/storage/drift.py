@@ -18,6 +18,7 @@ from expectations.drift.history import History, Measured, of_stored, to_table
 from expectations.drift.sketch import Sketch, of_table
 from expectations.drift.sketch import to_table as sketch_table
 from jobs.storage.store import Storage
+from publish.clock import utc_now
 
 K = TypeVar("K")
 D = TypeVar("D")
@@ -135,7 +136,7 @@ class DriftStore:
             record = _Decision(accepted=decision, undone=undone)
         else:
             record = _Decision(excluded=decision, undone=undone)
-        name = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        name = utc_now().strftime("%Y%m%dT%H%M%S.%fZ")
         self.at.write_bytes(f"{_DECISIONS}/{name}.json", record.model_dump_json(indent=1).encode())
 
     def _latest(self, folder: str, without: str) -> list[str]:

@@ -1,6 +1,5 @@
 """A study: its folder, its record, and the lock that lets one process at a time work on it."""
 
-import datetime as dt
 import fcntl
 import importlib.metadata
 import json
@@ -34,6 +33,7 @@ from jobs.tuning.parts import fingerprints_of, survey_parts
 from models.registry import Trials
 from models.tuning import Space
 from models.tuning.space import factors_of
+from publish.clock import utc_now
 
 FILE, LOCK = "study.json", "lock"
 _SHAPING = {"ids", "data_root", "datasets", "interactions", "split", "judge", "train", "lists"}
@@ -120,7 +120,7 @@ def _record(folder: Storage, name: str, basis: dict[str, Any]) -> StudyRecord:
     record = StudyRecord(
         study_id=uuid.uuid4().hex,
         name=name,
-        created_at=dt.datetime.now(dt.UTC),
+        created_at=utc_now(),
         code_version=code_version(),
         libraries={**library_versions(), "optuna": importlib.metadata.version("optuna")},
         basis=basis,

@@ -26,6 +26,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from conf.connections import KafkaConnection
 from conf.exposures import ExposureSettings
+from publish.clock import milliseconds_now
 from publish.connect.clients import KafkaSettings, kafka_settings
 from publish.exposures.message import WRITER_KEY, WriterCounts, encode_exposure, encode_writer, writer_name
 from publish.read.rules import Answer
@@ -41,7 +42,6 @@ _RETRY_SECONDS = 1.0
 _COUNTS_SECONDS = 60.0
 _WARN_SECONDS = 60.0
 _QUEUED_KIB = 65_536
-_MILLION = 1_000_000
 
 
 class Drop(StrEnum):
@@ -174,7 +174,7 @@ class ExposureLog:
                 self._dropped[Drop.QUEUE_FULL] += 1
                 return
             self._waiting += 1
-            self._queue.append(_Waiting(seq, time.time_ns() // _MILLION, surface, answer))
+            self._queue.append(_Waiting(seq, milliseconds_now(), surface, answer))
         if self._thread is None:
             self._start()
 
@@ -302,7 +302,7 @@ class ExposureLog:
         """Sends the writer's counts; that they arrive is not waited for."""
         counts = self.counts()
         dropped = {reason: number for reason, number in counts.dropped.items() if number}
-        now = time.time_ns() // _MILLION
+        now = milliseconds_now()
         value = encode_writer(WriterCounts(self.writer, now, counts.logged, dropped, self._settings.queue, closed))
         with suppress(BufferError):
             link.producer.produce(self._topic, value, WRITER_KEY)

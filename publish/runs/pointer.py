@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from conf.base import Strict
 from conf.share import EVERYBODY, NOBODY, Share
 from publish.author import person
-from publish.clock import Clock, utc_now
+from publish.clock import Clock, simulated_moment, utc_now
 from publish.connect.confirmed_sender import Outgoing
 from publish.connect.redis_clients import StoreClient
 from publish.connect.store_scripts import store_faults, text_of
@@ -195,7 +195,7 @@ class PointerStore:
         """Adds missing history entries: for a pointer without one, and for a loss of Redis seen by this process."""
         empty = Pointer().model_dump_json() if self._seen else ""
         keys = [self.keys.history, self.keys.unsent, self.keys.pointer, self.keys.restoring]
-        self._observe(keys=keys, args=[empty, LOST, self.who])
+        self._observe(keys=keys, args=[empty, LOST, self.who, simulated_moment()])
 
     @store_faults()
     def _knows_runs(self) -> bool:
@@ -232,6 +232,7 @@ class PointerStore:
                 json.dumps(["since", "serving_since"] if serves_anew else ["since"]),
                 reason,
                 self.who,
+                simulated_moment(),
             ],
         )
         word, *detail = (part.decode() for part in answer)

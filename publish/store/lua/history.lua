@@ -25,10 +25,11 @@ local function newest()
   return type(pointer) == 'table' and type(pointer.since) == 'string' and pointer or raw and {since = ''}
 end
 
--- The time by Redis' clock, but never before the newest entry: a server that took over may be behind.
-local function moment()
+-- The time by Redis' clock, but never before the newest entry: a server that took over may be behind. In a simulation
+-- (publish/clock.py) it is the simulated one, which is given; otherwise that is '' or nil.
+local function moment(simulated)
   local time, last = redis.call('TIME'), newest()
-  local now = iso(tonumber(time[1]), tonumber(time[2]))
+  local now = simulated and simulated ~= '' and simulated or iso(tonumber(time[1]), tonumber(time[2]))
   local before = last and string.gsub(last.since, ':(%d%d)Z$', ':%1.000000Z') or ''
   return before > now and before or now
 end
@@ -45,21 +46,21 @@ local function write_down(pointer, reason, who)
 end
 
 -- Write down a pointer that was changed by another script, so that reason and author are unknown.
-local function catch_up(pointer)
+local function catch_up(pointer, simulated)
   local last = newest()
   if not last or last.rev ~= pointer.rev then
     if not pointer.since or pointer.since == cjson.null then
-      pointer.since = moment()
+      pointer.since = moment(simulated)
     end
     write_down(pointer, last and 'changed without its history' or 'history begins', cjson.null)
   end
 end
 
 -- Write down that Redis lost everything, unless there is an entry already; nothing is served until the next entry.
-local function write_down_loss(empty, reason, who)
+local function write_down_loss(empty, reason, who, simulated)
   if not newest() then
     local pointer = cjson.decode(empty)
-    pointer.since = moment()
+    pointer.since = moment(simulated)
     write_down(pointer, reason, who)
   end
 end

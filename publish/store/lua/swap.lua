@@ -1,7 +1,7 @@
 -- Compare-and-swap of the pointer. KEYS after the history's: ptr, runs, restoring. ARGV: revision it must have ('0' for none
 -- yet), the new pointer, runs that must be in a state ([[run, state], …]), states that change with it ([[run, JSON], …]),
 -- runs that the pointer named until now ([run, …]), time by the caller's clock, '1' when this swap ends a rebuild ('0':
--- none may be under way), fields of the pointer that are this moment ([name, …]), why, who.
+-- none may be under way), fields of the pointer that are this moment ([name, …]), why, who, the moment if simulated ('').
 local before = redis.call('GET', KEYS[3])
 before = before and cjson.decode(before)
 if (before and before.rev or 0) ~= tonumber(ARGV[1]) then
@@ -24,9 +24,9 @@ for _, need in ipairs(cjson.decode(ARGV[3])) do
 end
 redis.call('HDEL', KEYS[4], '-')  -- a full Redis allows this, and then what follows in the same script
 if before then
-  catch_up(before)
+  catch_up(before, ARGV[11])
 end
-local pointer, now = cjson.decode(ARGV[2]), moment()
+local pointer, now = cjson.decode(ARGV[2]), moment(ARGV[11])
 for _, name in ipairs(cjson.decode(ARGV[8])) do
   pointer[name] = now
 end

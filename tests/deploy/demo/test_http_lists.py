@@ -1,15 +1,18 @@
 """The app of the demo asks a service: each visit once, answers in the order of visits, failures by name."""
 
+import datetime as dt
 import json
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from conf.simulated_clock import SimulatedClock
 from deploy.demo.http_lists import HttpLists, ServiceFailed
 from deploy.demo.lookups import Asked, Told
 
@@ -62,6 +65,16 @@ def test_answers_are_in_the_order_of_visits(url: str) -> None:
     found = HttpLists(url, "int64").answers([Asked(user, "feed") for user in users])
     assert found == [Told("treatment", "list", "r", [user, 7], 9) for user in users]
     assert sorted(text for text, _ in _Service.asked) == sorted(f"{user} feed" for user in users)
+
+
+def test_a_simulated_clock_has_the_time_of_each_visit(url: str, tmp_path: Path) -> None:
+    monday = dt.datetime(2026, 11, 16, tzinfo=dt.UTC)
+    clock = SimulatedClock(tmp_path / "clock.json")
+    moments = [monday + dt.timedelta(minutes=30 * number) for number in range(40)]
+    asked = [Asked(100 + number, "feed", int(at.timestamp() * 1e6)) for number, at in enumerate(moments)]
+    HttpLists(url, "int64", clock=clock).answers(asked)
+    assert [text for text, _ in _Service.asked] == [f"{user} feed" for user, _, _ in asked]
+    assert moments[-1] <= clock.now() < moments[-1] + dt.timedelta(hours=1)
 
 
 def test_names_and_a_token(url: str) -> None:
