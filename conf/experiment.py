@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from conf.base import Strict
 from conf.digest import digest_of_json
+from conf.judging import JudgingSettings
 from conf.recipe import Recipe
 from conf.settings import ControlKind
 from conf.share import Share
@@ -89,6 +90,8 @@ class Experiment(Strict):
     treatment: PinnedRecipe
     control_recipe: PinnedRecipe | None = None
     """The recipe of the control's runs, if `control` is `pinned`."""
+    judged_by: JudgingSettings | None = None
+    """What was to decide when it was opened; None in records of before: the settings."""
     closed: AwareDatetime | None = None
     reason: str | None = None
     """Why it was closed."""

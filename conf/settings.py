@@ -10,6 +10,7 @@ from conf.base import MAX_COUNT, MAX_DAYS, MAX_RATIO, Bytes, Flag, Number, Seed,
 from conf.datasets import Datasets
 from conf.exposures import ExposureSettings
 from conf.gates import GateSettings
+from conf.judging import JudgingSettings
 from conf.outcomes import OutcomeSettings
 from conf.ramp import RampSettings
 from conf.serve import ServeSettings
@@ -211,6 +212,8 @@ class Settings(Strict):
     """Bounds of the look-up service."""
     outcomes: OutcomeSettings = Field(default=OutcomeSettings(), exclude=True)
     """How it is measured what users did with their lists."""
+    experiment: JudgingSettings = Field(default=JudgingSettings(), exclude=True)
+    """By what an experiment is judged."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":

@@ -1,7 +1,9 @@
-"""`discovery experiment`: opens, shows and closes the experiment of a product."""
+"""`discovery experiment`: plans, opens, shows, judges and closes the experiment of a product."""
 
 import datetime as dt
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -9,21 +11,34 @@ from pydantic import TypeAdapter, ValidationError
 from conf.environment import Environment
 from conf.errors import ConfigError
 from conf.experiment import Experiment, ExperimentName
+from conf.judging import JudgingSettings
+from conf.settings import Settings
+from conf.share import EVERYBODY, NOBODY, Share
 from conf.windows import parse_day
 from jobs.cli.options import Cli, Reason, product_command
 from jobs.cli.views import experiment as view
 from jobs.experiments.opening import Opening
 from jobs.experiments.store import ExperimentError, ExperimentStore
+from jobs.experiments.weeks import WeekStore
+from jobs.outcomes.store import OutcomeStore
+from jobs.runtime.log import log_step
 from jobs.storage.store import Storage
 from publish.clock import utc_now
+
+if TYPE_CHECKING:  # statistics take long to import, and most commands need none
+    from jobs.experiments.planning import Source
+    from models.experiment.decide import Guardrail
 
 experiment = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="A treatment against a control over weeks: open it, which pins both recipes; see it; close it.",
+    help="A treatment against a control over weeks: plan it; open it, which pins both recipes; judge it; close it.",
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits, _ and -.")]
 KnownName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: the open one, else the newest.")]
+Metrics = Annotated[
+    list[str] | None, typer.Option("--metric", metavar="METRIC", help="Repeatable; e.g. new, events:event=like.")
+]
 FirstDay = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day of week 1; default: tomorrow.")]
 
 
@@ -62,6 +77,79 @@ def status(cli: Cli, name: KnownName = None) -> None:
     cli.show(view.status(_named(store, name), store))
 
 
+@experiment.command("plan")
+@product_command
+def plan_it(  # noqa: PLR0913  # each is an option
+    cli: Cli,
+    name: KnownName = None,
+    weeks: Annotated[int | None, typer.Option(min=1, max=52, help="Default: experiment.weeks.")] = None,
+    percent: Annotated[
+        float | None, typer.Option("--share", help="Percent treated in every week; default: the ramp's steps.")
+    ] = None,
+    metric: Metrics = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Users of the audience; default: as measured.")] = None,
+    mean: Annotated[float | None, typer.Option(help="Mean per user and week, where nothing was measured.")] = None,
+    sd: Annotated[float | None, typer.Option(help="Standard deviation of a user's week; goes with --mean.")] = None,
+    correlation: Annotated[
+        float | None, typer.Option(min=0, max=0.999, help="Of two weeks of a user; goes with --mean.")
+    ] = None,
+    power: Annotated[float, typer.Option(min=0.1, max=0.99, help="Part of the cases in which it is to be found.")] = 0.8,
+) -> None:
+    """How small an effect is found, by weeks: from weeks that were measured, or from --mean and --sd."""
+    from jobs.cli.views.experiment_report import planned
+    from jobs.experiments.planning import given, plan_experiment
+
+    settings = cli.settings()
+    changes: dict[str, Any] = ({} if weeks is None else {"weeks": weeks}) | (
+        {"metrics": tuple(metric)} if metric else {}
+    )
+    judged_by = _checked(settings.experiment, changes)
+    shares = _shares(settings, judged_by.weeks, None if percent is None else Share.percent(percent))
+    if mean is None and sd is None:
+        if correlation is not None:
+            raise ConfigError("--correlation goes with --mean and --sd: otherwise it is measured")
+        source = _measured(settings, judged_by.metrics, name, users)
+    elif mean is None or sd is None or users is None or len(judged_by.metrics) > 1 and metric:
+        raise ConfigError("--mean and --sd go together, with --users and at most one --metric")
+    elif mean < 0 or sd <= 0:
+        raise ConfigError(f"--mean {mean:g} --sd {sd:g}: a mean is not below 0, a standard deviation is above it")
+    else:
+        only = judged_by.metrics[0] if metric else "the metric"
+        source = given(only, users, mean, sd, correlation)
+    cli.show(planned(plan_experiment(settings.product, source, shares, judged_by, power)))
+
+
+@experiment.command()
+@product_command
+def report(
+    cli: Cli,
+    name: KnownName = None,
+    metric: Metrics = None,
+    page: Annotated[Path | None, typer.Option(help="Also write all of it as one HTML file with drawings.")] = None,
+) -> None:
+    """What it has shown until now: sample-ratio mismatch first, then guardrails and effects; --metric shows more."""
+    from jobs.cli.views.experiment_report import reported
+    from jobs.experiments.report import Reporting, newest_sums
+
+    settings, store = cli.settings(), _store(cli)
+    found = _named(store, name)
+    weeks = WeekStore.of(store, found.name)
+    made = Reporting(
+        experiment=found,
+        record=newest_sums(found, weeks),
+        store=weeks,
+        judged_by=found.judged_by or settings.experiment,
+        guardrails=guardrails_of(settings),
+        steps_bp=_steps(settings),
+        asked_for=_checked(settings.experiment, {"metrics": tuple(metric)}).metrics if metric else (),
+    ).report()
+    if page is not None:
+        from jobs.pages.experiment import experiment_page  # here: Jinja is slow to import, and seldom wanted
+
+        _write(page, experiment_page(made))
+    cli.show(reported(made))
+
+
 @experiment.command()
 @product_command
 def close(cli: Cli, *, reason: Reason = "") -> None:
@@ -88,6 +176,75 @@ def _named(store: ExperimentStore, name: str | None) -> Experiment:
     if not known:
         raise ExperimentError(f"{store.product} had no experiment yet; discovery experiment open NAME opens one")
     return next((one for one in known if one.is_open), known[-1])
+
+
+def _measured(settings: Settings, metrics: Sequence[str], name: str | None, users: int | None) -> "Source":
+    """Returns what is known of weeks that are over. Raises ConfigError where nothing is."""
+    from jobs.experiments.planning import newest_measured, of_outcomes, of_sums
+
+    home = Storage(Environment.read().home)
+    store = ExperimentStore.of(home, settings.product)
+    if name is not None:
+        _named(store, name)
+    sums = newest_measured(store, name)
+    if sums is not None:
+        return of_sums(*sums, metrics, users)
+    from jobs.cli.plan_inputs import audience_of
+
+    audience = (None if name is not None else audience_of(settings, home)) if users is None else ("as given", users)
+    if audience is not None:
+        said, number = audience
+        source = of_outcomes(OutcomeStore.of(home, settings.product), metrics, number, f"({said})")
+        if source is not None:
+            return source
+    raise ConfigError(
+        f"nothing is measured of {f'experiment {name}' if name else settings.product} that a plan could rest on; give "
+        "--users, --mean and --sd of a user's week, and --correlation of two weeks if you know it"
+    )
+
+
+def guardrails_of(settings: Settings) -> "list[Guardrail]":
+    """Returns the guardrails of the settings."""
+    from models.experiment.decide import Guardrail
+
+    ramp = settings.rollout.ramp
+    found = {} if ramp is None else ramp.guardrails
+    return [Guardrail(metric, one.margin, one.better) for metric, one in found.items()]
+
+
+def _steps(settings: Settings) -> list[int]:
+    ramp = settings.rollout.ramp
+    return [] if ramp is None else [step.bp for step in ramp.steps]
+
+
+def _shares(settings: Settings, weeks: int, share: Share | None) -> list[int]:
+    """Returns the shares of an experiment to come, week by week. Raises ConfigError if nobody could be compared."""
+    from jobs.experiments.report import shares_to_come
+
+    steps = _steps(settings) if share is None else []
+    if steps:
+        return shares_to_come(0, steps, weeks)
+    only = settings.rollout.share if share is None else share
+    if only in {NOBODY, EVERYBODY}:
+        of = "--share" if share is not None else "rollout.share"
+        raise ConfigError(f"{of} is {only}, so one arm would be empty; give --share in percent, e.g. --share 25")
+    return [only.bp] * weeks
+
+
+def _checked(settings: JudgingSettings, changes: dict[str, Any]) -> JudgingSettings:
+    """Returns the settings with these changes; raises ConfigError."""
+    try:
+        return JudgingSettings.model_validate(settings.model_dump() | changes)
+    except ValidationError as error:
+        raise ConfigError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"--page {path} cannot be written ({error.strerror or error}); name another file") from None
+    log_step("experiment", f"the page with all of it: {path}")
 
 
 def _check_name(name: str) -> None:

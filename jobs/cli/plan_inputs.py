@@ -99,7 +99,7 @@ def _lists(
     mean = _mean_bytes(settings)
     if users is not None:
         return PlannedLists(users, mean, f"--users, and full lists of {settings.lists.n}")
-    audience = _audience(settings, home)
+    audience = audience_of(settings, home)
     if audience is None:
         raise ConfigError(
             f"{settings.product} has no run yet and no audience dataset that could be counted: say --users N"
@@ -117,7 +117,7 @@ def _mean_bytes(settings: Settings) -> float:
     return key + settings.lists.n * (_VARINT_BYTES[settings.ids] + scores) + 6
 
 
-def _audience(settings: Settings, home: Storage) -> tuple[str, int] | None:
+def audience_of(settings: Settings, home: Storage) -> tuple[str, int] | None:
     """Returns the newest finished day of the audience that has rows, and their number; None without one."""
     dataset = settings.datasets.audience
     if dataset is None:

@@ -54,6 +54,7 @@ class Opening:
                 control=control,
                 treatment=PinnedRecipe.of(treatment),
                 control_recipe=None if pinned is None else PinnedRecipe.of(pinned),
+                judged_by=self.settings.experiment,
             )
         except ValidationError as error:
             raise ExperimentError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None

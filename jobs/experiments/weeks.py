@@ -207,8 +207,15 @@ class WeekStore:
 
     def moments(self, record: SumsRecord, metric: str) -> dict[Slice, Moments]:
         """Returns the sums of a metric or ratio of `record.metrics`, by slice; raises DamagedSums."""
-        rows = self.table(record).filter(pc.field("metric") == metric).to_pylist()
-        return {Slice(row["low_bp"], row["high_bp"]): Moments.from_bytes(row["moments"]) for row in rows}
+        return self.all_moments(record, [metric]).get(metric, {})
+
+    def all_moments(self, record: SumsRecord, metrics: Collection[str]) -> dict[str, dict[Slice, Moments]]:
+        """Returns the sums of those of these metrics that are there; raises DamagedSums."""
+        found: dict[str, dict[Slice, Moments]] = {}
+        for row in self.table(record).filter(pc.field("metric").isin(list(metrics))).to_pylist():
+            part = Slice(row["low_bp"], row["high_bp"])
+            found.setdefault(row["metric"], {})[part] = Moments.from_bytes(row["moments"])
+        return found
 
     def write_sums(self, record: SumsRecord, rows: Sequence[Mapping[str, object]]) -> SumsRecord:
         """Writes sums as a whole; returns the record with file and digest. Equal rows have equal bytes."""

@@ -75,6 +75,29 @@ def past_of(moments: Moments, weeks: Sequence[int], *, ratio: bool = False) -> P
     )
 
 
+def past_of_groups(totals: Floats, users: int) -> Past | NoEffect:
+    """Returns what weekly totals (weeks × groups of users by a hash) say about the weeks of so many users in all.
+
+    Whoever has no total counts as 0. With 128 groups, deviations are known to some 6 %.
+    """
+    groups = totals.shape[1]
+    per_group = users / groups
+    if users < FEWEST_USERS or not totals.size:
+        return NoEffect(f"too few users: {users:,} of {len(totals)} past weeks, at least {FEWEST_USERS:,} are needed")
+    means = totals.sum(axis=1) / users
+    covariance = np.atleast_2d(np.cov(totals)) / per_group - np.outer(means, means)  # the groups' sizes vary, too
+    variances = covariance.diagonal()
+    if min(variances) <= 0:
+        return NoEffect("nearly constant: the groups of users differ too little to tell how much users do")
+    pairs = (covariance / np.sqrt(np.outer(variances, variances)))[np.triu_indices(len(totals), 1)]
+    return Past(
+        users=users,
+        mean=float(means.mean()),
+        deviation=float(np.sqrt(variances.mean())),
+        correlation=float(np.clip(pairs.mean(), 0.0, 0.999)) if len(pairs) else 0.0,
+    )
+
+
 def expected_looks(past: Past, shares_bp: Sequence[int], *, cuped: bool = False) -> list[Effect] | NoEffect:
     """Returns the effects that looks after each week would see if nothing happened: their variances are the plan."""
     sums = {part: _expected(past, part, len(shares_bp)) for part in slices_at(shares_bp)}

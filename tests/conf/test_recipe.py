@@ -166,6 +166,9 @@ REST: dict[str, Any] = {
     "outcomes.new_days": 29,
     "outcomes.robots.max_events_per_day": 999,
     "outcomes.shadow_share": 0.05,
+    "experiment.metrics": ["hits"],
+    "experiment.weeks": 4,
+    "experiment.cuped": False,
     # bounds of the look-up service
     "serve.redis_timeout_seconds": 2.0,
     "serve.max_in_flight": 511,
