@@ -79,7 +79,7 @@ def status(cli: Cli, name: KnownName = None) -> None:
 
 @experiment.command("plan")
 @product_command
-def plan_it(  # noqa: PLR0913  # each is an option
+def plan_it(  # each is an option
     cli: Cli,
     name: KnownName = None,
     weeks: Annotated[int | None, typer.Option(min=1, max=52, help="Default: experiment.weeks.")] = None,
@@ -93,7 +93,9 @@ def plan_it(  # noqa: PLR0913  # each is an option
     correlation: Annotated[
         float | None, typer.Option(min=0, max=0.999, help="Of two weeks of a user; goes with --mean.")
     ] = None,
-    power: Annotated[float, typer.Option(min=0.1, max=0.99, help="Part of the cases in which it is to be found.")] = 0.8,
+    power: Annotated[
+        float, typer.Option(min=0.1, max=0.99, help="Part of the cases in which it is to be found.")
+    ] = 0.8,
 ) -> None:
     """How small an effect is found, by weeks: from weeks that were measured, or from --mean and --sd."""
     from jobs.cli.views.experiment_report import planned
@@ -109,7 +111,7 @@ def plan_it(  # noqa: PLR0913  # each is an option
         if correlation is not None:
             raise ConfigError("--correlation goes with --mean and --sd: otherwise it is measured")
         source = _measured(settings, judged_by.metrics, name, users)
-    elif mean is None or sd is None or users is None or len(judged_by.metrics) > 1 and metric:
+    elif mean is None or sd is None or users is None or (len(judged_by.metrics) > 1 and metric):
         raise ConfigError("--mean and --sd go together, with --users and at most one --metric")
     elif mean < 0 or sd <= 0:
         raise ConfigError(f"--mean {mean:g} --sd {sd:g}: a mean is not below 0, a standard deviation is above it")

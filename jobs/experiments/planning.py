@@ -101,7 +101,9 @@ def of_sums(record: SumsRecord, store: WeekStore, metrics: Sequence[str], users:
         else NoEffect("not measured: nobody did any of it")
         for name in metrics
     }
-    said = f"weeks 1 to {weeks[-1]} of experiment {record.experiment} ({record.weeks[1].first} to {record.weeks[-1].last})"
+    said = (
+        f"weeks 1 to {weeks[-1]} of experiment {record.experiment} ({record.weeks[1].first} to {record.weeks[-1].last})"
+    )
     return _completed(said, pasts, len(weeks), users)
 
 
@@ -113,14 +115,18 @@ def of_outcomes(store: OutcomeStore, metrics: Sequence[str], users: int, users_s
     rows = [[row for record in week for row in store.table(record).to_pylist()] for week in weeks]
     covered = round(users * min(_covered(record) for week in weeks for record in week))
     pasts = {name: _past_of_rows(name, rows, covered) for name in metrics}
-    said = f"{len(weeks)} weeks of outcomes ({weeks[0][0].day} to {weeks[-1][-1].day}) of {covered:,} users {users_said}"
+    said = (
+        f"{len(weeks)} weeks of outcomes ({weeks[0][0].day} to {weeks[-1][-1].day}) of {covered:,} users {users_said}"
+    )
     return _completed(said, pasts, len(weeks), None)
 
 
 def _past_of_rows(name: str, weeks: Sequence[Sequence[Mapping[str, Any]]], users: int) -> Past | NoEffect:
     column = _GROUPED.get(name)
     if column is None:
-        return NoEffect(f"measured days know {' and '.join(_GROUPED)} only; give --mean and --sd, or measure an experiment")
+        return NoEffect(
+            f"measured days know {' and '.join(_GROUPED)} only; give --mean and --sd, or measure an experiment"
+        )
     chosen = [
         [row[column] for row in rows if row["by"] == "all" and row["arm"] != _SHADOW and row["basis"] == "answered"]
         for rows in weeks
@@ -189,4 +195,3 @@ def _too_small(past: Past, shares_bp: Sequence[int]) -> int:
 
 def _assumed(why: str) -> str:
     return f"two weeks of the same user are taken to be correlated by {ASSUMED_CORRELATION:g}: {why}"
-

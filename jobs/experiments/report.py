@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from models.experiment.sequential import FAR
 SomeMoments = Mapping[Slice, Moments]
 ASSUMED_CORRELATION = 0.5
 """How alike two weeks of a user are taken to be while one week is known."""
+_NOT_MEASURED = "not measured: nobody did any of it"
 
 
 class NothingMeasured(Refused):
@@ -58,7 +58,8 @@ class Result:
     """The newest last; at least one."""
     informed: float
     """Part of the information that is planned for the end."""
-    state: Literal["more", "less", "undecided"]
+    state: Literal["more", "less", "undecided", "shown"]
+    """shown: it decides nothing."""
     carried_over: bool
     """Whether both arms differed before anybody was treated."""
 
@@ -107,7 +108,9 @@ class Report:
     @property
     def carried_over(self) -> list[str]:
         """Metrics in which both arms differed before anybody was treated."""
-        return [one.metric for one in (*(self.effects or ()), *self.others) if isinstance(one, Result) if one.carried_over]
+        return [
+            one.metric for one in (*(self.effects or ()), *self.others) if isinstance(one, Result) if one.carried_over
+        ]
 
     @property
     def looks(self) -> int:
@@ -187,7 +190,7 @@ class Reporting:
         """Returns the effects after each week, or why there is none."""
         moments, weeks = self._moments.get(name), self._weeks(name)
         if not moments:
-            return NoEffect(f"not measured: nobody did any of it, or {self.store.at.uri} is of before it was")
+            return NoEffect(_NOT_MEASURED)
         if not weeks:
             return NoEffect("which engagements are new is not known in any week: the days before are missing")
         how = {"ratio": _is_ratio(name), "cuped": self.judged_by.cuped}
@@ -236,7 +239,7 @@ class Reporting:
             left_out=tuple(sorted([*((week.number, reason) for week, reason in newest.left_out), *unknown])),
             readings=tuple(_reading(*look) for look in zip(looks.effects, looks.bounds(ALPHA).z, strict=True)),
             informed=min(1.0, 1 / newest.difference.variance / looks.planned),
-            state=sign if is_decided else "undecided",
+            state=sign if is_decided else "undecided" if name in self.judged_by.metrics else "shown",
             carried_over=isinstance(before, Effect) and is_carried_over(before),
         )
 
@@ -260,7 +263,7 @@ class Reporting:
         for guardrail in self.guardrails:
             name = guardrail.metric
             if name not in self._moments:
-                yield Harm(guardrail, "unknown", f"{name}: not measured: nobody did any of it")
+                yield Harm(guardrail, "unknown", f"{name}: {_NOT_MEASURED}")
                 continue
             how = {"ratio": _is_ratio(name), "cuped": self.judged_by.cuped}
             yield harm_of(guardrail, self._moments[name], self._weeks(name), alpha=alpha, **how)

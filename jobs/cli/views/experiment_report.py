@@ -7,10 +7,19 @@ from typing import Any
 
 from jobs.cli.views.view import View, table
 from jobs.experiments.planning import ExperimentPlan, PlannedMetric, PlannedWeek
-from jobs.experiments.report import AnyResult, NoResult, Reading, Report, Result, dates_of
+from jobs.experiments.report import AnyResult, NoResult, Reading, Report, dates_of
+from jobs.experiments.words import (
+    audience_said,
+    carry_over_said,
+    headline,
+    interval_said,
+    left_out,
+    signed,
+    state_of,
+    weeks_said,
+)
 from models.experiment.effects import Interval, NoEffect
 from models.experiment.mismatch import Mismatch
-from models.experiment.plan import Past
 
 _MOST = 20
 """Categories that are shown as text; JSON has all."""
@@ -27,7 +36,7 @@ def planned(plan: ExperimentPlan) -> View:
     lines = [
         f"an experiment of {plan.product}, by {plan.source.said}",
         *(f"assumed: {assumed}" for assumed in plan.source.assumed),
-        f"smallest lift that is found in {plan.power:.0%} of cases if it ends after that week"
+        f"smallest lift that is found in {100 * plan.power:.0f} % of cases if it ends after that week"
         f"{', week 0 taken out (CUPED)' if plan.cuped else ''}:",
     ]
     known = [one for one in plan.metrics if isinstance(one, PlannedMetric)]
@@ -39,53 +48,6 @@ def planned(plan: ExperimentPlan) -> View:
     return View("\n".join(lines), _plan_data(plan))
 
 
-def headline(report: Report) -> str:
-    """Returns the report in one line."""
-    if report.effects is None:
-        return "Sample-ratio mismatch: no effect is shown"
-    broken = [harm.guardrail.metric for harm in report.harms if harm.state == "broken"]
-    won = [f"{one.state} {one.metric} ({signed(one.newest.lift)})" for one in decided_ones(report)]
-    said = [f"guardrail broken: {', '.join(broken)}"] if broken else []
-    said += [", ".join(won)] if won else [f"nothing decided after {report.looks} of {report.judged_by.weeks} weeks"]
-    return _capital("; ".join(said))
-
-
-def decided_ones(report: Report) -> list[Result]:
-    """Returns the metrics that are decided."""
-    return [one for one in report.effects or () if isinstance(one, Result) and one.state != "undecided"]
-
-
-def state_of(report: Report) -> str:
-    """Returns since when it is open, or when and why it was closed."""
-    one = report.experiment
-    if one.closed is None:
-        return f"open since {one.opened:%F}"
-    return f"closed {one.closed:%F} ({one.reason})"
-
-
-def signed(lift: float | None) -> str:
-    """Returns a lift in percent for people."""
-    return "–" if lift is None else f"{100 * lift:+.2f} %"
-
-
-def interval_said(interval: Interval | None) -> str:
-    """Returns the ends of a lift's interval for people."""
-    if interval is None or not math.isfinite(interval.low) or not math.isfinite(interval.high):
-        return "not yet"
-    return f"{100 * interval.low:+.2f} … {100 * interval.high:+.2f} %"
-
-
-def weeks_said(weeks: Sequence[int]) -> str:
-    """Returns numbers of weeks in short, e.g. "1–3, 5"."""
-    runs: list[list[int]] = []
-    for week in weeks:
-        if runs and week == runs[-1][-1] + 1:
-            runs[-1].append(week)
-        else:
-            runs.append([week])
-    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-
-
 def _lines(report: Report) -> Iterator[str]:
     one, weeks = report.experiment, report.record.weeks[1:]
     yield f"{headline(report)}"
@@ -93,25 +55,18 @@ def _lines(report: Report) -> Iterator[str]:
     shares = ", ".join("none" if week.share_bp is None else f"{week.share_bp / 100:g} %" for week in weeks)
     yield f"weeks       {weeks_said([week.number for week in weeks])} ({dates_of(weeks)}), treated: {shares}"
     yield f"seen        {report.seen}"
-    yield f"audience    {report.audience}"
+    yield f"audience    {audience_said(report)}"
     if report.effects is None:
         yield "effects     none are shown: who is missing may be those with an effect; find out why, first"
         yield from (f"note        {note}" for note in report.notes)
         return
-    carried = ", ".join(report.carried_over)
-    yield f"carry-over  {f'both arms differed in week 0: {carried}' if carried else 'none: both arms were alike in week 0'}"
+    yield f"carry-over  {carry_over_said(report)}"
     yield from (f"guardrail   {harm.state}: {harm.said}" for harm in report.harms)
     yield table([_row(found) for found in (*report.effects, *report.others)], _HEADER)
     for metric, parts in report.categories.items():
         yield f"{metric} by kind, {_some(parts)}each alone, none is decided:"
         yield table([_row(part) for part in parts[:_MOST]], _HEADER)
     yield from (f"note        {note}" for note in [*left_out(report), *report.notes])
-
-
-def left_out(report: Report) -> list[str]:
-    """Returns weeks that are in no effect of a metric, and why."""
-    found = (one for one in (*(report.effects or ()), *report.others) if isinstance(one, Result))
-    return [f"{one.metric} without week {week}: {why}" for one in found for week, why in one.left_out]
 
 
 def _some(parts: Sequence[AnyResult]) -> str:
@@ -129,13 +84,9 @@ def _row(one: AnyResult) -> tuple[str, ...]:
         signed(newest.lift),
         interval_said(newest.lift_interval),
         weeks_said(one.weeks),
-        f"{one.informed:.0%}",
-        one.state,
+        f"{100 * one.informed:.0f} %",
+        "" if one.state == "shown" else one.state,
     )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -148,7 +99,13 @@ def _data(report: Report) -> dict[str, Any]:
         "judged_by": report.judged_by.model_dump(mode="json"),
         "headline": headline(report),
         "weeks": [
-            {"week": week.number, "first": week.first, "last": week.last, "share_bp": week.share_bp, "mature": week.mature}
+            {
+                "week": week.number,
+                "first": week.first,
+                "last": week.last,
+                "share_bp": week.share_bp,
+                "mature": week.mature,
+            }
             for week in report.record.weeks[1:]
         ],
         "looks": report.looks,
@@ -224,7 +181,7 @@ def _plan_data(plan: ExperimentPlan) -> dict[str, Any]:
     known = [
         {
             "metric": one.metric,
-            "past": _past(one.past),
+            "past": asdict(one.past),
             "weeks": [
                 {
                     "week": week.week,
@@ -247,7 +204,3 @@ def _plan_data(plan: ExperimentPlan) -> dict[str, Any]:
         "cuped": plan.cuped,
         "metrics": [*known, *unknown],
     }
-
-
-def _past(past: Past) -> dict[str, Any]:
-    return asdict(past)

@@ -7,9 +7,13 @@ import pytest
 import redis
 import yaml
 
+from jobs.experiments.store import ExperimentStore
+from jobs.experiments.weeks import WeekStore
+from jobs.storage.store import Storage
 from publish.runs.lease import Lease
 from publish.wire.keys import ProductKeys
 from tests.jobs.commands import Discovery
+from tests.jobs.experiments.measured import measured
 from tests.publish.support.pushing import publish_directly
 
 
@@ -96,3 +100,51 @@ def test_commands_show_both_arms(discovery: Discovery, product: str, client: red
 def test_controls_that_do_not_exist(discovery: Discovery, control: str) -> None:
     set_control(control)
     assert "rollout.control" in discovery("experiment", "open", "bigger").log
+
+
+def test_a_plan_before_anything_is_measured(discovery: Discovery) -> None:
+    asked = ("experiment", "plan", "--share", "25", "--weeks", "2")
+    assert "give --users, --mean and --sd" in discovery(*asked).log
+    given = discovery(*asked, "--users", "100000", "--mean", "1", "--sd", "2", "--json")
+    assert given.code == 0, given.log
+    assert [week["share_bp"] for week in given.data["metrics"][0]["weeks"]] == [2_500, 2_500]
+    assert "assumed: two weeks" in discovery(*asked, "--users", "100000", "--mean", "1", "--sd", "2").out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--share", "0"), "one arm would be empty"),
+        (("--share", "100"), "one arm would be empty"),
+        (("--share", "25", "--mean", "1"), "--mean and --sd go together"),
+        (("--share", "25", "--users", "9", "--mean", "1", "--sd", "0"), "a standard deviation is above it"),
+        (("--share", "25", "--correlation", "0.5"), "goes with --mean"),
+        (("--share", "25", "--metric", "clicks"), "is no metric"),
+        (("unknown", "--share", "25"), "there is no experiment"),
+    ],
+)
+def test_plans_that_are_refused(discovery: Discovery, words: tuple[str, ...], said: str) -> None:
+    refused = discovery("experiment", "plan", *words)
+    assert (refused.code, said in refused.log) == (2, True), refused.log
+
+
+def test_report_and_plan_of_what_is_measured(discovery: Discovery, product: str, tmp_path: Path) -> None:
+    assert "had no experiment yet" in discovery("experiment", "report").log
+    assert discovery("experiment", "open", "bigger").code == 0
+    assert "no week is measured yet" in discovery("experiment", "report").log
+    assert "there is no experiment" in discovery("experiment", "report", "unknown").log
+    home = Storage(os.environ["DISCOVERY_HOME"])
+    lifts = {"new": 0.1, "events": 0.0, "answers": 0.0}
+    measured(WeekStore.of(ExperimentStore.of(home, product), "bigger"), [2_500, 2_500], lifts)
+    page = tmp_path / "page.html"
+    said = discovery("experiment", "report", "--metric", "answers", "--page", str(page))
+    assert said.code == 0, said.log
+    assert said.out.startswith("More new (+")
+    assert "<h1>More new (+" in page.read_text()
+    shown = discovery("experiment", "report", "bigger", "--json").data
+    assert (shown["effects"][0]["metric"], shown["judged_by"]["weeks"]) == ("new", 8)
+    assert "cannot be written" in discovery("experiment", "report", "--page", str(tmp_path / "no" / "page")).log
+    assert "is no metric" in discovery("experiment", "report", "--metric", "clicks").log
+    plan = discovery("experiment", "plan", "--share", "25", "--weeks", "3")
+    assert "by weeks 1 to 2 of experiment bigger" in plan.out
+    assert "40,000 users, mean 1" in plan.out
