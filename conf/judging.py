@@ -43,7 +43,7 @@ class JudgingSettings(Strict):
     """Metrics that can win or lose, with an error of 5 % over all of them and all weekly looks; docs/experiment-sums.md
     has their names. Fewer are decided sooner."""
     weeks: Whole = Field(default=8, ge=1, le=52)
-    """Weeks after which it ends at the latest; what it may find earlier is spent by this."""
+    """Weeks of seven days after which it ends at the latest; by then the error of all weekly looks is spent."""
     cuped: Flag = True
     """Whether what users did in the 28 days before explains a part of their weeks, which narrows intervals."""
 

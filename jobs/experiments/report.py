@@ -197,8 +197,8 @@ class Reporting:
         newest = effect_of(moments, weeks, **how)
         if isinstance(newest, NoEffect):
             return newest
-        looks = [effect_of(moments, newest.weeks[: last + 1], **how) for last in range(len(newest.weeks))]
-        effects = tuple(look for look in looks if isinstance(look, Effect))
+        earlier = [effect_of(moments, newest.weeks[:last], **how) for last in range(1, len(newest.weeks))]
+        effects = (*(look for look in earlier if isinstance(look, Effect)), newest)
         is_last = self.record.week >= self.judged_by.weeks
         return Looks(effects, self._planned(name, moments, newest), is_last)
 

@@ -61,8 +61,8 @@ def by_week(drawn: Sequence[Whisker], weeks: int, what: str, margin: float | Non
 
 def beside(one: Whisker, scale: float) -> Markup:
     """Returns one effect on a scale from −`scale` to `scale`, without letters."""
-    (width, height), middle = _ROW, _ROW[1] / 2
-    parts = [f'<svg class="forest" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(one.said)}">']
+    (width, height), middle, told = _ROW, _ROW[1] / 2, escape(without_controls(one.said))
+    parts = [f'<svg class="forest" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">']
     parts.append(f'<path class="zero" d="M{width / 2:g} 0V{height}"/>')
     if one.ends is not None:
         low, high = (_across(end, scale) for end in one.ends)

@@ -46,7 +46,7 @@ def test_a_planted_lift_is_found_and_nothing_else(store: WeekStore) -> None:
     for reading in new.readings[1:]:
         assert reading.lift_interval is not None
         assert reading.lift_interval.low < 0.1 < reading.lift_interval.high
-    assert 0.8 < new.informed < 1
+    assert 0.7 < new.informed < 1
     assert [(one.metric, one.state) for one in made.categories["new"] if isinstance(one, Result)] == [
         ("new:category=news", "shown"),
         ("new:category=sport", "shown"),
