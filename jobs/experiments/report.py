@@ -259,14 +259,14 @@ class Reporting:
         )
 
     def _harms(self) -> Iterator[Harm]:
-        alpha = HARM_ALPHA / max(1, len(self.guardrails))
+        """Yields what each guardrail says, by the weeks and in the way in which the ramp judges it."""
+        weeks = [Week(week.number, week.share_bp) for week in self.record.weeks[1:] if week.share_bp is not None]
         for guardrail in self.guardrails:
-            name = guardrail.metric
-            if name not in self._moments:
+            name, alpha = guardrail.metric, HARM_ALPHA / len(self.guardrails)
+            if name in self._moments:
+                yield harm_of(guardrail, self._moments[name], weeks, alpha=alpha, ratio=_is_ratio(name), cuped=True)
+            else:
                 yield Harm(guardrail, "unknown", f"{name}: {_NOT_MEASURED}")
-                continue
-            how = {"ratio": _is_ratio(name), "cuped": self.judged_by.cuped}
-            yield harm_of(guardrail, self._moments[name], self._weeks(name), alpha=alpha, **how)
 
     def _notes(self) -> Iterator[str]:
         yield from notes_on(self.record)
