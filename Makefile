@@ -105,7 +105,7 @@ pins: .venv/.ready ## compile the requirement files anew
 	  --override airflow-overrides.txt airflow.in -o airflow.txt
 
 reference: .venv/.ready ## docs/config.md, of the docstrings in conf/, and the statistics in docs/drift.md
-	$(BIN)/python -m conf.reference > docs/config.md
+	$(BIN)/python -m conf.reference > docs/config.md.new && mv docs/config.md.new docs/config.md
 	$(BIN)/python -m expectations.drift.reference < docs/drift.md > docs/drift.md.new && mv docs/drift.md.new docs/drift.md
 
 proto: .venv/.ready ## generate the protobuf code anew
