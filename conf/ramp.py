@@ -1,10 +1,11 @@
 """How the share of an experiment rises by what is measured; no part of a run, so not of its hash and its manifest."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from conf.base import Number, Strict
+from conf.judging import MetricName
 from conf.share import EVERYBODY, NOBODY, Percent, Share
 
 
@@ -22,9 +23,7 @@ class RampSettings(Strict):
 
     steps: tuple[Percent, ...] = tuple(map(Share, (100, 500, 2_500, 5_000, 9_500)))
     """Percentages of the audience, rising; one step a week at most."""
-    guardrails: dict[Annotated[str, Field(min_length=1, max_length=300)], GuardrailSettings] = Field(
-        default_factory=dict
-    )
+    guardrails: dict[MetricName, GuardrailSettings] = Field(default_factory=dict)
     """What may not get worse, by metric (docs/experiment-sums.md), e.g. `events: {margin: 0.01}`."""
     approve: Literal["manual", "auto"] = "manual"
     """Whether a step waits for `discovery experiment approve`; `auto` needs a guardrail."""

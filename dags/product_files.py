@@ -57,9 +57,10 @@ class DagSettings(BaseModel):
     max_retry_minutes: _Minutes = 60
     """Longest time before a retry."""
     wait_retries: _Count = 12
-    """Number of further retries of build_features and measure_outcomes while input has not arrived (exit code 75)."""
+    """Number of further retries of build_features, measure_outcomes and decide_share while input has not arrived (exit
+    code 75)."""
     wait_minutes: _Minutes = 30
-    """Minutes before these two are retried."""
+    """Minutes before these are retried."""
     build_features_minutes: _Minutes = 180
     """Time limit of one try; likewise the next four."""
     train_embeddings_minutes: _Minutes = 240
@@ -73,8 +74,9 @@ class DagSettings(BaseModel):
     driver_memory: str | None = None
     """`--driver-memory` of spark-submit, e.g. 4g; null: as Spark is configured."""
     land_exposures_minutes: _Minutes = 60
-    """Time limit of one try; likewise the next one."""
+    """Time limit of one try; likewise the next two."""
     measure_outcomes_minutes: _Minutes = 180
+    decide_share_minutes: _Minutes = 30
     outcomes_schedule: _Cron | None = "0 5 * * *"
     """Cron expression in UTC, once a day, of the DAG that measures outcomes if exposures are enabled; null: none."""
     refresh_schedule: _Cron | None = None
@@ -91,7 +93,13 @@ class Product(BaseModel):
     schedule: _Cron
     dag: DagSettings = DagSettings()
     exposures: Any = None
-    """The mapping of the product file, which the job checks."""
+    """The mapping of the product file, which the job checks; likewise the next one."""
+    rollout: Any = None
+
+    @property
+    def has_ramp(self) -> bool:
+        """Whether the share of an experiment is decided before each run."""
+        return isinstance(self.rollout, Mapping) and self.rollout.get("ramp") is not None
 
     @property
     def outcomes_schedule(self) -> str | None:

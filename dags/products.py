@@ -6,8 +6,10 @@ with `exposures: {enabled: true}` a daily one, `<product>_outcomes`.
     build_features → train_embeddings → precompute_topn → publish_topn → wait_until_serving
     land_exposures → measure_outcomes
 
+With `rollout.ramp`, `decide_share` comes before all others of the first row, and says which share the run covers.
+
 Order and schedule only: most submit an entry of jobs/ to Spark; `wait_until_serving` waits until the run serves, and
-`land_exposures` needs no Spark.
+`decide_share` and `land_exposures` need no Spark.
 `docs/schedule.md` describes the setup.
 
 A broken product file makes no DAG here, and the other products keep theirs. Airflow marks every DAG of a file with an
@@ -24,7 +26,7 @@ from airflow.sdk import DAG, Param
 from airflow.timetables.interval import CronDataIntervalTimetable
 from product_files import Product, config_folder, read_products
 from run_flags import RunParameters, command_line
-from stage_operators import LandExposures, SparkStage, WaitUntilServing
+from stage_operators import DecideShare, LandExposures, SparkStage, WaitUntilServing
 
 _REPO = Path(__file__).resolve().parent.parent
 _FIXED = {  # libraries read these when they are imported, before the job could set them
@@ -32,6 +34,7 @@ _FIXED = {  # libraries read these when they are imported, before the job could 
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "GX_ANALYTICS_ENABLED": "false",
 }
+_DECIDE = "decide_share"
 _STAGES = ("build_features", "train_embeddings", "precompute_topn", "publish_topn")
 
 
@@ -57,9 +60,33 @@ def stage_arguments(product: Product) -> Callable[..., list[str]]:
         dag_run, params = context["dag_run"], context["params"]
         arguments = ["--config", str(product.config), "--as-of", as_of(dag_run).isoformat()]
         arguments += ["--run-id", run_id_of(product, dag_run), "--trigger-id", context["run_id"]]
+        if product.has_ramp:
+            params = {**params, "audience_share": _smaller(params["audience_share"], decided_share(context))}
         return [*arguments, *command_line(params)]
 
     return application_args
+
+
+def decided_share(context: Any) -> float | None:
+    """Returns the share that the first task decided; None: it had nothing to decide."""
+    share: float | None = context["ti"].xcom_pull(task_ids=_DECIDE)
+    return share
+
+
+def _smaller(asked: float | None, decided: float | None) -> float | None:
+    """Returns the smaller share of those that are there: a person may lower what was decided, and not raise it."""
+    return min((share for share in (asked, decided) if share is not None), default=None)
+
+
+def decide_command(product: Product) -> Callable[..., list[str]]:
+    """Returns a function that renders the command of the first task of a product with a ramp."""
+
+    def command(context: Any, jinja_env: Any) -> list[str]:
+        discovery = str(_job_environment() / "bin" / "discovery")
+        asked = ["--as-of", as_of(context["dag_run"]).isoformat(), "--json"]
+        return [discovery, "experiment", "decide", "--config", str(product.config), *asked]
+
+    return command
 
 
 def wait_command(product: Product) -> Callable[..., list[str]]:
@@ -86,7 +113,7 @@ def build_dag(product: Product, dag_id: str) -> DAG:
     """Returns one DAG of a product that makes runs."""
     description = f"Weekly lists of {product.name}: features, embeddings, lists, publish"
     dag = _dag(product, dag_id, product.schedules[dag_id], description, _params(refresh=dag_id != product.name))
-    previous = None
+    previous = _decide_share(product, dag) if product.has_ramp else None
     for task in (*(_stage(stage, product, dag) for stage in _STAGES), _wait_until_serving(product, dag)):
         if previous is not None:
             previous >> task
@@ -137,13 +164,8 @@ def _stage(
     name: str, product: Product, dag: DAG, arguments: Callable[..., list[str]] | None = None, **more: Any
 ) -> SparkStage:
     settings = product.dag
-    if name in ("build_features", "measure_outcomes"):  # the only ones that read what others deliver
-        more |= {
-            "wait_retries": settings.wait_retries,
-            "retries": settings.retries + settings.wait_retries,
-            "retry_delay": _minutes(settings.wait_minutes),
-            "retry_exponential_backoff": 0,
-        }
+    if name in ("build_features", "measure_outcomes"):
+        more |= _waits(product)
     return SparkStage(
         task_id=name,
         dag=dag,
@@ -155,6 +177,28 @@ def _stage(
         driver_memory=settings.driver_memory,
         execution_timeout=_minutes(getattr(settings, f"{name}_minutes")),
         **more,
+    )
+
+
+def _waits(product: Product) -> dict[str, Any]:
+    """Returns the retries of a task that reads what others deliver."""
+    settings = product.dag
+    return {
+        "wait_retries": settings.wait_retries,
+        "retries": settings.retries + settings.wait_retries,
+        "retry_delay": _minutes(settings.wait_minutes),
+        "retry_exponential_backoff": 0,
+    }
+
+
+def _decide_share(product: Product, dag: DAG) -> DecideShare:
+    return DecideShare(
+        task_id=_DECIDE,
+        dag=dag,
+        command=decide_command(product),
+        env=_variables(),
+        execution_timeout=_minutes(product.dag.decide_share_minutes),
+        **_waits(product),
     )
 
 

@@ -6,9 +6,11 @@
 any other                            retried, `retries` times
 3, 4, 5 of `discovery wait`          held, failed, past the deadline: fails at once
 4 of `discovery exposures land`      records were lost or cannot be read: fails at once
+4 of `discovery experiment decide`   the experiment was stopped: fails at once
 """
 
 import functools
+import json
 import os
 import re
 import signal
@@ -125,13 +127,21 @@ class _Command(BaseOperator):
         self.env = env
         self._hook = SubprocessHook()
 
-    def execute(self, context: Any) -> None:
+    def execute(self, context: Any) -> Any:
         """Waits for the command's end; raises AirflowFailException if another try cannot help."""
-        code = self._hook.run_command(self.command, env={**os.environ, **self.env}).exit_code
+        self._last_line(self.command)
+
+    def _last_line(self, command: Sequence[str]) -> str:
+        """Returns the last line that a command wrote."""
+        result = self._hook.run_command(list(command), env={**os.environ, **self.env})
+        code = result.exit_code
         if code in self.final:
             raise AirflowFailException(f"exit code {code}: {self.final[code]}")
+        if code == _NOT_YET:
+            raise AirflowException(f"exit code {code}: input has not arrived yet; see the log above")
         if code != 0:
             raise AirflowException(f"exit code {code}: the command itself failed; see the log above")
+        return str(result.output)
 
     def on_kill(self) -> None:
         """Stops the command with the task."""
@@ -156,6 +166,34 @@ class LandExposures(_Command):
         _BAD_INPUT: "bad input or configuration",
         4: "landed, but records were lost or cannot be read: `discovery exposures show` says which",
     }
+
+
+class DecideShare(_Command):
+    """Runs `discovery experiment decide`; its result is the share that the run covers, None: that of the settings.
+
+    It waits for the outcomes of last week in its first `wait_retries` tries, and then decides without them.
+    """
+
+    final: ClassVar = {
+        _BAD_INPUT: "bad input or configuration",
+        4: "the experiment was stopped, and no run is made while it is open: `discovery experiment status` shows why",
+    }
+
+    def __init__(self, *, wait_retries: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.wait_retries = wait_retries
+
+    def execute(self, context: Any) -> float | None:
+        """Returns the share of the audience that was decided."""
+        ti = context["ti"]
+        # `max_tries` grows when a task is cleared, so count from its end
+        waits = ti.try_number <= ti.max_tries - (self.retries - self.wait_retries)
+        line = self._last_line([*self.command, *(["--wait"] if waits else [])])
+        try:
+            share: float | None = json.loads(line)["audience_share"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise AirflowException(f"what the command wrote last is no decision ({error}): {line[:300]}") from error
+        return share
 
 
 def _end_session(leader: subprocess.Popen[str]) -> None:

@@ -78,7 +78,7 @@ COMMANDS = {
     ),
     "experiment": Place(
         "jobs.cli.experiment",
-        "A treatment against a control over weeks: open it, which pins both recipes; see it; close it.",
+        "A treatment against a control over weeks: plan; open, which pins both recipes; judge, raise and close it.",
     ),
     "drift": Place("jobs.cli.drift", "What drifted: findings of runs, and what operators decide about them."),
     "model": Place("jobs.cli.model", "Versions of the model: what made them, and which one serves."),

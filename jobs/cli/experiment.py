@@ -1,4 +1,4 @@
-"""`discovery experiment`: plans, opens, shows, judges and closes the experiment of a product."""
+"""`discovery experiment`: plans, opens, shows, judges, raises and closes the experiment of a product."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -12,17 +12,22 @@ from conf.environment import Environment
 from conf.errors import ConfigError
 from conf.experiment import Experiment, ExperimentName
 from conf.judging import JudgingSettings
+from conf.ramp import RampSettings
 from conf.settings import Settings
 from conf.share import EVERYBODY, NOBODY, Share
 from conf.windows import parse_day
 from jobs.cli.options import Cli, Reason, product_command
 from jobs.cli.views import experiment as view
+from jobs.cli.views.view import View
+from jobs.experiments.decisions import Approval, DecisionStore
 from jobs.experiments.opening import Opening
 from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.experiments.weeks import WeekStore
 from jobs.outcomes.store import OutcomeStore
+from jobs.run.arguments import past_day
 from jobs.runtime.log import log_step
 from jobs.storage.store import Storage
+from publish.author import person
 from publish.clock import utc_now
 
 if TYPE_CHECKING:  # statistics take long to import, and most commands need none
@@ -32,13 +37,15 @@ if TYPE_CHECKING:  # statistics take long to import, and most commands need none
 experiment = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="A treatment against a control over weeks: plan it; open it, which pins both recipes; judge it; close it.",
+    help="A treatment against a control over weeks: plan; open, which pins both recipes; judge, raise and close it.",
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits, _ and -.")]
 KnownName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: the open one, else the newest.")]
 Metrics = Annotated[
     list[str] | None, typer.Option("--metric", metavar="METRIC", help="Repeatable; e.g. new, events:event=like.")
 ]
+AsOf = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="The day of the run; default: today.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Exit with 75 until the week that is over is measured.")]
 FirstDay = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day of week 1; default: tomorrow.")]
 
 
@@ -154,6 +161,38 @@ def report(
 
 @experiment.command()
 @product_command
+def decide(cli: Cli, as_of: AsOf = None, *, wait: Wait = False) -> None:
+    """Decide the share of the week's run: exits 0 decided, 4 stopped, 75 last week is not measured yet."""
+    from jobs.experiments.entry import weekly_share  # here, because nothing else asks for scipy
+
+    today = _now().date()
+    day = today if as_of is None else past_day(parse_day(as_of, "--as-of "), today)
+    share = weekly_share(cli.settings(), Environment.read(), day, wait=wait)
+    cli.show(View(share.text(), share.data()))
+    if share.exit_code:
+        raise typer.Exit(share.exit_code)
+
+
+@experiment.command()
+@product_command
+def approve(cli: Cli, percent: float, reason: Reason = "approved by hand") -> None:
+    """Let the share of the open experiment rise up to this step, in its weeks and if no guardrail minds."""
+    settings, store = cli.settings(), _store(cli)
+    found = store.find_open()
+    if found is None:
+        raise ExperimentError(f"no experiment of {store.product} is open, so there is no share to approve")
+    approval = Approval(
+        share_bp=_step(settings.rollout.ramp, Share.percent(percent)), approved=_now(), who=person(), reason=reason
+    )
+    decisions = DecisionStore.of(store, found.name)
+    if any(one.action == "stop" for one in decisions.all()):
+        raise ExperimentError(f"experiment {found.name} was stopped, and its share does not rise any more; close it")
+    decisions.approve(approval)
+    cli.show(view.approved(found, approval))
+
+
+@experiment.command()
+@product_command
 def close(cli: Cli, *, reason: Reason = "") -> None:
     """Close the open experiment: the next run has no control, and recipes compete again."""
     store = _store(cli)
@@ -167,6 +206,17 @@ def close(cli: Cli, *, reason: Reason = "") -> None:
 
 def _store(cli: Cli) -> ExperimentStore:
     return ExperimentStore.of(Storage(Environment.read().home), cli.settings().product)
+
+
+def _step(ramp: RampSettings | None, share: Share) -> Share:
+    """Returns a share that can be approved; raises ConfigError for one that no decision waits for."""
+    if ramp is None:
+        raise ConfigError("there is no rollout.ramp, so no share rises and none is to be approved")
+    if ramp.approve == "auto":
+        raise ConfigError("rollout.ramp.approve is auto: nothing waits for an approval")
+    if share not in ramp.steps:
+        raise ConfigError(f"{share} is no step of rollout.ramp; the steps are {', '.join(map(str, ramp.steps))}")
+    return share
 
 
 def _named(store: ExperimentStore, name: str | None) -> Experiment:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from conf.base import Strict
 from conf.environment import Environment
+from conf.settings import Settings
 from expectations.errors import GateFailed
 from jobs.run.context import Run
 from jobs.run.hook import Hook
@@ -14,8 +15,8 @@ from jobs.runtime.log import log, log_step
 class Alert(Strict):
     """One alert; as JSON it is what a hook gets."""
 
-    kind: Literal["gate", "test"]
-    """What happened: a gate stopped a run, or somebody tries the hook."""
+    kind: Literal["gate", "stop", "test"]
+    """What happened: a gate stopped a run, an experiment was stopped, or somebody tries the hook."""
     product: str
     cause: str
     """One sentence: what is wrong, as the run's error has it."""
@@ -83,9 +84,17 @@ def tell(run: Run, error: BaseException) -> None:
     """
     try:
         alert = alert_of(run, error)
-        if alert is None:
-            return
-        hook = Hook.of(run.settings.alerts, Environment.read().webhook)
+    except Exception as fault:  # noqa: BLE001 - the run's own error must be what is reported
+        log.warning("warning   the alert could not be sent: %s", type(fault).__name__)
+        return
+    if alert is not None:
+        send(alert, run.settings)
+
+
+def send(alert: Alert, settings: Settings) -> None:
+    """Calls the product's hook; what becomes of that is a line in the log, and nothing is raised."""
+    try:
+        hook = Hook.of(settings.alerts, Environment.read().webhook)
         for sent in hook.tell(alert.document):
             if sent.fault is None:
                 log_step("alert", f"sent to {sent.to}")

@@ -45,9 +45,11 @@ class Known:
     """What the weeks until now have shown."""
 
     share_bp: int
-    """Of the newest week; 0: nobody has been treated yet."""
+    """Of the users who are treated now; 0: nobody has been yet."""
     measured: bool
     """Whether the outcomes of the newest week are there."""
+    whole_week: bool = True
+    """Whether `share_bp` held for most of that week."""
     stopped: bool = False
     """Whether an earlier decision was to stop."""
     mismatch: Mismatch | None = None
@@ -84,6 +86,8 @@ def decide(ramp: Ramp, known: Known, operator: Operator) -> Decision:
         return _held(known, operator, [str(known.mismatch), "no effect is shown"])
     if broken := _said(known.harms, "broken"):
         return Decision("stop", 0, tuple(broken))
+    if not known.whole_week:
+        return _held(known, operator, [f"no whole week at {known.share_bp / 100:g} % is measured yet"])
     waiting = _said(known.harms, "unknown") + _said(known.harms, "suspected")
     if waiting and (ramp.next_step(known.share_bp) or WHOLE_BP) > ramp.learning_bp:
         return _held(known, operator, waiting)

@@ -45,7 +45,8 @@ def test_a_ramp_is_no_part_of_a_run() -> None:
         ({"guardrails": {"events": {"margin": 0}}}, "greater than 0"),
         ({"guardrails": {"events": {"margin": 1}}}, "less than 1"),
         ({"guardrails": {"events": {"better": "most"}}}, "'more' or 'less'"),
-        ({"guardrails": {"": {}}}, "at least 1 character"),
+        ({"guardrails": {"": {}}}, "'' is no metric; there are amount, answers"),
+        ({"guardrails": {"event": {}}}, "'event' is no metric"),
         ({"guardrail": {}}, "Extra inputs"),
     ],
 )

@@ -1,11 +1,13 @@
 """How experiments look."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from conf.diff import differences
 from conf.experiment import Experiment
 from jobs.cli.views.view import View, table, utc_text
+from jobs.experiments.decisions import Approval, DecisionRecord, DecisionStore
 from jobs.experiments.store import ExperimentStore
 from jobs.experiments.weeks import SumsRecord, WeekStore, notes_on
 
@@ -28,14 +30,46 @@ def status(experiment: Experiment, store: ExperimentStore) -> View:
     newest = sums[max(sums)] if sums else None
     lines = [_rows(experiment), f"files      {folder}", f"weeks      {_measured(newest)}"]
     lines += [] if newest is None else [f"           {note}" for note in notes_on(newest)]
+    ramp = DecisionStore.of(store, experiment.name)
+    decisions, approvals = ramp.all(), ramp.approvals()
+    lines += _ramped(decisions, approvals)
     data = None if newest is None else newest.model_dump(mode="json", exclude={"metrics", "file", "sha256", "inputs"})
-    return View("\n".join(lines), {**_data(experiment), "folder": folder, "measured": data})
+    return View(
+        "\n".join(lines),
+        {
+            **_data(experiment),
+            "folder": folder,
+            "measured": data,
+            "decisions": [one.model_dump(mode="json") for one in decisions],
+            "approvals": [one.model_dump(mode="json") for one in approvals],
+        },
+    )
 
 
 def closed(experiment: Experiment) -> View:
     """Returns the answer to `close`."""
     text = f"experiment {experiment.name} is closed; the next run has no control, and recipes compete again"
     return View(text, _data(experiment))
+
+
+def approved(experiment: Experiment, approval: Approval) -> View:
+    """Returns the answer to `approve`."""
+    text = (
+        f"experiment {experiment.name}: the share may rise up to {approval.share_bp}, a step a week, if no guardrail "
+        "minds; a decision that was made stays, the next one counts it"
+    )
+    return View(text, approval.model_dump(mode="json"))
+
+
+def _ramped(decisions: Sequence[DecisionRecord], approvals: Sequence[Approval]) -> list[str]:
+    """Returns lines about what was decided and approved, the newest decision last."""
+    lines = [f"{'decided' if at == 0 else '':10} {one.as_of}: {one}" for at, one in enumerate(decisions)]
+    if decisions and decisions[-1].enforced:
+        lines += [f"           {done}" for done in decisions[-1].enforced]
+    if approvals:
+        most = approvals[-1]
+        lines.append(f"approved   up to {most.share_bp}, by {most.who}, {utc_text(most.approved)} ({most.reason})")
+    return lines
 
 
 def _measured(newest: SumsRecord | None) -> str:

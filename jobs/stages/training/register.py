@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from conf.diff import flattened
 from conf.digest import digest_of_inputs, sha256_of
 from conf.recipe import Recipe
+from jobs.experiments.decisions import DecisionStore, week_of
+from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest
 from jobs.runtime.log import log, log_step
@@ -40,12 +42,27 @@ def register_lineage(run: Run, made: Lineage, artifacts: Path | None = None) -> 
         drift.save(artifacts)
     mlflow_run = registry.log_run(_record(run, made, drift.metrics, artifacts))
     kept = registry.lineage(mlflow_run) or ""  # an earlier attempt may have logged it
-    tags = made.tags | {LINEAGE_TAG: sha256_of(kept)}
+    tags = made.tags | {LINEAGE_TAG: sha256_of(kept)} | _decided(run)
     challenges = not run.is_control
     version = registry.register(run.settings.product, mlflow_run, run.folder.uri, tags, challenges=challenges)
     role = "the challenger" if challenges else "a control"
     log_step("train", f"registered as version {version}, {role} (MLflow run {mlflow_run})")
     return {"mlflow_run": mlflow_run, "version": version, "lineage": tags[LINEAGE_TAG]}
+
+
+def _decided(run: Run) -> dict[str, str]:
+    """Returns tags about the decision that gave the run its share; none without one."""
+    part = run.manifest.experiment
+    if part is None or part.is_control:
+        return {}
+    experiments = ExperimentStore.of(run.home, run.settings.product)
+    try:
+        week = week_of(experiments.get(part.experiment), run.as_of)
+        decision = DecisionStore.of(experiments, part.experiment).find(week)
+    except ExperimentError as error:
+        log.warning("warning   MLflow does not get what was decided about the share: %s", error)
+        return {}
+    return decision.tags if decision is not None and decision.run_share_bp == run.share else {}
 
 
 def _input_drift(run: Run) -> DriftTable:

@@ -7,6 +7,9 @@ import pytest
 import redis
 import yaml
 
+from conf.share import Share
+from jobs.decide_share import decide_share
+from jobs.experiments.decisions import DecisionRecord, DecisionStore
 from jobs.experiments.store import ExperimentStore
 from jobs.experiments.weeks import WeekStore
 from jobs.storage.store import Storage
@@ -18,9 +21,13 @@ from tests.publish.support.pushing import publish_directly
 
 
 def set_control(control: str) -> None:
+    set_rollout("control", control)
+
+
+def set_rollout(name: str, value: object) -> None:
     config = Path(os.environ["DISCOVERY_CONFIG"])
     tree = yaml.safe_load(config.read_text())
-    tree["rollout"]["control"] = control
+    tree["rollout"][name] = value
     config.write_text(yaml.safe_dump(tree))
 
 
@@ -148,3 +155,68 @@ def test_report_and_plan_of_what_is_measured(discovery: Discovery, product: str,
     plan = discovery("experiment", "plan", "--share", "25", "--weeks", "3")
     assert "by weeks 1 to 2 of experiment bigger" in plan.out
     assert "40,000 users, mean 1" in plan.out
+
+
+def test_decide_and_approve(discovery: Discovery, product: str) -> None:
+    said = discovery("experiment", "decide", "--json")
+    assert (said.code, said.data) == (0, {"audience_share": None, "decision": None})
+    set_rollout("ramp", {"steps": [1, 5]})
+    assert "the share of the settings" in discovery("experiment", "decide").out
+    assert "so there is no share to approve" in discovery("experiment", "approve", "5").log
+    assert discovery("experiment", "open", "bigger").code == 0
+    said = discovery("experiment", "decide", "--json")
+    assert said.data["audience_share"] == 0.01
+    assert said.data["decision"]["reasons"] == ["the first step"]
+    assert discovery("experiment", "decide", "--json").data == said.data
+    assert "week 0: raise at 1 %: the first step" in discovery("experiment", "decide").out
+    assert "up to 5 %, a step a week" in discovery("experiment", "approve", "5", "--reason", "looks fine").out
+    shown = discovery("experiment", "status")
+    assert "raise at 1 %: the first step" in shown.out
+    assert "approved   up to 5 %" in shown.out
+    assert "(looks fine)" in shown.out
+    data = discovery("experiment", "status", "--json").data
+    assert [len(data[name]) for name in ("decisions", "approvals")] == [1, 1]
+
+
+def test_what_is_no_day_and_no_approval(discovery: Discovery) -> None:
+    set_rollout("ramp", {"steps": [1, 5]})
+    assert discovery("experiment", "open", "bigger").code == 0
+    for words, said in (
+        (("decide", "--as-of", "2999-01-01"), "is in the future"),
+        (("decide", "--as-of", "soon"), "--as-of"),
+        (("approve", "7"), "is no step of rollout.ramp; the steps are 1 %, 5 %"),
+        (("approve", "500"), "outside 0 … 100 %"),
+    ):
+        found = discovery("experiment", *words)
+        assert (found.code, said in found.log) == (2, True), found.log
+    set_rollout("ramp", {"approve": "auto", "guardrails": {"events": {}}})
+    assert "nothing waits for an approval" in discovery("experiment", "approve", "5").log
+    set_rollout("ramp", None)
+    assert "there is no rollout.ramp" in discovery("experiment", "approve", "5").log
+
+
+def test_a_stop_ends_with_a_code_of_its_own_and_is_done_once(
+    discovery: Discovery, product: str, client: redis.Redis
+) -> None:
+    set_rollout("ramp", {"steps": [1, 5]})
+    assert discovery("experiment", "open", "bigger").code == 0
+    for _ in range(2):
+        run = publish_directly(
+            client, product, salt=discovery("experiment", "status", "--json").data["salt"], first=True
+        )
+        assert discovery("promote", run.run).code == 0
+    made = DecisionRecord.model_validate(discovery("experiment", "decide", "--json").data["decision"])
+    store = DecisionStore.of(ExperimentStore.of(Storage(os.environ["DISCOVERY_HOME"]), product), "bigger")
+    store.write(made.model_copy(update={"action": "stop", "share_bp": Share(0), "reasons": ("events fell",)}))
+    said = discovery("experiment", "decide", "--json")
+    assert (said.code, said.data["audience_share"]) == (4, None)
+    assert said.data["decision"]["enforced"][1].startswith(f"rolled back from {run.run} to ")
+    pointer = discovery("status", "--json").data["pointer"]
+    assert (pointer["cap_bp"], pointer["share_bp"]) == (0, 0)
+    assert "discovery experiment close" in discovery("experiment", "decide").out
+    assert "events fell" in discovery("experiment", "status").out
+    assert "was stopped" in discovery("experiment", "approve", "5").log
+    with pytest.raises(SystemExit) as end:
+        decide_share(["--config", os.environ["DISCOVERY_CONFIG"], "--as-of", made.as_of.isoformat()])
+    assert end.value.code == 4
+    assert discovery("status", "--json").data["pointer"]["rev"] == pointer["rev"]

@@ -30,6 +30,12 @@ def harmed(state: str, known: Known = HEALTHY) -> Known:
             Operator(),
             "hold at 25 %: the outcomes of last week are not there yet",
         ),
+        (
+            dataclasses.replace(HEALTHY, whole_week=False),
+            Operator(),
+            "hold at 25 %: no whole week at 25 % is measured yet",
+        ),
+        (harmed("broken", dataclasses.replace(HEALTHY, whole_week=False)), Operator(), "stop at 0 %: clicks broken"),
         (harmed("suspected"), Operator(), "hold at 25 %: clicks suspected"),
         (harmed("unknown"), Operator(), "hold at 25 %: clicks unknown"),
         (
