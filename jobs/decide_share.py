@@ -13,49 +13,26 @@ if __name__ == "__main__":
     end_at_once()
 
 
-import datetime as dt
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, NamedTuple
-
-import typer
 
 from conf.environment import Environment
 from conf.load import load_settings
-from jobs.run.arguments import AsOf, Config, Overlay, parse, past_day
+from jobs.experiments.arguments import parse_asked
 from jobs.runtime.exit import report
 from jobs.runtime.log import log
 from publish.clock import utc_now
 
 
-class _Asked(NamedTuple):
-    config: Path
-    overlays: Sequence[Path]
-    as_of: dt.date
-    wait: bool
-
-
 def decide_share(argv: Sequence[str] | None = None) -> None:
     """Decides, and logs the decision."""
-    asked = parse(_flags, argv)
-    as_of = past_day(asked.as_of, utc_now().date())
+    asked = parse_asked(argv, today=utc_now().date())
     from jobs.experiments.entry import weekly_share  # here: typing errors need not wait for scipy
 
-    share = weekly_share(load_settings(asked.config, asked.overlays), Environment.read(), as_of, wait=asked.wait)
+    share = weekly_share(load_settings(asked.config, asked.overlays), Environment.read(), asked.as_of, wait=asked.wait)
     log.info("%s", share.text())
     if share.exit_code:
         sys.exit(share.exit_code)
-
-
-def _flags(
-    *,
-    config: Config,
-    as_of: AsOf,
-    overlay: Overlay = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Exit with 75 until the week that is over is measured.")] = False,
-) -> _Asked:
-    return _Asked(config, tuple(overlay or ()), as_of, wait)
 
 
 if __name__ == "__main__":

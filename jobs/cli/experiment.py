@@ -32,7 +32,6 @@ from publish.clock import utc_now
 
 if TYPE_CHECKING:  # statistics take long to import, and most commands need none
     from jobs.experiments.planning import Source
-    from models.experiment.decide import Guardrail
 
 experiment = typer.Typer(
     no_args_is_help=True,
@@ -138,6 +137,7 @@ def report(
 ) -> None:
     """What it has shown until now: sample-ratio mismatch first, then guardrails and effects; --metric shows more."""
     from jobs.cli.views.experiment_report import reported
+    from jobs.experiments.guardrails import guardrails_of
     from jobs.experiments.report import Reporting, newest_sums
 
     settings, store = cli.settings(), _store(cli)
@@ -148,7 +148,7 @@ def report(
         record=newest_sums(found, weeks),
         store=weeks,
         judged_by=found.judged_by or settings.experiment,
-        guardrails=guardrails_of(settings),
+        guardrails=guardrails_of(settings.rollout.ramp),
         steps_bp=_steps(settings),
         asked_for=_checked(settings.experiment, {"metrics": tuple(metric)}).metrics if metric else (),
     ).report()
@@ -253,15 +253,6 @@ def _measured(settings: Settings, metrics: Sequence[str], name: str | None, user
         f"nothing is measured of {f'experiment {name}' if name else settings.product} that a plan could rest on; give "
         "--users, --mean and --sd of a user's week, and --correlation of two weeks if you know it"
     )
-
-
-def guardrails_of(settings: Settings) -> "list[Guardrail]":
-    """Returns the guardrails of the settings."""
-    from models.experiment.decide import Guardrail
-
-    ramp = settings.rollout.ramp
-    found = {} if ramp is None else ramp.guardrails
-    return [Guardrail(metric, one.margin, one.better) for metric, one in found.items()]
 
 
 def _steps(settings: Settings) -> list[int]:

@@ -10,12 +10,11 @@ from conf.ramp import RampSettings
 from conf.settings import Settings
 from conf.share import NOBODY, Share
 from jobs.experiments.decisions import DecisionRecord, DecisionStore, Guarded, week_of
+from jobs.experiments.guardrails import guardrails_of, harms_of
 from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.experiments.weeks import SumsRecord, WeekStore, arms_by_week
 from jobs.storage.store import Storage
-from models.experiment.decide import HARM_ALPHA, Guardrail, Harm, harm_of
-from models.experiment.effects import Week
-from models.experiment.metric import Metric
+from models.experiment.decide import Harm
 from models.experiment.mismatch import FirstSeen, Mismatch, mismatch_of
 from models.experiment.ramp import Known, Operator, Ramp, decide
 from publish.errors import RunRefused
@@ -141,16 +140,10 @@ class Deciding:
         return Known(share_bp, measured=True, whole_week=whole_week, stopped=stopped, mismatch=mismatch, harms=harms)
 
     def _harms(self, sums: SumsRecord) -> Iterator[Harm]:
-        """Yields what each guardrail says."""
-        weeks = [Week(week.number, week.share_bp) for week in sums.weeks[1:] if week.share_bp is not None]
+        """Returns what each guardrail says."""
+        guardrails = guardrails_of(self.ramp)
         store = WeekStore.of(self.experiments, self.experiment.name)
-        for metric, settings in self.ramp.guardrails.items():
-            guardrail = Guardrail(metric, settings.margin, settings.better)
-            if metric not in sums.metrics:
-                yield Harm(guardrail, "unknown", f"{metric}: nobody did any, or it is not summed up")
-                continue
-            alpha, ratio = HARM_ALPHA / len(self.ramp.guardrails), Metric.parse(metric).parts is not None
-            yield harm_of(guardrail, store.moments(sums, metric), weeks, alpha=alpha, ratio=ratio, cuped=True)
+        return harms_of(sums, store.moments(sums, {one.metric for one in guardrails}), guardrails)
 
     def _enforce(self, decision: DecisionRecord) -> Iterator[str]:
         """Caps the share at 0, then goes back to the run before; yields what was done. May be repeated."""

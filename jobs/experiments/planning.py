@@ -94,7 +94,7 @@ def newest_measured(experiments: ExperimentStore, name: str | None) -> tuple[Sum
 def of_sums(record: SumsRecord, store: WeekStore, metrics: Sequence[str], users: int | None) -> Source:
     """Returns what the weeks of an experiment say, both arms together; raises DamagedSums."""
     weeks = [week.number for week in record.weeks[1:]]
-    moments = store.all_moments(record, metrics)
+    moments = store.moments(record, metrics)
     pasts = {
         name: past_of(pooled(moments[name]), weeks, ratio=Metric.parse(name).parts is not None)
         if name in moments

@@ -10,8 +10,9 @@ from typing import Literal
 from conf.errors import Refused
 from conf.experiment import Experiment
 from conf.judging import JudgingSettings
+from jobs.experiments.guardrails import harms_of
 from jobs.experiments.weeks import SumsRecord, WeekOfSums, WeekStore, arms_by_week, notes_on
-from models.experiment.decide import ALPHA, HARM_ALPHA, Guardrail, Harm, Looks, decided, harm_of
+from models.experiment.decide import ALPHA, Guardrail, Harm, Looks, decided
 from models.experiment.effects import Effect, Interval, NoEffect, Week, baseline_of, effect_of, is_carried_over
 from models.experiment.metric import Metric
 from models.experiment.mismatch import FirstSeen, Mismatch, mismatch_of
@@ -149,7 +150,7 @@ class Reporting:
             effects=None if unbelieved else tuple(found[name] for name in self.judged_by.metrics),
             others=tuple(found[name] for name in self._others if name in found),
             categories={} if unbelieved else dict(self._categories(found)),
-            harms=() if unbelieved else tuple(self._harms()),
+            harms=() if unbelieved else tuple(harms_of(self.record, self._moments, self.guardrails)),
             notes=tuple(self._notes()),
         )
 
@@ -179,7 +180,7 @@ class Reporting:
     def _moments(self) -> dict[str, dict[Slice, Moments]]:
         """Every metric that is wanted, from one reading of the file."""
         guarded = (guardrail.metric for guardrail in self.guardrails)
-        return self.store.all_moments(self.record, {*self._names, *guarded})
+        return self.store.moments(self.record, {*self._names, *guarded})
 
     def _weeks(self, metric: str) -> list[Week]:
         """Returns the weeks that count for a metric, as far as they were planned."""
@@ -257,16 +258,6 @@ class Reporting:
             for place, variable in enumerate(one.variables)
             if variable[0] == "x"
         )
-
-    def _harms(self) -> Iterator[Harm]:
-        """Yields what each guardrail says, by the weeks and in the way in which the ramp judges it."""
-        weeks = [Week(week.number, week.share_bp) for week in self.record.weeks[1:] if week.share_bp is not None]
-        for guardrail in self.guardrails:
-            name, alpha = guardrail.metric, HARM_ALPHA / len(self.guardrails)
-            if name in self._moments:
-                yield harm_of(guardrail, self._moments[name], weeks, alpha=alpha, ratio=_is_ratio(name), cuped=True)
-            else:
-                yield Harm(guardrail, "unknown", f"{name}: {_NOT_MEASURED}")
 
     def _notes(self) -> Iterator[str]:
         yield from notes_on(self.record)

@@ -205,12 +205,8 @@ class WeekStore:
             raise DamagedSums(f"{self.at.uri}/{path} is gone or was changed; restore it from a copy{_again(record)}")
         return pq.read_table(io.BytesIO(content))
 
-    def moments(self, record: SumsRecord, metric: str) -> dict[Slice, Moments]:
-        """Returns the sums of a metric or ratio of `record.metrics`, by slice; raises DamagedSums."""
-        return self.all_moments(record, [metric]).get(metric, {})
-
-    def all_moments(self, record: SumsRecord, metrics: Collection[str]) -> dict[str, dict[Slice, Moments]]:
-        """Returns the sums of those of these metrics that are there; raises DamagedSums."""
+    def moments(self, record: SumsRecord, metrics: Collection[str]) -> dict[str, dict[Slice, Moments]]:
+        """Returns metric → slice → sums, of those of these metrics that are there; raises DamagedSums."""
         found: dict[str, dict[Slice, Moments]] = {}
         for row in self.table(record).filter(pc.field("metric").isin(list(metrics))).to_pylist():
             part = Slice(row["low_bp"], row["high_bp"])

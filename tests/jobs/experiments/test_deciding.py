@@ -272,7 +272,7 @@ def test_a_metric_that_nobody_did_holds(world: World) -> None:
     world.serve(2_500)
     world.measure([2_500])
     made = world.decide(1, {"approve": "auto", "guardrails": {"events:event=join": {}}})
-    assert str(made) == "hold at 25 %: events:event=join: nobody did any, or it is not summed up"
+    assert str(made) == "hold at 25 %: events:event=join: not measured: nobody did any of it"
 
 
 def test_weeks_are_decided_in_their_order(world: World) -> None:

@@ -132,7 +132,7 @@ def measured(home: Path, day: dt.date) -> list[SumsRecord]:
 
 
 def moments(home: Path, record: SumsRecord, metric: str) -> dict[Slice, Moments]:
-    return WeekStore.of(store_of(home), "bigger").moments(record, metric)
+    return WeekStore.of(store_of(home), "bigger").moments(record, [metric]).get(metric, {})
 
 
 def total(home: Path, record: SumsRecord, metric: str) -> dict[str, float]:
