@@ -106,3 +106,11 @@ class Experiment(Strict):
     def is_open(self) -> bool:
         """Whether runs belong to it."""
         return self.closed is None
+
+    def weeks_over(self, day: dt.date) -> int:
+        """Returns how many of its weeks are over when a day begins."""
+        return max(0, (day - self.first_day).days // 7)
+
+    def last_day_of(self, week: int) -> dt.date:
+        """Returns the last day of a week; they are counted from 1."""
+        return self.first_day + dt.timedelta(days=7 * week - 1)

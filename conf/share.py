@@ -68,25 +68,13 @@ def _schema(number: CoreSchema, parse: Callable[[Any], Share], write: Callable[[
     return core_schema.no_info_wrap_validator_function(share, number, serialization=written)
 
 
-Fraction = Annotated[
-    Share,
-    GetPydanticSchema(
-        lambda *_: _schema(
-            core_schema.float_schema(ge=0, le=1, strict=True, allow_inf_nan=False),
-            Share.fraction,
-            lambda share: share.bp / 10_000,
-        )
-    ),
-]
+def _up_to(most: int, parse: Callable[[float], Share]) -> GetPydanticSchema:
+    """Returns the same for a number from 0 to `most`, which stands for everybody."""
+    number = core_schema.float_schema(ge=0, le=most, strict=True, allow_inf_nan=False)
+    return GetPydanticSchema(lambda *_: _schema(number, parse, lambda share: share.bp / (10_000 // most)))
+
+
+Fraction = Annotated[Share, _up_to(1, Share.fraction)]
 """A share that is written as a fraction of 1."""
-Percent = Annotated[
-    Share,
-    GetPydanticSchema(
-        lambda *_: _schema(
-            core_schema.float_schema(ge=0, le=100, strict=True, allow_inf_nan=False),
-            Share.percent,
-            lambda share: share.bp / 100,
-        )
-    ),
-]
+Percent = Annotated[Share, _up_to(100, Share.percent)]
 """A share that is written as a percentage."""

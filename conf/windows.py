@@ -22,6 +22,11 @@ def parse_day(text: str, where: str = "") -> dt.date:
         raise ConfigError(f"{where}{text!r:.300} is not a day; write YYYY-MM-DD, e.g. 2026-11-16") from None
 
 
+def midnight(day: dt.date) -> dt.datetime:
+    """Returns the moment at which a day begins, in UTC."""
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
 @dataclass(frozen=True, order=True)
 class Window:
     """Half-open range of UTC days, ``start <= dt < end``; never empty."""

@@ -6,6 +6,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql.types import DateType
 
+from conf.windows import midnight
+
 ACTIVE = "active"
 """The only `status` of an eligible source."""
 
@@ -30,5 +32,4 @@ def _before(sources: DataFrame, column: str, day: dt.date) -> Column:
     """Returns whether a time is before midnight UTC of the day, in any session zone, or a date before the day."""
     if isinstance(sources.schema[column].dataType, DateType):
         return sf.col(column) < sf.lit(day)
-    midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
-    return sf.unix_micros(column) < int(midnight.timestamp()) * 1_000_000
+    return sf.unix_micros(column) < int(midnight(day).timestamp()) * 1_000_000

@@ -17,6 +17,7 @@ from conf.settings import Settings
 from conf.share import EVERYBODY, NOBODY, Share
 from conf.windows import parse_day
 from jobs.cli.options import Cli, Reason, product_command
+from jobs.cli.page_file import write_page
 from jobs.cli.views import experiment as view
 from jobs.cli.views.view import View
 from jobs.experiments.decisions import Approval, DecisionStore
@@ -25,7 +26,6 @@ from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.experiments.weeks import WeekStore
 from jobs.outcomes.store import OutcomeStore
 from jobs.run.arguments import past_day
-from jobs.runtime.log import log_step
 from jobs.storage.store import Storage
 from publish.author import person
 from publish.clock import utc_now
@@ -155,7 +155,7 @@ def report(
     if page is not None:
         from jobs.pages.experiment import experiment_page  # here: Jinja is slow to import, and seldom wanted
 
-        _write(page, experiment_page(made))
+        write_page(page, experiment_page(made), "experiment")
     cli.show(reported(made))
 
 
@@ -280,14 +280,6 @@ def _checked(settings: JudgingSettings, changes: dict[str, Any]) -> JudgingSetti
         return JudgingSettings.model_validate(settings.model_dump() | changes)
     except ValidationError as error:
         raise ConfigError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise ConfigError(f"--page {path} cannot be written ({error.strerror or error}); name another file") from None
-    log_step("experiment", f"the page with all of it: {path}")
 
 
 def _check_name(name: str) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from conf.errors import ConfigError
 from conf.share import Share
-from conf.windows import parse_day
+from conf.windows import midnight, parse_day
 from jobs.cli.context import ProductContext
 from jobs.cli.options import Cli, product_command
 from jobs.cli.views.view import NOTHING, View, table, utc_text
@@ -55,7 +55,7 @@ def view(shown: History, *, earlier: int) -> View:
 
 
 def _midnight(day: str) -> dt.datetime:
-    return dt.datetime.combine(parse_day(day, "--since "), dt.time(), dt.UTC)
+    return midnight(parse_day(day, "--since "))
 
 
 def _whole(context: ProductContext) -> History:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from conf.environment import Environment
-from conf.errors import ConfigError, Refused
+from conf.errors import Refused
 from jobs.cli.options import Cli, product_command
+from jobs.cli.page_file import write_page
 from jobs.cli.views import outcomes as view
 from jobs.outcomes.store import OutcomeStore
-from jobs.runtime.log import log_step
 from jobs.storage.store import Storage
 
 
@@ -57,16 +57,8 @@ def outcomes(
 
         mature = {record.day: record.mature for record in days}
         notes = [note for note in found.data["notes"] if not note.startswith("incremental")]  # it has a table of these
-        _write(page, outcomes_page(settings.product, mature, every, notes))
+        write_page(page, outcomes_page(settings.product, mature, every, notes), "outcomes")
     cli.show(found)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise ConfigError(f"--page {path} cannot be written ({error.strerror or error}); name another file") from None
-    log_step("outcomes", f"the page with all of it: {path}")
 
 
 def _nothing(product: str, *, enabled: bool) -> str:

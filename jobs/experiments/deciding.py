@@ -9,13 +9,13 @@ from conf.experiment import Experiment
 from conf.ramp import RampSettings
 from conf.settings import Settings
 from conf.share import NOBODY, Share
-from jobs.experiments.decisions import DecisionRecord, DecisionStore, Guarded, week_of
-from jobs.experiments.guardrails import guardrails_of, harms_of
+from jobs.experiments.decisions import DecisionRecord, DecisionStore, Guarded
+from jobs.experiments.guardrails import guardrails_of, harms_of, mismatch_in
 from jobs.experiments.store import ExperimentError, ExperimentStore
-from jobs.experiments.weeks import SumsRecord, WeekStore, arms_by_week
+from jobs.experiments.weeks import SumsRecord, WeekStore
 from jobs.storage.store import Storage
 from models.experiment.decide import Harm
-from models.experiment.mismatch import FirstSeen, Mismatch, mismatch_of
+from models.experiment.mismatch import Mismatch
 from models.experiment.ramp import Known, Operator, Ramp, decide
 from publish.errors import RunRefused
 from publish.operate.control import Control
@@ -60,7 +60,7 @@ class Deciding:
 
     def known(self, as_of: dt.date) -> DecisionRecord | None:
         """Returns what was decided for the week before now; None: nothing. Raises DamagedDecision."""
-        return self.store.find(week_of(self.experiment, as_of))
+        return self.store.find(self.experiment.weeks_over(as_of))
 
     def decide(self, as_of: dt.date, *, wait: bool) -> DecisionRecord:
         """Returns the decision of the week, made now or before; a stop is enforced.
@@ -68,7 +68,7 @@ class Deciding:
         wait: whether to wait for the outcomes of last week. Raises NotMeasured if they are not there then,
         ExperimentError if a later week is decided, DamagedSums, DamagedDecision, StoreUnreachable.
         """
-        week = week_of(self.experiment, as_of)
+        week = self.experiment.weeks_over(as_of)
         there = self.store.find(week)
         if there is None:
             earlier = self.store.all()
@@ -94,10 +94,9 @@ class Deciding:
         known = self._known(week, sums, self._treated(pointer), stopped=any(one.action == "stop" for one in earlier))
         is_free = not (known.stopped or operator.killed or operator.held)
         if wait and is_free and known.share_bp and not known.measured:
-            last = self.experiment.first_day + dt.timedelta(days=7 * week - 1)
             raise NotMeasured(
                 f"week {week} of experiment {self.experiment.name} is not measured yet: jobs/measure_outcomes.py --day "
-                f"{last} does so; the share is decided after it"
+                f"{self.experiment.last_day_of(week)} does so; the share is decided after it"
             )
         ramp = Ramp(tuple(map(int, self.ramp.steps)), self.ramp.approve)
         made = decide(ramp, known, operator)
@@ -179,8 +178,8 @@ class Deciding:
 
 def mismatch_among(sums: SumsRecord) -> Mismatch:
     """Returns the sample-ratio mismatch of the users seen or, if only there is one, of the audience."""
-    seen = mismatch_of([FirstSeen(*arms) for arms in arms_by_week(sums, "first_seen")])
-    joined = mismatch_of([FirstSeen(*arms) for arms in arms_by_week(sums, "joined")])
+    seen = mismatch_in(sums, "first_seen")
+    joined = mismatch_in(sums, "joined")
     return _Audience(joined.e_values, joined.treated, joined.expected) if joined.found and not seen.found else seen
 
 

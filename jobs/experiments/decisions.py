@@ -11,7 +11,6 @@ from typing import Literal, TypeVar
 from pydantic import AwareDatetime, ValidationError
 
 from conf.base import Strict
-from conf.experiment import Experiment
 from conf.share import NOBODY, Share
 from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.storage.store import Storage
@@ -87,11 +86,6 @@ class Approval(Strict):
     approved: AwareDatetime
     who: str
     reason: str
-
-
-def week_of(experiment: Experiment, as_of: dt.date) -> int:
-    """Returns the number of weeks of an experiment that are over when a day begins."""
-    return max(0, (as_of - experiment.first_day).days // 7)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,20 @@
-"""The guardrails of an experiment, judged alike where the share is decided and where it is reported."""
+"""Guardrails and sizes of an experiment's arms, judged alike where the share is decided and where it is reported."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from conf.ramp import RampSettings
-from jobs.experiments.weeks import SumsRecord
+from jobs.experiments.weeks import SumsRecord, arms_by_week
 from models.experiment.decide import HARM_ALPHA, Guardrail, Harm, harm_of
 from models.experiment.effects import Week
 from models.experiment.metric import Metric
+from models.experiment.mismatch import FirstSeen, Mismatch, mismatch_of
 from models.experiment.moments import Moments, Slice
+
+
+def mismatch_in(record: SumsRecord, counts: Literal["first_seen", "joined", "robots"]) -> Mismatch:
+    """Returns the sample-ratio mismatch of the users who are counted, each in one week."""
+    return mismatch_of([FirstSeen(*week) for week in arms_by_week(record, counts)])
 
 
 def guardrails_of(ramp: RampSettings | None) -> list[Guardrail]:

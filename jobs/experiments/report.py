@@ -1,7 +1,6 @@
 """What an experiment has shown until now: mismatch first, then carry-over, guardrails and effects."""
 
 import dataclasses
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +9,12 @@ from typing import Literal
 from conf.errors import Refused
 from conf.experiment import Experiment
 from conf.judging import JudgingSettings
-from jobs.experiments.guardrails import harms_of
-from jobs.experiments.weeks import SumsRecord, WeekOfSums, WeekStore, arms_by_week, notes_on
+from jobs.experiments.guardrails import harms_of, mismatch_in
+from jobs.experiments.weeks import SumsRecord, WeekOfSums, WeekStore, notes_on
 from models.experiment.decide import ALPHA, Guardrail, Harm, Looks, decided
 from models.experiment.effects import Effect, Interval, NoEffect, Week, baseline_of, effect_of, is_carried_over
 from models.experiment.metric import Metric
-from models.experiment.mismatch import FirstSeen, Mismatch, mismatch_of
+from models.experiment.mismatch import Mismatch
 from models.experiment.moments import Moments, Slice
 from models.experiment.plan import Past, expected_looks, past_of
 from models.experiment.sequential import FAR
@@ -136,7 +135,7 @@ class Reporting:
 
     def report(self) -> Report:
         """Returns the report; raises DamagedSums."""
-        seen, audience = self._mismatch("first_seen"), self._mismatch("joined")
+        seen, audience = mismatch_in(self.record, "first_seen"), mismatch_in(self.record, "joined")
         unbelieved = seen.found or audience.found
         looks: dict[str, Looks | NoEffect] = {} if unbelieved else {name: self._looks(name) for name in self._names}
         crossed = decided({name: one for name in self.judged_by.metrics if isinstance(one := looks.get(name), Looks)})
@@ -153,9 +152,6 @@ class Reporting:
             harms=() if unbelieved else tuple(harms_of(self.record, self._moments, self.guardrails)),
             notes=tuple(self._notes()),
         )
-
-    def _mismatch(self, counts: Literal["first_seen", "joined", "robots"]) -> Mismatch:
-        return mismatch_of([FirstSeen(*week) for week in arms_by_week(self.record, counts)])
 
     @cached_property
     def _others(self) -> list[str]:
@@ -263,7 +259,7 @@ class Reporting:
         yield from notes_on(self.record)
         if self.record.week > self.judged_by.weeks:
             yield f"weeks after week {self.judged_by.weeks} were not planned, so they are in no effect"
-        if self._mismatch("robots").found:
+        if mismatch_in(self.record, "robots").found:
             yield (
                 "robots: both arms have a different share of them, and they are left out; raise "
                 "outcomes.robots.max_events_per_day or set it to null, then measure again"
@@ -276,11 +272,10 @@ def newest_sums(experiment: Experiment, store: WeekStore) -> SumsRecord:
     """Returns the newest sums of an experiment; raises NothingMeasured and DamagedSums."""
     sums = store.sums()
     if not sums:
-        ends = experiment.first_day + dt.timedelta(days=6)
         closed = "" if experiment.is_open else "; it was closed"
         raise NothingMeasured(
             f"experiment {experiment.name} of {experiment.product}: no week is measured yet{closed}; week 1 ends on "
-            f"{ends}, and then jobs/measure_outcomes.py sums it up (the daily DAG starts it)"
+            f"{experiment.last_day_of(1)}, and then jobs/measure_outcomes.py sums it up (the daily DAG starts it)"
         )
     return sums[max(sums)]
 

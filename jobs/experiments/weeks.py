@@ -21,14 +21,13 @@ from pydantic import AwareDatetime, ValidationError
 
 from conf import contract
 from conf.base import Strict
-from conf.digest import sha256_of
 from conf.ids import UserId
 from jobs.experiments.store import ExperimentError, ExperimentStore
+from jobs.storage.recorded_table import RECORD, read_recorded, write_record, write_recorded
 from jobs.storage.store import Storage
 from models.experiment.moments import Moments, Slice
 
 WEEKS, SUMS = "weeks", "sums"
-_RECORD = "_record.json"
 
 
 class DamagedSums(ExperimentError):
@@ -197,13 +196,10 @@ class WeekStore:
     def table(self, record: SumsRecord) -> pa.Table:
         """Returns the sums of a record; raises DamagedSums."""
         path = f"{_sums_folder(record.week)}/{record.file}"
-        try:
-            content = self.at.read_bytes(path)
-        except OSError:
-            content = b""
-        if sha256_of(content) != record.sha256:
+        table = read_recorded(self.at, path, record.sha256)
+        if table is None:
             raise DamagedSums(f"{self.at.uri}/{path} is gone or was changed; restore it from a copy{_again(record)}")
-        return pq.read_table(io.BytesIO(content))
+        return table
 
     def moments(self, record: SumsRecord, metrics: Collection[str]) -> dict[str, dict[Slice, Moments]]:
         """Returns metric → slice → sums, of those of these metrics that are there; raises DamagedSums."""
@@ -215,29 +211,17 @@ class WeekStore:
 
     def write_sums(self, record: SumsRecord, rows: Sequence[Mapping[str, object]]) -> SumsRecord:
         """Writes sums as a whole; returns the record with file and digest. Equal rows have equal bytes."""
-        buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=contract.experiment_sums()), buffer, compression="zstd")
-        content, folder = buffer.getvalue(), _sums_folder(record.week)
-        sha256 = sha256_of(content)
-        record = record.model_copy(update={"file": f"part-{sha256[:16]}.parquet", "sha256": sha256})
-        self.at.write_bytes(f"{folder}/{record.file}", content)
-        self._write_record(record)
-        for info in self.at.files(folder):
-            if info.base_name not in (record.file, _RECORD):
-                self.at.delete(f"{folder}/{info.base_name}")
-        return record
+        table = pa.Table.from_pylist(list(rows), schema=contract.experiment_sums())
+        return write_recorded(self.at, _sums_folder(record.week), table, record)
 
     def mark_final(self, record: SumsRecord) -> SumsRecord:
         """Says that these sums are the last ones."""
         record = record.model_copy(update={"final": True})
-        self._write_record(record)
+        write_record(self.at, _sums_folder(record.week), record)
         return record
 
-    def _write_record(self, record: SumsRecord) -> None:
-        self.at.write_bytes(f"{_sums_folder(record.week)}/{_RECORD}", record.model_dump_json(indent=1).encode())
-
     def _sums_record(self, name: str) -> SumsRecord | None:
-        path = f"{SUMS}/{name}/{_RECORD}"
+        path = f"{SUMS}/{name}/{RECORD}"
         if not self.at.exists(path):
             return None
         try:

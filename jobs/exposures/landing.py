@@ -20,6 +20,7 @@ from conf import contract
 from conf.connections import KafkaConnection
 from conf.ids import UserId
 from conf.settings import Settings
+from conf.windows import midnight
 from jobs.exposures.records import UNUSABLE_SCHEMA, Sorted, Sorter, days_in
 from jobs.exposures.scrub import scrub
 from jobs.exposures.state import Cell, Loss, Plan, Range, State, Totals, WriterState
@@ -308,7 +309,7 @@ def _split_writers(
     writers: Mapping[str, WriterState], oldest: dt.date
 ) -> tuple[dict[str, WriterState], list[WriterState]]:
     """Returns the writers to keep, and those that were silent since before the oldest day that is kept."""
-    limit = dt.datetime.combine(oldest, dt.time(), dt.UTC).timestamp() * 1000
+    limit = midnight(oldest).timestamp() * 1000
     kept = {name: writer for name, writer in sorted(writers.items()) if writer.last_ts >= limit}
     return kept, [writer for name, writer in writers.items() if name not in kept]
 

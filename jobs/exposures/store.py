@@ -28,6 +28,7 @@ from pydantic import ValidationError
 
 from conf.base import Strict
 from conf.errors import NotYet, Refused
+from conf.windows import midnight
 from jobs.exposures.state import Plan, Range, State
 from jobs.storage.dataset_names import day_of, folder_of
 from jobs.storage.store import MARKER, Storage
@@ -218,7 +219,7 @@ def _owner(pid: int) -> bytes:
 
 def has_arrived(day: dt.date, moment: dt.datetime) -> bool:
     """Returns whether a landing that began at this moment has found all answers of a day, as far as can be expected."""
-    return moment >= dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1) + _ARRIVAL
+    return moment >= midnight(day) + dt.timedelta(days=1) + _ARRIVAL
 
 
 def file_name(topic_id: str, piece: Range) -> str:

@@ -1,6 +1,5 @@
 """Lists of runs as answers, for a product that keeps neither exposures nor impressions."""
 
-import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 
 from conf.ids import UserId
-from conf.windows import Window
+from conf.windows import Window, midnight
 from features.tables import union_of
 from jobs.outcomes.plan import Listing
 from jobs.run.manifest import find_run, run_folder
@@ -55,7 +54,7 @@ def listed_answers(
     erased: Collection[UserId],
 ) -> Listed:
     """Returns lists of the runs that served in the window as answers. Raises ChangedSince."""
-    start, end = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (window.start, window.end))
+    start, end = midnight(window.start), midnight(window.end)
     given, beside, rows = list[DataFrame](), list[DataFrame](), 0
     for run in sorted({one.treatment for one in served if one.treatment is not None}):
         moments, kept = moments_of(run, served, start, end), find_run(home, product, run)

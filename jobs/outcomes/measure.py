@@ -15,7 +15,7 @@ from conf.environment import Environment
 from conf.load import load_settings
 from conf.settings import Settings
 from conf.shadow import SHADOW
-from conf.windows import Window
+from conf.windows import Window, midnight
 from features.reading.catalog import Catalog
 from features.reading.dataset import DatasetPlan
 from features.reading.erasures import without_users
@@ -271,7 +271,7 @@ def _then(history: Sequence[Mapping[str, Any]], day: dt.date) -> list[dict[str, 
 
 def during(history: Sequence[Mapping[str, Any]], first: dt.date, end: dt.date) -> list[Mapping[str, Any]]:
     """Returns the changes that held at some time from the first day to before the last one."""
-    start, stop = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in (first, end))
+    start, stop = midnight(first), midnight(end)
     return [row for row in history if row["since"] < stop and (row["until"] is None or row["until"] > start)]
 
 

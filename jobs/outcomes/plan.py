@@ -8,7 +8,7 @@ from conf.datasets import IMPRESSIONS, DailyDataset, EventDataset
 from conf.digest import digest_of_inputs, digest_of_json
 from conf.errors import ConfigError, DiscoveryError, NotYet, Refused
 from conf.settings import Settings
-from conf.windows import Window
+from conf.windows import Window, midnight
 from features.errors import FeaturesError, MissingDatasetError
 from features.reading.catalog import Catalog
 from features.reading.dataset import DatasetPlan, enforce_policy, plan_dataset
@@ -60,7 +60,7 @@ class Listing:
 
     def overlaps(self, first: dt.date, last: dt.date) -> bool:
         """Returns whether it was so at some time of these days."""
-        return self.since.date() <= last and (self.until is None or self.until > _morning(first))
+        return self.since.date() <= last and (self.until is None or self.until > midnight(first))
 
 
 @dataclass(frozen=True)
@@ -234,10 +234,6 @@ def _has_answers(plan: Plan, day: dt.date, landed_at: dt.datetime | None) -> boo
 def _has_lists(plan: Plan, day: dt.date) -> bool:
     """Returns whether the treatment had got a run by the end of the day."""
     return any(one.since.date() <= day for one in plan.listed)
-
-
-def _morning(day: dt.date) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def check_landed(plan: Plan, day: dt.date, landed_at: dt.datetime | None) -> None:

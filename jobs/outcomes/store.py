@@ -8,22 +8,18 @@ them as a whole.
 """
 
 import datetime as dt
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import AwareDatetime, ValidationError
 
 from conf import contract
 from conf.base import Strict
-from conf.digest import sha256_of
 from conf.errors import Refused
 from jobs.storage.dataset_names import days_among, folder_of
+from jobs.storage.recorded_table import RECORD, read_recorded, write_recorded
 from jobs.storage.store import Storage
-
-_RECORD = "_record.json"
 
 
 class DamagedOutcomes(Refused):
@@ -98,30 +94,17 @@ class OutcomeStore:
     def table(self, record: Record) -> pa.Table:
         """Returns the figures of a day; raises DamagedOutcomes."""
         path = f"{folder_of(record.day)}/{record.file}"
-        try:
-            content = self.at.read_bytes(path)
-        except OSError:
-            content = b""
-        if sha256_of(content) != record.sha256:
+        table = read_recorded(self.at, path, record.sha256)
+        if table is None:
             raise DamagedOutcomes(f"{self.at.uri}/{path} is gone or was changed; {_again(record.day)}")
-        return pq.read_table(io.BytesIO(content))
+        return table
 
     def write(self, record: Record, table: pa.Table) -> Record:
         """Writes a day as a whole; returns the record with file and digest. Equal tables have equal bytes."""
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
-        content, folder = buffer.getvalue(), folder_of(record.day)
-        sha256 = sha256_of(content)
-        record = record.model_copy(update={"file": f"part-{sha256[:16]}.parquet", "sha256": sha256})
-        self.at.write_bytes(f"{folder}/{record.file}", content)
-        self.at.write_bytes(f"{folder}/{_RECORD}", record.model_dump_json(indent=1).encode())
-        for info in self.at.files(folder):
-            if info.base_name not in (record.file, _RECORD):
-                self.at.delete(f"{folder}/{info.base_name}")
-        return record
+        return write_recorded(self.at, folder_of(record.day), table, record)
 
     def _record(self, day: dt.date) -> Record | None:
-        path = f"{folder_of(day)}/{_RECORD}"
+        path = f"{folder_of(day)}/{RECORD}"
         if not self.at.exists(path):
             return None
         try:

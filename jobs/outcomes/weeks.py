@@ -15,8 +15,9 @@ from conf.datasets import IMPRESSIONS
 from conf.digest import digest_of_inputs, digest_of_json
 from conf.errors import DiscoveryError
 from conf.experiment import Experiment
+from conf.ramp import RampSettings
 from conf.settings import Settings
-from conf.windows import Window
+from conf.windows import Window, midnight
 from features.reading.dataset import DatasetPlan
 from features.reading.erasures import without_users
 from features.reading.snapshots import SnapshotRead, check_snapshot, enforce_snapshot, plan_snapshot, read_snapshots
@@ -56,8 +57,8 @@ from models.outcomes.rows import answers_of
 from models.outcomes.slices import slice_cells
 from models.outcomes.weekly import Week, days_before, weekly_rows
 
-RAMP_BP = (100, 500, 2_500, 5_000, 9_500)
-"""Shares at which slices are cut in any case, so that a share that is raised to one of them cuts none anew."""
+RAMP_BP = tuple(map(int, RampSettings().steps))
+"""Where slices are cut in any case, so that a share that is raised to one of the usual steps cuts none anew."""
 WEEKS_BEFORE = 4
 """Weeks before the first one whose figures are the covariates."""
 MOST_CATEGORIES = 50
@@ -72,8 +73,7 @@ def weeks_of(experiment: Experiment, last: dt.date) -> list[Week]:
     if experiment.closed is not None:
         end = min(end, experiment.closed.astimezone(dt.UTC).date())
     before = Week(0, first - dt.timedelta(weeks=WEEKS_BEFORE), days=7 * WEEKS_BEFORE)
-    over = max(0, (end - first).days // 7)
-    return [before, *(Week(i + 1, first + dt.timedelta(weeks=i)) for i in range(over))]
+    return [before, *(Week(i + 1, first + dt.timedelta(weeks=i)) for i in range(experiment.weeks_over(end)))]
 
 
 def measure_weeks(measuring: Measuring) -> list[SumsRecord]:
@@ -134,7 +134,7 @@ class WeeksOf:
             if self._has_ended:
                 self.store.delete_users()
             else:
-                log_step("weeks", f"{name}: week 1 ends on {self.experiment.first_day + dt.timedelta(days=6)}")
+                log_step("weeks", f"{name}: week 1 ends on {self.experiment.last_day_of(1)}")
             return []
         there = self.store.sums().get(newest.number)
         if there is not None and not self._has_ended and self.measuring.last != newest.last:
@@ -381,7 +381,7 @@ def sums_rows(
 def then(row: Mapping[str, Any], salt: str, span: Window) -> ShareThen:
     """Returns a change of the pointer; what happened to it after the span says nothing about it."""
     names, until = ("since", "treatment", "control", "share_bp"), row["until"]
-    if until is not None and until >= _midnight(span.end):
+    if until is not None and until >= midnight(span.end):
         until = None
     return ShareThen(**{name: row[name] for name in names}, until=until, ours=row["salt"] == salt)
 
@@ -390,14 +390,10 @@ def longest(served: Sequence[ShareThen], span: Window) -> int | None:
     """Returns the share that held longest; of equals the one that came later."""
     held: dict[int, dt.timedelta] = {}
     for then in (one for one in served if one.ours):
-        start, stop = _midnight(span.start), _midnight(span.end)
+        start, stop = midnight(span.start), midnight(span.end)
         time = min(then.until or stop, stop) - max(then.since, start)
         held[then.treated_bp] = held.pop(then.treated_bp, dt.timedelta()) + time
     return max(reversed(held), key=lambda share: held[share], default=None)
-
-
-def _midnight(day: dt.date) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def _counts(place: Slice, cells: SliceCells) -> CountsOfSlice:

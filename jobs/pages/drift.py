@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from expectations.drift.checks import (
     DriftProfile,
     allowed_text,
@@ -25,8 +23,8 @@ from expectations.drift.statistics import SHARE_OF, Kind
 from expectations.drift_message import STATUSES, Status, statuses, ways_on
 from expectations.report import GateReport
 from jobs.pages.plots import plot, spark
+from jobs.pages.templates import templates
 from jobs.storage.drift import Decisions
-from models.pages import without_controls
 
 _MOST = 12
 """Statistics that are shown with a plot and all that is known; the table has all."""
@@ -226,15 +224,7 @@ def _usual(finding: Finding) -> str:
     return allowed_text(finding) if known else "–"
 
 
-_PAGES = Environment(
-    loader=PackageLoader("jobs.pages", ""),
-    autoescape=True,
-    finalize=without_controls,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_PAGES.globals.update(
+_PAGES = templates(
     plot=plot,
     spark=spark,
     sentence=sentence,

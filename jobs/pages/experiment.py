@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from jobs.experiments.report import AnyResult, NoResult, Reading, Report, Result, dates_of
@@ -20,7 +19,7 @@ from jobs.experiments.words import (
     weeks_said,
 )
 from jobs.pages.forest import Whisker, beside, by_week, common_scale
-from models.pages import without_controls
+from jobs.pages.templates import templates
 
 _MOST = 20
 """Categories that are shown, those with the most."""
@@ -160,12 +159,4 @@ def _whisker(reading: Reading, of: Result) -> Whisker | None:
     return Whisker(reading.lift, ends, said, reading.week, tone)
 
 
-_PAGES = Environment(
-    loader=PackageLoader("jobs.pages", ""),
-    autoescape=True,
-    finalize=without_controls,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_PAGES.globals.update(signed=signed, within=interval_said, weeks_said=weeks_said)
+_PAGES = templates(signed=signed, within=interval_said, weeks_said=weeks_said)

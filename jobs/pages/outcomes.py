@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from jobs.pages.curves import Curve, Point, curves, tiny
+from jobs.pages.templates import templates
 from models.outcomes.basis import Basis
 from models.outcomes.figures import Figures, incremental_hits
 from models.outcomes.intervals import Incremental, Interval
-from models.pages import without_controls
 
 _ARMS = ("treatment", "control", "shadow")
 """Arms in the order of the page; others come after them."""
@@ -273,12 +272,4 @@ def _seconds(value: float | None) -> str:
     return f"{value:.0f} s"
 
 
-_PAGES = Environment(
-    loader=PackageLoader("jobs.pages", ""),
-    autoescape=True,
-    finalize=without_controls,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_PAGES.globals.update(tone=_tone, percent=_percent, seconds=_seconds, difference=_difference)
+_PAGES = templates(tone=_tone, percent=_percent, seconds=_seconds, difference=_difference)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from conf.ids import IdKind
 from conf.settings import JudgeSettings
+from conf.windows import midnight
 from models.arrays.arrow import Column, ListColumn, lengths_of, numpy_of
 from models.arrays.ids import IdMap
 from models.arrays.mapped import map_arrays, save_arrays
@@ -38,8 +39,8 @@ class KnownSources:
         """
         known = sources.filter(pc.field("users") > 0).sort_by("source_id")
         share = np.minimum(numpy_of(known["users"]) / max(users, 1), 1.0)
-        midnight = pa.scalar(dt.datetime.combine(new_from, dt.time(), dt.UTC), known.schema.field("since").type)
-        new = numpy_of(pc.greater_equal(known["since"], midnight).fill_null(fill_value=False))
+        begin = pa.scalar(midnight(new_from), known.schema.field("since").type)
+        new = numpy_of(pc.greater_equal(known["since"], begin).fill_null(fill_value=False))
         return cls(IdMap.of(known["source_id"], ids), np.abs(np.log2(share)), new if not new.all() else ~new)
 
     def save(self, folder: str | Path) -> None:

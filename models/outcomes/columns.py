@@ -1,5 +1,6 @@
 """Answers and events of whole users as numpy arrays, in which users, sources and texts are numbers."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from models.outcomes.rows import ANSWER, ANSWERED, DAY_US, EVENT
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+_EPOCH = dt.date(1970, 1, 1)
 NONE = -1
 """Instead of a place in an array: there is none."""
 
@@ -201,6 +203,11 @@ def _user_day(user: Ints, day: Ints) -> Ints:
 
 def _is_among(keys: Ints, some: Ints) -> Flags:
     return np.isin(keys, some) if len(some) else np.zeros(len(keys), np.bool_)
+
+
+def day_number(day: dt.date) -> int:
+    """Returns the days since 1970."""
+    return (day - _EPOCH).days
 
 
 def different(numbers: Ints) -> Ints:

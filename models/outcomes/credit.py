@@ -111,17 +111,25 @@ def _alike(answers: Answers) -> Ints:
 
 
 def _new(events: Events, owned: Ints, pair: Ints, settings: OutcomeSettings) -> Flags:
-    new = np.zeros(len(pair), np.bool_)
     engaging = np.flatnonzero(events.engages)
     asked = owned[events.engages[owned]]
     some = engaging[places_among(pair[engaging], different(pair[asked]))]
-    some = some[np.lexsort((events.event.code[some], events.at[some], pair[some]))]
-    since = np.diff(events.at[some], prepend=0)
-    is_first = np.diff(pair[some], prepend=NONE) != 0
-    new[some] = is_first | (since >= settings.new_days * DAY_US)
     is_owned = np.zeros(len(pair), np.bool_)
     is_owned[asked] = True
-    return new & is_owned
+    return new_among(events, some, pair, settings) & is_owned
+
+
+def new_among(events: Events, some: Ints, pair: Ints, settings: OutcomeSettings) -> Flags:
+    """Returns which events are the first of their pair in `new_days`; only those in some (places) are looked at.
+
+    pair: a number for user and source of each event.
+    """
+    new = np.zeros(len(pair), np.bool_)
+    order = some[np.lexsort((events.event.code[some], events.at[some], pair[some]))]
+    since = np.diff(events.at[order], prepend=0)
+    is_first = np.diff(pair[order], prepend=NONE) != 0
+    new[order] = is_first | (since >= settings.new_days * DAY_US)
+    return new
 
 
 def _latest(keys: Ints, times: Ints, key: Ints, at: Ints, settings: OutcomeSettings) -> Ints:

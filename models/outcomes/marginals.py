@@ -14,7 +14,7 @@ from conf.outcomes import OutcomeSettings
 from features.exact_sum import PARTS, sum_of_parts
 from features.tables import conform
 from models.outcomes.buckets import by_bucket
-from models.outcomes.columns import Texts, bucket_of
+from models.outcomes.columns import Texts, bucket_of, day_number
 from models.outcomes.rows import ANSWERED, DAY_US, EVENT
 from models.outcomes.sums import (
     AMOUNTS,
@@ -30,7 +30,6 @@ from models.outcomes.sums import (
 )
 
 _GROUPED = ("users", "answers", "hits")
-_EPOCH = dt.date(1970, 1, 1)
 _OWN = {  # by → figures that its rows have of their own; the others are null, or those of run and arm
     "all": "users answers places hits users_hit events new",
     "surface": "users answers places hits users_hit events new",
@@ -59,8 +58,8 @@ def outcomes_of(
     list events and later ones take over; events from `new_days` before the days. categories: source_id, category, one
     row per source; None: not known. buckets: into how many parts users are divided; a worker holds one at a time.
     """
-    numbers, names = sorted((day - _EPOCH).days for day in days), [str(basis) for basis in bases]
-    known = None if categories is None else _known(categories)
+    numbers, names = sorted(day_number(day) for day in days), [str(basis) for basis in bases]
+    known = None if categories is None else known_categories(categories)
 
     def work(tables: Mapping[str, pa.Table]) -> pa.Table:
         bucket = bucket_of(tables, names, settings, None if known is None else known[0])
@@ -73,7 +72,8 @@ def outcomes_of(
     return conform(_completed(_totals(sums, settings)), contract.outcomes())
 
 
-def _known(categories: DataFrame) -> Categories:
+def known_categories(categories: DataFrame) -> Categories:
+    """Returns categories (source_id, category) on this machine, for workers to look up."""
     table = categories.select("source_id", sf.col("category").cast("string")).toArrow()
     return table["source_id"].combine_chunks(), Texts.of(table["category"])
 

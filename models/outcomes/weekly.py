@@ -20,12 +20,12 @@ from models.experiment.cells import AUDIENCE, ROBOT, SEEN
 from models.experiment.metric import Metric
 from models.outcomes.basis import Basis
 from models.outcomes.buckets import by_bucket
-from models.outcomes.columns import NONE, Bucket, Events, Flags, Ints, Texts, bucket_of
-from models.outcomes.credit import credit
-from models.outcomes.rows import ANSWERED, DAY_US, EVENT
+from models.outcomes.columns import NONE, Bucket, Events, Flags, Ints, bucket_of, day_number
+from models.outcomes.credit import credit, new_among
+from models.outcomes.marginals import known_categories
+from models.outcomes.rows import ANSWERED, EVENT
 from models.outcomes.sums import Categories, of_sources
 
-_EPOCH = dt.date(1970, 1, 1)
 _LARGEST_AMOUNT = 2.0**32
 
 
@@ -70,10 +70,7 @@ def weekly_rows(
     was in it before each week but 0; None: who had an event in the `new_days` before. categories: source_id, category.
     buckets: into how many parts users are divided; a worker holds one at a time.
     """
-    known = None
-    if categories is not None:
-        table = categories.select("source_id", sf.col("category").cast("string")).toArrow()
-        known = table["source_id"].combine_chunks(), Texts.of(table["category"])
+    known = None if categories is None else known_categories(categories)
     by_activity = audience is None
     columns: list[tuple[str, pa.DataType]] = [("user_id", to_arrow_type(events.schema["user_id"].dataType))]
     schema = pa.schema([*columns, ("week", pa.int32()), ("metric", pa.string()), ("x", pa.float64())])
@@ -137,7 +134,7 @@ class _Rows:
     def _week_of(self, day: Ints) -> Ints:
         week = np.full(len(day), NONE)
         for one in self.weeks:
-            week[(day >= _number(one.first)) & (day < _number(one.end))] = one.number
+            week[(day >= day_number(one.first)) & (day < day_number(one.end))] = one.number
         return week
 
 
@@ -145,7 +142,8 @@ def _count_events(found: _Rows, bucket: Bucket, settings: OutcomeSettings, known
     """Counts what users did, answered or not."""
     robots, events = bucket.robot_events, bucket.events
     found.add(ROBOT, robots.user, robots.day)
-    new = _new(events, settings)
+    pair = events.user * (1 + events.source.max(initial=0)) + events.source
+    new = new_among(events, np.flatnonzero(events.engages), pair, settings)
     _count_named(found, "", events, np.ones(len(events.at), np.bool_))
     found.add("new", events.user[new], events.day[new])
     _count_categories(found, "new", bucket, new, known)
@@ -161,8 +159,8 @@ def _count_answers(
         found.add(SEEN, some.user, some.day)
     credits = credit(answers, events, settings)
     _count_named(found, "owned_", events, credits.owner != NONE)
-    new = credits.new & (credits.owner != NONE)
-    for name, flags in (("owned_new", new), ("listed_new", new & (credits.holder != NONE)), ("hits", credits.hit)):
+    listed_new = credits.new & (credits.holder != NONE)
+    for name, flags in (("owned_new", credits.new), ("listed_new", listed_new), ("hits", credits.hit)):
         found.add(name, events.user[flags], events.day[flags])
     _count_categories(found, "hits", bucket, credits.hit, known)
 
@@ -193,24 +191,6 @@ def _count_audience(found: _Rows, bucket: Bucket, settings: OutcomeSettings) -> 
     """Counts who had an event in the `new_days` before each week, but 0."""
     for events in (bucket.events, bucket.robot_events):
         for week in (one for one in found.weeks if one.number):
-            start, end = _number(week.first) - settings.new_days, _number(week.first)
+            start, end = day_number(week.first) - settings.new_days, day_number(week.first)
             user = np.unique(events.user[(events.day >= start) & (events.day < end)])
             found.add(AUDIENCE, user, np.full(len(user), end))
-
-
-def _new(events: Events, settings: OutcomeSettings) -> Flags:
-    """Returns which events are new engagements, whether they have an owner or not."""
-    engaging = np.flatnonzero(events.engages)
-    user, source, at = (some[engaging] for some in (events.user, events.source, events.at))
-    order = np.lexsort((at, source, user))
-    user, source, at = (some[order] for some in (user, source, at))
-    is_new = np.ones(len(order), np.bool_)
-    is_new[1:] = (user[1:] != user[:-1]) | (source[1:] != source[:-1])
-    is_new[1:] |= np.diff(at) >= settings.new_days * DAY_US
-    new = np.zeros(len(events.at), np.bool_)
-    new[engaging[order]] = is_new
-    return new
-
-
-def _number(day: dt.date) -> int:
-    return (day - _EPOCH).days

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from conf.diff import flattened
 from conf.digest import digest_of_inputs, sha256_of
 from conf.recipe import Recipe
-from jobs.experiments.decisions import DecisionStore, week_of
+from jobs.experiments.decisions import DecisionStore
 from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest
@@ -57,7 +57,7 @@ def _decided(run: Run) -> dict[str, str]:
         return {}
     experiments = ExperimentStore.of(run.home, run.settings.product)
     try:
-        week = week_of(experiments.get(part.experiment), run.as_of)
+        week = experiments.get(part.experiment).weeks_over(run.as_of)
         decision = DecisionStore.of(experiments, part.experiment).find(week)
     except ExperimentError as error:
         log.warning("warning   MLflow does not get what was decided about the share: %s", error)
