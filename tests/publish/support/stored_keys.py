@@ -21,7 +21,7 @@ def keys_of(client: redis.Redis, run: Announcement) -> dict[bytes, Content]:
 
 
 def read_keys(client: redis.Redis, keys: set[bytes]) -> dict[bytes, Content]:
-    """What lies under these keys."""
+    """What lies under these keys; a key that goes meanwhile (Redis then gives an empty hash, set or list) is left out."""
     names = sorted(keys)
     with client.pipeline(transaction=False) as pipe:
         for key in names:
@@ -35,5 +35,5 @@ def read_keys(client: redis.Redis, keys: set[bytes]) -> dict[bytes, Content]:
     return {
         key: frozen.get(type(value), lambda same: same)(value)
         for key, value in zip(names, values, strict=True)
-        if value is not None
+        if value
     }
