@@ -15,7 +15,7 @@ _PACKAGES = {
 
 
 def tool(name: str) -> str:
-    """Returns the path of a program; without it the test is skipped, or fails where DISCOVERY_TEST_EVERYTHING is set."""
+    """Returns a program's path; without it the test is skipped, or fails where DISCOVERY_TEST_EVERYTHING is set."""
     path = shutil.which(name)
     if path is not None:
         return path

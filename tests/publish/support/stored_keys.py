@@ -21,7 +21,7 @@ def keys_of(client: redis.Redis, run: Announcement) -> dict[bytes, Content]:
 
 
 def read_keys(client: redis.Redis, keys: set[bytes]) -> dict[bytes, Content]:
-    """What lies under these keys; a key that goes meanwhile (Redis then gives an empty hash, set or list) is left out."""
+    """What lies under these keys; one that goes meanwhile (Redis gives an empty hash, set or list) is left out."""
     names = sorted(keys)
     with client.pipeline(transaction=False) as pipe:
         for key in names:
