@@ -32,7 +32,7 @@ _TURN_SECONDS = 1.0
 _SATURATED = 6
 """Turns of each arm under as many requests as it can take."""
 _PAUSE = 0.4
-_METRIC = re.compile(r'^discovery_serve_exposures_total\{.*what="(\w+)".*\} ([0-9.e+]+)$', re.MULTILINE)
+_METRIC = re.compile(r'^discovery_lookup_exposures_total\{.*what="(\w+)".*\} ([0-9.e+]+)$', re.MULTILINE)
 
 
 class Paced(NamedTuple):

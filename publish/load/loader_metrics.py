@@ -1,46 +1,63 @@
 """Metrics of a loader for Prometheus, and its health check."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, make_wsgi_app
+
+from publish.metric import Metric
+
+_LOADED = Metric(
+    "discovery_loader_records_loaded_total", "Lists stored in Redis, repeated ones included", kind="counter"
+)
+_FENCED = Metric("discovery_loader_records_fenced_total", "Records of runs that were over", kind="counter")
+_DEAD = Metric("discovery_loader_dead_letters_total", "Records moved to the dead-letter topic", kind="counter")
+_FAULTS = Metric("discovery_loader_faults_total", "Times that Redis or Kafka made the loader back off", kind="counter")
+_HEALTHY = Metric("discovery_loader_healthy", "1 while Redis and Kafka do their part, else 0")
+_PARTITIONS = Metric("discovery_loader_partitions", "Partitions of the topic that this loader loads")
+_LAG = Metric("discovery_loader_lag_records", "Records between Redis' positions and the ends of its partitions")
+_WORST_LAG = Metric("discovery_loader_worst_lag_records", "The same, of the partition that is most behind")
+
+LOADER_METRICS = (_LOADED, _FENCED, _DEAD, _FAULTS, _HEALTHY, _PARTITIONS, _LAG, _WORST_LAG)
+"""All metrics of a loader."""
 
 
 class LoaderMetrics:
     """Counters and gauges of one loader, in their own registry."""
 
     def __init__(self, product: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._product = product
-        self.loaded = self._counter("records_loaded", "Lists stored in Redis, repeated ones included")
-        self.fenced = self._counter("records_fenced", "Records of runs that were over")
-        self.dead_letters = self._counter("dead_letters", "Records moved to the dead-letter topic")
-        self.faults = self._counter("faults", "Times that Redis or Kafka made the loader back off")
-        self._healthy = self._gauge("healthy", "1 while Redis and Kafka do their part, else 0", [])
-        self._lag = self._gauge("lag", "Records between Redis' position and the end of the partition", ["partition"])
+        self.loaded = self._counter(_LOADED)
+        self.fenced = self._counter(_FENCED)
+        self.dead_letters = self._counter(_DEAD)
+        self.faults = self._counter(_FAULTS)
+        self._healthy, self._partitions = self._gauge(_HEALTHY), self._gauge(_PARTITIONS)
+        self._lag, self._worst_lag = self._gauge(_LAG), self._gauge(_WORST_LAG)
 
     @property
     def is_healthy(self) -> bool:
         """Whether the last turn of the loader succeeded."""
-        value = self.registry.get_sample_value("discovery_loader_healthy", {"product": self._product})
-        return value == 1.0
+        return self.registry.get_sample_value(_HEALTHY.name, {"product": self._product}) == 1.0
 
-    def _counter(self, name: str, help_text: str) -> Counter:
-        metric = Counter(f"discovery_loader_{name}", help_text, ["product"], registry=self.registry)
-        return metric.labels(self._product)
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.help, metric.label_names, registry=self.registry).labels(self._product)
 
-    def _gauge(self, name: str, help_text: str, labels: Iterable[str]) -> Gauge:
-        return Gauge(f"discovery_loader_{name}", help_text, ["product", *labels], registry=self.registry)
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.help, metric.label_names, registry=self.registry).labels(self._product)
 
     def set_healthy(self, *, healthy: bool) -> None:
         """Records whether the last turn succeeded."""
-        self._healthy.labels(self._product).set(float(healthy))
+        self._healthy.set(float(healthy))
 
-    def set_lag(self, partition: int, records: int) -> None:
-        """Records by how many records a partition is behind."""
-        self._lag.labels(self._product, str(partition)).set(records)
+    def set_lags(self, records: Collection[int]) -> None:
+        """Records by how many records each partition of this loader is behind."""
+        self._partitions.set(len(records))
+        self._lag.set(sum(records))
+        self._worst_lag.set(max(records, default=0))
 
 
 class _Quiet(WSGIRequestHandler):

@@ -129,13 +129,14 @@ def progress_text(run: RegisteredRun, progress: tuple[PartitionStatus, ...]) -> 
 
 def report_lag(consumer: Consumer, partitions: Mapping[int, PartitionLoader], metrics: LoaderMetrics) -> None:
     """Sets the lag behind Redis' positions for Prometheus, and commits these positions to Kafka for dashboards only."""
-    offsets = []
+    offsets, lags = [], []
     for tp in consumer.assignment():
         position = partitions[tp.partition].next_offset if tp.partition in partitions else None
         if position is None:
             continue
         _, high = consumer.get_watermark_offsets(tp, cached=True)
-        metrics.set_lag(tp.partition, max(0, high - position))
+        lags.append(max(0, high - position))
         offsets.append(TopicPartition(tp.topic, tp.partition, position))
+    metrics.set_lags(lags)
     if offsets:
         consumer.commit(offsets=offsets, asynchronous=True)

@@ -138,7 +138,7 @@ class ServeApp:
             headers.append((b"connection", b"close"))
         await _respond(send, problem.status, problem_json(problem).encode(), headers)
         self._metrics.count_problem(problem.word)
-        self._metrics.observe(route, problem.word, time.perf_counter() - started)
+        self._metrics.observe(route, "failed" if problem.status >= 500 else "refused", time.perf_counter() - started)
 
     def _admit(self, scope: Scope, route: str) -> None:
         """Raises Problem for a request that is not to be answered, whatever it asks for."""

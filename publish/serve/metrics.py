@@ -4,12 +4,58 @@ import os
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from publish.metric import Metric
 from publish.serve.shared_counts import SHARED
 
-_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_SECONDS = Metric(
+    "discovery_lookup_seconds",
+    "Time of a look-up request; outcome: the kind of its answer, ok for a batch, refused (4xx) or failed (5xx)",
+    {"route": ("list", "batch"), "outcome": ("list", "fallback", "control", "none", "ok", "refused", "failed")},
+    "histogram",
+    (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+_ANSWERS = Metric(
+    "discovery_lookup_answers_total",
+    "Users who were answered, by the kind of their answer",
+    {"kind": ("list", "fallback", "control", "none")},
+    "counter",
+)
+_PROBLEMS = Metric(
+    "discovery_lookup_problems_total",
+    "Requests, and users of a batch, without an answer, by the word that they got",
+    {
+        "word": (
+            *("bad_body", "bad_exclude", "bad_lookup", "bad_method", "bad_n", "bad_request", "bad_surface"),
+            *("bad_token", "bad_user", "internal", "overloaded", "redis", "too_long", "too_many", "too_slow"),
+            *("unavailable", "unreadable"),
+        )
+    },
+    "counter",
+)
+_EXPOSURES = Metric(
+    "discovery_lookup_exposures_total",
+    "Answers by what became of them in the exposure log: logged, delivered, or why dropped",
+    {"what": ("logged", "delivered", "queue_full", "not_acknowledged", "malformed", "closed")},
+    "counter",
+)
+_POINTER_AGE = Metric(
+    "discovery_lookup_pointer_age_seconds",
+    "Time since the pointer was read, of the oldest process; above 5 Redis is away, and every look-up fails",
+)
+_IN_FLIGHT = Metric("discovery_lookup_in_flight", "Requests that are being answered")
+
+LOOKUP_METRICS = (_SECONDS, _ANSWERS, _PROBLEMS, _EXPOSURES, _POINTER_AGE, _IN_FLIGHT)
+"""All metrics of the look-up service."""
 
 
 @runtime_checkable
@@ -33,24 +79,15 @@ class ServeMetrics:
     """What one process counts."""
 
     def __init__(self, product: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._product = product
         self._seconds = Histogram(
-            "discovery_serve_seconds",
-            "Time of a look-up request, by route (list, batch) and outcome (an answer's kind, ok, or a problem's word)",
-            ["product", "route", "outcome"],
-            buckets=_SECONDS,
-            registry=self._registry,
+            _SECONDS.name, _SECONDS.help, _SECONDS.label_names, buckets=_SECONDS.buckets, registry=self._registry
         )
-        self._answers = self._counter("answers", "Users who were answered, by the kind of their answer", "kind")
-        self._problems = self._counter("problems", "Requests, and users of a batch, without an answer, by word", "word")
-        self._exposures = self._counter(
-            "exposures", "Answers by what became of them in the exposure log: logged, delivered, or why dropped", "what"
-        )
-        self._pointer_age = self._gauge(
-            "pointer_age_seconds", "Seconds since the pointer was read, of the oldest", "livemax"
-        )
-        self._in_flight = self._gauge("in_flight", "Requests that are being answered", "livesum")
+        self._answers, self._problems = self._counter(_ANSWERS), self._counter(_PROBLEMS)
+        self._exposures = self._counter(_EXPOSURES)
+        self._pointer_age, self._in_flight = self._gauge(_POINTER_AGE, "livemax"), self._gauge(_IN_FLIGHT, "livesum")
         self._timers: dict[tuple[str, str], Histogram] = {}
         self._counters: dict[tuple[Counter, str], Counter] = {}
         self._told: dict[str, int] = {}
@@ -95,14 +132,14 @@ class ServeMetrics:
             child = self._counters[counter, label] = counter.labels(self._product, label)
         child.inc(number)
 
-    def _counter(self, name: str, help_text: str, label: str) -> Counter:
-        return Counter(f"discovery_serve_{name}", help_text, ["product", label], registry=self._registry)
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.help, metric.label_names, registry=self._registry)
 
-    def _gauge(self, name: str, help_text: str, mode: str) -> Gauge:
+    def _gauge(self, metric: Metric, mode: str) -> Gauge:
         gauge = Gauge(
-            f"discovery_serve_{name}",
-            help_text,
-            ["product"],
+            metric.name,
+            metric.help,
+            metric.label_names,
             registry=self._registry,
             multiprocess_mode=mode,  # type: ignore[arg-type]
         )

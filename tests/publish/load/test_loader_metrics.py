@@ -21,12 +21,13 @@ def test_health_and_counters_are_served() -> None:
     assert get(port, "/health")[0] == 503
     metrics.set_healthy(healthy=True)
     metrics.loaded.inc(500)
-    metrics.set_lag(3, 12)
+    metrics.set_lags([0, 12, 5])
     assert get(port, "/health") == (200, "healthy\n")
     status, text = get(port, "/metrics")
     assert status == 200
     assert 'discovery_loader_records_loaded_total{product="groups"} 500.0' in text
-    assert 'discovery_loader_lag{partition="3",product="groups"} 12.0' in text
+    assert 'discovery_loader_lag_records{product="groups"} 17.0' in text
+    assert 'discovery_loader_worst_lag_records{product="groups"} 12.0' in text
 
 
 def test_waiting_doubles_up_to_ten_seconds_however_often_it_fails() -> None:

@@ -195,16 +195,16 @@ def test_what_has_no_token(service: RunningService) -> None:
 
 
 def test_the_metrics_count(service: RunningService) -> None:
-    asked = 'discovery_serve_seconds_count{route="list",outcome="fallback"'
-    before = service.count(asked), service.count('discovery_serve_problems_total{word="bad_n"')
-    users = service.count('discovery_serve_answers_total{kind="fallback"')
+    asked = 'discovery_lookup_seconds_count{route="list",outcome="fallback"'
+    before = service.count(asked), service.count('discovery_lookup_problems_total{word="bad_n"')
+    users = service.count('discovery_lookup_answers_total{kind="fallback"')
     service.ask("/v1/lists/5")
     service.ask("/v1/lists/5?n=0")
     service.post({"users": ["5", "6", "x"]})
-    assert (service.count(asked), service.count('discovery_serve_problems_total{word="bad_n"')) == (
+    assert (service.count(asked), service.count('discovery_lookup_problems_total{word="bad_n"')) == (
         before[0] + 1,
         before[1] + 1,
     )
-    assert service.count('discovery_serve_answers_total{kind="fallback"') == users + 3
-    assert 0 <= service.count("discovery_serve_pointer_age_seconds{") < 60
+    assert service.count('discovery_lookup_answers_total{kind="fallback"') == users + 3
+    assert 0 <= service.count("discovery_lookup_pointer_age_seconds{") < 60
     assert TOKEN not in service.said

@@ -38,8 +38,8 @@ def test_every_answer_is_kept_with_its_surface(folder: Path, filled_redis: Redis
             service.ask("/v1/lists/9?exclude=900")
         service.post({"users": [str(2**62), "x", "2"], "surface": "mail"})
         service.ask("/v1/lists/x")
-        eventually(lambda: service.count('discovery_serve_exposures_total{what="delivered"') == 22)
-        assert service.count('discovery_serve_exposures_total{what="logged"') == 22
+        eventually(lambda: service.count('discovery_lookup_exposures_total{what="delivered"') == 22)
+        assert service.count('discovery_lookup_exposures_total{what="logged"') == 22
         assert service.stop() == 0
     found = exposures_in(kafka, product)
     assert {(r.user_id, r.surface, r.kind, r.source_ids) for r in found} == {
@@ -59,6 +59,6 @@ def test_a_broker_that_is_away_fails_no_look_up(folder: Path, filled_redis: Redi
     variables = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{closed_port()}"}
     with serving(folder, filled_redis.url, "--exposures", variables=variables) as service:
         assert [service.ask("/v1/lists/1").status for _ in range(20)] == [200] * 20
-        eventually(lambda: service.count('discovery_serve_exposures_total{what="logged"') == 20)
-        assert service.count('discovery_serve_exposures_total{what="delivered"') == 0
+        eventually(lambda: service.count('discovery_lookup_exposures_total{what="logged"') == 20)
+        assert service.count('discovery_lookup_exposures_total{what="delivered"') == 0
         assert service.stop() == 0

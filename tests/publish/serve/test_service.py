@@ -218,14 +218,14 @@ def test_several_processes(filled_redis: RedisServer, folder: Path) -> None:
         with asking(service) as failures:
             pass
         assert failures == []
-        before = service.count('discovery_serve_seconds_count{outcome="list"')
+        before = service.count('discovery_lookup_seconds_count{outcome="list"')
         assert before > 40
-        assert service.count('discovery_serve_seconds_count{outcome="list"') == before  # whoever is asked
+        assert service.count('discovery_lookup_seconds_count{outcome="list"') == before  # whoever is asked
         workers[0].kill()
         eventually(lambda: "another one takes its place" in service.said)
         eventually(lambda: len(psutil.Process(service.process.pid).children()) == 2)
         assert service.ask("/v1/lists/1").status == 200
-        assert service.count('discovery_serve_seconds_count{outcome="list"') == before + 1  # what it counted is kept
+        assert service.count('discovery_lookup_seconds_count{outcome="list"') == before + 1  # what it counted is kept
         with asking(service) as failures:
             pass
         assert failures == []
@@ -261,7 +261,7 @@ def test_too_many_at_once_are_told_to_come_back(folder: Path, tmp_path: Path) ->
             try:
                 waits = HTTPConnection("127.0.0.1", service.port, timeout=30)
                 waits.request("GET", "/v1/lists/1", headers=authorized("a-token-of-the-tests-0123456789"))
-                eventually(lambda: service.count("discovery_serve_in_flight{") == 1)
+                eventually(lambda: service.count("discovery_lookup_in_flight{") == 1)
                 shed = service.ask("/v1/lists/1")
             finally:
                 os.kill(server.pid, signal.SIGCONT)
