@@ -67,6 +67,10 @@ COMMANDS = {
     "clear": Place("jobs.cli.runs", "Delete the lists of a run that nothing needs."),
     "load": Place("jobs.cli.load", "Load the product's topic into Redis until stopped; several may run side by side."),
     "serve": Place("jobs.cli.serve", "Answer look-ups over HTTP until stopped; SIGTERM lets every request end first."),
+    "export": Place(
+        "jobs.cli.export",
+        "Export metrics of runs, lists, gates, drift, outcomes and experiments to Prometheus until stopped.",
+    ),
     "dlq": Place("jobs.cli.dead_letters", "Records that could not be loaded."),
     "exposures": Place(
         "jobs.cli.exposures",

@@ -1,15 +1,15 @@
 """`discovery serve`: look-ups over HTTP, as a service."""
 
 import ipaddress
-import socket
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from conf.environment import Environment
-from conf.errors import ConfigError, DiscoveryError
+from conf.errors import ConfigError
 from conf.load import load_settings
 from conf.settings import Settings
+from jobs.cli.listening import addresses, listening, url_of
 from jobs.cli.options import DEFAULT_CONFIG, Config, Overlay
 from jobs.runtime.log import log, log_step
 from publish.connect.redis_clients import redis_client
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from publish.serve.service import ClosableSink
 
 _MOST_PROCESSES = 256
-_BACKLOG = 2_048
 
 Host = Annotated[str, typer.Option(help="Address to listen on; others than loopback want DISCOVERY_SERVE_TOKEN.")]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)]
@@ -32,10 +31,6 @@ WithoutToken = Annotated[bool, typer.Option("--without-token", help="Answer ever
 ReusePort = Annotated[
     bool, typer.Option("--reuse-port", help="Share the port with others that say so, to replace one by the next.")
 ]
-
-
-class CannotListen(DiscoveryError):
-    """The address cannot be listened on, for example because another process does."""
 
 
 def serve(
@@ -55,19 +50,19 @@ def serve(
     wanted = settings.exposures.enabled if exposures is None else exposures
     kept = _exposure_log(settings, environment) if wanted else None
     _warn_of_redis(environment)
-    with shared_counts(processes), _listening(host, port, reuse_port=reuse_port) as listening:
+    with shared_counts(processes), listening(host, port, reuse_port=reuse_port) as made:
         from publish.serve.app import Product  # here, since prometheus_client must be loaded behind shared_counts
         from publish.serve.service import Service
 
         guard = "a token is wanted" if environment.serve_tokens else "no token"
         log_step(
             "serve",
-            f"{settings.product} at {_url(listening)}, processes: {processes}, {guard}, "
+            f"{settings.product} at {url_of(made)}, processes: {processes}, {guard}, "
             f"exposures {'off' if kept is None else 'on'}",
         )
         tokens = [token.get_secret_value() for token in environment.serve_tokens]
         service = Service(Product(settings.product, settings.ids), settings.serve, store, tokens, kept)
-        service.serve(listening, processes)
+        service.serve(made, processes)
     log_step("serve", f"{settings.product}: ended")
 
 
@@ -75,7 +70,7 @@ def _check_guard(host: str, environment: Environment, *, without_token: bool) ->
     """Raises ConfigError for an address that others reach, unless they need a token or everybody is welcome."""
     if environment.serve_tokens or without_token:
         return
-    found = {str(address[0]) for _, address in _addresses(host, None)}
+    found = {str(address[0]) for _, address in addresses(host, None)}
     if not all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in found):
         raise ConfigError(
             f"--host {host}: others can reach it, and no token is set: export DISCOVERY_SERVE_TOKEN (`openssl rand "
@@ -95,36 +90,3 @@ def _warn_of_redis(environment: Environment) -> None:
         redis_client(environment.need_redis()).close()
     except StoreUnreachable as fault:
         log.warning("warning   %s; until it answers every look-up is 503", fault)
-
-
-def _listening(host: str, port: int, *, reuse_port: bool) -> socket.socket:
-    """Returns a socket that listens; raises ConfigError and CannotListen."""
-    family, address = _addresses(host, port)[0]
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise CannotListen(
-            f"cannot listen on {host} port {port}: {error.strerror}; take another --port, or --reuse-port with every "
-            "service that shares it"
-        ) from None
-    return listening
-
-
-def _addresses(host: str, port: int | None) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
-    """Returns family and address of everything that a name stands for; raises ConfigError."""
-    try:
-        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"--host {host!r:.100}: is no address of this machine ({error})") from None
-    return [(family, address) for family, _, _, _, address in places]
-
-
-def _url(listening: socket.socket) -> str:
-    address, port = listening.getsockname()[:2]
-    return f"http://{f'[{address}]' if ':' in address else address}:{port}"

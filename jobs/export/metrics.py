@@ -8,6 +8,7 @@ from typing import Literal
 
 from conf.contract import METRICS
 from conf.judging import METRIC_NAMES
+from jobs.storage.gate_reports import DRIFT_GATES, GATES
 from publish.load.loader_metrics import LOADER_METRICS
 from publish.metric import Metric
 from publish.runs.run import RunState
@@ -18,12 +19,11 @@ Source = Literal["redis", "runs", "outcomes", "experiments"]
 
 ARMS = ("treatment", "control")
 STAGES = ("features", "train", "topn", "publish", "serve")
-GATES = ("inputs", "interactions", "lists", "input_drift", "list_drift")
 JUDGED_ARMS = ("ours", "popularity", "item_knn", "champion")
 _ARM = {"arm": ARMS}
 _STAGE = {"stage": STAGES}
-_GATE = {"gate": GATES, "arm": ARMS}
-_DRIFT = {"gate": ("input_drift", "list_drift"), "arm": ARMS}
+_GATE = {"gate": (*GATES, *DRIFT_GATES), "arm": ARMS}
+_DRIFT = {"gate": DRIFT_GATES, "arm": ARMS}
 _HITS = {"arm": (*ARMS, "shadow"), "basis": ("listed", "answered", "shown")}
 _QUALITY = {"metric": tuple(METRICS), "arm": JUDGED_ARMS}
 _OUR_QUALITY = {"metric": tuple(METRICS), "arm": ("ours",)}
@@ -116,7 +116,7 @@ RUNS = (
         "Distance from what was expected ÷ what is allowed, of the worst statistic; above 1 it drifted",
         _DRIFT,
     ),
-    Metric("discovery_drift_excluded_days", "Days of data sets that an operator has runs leave out"),
+    Metric("discovery_drift_exclusions", "Days of data sets that an operator has runs leave out"),
 )
 OUTCOMES = (
     Metric("discovery_run_outcome_landed_timestamp_seconds", "Until when answers have been landed from Kafka"),
@@ -137,7 +137,7 @@ EXPERIMENTS = (
     Metric("discovery_experiment_open", "1 while an experiment is open, else 0"),
     Metric("discovery_experiment_opened_timestamp_seconds", "When the newest experiment was opened"),
     Metric("discovery_experiment_week", "Weeks of it that are summed up"),
-    Metric("discovery_experiment_planned_weeks", "Weeks after which it ends at the latest"),
+    Metric("discovery_experiment_last_week", "Week with which it ends at the latest"),
     Metric("discovery_experiment_summed_timestamp_seconds", "End of the last day that its sums cover"),
     Metric("discovery_experiment_share_ratio", "Share of the users to be treated by its newest decision, 0 to 1"),
     Metric(

@@ -89,7 +89,7 @@ class OutcomeStore:
     def records(self) -> dict[dt.date, Record]:
         """Returns the records of measured days, the oldest first; raises DamagedOutcomes."""
         days = sorted(days_among(self.at.files()))
-        return {day: record for day in days if (record := self._record(day)) is not None}
+        return {day: record for day in days if (record := self.record(day)) is not None}
 
     def table(self, record: Record) -> pa.Table:
         """Returns the figures of a day; raises DamagedOutcomes."""
@@ -103,7 +103,8 @@ class OutcomeStore:
         """Writes a day as a whole; returns the record with file and digest. Equal tables have equal bytes."""
         return write_recorded(self.at, folder_of(record.day), table, record)
 
-    def _record(self, day: dt.date) -> Record | None:
+    def record(self, day: dt.date) -> Record | None:
+        """Returns the record of a day; None if it is not measured. Raises DamagedOutcomes."""
         path = f"{folder_of(day)}/{RECORD}"
         if not self.at.exists(path):
             return None

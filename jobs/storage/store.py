@@ -1,7 +1,7 @@
 """One storage interface over local folders, HDFS and object stores: pyarrow's filesystems behind a root URI."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -85,6 +85,13 @@ class Storage:
             if self.location.is_local:
                 infos += [fs.FileInfo(link, fs.FileType.NotFound) for link in _links_to_nothing(folder)]
             return sorted(infos, key=lambda info: str(info.path))
+
+    def infos(self, paths: Sequence[str]) -> list[fs.FileInfo]:
+        """Returns what is at each of these paths, NotFound where nothing is. Raises UnreadableFolder, NoAnswer."""
+        with self._looking_at(""):
+            filesystem, root = self._at
+            found: list[fs.FileInfo] = filesystem.get_file_info([_join(root, path) for path in paths])
+            return found
 
     def type_of(self, path: str = "") -> fs.FileType:
         """Returns what is at `path`: NotFound, a File, a Directory, or Unknown. Raises UnreadableFolder, NoAnswer."""

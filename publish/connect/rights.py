@@ -29,6 +29,8 @@ class Role(StrEnum):
     LOADER = "loader"
     OPERATOR = "operator"
     READER = "reader"
+    EXPORTER = "exporter"
+    """Metrics: reads what an operator sees, no list, and changes nothing."""
 
 
 def check_rights(client: StoreClient, role: Role, keys: ProductKeys) -> None:
@@ -94,6 +96,16 @@ def calls_of(role: Role, keys: ProductKeys) -> Sequence[Call]:
     match role:
         case Role.READER:
             return ("GET", pointer), ("HGET", runs, "run"), ("HGET", lists, "user")
+        case Role.EXPORTER:
+            return (
+                ("INFO", "memory"),
+                ("GET", pointer),
+                ("GET", keys.restoring),
+                ("HGETALL", runs),
+                ("LRANGE", keys.unsent, 0, -1),
+                ("HMGET", state, "state"),
+                ("HGET", position, "dead"),
+            )
         case Role.PUBLISHER:
             return (
                 *look,

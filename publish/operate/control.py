@@ -54,6 +54,8 @@ class StatusReport:
     limits: StoreLimits
     dead_letters: int
     """Records dead-lettered so far."""
+    runs: tuple[RunReport, ...] = ()
+    """Every run that can be read, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class Control:
             unsent=len(self.pointers.unsent.entries()),
             limits=read_limits(self._store.client, self._declared),
             dead_letters=0 if layout is None else self._store.dead_letters(layout),
+            runs=reports,
         )
 
     def served_since(self, moment: datetime) -> set[str]:

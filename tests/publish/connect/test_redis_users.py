@@ -1,7 +1,7 @@
-"""The four Redis users of a product: what each can do is enough for its work, and not more."""
+"""The Redis users of a product: what each can do is enough for its work, and not more."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -37,7 +37,7 @@ Answers = dict[int, tuple[str | None, str, tuple[Any, ...]]]
 
 @dataclass
 class Team:
-    """A product with its four users, each with a client of their own."""
+    """A product with its users, each with a client of their own."""
 
     kafka: KafkaConnection
     url: str
@@ -99,6 +99,8 @@ def test_each_user_does_its_part_of_a_push(team: Team) -> None:
         assert operator.status().pointer.treatment == first.run
         changes = read_history(client, team.product, team.kafka)
         assert ([entry.rev for entry in changes.entries], changes.gaps) == ([1, 2, 3], ())
+        exported, known = Control.connect(team.clients[Role.EXPORTER], team.product).status(), operator.status()
+        assert replace(exported, limits=known.limits) == known  # what memory is used differs from moment to moment
         forgotten = Forgetter(erasures, registry, store, ids="int64", partitions=PARTITIONS).forget(7, "asked for it")
         assert forgotten.removed_from == (first.run, second.run)
         Housekeeping(registry, operator.pointers, store, grace=timedelta(0)).clear(second.run)
@@ -180,6 +182,17 @@ FORBIDDEN: dict[Role, tuple[tuple[str | int, ...], ...]] = {
         ("SET", "{PRODUCT}:lease", "x"),
         ("HSETNX", LIST, "user", "x"),
         ("SETBIT", "{PRODUCT.0}:run:seen", 0, 1),
+        ("EVAL", "return 1", 0),
+    ),
+    Role.EXPORTER: (
+        ("SET", "{PRODUCT}:ptr", "x"),
+        ("HSET", "{PRODUCT}:runs", "run", "x"),
+        ("LREM", "{PRODUCT}:ptr:unsent", 1, "x"),
+        ("HGET", LIST, "user"),
+        ("HGETALL", LIST),
+        ("HSET", "{PRODUCT.0}:pos", "offset", 1),
+        ("GET", "{PRODUCT}:lease"),
+        ("LRANGE", "{PRODUCT}:ptr:history", 0, -1),
         ("EVAL", "return 1", 0),
     ),
 }

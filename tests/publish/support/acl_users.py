@@ -29,7 +29,7 @@ def rules_of(product: str) -> dict[str, list[str]]:
 
 
 def make_users(admin: redis.Redis, product: str) -> None:
-    """Make the four users of a product."""
+    """Make the users of a product."""
     for user, rules in rules_of(product).items():
         admin.execute_command("ACL", "SETUSER", user, "reset", *rules)
 
