@@ -17,7 +17,7 @@ TESTS := test-rest test-e2e test-publish test-faults test-servers test-dags
 SERVERS := tests/jobs/cli tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
 LANES ?= 4
 
-.PHONY: help env demo up down test $(TESTS) check format bench archive pins reference proto clean
+.PHONY: help env demo up down test $(TESTS) check format bench archive pins reference dashboards proto clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -107,6 +107,9 @@ pins: .venv/.ready ## compile the requirement files anew
 reference: .venv/.ready ## docs/config.md, of the docstrings in conf/, and the statistics in docs/drift.md
 	$(BIN)/python -m conf.reference > docs/config.md.new && mv docs/config.md.new docs/config.md
 	$(BIN)/python -m expectations.drift.reference < docs/drift.md > docs/drift.md.new && mv docs/drift.md.new docs/drift.md
+
+dashboards: .venv/.ready ## Grafana's dashboards as JSON, of the table in deploy/monitoring/
+	$(BIN)/python -m deploy.monitoring.dashboards
 
 proto: .venv/.ready ## generate the protobuf code anew
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. publish/lists.proto publish/exposure.proto
