@@ -12,6 +12,7 @@ from conf.datasets import EventDataset
 from conf.errors import ConfigError
 from conf.ids import UserId
 from conf.settings import InteractionSettings
+from features.decay import factor_of
 from features.errors import WeightsError
 from features.exact_sum import LARGEST, SMALLEST, exact_sum
 from features.partials import DailyPartials
@@ -48,11 +49,6 @@ class Span:
     def column(self, name: str) -> str:
         """Returns the name of one of its columns."""
         return f"{self.name}_{name}"
-
-
-def factor_of(event_weight: float, age_days: int, half_life_days: float) -> float:
-    """Returns event_weight · 2^(−age_days / half_life_days)."""
-    return event_weight * math.exp2(-age_days / half_life_days)
 
 
 def check_factors(name: str, dataset: EventDataset, oldest_days: int, settings: InteractionSettings) -> None:
