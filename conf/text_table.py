@@ -44,3 +44,8 @@ def table(
     with console.capture() as captured:
         console.print(made)
     return "\n".join(" " * indent + line.rstrip() for line in captured.get().rstrip("\n").split("\n"))
+
+
+def plain(text: str) -> str:
+    """Returns a text in one line whose control characters, and others that do not print, are escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -51,6 +51,10 @@ COMMANDS = {
     ),
     "runs": Place("jobs.cli.runs", "Every run, the oldest first."),
     "lookup": Place("jobs.cli.lookup", "What a user gets, from which run, and why."),
+    "explain": Place(
+        "jobs.cli.explain",
+        "Why a user has a list: what they did, what each of it adds to a score, what was better and left out.",
+    ),
     "wait": Place("jobs.cli.serving", "Wait until a run serves: exits 0 serving, 3 held, 4 failed, 5 deadline passed."),
     "promote": Place("jobs.cli.serving", "Let a complete run serve."),
     "rollback": Place("jobs.cli.serving", "Serve the run before, and hold the next batch until `unhold`."),

@@ -49,17 +49,22 @@ class ProductContext:
 
     def user_id(self, text: str) -> UserId:
         """Returns the user that a person typed; raises ConfigError when no user of this product can be called so."""
-        if self.settings.ids == "string":
-            if is_id(text):
-                return text
-            raise ConfigError(f"user {text!r:.300}: {self.product} has string user ids, of {ID_RULE}")
-        number = parse_int64(text)
-        if number is None:
-            raise ConfigError(
-                f"user {text!r:.300}: {self.product} has int64 user ids; give a whole number from −2⁶³ to 2⁶³ − 1, in "
-                "digits without spaces, +, _ or leading zeros"
-            )
-        return number
+        return typed_id(self.settings, text, "user")
+
+
+def typed_id(settings: Settings, text: str, what: str) -> UserId:
+    """Returns the user or source (`what`) that a person typed; raises ConfigError when none can be called so."""
+    if settings.ids == "string":
+        if is_id(text):
+            return text
+        raise ConfigError(f"{what} {text!r:.300}: {settings.product} has string {what} ids, of {ID_RULE}")
+    number = parse_int64(text)
+    if number is None:
+        raise ConfigError(
+            f"{what} {text!r:.300}: {settings.product} has int64 {what} ids; give a whole number from −2⁶³ to 2⁶³ − 1, "
+            "in digits without spaces, +, _ or leading zeros"
+        )
+    return number
 
 
 def open_context(config: Path, overlays: Sequence[Path]) -> ProductContext:

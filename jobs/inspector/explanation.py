@@ -1,6 +1,7 @@
 """What is said of a user: frozen value objects, which `discovery explain` and the inspector's page show."""
 
 import datetime as dt
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -8,8 +9,9 @@ from conf.ids import UserId
 from models.explain.rules import Rule
 
 SourceId = UserId
-Kind = Literal["personal", "popular", "fallback", "none"]
-"""A list by the user's factors; the fallback list without the user's exclusions; the fallback list; no list."""
+Kind = Literal["personal", "popular", "shadow", "fallback", "none"]
+"""A list by the user's factors; the fallback list without the user's exclusions; a shadow list, which is never
+published; the run's fallback list, since the user has no list of their own; no list of this run."""
 State = Literal["known", "unknown", "forgotten"]
 
 
@@ -66,13 +68,45 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Score:
-    """A source's score, and what it is made of: the contributions and the remainder add up to it exactly as shown."""
+    """A source's score, and what it is made of: contributions, others and the remainder add up to it."""
 
     value: float
     contributions: tuple[Contribution, ...]
-    """Of every pair, the largest first; empty where nothing is said of them."""
+    """Of single pairs, the largest first, at most MOST_CONTRIBUTIONS; empty where nothing is said of them."""
+    others: float
+    """Σ of the contributions of all other pairs."""
+    other_pairs: int
     remainder: float | None
-    """What the pairs do not explain: factors are one half-step older; None where there are no contributions."""
+    """What pairs do not explain: the user's factors are half a step older; None where there are no contributions."""
+
+    def shown(self, most: int = 3, decimals: int = 4) -> "ShownScore":
+        """Returns it as text that adds up exactly: what is cut from the contributions is with the others."""
+        unit = 10**decimals
+
+        def text(number: int) -> str:
+            return f"{'−' if number < 0 else ''}{abs(number) // unit}.{abs(number) % unit:0{decimals}}"
+
+        value, parts = round(self.value * unit), [round(one.value * unit) for one in self.contributions[:most]]
+        rest = math.fsum((self.others, *(one.value for one in self.contributions[most:])))
+        pairs, others = self.other_pairs + len(self.contributions[most:]), round(rest * unit)
+        remainder = None if self.remainder is None else text(value - sum(parts) - others)
+        named = tuple(zip((one.source for one in self.contributions), map(text, parts), strict=False))
+        return ShownScore(text(value), named, text(others), pairs, remainder)
+
+
+MOST_CONTRIBUTIONS = 20
+"""Contributions to a score that are named."""
+
+
+@dataclass(frozen=True)
+class ShownScore:
+    """A score as text; parts, others and remainder add up to it."""
+
+    value: str
+    parts: tuple[tuple[SourceId, str], ...]
+    others: str
+    other_pairs: int
+    remainder: str | None
 
 
 @dataclass(frozen=True)
@@ -155,7 +189,7 @@ class Before:
 
     run: str
     kind: Kind
-    row: Row
+    row: Row | None
     fault: str | None
     """Why nothing is said of it: its folder is gone, or was changed."""
 
@@ -179,8 +213,9 @@ class UserExplanation:
 
     product: str
     user: UserId
-    run: str
-    as_of: dt.date
+    run: str | None
+    """None: of a forgotten user, and no run was asked for."""
+    as_of: dt.date | None
     announced: dt.datetime | None
     """When the run was published; None: it was not."""
     age_seconds: float | None

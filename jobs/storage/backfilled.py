@@ -8,8 +8,8 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from jobs.storage.dataset_names import PARTIAL_RECORD as RECORD
 from jobs.storage.dataset_names import days_among, folder_of
-from jobs.storage.partials import RECORD
 from jobs.storage.store import Storage
 
 _COMPLETE = "complete"

@@ -12,6 +12,10 @@ UNFINISHED_COPY = "._COPYING_"
 """Suffix of a file that `hdfs dfs -put` is still writing."""
 
 
+PARTIAL_RECORD = "_partial.json"
+"""File name of the record of a day's partials, the marker of a finished day. Spark ignores names that start with _."""
+
+
 def folder_of(day: dt.date) -> str:
     """Returns the name of a day's folder."""
     return f"dt={day}"

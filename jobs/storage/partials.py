@@ -17,12 +17,11 @@ from conf.ids import IdKind, UserId
 from features.reading.catalog import PartialRecord
 from features.tables import spark_schema
 from jobs.runtime.log import log
+from jobs.storage.dataset_names import PARTIAL_RECORD as RECORD
 from jobs.storage.dataset_names import days_among, folder_of
 from jobs.storage.digests import digest_of_files, listing_of
 from jobs.storage.store import Storage
 
-RECORD = "_partial.json"
-"""File name of a day's record, the marker of a finished day. Spark ignores names that start with _."""
 _DIGEST = "sha256"
 """Key of the record that holds the digest of the day's files."""
 

@@ -85,4 +85,5 @@ class UserScores:
 
 def _below(value: float) -> np.float32:
     """Returns a float32 that is smaller, since a comparison would round the value."""
-    return np.nextafter(np.float32(value), np.float32(-np.inf))
+    smaller: np.float32 = np.nextafter(np.float32(value), np.float32(-np.inf))
+    return smaller

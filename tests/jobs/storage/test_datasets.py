@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
 from features.errors import BrokenPartitionError
+from jobs.storage.dataset_names import PARTIAL_RECORD as RECORD
 from jobs.storage.dataset_names import is_hidden
 from jobs.storage.datasets import SparkCatalog
-from jobs.storage.partials import RECORD
 from jobs.storage.store import Storage
 from tests.features.catalog_contract import CatalogContract, Make, record
 from tests.features.world import ago, at, dataset, events, table

@@ -1,4 +1,4 @@
-"""Scores, lists and first rules are those of the ranking, bit for bit; contributions are those of a brute-force solve."""
+"""Scores, lists and first rules are those of the ranking, bit for bit; contributions those of a user folded in."""
 
 import numpy as np
 import pyarrow as pa

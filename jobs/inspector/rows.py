@@ -1,0 +1,123 @@
+"""The rows of one user in Parquet files: row groups whose statistics exclude the user are not read.
+
+A table that is not sorted by user has them in every row group, so a process that is asked often keeps a copy of its
+files, sorted by user in small row groups.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from conf.ids import UserId
+from jobs.storage.digests import listing_of
+from jobs.storage.store import Storage
+
+USER = "user_id"
+_GROUP_BYTES = 2**18
+"""Bytes of a row group of a sorted copy, about."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """A row group: its number, and the least and the largest user in it; None: unknown."""
+
+    number: int
+    bounds: tuple[UserId, UserId] | None
+
+    def may_have(self, user: UserId) -> bool:
+        return self.bounds is None or self.bounds[0] <= user <= self.bounds[1]  # type: ignore[operator]
+
+
+@dataclass(frozen=True, eq=False)
+class _File:
+    path: str
+    groups: tuple[_Group, ...]
+    largest: int
+    """Bytes of its largest row group."""
+
+
+class UserRows:
+    """The files of a table in a folder, whose footers are read once."""
+
+    def __init__(self, folder: Storage, table: str = "") -> None:
+        self._folder = folder
+        self.files = tuple(_file(folder, f"{table}/{name}".lstrip("/")) for name, _, _ in listing_of(folder, table))
+
+    @property
+    def largest_group(self) -> int:
+        """Bytes of the largest row group."""
+        return max((file.largest for file in self.files), default=0)
+
+    def of(self, user: UserId, columns: Sequence[str]) -> pa.Table:
+        """Returns these columns of the user's rows, in any order."""
+        found = []
+        for file in self.files:
+            groups = [group.number for group in file.groups if group.may_have(user)]
+            if groups:
+                with self._folder.open(file.path) as stream:
+                    found += [_rows(pq.ParquetFile(stream), group, user, columns) for group in groups]
+        kept = [table for table in found if table.num_rows]
+        return pa.concat_tables(kept) if kept else self._empty(columns)
+
+    def _empty(self, columns: Sequence[str]) -> pa.Table:
+        if not self.files:
+            return pa.table({name: pa.array([], pa.null()) for name in columns})
+        with self._folder.open(self.files[0].path) as stream:
+            schema = pq.read_schema(stream)
+        return pa.schema([schema.field(name) for name in columns]).empty_table()
+
+
+def _rows(file: pq.ParquetFile, group: int, user: UserId, columns: Sequence[str]) -> pa.Table:
+    users = file.read_row_group(group, columns=[USER])[USER]
+    theirs: Any = pc.equal(users, pa.scalar(user, users.type))
+    if not pc.any(theirs).as_py():  # null counts as false
+        return file.schema_arrow.empty_table().select(list(columns))
+    return file.read_row_group(group, columns=list(columns)).filter(theirs)
+
+
+def _file(folder: Storage, path: str) -> _File:
+    with folder.open(path) as stream:
+        footer = pq.read_metadata(stream)
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    bounds = tuple(_Group(number, _bounds(group)) for number, group in enumerate(groups))
+    return _File(path, bounds, max((group.total_byte_size for group in groups), default=0))
+
+
+def _bounds(group: pq.RowGroupMetaData) -> tuple[UserId, UserId] | None:
+    for at in range(group.num_columns):
+        column = group.column(at)
+        if column.path_in_schema == USER and column.statistics is not None and column.statistics.has_min_max:
+            found: Any = column.statistics
+            return found.min, found.max
+    return None
+
+
+_COPYING = threading.Lock()
+"""Held while a copy is made: two requests for the same run wait for one copy, and memory is that of one file."""
+_DONE = "_SUCCESS"
+
+
+def sorted_copy(folder: Storage, table: str, at: Storage) -> Storage:
+    """Returns the folder `at` with a copy of a table's files, each sorted by user; it is made if it is not there."""
+    with _COPYING:
+        if not at.exists(_DONE):
+            at.delete("")
+            for number, (name, _, _) in enumerate(listing_of(folder, table)):
+                _copy(folder, f"{table}/{name}".lstrip("/"), at, f"part-{number:05}.parquet")
+            at.write_bytes(_DONE, b"")
+    return at
+
+
+def _copy(folder: Storage, path: str, at: Storage, name: str) -> None:
+    with folder.open(path) as stream:
+        rows = pq.read_table(stream)
+    rows = rows.filter(pc.is_valid(rows[USER])).sort_by(USER)
+    per_group = max(256, int(len(rows) * _GROUP_BYTES / max(1, rows.nbytes)))
+    buffer = pa.BufferOutputStream()
+    pq.write_table(rows, buffer, row_group_size=per_group, compression="zstd")
+    at.write_bytes(name, buffer.getvalue().to_pybytes())
