@@ -104,8 +104,9 @@ pins: .venv/.ready ## compile the requirement files anew
 	cd $(REQUIREMENTS) && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --override airflow-overrides.txt airflow.in -o airflow.txt
 
-reference: .venv/.ready ## docs/config.md, of the docstrings in conf/, and the statistics in docs/drift.md
+reference: .venv/.ready ## docs/config.md, of the docstrings in conf/, docs/metrics.md, and the statistics in docs/drift.md
 	$(BIN)/python -m conf.reference > docs/config.md.new && mv docs/config.md.new docs/config.md
+	$(BIN)/python -m jobs.export.reference > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 	$(BIN)/python -m expectations.drift.reference < docs/drift.md > docs/drift.md.new && mv docs/drift.md.new docs/drift.md
 
 dashboards: .venv/.ready ## Grafana's dashboards as JSON, of the table in deploy/monitoring/

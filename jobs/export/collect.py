@@ -40,9 +40,11 @@ class _Attempt:
     """One reading, in a thread of its own."""
 
     over: threading.Event
-    samples: list[Sample]
+    samples: Sequence[Sample] = ()
     fault: Exception | None = None
     seconds: float = 0.0
+    is_late: bool = False
+    """Whether a scrape has ended without it."""
 
 
 class SourceReader:
@@ -55,31 +57,33 @@ class SourceReader:
         self._said: str | None = None
 
     def begin(self) -> None:
-        """Starts a reading, unless the one before still hangs."""
-        if self._attempt is None:
-            self._attempt = attempt = _Attempt(threading.Event(), [])
+        """Starts a reading, unless the one before still hangs; what it will find is too old for anyone."""
+        if self._attempt is None or self._attempt.over.is_set():
+            self._attempt = attempt = _Attempt(threading.Event())
             threading.Thread(target=self._run, args=[attempt], name=f"{self._name} {self.product}", daemon=True).start()
 
     def result(self, deadline: float) -> Iterator[Sample]:
         """Yields what was read by then (time.monotonic), and how that went."""
         attempt = self._attempt
         assert attempt is not None
-        labels = {"source": self._name}
-        if attempt.over.wait(max(0.0, deadline - time.monotonic())):
-            self._attempt, fault, seconds = None, attempt.fault, attempt.seconds
+        in_time = not attempt.is_late and attempt.over.wait(max(0.0, deadline - time.monotonic()))
+        if in_time:
+            self._attempt, fault = None, attempt.fault
             text = None if fault is None else f"{type(fault).__name__}: {fault}"
         else:
-            fault, seconds, text = None, SECONDS, "reading it takes too long"
+            attempt.is_late, fault, text = True, None, "reading it takes too long"
         self._say(text)
+        labels = {"source": self._name}
         yield Sample("discovery_export_source_up", float(text is None), labels)
-        yield Sample("discovery_export_source_seconds", seconds, labels)
+        if in_time:
+            yield Sample("discovery_export_source_seconds", attempt.seconds, labels)
         yield Sample("discovery_export_errors_total", self._errors, labels)
         yield from attempt.samples if text is None else self._source.without(fault)
 
     def _run(self, attempt: _Attempt) -> None:
         begun = time.monotonic()
         try:
-            attempt.samples = list(self._source.read())
+            attempt.samples = tuple(self._source.read())
         except Exception as error:  # noqa: BLE001 - whatever it is, the other sources are there
             attempt.fault = error
         attempt.seconds = time.monotonic() - begun

@@ -63,7 +63,9 @@ PUSHES = (
 REDIS = (
     Metric("discovery_redis_up", "1 if Redis answers, else 0"),
     Metric("discovery_redis_memory_used_bytes", "Memory in use, over all masters"),
-    Metric("discovery_redis_memory_max_bytes", "maxmemory, over all masters; 0: a master has none"),
+    Metric(
+        "discovery_redis_memory_max_bytes", "Limit of the memory (maxmemory), over all masters; 0: a master has none"
+    ),
     Metric("discovery_redis_room_bytes", "Bytes of lists that still fit; below 0: too full"),
     Metric("discovery_redis_largest_run_bytes", "Estimated memory of the largest run whose lists Redis has"),
     Metric("discovery_redis_dead_letters_total", "Records that were dead-lettered, as Redis counts", kind="counter"),
@@ -171,7 +173,11 @@ SOURCES: Mapping[Source, tuple[Metric, ...]] = {
 _SOURCE = {"source": tuple(SOURCES)}
 ABOUT_ITSELF = (
     Metric("discovery_export_source_up", "1 if the source could be read, else 0: then its metrics are absent", _SOURCE),
-    Metric("discovery_export_source_seconds", "Time that reading the source took", _SOURCE),
+    Metric(
+        "discovery_export_source_seconds",
+        "Time that reading the source took; no series where it took too long",
+        _SOURCE,
+    ),
     Metric("discovery_export_errors_total", "Times that the source could not be read", _SOURCE, "counter"),
 )
 EXPORTER_METRICS = (*ABOUT_ITSELF, *(metric for metrics in SOURCES.values() for metric in metrics))

@@ -34,7 +34,8 @@ class RedisSource:
         status = Control.connect(self._client, settings.product, who="exporter", declared=declared).status()
         yield from _serving(status)
         yield from _pushes(status)
-        yield Sample("discovery_run_push_stall_seconds", settings.publish.stall_seconds)
+        stalls = [one.run.announcement.stall_seconds for one in status.on_the_way]
+        yield Sample("discovery_run_push_stall_seconds", min(stalls, default=settings.publish.stall_seconds))
         yield from _redis(status.limits, status.runs)
         yield Sample("discovery_redis_dead_letters_total", status.dead_letters)
 

@@ -35,8 +35,18 @@ _PROBLEMS = Metric(
     "Requests, and users of a batch, without an answer, by the word that they got",
     {
         "word": (
-            *("bad_body", "bad_exclude", "bad_lookup", "bad_method", "bad_n", "bad_request", "bad_surface"),
-            *("bad_token", "bad_user", "internal", "overloaded", "redis", "too_long", "too_many", "too_slow"),
+            *("bad_body", "bad_exclude", "bad_lookup", "bad_method", "bad_n", "bad_parameter", "bad_request"),
+            *(
+                "bad_surface",
+                "bad_token",
+                "bad_user",
+                "internal",
+                "overloaded",
+                "redis",
+                "too_long",
+                "too_many",
+                "too_slow",
+            ),
             *("unavailable", "unreadable"),
         )
     },
