@@ -6,7 +6,7 @@ import statistics
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -47,30 +47,30 @@ def log_on_and_off(
 ) -> dict[str, Any]:
     """Two services on the same core, one with the log, in turns under the same pace; then under all they can take."""
     with _broker(stage) as broker, _two(stage, broker) as arms:
-        paced: dict[str, list[Paced]] = {name: [] for name in arms}
+        steady: dict[str, list[Paced]] = {name: [] for name in arms}
         full: dict[str, list[float]] = {name: [] for name in arms}
         for number in range(alternations + 1):
-            for name in _turns(arms, number):
-                turn = _paced(stage, arms[name], _until(time.monotonic() + min(seconds, _TURN_SECONDS)))
+            for name in turns(arms, number):
+                turn = paced(stage, arms[name], until(time.monotonic() + min(seconds, _TURN_SECONDS)))
                 time.sleep(_PAUSE)  # what the log still sends must not fall into the other's turn
                 if number:  # the first round warms up
-                    paced[name].append(turn)
+                    steady[name].append(turn)
         for number in range(min(alternations, _SATURATED)):
-            for name in _turns(arms, number):
+            for name in turns(arms, number):
                 paths = paths_of(b"/v1/lists/", stage.users)
                 found = load(arms[name].port, paths, connections=connections, seconds=seconds)
                 time.sleep(_PAUSE)
                 full[name].append(found.per_second)
         counts = _settled(arms["on"])
-    pairs = list(zip(paced["on"], paced["off"], strict=True))
-    ratios = {q: [_at(on, q) / _at(off, q) for on, off in pairs] for q in (50, 99)}
+    pairs = list(zip(steady["on"], steady["off"], strict=True))
+    ratios = {q: [at_percentile(on, q) / at_percentile(off, q) for on, off in pairs] for q in (50, 99)}
     return {
         "alternations": len(pairs),
-        "look_ups_per_turn": int(statistics.median(len(turn.times) for turn in paced["on"])),
-        "failures": sum(len(turn.failures) for each in paced.values() for turn in each),
-        "p50_off_ms": statistics.median(_at(turn, 50) for turn in paced["off"]) * 1e3,
+        "look_ups_per_turn": int(statistics.median(len(turn.times) for turn in steady["on"])),
+        "failures": sum(len(turn.failures) for each in steady.values() for turn in each),
+        "p50_off_ms": statistics.median(at_percentile(turn, 50) for turn in steady["off"]) * 1e3,
         "p50_ratio": statistics.median(ratios[50]),
-        "p99_off_ms": statistics.median(_at(turn, 99) for turn in paced["off"]) * 1e3,
+        "p99_off_ms": statistics.median(at_percentile(turn, 99) for turn in steady["off"]) * 1e3,
         "p99_ratio": statistics.median(ratios[99]),
         "p99_ratio_interval_95": interval(ratios[99]),
         "requests_ratio_under_full_load": statistics.median(
@@ -89,7 +89,7 @@ def broker_gone(stage: Stage, *, outage_seconds: float = OUTAGE_SECONDS) -> dict
         with stage.service(free_port(), *flags, environment=stage.environment | broker.environment) as server:
             over = threading.Event()
             found: list[Paced] = []
-            loading = threading.Thread(target=lambda: found.append(_paced(stage, server, over.is_set)))
+            loading = threading.Thread(target=lambda: found.append(paced(stage, server, over.is_set)))
             loading.start()
             time.sleep(2)
             broker.kill()
@@ -145,16 +145,18 @@ def _two(stage: Stage, broker: KafkaBroker) -> Iterator[dict[str, Server]]:
             yield {"on": on, "off": off}
 
 
-def _turns(arms: dict[str, Server], number: int) -> list[str]:
+def turns(arms: Iterable[str], number: int) -> list[str]:
     """Returns the arms, in the other order every other time."""
-    return list(arms) if number % 2 else list(reversed(arms))
+    names = list(arms)
+    return names if number % 2 else names[::-1]
 
 
-def _until(deadline: float) -> Callable[[], bool]:
+def until(deadline: float) -> Callable[[], bool]:
+    """Returns what says whether that time (time.monotonic) is over."""
     return lambda: time.monotonic() > deadline
 
 
-def _paced(stage: Stage, server: Server, over: Callable[[], bool]) -> Paced:
+def paced(stage: Stage, server: Server, over: Callable[[], bool]) -> Paced:
     """Looks users up one after another at a steady pace until it is over."""
     times: list[float] = []
     failures: list[str] = []
@@ -211,5 +213,6 @@ def _settled(server: Server) -> dict[str, int]:
         time.sleep(0.2)
 
 
-def _at(turn: Paced, percentile: float) -> float:
+def at_percentile(turn: Paced, percentile: float) -> float:
+    """Returns a percentile of the seconds of a turn's requests."""
     return float(np.percentile(turn.times, percentile))

@@ -77,16 +77,20 @@ class Stage:
         return {**os.environ, "REDIS_URL": self.redis_url, "DISCOVERY_HOME": str(self.folder), "PYTHONUNBUFFERED": "1"}
 
     @contextmanager
-    def service(self, port: int, *flags: str, environment: dict[str, str] | None = None) -> Iterator["Server"]:
+    def service(
+        self, port: int, *flags: str, environment: dict[str, str] | None = None, program: str = "jobs.cli"
+    ) -> Iterator["Server"]:
         """Starts `discovery serve` and stops it afterwards."""
-        with self.started(port, *flags, environment=environment) as server:
+        with self.started(port, *flags, environment=environment, program=program) as server:
             server.wait_until_ready()
             yield server
 
     @contextmanager
-    def started(self, port: int, *flags: str, environment: dict[str, str] | None = None) -> Iterator["Server"]:
+    def started(
+        self, port: int, *flags: str, environment: dict[str, str] | None = None, program: str = "jobs.cli"
+    ) -> Iterator["Server"]:
         """Starts `discovery serve` without waiting for it, and stops it afterwards if it still runs."""
-        argv = [sys.executable, "-m", "jobs.cli", "serve", "--config", str(self.config), "--port", str(port), *flags]
+        argv = [sys.executable, "-m", program, "serve", "--config", str(self.config), "--port", str(port), *flags]
         with self._process(argv, port, environment or self.environment) as server:
             yield server
 
