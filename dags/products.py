@@ -114,7 +114,8 @@ def build_dag(product: Product, dag_id: str) -> DAG:
     description = f"Weekly lists of {product.name}: features, embeddings, lists, publish"
     dag = _dag(product, dag_id, product.schedules[dag_id], description, _params(refresh=dag_id != product.name))
     previous = _decide_share(product, dag) if product.has_ramp else None
-    for task in (*(_stage(stage, product, dag) for stage in _STAGES), _wait_until_serving(product, dag)):
+    stages = [_stage(stage, product, dag, reports=_reports(product)) for stage in _STAGES]
+    for task in (*stages, _wait_until_serving(product, dag)):
         if previous is not None:
             previous >> task
         previous = task
@@ -207,6 +208,7 @@ def _wait_until_serving(product: Product, dag: DAG) -> WaitUntilServing:
         task_id="wait_until_serving",
         dag=dag,
         command=wait_command(product),
+        reports=_reports(product),
         env=_variables(),
         execution_timeout=_minutes(product.dag.wait_until_serving_minutes),
     )
@@ -230,6 +232,13 @@ def _variables() -> dict[str, str]:
     defaults = {"SPARK_CONF_DIR": str(_REPO / "conf"), "DISCOVERY_HOME": str(_REPO / "work")}
     unset = {name: value for name, value in defaults.items() if not os.environ.get(name)}
     return {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python, **_FIXED, **unset}
+
+
+def _reports(product: Product) -> str:
+    """Returns the address of the folder with the product's runs, as a browser may find it."""
+    home = os.environ.get("DISCOVERY_HOME") or str(_REPO / "work")
+    runs = os.environ.get("DISCOVERY_RUNS_URL") or (home if "://" in home else Path(home).absolute().as_uri()) + "/runs"
+    return f"{runs.rstrip('/')}/{product.name}"
 
 
 def _minutes(number: float) -> dt.timedelta:

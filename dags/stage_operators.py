@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.hooks.subprocess import SubprocessHook
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 _BAD_INPUT = 2
@@ -59,12 +59,29 @@ class _LastError:
             yield line
 
 
-class SparkStage(SparkSubmitOperator):
-    """One stage of the job; `wait_retries` of its retries are only for input that has not arrived yet."""
+class RunReport(BaseOperatorLink):
+    """The button of a task that leads to the report of its run; each task writes that as far as the run came."""
 
-    def __init__(self, *, wait_retries: int = 0, **kwargs: Any) -> None:
+    name = "Run report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Returns where the report is; Airflow calls it when the task has ended, well or not, and keeps the answer."""
+        words = [*(getattr(operator, "application_args", None) or operator.command)]
+        run = words[words.index("--run-id" if "--run-id" in words else "wait") + 1]
+        return f"{operator.reports}/{run}/report.html"
+
+
+class SparkStage(SparkSubmitOperator):
+    """One stage of the job; `wait_retries` of its retries are only for input that has not arrived yet.
+
+    reports: address of the folder of the product's runs; None for what makes no run.
+    """
+
+    def __init__(self, *, wait_retries: int = 0, reports: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.wait_retries = wait_retries
+        self.reports = reports
+        self.operator_extra_links = () if reports is None else (RunReport(),)
 
     def execute(self, context: Any) -> None:
         """Submits and waits for the end; raises AirflowFailException if a retry is pointless.
@@ -149,7 +166,9 @@ class _Command(BaseOperator):
 
 
 class WaitUntilServing(_Command):
-    """Runs `discovery wait`: succeeds when the run serves."""
+    """Runs `discovery wait`: succeeds when the run serves; reports: as of a stage."""
+
+    operator_extra_links = (RunReport(),)
 
     final: ClassVar = {
         _BAD_INPUT: "bad input or configuration",
@@ -157,6 +176,10 @@ class WaitUntilServing(_Command):
         4: "the run has failed: `discovery runs` shows why",
         5: "the run did not serve before its deadline",
     }
+
+    def __init__(self, *, reports: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reports = reports
 
 
 class LandExposures(_Command):

@@ -50,6 +50,10 @@ COMMANDS = {
         "Who is told when a gate stops a run; `--test` tells them something, and exits 1 when it does not arrive.",
     ),
     "runs": Place("jobs.cli.runs", "Every run, the oldest first."),
+    "report": Place(
+        "jobs.cli.report",
+        "The report of a run: what it read, its gates, how good it is, what it published, what changed.",
+    ),
     "lookup": Place("jobs.cli.lookup", "What a user gets, from which run, and why."),
     "explain": Place(
         "jobs.cli.explain",

@@ -8,6 +8,7 @@ from conf.errors import DiscoveryError
 from conf.settings import Settings
 from conf.shadow import SHADOW
 from jobs.run.manifest import StageRecord, load_manifest, run_folder, save_manifest
+from jobs.run.report import log_report, write_report
 from jobs.run.run_id import CONTROL_SUFFIX, RunId
 from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version
@@ -34,9 +35,13 @@ def serve_facts(control: Control, run: str) -> dict[str, object]:
 
 
 def note_serving(settings: Settings, home: Storage, control: Control, registry: ModelRegistry, run: str) -> None:
-    """Sets MLflow's aliases to what serves and deletes old run folders; an error is only logged."""
+    """Sets MLflow's aliases to what serves, keeps the report there, and deletes old run folders.
+
+    An error is only logged.
+    """
     with errors_as_warnings(run):
         _name_models(settings.product, control.pointers.read(), registry)
+        _log_reports(settings.product, home, registry, run)
         _delete_old_runs(settings, home, control)
 
 
@@ -61,6 +66,7 @@ def note_in_manifest(settings: Settings, home: Storage, control: Control, run: s
             facts=serve_facts(control, run),
         )
         save_manifest(folder, manifest.with_stage(SERVE, record))
+        write_report(home, settings.product, run)
 
 
 @contextmanager
@@ -76,6 +82,14 @@ def _name_models(product: str, pointer: Pointer, registry: ModelRegistry) -> Non
     """Sets the aliases: the champion is what serves, `previous` what the pointer would roll back to."""
     runs = (pointer.treatment, pointer.previous)
     registry.name_serving(product, *(None if run is None else registry.version_of(product, run) for run in runs))
+
+
+def _log_reports(product: str, home: Storage, registry: ModelRegistry, run: str) -> None:
+    """Keeps the reports of a run and its control in MLflow; the job does so itself when its last stage has ended."""
+    for name in (run, f"{run}{CONTROL_SUFFIX}"):
+        manifest = load_manifest(run_folder(home, product, name))
+        if manifest is not None and SERVE in manifest.stages:
+            log_report(home, product, name, registry)
 
 
 def _trained_by(settings: Settings, home: Storage, run: str) -> str | None:

@@ -7,7 +7,7 @@ RunError
 
 import datetime as dt
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from conf.diff import differences
 from conf.environment import Environment
@@ -16,11 +16,13 @@ from conf.load import config_hash, load_settings
 from conf.settings import Settings
 from conf.share import NOBODY, Share
 from expectations.overrides import check_overrides
+from jobs.run.after_serving import SERVE
 from jobs.run.alert import tell
 from jobs.run.arguments import Arguments
 from jobs.run.arms import Arm, arms_of
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
+from jobs.run.report import write_report
 from jobs.run.run_id import RunId
 from jobs.run.servers import RunServers, open_servers
 from jobs.run.session import begin_session
@@ -31,6 +33,7 @@ from jobs.storage.store import Storage
 from models.champion import find_champion
 from publish.author import person
 from publish.clock import utc_now
+from publish.errors import LeaseLost
 
 
 class RunError(Refused):
@@ -84,7 +87,16 @@ def _work(run: Run, work: Callable[[Run], None]) -> None:
     except BaseException as error:
         run.note_failure(error)
         tell(run, error)
+        with suppress(LeaseLost):  # another attempt may own the folder by now
+            run.check_lease()
+            _report(run, to_registry=isinstance(error, Exception))
         raise
+    _report(run, to_registry=SERVE in run.manifest.stages)
+
+
+def _report(run: Run, *, to_registry: bool) -> None:
+    """Writes the run's report as far as it came; into the registry when no later stage will add to it."""
+    write_report(run.home, run.settings.product, run.run_id, run.servers.registry if to_registry else None)
 
 
 def _manifest(arm: Arm, home: Storage, servers: RunServers, request: Request) -> Manifest:

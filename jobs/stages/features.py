@@ -21,6 +21,7 @@ from features.build import build_features as features_of
 from features.reading.catalog import Catalog
 from features.side_by_side import side_by_side
 from jobs.run.context import Run, RunContext
+from jobs.run.report import INPUTS
 from jobs.runtime.log import log_step, timed
 from jobs.stages.drift import Past, Read, learned_limits, pass_drift_gate
 from jobs.stages.drift_numbers import event_numbers, input_numbers
@@ -42,8 +43,6 @@ from jobs.storage.tables import Tables
 
 _STREAMED_GROUP = 2**20
 """Encoded bytes of a row group, about 100,000 interactions; training holds one in memory while it reads."""
-INPUTS = "inputs.json"
-"""File that records what the tables of this stage are made of."""
 TABLES: Mapping[str, Callable[[IdKind], pa.Schema]] = {
     "interactions": contract.interactions,
     "exclusions": contract.exclusions,

@@ -16,7 +16,7 @@ from models.model_card.card import (
     Week,
 )
 from models.model_card.shape import Shape, norm_shape, score_shape
-from models.model_card.write import write_pages
+from models.model_card.write import part_of_report, write_pages
 
 __all__ = [
     "SCORES",
@@ -27,6 +27,7 @@ __all__ = [
     "Shape",
     "Week",
     "norm_shape",
+    "part_of_report",
     "score_shape",
     "write_pages",
 ]

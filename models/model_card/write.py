@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from conf.contract import LIST_TRAITS, METRICS
 from models.errors import PlotFailed
@@ -10,7 +12,7 @@ from models.judge import CHAMPION, ITEM_KNN, OURS, POPULARITY
 from models.model_card import tables
 from models.model_card.card import ModelCard
 from models.model_card.plots import plots_of
-from models.pages import Plot, html_of, markdown_of
+from models.pages import Plot, html_of, markdown_of, part_of
 
 _TEMPLATE = "model_card/model_card.j2"
 _DPI = 144
@@ -34,19 +36,27 @@ def write_pages(card: ModelCard, folder: Path) -> list[str]:
 
 def pages_of(card: ModelCard, images: Mapping[str, bytes], faults: Mapping[str, str]) -> dict[str, str]:
     """Returns the page as Markdown and as HTML; of each plot there is an image or the fault, by its name."""
-    values = {
+    values = {**_values(card), "images": images, "faults": faults}
+    return {"md": markdown_of(_TEMPLATE, **values), "html": html_of(_TEMPLATE, **values)}
+
+
+def part_of_report(card: ModelCard) -> dict[str, Any]:
+    """Returns what the report of the card's run shows of it, as JSON values: its text and tables, and the weeks."""
+    return {"html": part_of(_TEMPLATE, **_values(card)), "weeks": [asdict(week) for week in card.weeks]}
+
+
+def _values(card: ModelCard) -> dict[str, Any]:
+    """Returns what the template says, but for the drawings themselves."""
+    return {
         "card": card,
         "tables": tables,
         "plots": {plot.name: plot for plot in plots_of(card)},
-        "images": images,
-        "faults": faults,
         "METRICS": tuple(METRICS),
         "TRAITS": LIST_TRAITS,
         "OURS": OURS,
         "CHAMPION": CHAMPION,
         "ARMS": (OURS, POPULARITY, ITEM_KNN, CHAMPION),
     }
-    return {"md": markdown_of(_TEMPLATE, **values), "html": html_of(_TEMPLATE, **values)}
 
 
 def png_of(plot: Plot) -> bytes:

@@ -5,6 +5,17 @@ what is made.
 """
 
 from models.pages.parts import MISSING, Plot, Table, count, interval, share
-from models.pages.render import html_of, markdown_of, without_controls
+from models.pages.render import html_of, markdown_of, part_of, without_controls
 
-__all__ = ["MISSING", "Plot", "Table", "count", "html_of", "interval", "markdown_of", "share", "without_controls"]
+__all__ = [
+    "MISSING",
+    "Plot",
+    "Table",
+    "count",
+    "html_of",
+    "interval",
+    "markdown_of",
+    "part_of",
+    "share",
+    "without_controls",
+]

@@ -24,6 +24,11 @@ def html_of(template: str, **values: Any) -> str:
     return _HTML.get_template(template).render(values, layout="pages/html.j2").strip() + "\n"
 
 
+def part_of(template: str, **values: Any) -> str:
+    """Returns the page of a template below models/ as HTML that stands within another page, without its plots."""
+    return _HTML.get_template(template).render(values, layout="pages/part.j2").strip() + "\n"
+
+
 def markdown_of(template: str, **values: Any) -> str:
     """Returns the page of a template below models/ as Markdown."""
     text = _MARKDOWN.get_template(template).render(values, layout="pages/markdown.j2")

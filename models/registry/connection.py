@@ -43,7 +43,7 @@ class MlflowConnection:
 
     def check(self) -> None:
         """Checks that the store answers. Raises RegistryError within seconds when it does not, and RegistryRefused."""
-        with self._mapped("answer", at_start=True), _impatient():
+        with self._mapped("answer", at_start=True), impatient():
             server = server_of(self.tracking_uri)
             if server is not None and not self.tracking_uri.startswith("http"):
                 _import_driver(self.tracking_uri)
@@ -111,7 +111,7 @@ class MlflowConnection:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
+def impatient() -> Iterator[None]:
     """Lets MLflow's requests fail at once instead of after minutes; it reads these variables at each request."""
     hurry = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_CONNECT_SECONDS)}
     before = {name: os.environ.get(name) for name in hurry}

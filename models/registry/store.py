@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from models.registry.connection import MlflowConnection
+from models.registry.connection import MlflowConnection, impatient
 from models.registry.records import CARD_FOLDERS, CHALLENGER, CHAMPION, PREVIOUS, RUN_TAG, LoggedRun, RunRecord, Version
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class ModelRegistry(MlflowConnection):
             now = round(time.time() * 1000)
             self._client.log_batch(mlflow_run, [Metric(name, value, now, 0) for name, value in metrics.items()])
             self._client.log_artifacts(mlflow_run, str(artifacts))
+
+    def log_page(self, mlflow_run: str, name: str, page: str) -> None:
+        """Logs a page with a run that was logged before, in place of one of that name; asks once, waits for nothing."""
+        with self._mapped(f"log {name} with the MLflow run {mlflow_run}"), impatient():
+            self._client.log_text(mlflow_run, page, name)
 
     def logged(self, mlflow_run: str) -> LoggedRun | None:
         """Returns a run in MLflow; None when there is none or it was deleted."""

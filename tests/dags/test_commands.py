@@ -135,3 +135,19 @@ def test_the_environment_of_the_worker_comes_first(bag: Bag, monkeypatch: pytest
     assert not {"DISCOVERY_HOME", "SPARK_CONF_DIR"} & task.env_vars.keys()
     assert command_of(task)[0] == "/opt/job/bin/spark-submit"
     assert rendered(dag, "wait_until_serving").command[0] == "/opt/job/bin/discovery"
+
+
+@pytest.mark.parametrize("task_id", [*STAGES, "wait_until_serving"])
+def test_each_task_leads_to_the_report_of_its_run(bag: Bag, monkeypatch: pytest.MonkeyPatch, task_id: str) -> None:
+    def address() -> str:
+        task = rendered(bag(REPO / "conf").dags["prod_discovery"], task_id)
+        (link,) = task.operator_extra_links
+        assert link.name == "Run report"
+        return str(link.get_link(task, ti_key=None))
+
+    report = "prod_discovery/20261116T030000Z-20261116-1/report.html"
+    assert address() == f"{(REPO / 'work' / 'runs').as_uri()}/{report}"
+    monkeypatch.setenv("DISCOVERY_HOME", "s3://lists/home")
+    assert address() == f"s3://lists/home/runs/{report}"
+    monkeypatch.setenv("DISCOVERY_RUNS_URL", "https://runs.internal/discovery/")
+    assert address() == f"https://runs.internal/discovery/{report}"

@@ -108,6 +108,8 @@ def test_a_weekly_run_serves(home: Path, config: Path, environment: dict[str, st
     counts = {**manifest["stages"]["publish"]["facts"]["counts"], **manifest["stages"]["serve"]["facts"]["counts"]}
     assert counts.keys() == {"computed", "produced", "loaded", "readable"}
     assert len(set(counts.values())) == 1
+    assert f"{run}/report.html" in (tmp_path / "airflow.log").read_text()
+    assert "Went live for" in (run / "report.html").read_text()
     user = finished(
         [str(PYTHON), "-c", ONE_USER, str(home / "data" / "audience")], environment, tmp_path / "user.log", seconds=60
     )

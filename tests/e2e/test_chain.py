@@ -1,6 +1,7 @@
 """The real thing: spark-submit, a loader process, Kafka and Redis; the week after; and back again."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from conf.ids import UserId, bucket_of, partition_of
 from deploy.chain import REPO
 from deploy.servers.processes import OwnerGuard
 from jobs.cli.app import COMMANDS, Place
+from jobs.run.report import REPORT, report_of
+from jobs.storage.store import Storage
 from models.golden.measure import NAME, VERSION
 from models.registry import ModelRegistry
 from publish.operate.control import Control
@@ -148,6 +151,8 @@ def test_mlflow_holds_the_run(product: Product, first: Served, tmp_path: Path) -
     )
     assert json.loads(Path(table).read_text()).keys() == {"input_drift", "list_drift"}
     assert Path(page).read_bytes() == product.folder(first.run).read_bytes("drift.html")
+    report = Path(client.download_artifacts(model["mlflow_run"], REPORT, str(tmp_path)))
+    assert report.read_bytes() == product.folder(first.run).read_bytes(REPORT)
     version = client.get_model_version(product.name, model["version"])
     assert version.tags["discovery.run_id"] == first.run
     assert Path(version.source, "user_factors").is_dir()
@@ -183,7 +188,8 @@ def test_the_manifest_is_complete(product: Product, first: Served) -> None:
     assert list(manifest.stages) == ["features", "train", "topn", "publish", "serve"]
     made = [name for stage in manifest.stages.values() for name in stage.made]
     held = {Path(info.path).name for info in product.folder(first.run).files()}
-    assert (len(made), {*made}) == (len(held) - 3, held - {"manifest.json", "model_card", "drift.html"})
+    unbound = {"manifest.json", "model_card", "drift.html", "report.html"}
+    assert (len(made), {*made}) == (len(held) - len(unbound), held - unbound)
     inputs = {record["name"]: record for record in manifest.fact("features", "inputs")}
     assert inputs.keys() == {*WINDOWS, *SNAPSHOTS}
     for name, days in WINDOWS.items():  # and two older days that only the judged recipe reads
@@ -228,6 +234,22 @@ def test_the_week_after(product: Product, first: Served, second: Served) -> None
     assert (training["started"], training["from_run"], training["warm_runs"]) == ("warm", first.run, 1)
     assert training["kept_users"] + training["new_users"] == training["users"]
     assert "the recipe is that of the champion" in manifest.fact("train", "decision")["reason"]
+
+
+def test_each_run_has_a_report(product: Product, first: Served, second: Served) -> None:
+    home, lists = Storage(str(product.home)), f"{product.folder(second.run).table('lists').count_rows():,}"
+    for served, said in ((first, "Nothing served before this run"), (second, f"Run {first.run}, as of {WEEK_BEFORE}")):
+        page = product.folder(served.run).read_bytes(REPORT).decode()
+        assert f"{REPORT}\n" in served.ended.log
+        assert said in page
+        assert "Went live for 100 % of the audience" in page
+        assert report_of(home, product.name, served.run) == report_of(home, product.name, served.run)
+    assert report_of(home, product.name, second.run) == page  # whoever makes it, and whenever
+    for said in (f"{lists} computed → {lists} produced → {lists} loaded → {lists} readable", "Scores and norms"):
+        assert said in page
+    assert len(re.findall(r'<circle class="d ours"[^>]*><title>', page)) == 2  # a curve of both weeks
+    shown = product.discovery("report", second.run, "--json")
+    assert json.loads(shown.out) == {"run": second.run, "report": f"{product.folder(second.run).uri}/{REPORT}"}
 
 
 def test_the_models_are_known_by_version(product: Product, first: Served, second: Served) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import jobs.stages.features
+from jobs.run.report import REPORT
 from jobs.stages.features import build_features
 from publish.runs.pointer import Pointer
 from tests.e2e.conftest import LAST, write_day
@@ -60,6 +61,9 @@ def test_a_gate_that_fails(make: Make, name: str, shared_spark: "SparkSession") 
     assert product.published() == Published((), Pointer(), 0)
     assert {"interactions": "features", "lists": "topn"}[gate] not in product.manifest(run).stages
     assert "GateFailed" in str(product.manifest(run).failure)
+    page = product.folder(run).read_bytes(REPORT).decode()
+    assert f"Stopped by gate {gate}: {name} is " in page
+    assert f"{product.folder(run).uri}/{REPORT}" in ended.log
     (alert,) = map(json.loads, told_to.read_text().splitlines())
     assert (alert["run"], alert["gate"], alert["folder"]) == (run, gate, product.folder(run).uri)
     assert alert["cause"].startswith(f"{name} is ")

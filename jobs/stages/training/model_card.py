@@ -1,5 +1,6 @@
 """Makes the model card of a run's version: what the run knows of it, beside the champion and earlier versions."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from conf.training import train_settings
 from jobs.run.context import Run
+from jobs.run.report import CARD_PART
 from jobs.runtime.log import log, timed
 from jobs.stages.training.model_card_history import champion_page, weeks_before, whole
 from models.golden import GoldenMetrics, golden_metrics
@@ -19,6 +21,7 @@ from models.model_card import (
     Shape,
     Week,
     norm_shape,
+    part_of_report,
     score_shape,
     write_pages,
 )
@@ -91,11 +94,13 @@ def write_model_card(run: Run, made: Lineage, found: VersionMeasurements) -> Wri
     """
     with timed("train", "model card"):
         folder = run.scratch / f"artifacts-{run.run_id}"
-        faults = write_pages(_model_card(run, made, found), folder / MODEL_CARD)
+        card = _model_card(run, made, found)
+        faults = write_pages(card, folder / MODEL_CARD)
         for fault in faults:
             log.warning("warning   model card: %s", fault)
         for file in sorted((folder / MODEL_CARD).iterdir()):
             run.folder.write_bytes(f"{MODEL_CARD}/{file.name}", file.read_bytes())
+        run.folder.write_bytes(CARD_PART, json.dumps(part_of_report(card)).encode())
     return WrittenPages(folder, faults)
 
 

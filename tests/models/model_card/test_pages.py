@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 
 from deploy.archive import write_archive
 from deploy.chain import REPO
+from jobs.pages.report import Known
+from jobs.pages.report.card import card_part
 from models.errors import PlotFailed
 from models.judge import ALL, CHAMPION, ITEM_KNN, OURS, Judgement
 from models.judge.judgement import SEGMENTS
-from models.model_card import SCORES, ChampionPage, ModelCard, write_pages
+from models.model_card import SCORES, ChampionPage, ModelCard, part_of_report, write_pages
 from models.model_card import write as write_module
 from models.model_card.plots import plots_of
 from models.model_card.write import pages_of, png_of
@@ -107,6 +109,19 @@ def test_every_figure_of_a_judgement_is_on_the_page(seed: int, others: set[str],
     markdown = pages(card)["md"]
     assert all(all(value in markdown for value in row[1:]) for row in rows if row[0] in ("Quality", "By segment"))
     assert [text_of(one) for one in parsed(card).iter("td")] == cells_of(markdown)
+
+
+def test_the_part_of_a_report_says_what_the_page_says() -> None:
+    card = model_card()
+    part = part_of_report(card)
+    tree = ElementTree.fromstring(f"<div>{part['html']}</div>")
+    for tag, titled in (("td", "td"), ("th", "th"), ("h3", "h2"), ("p", "p")):
+        page = [text_of(one) for one in parsed(card).iter(titled) if one.get("class") != "fault"]
+        assert [text_of(one) for one in tree.iter(tag)] == page
+    assert card_part(Known(json.loads(json.dumps(part)))) is not None
+    assert [week["as_of"] for week in part["weeks"]] == [week.as_of for week in card.weeks]
+    odd = replace(card, curve="</p><script>x</script>\x00")
+    assert card_part(Known(part_of_report(odd))) is not None
 
 
 def test_the_files(tmp_path: Path) -> None:

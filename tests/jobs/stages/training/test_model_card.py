@@ -12,6 +12,7 @@ import pytest
 
 from conf import contract
 from jobs.run.context import Run
+from jobs.run.report import CARD_PART
 from jobs.stages.training import model_card_history
 from jobs.stages.training.model_card import VersionMeasurements, measure_version, shapes_of, write_model_card
 from models.arrays.arrow import column_of, list_column
@@ -113,6 +114,8 @@ def test_three_weeks(registry: ModelRegistry, tmp_path: Path, monkeypatch: pytes
         third, findings(third, judgement="too few users"), METRICS, **{"golden.sha256": "0" * 64, "winner": "champion"}
     )
     text = page(third)
+    weeks = json.loads(third.folder.read_bytes(CARD_PART))["weeks"]
+    assert [(week["as_of"], week["ndcg"]) for week in weeks][:2] == [("2026-11-02", 0.1), ("2026-11-09", 0.1111)]
     assert line(text, "2026-11-02")[1:] == [one, WEEKS[0], "–", "–", "–", "0.1000", "–", "–"]
     golden_week = [two, WEEKS[1], "60", "600", "20", "0.1111 (0.1000 … 0.1200)", "0.0999", "0.2798"]
     assert line(text, "2026-11-09")[1:] == golden_week
@@ -229,7 +232,7 @@ def test_fetching_the_pages_of_a_version(
     assert said.log == ""
     data = discovery("model", "card", "challenger", "--out", str(tmp_path / "there"), "--json").data
     assert (data["version"], data["folder"]) == (version, str(tmp_path / "there"))
-    names = {file.base_name for file in run.folder.files(MODEL_CARD)}
+    names = {file.base_name for file in run.folder.files(MODEL_CARD)} - {"part.json"}
     assert {Path(file).name for file in data["files"]} == names
     for name in names:
         assert (tmp_path / "there" / name).read_bytes() == run.folder.read_bytes(f"{MODEL_CARD}/{name}")
