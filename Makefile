@@ -17,7 +17,7 @@ TESTS := test-rest test-e2e test-publish test-faults test-servers test-dags
 SERVERS := tests/jobs/cli tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
 LANES ?= 4
 
-.PHONY: help env demo up down test $(TESTS) check format bench archive pins reference dashboards proto clean
+.PHONY: help env demo month up down test $(TESTS) check format bench archive pins reference dashboards proto clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -49,6 +49,9 @@ env: .venv/.ready .venv/spark-classes.jsa .venv-airflow/.ready ## .venv for the 
 
 demo: .venv/.ready .venv/spark-classes.jsa ## the whole chain on a generated world: real Kafka, Redis and Spark
 	@exec $(BIN)/python -m deploy.demo
+
+month: .venv/.ready .venv/spark-classes.jsa ## four weeks of experiments on a generated world whose users answer their lists
+	@exec $(BIN)/python -m deploy.month
 
 up: .venv/.ready .venv/spark-classes.jsa ## start broker, Redis and the loader of CONFIG, and leave them running
 	@exec $(BIN)/python -m deploy.service up --config $(CONFIG)

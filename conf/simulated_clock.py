@@ -1,4 +1,4 @@
-"""A clock that a simulation sets: on one machine, with servers of its own, weeks are lived in minutes.
+"""A clock that a simulation sets: on one machine, with servers of its own, weeks are lived in minutes (`make month`).
 
 The variable DISCOVERY_SIMULATED_CLOCK names a file that says what time it is; from then on the clock goes as every
 other does. So that nobody who is served in earnest ever gets its times, it is refused unless the file is in a local

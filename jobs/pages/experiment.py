@@ -45,7 +45,9 @@ class Card:
             return "not known", "warning"
         if not self.decides:
             return "decides nothing", ""
-        return (self.found.state, "") if self.found.state == "undecided" else (f"decided: {self.found.state}", "ok")
+        if self.found.state == "undecided":
+            return self.found.state, ""
+        return f"decided: {self.found.state}", "ok" if self.found.state == "more" else "stops"
 
 
 @dataclass(frozen=True)
