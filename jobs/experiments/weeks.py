@@ -204,7 +204,8 @@ class WeekStore:
     def moments(self, record: SumsRecord, metrics: Collection[str]) -> dict[str, dict[Slice, Moments]]:
         """Returns metric → slice → sums, of those of these metrics that are there; raises DamagedSums."""
         found: dict[str, dict[Slice, Moments]] = {}
-        for row in self.table(record).filter(pc.field("metric").isin(list(metrics))).to_pylist():
+        wanted = pc.field("metric").isin(pa.array(list(metrics), pa.string()))  # a list of none would have no type
+        for row in self.table(record).filter(wanted).to_pylist():
             part = Slice(row["low_bp"], row["high_bp"])
             found.setdefault(row["metric"], {})[part] = Moments.from_bytes(row["moments"])
         return found

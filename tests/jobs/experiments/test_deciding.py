@@ -275,6 +275,12 @@ def test_a_metric_that_nobody_did_holds(world: World) -> None:
     assert str(made) == "hold at 25 %: events:event=join: not measured: nobody did any of it"
 
 
+def test_without_guardrails_it_rises_when_somebody_approves(world: World) -> None:
+    world.serve(500)
+    world.measure([500])
+    assert str(world.decide(1, {})) == "hold at 5 %: 25 % waits for an approval"
+
+
 def test_weeks_are_decided_in_their_order(world: World) -> None:
     world.decide(2)
     with pytest.raises(ExperimentError, match="was decided as of 2026-11-30 already"):
