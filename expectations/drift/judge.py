@@ -206,6 +206,8 @@ def _worst(base: Finding, one: Statistic, weeks: _Weeks, probability: float) -> 
     found = []
     for ahead in range(1, weeks.new + 1):
         at = len(weeks.values) - weeks.new + ahead - 1
+        if not np.isfinite(weeks.values[at]).any():  # a week of which nothing is known
+            continue
         again = replay(
             weeks.values,
             prior=one.prior,

@@ -64,6 +64,14 @@ def test_a_bad_week_among_good_new_ones_is_an_alarm() -> None:
     assert finding.days == ago(*range(8, 15))
 
 
+@pytest.mark.parametrize(("weeks", "state"), [(20, "ok"), (6, "learning")])
+def test_a_new_week_of_which_nothing_is_known_is_passed_over(weeks: int, state: str) -> None:
+    """As after a week without a run, whose first days no window reads any more."""
+    measured = [one for one in days(weeks=weeks) if one.day not in ago(*range(8, 15))]
+    finding = found(measured, new=ago(*range(1, 15)))
+    assert (finding.state, finding.days) == (state, NEW)
+
+
 def test_with_less_than_eight_weeks_it_learns() -> None:
     finding = found(days(times(0.1), weeks=8))
     assert (finding.state, finding.why) == ("learning", "7 of 8 weeks")
