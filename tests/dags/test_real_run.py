@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -110,6 +111,10 @@ def test_a_weekly_run_serves(home: Path, config: Path, environment: dict[str, st
     assert len(set(counts.values())) == 1
     assert f"{run}/report.html" in (tmp_path / "airflow.log").read_text()
     assert "Went live for" in (run / "report.html").read_text()
+    with contextlib.closing(sqlite3.connect(tmp_path / "airflow" / "airflow.db")) as known:
+        links = dict(known.execute("SELECT task_id, value FROM xcom WHERE key = '_link_RunReport'"))
+    assert len(links) == 5
+    assert {json.loads(link) for link in links.values()} == {(run / "report.html").as_uri()}
     user = finished(
         [str(PYTHON), "-c", ONE_USER, str(home / "data" / "audience")], environment, tmp_path / "user.log", seconds=60
     )
