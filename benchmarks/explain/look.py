@@ -1,0 +1,55 @@
+"""Seconds and memory of looks at users of a made world, in a process of its own."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.explain.world import PRODUCT, RUN
+from jobs.inspector.archive import Archive
+from jobs.inspector.forgotten import Forgotten
+from jobs.inspector.looks import Looks
+from jobs.inspector.user import Inspection, explain_user
+from jobs.storage.store import Storage
+
+
+def looks(home: str, users: list[int], *, copies: bool = True) -> dict[str, float]:
+    """Looks at each user. Returns seconds of the first look, ms of the others, peak MiB, and how many lists agree."""
+    storage = Storage(home)
+    inspection = Inspection(
+        PRODUCT,
+        Archive(storage, PRODUCT, copies=copies),
+        Forgotten(lambda: frozenset()),
+        Looks(storage, PRODUCT),
+        None,
+    )
+    times, events, rebuilt = [], [], 0
+    for user in users:
+        start = time.perf_counter()
+        found = explain_user(inspection, user, who="benchmark", run=RUN)
+        json.dumps(found.to_json(), default=str)
+        times.append(time.perf_counter() - start)
+        events.append(sum(one.events for one in found.events))
+        rebuilt += found.rebuilt is True
+    later = np.array(times[1:] or times) * 1e3
+    return {
+        "looks": len(users),
+        "first": times[0],
+        "p50": float(np.quantile(later, 0.5)),
+        "p95": float(np.quantile(later, 0.95)),
+        "worst": float(later.max()),
+        "peak": _peak_bytes() / 2**20,
+        "events": float(np.mean(events)),
+        "rebuilt": rebuilt,
+    }
+
+
+def _peak_bytes() -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(looks(sys.argv[1], json.loads(sys.stdin.read()))) + "\n")
