@@ -24,9 +24,9 @@ _NOW = (
         calm="text",
     ),
     Tile(
-        "Weeks planned",
-        "After which it ends at the latest.",
-        (Query(of("discovery_experiment_planned_weeks")),),
+        "Last week",
+        "Of the experiment: then it ends at the latest.",
+        (Query(of("discovery_experiment_last_week")),),
         calm="text",
     ),
     Tile(

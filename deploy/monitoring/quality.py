@@ -62,10 +62,12 @@ _NOW = (
         decimals=1,
     ),
     Tile(
-        "Days left out",
-        "Days of data sets that an operator has runs leave out; `discovery drift exclude … --undo` ends it.",
-        (Query(of("discovery_drift_excluded_days")),),
-        steps=SOME,
+        "Largest deviation",
+        "Of the worst statistic: distance from what was expected ÷ what is allowed. Above 1 it drifted.",
+        (Query(of("discovery_drift_largest_deviation_ratio")),),
+        steps=ANY,
+        decimals=2,
+        alert="DiscoveryDrift",
     ),
 )
 
@@ -136,6 +138,7 @@ _QUALITY = (
             Query(of("discovery_run_quality_low_ratio", metric="ndcg"), "low", dashed=True),
             Query(of("discovery_run_quality_high_ratio", metric="ndcg"), "high", dashed=True),
         ),
+        low=None,
     ),
     Panel(
         "NDCG beside others",

@@ -18,7 +18,7 @@ def grown(name: str, *by: str, **labels: str) -> str:
 
 def or_zero(expr: str) -> str:
     """Returns a query that is 0 where there is no series: what has never happened has none."""
-    return f"({expr}) or vector(0)"
+    return f"({expr}) or on () vector(0)"
 
 
 def days_since(name: str, *by: str) -> str:

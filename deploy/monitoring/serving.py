@@ -43,7 +43,7 @@ _PRODUCTS = Panel(
 _ALERTS = States(
     "Alerts that fire",
     "Of the chosen product; the name of an alert is its heading in the runbook.",
-    (Query(f"max by (alertname, severity) ({_FIRING}) or {_NONE}", "{{alertname}}"),),
+    (Query(f"max by (alertname, severity) ({_FIRING}) or on () {_NONE}", "{{alertname}}"),),
     words={0: ("quiet", "green"), 1: ("fires", "red")},
     width=24,
     height=6,

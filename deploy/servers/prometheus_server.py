@@ -45,6 +45,7 @@ class PrometheusServer(EmbeddedServer):
             _program("promtool"),
             "tsdb",
             "create-blocks-from",
+            "--max-block-duration=1458h",  # it reads the file once a block
             "openmetrics",
             "-q",
             openmetrics,
