@@ -1,7 +1,7 @@
 """The dashboard of gates, drift, and how good the lists are."""
 
 from deploy.monitoring.panels import Dashboard, Panel, Query, Row, States, Tile
-from deploy.monitoring.queries import of
+from deploy.monitoring.queries import of, or_zero
 from deploy.monitoring.words import ANY, PASSED, SOME
 
 _NDCG = of("discovery_run_quality_ratio", metric="ndcg", arm="ours")
@@ -63,8 +63,9 @@ _NOW = (
     ),
     Tile(
         "Largest deviation",
-        "Of the worst statistic: distance from what was expected ÷ what is allowed. Above 1 it drifted.",
-        (Query(of("discovery_drift_largest_deviation_ratio")),),
+        "Of the worst statistic: distance from what was expected ÷ what is allowed. Above 1 it drifted; "
+        "0 where none has enough past to be judged.",
+        (Query(or_zero(of("discovery_drift_largest_deviation_ratio"))),),
         steps=ANY,
         decimals=2,
         alert="DiscoveryDrift",
@@ -107,8 +108,9 @@ _GATES = (
 _DRIFT = (
     Panel(
         "Largest deviation",
-        "Of the worst statistic: distance from what was expected ÷ what is allowed. Above 1 it drifted.",
-        (Query(of("discovery_drift_largest_deviation_ratio", "gate"), "{{gate}}"),),
+        "Of the worst statistic: distance from what was expected ÷ what is allowed. Above 1 it drifted; "
+        "0 where none has enough past to be judged.",
+        (Query(or_zero(of("discovery_drift_largest_deviation_ratio", "gate")), "{{gate}}"),),
         steps=((1, "red"),),
         limits=True,
         alert="DiscoveryDrift",

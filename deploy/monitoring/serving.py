@@ -46,7 +46,7 @@ _ALERTS = States(
     (Query(f"max by (alertname, severity) ({_FIRING}) or on () {_NONE}", "{{alertname}}"),),
     words={0: ("quiet", "green"), 1: ("fires", "red")},
     width=24,
-    height=6,
+    height=5,
 )
 
 _NOW = (

@@ -23,7 +23,8 @@ _ROW = 24
 _NAMES = 150
 """Width of the names beside bars of words."""
 _ROUND_HOURS = (1, 2, 3, 4, 6, 12, 24, 48, 96, 168, 336, 672)
-_MOST_TIMES = 6
+_BETWEEN_TIMES = 60
+"""Least room for a time below an axis."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ def states_plot(
 ) -> Markup:
     """Returns a bar for each series: how long it was in which state."""
     height = max(size[1], len(lines) * _ROW + _MARGINS[3])
-    axes = Axes((round(span.first), round(span.last)), (0.0, 1.0), (size[0], height), (_NAMES, 0, 8, _MARGINS[3]))
+    axes = Axes(
+        (round(span.first), round(span.last)), (0.0, 1.0), (size[0], height), (_NAMES, 0, _MARGINS[2], _MARGINS[3])
+    )
     names = escape(without_controls(", ".join(line.name for line in lines)))
     parts = [f'<svg class="plot" viewBox="0 0 {size[0]} {height}" role="img" aria-label="{names}">', *_times(axes)]
     tall = min((height - _MARGINS[3]) / max(len(lines), 1), 2 * _ROW)
@@ -126,7 +129,8 @@ def _grid(axes: Axes, unit: str) -> Iterator[str]:
 def _times(axes: Axes) -> Iterator[str]:
     """Yields round times below the axis: hours within two days, else days."""
     first, last = (float(end) for end in axes.ends if not isinstance(end, dt.date))
-    hours = next((one for one in _ROUND_HOURS if (last - first) / 3600 / one <= _MOST_TIMES), _ROUND_HOURS[-1])
+    most = max((axes.size[0] - axes.margins[0] - axes.margins[2]) // _BETWEEN_TIMES, 1)
+    hours = next((one for one in _ROUND_HOURS if (last - first) / 3600 / one <= most), _ROUND_HOURS[-1])
     step = hours * 3600
     time = (first // step + 1) * step
     while time <= last:

@@ -117,6 +117,15 @@ def test_grafana_is_told_of_prometheus_and_of_the_dashboards() -> None:
     assert sources["datasources"][0]["jsonData"]["timeInterval"] == longest
 
 
+def test_links_lead_to_alerts_that_there_are() -> None:
+    named = {link["tooltip"] for _, panel in panels() for link in panel["links"]}
+    files = list((MONITORING / "rules").glob("*.yml"))
+    if not files:
+        pytest.skip("there are no rules yet")
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    assert named <= {rule["alert"] for group in groups for rule in group["rules"]}
+
+
 def _overlap(one: Mapping[str, int], two: Mapping[str, int]) -> bool:
     beside = one["x"] + one["w"] <= two["x"] or two["x"] + two["w"] <= one["x"]
     return not beside and one["y"] < two["y"] + two["h"] and two["y"] < one["y"] + one["h"]
