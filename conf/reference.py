@@ -138,7 +138,7 @@ def _default(field: FieldInfo) -> str:
     if value is None or isinstance(value, bool):
         return {None: "`null`", True: "`true`", False: "`false`"}[value]
     if isinstance(value, Share):
-        return f"`{value.bp / 10_000}`"
+        return f"`{value.ratio}`"
     if isinstance(value, tuple | dict) and not value:
         return "none"
     if isinstance(value, tuple) and isinstance(value[0], Share):

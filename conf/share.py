@@ -41,6 +41,11 @@ class Share:
         """Returns the share for a percentage 0 … 100."""
         return cls.fraction(value / 100)
 
+    @property
+    def ratio(self) -> float:
+        """The share as a number from 0 to 1."""
+        return self.bp / 10_000
+
     def __int__(self) -> int:
         return self.bp
 

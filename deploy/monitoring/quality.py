@@ -1,8 +1,8 @@
 """The dashboard of gates, drift, and how good the lists are."""
 
 from deploy.monitoring.panels import Dashboard, Panel, Query, Row, States, Tile
-from deploy.monitoring.queries import of, or_zero
-from deploy.monitoring.words import ANY, PASSED, SOME
+from deploy.monitoring.queries import days_since, of, or_zero
+from deploy.monitoring.words import ANY, DAYS, PASSED, SOME
 
 _NDCG = of("discovery_run_quality_ratio", metric="ndcg", arm="ours")
 _POPULARITY = of("discovery_run_quality_ratio", metric="ndcg", arm="popularity")
@@ -93,13 +93,8 @@ _GATES = (
     Panel(
         "Age of the reports",
         "Days since each gate last reported; one that is older than the others was not reached.",
-        (
-            Query(
-                f"(time() - {of('discovery_gate_checked_timestamp_seconds', 'gate')}) / 86400",
-                "{{gate}}",
-            ),
-        ),
-        "suffix: days",
+        (Query(days_since("discovery_gate_checked_timestamp_seconds", "gate"), "{{gate}}"),),
+        DAYS,
         width=6,
         height=8,
     ),
@@ -111,7 +106,7 @@ _DRIFT = (
         "Of the worst statistic: distance from what was expected ÷ what is allowed. Above 1 it drifted; "
         "0 where none has enough past to be judged.",
         (Query(or_zero(of("discovery_drift_largest_deviation_ratio", "gate")), "{{gate}}"),),
-        steps=((1, "red"),),
+        steps=ANY,
         limits=True,
         alert="DiscoveryDrift",
     ),

@@ -13,7 +13,7 @@ from expectations.drift.checks import DriftProfile, ranked
 from expectations.drift.findings import Accepted, Alarm, Finding
 from expectations.drift_message import STATUSES, Status, statuses
 from expectations.report import GateReport
-from jobs.run.manifest import find_run, run_folder
+from jobs.run.manifest import find_run, kept_runs, run_folder
 from jobs.run.run_id import RunId
 from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.drift import DriftStore
@@ -54,9 +54,9 @@ class Drift:
 
     def runs(self) -> Iterator[str]:
         """Yields the runs that a drift gate has judged, the newest first."""
-        for info in reversed(self.home.files(f"runs/{self.settings.product}")):
-            if RunId.find(info.base_name) and self._files(info.base_name):
-                yield info.base_name
+        for name in reversed(kept_runs(self.home, self.settings.product)):
+            if self._files(name):
+                yield name
 
     def reports(self, run: str | None) -> list[GateReport]:
         """Returns the reports of a run's drift gates; None: of the newest run. Raises NoFinding, ChangedSince."""
@@ -124,8 +124,8 @@ class Drift:
     @property
     def as_of(self) -> dt.date:
         """Latest day of a run, which a repeated one has too; today if there is none."""
-        found = (RunId.find(info.base_name) for info in self.home.files(f"runs/{self.settings.product}"))
-        return max((run.as_of for run in found if run), default=utc_now().date())
+        runs = kept_runs(self.home, self.settings.product).values()
+        return max((run.as_of for run in runs), default=utc_now().date())
 
     def _files(self, run: str) -> list[str]:
         folder = run_folder(self.home, self.settings.product, run)

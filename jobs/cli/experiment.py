@@ -137,21 +137,13 @@ def report(
 ) -> None:
     """What it has shown until now: sample-ratio mismatch first, then guardrails and effects; --metric shows more."""
     from jobs.cli.views.experiment_report import reported
-    from jobs.experiments.guardrails import guardrails_of
     from jobs.experiments.report import Reporting, newest_sums
 
     settings, store = cli.settings(), _store(cli)
     found = _named(store, name)
     weeks = WeekStore.of(store, found.name)
-    made = Reporting(
-        experiment=found,
-        record=newest_sums(found, weeks),
-        store=weeks,
-        judged_by=found.judged_by or settings.experiment,
-        guardrails=guardrails_of(settings.rollout.ramp),
-        steps_bp=_steps(settings),
-        asked_for=_checked(settings.experiment, {"metrics": tuple(metric)}).metrics if metric else (),
-    ).report()
+    asked_for = _checked(settings.experiment, {"metrics": tuple(metric)}).metrics if metric else ()
+    made = Reporting.of(settings, found, newest_sums(found, weeks), weeks, asked_for).report()
     if page is not None:
         from jobs.pages.experiment import experiment_page  # here: Jinja is slow to import, and seldom wanted
 

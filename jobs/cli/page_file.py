@@ -7,9 +7,14 @@ from jobs.runtime.log import log_step
 
 
 def write_page(path: Path, text: str, step: str) -> None:
-    """Writes a page and says so under the name of a step. Raises ConfigError."""
+    """Writes the page of `--page` and says so under the name of a step. Raises ConfigError."""
+    write_text(path, text, "--page")
+    log_step(step, f"the page with all of it: {path}")
+
+
+def write_text(path: Path, text: str, option: str) -> None:
+    """Writes what an option asked for. Raises ConfigError."""
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise ConfigError(f"--page {path} cannot be written ({error.strerror or error}); name another file") from None
-    log_step(step, f"the page with all of it: {path}")
+        raise ConfigError(f"{option} {path} cannot be written ({error.strerror or error}); name another file") from None

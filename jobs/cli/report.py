@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from conf.environment import Environment
-from conf.errors import ConfigError, Refused
+from conf.errors import ConfigError
 from jobs.cli.options import Cli, product_command
+from jobs.cli.page_file import write_text
 from jobs.cli.views.view import View
-from jobs.run.manifest import run_folder
+from jobs.run.manifest import NoRun, kept_runs, run_folder
 from jobs.run.report import REPORT, kept_report
 from jobs.run.run_id import RunId
 from jobs.runtime.log import log
@@ -19,10 +20,6 @@ from jobs.storage.bound_folder import MANIFEST
 from jobs.storage.store import Storage
 
 LAST = "last"
-
-
-class NoRun(Refused):
-    """There is no such run in the work folder."""
 
 
 @product_command
@@ -40,9 +37,11 @@ def report(
     if not folder.exists(MANIFEST):
         raise NoRun(f"run {run_id} is not in {home.uri}; `discovery runs` lists those that Redis knows")
     page, is_kept = kept_report(home, product, run_id)
-    where = _written(page, out) if out is not None else f"{folder.uri}/{REPORT}"
-    if out is None and not is_kept:
+    if out is not None:
+        write_text(out, page, "--out")
+    elif not is_kept:
         _keep(folder, page)
+    where = f"{folder.uri}/{REPORT}" if out is None else str(out)
     cli.show(View(where, {"run": run_id, "report": where}))
     if show:
         _open(out if out is not None else folder.local_path and folder.local_path / REPORT, page)
@@ -50,19 +49,10 @@ def report(
 
 def _newest(home: Storage, product: str) -> str:
     """Returns the newest run of the product that is no control; raises NoRun."""
-    names = [info.base_name for info in home.files(f"runs/{product}")]
-    runs = [run for name in names if (run := RunId.find(name)) is not None and not run.is_control]
+    runs = [run for run in kept_runs(home, product).values() if not run.is_control]
     if not runs:
         raise NoRun(f"there is no run of {product} in {home.uri}; DISCOVERY_HOME names the work folder")
     return str(max(runs))
-
-
-def _written(page: str, out: Path) -> str:
-    try:
-        out.write_text(page, "utf-8")
-    except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}); name another file") from None
-    return str(out)
 
 
 def _keep(folder: Storage, page: str) -> None:

@@ -58,7 +58,7 @@ class WeeklyShare:
         """Returns the same for a program; `audience_share` is a fraction."""
         share = self.audience_share
         decision = None if self.decision is None else self.decision.model_dump(mode="json")
-        return {"audience_share": None if share is None else share.bp / 10_000, "decision": decision}
+        return {"audience_share": None if share is None else share.ratio, "decision": decision}
 
 
 def weekly_share(settings: Settings, environment: Environment, as_of: dt.date, *, wait: bool) -> WeeklyShare:

@@ -9,7 +9,8 @@ from typing import Literal
 from conf.errors import Refused
 from conf.experiment import Experiment
 from conf.judging import JudgingSettings
-from jobs.experiments.guardrails import harms_of, mismatch_in
+from conf.settings import Settings
+from jobs.experiments.guardrails import guardrails_of, harms_of, mismatch_in
 from jobs.experiments.weeks import SumsRecord, WeekOfSums, WeekStore, notes_on
 from models.experiment.decide import ALPHA, Guardrail, Harm, Looks, decided
 from models.experiment.effects import Effect, Interval, NoEffect, Week, baseline_of, effect_of, is_carried_over
@@ -23,6 +24,11 @@ SomeMoments = Mapping[Slice, Moments]
 ASSUMED_CORRELATION = 0.5
 """How alike two weeks of a user are taken to be while one week is known."""
 _NOT_MEASURED = "not measured: nobody did any of it"
+
+
+def judging_of(settings: Settings, experiment: Experiment) -> JudgingSettings:
+    """Returns what an experiment is judged by: what it pinned when it was opened."""
+    return experiment.judged_by or settings.experiment
 
 
 class NothingMeasured(Refused):
@@ -132,6 +138,27 @@ class Reporting:
     """Shares to come, if there is a ramp."""
     asked_for: Sequence[str] = ()
     """Further metrics that are to be shown."""
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        experiment: Experiment,
+        record: SumsRecord,
+        store: WeekStore,
+        asked_for: Sequence[str] = (),
+    ) -> "Reporting":
+        """Returns what a report is made of by a product's settings, unless the experiment has pinned them."""
+        ramp = settings.rollout.ramp
+        return cls(
+            experiment=experiment,
+            record=record,
+            store=store,
+            judged_by=judging_of(settings, experiment),
+            guardrails=guardrails_of(ramp),
+            steps_bp=[] if ramp is None else [step.bp for step in ramp.steps],
+            asked_for=asked_for,
+        )
 
     def report(self) -> Report:
         """Returns the report; raises DamagedSums."""

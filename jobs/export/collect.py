@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric as Family
@@ -16,23 +15,13 @@ from jobs.export.experiments import ExperimentSource
 from jobs.export.metrics import EXPORTER_METRICS, Source
 from jobs.export.outcomes import OutcomeSource
 from jobs.export.runs import RunSource
-from jobs.export.samples import Sample, Samples, families
+from jobs.export.samples import Readable, Sample, families
 from jobs.export.serving import RedisSource
 from jobs.runtime.log import log, log_step
 from jobs.storage.store import Storage
 
 SECONDS = 8.0
 """Longest scrape: Prometheus waits for ten seconds unless it is told otherwise."""
-
-
-class Readable(Protocol):
-    """A source of one product."""
-
-    def read(self) -> Samples:
-        """Yields what there is; raises where it cannot be read."""
-
-    def without(self, fault: Exception | None) -> Samples:
-        """Yields what is to be said where it could not be read; fault: None where it took too long."""
 
 
 @dataclass

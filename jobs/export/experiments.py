@@ -5,20 +5,17 @@ import math
 from pyarrow import fs
 
 from conf.experiment import Experiment
-from conf.judging import JudgingSettings
 from conf.settings import Settings
-from conf.share import EVERYBODY
 from jobs.experiments.decisions import DecisionRecord, DecisionStore
-from jobs.experiments.guardrails import guardrails_of
-from jobs.experiments.report import Report, Reporting, Result
+from jobs.experiments.report import Report, Reporting, Result, judging_of
 from jobs.experiments.store import RECORD, ExperimentStore
 from jobs.experiments.weeks import SumsRecord, WeekStore
 from jobs.export.kept import Kept, Last
-from jobs.export.samples import Sample, Samples, at, end_of, known
+from jobs.export.samples import Readable, Sample, Samples, at, end_of, known
 from jobs.storage.store import Storage
 
 
-class ExperimentSource:
+class ExperimentSource(Readable):
     """The experiments of one product."""
 
     def __init__(self, settings: Settings, home: Storage) -> None:
@@ -35,7 +32,7 @@ class ExperimentSource:
         yield Sample("discovery_experiment_open", float(newest is not None and newest.is_open))
         if newest is not None:
             yield from at("discovery_experiment_opened_timestamp_seconds", newest.opened)
-            yield Sample("discovery_experiment_last_week", self._judged_by(newest).weeks)
+            yield Sample("discovery_experiment_last_week", judging_of(self._settings, newest).weeks)
             decision = self._newest_decision(newest)
             if decision is not None:
                 yield from _decided(decision)
@@ -44,16 +41,8 @@ class ExperimentSource:
                 yield from _shown(report)
             yield from _guardrails(decision, report)
 
-    @staticmethod
-    def without(fault: Exception | None) -> Samples:
-        """Yields nothing."""
-        yield from ()
-
     def _experiment(self, path: str, info: fs.FileInfo) -> Experiment | None:
         return self._store.find(path.partition("/")[0])
-
-    def _judged_by(self, experiment: Experiment) -> JudgingSettings:
-        return experiment.judged_by or self._settings.experiment
 
     def _newest_decision(self, experiment: Experiment) -> DecisionRecord | None:
         return next(reversed(DecisionStore.of(self._store, experiment.name).all()), None)
@@ -68,19 +57,11 @@ class ExperimentSource:
         return self._report.of(key, lambda: self._made(experiment, record, weeks))
 
     def _made(self, experiment: Experiment, record: SumsRecord, weeks: WeekStore) -> Report:
-        ramp = self._settings.rollout.ramp
-        return Reporting(
-            experiment=experiment,
-            record=record,
-            store=weeks,
-            judged_by=self._judged_by(experiment),
-            guardrails=guardrails_of(ramp),
-            steps_bp=[] if ramp is None else [step.bp for step in ramp.steps],
-        ).report()
+        return Reporting.of(self._settings, experiment, record, weeks).report()
 
 
 def _decided(newest: DecisionRecord) -> Samples:
-    yield Sample("discovery_experiment_share_ratio", newest.share_bp.bp / EVERYBODY.bp)
+    yield Sample("discovery_experiment_share_ratio", newest.share_bp.ratio)
     for action in ("raise", "hold", "stop"):
         yield Sample("discovery_experiment_decision", float(newest.action == action), {"decision": action})
     yield from at("discovery_experiment_decided_timestamp_seconds", newest.decided)

@@ -9,6 +9,7 @@ from typing import Literal
 from conf.contract import METRICS
 from conf.judging import METRIC_NAMES
 from jobs.storage.gate_reports import DRIFT_GATES, GATES
+from jobs.storage.stage_names import STAGES
 from publish.load.loader_metrics import LOADER_METRICS
 from publish.metric import Metric
 from publish.runs.run import RunState
@@ -18,8 +19,9 @@ Source = Literal["redis", "runs", "outcomes", "experiments"]
 """A source of durable state; one that cannot be read takes its own series away only."""
 
 ARMS = ("treatment", "control")
-STAGES = ("features", "train", "topn", "publish", "serve")
 JUDGED_ARMS = ("ours", "popularity", "item_knn", "champion")
+SEGMENTS = ("cold", "light", "heavy", "new")
+GOLDEN_METRICS = ("ndcg", "recall")
 _ARM = {"arm": ARMS}
 _STAGE = {"stage": STAGES}
 _GATE = {"gate": (*GATES, *DRIFT_GATES), "arm": ARMS}
@@ -90,10 +92,10 @@ RUNS = (
     Metric(
         "discovery_run_segment_quality_ratio",
         "How good our lists are on the hold-out for a segment of users",
-        {"metric": tuple(METRICS), "segment": ("cold", "light", "heavy", "new")},
+        {"metric": tuple(METRICS), "segment": SEGMENTS},
     ),
     Metric("discovery_run_coverage_ratio", "Part of the eligible sources that any list holds", {"arm": JUDGED_ARMS}),
-    Metric("discovery_run_golden_ratio", "Quality on the frozen data set", {"metric": ("ndcg", "recall")}),
+    Metric("discovery_run_golden_ratio", "Quality on the frozen data set", {"metric": GOLDEN_METRICS}),
     Metric("discovery_run_judged_users", "Users by whom the quality was judged"),
     Metric("discovery_stage_seconds", "Time of the stage when it last finished; controls are not counted", _STAGE),
     Metric(

@@ -9,7 +9,7 @@ from pyarrow import fs
 from conf.settings import Settings
 from jobs.export.kept import Kept, Last
 from jobs.export.metrics import ARMS
-from jobs.export.samples import Sample, Samples, at, end_of, known
+from jobs.export.samples import Readable, Sample, Samples, at, end_of, known
 from jobs.exposures.store import STATE, LandingStore
 from jobs.outcomes.store import OutcomeStore, Record
 from jobs.storage.dataset_names import day_of, days_among, folder_of
@@ -22,7 +22,7 @@ _DAYS = 7
 """Newest mature days whose figures are added up: each day of the week once."""
 
 
-class OutcomeSource:
+class OutcomeSource(Readable):
     """The measured days of one product."""
 
     def __init__(self, settings: Settings, home: Storage) -> None:
@@ -47,11 +47,6 @@ class OutcomeSource:
         sums = self._figures.of(tuple(one.sha256 for one in newest), lambda: self._sums(newest))
         for (basis, arm), one in sums.items():
             yield from _hits(one, arm=arm, basis=str(basis))
-
-    @staticmethod
-    def without(fault: Exception | None) -> Samples:
-        """Yields nothing."""
-        yield from ()
 
     def _record(self, path: str, info: fs.FileInfo) -> Record | None:
         day = day_of(path.partition("/")[0])

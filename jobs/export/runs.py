@@ -8,26 +8,27 @@ from typing import Any
 from pyarrow import fs
 from pydantic import ValidationError
 
+from conf.contract import METRICS
 from conf.settings import Settings
 from expectations.drift.checks import DriftProfile
 from expectations.drift.findings import Finding
 from expectations.report import Gate, GateReport
 from jobs.export.kept import Kept, Last
-from jobs.export.metrics import JUDGED_ARMS, STAGES
+from jobs.export.metrics import GOLDEN_METRICS, JUDGED_ARMS, SEGMENTS
 from jobs.export.period import period_of
-from jobs.export.samples import Sample, Samples, at, known
+from jobs.export.samples import Readable, Sample, Samples, at, known
 from jobs.run.after_serving import SERVE
 from jobs.run.manifest import Manifest, StageRecord, read_manifest
 from jobs.storage.bound_folder import MANIFEST, ChangedSince
 from jobs.storage.drift import DriftStore
 from jobs.storage.gate_reports import DRIFT_GATES, GATES, report_file
+from jobs.storage.stage_names import STAGES
 from jobs.storage.store import Storage
 
 _MOST_RUNS = 200
 """Newest folders that are read; the ids of runs sort by time."""
 _SEARCHED = 10
 """Newest runs in which a gate's report is looked for."""
-_METRICS, _SEGMENTS = ("ndcg", "recall", "map"), ("cold", "light", "heavy", "new")
 _ALL_GATES: tuple[Gate, ...] = (*GATES, *DRIFT_GATES)
 _JUDGES = {gate: "topn" if gate in ("lists", "list_drift") else "features" for gate in _ALL_GATES}
 """Gate → the stage that passes it."""
@@ -71,7 +72,7 @@ class Drift:
     deviation: float | None
 
 
-class RunSource:
+class RunSource(Readable):
     """The run folders of one product."""
 
     def __init__(self, settings: Settings, home: Storage) -> None:
@@ -97,11 +98,6 @@ class RunSource:
             yield from _lists(some)
             yield from self._gates(some[:_SEARCHED])
         yield Sample("discovery_drift_exclusions", self._excluded_days())
-
-    @staticmethod
-    def without(fault: Exception | None) -> Samples:
-        """Yields nothing."""
-        yield from ()
 
     def _seen(self, path: str, info: fs.FileInfo) -> Seen | None:
         """Returns what is kept of a manifest; None if it was changed or is damaged."""
@@ -207,15 +203,15 @@ def _quality(runs: Sequence[Seen]) -> Samples:
     for arm in JUDGED_ARMS:
         prefix = "" if arm == "ours" else f"{arm}."
         yield from known("discovery_run_coverage_ratio", _number(judged.get(f"{prefix}coverage")), arm=arm)
-        for metric in _METRICS:
+        for metric in METRICS:
             for end, name in (("", "quality"), (".low", "quality_low"), (".high", "quality_high")):
                 value = _number(judged.get(f"{prefix}{metric}{end}"))
                 yield from known(f"discovery_run_{name}_ratio", value, metric=metric, arm=arm)
-    for segment in _SEGMENTS:
-        for metric in _METRICS:
+    for segment in SEGMENTS:
+        for metric in METRICS:
             value = _number(judged.get(f"{segment}.{metric}"))
             yield from known("discovery_run_segment_quality_ratio", value, metric=metric, segment=segment)
-    for metric in ("ndcg", "recall"):
+    for metric in GOLDEN_METRICS:
         yield from known("discovery_run_golden_ratio", _number(run.golden.get(metric)), metric=metric)
 
 

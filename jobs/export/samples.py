@@ -1,6 +1,7 @@
 """Values of metrics, and how they become families of Prometheus' client."""
 
 import datetime as dt
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,18 @@ class Sample:
 
 
 Samples = Iterator[Sample]
+
+
+class Readable(ABC):
+    """A source of one product."""
+
+    @abstractmethod
+    def read(self) -> Samples:
+        """Yields what there is; raises where it cannot be read."""
+
+    def without(self, fault: Exception | None) -> Samples:
+        """Yields what is to be said where it could not be read: nothing. fault: None where it took too long."""
+        yield from ()
 
 
 def at(name: str, moment: dt.datetime | None, **labels: str) -> Samples:

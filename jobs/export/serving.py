@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from conf.connections import RedisConnection
 from conf.settings import Settings
-from conf.share import EVERYBODY, Share
 from conf.windows import midnight
-from jobs.export.samples import Sample, Samples, at, known
+from jobs.export.samples import Readable, Sample, Samples, at, known
 from publish.connect.redis_clients import StoreClient, redis_client
 from publish.errors import StoreUnreachable
 from publish.operate.control import Control, RunReport, StatusReport
@@ -18,7 +17,7 @@ _SECONDS = 3.0
 """Longest wait for a reply; a scrape has less than ten seconds."""
 
 
-class RedisSource:
+class RedisSource(Readable):
     """One product's part of Redis; only reads."""
 
     def __init__(self, settings: Settings, store: RedisConnection) -> None:
@@ -39,8 +38,7 @@ class RedisSource:
         yield from _redis(status.limits, status.runs)
         yield Sample("discovery_redis_dead_letters_total", status.dead_letters)
 
-    @staticmethod
-    def without(fault: Exception | None) -> Samples:
+    def without(self, fault: Exception | None) -> Samples:
         """Yields what is to be said where it could not be read; fault: None where it took too long."""
         yield Sample("discovery_redis_up", float(not (fault is None or isinstance(fault, StoreUnreachable))))
 
@@ -56,8 +54,8 @@ def _serving(status: StatusReport) -> Samples:
     as_of = None if serving is None else midnight(serving.announcement.as_of)
     yield from at("discovery_serving_as_of_timestamp_seconds", as_of)
     yield from at("discovery_serving_changed_timestamp_seconds", pointer.since)
-    yield Sample("discovery_serving_share_ratio", _ratio(pointer.share_bp))
-    yield Sample("discovery_serving_cap_ratio", _ratio(pointer.cap_bp))
+    yield Sample("discovery_serving_share_ratio", pointer.share_bp.ratio)
+    yield Sample("discovery_serving_cap_ratio", pointer.cap_bp.ratio)
     yield Sample("discovery_serving_held", float(pointer.hold is not None))
     held = None if pointer.hold is None else pointer.hold.since
     yield from at("discovery_serving_held_since_timestamp_seconds", held)
@@ -92,7 +90,3 @@ def _redis(limits: StoreLimits, runs: Sequence[RunReport]) -> Samples:
     yield from known("discovery_redis_room_bytes", limits.room if limits.maxmemory else None)
     there = [one.estimated_bytes for one in runs if not one.run.state.is_over and one.run.status.cleared is None]
     yield from known("discovery_redis_largest_run_bytes", max(there, default=None))
-
-
-def _ratio(share: Share) -> float:
-    return share.bp / EVERYBODY.bp

@@ -14,11 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from conf.digest import sha256_of
-from conf.errors import Refused
 from conf.ids import IdKind, UserId
 from jobs.inspector.rows import UserRows, sorted_copy
 from jobs.inspector.sources import RunSources, counts_in, read_sources
-from jobs.run.manifest import KeptRun, find_run, run_folder
+from jobs.run.manifest import KeptRun, NoRun, find_run, kept_runs, run_folder
 from jobs.run.run_id import RunId
 from jobs.storage.dataset_names import PARTIAL_RECORD, folder_of
 from jobs.storage.digests import listing_of
@@ -34,10 +33,6 @@ _OPEN_RUNS = 4
 """Runs that are held open at once."""
 
 
-class NoRun(Refused):
-    """There is no such run, or it has nothing that could be explained."""
-
-
 @dataclass(eq=False)
 class OpenRun:
     """One run; what is read is compared with what its stages wrote, and refused by name if it was changed."""
@@ -48,6 +43,7 @@ class OpenRun:
     """Whether copies sorted by user are kept of tables that are not."""
     _tables: dict[str, tuple[str, UserRows]] = field(default_factory=dict)
     _counts: dict[str, Counts] = field(default_factory=dict)
+    _trained: TrainedSources | None = None
 
     @property
     def name(self) -> str:
@@ -105,8 +101,6 @@ class OpenRun:
             self._trained = TrainedSources(self.sources.factors, known)
         return self._trained
 
-    _trained: TrainedSources | None = None
-
     def counts(self, table: str) -> Counts:
         """Returns the interactions of each source in one of the tables that a training reads."""
         if table not in self._counts:
@@ -149,8 +143,7 @@ class Archive:
 
     def runs(self) -> list[str]:
         """Returns the runs whose folders are kept, the newest first."""
-        infos = self.home.files(f"runs/{self.product}")
-        return sorted((info.base_name for info in infos if RunId.find(info.base_name)), reverse=True)
+        return sorted(kept_runs(self.home, self.product), reverse=True)
 
     def newest(self) -> str:
         """Returns the newest run that has lists. Raises NoRun."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from conf.ids import UserId
 from features.decay import factor_of
-from jobs.inspector.archive import Archive, NoRun, OpenRun
+from jobs.inspector.archive import Archive, OpenRun
 from jobs.inspector.explanation import (
     MOST_CONTRIBUTIONS,
     Basis,
@@ -22,6 +22,7 @@ from jobs.inspector.explanation import (
     Score,
     SourceId,
 )
+from jobs.run.manifest import NoRun
 from models.arrays.arrow import numpy_of
 from models.explain.contributions import Floats, TrainedSources
 

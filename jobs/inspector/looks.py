@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from conf.ids import UserId
 from jobs.storage.store import Storage
@@ -41,13 +42,12 @@ class Looks:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / f"{now:%Y-%m}.jsonl").open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
-            self._forget_old(now)
+            _forget_old(folder, now)
 
-    def _forget_old(self, now: dt.datetime) -> None:
-        folder = self.home.child(f"looks/{self.product}").local_path
-        assert folder is not None
-        months = now.year * 12 + now.month - KEPT_MONTHS
-        oldest = f"{(months - 1) // 12}-{(months - 1) % 12 + 1:02}"
-        for file in folder.glob("????-??.jsonl"):
-            if file.stem < oldest:
-                file.unlink(missing_ok=True)
+
+def _forget_old(folder: Path, now: dt.datetime) -> None:
+    months = now.year * 12 + now.month - KEPT_MONTHS
+    oldest = f"{(months - 1) // 12}-{(months - 1) % 12 + 1:02}"
+    for file in folder.glob("????-??.jsonl"):
+        if file.stem < oldest:
+            file.unlink(missing_ok=True)

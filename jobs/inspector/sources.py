@@ -1,7 +1,7 @@
 """The sources of a run as arrays: factors that are mapped from a file, and what the rules know of each."""
 
+import shutil
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,7 +123,7 @@ def _save(folder: Storage, kind: IdKind, cache: Path) -> None:
     try:
         factors = np.lib.format.open_memmap(part / "factors.npy", "w+", np.float32, (n, d))
         ids, norm, at = list[Column](), 0.0, 0
-        for batch in _batches(table):
+        for _, batch in streamed(table, ["source_id", "factors"], _ROWS):
             block = factor_matrix(batch["factors"], d)
             factors[at : at + len(block)] = block
             norm = max(norm, float(np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64).max())))
@@ -139,16 +139,4 @@ def _save(folder: Storage, kind: IdKind, cache: Path) -> None:
         if not cache.exists():  # another process may have been faster
             raise
     finally:
-        _remove(part)
-
-
-def _batches(table: Any) -> Iterator[pa.RecordBatch]:
-    for _, batch in streamed(table, ["source_id", "factors"], _ROWS):
-        yield batch
-
-
-def _remove(part: Path) -> None:
-    if part.exists():
-        for file in part.iterdir():
-            file.unlink()
-        part.rmdir()
+        shutil.rmtree(part, ignore_errors=True)

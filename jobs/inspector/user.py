@@ -12,7 +12,7 @@ import pyarrow as pa
 from conf.environment import Environment
 from conf.ids import UserId, arm_of
 from conf.settings import Settings
-from jobs.inspector.archive import Archive, NoRun, OpenRun
+from jobs.inspector.archive import Archive, OpenRun
 from jobs.inspector.because import Because, Events, Origin, because_of, events_of, origin_of
 from jobs.inspector.explanation import (
     Absent,
@@ -27,6 +27,7 @@ from jobs.inspector.explanation import (
 from jobs.inspector.forgotten import Forgotten
 from jobs.inspector.looks import Looks
 from jobs.inspector.stored import Serving, registered, serving_now, stored_now
+from jobs.run.manifest import NoRun
 from jobs.run.run_id import RunId
 from jobs.storage.bound_folder import ChangedSince
 from jobs.storage.errors import StorageError
@@ -269,9 +270,13 @@ class _Look:
             return self._popular == self._row
         return None
 
+    @cached_property
+    def _fallback(self) -> list[tuple[UserId, float]]:
+        return _fallback(self._run)
+
     @property
     def _popular(self) -> Row:
-        kept = [pair for pair in _fallback(self._run) if pair[0] not in self._excluded][: self._limits.n]
+        kept = [pair for pair in self._fallback if pair[0] not in self._excluded][: self._limits.n]
         return _as_row(kept)
 
     @cached_property
@@ -301,7 +306,7 @@ class _Look:
         )
 
     def _absent_of_popular(self) -> tuple[Absent, ...]:
-        pairs = _fallback(self._run)
+        pairs = self._fallback
         last = self._row.source_ids[-1] if self._row is not None and self._row.source_ids else None
         end = next((at for at, (source, _) in enumerate(pairs) if source == last), len(pairs))
         return tuple(

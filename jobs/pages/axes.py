@@ -2,9 +2,11 @@
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+from markupsafe import escape
 
 _TICKS = 4
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -45,6 +47,15 @@ class Axes:
 
 def _number(place: float | dt.date) -> float:
     return place.toordinal() if isinstance(place, dt.date) else place
+
+
+def grid(axes: Axes, text: Callable[[float], str], gap: int = 5) -> Iterator[str]:
+    """Yields a line at each of `ticks`, and its text so far left of it."""
+    left, _, right, _ = axes.margins
+    for tick in ticks(axes):
+        y = px(axes.y(tick))
+        yield f'<path class="g" d="M{left} {y}H{axes.size[0] - right}"/>'
+        yield f'<text class="t" x="{left - gap}" y="{y}" dy="3.5" text-anchor="end">{escape(text(tick))}</text>'
 
 
 def dates(axes: Axes) -> Iterator[str]:

@@ -11,7 +11,7 @@ from itertools import groupby, pairwise
 
 from markupsafe import Markup, escape
 
-from jobs.pages.axes import XY, Axes, Place, dates, path, px, ticks
+from jobs.pages.axes import XY, Axes, Place, dates, grid, path, px
 from models.pages import without_controls
 
 _PLOT = (420, 180)
@@ -52,16 +52,13 @@ def curves(drawn: Sequence[Curve], what: str, text: Callable[[float], str]) -> M
     if not points:
         return Markup("")
     axes = _axes(points, _PLOT, _MARGINS)
-    (width, height), (left, top, right, bottom) = _PLOT, _MARGINS
+    (width, height), (_, top, _, bottom) = _PLOT, _MARGINS
     names = ", ".join(curve.name for curve in drawn if curve.points)
     told = escape(without_controls(f"{what}: {names}"))
     parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">']
     for begin, end in _growing(points, axes):
         parts.append(f'<path class="b" d="M{px(begin)} {top}H{px(end)}V{height - bottom}H{px(begin)}z"/>')
-    for tick in ticks(axes):
-        y = px(axes.y(tick))
-        parts.append(f'<path class="g" d="M{left} {y}H{width - right}"/>')
-        parts.append(f'<text class="t" x="{left - 5}" y="{y}" dy="3.5" text-anchor="end">{escape(text(tick))}</text>')
+    parts += grid(axes, text)
     parts += dates(axes) if isinstance(axes.ends[0], dt.date) else _numbers(axes)
     for curve in drawn:
         parts += _drawn(curve, axes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from jobs.pages.axes import XY, Axes, px, ticks
+from jobs.pages.axes import XY, Axes, grid, px
 from models.pages import without_controls
 
 _PLOT = (420, 190)
@@ -44,10 +44,7 @@ def by_week(drawn: Sequence[Whisker], weeks: int, what: str, margin: float | Non
     (width, height), (left, _, right, _) = _PLOT, _MARGINS
     told = escape(without_controls(what))
     parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">']
-    for tick in ticks(axes):
-        y = px(axes.y(tick))
-        parts.append(f'<path class="g" d="M{left} {y}H{width - right}"/>')
-        parts.append(f'<text class="t" x="{left - 6}" y="{y}" dy="3.5" text-anchor="end">{_percent(tick)}</text>')
+    parts += grid(axes, _percent, gap=6)
     parts.append(f'<path class="zero" d="M{left} {px(axes.y(0.0))}H{width - right}"/>')
     if margin is not None:
         parts.append(f'<path class="margin" d="M{left} {px(axes.y(margin))}H{width - right}"/>')

@@ -6,13 +6,14 @@ Colours are the page's, by classes: `b` band, `r` range of one day, `l` line, `d
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 from markupsafe import Markup, escape
 
 from expectations.drift.checks import NOTHING, allowed_text, statistic_of, value_text
 from expectations.drift.findings import Finding, Point
-from jobs.pages.axes import XY, Axes, dates, day_text, path, px, ticks
+from jobs.pages.axes import XY, Axes, dates, day_text, grid, path, px
 from models.pages import without_controls
 
 _PLOT = (360, 150)
@@ -32,15 +33,9 @@ _GAP = 2.5
 def plot(finding: Finding) -> Markup:
     """Returns the history of a finding with scales and dates; a dot tells its numbers to a pointer that rests on it."""
     axes, told = _axes(finding, _PLOT, _MARGINS), escape(without_controls(_spoken(finding)))
-    (width, height), (left, _, right, _) = _PLOT, _MARGINS
+    (width, height), left = _PLOT, _MARGINS[0]
     parts = [f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{told}">']
-    for tick in ticks(axes):
-        y = px(axes.y(tick))
-        parts.append(f'<path class="g" d="M{left} {y}H{width - right}"/>')
-        parts.append(
-            f'<text class="t" x="{left - 5}" y="{y}" dy="3.5" text-anchor="end">{_short(finding, tick)}</text>'
-        )
-    parts += dates(axes)
+    parts += [*grid(axes, partial(_short, finding)), *dates(axes)]
     if axes.log:
         parts.append(f'<text class="t" x="{left}" y="9">logarithmic</text>')
     parts += [_band(segment, axes) for segment in _bands(finding.past)]

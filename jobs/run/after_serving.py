@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from conf.errors import DiscoveryError
 from conf.settings import Settings
 from conf.shadow import SHADOW
-from jobs.run.manifest import StageRecord, load_manifest, run_folder, save_manifest
+from jobs.run.manifest import StageRecord, kept_runs, load_manifest, run_folder, save_manifest
 from jobs.run.report import log_report, write_report
-from jobs.run.run_id import CONTROL_SUFFIX, RunId
+from jobs.run.run_id import CONTROL_SUFFIX
 from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version
 from jobs.storage.store import Storage
@@ -107,8 +107,7 @@ def _delete_old_runs(settings: Settings, home: Storage, control: Control) -> Non
 
     Keeps those with shadow lists, too, while outcomes of days on which they served are still measured.
     """
-    names = (info.base_name for info in home.files(f"runs/{settings.product}"))
-    folders = {name: name.removesuffix(CONTROL_SUFFIX) for name in names if RunId.find(name)}
+    folders = {name: name.removesuffix(CONTROL_SUFFIX) for name in kept_runs(home, settings.product)}
     known = control.registry.read_all()
     needed = {run.name for run in known.runs if run.status.cleared is None} | {run.name for run in known.unreadable}
     needed |= {trained for name in [*needed] if (trained := _trained_by(settings, home, name)) is not None}

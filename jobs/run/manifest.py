@@ -9,16 +9,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from conf.digest import digest_of_json
+from conf.errors import Refused
 from conf.experiment import RunPart
 from conf.recipe import completed
 from conf.run_flags import RunFlags
 from conf.share import Share
 from expectations.drift.findings import Excluded
+from jobs.run.run_id import RunId
 from jobs.storage.bound_folder import MANIFEST, BoundFolder, ChangedSince, StageOutput
 from jobs.storage.store import Storage
 from models.champion import Champion
 
-_DIGEST = "sha256"
+DIGEST = "sha256"
 """Key of the digest over all other keys of the file."""
 _REMEDY = "restore that file as it was, or start a new run"
 RESTORE = "restore that folder from a copy"
@@ -26,6 +28,10 @@ RESTORE = "restore that folder from a copy"
 
 _JUDGED = ("features", "train", "topn")
 """The stages whose records are final when gate 2 has passed."""
+
+
+class NoRun(Refused):
+    """There is no such run in the work folder, or nothing of it that was asked for."""
 
 
 class Request(RunFlags):
@@ -141,6 +147,12 @@ def find_run(home: Storage, product: str, run_id: str) -> KeptRun | None:
     return None if manifest is None else KeptRun(manifest, bound_folder(home, manifest, remedy=RESTORE))
 
 
+def kept_runs(home: Storage, product: str) -> dict[str, RunId]:
+    """Returns the runs of a product that have a folder, by its name, the oldest first."""
+    names = (info.base_name for info in home.files(f"runs/{product}"))
+    return {name: run for name in names if (run := RunId.find(name)) is not None}
+
+
 def run_folder(home: Storage, product: str, run_id: str) -> Storage:
     """Returns the folder of a run."""
     return home.child(f"runs/{product}/{run_id}")
@@ -173,7 +185,7 @@ def read_manifest(folder: Storage) -> tuple[Manifest, bool]:
     where = f"{folder.uri}/{MANIFEST}"
     try:
         tree = json.loads(folder.read_bytes(MANIFEST))
-        sha256 = tree.pop(_DIGEST, None)
+        sha256 = tree.pop(DIGEST, None)
     except (ValueError, AttributeError, TypeError) as error:
         raise ChangedSince(f"{where} is no JSON object ({error}): it was changed or damaged; {_REMEDY}") from None
     is_sound = sha256 == digest_of_json(tree)
@@ -189,5 +201,5 @@ def read_manifest(folder: Storage) -> tuple[Manifest, bool]:
 def save_manifest(folder: Storage, manifest: Manifest) -> None:
     """Writes the manifest as a whole, with the digest of its content."""
     tree: Mapping[str, Any] = json.loads(manifest.model_dump_json())
-    whole = json.dumps({**tree, _DIGEST: digest_of_json(tree)}, indent=2, ensure_ascii=False)
+    whole = json.dumps({**tree, DIGEST: digest_of_json(tree)}, indent=2, ensure_ascii=False)
     folder.write_bytes(MANIFEST, whole.encode())

@@ -21,7 +21,7 @@ from jobs.run.alert import tell
 from jobs.run.arguments import Arguments
 from jobs.run.arms import Arm, arms_of
 from jobs.run.context import Run
-from jobs.run.manifest import Manifest, Request, load_manifest, run_folder, save_manifest
+from jobs.run.manifest import Manifest, Request, kept_runs, load_manifest, run_folder, save_manifest
 from jobs.run.report import write_report
 from jobs.run.run_id import RunId
 from jobs.run.servers import RunServers, open_servers
@@ -223,6 +223,5 @@ def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
 
 
 def _new_run_id(home: Storage, product: str, as_of: dt.date) -> RunId:
-    names = [info.base_name for info in home.files(f"runs/{product}")]
-    attempts = [run.attempt for name in names if (run := RunId.find(name)) is not None and run.as_of == as_of]
+    attempts = [run.attempt for run in kept_runs(home, product).values() if run.as_of == as_of]
     return RunId(utc_now().replace(microsecond=0), as_of, max(attempts, default=0) + 1)

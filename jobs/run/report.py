@@ -6,11 +6,12 @@ documents, which are bound. Its head has the digest of the manifest that it was 
 """
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from conf.digest import digest_of_json
-from jobs.run.manifest import bound_folder, read_manifest, run_folder
+from jobs.run.manifest import DIGEST, bound_folder, read_manifest, run_folder
 from jobs.runtime.log import log, log_step
 from jobs.storage.bound_folder import MANIFEST, BoundFolder, ChangedSince
 from jobs.storage.gate_reports import DRIFT_GATES, GATES, report_file
@@ -41,37 +42,53 @@ def kept_report(home: Storage, product: str, run_id: str) -> tuple[str, bool]:
 
     Raises ChangedSince, FileNotFoundError.
     """
-    from jobs.pages.report import digest_in
+    return _kept(run_folder(home, product, run_id), documents_of(home, product, run_id))
 
-    folder, run = run_folder(home, product, run_id), documents_of(home, product, run_id)
+
+def _kept(folder: Storage, run: "RunDocuments") -> tuple[str, bool]:
+    from jobs.pages.report import digest_in, report_page
+
     with suppress(OSError, UnicodeDecodeError):
         page = folder.read_bytes(REPORT)
         if digest_in(page) == run.digest:
             return page.decode(), True
-    return report_of(home, product, run_id), False
+    return report_page(run), False
 
 
 def write_report(home: Storage, product: str, run_id: str, registry: "ModelRegistry | None" = None) -> None:
     """Writes the page into the run's folder and, with a registry, beside the model; a fault is only a warning."""
-    folder = run_folder(home, product, run_id)
-    try:
-        page = report_of(home, product, run_id)
+    with _fault_as_warning(run_id, "could not be written"):
+        from jobs.pages.report import report_page
+
+        folder, run = run_folder(home, product, run_id), documents_of(home, product, run_id)
+        page = report_page(run)
         folder.write_bytes(REPORT, page.encode())
         log_step("report", f"{folder.uri}/{REPORT}")
         if registry is not None:
-            log_report(home, product, run_id, registry)
-    except Exception as error:  # noqa: BLE001 - what became of the run does not depend on its report
-        log.warning("warning   %s of run %s could not be written (%s: %s)", REPORT, run_id, type(error).__name__, error)
+            with _fault_as_warning(run_id, "is not in MLflow"):
+                _log_page(run, page, registry)
 
 
 def log_report(home: Storage, product: str, run_id: str, registry: "ModelRegistry") -> None:
     """Keeps the page of a run beside the model that it registered, if it did; a fault is only a warning."""
+    with _fault_as_warning(run_id, "is not in MLflow"):
+        run = documents_of(home, product, run_id)
+        _log_page(run, _kept(run_folder(home, product, run_id), run)[0], registry)
+
+
+def _log_page(run: "RunDocuments", page: str, registry: "ModelRegistry") -> None:
+    model = run.fact("train", "model", "mlflow_run").text
+    if model is not None:  # it came so far
+        registry.log_page(model, REPORT, page)
+
+
+@contextmanager
+def _fault_as_warning(run_id: str, what: str) -> Iterator[None]:
+    """Logs what is raised: what became of the run does not depend on its report."""
     try:
-        model = _mlflow_run(run_folder(home, product, run_id))
-        if model is not None:
-            registry.log_page(model, REPORT, kept_report(home, product, run_id)[0])
-    except Exception as error:  # noqa: BLE001 - see write_report
-        log.warning("warning   %s of run %s is not in MLflow (%s: %s)", REPORT, run_id, type(error).__name__, error)
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        log.warning("warning   %s of run %s %s (%s: %s)", REPORT, run_id, what, type(error).__name__, error)
 
 
 def documents_of(home: Storage, product: str, run_id: str) -> "RunDocuments":
@@ -118,7 +135,7 @@ def _before(home: Storage, product: str, run_id: str | None, faults: list[str]) 
 def _tree(folder: Storage) -> dict[str, Any]:
     """Returns a manifest as it is written, without its digest."""
     tree: dict[str, Any] = json.loads(folder.read_bytes(MANIFEST))
-    return {name: value for name, value in tree.items() if name != "sha256"}
+    return {name: value for name, value in tree.items() if name != DIGEST}
 
 
 def _read(folder: BoundFolder, file: str, faults: list[str]) -> Any:
@@ -128,10 +145,3 @@ def _read(folder: BoundFolder, file: str, faults: list[str]) -> Any:
     except (OSError, ValueError, ChangedSince) as error:
         faults.append(f"{file}: {error}")
         return None
-
-
-def _mlflow_run(folder: Storage) -> str | None:
-    """Returns the MLflow run of the model that the run registered; None if it did not come so far."""
-    stages = _tree(folder).get("stages", {})
-    found = stages.get("train", {}).get("facts", {}).get("model", {}).get("mlflow_run")
-    return found if isinstance(found, str) else None

@@ -18,6 +18,7 @@ from models.training.confidences import Constants
 
 Floats = NDArray[np.float64]
 Factors = NDArray[np.float32]
+_ROWS = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,3 @@ class TrainedSources:
         solved = cho_solve(cho_factor(system, lower=True), mine.T * confidences)
         found: Floats = self.factors[listed].astype(np.float64) @ solved
         return found
-
-
-_ROWS = 2**16

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader
 from markupsafe import Markup
 
 from deploy.monitoring.dashboards import DASHBOARDS, FOLDER
@@ -224,7 +224,7 @@ def _time_text(seconds: float) -> str:
 def _pages() -> Environment:
     made = templates(time_text=_time_text)
     own = PackageLoader("deploy.monitoring.drawing", "")
-    return made.overlay(loader=ChoiceLoader([own, PackageLoader("jobs.pages", "")]), undefined=StrictUndefined)
+    return made.overlay(loader=ChoiceLoader([own, PackageLoader("jobs.pages", "")]))
 
 
 _PAGES = _pages()

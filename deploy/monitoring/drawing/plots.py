@@ -11,7 +11,7 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 from deploy.monitoring.drawing.numbers import number_text
-from jobs.pages.axes import XY, Axes, path, px, ticks
+from jobs.pages.axes import XY, Axes, grid, path, px
 from models.pages import without_controls
 
 _MARGINS = (64, 8, 20, 20)
@@ -61,7 +61,7 @@ def lines_plot(
     axes = Axes((round(span.first), round(span.last)), _scale(drawn, limits, ends), size, _MARGINS)
     names = escape(without_controls(", ".join(line.name for line in lines)))
     parts = [f'<svg class="plot" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{names}">']
-    parts += _grid(axes, unit)
+    parts += grid(axes, lambda tick: number_text(tick, unit), gap=6)
     parts += _times(axes)
     parts += _marks(axes, span)
     for place, line in reversed(list(enumerate(drawn))):
@@ -116,14 +116,6 @@ def _scale(lines: Sequence[Line], limits: Sequence[float], ends: tuple[float | N
     low = min(values) - space if low is None else min(low, *values)
     high = max(values) + space if high is None else max(high, *values)
     return low, high if high > low else low + 1
-
-
-def _grid(axes: Axes, unit: str) -> Iterator[str]:
-    left, _, right, _ = axes.margins
-    for tick in ticks(axes):
-        y = px(axes.y(tick))
-        yield f'<path class="g" d="M{left} {y}H{axes.size[0] - right}"/>'
-        yield f'<text class="t" x="{left - 6}" y="{y}" dy="3.5" text-anchor="end">{number_text(tick, unit)}</text>'
 
 
 def _times(axes: Axes) -> Iterator[str]:

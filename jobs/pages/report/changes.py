@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from conf.contract import METRICS
 from conf.diff import differences
 from expectations.drift.checks import DriftProfile, value_text
-from jobs.pages.report.cost import STAGES, short
+from jobs.pages.report.cost import short
 from jobs.pages.report.documents import Known, RunDocuments
 from jobs.pages.report.inputs import is_snapshot, rows_read
 from jobs.pages.report.published import share_text
 from jobs.pages.report.quality import figure
 from jobs.pages.report.words import change, day_range, number, percent, plural
+from jobs.storage.stage_names import STAGES
 from models.pages import MISSING
 
 _MOST = 40

@@ -8,9 +8,9 @@ from markupsafe import Markup
 from jobs.pages.report.documents import RunDocuments
 from jobs.pages.report.drawings import bar
 from jobs.pages.report.words import moment, seconds, size
+from jobs.storage.stage_names import STAGES
 from models.pages import MISSING
 
-STAGES = ("features", "train", "topn", "publish", "serve")
 _PROCESSES = ("total", "jvm", "driver", "workers")
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from jobs.pages.axes import Axes, dates, path, px, ticks
+from jobs.pages.axes import Axes, dates, grid, path, px
 from models.pages import without_controls
 
 _BAR = (200, 10)
@@ -94,13 +94,7 @@ def weeks(lines: Sequence[Line], said: str) -> Markup:
     known = sorted(day for day, _ in points)
     most = max(found.most for _, found in points)
     axes = Axes((known[0], known[-1]), (0.0, _SPACE * most or 1.0), _WEEKS, _MARGINS)
-    left, _, right, _ = _MARGINS
-    parts = []
-    for tick in ticks(axes):
-        y = px(axes.y(tick))
-        parts.append(f'<path class="g" d="M{left} {y}H{_WEEKS[0] - right}"/>')
-        parts.append(f'<text class="t" x="{left - 5}" y="{y}" dy="3.5" text-anchor="end">{tick:.4g}</text>')
-    parts += dates(axes)
+    parts = [*grid(axes, lambda tick: f"{tick:.4g}"), *dates(axes)]
     for line in lines:
         parts += _line(line, axes)
     return _svg("plot", _WEEKS, said, "".join(parts))

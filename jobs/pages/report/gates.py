@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from jobs.pages.report.documents import Known, RunDocuments
 from jobs.pages.report.words import plural
+from jobs.storage.gate_reports import DRIFT_GATES
 
 _WHAT = {
     "inputs": "gate 1, what comes in: snapshots and new days against the run that served",
@@ -15,7 +16,6 @@ _WHAT = {
     "list_drift": "gate 2, each statistic of the lists against its own past",
 }
 """Gate → what it judges, in the order in which a run passes them."""
-_DRIFT = ("input_drift", "list_drift")
 _MOST = 60
 """Expectations of a gate that are shown."""
 _WORST = ("FAILED", "overridden", "skipped", "ok")
@@ -59,7 +59,7 @@ class Gate:
     @property
     def is_drift(self) -> bool:
         """Whether it judges statistics by their past."""
-        return self.name in _DRIFT
+        return self.name in DRIFT_GATES
 
     @property
     def counts(self) -> str:
@@ -82,7 +82,7 @@ def gates_of(run: RunDocuments) -> list[Gate]:
 def _gate(name: str, run: RunDocuments) -> Gate:
     report = run.gates.get(name)
     if report is None:
-        old = name in _DRIFT and bool(run.manifest.at("stages", "features")) and not run.fact("features", "drift")
+        old = name in DRIFT_GATES and bool(run.manifest.at("stages", "features")) and not run.fact("features", "drift")
         state = "the code of this run had none" if old else "not reached"
         return Gate(name, _WHAT[name], state, "learning", (), ())
     rows = sorted(map(_expectation, report.at("expectations").each()), key=lambda row: _WORST.index(row.status))

@@ -16,7 +16,7 @@ from jobs.pages.plots import spark
 from jobs.pages.report import words
 from jobs.pages.report.card import card_part
 from jobs.pages.report.changes import Changes, changes_of
-from jobs.pages.report.cost import STAGES, Cost, cost_of, short
+from jobs.pages.report.cost import Cost, cost_of, short
 from jobs.pages.report.documents import RunDocuments
 from jobs.pages.report.gates import Gate, gates_of
 from jobs.pages.report.inputs import Dataset, datasets_of
@@ -25,6 +25,7 @@ from jobs.pages.report.quality import Quality, quality_of
 from jobs.pages.templates import templates
 from jobs.storage.drift import Decisions
 from jobs.storage.gate_reports import DRIFT_GATES
+from jobs.storage.stage_names import STAGES
 
 LARGEST = 300_000
 """Bytes of a page; one that would be larger goes without the model card, which is a page of its own too."""

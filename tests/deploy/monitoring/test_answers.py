@@ -32,6 +32,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iter
     tool("prometheus")
     home = Storage(str(tmp_path_factory.mktemp("home")))
     with redis.Redis.from_url(redis_url) as client:
+        client.flushall()  # another test may have left a product of that name
         write_all(home, client, PRODUCT)
     store = RedisConnection.model_validate({"url": redis_url})
     exporter = Exporter.of([settings_of(PRODUCT)], home, store).registry

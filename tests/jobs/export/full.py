@@ -17,12 +17,13 @@ from expectations.report import ExpectationResult, GateReport
 from jobs.experiments.decisions import DecisionRecord, DecisionStore, Guarded
 from jobs.experiments.store import ExperimentStore
 from jobs.experiments.weeks import WeekStore
-from jobs.export.metrics import JUDGED_ARMS, STAGES
+from jobs.export.metrics import JUDGED_ARMS
 from jobs.exposures.state import State
 from jobs.exposures.store import LandingStore
 from jobs.outcomes.store import OutcomeStore
 from jobs.run.manifest import StageRecord, save_manifest
 from jobs.storage.gate_reports import DRIFT_GATES, GATES, report_file
+from jobs.storage.stage_names import STAGES
 from jobs.storage.store import Storage
 from publish.operate.control import Control
 from tests.features.world import settings

@@ -9,10 +9,11 @@ import pytest
 
 from benchmarks.explain.world import PRODUCT, RUN, Size, make_world
 from jobs.cli.views import explain as view
-from jobs.inspector.archive import Archive, NoRun
+from jobs.inspector.archive import Archive
 from jobs.inspector.forgotten import Forgotten
 from jobs.inspector.looks import Looks
 from jobs.inspector.user import Inspection, explain_user
+from jobs.run.manifest import NoRun
 from jobs.storage.bound_folder import ChangedSince
 from jobs.storage.store import Storage
 from models.explain.rules import Rule
