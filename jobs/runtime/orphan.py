@@ -18,7 +18,15 @@ def end_with_spark_submit() -> None:
 
 
 def _watch(parent: psutil.Process) -> None:
-    while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+    while _lives(parent):
         time.sleep(_PERIOD_SECONDS)
     # no clean-up: tables in progress stay unfinished, and the lease expires
     os._exit(_GONE)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Returns whether it still runs; a process may be reaped between two questions, and then the second one raises."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -38,5 +38,5 @@ def test_a_fork_of_java_that_runs_no_other_program_yet_does_not_count(tmp_path: 
             family = [family[0], *family[0].children(recursive=True)]
         fork, worker = family[1:]
         assert [_kind(process) for process in family] == ["jvm", None, "workers"]
-        for process in (worker, fork, family[0]):
+        for process in (family[0], fork, worker):  # who waits first: a fork ends by itself once its worker has
             process.kill()
