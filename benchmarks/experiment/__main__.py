@@ -3,7 +3,7 @@
     python -m benchmarks.experiment [--only coverage looks …] [--rounds 10000] [--seed 1] [--json]
 
 Everything is seeded. 10,000 rounds of all take an hour and a half of one core, most of it coverage; ramps and the
-planted paradox take a tenth of the rounds. `--json`: one object on the last line.
+planted paradox take a tenth of the rounds, wins inside ramps half of them. `--json`: one object on the last line.
 """
 
 import argparse
@@ -24,6 +24,7 @@ PARTS: Mapping[str, Part] = {
     "width": lambda rounds, seed: looks.widths(),
     "mismatch": ratio.alarms,
     "ramps": lambda rounds, seed: ramps.ramps(max(1, rounds // 10), seed),
+    "wins": lambda rounds, seed: ramps.wins(max(1, rounds // 2), seed),
     "simpson": lambda rounds, seed: iter([looks.simpson(max(2, rounds // 10), seed)]),
 }
 

@@ -5,15 +5,19 @@ pool, and decides by two guardrails with a margin of 1 %: the metric that may be
 margin: both are).
 """
 
+import functools
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator, default_rng
 
-from models.experiment.decide import HARM_ALPHA, Guardrail, harm_of
+from jobs.experiments.report import shares_to_come
+from models.experiment.decide import HARM_ALPHA, Guardrail, Looks, harm_of
 from models.experiment.effects import Effect, NoEffect, Week, effect_of
 from models.experiment.moments import Floats, Moments, Slice, slices_at, variables_of
+from models.experiment.plan import planned_information
 from models.experiment.ramp import Decision, Known, Operator, Ramp, decide
 
 STEPS_BP = (100, 500, 2_500, 5_000, 9_500)
@@ -114,8 +118,15 @@ class World:
 
 def _ramp(worlds: Sequence[World]) -> tuple[bool, bool, bool, int]:
     """Returns whether it was stopped before 25 %, at all, was done, and after how many weeks."""
+    shares, stopped = _shares(worlds)
+    done = STEPS_BP[-1] in shares and not stopped
+    return stopped and max(shares) < 2_500, stopped, done, shares.index(STEPS_BP[-1]) + 1 if done else len(shares)
+
+
+def _shares(worlds: Sequence[World], *, to_the_end: bool = False) -> tuple[list[int], bool]:
+    """Returns the shares that the ramp decides week by week until its last step, or on, and whether it was stopped."""
     ramp, shares, decision = Ramp(STEPS_BP, "auto"), list[int](), Decision("hold", 0, ())
-    while len(shares) < WEEKS:
+    while len(shares) < WEEKS and (to_the_end or STEPS_BP[-1] not in shares):
         harms = []
         if shares:
             weeks = [Week(number, share) for number, share in enumerate(shares, 1)]
@@ -124,11 +135,48 @@ def _ramp(worlds: Sequence[World]) -> tuple[bool, bool, bool, int]:
                 harms.append(harm_of(guardrail, world.moments(shares), weeks, alpha=alpha, cuped=True))
         decision = decide(ramp, Known(decision.share_bp, measured=True, harms=tuple(harms)), Operator())
         if decision.action == "stop":
-            return max(shares) < 2_500, True, False, len(shares)
+            return shares, True
         shares.append(decision.share_bp)
-        if decision.share_bp == STEPS_BP[-1]:
-            return False, False, True, len(shares)
-    return False, False, False, WEEKS
+    return shares, False
+
+
+@dataclass(frozen=True)
+class WinsInRamps:
+    """How often a guardrail's metric without any effect was called a win or a loss while it held the ramp back."""
+
+    users: int
+    rounds: int
+    ours: float
+    held: float
+    """Ramps that were held back or stopped at least once."""
+
+    def __str__(self) -> str:
+        return f"{self.users:,} users: {100 * self.ours:.2f} % ({100 * self.held:.0f} % of them were held or stopped)"
+
+
+def wins(rounds: int, seed: int) -> Iterator[WinsInRamps]:
+    """Yields them for ramps of harmless treatments, whose shares depend on what was seen; with CUPED, as by default."""
+    for users in (1_000_000, 100_000):
+        rng = default_rng([seed, users, 1])
+        pool, ends = histories(1.0, rng), []
+        for _ in range(rounds):
+            worlds = [World.of(pool, users, rng) for _ in _METRICS]
+            shares, stopped = _shares(worlds, to_the_end=True)
+            is_held = stopped or shares != [*STEPS_BP, *[STEPS_BP[-1]] * (WEEKS - len(STEPS_BP))]
+            ends.append((_is_won(worlds[0], shares, ended=not stopped), is_held))
+        won, held = (float(some) for some in np.mean(ends, axis=0))
+        yield WinsInRamps(users, rounds, won, held)
+
+
+def _is_won(world: World, shares: Sequence[int], *, ended: bool) -> bool:
+    """Returns whether any week's report called it anything, each planning the ramp's next steps."""
+    effects = [one for one in world.effects(shares, cuped=True) if isinstance(one, Effect)]
+    everybody, planned = functools.reduce(operator.add, world.moments(shares).values()), list[float]()
+    for effect in effects:
+        newest = effect.weeks[-1]
+        to_come = shares_to_come(newest.share_bp, STEPS_BP, WEEKS - newest.number)
+        planned.append(planned_information(everybody, effect, to_come, cuped=True))
+    return bool(effects) and Looks(tuple(effects), tuple(planned), is_last=ended).crossed()
 
 
 def _rival(world: World) -> tuple[bool, bool]:

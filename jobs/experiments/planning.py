@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conf.judging import JudgingSettings
-from jobs.experiments.report import ASSUMED_CORRELATION, pooled
+from jobs.experiments.report import pooled
 from jobs.experiments.store import ExperimentStore
 from jobs.experiments.weeks import SumsRecord, WeekStore
 from jobs.outcomes.store import OutcomeStore, Record
@@ -17,7 +17,7 @@ from models.experiment.decide import ALPHA, SPENT
 from models.experiment.effects import FEWEST_USERS, NoEffect
 from models.experiment.metric import Metric
 from models.experiment.moments import WHOLE_BP
-from models.experiment.plan import Detectable, Past, detectable, past_of, past_of_groups
+from models.experiment.plan import ASSUMED_CORRELATION, Detectable, Past, detectable, past_of, past_of_groups
 
 _WEEK = 7
 _GROUPED = {"hits": "group_hits", "answers": "group_answers"}

@@ -1,6 +1,5 @@
 """What an experiment has shown until now: mismatch first, then carry-over, guardrails and effects."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +16,10 @@ from models.experiment.effects import Effect, Interval, NoEffect, Week, baseline
 from models.experiment.metric import Metric
 from models.experiment.mismatch import Mismatch
 from models.experiment.moments import Moments, Slice
-from models.experiment.plan import Past, expected_looks, past_of
+from models.experiment.plan import planned_information
 from models.experiment.sequential import FAR
 
 SomeMoments = Mapping[Slice, Moments]
-ASSUMED_CORRELATION = 0.5
-"""How alike two weeks of a user are taken to be while one week is known."""
 _NOT_MEASURED = "not measured: nobody did any of it"
 
 
@@ -222,26 +219,15 @@ class Reporting:
         if isinstance(newest, NoEffect):
             return newest
         earlier = [effect_of(moments, newest.weeks[:last], **how) for last in range(1, len(newest.weeks))]
-        effects = (*(look for look in earlier if isinstance(look, Effect)), newest)
-        is_last = self.record.week >= self.judged_by.weeks
-        return Looks(effects, self._planned(name, moments, newest), is_last)
+        looks = (*(look for look in earlier if isinstance(look, Effect)), newest)
+        planned = tuple(self._planned(name, pooled(moments), look) for look in looks)
+        return Looks(looks, planned, is_last=self.record.week >= self.judged_by.weeks)
 
-    def _planned(self, name: str, moments: SomeMoments, newest: Effect) -> float:
-        """Returns the information that is to be expected at the last look, from how alike the weeks were until now."""
-        now = 1 / newest.difference.variance
-        left = self.judged_by.weeks - self.record.week
-        if left <= 0:
-            return now
-        so_far = [week.share_bp for week in newest.weeks]
-        past = past_of(pooled(moments), [week.number for week in newest.weeks], ratio=_is_ratio(name))
-        if isinstance(past, Past):
-            past = past if len(so_far) > 1 else dataclasses.replace(past, correlation=ASSUMED_CORRELATION)
-            shares = [*so_far, *shares_to_come(so_far[-1], self.steps_bp, left)]
-            looks = expected_looks(past, shares, cuped=self.judged_by.cuped)
-            if not isinstance(looks, NoEffect):
-                then, end = (looks[at].difference.variance for at in (len(so_far) - 1, -1))
-                return max(now, now * then / end)
-        return now * (1 + left / len(so_far))
+    def _planned(self, name: str, everybody: Moments, look: Effect) -> float:
+        """Returns the information that was to be expected at the last look when this one was made."""
+        newest = look.weeks[-1]
+        to_come = shares_to_come(newest.share_bp, self.steps_bp, max(0, self.judged_by.weeks - newest.number))
+        return planned_information(everybody, look, to_come, ratio=_is_ratio(name), cuped=self.judged_by.cuped)
 
     def _result(self, name: str, looks: Looks | NoEffect, *, is_decided: bool) -> AnyResult:
         if isinstance(looks, NoEffect):
@@ -262,7 +248,7 @@ class Reporting:
             weeks=tuple(week.number for week in newest.weeks),
             left_out=tuple(sorted([*((week.number, reason) for week, reason in newest.left_out), *unknown])),
             readings=tuple(_reading(*look) for look in zip(looks.effects, looks.bounds(ALPHA).z, strict=True)),
-            informed=min(1.0, 1 / newest.difference.variance / looks.planned),
+            informed=min(1.0, 1 / newest.difference.variance / looks.planned[-1]),
             state=sign if is_decided else "undecided" if name in self.judged_by.metrics else "shown",
             carried_over=isinstance(before, Effect) and is_carried_over(before),
         )

@@ -26,7 +26,7 @@ HARM_ALPHA = 0.025
 _PLAUSIBLE_HARM = 0.03
 """Scale of harm beyond the margin that guardrails look for, as a part of the control's mean."""
 SPENT = 0.97
-"""Part of the error that is spent; the rest pays for looks that depend on more than the last one."""
+"""Part of the error that is spent; the rest pays for what is not quite normal, and for variances being estimates."""
 SUSPICION = 0.1
 """One-sided p below which harm beyond a margin is suspected: no proof, but no reason to raise the share."""
 
@@ -36,15 +36,19 @@ class Looks:
     """Effects of one metric over growing numbers of weeks, the newest last, and the information planned for the end."""
 
     effects: tuple[Effect, ...]
-    planned: float
-    """1 ÷ variance that the difference will have at the last look."""
+    planned: tuple[float, ...]
+    """For each of them, 1 ÷ variance that the difference would have at the last look by what was known then.
+
+    It must not be estimated anew for earlier looks: bounds that move with every week are crossed by up to 8 % of
+    experiments without an effect, since each of them is read in its week.
+    """
     is_last: bool = False
     """Whether no look will follow; it spends what is left."""
 
     def bounds(self, alpha: float = ALPHA, spending: Spending = obrien_fleming) -> Bounds:
         """Returns the bounds of all looks until now."""
         information, correlation = looks_of(self.effects)
-        fractions = [min(1.0, some / self.planned) for some in information]
+        fractions = [min(1.0, some / planned) for some, planned in zip(information, self.planned, strict=True)]
         if self.is_last:
             fractions[-1] = 1.0
         return bounds(fractions, alpha * SPENT, spending, correlation=correlation)

@@ -4,6 +4,7 @@ The past says how much users differ, and how alike a user's weeks are. An experi
 whose sums are as expected: the same code that will judge it gives its variance for any shares and number of weeks.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from models.experiment.moments import WHOLE_BP, Floats, Moments, Slice, slices_a
 from models.experiment.sequential import Bounds, Spending, bounds, crossing, obrien_fleming
 
 POWER = 0.8
+ASSUMED_CORRELATION = 0.5
+"""How alike two weeks of a user are taken to be while one week is known."""
 _FARTHEST = 30.0
 """Standard errors of the last look within which a detectable effect is looked for."""
 
@@ -100,11 +103,32 @@ def past_of_groups(totals: Floats, users: int) -> Past | NoEffect:
 
 def expected_looks(past: Past, shares_bp: Sequence[int], *, cuped: bool = False) -> list[Effect] | NoEffect:
     """Returns the effects that looks after each week would see if nothing happened: their variances are the plan."""
-    sums = {part: _expected(past, part, len(shares_bp)) for part in slices_at(shares_bp)}
-    weeks = [Week(number, share) for number, share in enumerate(shares_bp, 1)]
+    sums, weeks = _expected_sums(past, shares_bp)
     looks = [effect_of(sums, weeks[: last + 1], cuped=cuped) for last in range(len(weeks))]
     fault = next((look for look in looks if isinstance(look, NoEffect)), None)
     return fault or [look for look in looks if isinstance(look, Effect)]
+
+
+def planned_information(
+    everybody: Moments, now: Effect, to_come: Sequence[int], *, ratio: bool = False, cuped: bool = False
+) -> float:
+    """Returns 1 ÷ variance that the difference will have after weeks of these shares, by what is known now.
+
+    It grows by as much as that of users as alike as until now would. Only weeks of `now` are looked at in `everybody`,
+    the sums over the whole hash, so that a look is planned alike whatever came after it.
+    """
+    information = 1 / now.difference.variance
+    if not to_come:
+        return information
+    past = past_of(everybody, [week.number for week in now.weeks], ratio=ratio)
+    if isinstance(past, Past):
+        past = past if len(now.weeks) > 1 else dataclasses.replace(past, correlation=ASSUMED_CORRELATION)
+        shares = [*(week.share_bp for week in now.weeks), *to_come]
+        sums, weeks = _expected_sums(past, shares)
+        then, end = (effect_of(sums, weeks[:last], cuped=cuped) for last in (len(now.weeks), len(weeks)))
+        if isinstance(then, Effect) and isinstance(end, Effect):
+            return information * max(1.0, then.difference.variance / end.difference.variance)
+    return information * (1 + len(to_come) / len(now.weeks))
 
 
 def detectable(
@@ -142,6 +166,12 @@ def _smallest(limits: Bounds, roots: Floats, correlation: Floats, power: float) 
         return float(crossing(limits, list(difference * roots), correlation)[-1]) - power
 
     return float(brentq(missing, 0.0, _FARTHEST / roots[-1], xtol=1e-6 / roots[-1]))
+
+
+def _expected_sums(past: Past, shares_bp: Sequence[int]) -> tuple[dict[Slice, Moments], list[Week]]:
+    """Returns the sums of each slice, and the weeks."""
+    sums = {part: _expected(past, part, len(shares_bp)) for part in slices_at(shares_bp)}
+    return sums, [Week(number, share) for number, share in enumerate(shares_bp, 1)]
 
 
 def _expected(past: Past, part: Slice, weeks: int) -> Moments:

@@ -3,7 +3,8 @@
 The Z-values of looks are jointly normal. A look may spend what the spending function allows by its information (Lan
 and DeMets 1983); its bound is the one whose crossing, without a crossing before, has that probability. The density of a
 Z-value that has not crossed is carried from look to look (Armitage, McPherson and Rowe 1969) on Gauss–Legendre nodes.
-A look depends on those before by the last one alone: exact where estimates are efficient, that is corr² = I₁ / I₂.
+That is exact where a look depends on those before by the last one alone, as efficient estimates do: corr² = I₁ / I₂.
+Where they do not, `paths.py` follows the whole past.
 """
 
 import functools
@@ -12,19 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-Floats = NDArray[np.float64]
+from models.experiment.paths import LEAST_NEWS, Floats, Paths
+
 Spending = Callable[[float, float], float]
 """(fraction of the information, error) → part of the error that may be spent by then; all of it at 1."""
 
 FAR = 9.0
 """Standard errors beyond which nothing is counted; the probability of more is 1e-19."""
 _NODES, _NODES_PER_DEVIATION = 64, 6
-_LEAST_NEWS = 1e-6
-"""Two looks whose Z-values share all but this part of their variance are one look."""
+_ALIKE = 1e-6
+"""Correlations that differ by less are the same."""
 
 
 def obrien_fleming(fraction: float, alpha: float) -> float:
@@ -78,13 +79,14 @@ def bounds(
     A look that brings no information spends nothing.
     """
     correlation = efficient(fractions) if correlation is None else correlation
-    walk = _Walk(sides)
+    allowed = [spending(fraction, alpha / sides) for fraction in fractions]
+    spenders = [look for look, error in enumerate(allowed) if error > max(allowed[:look], default=0.0)]
+    walk = _walk(correlation, spenders)
     spent, found = [0.0], []
-    for look, fraction in enumerate(fractions):
-        allowed = spending(fraction, alpha / sides)
-        may_spend = allowed > spent[-1] and walk.enter(look, correlation)
-        z = walk.bound_for(allowed - spent[-1]) if may_spend else math.inf
-        spent.append(allowed if may_spend else spent[-1])
+    for look, error in enumerate(allowed):
+        may_spend = look in spenders and walk.enter(look)
+        z = _bound_for(walk, error - spent[-1], sides) if may_spend else math.inf
+        spent.append(error if may_spend else spent[-1])
         if may_spend:
             walk.leave(-z if sides == 2 else -FAR, z)
         found.append(z)
@@ -93,31 +95,51 @@ def bounds(
 
 def crossing(found: Bounds, means: Sequence[float], correlation: Floats) -> Floats:
     """Returns the probability of crossing the upper bound by each look, if Z-values have these means."""
-    walk, total, by = _Walk(found.sides), 0.0, []
+    looks = [look for look, z in enumerate(found.z) if math.isfinite(z)]
+    walk, total, by = _walk(correlation, looks), 0.0, []
     for look, (z, mean) in enumerate(zip(found.z, means, strict=True)):
-        if math.isfinite(z) and walk.enter(look, correlation):
+        if look in looks and walk.enter(look):
             total += walk.above(z - mean)
             walk.leave(-z - mean if found.sides == 2 else -FAR, z - mean)
         by.append(total)
     return np.array(by)
 
 
+def _walk(correlation: Floats, looks: Sequence[int]) -> "_Walk | Paths":
+    """Returns what follows Z-values of this correlation over these looks."""
+    some = correlation[np.ix_(looks, looks)]
+    by_last = some[:-1, :-1] * np.diagonal(some, 1)  # if a look knew those before by the last one alone
+    is_efficient = np.allclose(np.triu(by_last), np.triu(some[:-1, 1:]), rtol=0, atol=_ALIKE)
+    return _Walk(correlation) if is_efficient else Paths(correlation)
+
+
+def _bound_for(walk: "_Walk | Paths", error: float, sides: int) -> float:
+    """Returns the bound above which the probability is `error`, and below its negative, too; FAR at most."""
+
+    def beyond(z: float) -> float:
+        return walk.above(z) if sides == 1 else (walk.above(z) + walk.below(-z)) / 2
+
+    if beyond(FAR) >= error:
+        return FAR
+    return float(brentq(lambda z: beyond(z) - error, -FAR if sides == 1 else 0.0, FAR, xtol=1e-9))
+
+
 class _Walk:
     """The density of a Z-value, less its mean, at the newest look, of paths that have not left their bounds before."""
 
-    def __init__(self, sides: int) -> None:
-        self._sides = sides
+    def __init__(self, correlation: Floats) -> None:
+        self._correlation = correlation
         self._last: int | None = None
         self._link, self._news = 0.0, 1.0
         self._kept = np.zeros(1), np.ones(1)
         self._range = -FAR, FAR
 
-    def enter(self, look: int, correlation: Floats) -> bool:
+    def enter(self, look: int) -> bool:
         """Moves to a look; returns whether it brings anything new."""
         if self._last is not None:
-            link = float(correlation[self._last, look])
+            link = float(self._correlation[self._last, look])
             news = 1 - link**2
-            if news < _LEAST_NEWS:
+            if news < LEAST_NEWS:
                 return False
             self._kept = self._survivors(math.sqrt(news))
             self._link, self._news = link, math.sqrt(news)
@@ -133,11 +155,10 @@ class _Walk:
         nodes, mass = self._kept
         return float(ndtr((self._link * nodes - z) / self._news) @ mass)
 
-    def bound_for(self, error: float) -> float:
-        """Returns the bound above which the probability is `error`; FAR if there is less beyond."""
-        if self.above(FAR) >= error:
-            return FAR
-        return float(brentq(lambda z: self.above(z) - error, -FAR, FAR, xtol=1e-11))
+    def below(self, z: float) -> float:
+        """Returns the probability of a value below `z` at this look."""
+        nodes, mass = self._kept
+        return float(ndtr((z - self._link * nodes) / self._news) @ mass)
 
     def _survivors(self, width: float) -> tuple[Floats, Floats]:
         """Returns nodes in the bounds of this look and their mass, close enough for a kernel of this width."""

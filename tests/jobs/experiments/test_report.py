@@ -72,6 +72,20 @@ def test_the_last_planned_week_spends_what_is_left_and_later_ones_are_in_no_effe
     assert "weeks after week 2 were not planned, so they are in no effect" in late.notes
 
 
+def test_what_was_read_in_a_week_is_read_again_later(store: WeekStore) -> None:
+    """Bounds that moved with each week's plan would be crossed too often, since each report is read in its week."""
+    read = []
+    for weeks in (2, 4):
+        record = measured(store, [2_500] * weeks, {"events": 0.0})
+        (events,) = report(store, record, judged_by=JudgingSettings(weeks=6, metrics=("events",))).effects or ()
+        assert isinstance(events, Result)
+        read.append([one.interval for one in events.readings[:2]])
+    for then, now in zip(*read, strict=True):
+        assert then is not None
+        assert now is not None
+        assert (now.low, now.high) == pytest.approx((then.low, then.high), rel=0.02)
+
+
 def test_on_a_mismatch_no_effect_is_shown(store: WeekStore) -> None:
     rails = [Guardrail("events", 0.01)]
     made = report(store, measured(store, [5_000, 5_000], LIFTS, lost=0.2), guardrails=rails)

@@ -34,7 +34,7 @@ def looks(lift: float, *, weeks: int = 3, planned: float = 1.0, is_last: bool = 
     effects = tuple(
         some for some in (effect_of(moments, every[:last]) for last in range(1, weeks + 1)) if isinstance(some, Effect)
     )
-    return Looks(effects, planned / effects[-1].difference.variance, is_last=is_last)
+    return Looks(effects, (planned / effects[-1].difference.variance,) * weeks, is_last=is_last)
 
 
 def test_an_effect_is_decided_and_its_interval_holds_it() -> None:

@@ -86,3 +86,38 @@ def test_paths_cross_as_often_as_was_spent() -> None:
     drift = 2.5 * np.sqrt(fractions)
     by_hand = ((z + drift[:, None] >= np.array(found.z)[:, None]).any(axis=0)).mean()
     assert crossing(found, list(drift), correlation)[-1] == pytest.approx(by_hand, abs=0.004)
+
+
+def uneven(looks: int) -> np.ndarray:
+    """Returns the correlation of means over the same users in weeks of changing noise: not that of efficient ones."""
+    noise = np.where(np.arange(looks) % 2, 3.0, 1.0)
+    weeks = (0.6 + 0.4 * np.eye(looks)) * np.outer(noise, noise)
+    mean = np.tril(np.ones((looks, looks))) / np.arange(1, looks + 1)[:, None]
+    covariance = mean @ weeks @ mean.T
+    return np.asarray(covariance / np.sqrt(np.outer(covariance.diagonal(), covariance.diagonal())))
+
+
+def test_looks_that_know_more_than_the_last_one_cross_as_often_as_was_spent() -> None:
+    correlation = uneven(10)
+    found = bounds(even(10), 0.2, pocock, correlation=correlation)
+    z = np.linalg.cholesky(correlation) @ default_rng(1).standard_normal((10, 200_000))
+    crossed = np.maximum.accumulate(np.abs(z) >= np.array(found.z)[:, None], axis=0).mean(axis=1)
+    assert crossed == pytest.approx(2 * np.array(found.spent), abs=0.004)
+    assert crossing(found, [0.0] * 10, correlation)[-1] == pytest.approx(found.spent[-1], abs=0.002)
+
+
+def test_bounds_stay_when_looks_are_added_and_are_always_the_same() -> None:
+    correlation = uneven(10)
+    whole = bounds(even(10), 0.05, correlation=correlation).z
+    assert bounds(even(10)[:6], 0.05, correlation=correlation[:6, :6]).z == pytest.approx(whole[:6], abs=1e-9)
+    first = bounds(even(10)[:2], 0.05, correlation=correlation[:2, :2]).z
+    assert first == pytest.approx(whole[:2], rel=0.01)
+
+
+def test_both_ways_to_follow_looks_agree_where_both_are_exact() -> None:
+    fractions = [0.1, 0.3, 0.6, 0.8, 1.0]
+    almost = efficient(fractions)
+    almost[0, 2] -= 1e-5
+    walked, drawn = (bounds(fractions, 0.05, correlation=some) for some in (efficient(fractions), almost))
+    assert walked.z != drawn.z
+    assert drawn.z == pytest.approx(walked.z, abs=0.02)
