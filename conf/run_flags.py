@@ -36,7 +36,7 @@ class RunParameters(RunFlags):
     audience_share: Annotated[
         float | None, WithJsonSchema({"type": ["null", "number"], "minimum": 0, "maximum": 1})
     ] = None
-    """Fraction of the audience, e.g. 0.25; default: rollout.share."""
+    """Fraction of the audience, e.g. 0.25; default: as the ramp of the open experiment decided, else rollout.share."""
 
 
 def option_of(name: str) -> str:

@@ -16,6 +16,7 @@ from conf.load import config_hash, load_settings
 from conf.settings import Settings
 from conf.share import NOBODY, Share
 from expectations.overrides import check_overrides
+from jobs.experiments.run_share import share_of_ramp
 from jobs.run.after_serving import SERVE
 from jobs.run.alert import tell
 from jobs.run.arguments import Arguments
@@ -23,7 +24,7 @@ from jobs.run.arms import Arm, arms_of
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest, Request, kept_runs, load_manifest, run_folder, save_manifest
 from jobs.run.report import write_report
-from jobs.run.run_id import RunId
+from jobs.run.run_id import CONTROL_SUFFIX, RunId
 from jobs.run.servers import RunServers, open_servers
 from jobs.run.session import begin_session
 from jobs.runtime.log import log, log_step
@@ -55,10 +56,10 @@ def work_on_runs(arguments: Arguments, work: Callable[[Run], None]) -> None:
     """
     settings = load_settings(arguments.config, arguments.overlay or ())
     check_overrides(arguments.flags.overrides)
-    share = _allowed_share(settings, arguments)
     environment = Environment.read()
     home = Storage(environment.home)
     check_folders(home, settings)
+    share = _allowed_share(settings, arguments, home)
     run_id = str(arguments.run_id or _new_run_id(home, settings.product, arguments.as_of))
     arms = arms_of(settings, home, run_id, share)
     begin_session(f"{settings.product} {run_id}", settings.spark)
@@ -202,12 +203,15 @@ def _request(arm: Arm, arguments: Arguments) -> Request:
     )
 
 
-def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
-    """Returns the share to serve: as requested, else as set; > 0, and by hand at most `max_manual_share`."""
-    usual, largest = settings.rollout.share, settings.rollout.max_manual_share
-    by_hand = arguments.trigger_id is None
+def _allowed_share(settings: Settings, arguments: Arguments, home: Storage) -> Share:
+    """Returns the share to serve: as requested, else as it was begun with, decided or set.
+
+    It is > 0, and by hand at most `max_manual_share`.
+    """
+    largest, by_hand = settings.rollout.max_manual_share, arguments.trigger_id is None
     asked = arguments.audience_share
     if asked is None:
+        usual = _begun_with(settings, arguments, home) or _usual_share(settings, arguments, home)
         asked = min(largest, usual) if by_hand else usual
     if by_hand and asked > largest:
         raise ConfigError(
@@ -220,6 +224,27 @@ def _allowed_share(settings: Settings, arguments: Arguments) -> Share:
             "to stop serving, run `discovery share 0`"
         )
     return asked
+
+
+def _begun_with(settings: Settings, arguments: Arguments, home: Storage) -> Share | None:
+    """Returns the share of a run of an experiment that is resumed: what is decided meanwhile does not change it."""
+    if arguments.run_id is None or settings.rollout.ramp is None:
+        return None
+    names = (str(arguments.run_id), f"{arguments.run_id}{CONTROL_SUFFIX}")  # the control's is there first
+    found = (load_manifest(run_folder(home, settings.product, name)) for name in names)
+    known = next((one for one in found if one is not None and one.experiment is not None), None)
+    if known is None or known.experiment is None:
+        return None
+    return known.experiment.treatment_share_bp if known.experiment.is_control else known.request.share_bp
+
+
+def _usual_share(settings: Settings, arguments: Arguments, home: Storage) -> Share:
+    """Returns the share that the open experiment's ramp decided last, without one that of the settings."""
+    decided = share_of_ramp(settings, home, arguments.as_of)
+    if decided is None:
+        return settings.rollout.share
+    log_step("run", f"{decided} of the audience, as the ramp of the open experiment decided; see --audience-share")
+    return decided
 
 
 def _new_run_id(home: Storage, product: str, as_of: dt.date) -> RunId:

@@ -1,5 +1,6 @@
 """A version says all that made it, and a push refuses every version that the run's own pipeline did not register."""
 
+import datetime as dt
 import itertools
 import json
 import shutil
@@ -11,10 +12,17 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from conf.digest import sha256_of
+from conf.experiment import RunPart
+from jobs.experiments.decisions import DecisionStore
+from jobs.experiments.store import ExperimentStore
 from jobs.run.context import Run
 from jobs.stages.training.register import holdout_of, note_judged, refuse_without_lineage
+from jobs.storage.store import Storage
 from models.registry import ModelRegistry
 from models.registry.lineage import LINEAGE_TAG, Lineage, NoLineage, check_lineage
+from tests.features.world import AS_OF
+from tests.jobs.experiments.decided import decision
+from tests.jobs.experiments.test_store import experiment
 from tests.jobs.lineages import made, register, run_of, trained
 from tests.jobs.runs import RUN_ID
 
@@ -63,6 +71,37 @@ def refused(run: Run) -> str:
     assert caught.value.exit_code == 2
     assert "is not published; start a new run" in str(caught.value)
     return str(caught.value)
+
+
+def test_a_version_says_what_the_ramp_decided_about_its_share(run: Run, tmp_path: Path) -> None:
+    registry, product = run.servers.registry, run.settings.product
+    kept = ExperimentStore.of(Storage(str(tmp_path)), product)
+    opened = experiment(product=product, first_day=AS_OF - dt.timedelta(weeks=1))
+    kept.add(opened)
+    part = RunPart(experiment=opened.name, role="treatment", control="none", opened=opened.opened)
+    decisions = DecisionStore.of(kept, opened.name)
+
+    def tags(run_id: str, **changes: Any) -> dict[str, str]:
+        child = run_of(registry, tmp_path, run_id, product=product, **{"experiment": part, **changes})
+        version = registry.version(product, register(child))
+        assert version is not None
+        return {name: value for name, value in version.tags.items() if "ramp" in name or "experiment" in name}
+
+    assert tags("20261116T040000Z-20261116-2") == {}  # nothing was decided
+    decisions.write(decision(product=product, share_bp=2_500, run_share_bp=2_500, reasons=("a " * 800,)))
+    assert tags("20261116T050000Z-20261116-3") == {
+        "discovery.experiment": opened.name,
+        "discovery.ramp": "raise",
+        "discovery.ramp_share": "25 %",
+        "discovery.ramp_reasons": ("a " * 800)[:1_000],
+    }
+    control = part.model_copy(update={"role": "control", "control": "pinned"})
+    assert tags("20261116T060000Z-20261116-4", experiment=control) == {}
+    assert tags("20261116T060000Z-20261116-5", experiment=None) == {}
+    decisions.write(decision(product=product))  # another share than that of the run, which a person named
+    assert tags("20261116T070000Z-20261116-6") == {}
+    (tmp_path / "experiments" / product / opened.name / "decisions" / "week-01.json").write_text("{}")
+    assert tags("20261116T080000Z-20261116-7") == {}  # no reason to lose a model
 
 
 def test_a_version_says_all_that_made_it(run: Run, tmp_path: Path) -> None:
