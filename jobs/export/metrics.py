@@ -68,6 +68,7 @@ REDIS = (
     Metric(
         "discovery_redis_memory_max_bytes", "Limit of the memory (maxmemory), over all masters; 0: a master has none"
     ),
+    Metric("discovery_redis_unsafe", "1 if Redis may drop lists: no maxmemory, or a policy that evicts; else 0"),
     Metric("discovery_redis_room_bytes", "Bytes of lists that still fit; below 0: too full"),
     Metric("discovery_redis_largest_run_bytes", "Estimated memory of the largest run whose lists Redis has"),
     Metric("discovery_redis_dead_letters_total", "Records that were dead-lettered, as Redis counts", kind="counter"),

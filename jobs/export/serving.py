@@ -87,6 +87,7 @@ def _redis(limits: StoreLimits, runs: Sequence[RunReport]) -> Samples:
     yield Sample("discovery_redis_up", 1)
     yield Sample("discovery_redis_memory_used_bytes", limits.used)
     yield Sample("discovery_redis_memory_max_bytes", limits.maxmemory)
+    yield Sample("discovery_redis_unsafe", float(limits.fault is not None))
     yield from known("discovery_redis_room_bytes", limits.room if limits.maxmemory else None)
     there = [one.estimated_bytes for one in runs if not one.run.state.is_over and one.run.status.cleared is None]
     yield from known("discovery_redis_largest_run_bytes", max(there, default=None))
