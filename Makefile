@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
 TESTS := test-rest test-e2e test-publish test-faults test-servers test-dags
-SERVERS := tests/jobs/cli tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
+SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
 LANES ?= 4
 
 .PHONY: help env demo month up down test $(TESTS) check format bench archive pins reference dashboards proto clean

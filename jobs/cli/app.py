@@ -92,6 +92,10 @@ COMMANDS = {
         "jobs.cli.experiment",
         "A treatment against a control over weeks: plan; open, which pins both recipes; judge, raise and close it.",
     ),
+    "inspect": Place(
+        "jobs.cli.inspector",
+        "Show what serves, why a user got a list and what changed, as pages on loopback until stopped.",
+    ),
     "drift": Place("jobs.cli.drift", "What drifted: findings of runs, and what operators decide about them."),
     "model": Place("jobs.cli.model", "Versions of the model: what made them, and which one serves."),
 }

@@ -136,6 +136,7 @@ def calls_of(role: Role, keys: ProductKeys) -> Sequence[Call]:
             return (
                 *look,
                 *decide,
+                ("SMISMEMBER", erased, "user"),
                 ("SET", keys.restoring, "value"),
                 ("SET", keys.epoch, "value"),
                 ("SET", keys.lease_token, "value"),

@@ -151,6 +151,17 @@ class RedisStore:
                 pipe.execute()
 
     @store_faults()
+    def erased_among(self, layout: Layout, users: Sequence[bytes]) -> set[bytes]:
+        """Returns those of the users who are marked as erased."""
+        found: set[bytes] = set()
+        for some in _chunks(users):
+            with self.client.pipeline(transaction=False) as pipe:
+                for user in some:
+                    pipe.smismember(layout.erased(layout.place_of_key(user)[0]), [user])
+                found |= {user for user, (is_erased,) in zip(some, pipe.execute(), strict=True) if is_erased}
+        return found
+
+    @store_faults()
     def listed(self, run: Announcement, users: Sequence[bytes]) -> list[bytes]:
         """Returns those of the users who have a list in the run."""
         found: list[bytes] = []

@@ -19,6 +19,13 @@ def test_no_file_or_folder_of_jobs_hides_another_module() -> None:
     assert (FILES | FOLDERS) & (sys.stdlib_module_names | installed | ours) == set()
 
 
+def test_no_module_below_jobs_is_called_like_one_of_the_standard_library() -> None:
+    """A file that is started, or debugged, from its own folder would have it before the standard library's."""
+    names = {path: path.stem if path.name != "__init__.py" else path.parent.name for path in ROOM.rglob("*.py")}
+    hiding = {str(path.relative_to(ROOM)) for path, name in names.items() if name in sys.stdlib_module_names}
+    assert hiding == set()
+
+
 def test_in_jobs_itself_there_are_entries_only() -> None:
     for name in FILES:
         text = (ROOM / f"{name}.py").read_text(encoding="utf-8")

@@ -1,0 +1,284 @@
+"""One source: who gets it and where, what these users have in common, what it is near to, why it is not eligible."""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from conf.ids import UserId
+from conf.share import EVERYBODY, Share
+from jobs.inspector.installation import NotHere, Product
+from jobs.inspector.listed import LISTS, CountCache, Holders, holders_of
+from jobs.run.manifest import KeptRun
+from jobs.storage.filesystems import open_filesystem
+from models.arrays.arrow import ListColumn, column_of, factor_matrix
+
+_NEAREST = 12
+_HOLDERS = 20
+_ASKED = 2_000
+"""Users with the source, the best placed ones, whose interactions say why they get it."""
+_REASONS = 10
+_ACTIVE = "active"
+_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Near:
+    """A source near another one: the cosine of their factors."""
+
+    source: UserId
+    cosine: float
+    category: str | None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A source that users with the looked-at one have engaged with, and how much more often than others."""
+
+    source: UserId
+    users: int
+    share: float
+    """Of the users who were asked."""
+    usual: float
+    """Share of all users with interactions."""
+
+    @property
+    def times(self) -> float | None:
+        """How many times as often as usual."""
+        return self.share / self.usual if self.usual else None
+
+
+@dataclass(frozen=True)
+class Week:
+    """How many lists of a run hold the source."""
+
+    run: str
+    as_of: dt.date
+    arm: str
+    lists: int | None
+    """None: not counted yet."""
+    by_band: Sequence[int]
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What a run knows of a source."""
+
+    eligible: bool
+    category: str | None
+    owner: UserId | None
+    users: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class SourceView:
+    """All that the page of a source says."""
+
+    source: UserId
+    run: KeptRun
+    facts: SourceFacts | None
+    """None: the run does not know it."""
+    has_factors: bool
+    why_not: Sequence[str]
+    """Why it can be in no list; empty: it can be."""
+    holders: Holders | None
+    """None: the run has no lists."""
+    lists: int
+    near: Sequence[Near]
+    reasons: Sequence[Reason]
+    asked: int
+    weeks: Sequence[Week]
+
+    def shown_holders(self, forgotten: Collection[UserId]) -> list[tuple[UserId, int]]:
+        """Returns the best placed users with it and its place, without the forgotten ones."""
+        if self.holders is None:
+            return []
+        pairs = zip(self.holders.users.tolist(), self.holders.places.tolist(), strict=True)
+        return [pair for pair, _ in zip((p for p in pairs if p[0] not in forgotten), range(_HOLDERS), strict=False)]
+
+    @property
+    def candidates(self) -> list[UserId]:
+        """The users who may be shown: more than are, since some may be forgotten."""
+        return [] if self.holders is None else self.holders.users[: 10 * _HOLDERS].tolist()
+
+
+def look_at(product: Product, run: KeptRun, source: UserId, counts: CountCache, now: Sequence[KeptRun]) -> SourceView:
+    """Returns what there is to say of a source in a run, and in the other runs of `now`; raises NotHere."""
+    facts = _facts(run, source)
+    near, has_factors = _nearest(run, source)
+    if facts is None and not has_factors:
+        raise NotHere(
+            f"run {run.manifest.request.run_id} of {product.name} does not know a source {source!s:.300}: it is in no "
+            "dataset that the run read, so it could be in no list"
+        )
+    why_not = _why_not(product, run, source, facts, has_factors=has_factors)
+    holders = holders_of(run, source) if run.folder.finished(LISTS) else None
+    reasons, asked = _reasons(run, source, holders)
+    return SourceView(
+        source,
+        run,
+        facts,
+        has_factors,
+        why_not,
+        holders,
+        run.folder.table(LISTS).count_rows() if holders is not None else 0,
+        near,
+        reasons,
+        asked,
+        [_week(one, source, counts) for one in now if one.folder.finished(LISTS)],
+    )
+
+
+def arm_of_run(run: KeptRun) -> str:
+    """Returns what a run's lists are for: treatment or control, and of which part of the users."""
+    part, share = run.manifest.experiment, run.manifest.request.share_bp
+    if part is not None:
+        return f"{part.role} of {part.experiment}"
+    return "everybody" if share == EVERYBODY else f"treatment, {Share(int(share))}"
+
+
+def _week(run: KeptRun, source: UserId, counts: CountCache) -> Week:
+    request, found = run.manifest.request, counts.find(run)
+    by_band = [] if found is None else [int(count) for count in found.of(source)]
+    return Week(request.run_id, request.as_of, arm_of_run(run), None if found is None else sum(by_band), by_band)
+
+
+def _facts(run: KeptRun, source: UserId) -> SourceFacts | None:
+    if not run.folder.finished("sources"):
+        return None
+    rows = _rows_of(run, "sources", "source_id", [source]).to_pylist()
+    if not rows:
+        return None
+    row = rows[0]
+    return SourceFacts(bool(row["eligible"]), row["category"], row["owner_id"], row["users"], row["weight"])
+
+
+def _rows_of(run: KeptRun, table: str, column: str, values: Collection[Any]) -> pa.Table:
+    import pyarrow.dataset as ds  # here: it imports pandas, which takes a second
+
+    dataset = run.folder.table(table)
+    return dataset.to_table(filter=ds.field(column).isin(pa.array(list(values), dataset.schema.field(column).type)))
+
+
+def _nearest(run: KeptRun, source: UserId) -> tuple[list[Near], bool]:
+    """Returns the sources with the most similar factors, and whether the source has any."""
+    if not run.folder.finished("source_factors"):
+        return [], False
+    own = _rows_of(run, "source_factors", "source_id", [source])
+    if not own.num_rows:
+        return [], False
+    factors = np.asarray(own["factors"][0].as_py(), np.float32)
+    unit = factors / max(float(np.linalg.norm(factors)), 1e-12)
+    best: list[tuple[float, UserId]] = []
+    for batch in run.folder.table("source_factors").to_batches(batch_size=_ROWS, batch_readahead=2):
+        column: ListColumn = batch["factors"]
+        matrix = factor_matrix(column, len(unit))
+        cosines = matrix @ unit / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
+        top = np.argsort(-cosines, kind="stable")[: _NEAREST + 1]
+        ids: list[Any] = batch["source_id"].take(column_of(top)).to_pylist()
+        best = sorted([*best, *zip(cosines[top].tolist(), ids, strict=True)], key=lambda one: -one[0])[: _NEAREST + 1]
+    found = [(cosine, other) for cosine, other in best if other != source][:_NEAREST]
+    categories = _categories(run, [other for _, other in found])
+    return [Near(other, min(cosine, 1.0), categories.get(other)) for cosine, other in found], True
+
+
+def _categories(run: KeptRun, sources: Collection[UserId]) -> dict[UserId, str | None]:
+    rows = _rows_of(run, "sources", "source_id", sources).select(["source_id", "category"]).to_pylist()
+    return {row["source_id"]: row["category"] for row in rows}
+
+
+def _reasons(run: KeptRun, source: UserId, holders: Holders | None) -> tuple[list[Reason], int]:
+    """Returns what the users who get it have engaged with more than others, and how many of them were asked."""
+    if holders is None or not len(holders.users) or not run.folder.finished("interactions"):
+        return [], 0
+    users = holders.users[:_ASKED]
+    rows = _rows_of(run, "interactions", "user_id", users.tolist()).select(["user_id", "source_id"])
+    everybody = run.manifest.stages["train"].facts.get("training", {}).get("users") if _is_trained(run) else None
+    if not rows.num_rows or not everybody:
+        return [], len(users)
+    counts: Any = pc.value_counts(rows["source_id"])
+    counted: list[dict[str, Any]] = counts.to_pylist()
+    known = {row["source_id"]: row["users"] for row in _popularity(run, [one["values"] for one in counted]).to_pylist()}
+    found = [
+        Reason(one["values"], one["counts"], one["counts"] / len(users), known.get(one["values"], 0) / everybody)
+        for one in counted
+        if one["values"] != source
+    ]
+    lifted = [one for one in found if one.users >= max(2, len(users) // 50) and (one.times or 0) > 1]
+    return sorted(lifted, key=lambda one: -(one.share - one.usual))[:_REASONS], len(users)
+
+
+def _is_trained(run: KeptRun) -> bool:
+    return "train" in run.manifest.stages
+
+
+def _popularity(run: KeptRun, sources: Collection[UserId]) -> pa.Table:
+    return _rows_of(run, "sources", "source_id", sources).select(["source_id", "users"])
+
+
+def _why_not(
+    product: Product, run: KeptRun, source: UserId, facts: SourceFacts | None, *, has_factors: bool
+) -> list[str]:
+    """Returns why no list can hold it; empty if one can."""
+    if facts is not None and facts.eligible and has_factors:
+        return []
+    reasons = [] if facts is not None and facts.eligible else _catalogue_says(product, run, source)
+    if not has_factors and (facts is None or not facts.users):
+        reasons.append("nobody engaged with it in the windows that were trained on, so it has no factors")
+    elif not has_factors:
+        reasons.append("it has no factors: nothing was trained, or its interactions came after the training")
+    return reasons
+
+
+def _catalogue_says(product: Product, run: KeptRun, source: UserId) -> list[str]:
+    """Returns what the dataset of sources said of it on the day that the run read."""
+    dataset = run.manifest.settings.get("datasets", {}).get("sources")
+    day = _catalogue_day(run)
+    if dataset is None or day is None:
+        return ["it is not eligible"]
+    columns = dataset.get("columns", {})
+    row = _catalogue_row(product, run, f"{dataset['path']}/dt={day}", columns, source)
+    if row is None:
+        return [f"the catalogue of {day} is gone, or does not have it; a source that is missing is not eligible"]
+    found = []
+    if "status" in row and row["status"] != _ACTIVE:
+        found.append(f"its status in the catalogue of {day} is {row['status']!r}, not {_ACTIVE!r}")
+    created = row.get("created_at")
+    if "created_at" in row and (created is None or _day(created) >= run.manifest.request.as_of):
+        found.append(f"it was created on {created}, not before {run.manifest.request.as_of}")
+    return found or ["it is not eligible"]
+
+
+def _catalogue_day(run: KeptRun) -> str | None:
+    stage = run.manifest.stages.get("features")
+    inputs = () if stage is None else stage.facts.get("inputs", ())
+    days = next((one.get("days", ()) for one in inputs if one.get("name") == "sources"), ())
+    return max((day["day"] for day in days), default=None)
+
+
+def _catalogue_row(
+    product: Product, run: KeptRun, path: str, columns: dict[str, str], source: UserId
+) -> dict[str, Any] | None:
+    import pyarrow.dataset as ds  # here: it imports pandas, which takes a second
+    from pyarrow import fs
+
+    folder = product.home.child(str(run.manifest.settings.get("data_root", "data"))).child(path)
+    files = [info.path for info in folder.files() if info.type == fs.FileType.File and info.path.endswith(".parquet")]
+    if not files:
+        return None
+    table = ds.dataset(files, format="parquet", filesystem=open_filesystem(folder.location))
+    names = {ours: columns.get(ours, ours) for ours in ("source_id", "status", "created_at")}
+    there = {ours: theirs for ours, theirs in names.items() if theirs in table.schema.names}
+    key = ds.field(there["source_id"])
+    value = pa.scalar(source).cast(table.schema.field(there["source_id"]).type)
+    rows = table.to_table(columns=[*there.values()], filter=key == value).to_pylist()
+    return {ours: rows[0][theirs] for ours, theirs in there.items()} if rows else None
+
+
+def _day(moment: dt.date | dt.datetime) -> dt.date:
+    return moment.date() if isinstance(moment, dt.datetime) else moment
