@@ -22,6 +22,8 @@ from publish.connect.store_scripts import store_faults
 from publish.errors import LeaseHeld, LeaseLost, StoreUnreachable
 from publish.wire.keys import ProductKeys
 
+_RENEWALS = 3
+"""Within the time after which a lease expires."""
 _RENEW = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('PEXPIRE', KEYS[1], ARGV[2]) or 0"
 _RELEASE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
@@ -127,7 +129,7 @@ class Lease:
             return bool(self._client.set(self._keys.lease, self._value, nx=True, px=_milliseconds(self._ttl)))
 
     def _keep(self) -> None:
-        while not self._stop.wait(self._ttl / 3) and self._lost is None:
+        while not self._stop.wait(self._ttl / _RENEWALS) and self._lost is None:
             asked = time.monotonic()
             try:
                 kept = self._client.eval(_RENEW, 1, self._keys.lease, self._value, str(_milliseconds(self._ttl)))

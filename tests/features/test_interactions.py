@@ -76,7 +76,9 @@ def reference(rows: list[Any]) -> dict[tuple[int, int], tuple[float, dt.datetime
     return {pair: (math.fsum(terms[pair]), last[pair]) for pair in terms}
 
 
-@examples(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(rows=PARTIALS, random=st.randoms(use_true_random=False), parts=st.integers(1, 4))
 def test_weights_are_the_reference_and_the_same_in_every_order(
     spark: SparkSession, rows: list[Any], random: Any, parts: int
@@ -88,7 +90,9 @@ def test_weights_are_the_reference_and_the_same_in_every_order(
         assert found[pair][0] == pytest.approx(weight, rel=1e-9, abs=1e-9)
 
 
-@examples(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(clicks=PARTIALS, reads=PARTIALS, cut=st.integers(1, 5))
 def test_spans_that_are_weighed_in_one_pass_are_those_weighed_alone(
     spark: SparkSession, clicks: list[Any], reads: list[Any], cut: int

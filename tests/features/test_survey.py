@@ -12,7 +12,9 @@ from tests.features.fakes import FakeCatalog
 from tests.features.world import AS_OF, ago, events, settings
 
 
-@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     window=st.one_of(
         st.integers(1, 12).map(lambda days: f"{days} days ago:today"),

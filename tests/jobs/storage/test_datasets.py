@@ -140,7 +140,7 @@ def rows_by_day(frame: DataFrame) -> dict[dt.date, int]:
     return {row["dt"]: row["count"] for row in frame.groupBy("dt").count().collect()}
 
 
-@examples(max_examples=1, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=1, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(names=st.lists(NAMES.filter(lambda name: name not in (".", "..")), min_size=60, max_size=80, unique=True))
 def test_whatever_a_file_is_called_spark_reads_its_rows_or_it_is_refused(
     names: list[str], spark: SparkSession, tmp_path_factory: pytest.TempPathFactory

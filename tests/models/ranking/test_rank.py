@@ -17,7 +17,7 @@ from models.ranking.forms import FORMS, PORTABLE
 from models.ranking.rank import rank_counted
 from tests.models.ranking.worlds import SHAPES, World, assert_exact, assert_same, factors, worlds
 
-properties = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+properties = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(params=sorted(FORMS))

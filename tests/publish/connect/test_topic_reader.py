@@ -23,9 +23,9 @@ def send(kafka: KafkaConnection, topic: str, *records: tuple[int, bytes, bytes |
     for partition, key, value in records:
         producer.produce(topic, key=key, value=value, partition=partition)
     if "transactional.id" in settings:
-        producer.flush(30)
+        producer.flush(180)
         producer.abort_transaction(30)
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
 
 
 def test_a_topic_is_read_whole_in_order_of_partition_and_offset(kafka: KafkaConnection) -> None:
@@ -50,7 +50,7 @@ def test_an_empty_topic_and_one_that_does_not_exist_hold_nothing(kafka: KafkaCon
     make(kafka, "read_empty")
     assert read_topic(kafka, "read_empty") == ()
     assert read_topic(kafka, "read_nowhere") == ()
-    topics = AdminClient({"bootstrap.servers": kafka.servers}).list_topics(timeout=10).topics
+    topics = AdminClient({"bootstrap.servers": kafka.servers}).list_topics(timeout=180).topics
     assert "read_nowhere" not in topics, "asking for a topic must not make it"
 
 

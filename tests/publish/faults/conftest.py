@@ -44,8 +44,8 @@ def own_redis(tmp_path: Path, own_settings: dict[str, str]) -> Iterator[RedisSer
 
 @pytest.fixture
 def own_client(own_redis: RedisServer) -> Iterator[redis.Redis]:
-    """A client that does not wait long for an answer."""
-    with redis_client(RedisConnection.of(own_redis.url), timeout=1) as client:
+    """A client of that Redis, which answers or is away: nobody waits for it in vain."""
+    with redis_client(RedisConnection.of(own_redis.url), timeout=60) as client:
         yield client
 
 

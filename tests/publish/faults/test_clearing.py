@@ -44,7 +44,7 @@ def test_a_reader_holds_the_old_pointer(world: World) -> None:
         for _ in range(2):
             world.serve()
     with pytest.raises(RunRefused, match="readers may still"):
-        later(world, minutes=59).clear(first.run)
+        later(world, minutes=45).clear(first.run)
     assert all(reader.lookup(user).source_ids == tuple(lists[user]) for user in lists)
     later(world, minutes=61).clear(first.run)
     assert not keys_of(world.client, first)

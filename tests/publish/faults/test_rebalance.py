@@ -69,7 +69,7 @@ def test_a_frozen_loader_wakes_up_when_another_has_taken_over(world: World, redi
         assert frozen.stdout.readline() == "loading\n"
         send(world.kafka, run.layout.topic, [*begins, *rest])
         (child,) = psutil.Process(frozen.pid).children()
-        eventually(lambda: child.status() == psutil.STATUS_STOPPED, seconds=60)
+        eventually(lambda: child.status() == psutil.STATUS_STOPPED)
         with loading(world.kafka, world.client, world.product):
             assert kept(world, run, lists) is RunEnding.SERVING
             child.send_signal(signal.SIGCONT)
@@ -87,7 +87,7 @@ def test_a_loader_frozen_before_verified_wakes_up_late(world: World, redis_url: 
         assert frozen.stdout is not None
         assert frozen.stdout.readline() == "loading\n"
         (child,) = psutil.Process(frozen.pid).children()
-        eventually(lambda: child.status() == psutil.STATUS_STOPPED, seconds=60)
+        eventually(lambda: child.status() == psutil.STATUS_STOPPED)
         with loading(world.kafka, world.client, world.product):
             assert kept(world, run, lists) is RunEnding.SERVING
             os.kill(child.pid, signal.SIGCONT)

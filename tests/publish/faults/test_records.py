@@ -118,7 +118,7 @@ def test_an_oversize_list_is_refused_by_the_sender_and_the_run_fails(world: Worl
     run = world.announce(lists, **TIMID)
     home = run.layout.partition_of(0)
     batch = batches_of(lists, run.partitions, run.ids, run.buckets)[home]
-    with Sender(run.layout.topic, world.kafka, delivery_timeout=20) as sender:
+    with Sender(run.layout.topic, world.kafka, delivery_timeout=120) as sender:
         send_begin(run, sender)
         with pytest.raises(DeliveryError, match="more than"):
             send_partitions([(home, [batch])], run, sender)
@@ -143,7 +143,7 @@ def test_the_sender_refuses_such_rows_and_the_run_fails(
     batch = batches_of(lists, run.partitions, run.ids, run.buckets)[0]
     place = batch.schema.get_field_index(column)
     cells = pa.array([*values, *batch.column(column).to_pylist()[1:]], batch.schema.field(column).type)
-    with Sender(run.layout.topic, world.kafka, delivery_timeout=20) as sender:
+    with Sender(run.layout.topic, world.kafka, delivery_timeout=120) as sender:
         send_begin(run, sender)
         with pytest.raises(SnapshotRefused, match=why):
             send_partitions([(0, [batch.set_column(place, batch.schema.field(column), cells)])], run, sender)
@@ -166,7 +166,7 @@ def has_caught_up(world: World, run: Announcement) -> bool:
     consumer = Consumer({"bootstrap.servers": world.kafka.servers, "group.id": "test"})
     try:
         for partition in range(run.partitions):
-            _, end = consumer.get_watermark_offsets(TopicPartition(run.layout.topic, partition), timeout=10)
+            _, end = consumer.get_watermark_offsets(TopicPartition(run.layout.topic, partition), timeout=180)
             position = RedisStore(world.client).position(run.layout, partition)
             if position is None or position.offset < end:
                 return False

@@ -21,6 +21,8 @@ from tests.publish.support.promise import World, kept, unchanged
 from tests.publish.support.pushing import (
     PARTITIONS,
     announce,
+    await_file,
+    await_rewritten,
     ending_of,
     eventually,
     lists_of,
@@ -30,10 +32,6 @@ from tests.publish.support.pushing import (
     send,
     wire_of,
 )
-
-_FILE_SECONDS = 1.5
-"""After that long Redis has written its file, which it does every second."""
-
 
 snapshots_alone = pytest.mark.parametrize("own_settings", [{"appendonly": "no"}], ids=["snapshots alone"])
 """A Redis that keeps nothing but the snapshots it is told to make."""
@@ -53,7 +51,7 @@ def test_redis_killed_with_an_append_only_file(own_world: World, own_redis: Redi
     world, lists = own_world, own_world.next_lists()
     run = world.announce(lists)
     wire = wire_of(run, lists)
-    time.sleep(_FILE_SECONDS)  # the announcement must survive
+    await_file(world.client)  # the announcement must survive
     with loading(world.kafka, world.client, world.product) as loader:
         send(world.kafka, run.layout.topic, wire[:300])
         eventually(lambda: progress(world.client, run) > 200)
@@ -211,8 +209,9 @@ def test_the_tail_of_the_file_is_cut(own_world: World, own_redis: RedisServer, l
     world, lists = own_world, own_world.next_lists()
     world.client.config_set("appendfsync", "always")
     world.client.bgrewriteaof()  # so that what is cut is of the second run
-    eventually(lambda: not world.client.info("persistence")["aof_rewrite_in_progress"])
+    await_rewritten(world.client)
     run = world.announce(lists)
+    eventually(lambda: len(list(own_redis.folder.glob("**/*.aof"))) == 1)  # the old one goes a moment later
     (file,) = own_redis.folder.glob("**/*.aof")
     announced = file.stat().st_size
     with loading(world.kafka, world.client, world.product) as loader:

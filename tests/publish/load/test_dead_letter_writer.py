@@ -17,7 +17,7 @@ def arrived(kafka: KafkaConnection, topic: str, key: bytes | None, value: bytes 
     """A message as a consumer gets it."""
     producer = Producer({"bootstrap.servers": kafka.servers, "message.max.bytes": 2_000_000})
     producer.produce(topic, key=key, value=value, partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(180) == 0
     return messages_of(kafka, topic)[-1]
 
 

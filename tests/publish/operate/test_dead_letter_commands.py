@@ -66,7 +66,7 @@ def kept(kafka: KafkaConnection, product: str, key: bytes, value: bytes | None, 
     producer = Producer({"bootstrap.servers": kafka.servers})
     pairs = [(name, text.encode()) for name, text in headers.items()]
     producer.produce(ProductKeys(product).dead_letter_topic, key=key, value=value, headers=pairs)
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
 
 
 def numbered(kafka: KafkaConnection, product: str, letters: int) -> None:

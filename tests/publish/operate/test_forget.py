@@ -243,9 +243,9 @@ def test_an_entry_that_cannot_be_read_stops_everybody(kafka: KafkaConnection, pr
     producer = Producer({"bootstrap.servers": kafka.servers})
     for key, said in ((b"9", None), (b"7", value)):
         producer.produce(log.topic, key=key, value=said)
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
     with pytest.raises(MalformedMessage, match=f"{log.topic}.*offset 1 of partition 0"):
         log.read()
     producer.produce(log.topic, key=b"7", value=None)
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
     assert log.read() == ()

@@ -226,7 +226,9 @@ def test_whoever_waits_for_a_control_waits_until_it_is_complete(control: Control
 WORDS = ["pair", "alone", "promote", "rollback", "share", "hold", "unhold", "fail control", "advance", "tidy", "later"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(st.sampled_from(WORDS), max_size=15))
 def test_whatever_happens_both_arms_belong_together(clean_redis: redis.Redis, words: list[str]) -> None:
     clean_redis.flushall()

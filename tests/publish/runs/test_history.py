@@ -163,7 +163,7 @@ def test_an_entry_says_since_when() -> None:
 # What Redis writes down.
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(day=st.dates(date(1970, 1, 1), date(2400, 1, 1)), time=st.times())
 @example(day=date(2028, 2, 29), time=time.max)
 @example(day=date(2100, 3, 1), time=time.min)
@@ -490,7 +490,7 @@ LOGS = ("log up", "log down", "log between the topics", "log no answer", "log ki
 WORDS = st.sampled_from([*ORDERS, *ORDERS, *LOGS, "log up", "lose", "rebuild", "rebuild"])
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(words=st.lists(WORDS, max_size=30))
 @example(words=["promote", "promote", "rollback", "lose", "round", "share", "rebuild", "unhold", "promote"])
 @example(words=["promote", "log down", "hold", "lose", "rebuild", "log up", "unhold"])

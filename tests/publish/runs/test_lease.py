@@ -10,13 +10,22 @@ import redis
 from conf.connections import RedisConnection
 from publish.connect.redis_clients import redis_client
 from publish.errors import LeaseHeld, LeaseLost, StoreUnreachable
+from publish.runs import lease as lease_module
 from publish.runs.lease import Lease
 from publish.wire.keys import ProductKeys
 
 KEYS = ProductKeys("groups")
+LONG = 300.0
+"""Seconds for which no test stands still."""
 
 
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases that last are renewed all the time."""
+    monkeypatch.setattr(lease_module, "_RENEWALS", LONG / 0.05)
+
+
+def until(condition: Callable[[], bool], seconds: float = 180.0) -> None:
     """Wait for the condition, and fail when it does not come true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -46,11 +55,14 @@ def test_products_do_not_wait_for_each_other(clean_redis: redis.Redis) -> None:
         other.check()
 
 
+@pytest.mark.usefixtures("eager")
 def test_it_is_renewed_for_as_long_as_it_is_held(clean_redis: redis.Redis) -> None:
-    with Lease.acquire(clean_redis, KEYS, "r1", ttl=1.0) as lease:
-        time.sleep(2.5)
-        lease.check()
-        assert clean_redis.pttl(KEYS.lease) > 0
+    with Lease.acquire(clean_redis, KEYS, "r1", ttl=LONG) as lease:
+        for _ in range(3):
+            good_until = lease._good_until
+            clean_redis.pexpire(KEYS.lease, round(LONG * 500))
+            until(lambda: clean_redis.pttl(KEYS.lease) > LONG * 750 and lease._good_until > good_until)  # noqa: B023
+            lease.check()
     assert clean_redis.get(KEYS.lease) is None
 
 
@@ -72,10 +84,16 @@ def test_an_attempt_whose_process_is_gone_is_taken_over_at_once(clean_redis: red
 
 
 def test_a_killed_attempt_of_the_same_run_is_waited_for(clean_redis: redis.Redis) -> None:
-    killed = Lease.acquire(clean_redis, KEYS, "r1", ttl=0.5)
+    killed = Lease.acquire(clean_redis, KEYS, "r1", ttl=LONG)
     killed._stop.set()  # as after kill -9: nobody renews it, nobody gives it back
     told: list[str] = []
-    with Lease.acquire(clean_redis, KEYS, "r1", ttl=0.5, on_wait=told.append) as lease:
+
+    def lapse(text: str) -> None:
+        told.append(text)
+        clean_redis.pexpire(KEYS.lease, 300)
+        killed._good_until -= LONG
+
+    with Lease.acquire(clean_redis, KEYS, "r1", ttl=LONG, on_wait=lapse) as lease:
         assert lease.token > killed.token
         assert len(told) == 1
         assert "earlier attempt: run r1" in told[0]
@@ -83,14 +101,15 @@ def test_a_killed_attempt_of_the_same_run_is_waited_for(clean_redis: redis.Redis
 
 
 def test_a_living_attempt_of_the_same_run_is_not_displaced(clean_redis: redis.Redis) -> None:
-    with Lease.acquire(clean_redis, KEYS, "r1", ttl=1.0) as lease:
+    with Lease.acquire(clean_redis, KEYS, "r1", ttl=LONG) as lease:
         with pytest.raises(LeaseHeld):
             Lease.acquire(clean_redis, KEYS, "r1", ttl=1.0)
         lease.check()
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_lease_taken_over_is_noticed_and_not_given_back(clean_redis: redis.Redis) -> None:
-    lease = Lease.acquire(clean_redis, KEYS, "r1", ttl=0.3)
+    lease = Lease.acquire(clean_redis, KEYS, "r1", ttl=LONG)
     clean_redis.set(KEYS.lease, "another's")
     until(lambda: is_lost(lease))
     with pytest.raises(LeaseLost, match=r"another run took it over.*discovery status"):
@@ -100,18 +119,23 @@ def test_a_lease_taken_over_is_noticed_and_not_given_back(clean_redis: redis.Red
     assert clean_redis.get(KEYS.lease) == b"another's"
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_lease_that_cannot_be_renewed_is_lost_when_it_may_have_lapsed(
     clean_redis: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with redis_client(RedisConnection.of(redis_url)) as client:
-        lease = Lease.acquire(client, KEYS, "r1", ttl=1.0)
+        lease = Lease.acquire(client, KEYS, "r1", ttl=LONG)
+        failed: list[object] = []
 
         def cut(*args: object, **options: object) -> None:
+            failed.append(args)
             raise redis.ConnectionError("cut")
 
         monkeypatch.setattr(client, "eval", cut)
-        lease.check()  # one renewal that fails is not the end
-        until(lambda: is_lost(lease))
+        until(lambda: len(failed) > 2)
+        lease.check()  # a renewal that fails is not the end
+        lease._good_until -= LONG
+        assert is_lost(lease)
         with pytest.raises(LeaseLost, match="not renewed in time"):
             lease.check()
         with pytest.raises(StoreUnreachable):

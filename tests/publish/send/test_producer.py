@@ -32,7 +32,7 @@ def announcement(kafka: KafkaConnection) -> Announcement:
 
 
 def test_a_run_is_begin_every_record_once_in_order_and_end(kafka: KafkaConnection, announcement: Announcement) -> None:
-    with Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender:
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=120) as sender:
         send_begin(announcement, sender)
         rows = [(partition, [batch]) for partition, batch in enumerate(batches_of(LISTS, PARTITIONS))]
         sent = send_partitions(rows, announcement, sender)
@@ -52,7 +52,7 @@ def test_a_full_queue_is_waited_for_and_nothing_is_lost(
 ) -> None:
     monkeypatch.setattr(sender_module, "_QUEUED_RECORDS", 10)  # far below the 1,000 that are queued at once
     batch = batches_of(LISTS, PARTITIONS)[0]
-    with Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender:
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=120) as sender:
         assert send_partitions([(0, [batch])], announcement, sender) == [announcement.slices[0]]
     found = messages_of(kafka, announcement.layout.topic, 0)
     assert [unpack(m.key(), m.value()).seq for m in found] == list(range(batch.num_rows))
@@ -60,7 +60,7 @@ def test_a_full_queue_is_waited_for_and_nothing_is_lost(
 
 def test_an_empty_partition_is_sent_too(kafka: KafkaConnection) -> None:
     run = announcement_of({}, product="sends_empty", partitions=1)
-    with Sender(run.layout.topic, kafka, delivery_timeout=20) as sender:
+    with Sender(run.layout.topic, kafka, delivery_timeout=120) as sender:
         assert send_partitions([(0, [])], run, sender) == [run.slices[0]]
 
 
@@ -68,7 +68,7 @@ def test_another_snapshot_than_the_announced_one_is_refused(kafka: KafkaConnecti
     other = batches_of(LISTS | {0: [77]}, PARTITIONS)
     place = next(p for p, batch in enumerate(other) if 0 in batch.column("user_id").to_pylist())
     with (
-        Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender,
+        Sender(announcement.layout.topic, kafka, delivery_timeout=120) as sender,
         pytest.raises(SnapshotRefused, match="not the one that was announced"),
     ):
         send_partitions([(place, [other[place]])], announcement, sender)
@@ -82,7 +82,7 @@ def test_no_end_goes_out_before_all_is_acknowledged(
     fewer = third.model_copy(update={"count": third.count - 1})
     sent = {"missing": [first, second], "twice": [first, second, second], "other": [first, second, fewer]}[change]
     with (
-        Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender,
+        Sender(announcement.layout.topic, kafka, delivery_timeout=120) as sender,
         pytest.raises(SnapshotRefused),
     ):
         send_end(announcement, sent, sender)
@@ -116,7 +116,7 @@ def test_a_record_that_no_broker_takes_is_refused_before_sending(
     kafka: KafkaConnection, announcement: Announcement
 ) -> None:
     topic = announcement.layout.topic
-    with Sender(topic, kafka, delivery_timeout=20) as sender:
+    with Sender(topic, kafka, delivery_timeout=120) as sender:
         with pytest.raises(DeliveryError, match=rf"{topic}, partition 0.*key b'eva'.*more than {MAX_RECORD_BYTES}"):
             sender.send(0, [b"eva"], [bytes(MAX_RECORD_BYTES)])
         sender.send(0, [b"eva"], [bytes(MAX_RECORD_BYTES - 3)])  # the largest that may be sent
@@ -127,7 +127,7 @@ def test_the_first_record_that_the_broker_refuses_stops_the_run(kafka: KafkaConn
     topic = "sends_refused.topn.v1"
     admin = AdminClient({"bootstrap.servers": kafka.servers})
     admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "2000"})])[topic].result()
-    with Sender(topic, kafka, delivery_timeout=20) as sender:
+    with Sender(topic, kafka, delivery_timeout=120) as sender:
         sender.send(0, [b"1"], [b"x"])
         assert sender.finish() == 1
         sender.send(0, [b"2"], [bytes(3_000)])
@@ -152,7 +152,7 @@ def test_a_broker_that_dies_with_records_on_their_way_is_an_error(tmp_path: Path
 
 
 def test_records_thrown_away_are_not_taken_for_acknowledged(kafka: KafkaConnection, announcement: Announcement) -> None:
-    with Sender(announcement.layout.topic, kafka, delivery_timeout=20) as sender:
+    with Sender(announcement.layout.topic, kafka, delivery_timeout=120) as sender:
         sender.send(0, [b"%d" % number for number in range(5_000)], [bytes(1_000)] * 5_000)
         sender._producer.purge()
         with pytest.raises(DeliveryError, match=r"of 5000 records acknowledged, then partition 0: _PURGE_"):
@@ -183,7 +183,7 @@ class Silent:
 
 
 def test_finish_looks_until_nothing_waits() -> None:
-    with Sender("a.topn.v1", KafkaConnection(servers="127.0.0.1:1"), delivery_timeout=20) as sender:
+    with Sender("a.topn.v1", KafkaConnection(servers="127.0.0.1:1"), delivery_timeout=120) as sender:
         sender._producer = silent = Silent(looks=3)  # type: ignore[assignment]
         sender.send(0, [b"1"], [b"x"])
         assert sender.acknowledged == 0
@@ -193,7 +193,7 @@ def test_finish_looks_until_nothing_waits() -> None:
 
 def test_finish_never_returns_while_a_record_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender_module.time, "monotonic", count(0, 10).__next__)
-    with Sender("a.topn.v1", KafkaConnection(servers="127.0.0.1:1"), delivery_timeout=20) as sender:
+    with Sender("a.topn.v1", KafkaConnection(servers="127.0.0.1:1"), delivery_timeout=120) as sender:
         sender._producer = Silent(looks=10**9)  # type: ignore[assignment]
         sender.send(0, [b"1"], [b"x"])
         with pytest.raises(DeliveryError, match=r"0 of 1 records acknowledged, then 1 are neither"):

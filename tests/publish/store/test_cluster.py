@@ -112,7 +112,7 @@ def test_slots_move_between_masters_during_a_load(
         for tag in (run.tags[0], run.tags[3], run.tags[7], product):
             home = cluster.master_of(slot_of(tag))
             cluster.move_slot(slot_of(tag), next(other for other in homes if other is not home), after_each=look)
-        assert ending_of(store, run, deadline=90).ending is RunEnding.SERVING
+        assert ending_of(store, run).ending is RunEnding.SERVING
     assert during[0] < USERS
     assert answers(cluster, "ASK") > asked
     assert answers(cluster, "MOVED") > sent_on

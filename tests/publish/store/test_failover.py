@@ -60,7 +60,7 @@ def test_a_fail_over_that_loses_the_last_writes_of_a_load(
             cluster.take_over(replica)
         pace.release()
         assert served(store, product, SOME).items() <= expected(before, lists_of(USERS)).items()
-        assert ending_of(store, run, deadline=90).ending is RunEnding.SERVING
+        assert ending_of(store, run).ending is RunEnding.SERVING
     assert served(store, product, range(USERS)) == expected(run, lists)
     assert not damaged_partitions(RedisStore(store), run)
     assert not messages_of(kafka, run.layout.dead_letter_topic)
@@ -79,14 +79,14 @@ def test_a_fail_over_that_loses_lists_that_serve_is_told_and_healed(
     with cluster.cut_off(replica):
         send(kafka, run.layout.topic, wire_of(run, lists))
         with loading(kafka, store, product):
-            assert ending_of(store, run, deadline=90).ending is RunEnding.SERVING
+            assert ending_of(store, run).ending is RunEnding.SERVING
         lost = tuple(number for number, holder in enumerate(masters(cluster, run)) if holder is master)
         master.kill()
         cluster.take_over(replica)
     assert damaged_partitions(RedisStore(store), run) == lost
     assert served(store, product, range(USERS)) != expected(run, lists)
     with loading(kafka, store, product):
-        eventually(lambda: not damaged_partitions(RedisStore(store), run), seconds=60)
+        eventually(lambda: not damaged_partitions(RedisStore(store), run))
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert f"run {run.run} was READY, and Redis lost lists of partitions {list(lost)}; loading them again" in errors
     assert served(store, product, range(USERS)) == expected(run, lists)
@@ -103,11 +103,11 @@ def test_a_loader_notices_a_fail_over_although_no_record_comes(
     replica = cluster.replica_of(master)
     with loading(kafka, store, product), cluster.cut_off(replica):
         send(kafka, run.layout.topic, wire_of(run, lists))
-        assert ending_of(store, run, deadline=90).ending is RunEnding.SERVING
+        assert ending_of(store, run).ending is RunEnding.SERVING
         master.kill()
         cluster.take_over(replica)
         assert damaged_partitions(RedisStore(store), run)
-        eventually(lambda: not damaged_partitions(RedisStore(store), run), seconds=60)
+        eventually(lambda: not damaged_partitions(RedisStore(store), run))
     assert served(store, product, range(USERS)) == expected(run, lists)
     agrees(store, product)
 
@@ -137,7 +137,7 @@ def test_no_run_serves_before_the_replicas_have_it(
         assert place in damaged_partitions(RedisStore(store), run)
         assert pointers.read().treatment is None
         master.start()  # as the replica of what was its own
-        assert ending_of(store, run, deadline=90).ending is RunEnding.SERVING
+        assert ending_of(store, run).ending is RunEnding.SERVING
     assert served(store, product, range(USERS)) == expected(run, lists)
     assert missing_copies(store, run) is None
     agrees(store, product)

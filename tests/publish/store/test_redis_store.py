@@ -48,7 +48,9 @@ def test_records_bitmap_and_position_move_together(
     assert store.progress(run)[0].loaded == len(records)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(order=st.lists(st.integers(0, 18), min_size=1, max_size=60))
 def test_any_order_and_any_repetition_gives_the_same_lists(
     store: RedisStore, run: Announcement, clean_redis: redis.Redis, order: list[int]

@@ -39,7 +39,7 @@ def test_a_fail_over_in_the_middle_of_a_push(
         before = announce(client, product, before_lists, first=True)
         send(kafka, before.layout.topic, wire_of(before, before_lists))
         with loading(kafka, client, product):
-            assert ending_of(client, before, deadline=90).ending is RunEnding.SERVING
+            assert ending_of(client, before).ending is RunEnding.SERVING
             run = announce(client, product, lists)
             pace.hold(1, after=20)
             send(kafka, run.layout.topic, wire_of(run, lists))
@@ -51,7 +51,7 @@ def test_a_fail_over_in_the_middle_of_a_push(
                 servers.master.kill()
                 pace.release()
                 servers.wait_until_promoted()
-            assert ending_of(client, run, deadline=90).ending is RunEnding.SERVING
+            assert ending_of(client, run).ending is RunEnding.SERVING
         assert served(client, product, range(USERS)) == expected(run, lists)
         assert not damaged_partitions(RedisStore(client), run)
         assert not messages_of(kafka, run.layout.dead_letter_topic)

@@ -17,7 +17,7 @@ def serving(kafka: KafkaConnection, store: StoreClient, product: str, users: int
     run, lists = announce(store, product, lists_of(users), **changes), lists_of(users)
     send(kafka, run.layout.topic, wire_of(run, lists))
     with loading(kafka, store, product):
-        assert ending_of(store, run, deadline=90).ending is RunEnding.SERVING
+        assert ending_of(store, run).ending is RunEnding.SERVING
     return run
 
 

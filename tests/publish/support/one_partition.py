@@ -15,7 +15,9 @@ from tests.publish.support.records import Record
 
 LISTS = lists_of(180)
 TOPIC = "topic-a"
-REDIS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REDIS = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """What is promised of every push, whatever happens to it (`kept`), and a product to try it on (`World`)."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +23,17 @@ from publish.wire.digest import record_hash
 from publish.wire.keys import ProductKeys, synced_key
 from publish.wire.messages import ENVELOPE_BYTES
 from tests.publish.support.damages import Damage, whole
-from tests.publish.support.pushing import announce, data_of, ending_of, lists_of, new_product, send, wire_of
+from tests.publish.support.pushing import (
+    PATIENCE,
+    announce,
+    data_of,
+    ending_of,
+    lists_of,
+    new_product,
+    send,
+    soon,
+    wire_of,
+)
 from tests.publish.support.samples import Lists
 from tests.publish.support.stored_keys import Content, dump, keys_of
 
@@ -82,14 +90,14 @@ class World:
         """Clear what nothing needs, as if an hour had gone by."""
         later = datetime.now(UTC) + GRACE * 2
         Control.connect(self.client, self.product, clock=lambda: later).retire_unneeded()
-        agree(self.client, self.product)
+        soon(lambda: agree(self.client, self.product))
 
     def now_serves(self, run: Announcement, lists: Lists) -> None:
         """From now on nothing of this run may change."""
         self.serving, self.lists, self.before = run, lists, keys_of(self.client, run)
 
 
-def kept(world: World, run: Announcement, lists: Lists, *, deadline: float = 60) -> RunEnding:
+def kept(world: World, run: Announcement, lists: Lists, *, deadline: float = PATIENCE) -> RunEnding:
     """How a push ended, which it does before `deadline` (seconds); checks the promise, and fails if it is broken.
 
     Either the run serves and equals its snapshot record for record (but for erased users), to readers and in Redis;
@@ -114,7 +122,7 @@ def unchanged(world: World) -> None:
     assert answers(world.client, world.product, world.lists) == expected(world.client, world.serving, world.lists)
     if world.serving is not None:
         assert keys_of(world.client, world.serving) == world.before
-    _soon(lambda: agree(world.client, world.product))
+    soon(lambda: agree(world.client, world.product))
 
 
 def answers(client: redis.Redis, product: str, lists: Lists) -> dict[UserId, Said | str]:
@@ -232,17 +240,3 @@ def _ones(count: int) -> bytes:
     """A bitmap with so many bits set from the first on; Redis counts from the most significant bit of a byte."""
     whole, rest = divmod(count, 8)
     return b"\xff" * whole + (bytes([256 - 2 ** (8 - rest)]) if rest else b"")
-
-
-def _soon(check: Callable[[], None], *, seconds: float = 20) -> None:
-    """Return when a check passes, as whoever fails a run fences it a moment later; else fail as the check does."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            check()
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return

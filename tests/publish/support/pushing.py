@@ -29,6 +29,8 @@ from tests.publish.support.records import Record, batch_of
 from tests.publish.support.samples import Lists, announcement_of, batches_of
 
 PARTITIONS = 3
+PATIENCE = 180
+"""Seconds after which what must come does not come any more, on a machine however busy."""
 _PRODUCTS, _RUNS = count(), count()
 Wire = list[tuple[int, bytes | None, bytes | None]]
 """Records to send: partition, key, value."""
@@ -80,7 +82,7 @@ def send(kafka: KafkaConnection, topic: str, wire: Wire) -> None:
     producer = Producer({"bootstrap.servers": kafka.servers, "linger.ms": 5})
     for partition, key, value in wire:
         producer.produce(topic, key=key, value=value, partition=partition)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 @contextmanager
@@ -93,11 +95,11 @@ def loading(kafka: KafkaConnection, client: redis.Redis, product: str) -> Iterat
         yield loader
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
-def ending_of(client: redis.Redis, run: Announcement, *, deadline: float = 40) -> Waited:
+def ending_of(client: redis.Redis, run: Announcement, *, deadline: float = PATIENCE) -> Waited:
     """How a run ended."""
     control = Control.connect(client, run.product)
     return wait(run.run, control.lifecycle, control.pointers, deadline=deadline)
@@ -131,7 +133,7 @@ def messages_of(kafka: KafkaConnection, topic: str, partition: int = 0) -> list[
     consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "test", "enable.auto.commit": False})
     try:
         where = TopicPartition(topic, partition, 0)
-        _, end = consumer.get_watermark_offsets(where, timeout=10)
+        _, end = consumer.get_watermark_offsets(where, timeout=PATIENCE)
         consumer.assign([where])
         found: list[Message] = []
         while len(found) < end:
@@ -141,7 +143,7 @@ def messages_of(kafka: KafkaConnection, topic: str, partition: int = 0) -> list[
         consumer.close()
 
 
-def eventually(truth: Callable[[], bool], *, seconds: float = 30) -> None:
+def eventually(truth: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     """Return as soon as something is true; fail when it is not in time."""
     deadline = time.monotonic() + seconds
     while not truth():
@@ -149,13 +151,42 @@ def eventually(truth: Callable[[], bool], *, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
+def await_file(client: redis.Redis) -> None:
+    """Return when all that Redis was told is in its append-only file, which outlives a kill."""
+    eventually(lambda: client.info("persistence")["aof_buffer_length"] == 0)
+
+
+def await_rewritten(client: redis.Redis) -> None:
+    """Return when Redis has written its append-only file anew, as it was told to."""
+    doing = ("aof_rewrite_in_progress", "aof_rewrite_scheduled")
+    eventually(lambda: not any(client.info("persistence")[name] for name in doing))
+
+
 def progress(client: redis.Redis, run: Announcement) -> int:
     """Lists of a run that are stored."""
     return sum(part.loaded for part in RedisStore(client).progress(run))
 
 
+def soon(check: Callable[[], None], *, seconds: float = PATIENCE) -> None:
+    """Return when a check passes, as whoever fails a run fences it a moment later; else fail as the check does."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            check()
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
 def agrees(client: redis.Redis, product: str) -> None:
-    """The pointer names a READY run whose lists are all there, and what is not over has its keys."""
+    """The pointer soon names a READY run whose lists are all there, and what is not over has its keys."""
+    soon(lambda: _agrees(client, product))
+
+
+def _agrees(client: redis.Redis, product: str) -> None:
     control = Control.connect(client, product)
     status = control.status()
     assert status.serving is not None
