@@ -64,6 +64,8 @@ class ListProfile(Strict):
     """Lists from the user's own factors (`personal`); the others are the fallback list minus exclusions."""
     users: int
     """Distinct users with a list."""
+    outside_share: int | None = None
+    """Lists of users whom the hash of the salt does not name at this share; None in reports of before."""
     expected_users: int
     """Users who should have a personal list: with interactions, in the audience and in the share."""
     nulls: dict[str, int]
@@ -118,6 +120,7 @@ def list_checks(
         none_of("finite_descending_scores", profile.mismatched + profile.non_finite + profile.ascending, scores),
         *(none_of(f"no_{reason}_source", profile.excluded.get(reason)) for reason in EXCLUSION_REASONS),
         none_of("no_ineligible_source", profile.ineligible),
+        none_of("no_user_outside_share", profile.outside_share, f"of {profile.share_bp}"),
         *_fallback_checks(profile.fallback),
         limit(limits, "min_length_share", _share_of_full(profile), "percent"),
         limit(limits, "min_coverage_of_users", ratio(profile.personal, profile.expected_users), "percent"),

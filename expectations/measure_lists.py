@@ -16,9 +16,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 
 from conf.contract import EXCLUSION_REASONS
-from conf.share import Share
+from conf.share import EVERYBODY, Share
 from expectations.lists import FallbackList, FallbackProfile, ListProfile
 from expectations.schema import columns_of
+from features.hash_columns import arm_column
 
 _COLUMNS = ("user_id", "source_ids", "scores", "personal")
 
@@ -32,15 +33,20 @@ def measure_lists(
     n: int,
     expected_users: int,
     share_bp: Share,
+    salt: str,
 ) -> ListProfile:
     """Returns the profile of `lists`, compared with the contract tables `exclusions` and `sources`.
 
     `fallback`: the list that will be announced for users without a row. `expected_users`: number of users who should
-    have a personal list, i.e. with interactions, in the audience and in the share. Raises MeasureError if a column is
-    missing.
+    have a personal list, i.e. with interactions, in the audience and in the share. `salt`: by which the share is drawn.
+    Raises MeasureError if a column is missing.
     """
     columns = columns_of(lists, _COLUMNS)
-    own = _first(lists.join(_per_user(exclusions, {"excluded": sf.lit(col=True)}), "user_id", "left").agg(*_rows(n)))
+    own = _first(
+        lists.join(_per_user(exclusions, {"excluded": sf.lit(col=True)}), "user_id", "left").agg(
+            *_rows(n), _outside(share_bp, salt)
+        )
+    )
     excluded = _excluded(lists, exclusions) if own.pop("with_excluded") else dict.fromkeys(EXCLUSION_REASONS, 0)
     held = _first(_per_source(lists, sources).agg(*_source_counts(fallback)))
     return ListProfile(
@@ -92,6 +98,13 @@ def _rows(n: int) -> list[Column]:
         sf.count_if(_ascending(scores)).alias("ascending"),
         sf.count_if(sf.arrays_overlap(ids, "excluded")).alias("with_excluded"),
     ]
+
+
+def _outside(share_bp: Share, salt: str) -> Column:
+    """Returns the number of rows of users who are not in the share."""
+    if share_bp == EVERYBODY:
+        return sf.lit(0).cast("bigint").alias("outside_share")
+    return sf.count_if(arm_column(sf.col("user_id"), salt) >= int(share_bp)).alias("outside_share")
 
 
 def _nulls() -> list[Column]:

@@ -100,6 +100,7 @@ def _measure(run: Run, users: DataFrame | None, fallback: Fallback) -> ListProfi
         n=run.settings.lists.n,
         expected_users=expected.count(),
         share_bp=run.share,
+        salt=run.settings.rollout.salt,
         fallback=FallbackList(tuple(fallback.source_ids.to_pylist()), tuple(fallback.scores.tolist())),
     )
 

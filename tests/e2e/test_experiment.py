@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from conf.contract import EXCLUSION_REASONS
 from conf.ids import arm_of
+from expectations.lists import ListProfile
 from jobs.stages.features import build_features
+from jobs.stages.gates import read_report
 from jobs.stages.lists import precompute_topn
 from jobs.stages.publish import publish_topn
 from jobs.stages.training.train import train_embeddings
@@ -131,6 +133,21 @@ def check_answers(product: Product, pointer: Pointer) -> None:
         assert (answer.arm, answer.run, answer.kind) == ("treatment" if treated else "control", run, "list")
         assert list(answer.source_ids) == lists[str(run)][user]
     assert lists[str(pointer.control)].keys() == {*USERS}
+    named = {user for user in USERS if arm_of(user, pointer.salt) < 5_000}
+    assert lists[str(pointer.treatment)].keys() == named
+    check_count(product, str(pointer.treatment), len(named))
+    check_count(product, str(pointer.control), len(USERS))
+
+
+def check_count(product: Product, run: str, users: int) -> None:
+    """Manifest, gate and Redis have a list for so many users, and the gate found none outside of the share."""
+    manifest, report = product.manifest(run), read_report(product.folder(run), "lists")
+    assert report is not None
+    assert isinstance(report.profile, ListProfile)
+    assert (report.profile.lists, report.profile.users, report.profile.outside_share) == (users, users, 0)
+    assert manifest.fact("topn", "rows")["lists"] == users
+    counts = manifest.fact("publish", "counts") | manifest.fact("serve", "counts")
+    assert counts == dict.fromkeys(("computed", "produced", "loaded", "readable"), users)
 
 
 def check_operators_view(product: Product, pointer: Pointer) -> None:

@@ -60,6 +60,7 @@ def list_profile(**changes: Any) -> ListProfile:
         "ascending": 0,
         "excluded": dict.fromkeys(contract.EXCLUSION_REASONS, 0),
         "ineligible": 0,
+        "outside_share": 0,
         "eligible_sources": 300,
         "listed_sources": 250,
         "most_frequent": 300,

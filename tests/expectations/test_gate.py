@@ -64,6 +64,8 @@ LISTS_FAIL: list[tuple[str, dict[str, Any]]] = [
     ("no_owned_source", {"excluded": {"seen": 0, "subscribed": 0, "blocked": 0, "owned": 1}}),
     ("no_owned_source", {"excluded": {"seen": 0, "subscribed": 0, "blocked": 0}}),  # not measured is not zero
     ("no_ineligible_source", {"ineligible": 1}),
+    ("no_user_outside_share", {"outside_share": 1}),
+    ("no_user_outside_share", {"outside_share": None}),  # not measured is not zero
     ("fallback_not_empty", {"fallback": fallback_profile(sources=0)}),
     ("fallback_eligible", {"fallback": fallback_profile(ineligible=1)}),
     ("fallback_no_duplicates", {"fallback": fallback_profile(duplicates=1)}),

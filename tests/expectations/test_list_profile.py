@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conf.gates import GateSettings, ListGate
+from conf.ids import arm_of
 from conf.share import EVERYBODY, Share
 from expectations.errors import GateFailed, MeasureError
 from expectations.gate import check_lists
@@ -21,6 +22,7 @@ LISTS = "user_id bigint, source_ids array<bigint>, scores array<float>, personal
 EXCLUSIONS = "user_id bigint, source_id bigint, reason string"
 SOURCES = "source_id bigint, eligible boolean"
 N = 3
+SALT = "more-days-1"
 
 CLEAN: tuple[Row, ...] = (
     (1, [10, 11, 12], [0.9, 0.5, 0.5], True),  # a tie is no ascent
@@ -48,7 +50,11 @@ POPULAR = FallbackList([11, 10, 20, 23], [7.0, 5.0, 5.0, 0.0])  # 20 and 23 are 
 
 
 def measured(
-    spark: "SparkSession", *planted: Row, clean: tuple[Row, ...] = CLEAN, fallback: FallbackList = POPULAR
+    spark: "SparkSession",
+    *planted: Row,
+    clean: tuple[Row, ...] = CLEAN,
+    fallback: FallbackList = POPULAR,
+    share_bp: Share = EVERYBODY,
 ) -> ListProfile:
     return measure_lists(
         spark.createDataFrame([*clean, *planted], LISTS),
@@ -57,7 +63,8 @@ def measured(
         fallback=fallback,
         n=N,
         expected_users=3,
-        share_bp=EVERYBODY,
+        share_bp=share_bp,
+        salt=SALT,
     )
 
 
@@ -135,6 +142,14 @@ def test_sources_that_their_users_must_not_get_fail_by_reason(spark: "SparkSessi
     assert failed(profile) == ["no_seen_source", "no_subscribed_source", "no_blocked_source", "no_owned_source"]
 
 
+def test_a_list_of_a_user_whom_the_hash_does_not_name_fails(spark: "SparkSession") -> None:
+    places = sorted(arm_of(user, SALT) for user, *_ in CLEAN)
+    whole = measured(spark, share_bp=Share(places[-1] + 1))
+    assert (whole.outside_share, failed(whole)) == (0, [])
+    lacking = measured(spark, share_bp=Share(places[-2]))  # the first place that is not below the share
+    assert (lacking.outside_share, failed(lacking)) == (2, ["no_user_outside_share"])
+
+
 FALLBACKS: list[tuple[str, FallbackList, FallbackProfile]] = [
     ("fallback_not_empty", FallbackList([], []), fallback_profile(sources=0)),
     (  # 30 is not eligible, of 31 it is unknown, 99 is in no table, and a null
@@ -175,14 +190,15 @@ def test_string_ids_are_measured_alike(spark: "SparkSession") -> None:
         fallback=FallbackList(["x", "y"], [2.0, 1.0]),
         n=N,
         expected_users=1,
-        share_bp=Share(2500),
+        share_bp=Share(arm_of("a", SALT)),
+        salt=SALT,
     )
     assert profile.columns[:2] == ("user_id string", "source_ids list<string>")
-    assert (profile.excluded["seen"], profile.ineligible) == (1, 1)
+    assert (profile.excluded["seen"], profile.ineligible, profile.outside_share) == (1, 1, 1)
     assert profile.fallback == fallback_profile(sources=2, ineligible=1)
 
 
 def test_a_missing_column_cannot_be_measured(spark: "SparkSession") -> None:
     lists = spark.createDataFrame([(1, [10], True)], "user_id bigint, source_ids array<bigint>, personal boolean")
     with pytest.raises(MeasureError, match="scores missing"):
-        measure_lists(lists, lists, lists, fallback=POPULAR, n=N, expected_users=1, share_bp=EVERYBODY)
+        measure_lists(lists, lists, lists, fallback=POPULAR, n=N, expected_users=1, share_bp=EVERYBODY, salt=SALT)

@@ -94,7 +94,9 @@ def _share(run: RunDocuments) -> str:
     if run.manifest.at("experiment", "role").text == "control":
         return f"lists for {asked} of the audience, for the control arm"
     now = "" if served is None or served == asked else f"; {served} were served when it went live"
-    return f"lists for {asked} of the audience{now}"
+    outside = run.gates.get("lists", Known()).at("profile", "outside_share").count
+    named = "" if asked == "100 %" or outside != 0 else "; every list is of a user whom the hash names"
+    return f"lists for {asked} of the audience{now}{named}"
 
 
 def _arms(run: RunDocuments) -> str:
