@@ -90,7 +90,7 @@ class Deciding:
             cap_bp=int(pointer.cap_bp),
             approved_bp=int(max(self.store.approved, self.ramp.steps[0])),  # who opens it approves the first step
         )
-        sums = WeekStore.of(self.experiments, self.experiment.name).sums().get(week) if week else None
+        sums = self._newest_sums(week)
         known = self._known(week, sums, self._treated(pointer), stopped=any(one.action == "stop" for one in earlier))
         is_free = not (known.stopped or operator.killed or operator.held)
         if wait and is_free and known.share_bp and not known.measured:
@@ -129,14 +129,25 @@ class Deciding:
         first = self.ramp.steps[0]
         return Share(share_bp or int(first if pointer.cap_bp == NOBODY else min(first, pointer.cap_bp)))
 
+    def _newest_sums(self, week: int) -> SumsRecord | None:
+        """Returns the newest sums of no later week than this one; None: no week is measured. Raises DamagedSums."""
+        sums = WeekStore.of(self.experiments, self.experiment.name).sums()
+        return sums[max(known)] if (known := [one for one in sums if one <= week]) else None
+
     def _known(self, week: int, sums: SumsRecord | None, share_bp: int, *, stopped: bool) -> Known:
-        """Returns what the weeks until now have shown."""
+        """Returns what the weeks until now have shown, as far as they are measured."""
         if sums is None:
             return Known(share_bp, measured=not week, whole_week=False, stopped=stopped)
         mismatch = mismatch_among(sums)
         harms = () if mismatch.found else tuple(self._harms(sums))
-        whole_week = sums.weeks[-1].share_bp == share_bp
-        return Known(share_bp, measured=True, whole_week=whole_week, stopped=stopped, mismatch=mismatch, harms=harms)
+        return Known(
+            share_bp,
+            measured=sums.week == week,
+            whole_week=sums.week == week and sums.weeks[-1].share_bp == share_bp,
+            stopped=stopped,
+            mismatch=mismatch,
+            harms=harms,
+        )
 
     def _harms(self, sums: SumsRecord) -> Iterator[Harm]:
         """Returns what each guardrail says."""
@@ -145,11 +156,15 @@ class Deciding:
         return harms_of(sums, store.moments(sums, {one.metric for one in guardrails}), guardrails)
 
     def _enforce(self, decision: DecisionRecord) -> Iterator[str]:
-        """Caps the share at 0, then goes back to the run before; yields what was done. May be repeated."""
+        """Caps the share at 0, then goes back to the run before; yields what was done. May be repeated.
+
+        What serves without the experiment is left as it is.
+        """
         reason = f"experiment {self.experiment.name}: {decision}"[:1_000]
-        self.control.share(NOBODY, reason=reason)
-        yield "the share is capped at 0 %"
         pointer = self.control.pointers.read()
+        if self._is_ours(pointer):
+            pointer = self.control.share(NOBODY, reason=reason).pointer
+            yield "the share is capped at 0 %"
         if pointer.hold is not None:  # an operator's, or an earlier try's
             yield f"held: {pointer.hold.reason}"
             return

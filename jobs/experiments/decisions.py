@@ -58,7 +58,7 @@ class DecisionRecord(Strict):
     approved_bp: Share
     """Share up to which people had let it rise."""
     sums: str | None
-    """SHA-256 of the sums that it rests on; None: the week was not measured."""
+    """SHA-256 of the newest sums, which it rests on; None: no week was measured."""
     guardrails: tuple[Guarded, ...]
     mismatch: str | None
     """What was said of the arms' sizes."""

@@ -1,7 +1,8 @@
 """Each week's decision on the share: raise it, hold it, or stop; a function of what is known, without clock or files.
 
 What wins, in this order: an earlier stop, the kill switch, the operator's hold, a sample-ratio mismatch (no effect is
-believed then), a broken guardrail, and whatever asks to wait. A cap lowers any share; nothing raises one above it.
+believed then), a broken guardrail, and whatever asks to wait. Where nobody is treated (any more), only the first two
+of the measured reasons count: there is nothing to wait for. A cap lowers any share; nothing raises one above it.
 """
 
 from collections.abc import Sequence
@@ -42,12 +43,12 @@ class Operator:
 
 @dataclass(frozen=True)
 class Known:
-    """What the weeks until now have shown."""
+    """What the weeks that are measured have shown."""
 
     share_bp: int
-    """Of the users who are treated now; 0: nobody has been yet."""
+    """Of the users who are treated now; 0: nobody is yet, or any more."""
     measured: bool
-    """Whether the outcomes of the newest week are there."""
+    """Whether the outcomes of the newest week are there; the rest may be known of earlier ones."""
     whole_week: bool = True
     """Whether `share_bp` held for most of that week."""
     stopped: bool = False
@@ -78,14 +79,14 @@ def decide(ramp: Ramp, known: Known, operator: Operator) -> Decision:
         return Decision("hold", 0, ("the kill switch is on",))
     if operator.held:
         return _held(known, operator, ["an operator holds the share"])
-    if known.share_bp == 0:
-        return _raised(ramp, known, operator)
-    if not known.measured:
-        return _held(known, operator, ["the outcomes of last week are not there yet"])
     if known.mismatch is not None and known.mismatch.found:
         return _held(known, operator, [str(known.mismatch), "no effect is shown"])
     if broken := _said(known.harms, "broken"):
         return Decision("stop", 0, tuple(broken))
+    if known.share_bp and not known.measured:
+        return _held(known, operator, ["the outcomes of last week are not there yet"])
+    if known.share_bp == 0:  # nobody has been treated yet, or nobody is any more
+        return _raised(ramp, known, operator)
     if not known.whole_week:
         return _held(known, operator, [f"no whole week at {known.share_bp / 100:g} % is measured yet"])
     waiting = _said(known.harms, "unknown") + _said(known.harms, "suspected")

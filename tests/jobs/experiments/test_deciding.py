@@ -54,9 +54,9 @@ class World:
         self.control.promote(run.run)
         return run.run
 
-    def measure(self, shares: Sequence[int], lift: float = 0.0, *, lost: float = 0.0) -> None:
+    def measure(self, shares: Sequence[int], lift: float = 0.0, *, lost: float = 0.0, users: int = 200_000) -> None:
         """Keeps the sums of weeks of these shares; lost: the part of the treated users who were never seen."""
-        moments = moments_of(lift, shares)
+        moments = moments_of(lift, shares, users)
         later = (0,) * (len(shares) - 1)
         counts = []
         for part in moments:
@@ -170,6 +170,24 @@ def test_outcomes_that_are_not_there_are_waited_for_or_the_share_is_held(world: 
     assert raised.value.exit_code == 75
     assert world.decisions.all() == []
     assert str(world.decide(1)) == "hold at 1 %: the outcomes of last week are not there yet"
+
+
+def test_harm_is_not_forgotten_while_nobody_is_treated(world: World) -> None:
+    """A switch that was on when harm was seen, then off: the ramp does not begin anew as if nothing had been."""
+    world.serve(2_500)
+    world.measure([2_500], lift=-0.05)
+    world.control.share(Share(0))
+    assert str(world.decide(1)) == "hold at 0 %: the kill switch is on"
+    world.serve(100)
+    world.control.share(Share(10_000))
+    before = world.serve(10_000, salt="of before")  # nobody is treated by the experiment's salt
+    made = world.decide(2, wait=True)  # and week 2 is not measured
+    assert (made.action, made.before_bp) == ("stop", Share(0))
+    assert "worse than the margin" in made.reasons[0]
+    assert made.sums is not None
+    pointer = world.control.pointers.read()
+    assert (pointer.treatment, pointer.share_bp) == (before, Share(10_000))  # its users keep their lists
+    assert made.enforced == ("held, and not rolled back: no run of the experiment serves",)
 
 
 def test_a_share_that_did_not_hold_for_a_week_is_held(world: World) -> None:

@@ -3,6 +3,8 @@
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.experiment.decide import Guardrail, Harm
 from models.experiment.mismatch import Mismatch
@@ -46,6 +48,7 @@ def harmed(state: str, known: Known = HEALTHY) -> Known:
         (harmed("broken"), Operator(), "stop at 0 %: clicks broken"),
         (harmed("broken", dataclasses.replace(HEALTHY, share_bp=100)), Operator(), "stop at 0 %: clicks broken"),
         (dataclasses.replace(HEALTHY, stopped=True), Operator(), "stop at 0 %: it was stopped before"),
+        (harmed("broken", dataclasses.replace(HEALTHY, measured=False)), Operator(), "stop at 0 %: clicks broken"),
         (HEALTHY, Operator(killed=True), "hold at 0 %: the kill switch is on"),
         (harmed("broken"), Operator(killed=True), "hold at 0 %: the kill switch is on"),
         (dataclasses.replace(HEALTHY, stopped=True), Operator(killed=True), "stop at 0 %: it was stopped before"),
@@ -88,3 +91,63 @@ def test_no_decision_is_above_the_cap() -> None:
                 decision = decide(RAMP, known, Operator(cap_bp=cap))
                 assert decision.share_bp <= cap
                 assert decision.reasons
+
+
+def test_who_goes_back_to_nobody_is_judged_by_what_was_seen() -> None:
+    back = Known(0, measured=True, harms=HEALTHY.harms)
+    assert str(decide(RAMP, back, Operator())) == "raise at 1 %: clicks fine"
+    assert str(decide(RAMP, harmed("broken", back), Operator())) == "stop at 0 %: clicks broken"
+    assert str(decide(RAMP, harmed("suspected", back), Operator())) == "raise at 1 %: clicks fine; clicks suspected"
+    lost = decide(RAMP, dataclasses.replace(back, mismatch=LOST), Operator())
+    assert (lost.action, lost.share_bp) == ("hold", 0)
+
+
+SHARES = st.just(0) | st.sampled_from([0, 1, 100, 500, 2_000, 2_500, 5_000, 9_500, 10_000]) | st.integers(0, 10_000)
+HARMS = st.builds(
+    Harm,
+    st.builds(Guardrail, st.sampled_from(["clicks", "joins"]), st.just(0.01)),
+    st.sampled_from(["broken", "suspected", "held", "unknown"]),
+    st.just("as is"),
+)
+KNOWN = st.builds(
+    Known,
+    SHARES,
+    measured=st.booleans(),
+    whole_week=st.booleans(),
+    stopped=st.booleans(),
+    mismatch=st.sampled_from([None, Mismatch((2.0,), 1, 1.0), LOST]),
+    harms=st.lists(HARMS, max_size=3).map(tuple),
+)
+OPERATOR = st.builds(Operator, killed=st.booleans(), held=st.booleans(), cap_bp=SHARES, approved_bp=SHARES)
+RAMPS = st.builds(
+    Ramp,
+    st.lists(st.integers(1, 9_999), min_size=1, max_size=6, unique=True).map(lambda steps: tuple(sorted(steps))),
+    st.sampled_from(["manual", "auto"]),
+)
+
+
+@given(RAMPS, KNOWN, OPERATOR)
+def test_people_win_over_every_decision(ramp: Ramp, known: Known, operator: Operator) -> None:
+    made = decide(ramp, known, operator)
+    assert made.reasons
+    assert made.share_bp <= operator.cap_bp
+    if operator.killed or known.stopped:
+        assert made.share_bp == 0
+    if operator.held:
+        assert made.action != "raise"
+    if made.action == "raise":
+        assert known.share_bp < made.share_bp <= ramp.next_step(known.share_bp)  # type: ignore[operator]
+        assert ramp.approve == "auto" or operator.approved_bp >= made.share_bp
+    else:
+        assert made.share_bp <= known.share_bp
+    assert (made.action == "stop") <= (made.share_bp == 0)
+
+
+@given(RAMPS, KNOWN, SHARES)
+def test_nothing_rises_on_harm_or_on_a_mismatch(ramp: Ramp, known: Known, cap_bp: int) -> None:
+    known = dataclasses.replace(known, stopped=False)
+    made = decide(ramp, known, Operator(cap_bp=cap_bp, approved_bp=10_000))
+    if known.mismatch is LOST:
+        assert made.action == "hold"
+    else:
+        assert (made.action == "stop") is any(harm.state == "broken" for harm in known.harms)
