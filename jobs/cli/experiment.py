@@ -52,6 +52,7 @@ FirstDay = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First 
 @product_command
 def open_experiment(cli: Cli, name: Name, first_day: FirstDay = None) -> None:
     """Pin the recipe of the settings as treatment, and the control that rollout.control names."""
+    from jobs.cli.plan_inputs import known_users
     from publish.runs.history import read_history  # here, because nothing else asks for Kafka
     from publish.runs.lease import holder_of
     from publish.wire.keys import ProductKeys
@@ -71,8 +72,9 @@ def open_experiment(cli: Cli, name: Name, first_day: FirstDay = None) -> None:
         now=_now(),
     )
     opened = opening.experiment(name, None if first_day is None else parse_day(first_day, "--first-day "))
+    users = known_users(product.settings, home, product.control.registry.list_runs())
     ExperimentStore.of(home, product.product).add(opened)
-    cli.show(view.opened(opened))
+    cli.show(view.opened(opened, _warnings(product.settings, users)))
 
 
 @experiment.command()
@@ -245,6 +247,17 @@ def _measured(settings: Settings, metrics: Sequence[str], name: str | None, user
         f"nothing is measured of {f'experiment {name}' if name else settings.product} that a plan could rest on; give "
         "--users, --mean and --sd of a user's week, and --correlation of two weeks if you know it"
     )
+
+
+def _warnings(settings: Settings, users: int | None) -> list[str]:
+    """Returns what is to be known of the first share; nothing where nobody knows how many users there are."""
+    from jobs.experiments.planning import warning_of_share
+
+    first = [*_steps(settings), settings.rollout.share.bp][0]
+    if users is None or first in (NOBODY.bp, EVERYBODY.bp):
+        return []
+    warning = warning_of_share(users, first)
+    return [] if warning is None else [warning]
 
 
 def _steps(settings: Settings) -> list[int]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from conf.connections import KafkaConnection
-from conf.errors import ConfigError
+from conf.errors import ConfigError, DiscoveryError
 from conf.settings import Settings
 from conf.share import EVERYBODY, NOBODY, Share
 from conf.windows import Window
@@ -129,6 +129,16 @@ def audience_of(settings: Settings, home: Storage) -> tuple[str, int] | None:
                 if partition.rows:
                     return str(day), partition.rows
     return None
+
+
+def known_users(settings: Settings, home: Storage, runs: Sequence[RegisteredRun]) -> int | None:
+    """Returns the users of the newest audience, else those of the newest run at full share; None: there is neither."""
+    with suppress(DiscoveryError):  # whoever asks goes on without it
+        if (audience := audience_of(settings, home)) is not None:
+            return audience[1]
+    known = (run.announcement for run in reversed(runs))
+    newest = next((run for run in known if run.role == "treatment" and run.share_bp > NOBODY), None)
+    return None if newest is None else newest.users * EVERYBODY.bp // newest.share_bp.bp
 
 
 def shown_lately(settings: Settings, home: Storage, today: dt.date) -> Shown | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,7 @@ class ExperimentPlan:
     cuped: bool
     power: float
     metrics: tuple[PlannedMetric | tuple[str, NoEffect], ...]
+    warnings: tuple[str, ...]
 
 
 def plan_experiment(
@@ -71,7 +73,26 @@ def plan_experiment(
 ) -> ExperimentPlan:
     """Returns the plan of an experiment with these shares, a week each."""
     known = (_planned(name, past, shares_bp, judged_by, power) for name, past in source.pasts.items())
-    return ExperimentPlan(product, source, judged_by.cuped, power, tuple(known))
+    users = max((past.users for past in source.pasts.values() if isinstance(past, Past)), default=None)
+    warning = None if users is None else warning_of_share(users, shares_bp[0])
+    warnings = () if warning is None else (warning,)
+    return ExperimentPlan(product, source, judged_by.cuped, power, tuple(known), warnings)
+
+
+def warning_of_share(users: int, share_bp: int) -> str | None:
+    """Returns why an audience of so many users decides nothing at its first share, and what to do; None: it may."""
+    few = f"nothing is decided by fewer than {FEWEST_USERS}"
+    if users < 2 * FEWEST_USERS:
+        return f"an audience of {users:,} users is too small: {few} users in either arm"
+    treated = users * share_bp // WHOLE_BP
+    least = math.ceil(1_000 * FEWEST_USERS / users) / 10
+    first = f"the first share {share_bp / 100:g} %"
+    if treated < FEWEST_USERS:
+        return f"{first} treats about {treated:,} of {users:,} users, and {few}: begin with at least {least:g} %"
+    if users - treated < FEWEST_USERS:
+        left = f"leaves about {users - treated:,} of {users:,} users in the control"
+        return f"{first} {left}, and {few}: begin with at most {100 - least:g} %"
+    return None
 
 
 def given(metric: str, users: int, mean: float, deviation: float, correlation: float | None) -> Source:

@@ -18,10 +18,11 @@ _CONTROLS = {
 }
 
 
-def opened(experiment: Experiment) -> View:
+def opened(experiment: Experiment, warnings: Sequence[str]) -> View:
     """Returns the answer to `open`."""
-    text = f"experiment {experiment.name} is open; the next run is its first\n{_rows(experiment)}"
-    return View(text, _data(experiment))
+    lines = [f"experiment {experiment.name} is open; the next run is its first", _rows(experiment)]
+    lines += [f"warning    {warning}" for warning in warnings]
+    return View("\n".join(lines), _data(experiment) | {"warnings": list(warnings)})
 
 
 def status(experiment: Experiment, store: ExperimentStore) -> View:

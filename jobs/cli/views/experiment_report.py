@@ -36,6 +36,7 @@ def planned(plan: ExperimentPlan) -> View:
     lines = [
         f"an experiment of {plan.product}, by {plan.source.said}",
         *(f"assumed: {assumed}" for assumed in plan.source.assumed),
+        *(f"warning: {warning}" for warning in plan.warnings),
         f"smallest lift that is found in {100 * plan.power:.0f} % of cases if it ends after that week"
         f"{', week 0 taken out (CUPED)' if plan.cuped else ''}:",
     ]
@@ -200,6 +201,7 @@ def _plan_data(plan: ExperimentPlan) -> dict[str, Any]:
         "product": plan.product,
         "source": plan.source.said,
         "assumed": plan.source.assumed,
+        "warnings": plan.warnings,
         "power": plan.power,
         "cuped": plan.cuped,
         "metrics": [*known, *unknown],

@@ -135,6 +135,18 @@ def test_plans_that_are_refused(discovery: Discovery, words: tuple[str, ...], sa
     assert (refused.code, said in refused.log) == (2, True), refused.log
 
 
+def test_a_first_step_of_too_few_users_is_warned_of(discovery: Discovery, product: str, client: redis.Redis) -> None:
+    assert discovery("experiment", "open", "nobody-knows", "--json").data["warnings"] == []
+    assert discovery("experiment", "close", "--reason", "for the next one").code == 0
+    publish_directly(client, product, 60, share_bp=2_500, first=True)
+    set_rollout("ramp", {"steps": [10, 50]})
+    said = discovery("experiment", "open", "small")
+    assert said.code == 0, said.log
+    assert "warning    an audience of 240 users is too small" in said.out
+    asked = ("experiment", "plan", "--users", "4000", "--mean", "1", "--sd", "2")
+    assert "warning: the first share 10 % treats about 400 of 4,000 users" in discovery(*asked).out
+
+
 def test_report_and_plan_of_what_is_measured(discovery: Discovery, product: str, tmp_path: Path) -> None:
     assert "had no experiment yet" in discovery("experiment", "report").log
     assert discovery("experiment", "open", "bigger").code == 0

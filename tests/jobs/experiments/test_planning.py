@@ -19,6 +19,7 @@ from jobs.experiments.planning import (
     of_outcomes,
     of_sums,
     plan_experiment,
+    warning_of_share,
 )
 from jobs.experiments.store import ExperimentStore
 from jobs.experiments.weeks import WeekStore
@@ -144,3 +145,27 @@ def test_measured_days_say_it_where_there_was_no_experiment(tmp_path: Path) -> N
     assert source.said.startswith("2 weeks of outcomes (2026-11-03 to 2026-11-16) of 50,000 users")
     assert isinstance(source.pasts["hits"], Past)
     assert "measured days know hits and answers only" in str(source.pasts["new"])
+
+
+@pytest.mark.parametrize(
+    ("users", "share", "said"),
+    [
+        (10_000, 500, None),
+        (9_999, 500, "share 5 % treats about 499 of 9,999 users, and nothing is decided by fewer than 500"),
+        (3_280, 500, "begin with at least 15.3 %"),
+        (3_280, 9_500, "share 95 % leaves about 164 of 3,280 users in the control, and"),
+        (999, 500, "an audience of 999 users is too small"),
+        (0, 500, "an audience of 0 users is too small"),
+    ],
+)
+def test_a_first_share_that_decides_nothing_is_warned_of(users: int, share: int, said: str | None) -> None:
+    found = warning_of_share(users, share)
+    assert (said is None) is (found is None)
+    assert said is None or (found is not None and said in found)
+
+
+def test_a_plan_says_what_its_first_share_cannot_decide() -> None:
+    for users, is_warned in ((9_000, True), (10_000, False)):
+        made = planned(plan_experiment("told", given("new", users, 1.0, 2.0, 0.5), [500] * 4, JudgingSettings(), 0.8))
+        assert bool(made.data["warnings"]) is is_warned
+        assert ("warning: " in made.text) is is_warned
