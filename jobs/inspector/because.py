@@ -21,10 +21,12 @@ from jobs.inspector.explanation import (
     Pair,
     Score,
     SourceId,
+    Without,
 )
 from jobs.run.manifest import NoRun
 from models.arrays.arrow import numpy_of
 from models.explain.contributions import Floats, TrainedSources
+from models.explain.counterfactual import REMOVED, Removals
 
 FOLDED = "folded_user_factors"
 _CHAMPIONS = "champion_interactions"
@@ -155,6 +157,16 @@ class Because:
             return [Score(value, (), 0.0, 0, None) for value in values]
         parts = self.trained.contributions(self.rows, self.confidences, wanted)
         return [self._score(value, terms) for value, terms in zip(values, parts, strict=True)]
+
+    def without(self, rivals: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> list[Without | None]:
+        """Returns what the places of these positions among the rivals rest on."""
+        if self.trained is None or len(self.rows) <= REMOVED:
+            return [None] * len(wanted)
+        removals = Removals(self.trained, self.rows, self.confidences, rivals)
+        return [
+            Without(tuple(self.names[at] for at in one.without), one.place, one.place_without)
+            for one in removals.counterfactuals(wanted)
+        ]
 
     def _score(self, value: float, terms: Floats) -> Score:
         order = np.argsort(-terms, kind="stable")

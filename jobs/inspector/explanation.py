@@ -110,12 +110,31 @@ class ShownScore:
 
 
 @dataclass(frozen=True)
+class Without:
+    """What a place rests on: the user folded in anew, as if they had never had to do with some sources."""
+
+    sources: tuple[SourceId, ...]
+    """Those whose absence lowers the place most, of the sets that were tried."""
+    place: int
+    """Folded in anew with every interaction, among the best sources that the user's own list may hold."""
+    place_without: int
+    """The same without them."""
+
+    @property
+    def falls(self) -> bool:
+        """Whether the place rests on them; if not, no set that was tried changes it."""
+        return self.place_without > self.place
+
+
+@dataclass(frozen=True)
 class Listed:
     """One place of the user's list."""
 
     rank: int
     source: SourceId
     score: Score
+    without: Without | None = None
+    """None: nothing is said of contributions, or the user has too few interactions to leave some out."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from jobs.inspector.explanation import (
     Score,
     SourceAnswer,
     UserExplanation,
+    Without,
 )
 from jobs.inspector.forgotten import Forgotten
 from jobs.inspector.looks import Looks
@@ -43,6 +44,10 @@ from publish.connect.redis_clients import StoreClient
 
 MOST_ABSENT = 100
 """Better sources that are not in the list, and are named."""
+MOST_WITHOUT = 50
+"""Listed sources of which is said what their places rest on."""
+_RIVALS = 500
+"""Sources among which these places are counted."""
 _LISTS, _SHADOW = "lists", "shadow"
 
 
@@ -285,7 +290,30 @@ class _Look:
             return ()
         scores = self._made_of(self._row.source_ids, self._row.scores)
         places = zip(self._row.source_ids, scores, strict=True)
-        return tuple(Listed(rank, source, score) for rank, (source, score) in enumerate(places, 1))
+        without = self._without
+        return tuple(Listed(rank, source, score, without.get(source)) for rank, (source, score) in enumerate(places, 1))
+
+    @property
+    def _without(self) -> dict[UserId, Without | None]:
+        """Listed source → what its place rests on, of those among the rivals."""
+        if self._row is None or self._walk is None:
+            return {}
+        rivals, sources = self._rivals, self._row.source_ids[:MOST_WITHOUT]
+        places = {row: at for at, row in enumerate(rivals.tolist())}
+        listed = zip(sources, self._rows_of(sources), strict=True)
+        wanted = {source: places[row] for source, row in listed if row in places}
+        found = self._because.without(rivals, np.array([*wanted.values()], np.int64))
+        return dict(zip(wanted, found, strict=True))
+
+    @property
+    def _rivals(self) -> np.ndarray[Any, Any]:
+        """Rows of the best sources that the user's list may hold, before caps."""
+        assert self._scores is not None
+        about = np.where(self._run.sources.traits.eligible, self._scores.about, -np.inf)
+        about[[row for row in self._rows_of([*self._excluded]) if row >= 0]] = -np.inf
+        best = np.argpartition(-about, min(_RIVALS, len(about)) - 1)[:_RIVALS]
+        rows: np.ndarray[Any, Any] = np.sort(best[np.isfinite(about[best])])
+        return rows
 
     def _made_of(self, sources: Sequence[UserId], values: Sequence[float]) -> list[Score]:
         rows = np.array(self._rows_of(sources), np.int64)

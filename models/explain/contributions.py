@@ -49,8 +49,13 @@ class TrainedSources:
     def contributions(self, rows: NDArray[np.int64], confidences: Floats, listed: NDArray[np.int64]) -> Floats:
         """Returns what each of a user's sources adds to the score of each listed one, float64 (listed, rows)."""
         mine = self.factors[rows].astype(np.float64)
+        solved = self.solve(mine, confidences, mine.T * confidences)
+        found: Floats = self.factors[listed].astype(np.float64) @ solved
+        return found
+
+    def solve(self, mine: Floats, confidences: Floats, right: Floats) -> Floats:
+        """Returns A⁻¹ times `right` (d, n), where the user has these confidences in sources of the factors `mine`."""
         system = self.gram + mine.T @ ((confidences - 1)[:, None] * mine)
         system[np.diag_indices_from(system)] += self.constants.regularization
-        solved = cho_solve(cho_factor(system, lower=True), mine.T * confidences)
-        found: Floats = self.factors[listed].astype(np.float64) @ solved
+        found: Floats = cho_solve(cho_factor(system, lower=True), right)
         return found

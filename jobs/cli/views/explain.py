@@ -9,12 +9,14 @@ from jobs.inspector.explanation import (
     Absent,
     Basis,
     EventCount,
+    Listed,
     Pair,
     Row,
     Score,
     SourceAnswer,
     Stored,
     UserExplanation,
+    Without,
 )
 from models.explain.rules import Rule
 
@@ -115,6 +117,22 @@ def _list(found: UserExplanation) -> Iterator[str]:
     yield table(rows, ("rank", "source", "score", "because of"))
     if more := len(found.listed) - len(rows):
         yield f"{more} more: --json"
+    yield from _without(found.listed[:_LISTED])
+
+
+def _without(listed: Sequence[Listed]) -> Iterator[str]:
+    rows = [(str(one.rank), _text(one.source), *_rests(one.without)) for one in listed if one.without is not None]
+    if rows:
+        yield ""
+        yield "what places rest on: the user folded in anew, as if these three had never been"
+        yield table(rows, ("rank", "source", "without", "place"))
+
+
+def _rests(without: Without) -> tuple[str, str]:
+    sources = ", ".join(map(_text, without.sources))
+    if not without.falls:
+        return "no three", f"stays {without.place}"
+    return sources, f"{without.place} → {without.place_without}"
 
 
 def _score(score: Score) -> tuple[str, str]:
@@ -231,6 +249,9 @@ def _about(asked: SourceAnswer, found: UserExplanation) -> Iterator[str]:
         last = "" if asked.last_listed is None else f", the last of which has {asked.last_listed:.4f}"
         yield f"score    {value}, rank {asked.rank} of all sources{beaten}{last}"
         yield f"because  {made}"
+    if asked.listed is not None and asked.listed.without is not None:
+        sources, place = _rests(asked.listed.without)
+        yield f"place    without {sources}: {place}"
     owner = "" if asked.owner is None else f", of owner {_text(asked.owner)}"
     category = "of unknown category" if asked.category is None else f"of category {_text(asked.category)}"
     eligible = "eligible" if asked.eligible else "not eligible"

@@ -16,6 +16,7 @@ from jobs.inspector.user import Inspection, explain_user
 from jobs.run.manifest import NoRun
 from jobs.storage.bound_folder import ChangedSince
 from jobs.storage.store import Storage
+from models.explain.counterfactual import REMOVED
 from models.explain.rules import Rule
 
 
@@ -44,9 +45,15 @@ def test_lists_are_made_again_and_sums_add_up(world: tuple[Path, list[int]]) -> 
             assert score.remainder is not None
             parts = [part.value for part in score.contributions]
             assert sum(parts) + score.others + score.remainder == pytest.approx(score.value, rel=1e-9)
+        for one in found.listed:
+            assert one.without is not None
+            assert len(one.without.sources) == REMOVED
+            assert {*one.without.sources} <= {pair.source for pair in found.pairs}
         assert explain_user(copied, user, who="anna@here").to_json() == found.to_json()
         json.dumps(found.to_json(), default=str)
-        assert f"user     {user}, treatment arm" in view.explanation(found).text
+        text = view.explanation(found).text
+        assert f"user     {user}, treatment arm" in text
+        assert "what places rest on" in text
 
 
 def test_why_one_source_is_or_is_not_listed(world: tuple[Path, list[int]]) -> None:
@@ -58,6 +65,7 @@ def test_why_one_source_is_or_is_not_listed(world: tuple[Path, list[int]]) -> No
     assert about.source is not None
     assert about.source.listed == first
     assert "is in the list, place 1 of" in view.source(about).text
+    assert "place    without " in view.source(about).text
     about = explain_user(inspection, users[0], who="anna@here", source=seen.source)
     assert about.source is not None
     assert about.source.absent == seen
