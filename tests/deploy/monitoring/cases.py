@@ -206,6 +206,12 @@ SERVING = (
     _missing("DiscoverySourceUnreadable", "discovery_export_source_up"),
     _fires("DiscoveryRedisAway", AWAY),
     _quiet("DiscoveryRedisAway", {"discovery_redis_up": then((0, 1), (FIVE, 0), (FIVE + STEP, 1))}),
+    _fires(
+        "DiscoveryRedisAway",
+        {"discovery_redis_up": then((0, 1), (60, 0), (90, 1), (120, 0), (150, 1))},
+        since=120,
+        is_over=True,
+    ),
     Case(
         "DiscoveryRedisAway",
         "series missing",
@@ -372,6 +378,19 @@ LOOKUP = (
     _quiet("DiscoveryLookupErrors", {_FAILED: counting(300), **AWAY}, also=_REDIS_AWAY),
     _quiet("DiscoveryLookupErrors", {_FAILED: counting(300), **_NOTHING}, also={"DiscoveryNothingServes": [_IT]}),
     _quiet("DiscoveryLookupErrors", {_FAILED: 70_000}),
+    _quiet(
+        "DiscoveryLookupErrors",
+        {
+            _FAILED: then((0, 7), (FIVE, 307), (FIVE + STEP, 607)),
+            "discovery_redis_up": _for_a_minute(1, 0),
+        },
+    ),
+    _fires("DiscoveryLookupErrors", {_FAILED: counting(60), "discovery_redis_up": then((0, 0), (STEP, 1))}, since=330),
+    _fires(
+        "DiscoveryLookupErrors",
+        {_FAILED: counting(60), "discovery_serving_treatment": then((0, 0), (STEP, 1))},
+        since=330,
+    ),
     _missing("DiscoveryLookupErrors", "discovery_lookup_seconds_count"),
     _fires("DiscoveryLookupSlow", _of_list(280, 296.95, 300), since=2 * STEP),  # a p99 of 53 ms
     _quiet("DiscoveryLookupSlow", _of_list(280, 297, 300)),  # of 50 ms

@@ -152,3 +152,9 @@ def test_annotations_are_rendered(name: str) -> None:
     told = found.told.partition("got:")[2]
     assert 'summary="' in told
     assert not re.search(r"error (parsing|executing|expanding)|<no value>|%!|(in|of)  ", told), told
+
+
+def test_the_documentation_names_all_that_page() -> None:
+    (said,) = re.findall(r"^- \*\*critical\*\*.*$", (ROOT / "docs/monitoring.md").read_text(), re.MULTILINE)
+    pages = {name for name, alert in READ.items() if alert.severity == "critical"}
+    assert {f"Discovery{name}" for name in re.findall(r"\[(\w+)\]\(runbook", said)} == pages
