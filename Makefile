@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-TESTS := test-rest test-e2e test-publish test-faults test-servers test-dags
+TESTS := test-rest test-e2e test-publish test-faults test-servers test-cluster test-dags
 SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
 LANES ?= 4
 
@@ -80,7 +80,10 @@ test-servers: env
 	$(call lane,$(BIN)/python -m pytest $(SERVERS))
 
 test-rest: env
-	$(call lane,$(BIN)/python -m pytest $(patsubst %,--ignore %,tests/publish tests/e2e $(SERVERS)))
+	$(call lane,$(BIN)/python -m pytest $(patsubst %,--ignore %,tests/publish tests/e2e tests/cluster $(SERVERS)))
+
+test-cluster: env
+	$(call lane,$(BIN)/python -m pytest tests/cluster)
 
 test-dags: env
 	$(call lane,.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags)

@@ -45,6 +45,8 @@ class Location:
             raise ConfigError(
                 f"{self}: a path with a colon and one of * ? [ ] {{ }} \\ cannot be read by Spark; rename the folder"
             )
+        if self.scheme == "hdfs" and ":" in self.path:
+            raise ConfigError(f"{self}: HDFS takes no colon in a name; rename the folder")
 
     @classmethod
     def parse(cls, text: str) -> "Location":

@@ -3,10 +3,10 @@
 StackError(DiscoveryError)
 ├── JavaNotFound             no Java 17 or newer on this machine
 ├── JarError
-│   ├── JarFetchFailed       a Kafka jar could not be downloaded
+│   ├── JarFetchFailed       a jar could not be downloaded
 │   └── JarHashMismatch      a downloaded jar has another hash than the lock file
 ├── ServerError
-│   ├── ServerBinaryNotFound no redis-server on this machine
+│   ├── ServerBinaryNotFound no redis-server, or no jars of Hadoop, on this machine
 │   ├── ServerStartFailed    a server ended, or did not answer in time, while it started
 │   ├── ServerNotRunning     only a started server has a port and a pid
 │   └── FolderInUse          another live server writes to the same data folder
@@ -25,11 +25,11 @@ class JavaNotFound(StackError):
 
 
 class JarError(StackError):
-    """Kafka's jars are missing or differ from the lock file."""
+    """Jars are missing or differ from the lock file."""
 
 
 class JarFetchFailed(JarError):
-    """A Kafka jar could not be downloaded."""
+    """A jar could not be downloaded."""
 
 
 class JarHashMismatch(JarError):

@@ -1,4 +1,6 @@
-"""Downloads Apache Kafka's jars once with the Ivy that pyspark ships, and checks their hashes in `kafka-jars.lock`.
+"""Downloads the jars of Kafka, and of Hadoop, once with the Ivy that pyspark ships, and checks their hashes.
+
+The files `*-jars.lock` name them; those of Hadoop lie in the same folder.
 
 No address is written here: Ivy's own default repository is used, or the one that the Ivy settings file named by
 DISCOVERY_IVY_SETTINGS chooses (for sites that download through a mirror).
@@ -87,8 +89,8 @@ def ensure_jars(java: Java, cache: Path, *, lock_file: Path = LOCK_FILE) -> tupl
     with _one_process(folder.with_name("jars.lock")):
         wanted = [jar for jar in jars if not jar.is_at(folder / jar.file_name)]
         if wanted:
-            _LOG.info("fetching %d jars of Kafka %s into %s", len(wanted), KAFKA_VERSION, folder)
-            _fetch(wanted, folder, java)
+            _LOG.info("fetching %d jars of %s into %s", len(wanted), lock_file.name, folder)
+            _fetch(wanted, folder, java, lock_file.name)
     return tuple(folder / jar.file_name for jar in jars)
 
 
@@ -99,7 +101,7 @@ def _one_process(lock: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(jars: Sequence[Jar], folder: Path, java: Java) -> None:
+def _fetch(jars: Sequence[Jar], folder: Path, java: Java, lock_name: str) -> None:
     """Downloads into a scratch folder and moves the files into place when all hashes are right."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetch-") as name:
         scratch = Path(name)
@@ -107,21 +109,21 @@ def _fetch(jars: Sequence[Jar], folder: Path, java: Java) -> None:
         missing = [jar for jar in jars if not (scratch / jar.file_name).is_file()]
         if missing:
             raise JarFetchFailed(
-                f"{len(missing)} of Kafka's jars could not be downloaded. Check the network and proxy (Java reads "
+                f"{len(missing)} jars of {lock_name} could not be downloaded. Check the network and proxy (Java reads "
                 "JAVA_TOOL_OPTIONS), or name a mirror in an Ivy settings file through DISCOVERY_IVY_SETTINGS. "
                 f"The end of Ivy's output:\n{_tail(output)}"
             )
         for jar in jars:
-            _check_hash(jar, scratch / jar.file_name)
+            _check_hash(jar, scratch / jar.file_name, lock_name)
         for jar in jars:
             (scratch / jar.file_name).replace(folder / jar.file_name)
 
 
-def _check_hash(jar: Jar, path: Path) -> None:
+def _check_hash(jar: Jar, path: Path, lock_name: str) -> None:
     if (actual := sha256_of(path.read_bytes())) != jar.sha256:
         raise JarHashMismatch(
-            f"Kafka's jar {jar.group}:{jar.artifact}:{jar.version} was downloaded with sha256 {actual}, but "
-            f"{LOCK_FILE.name} wants {jar.sha256}; it was thrown away. Do not go on before you know who changed it: "
+            f"the jar {jar.group}:{jar.artifact}:{jar.version} was downloaded with sha256 {actual}, but "
+            f"{lock_name} wants {jar.sha256}; it was thrown away. Do not go on before you know who changed it: "
             "the repository, a proxy or the lock file."
         )
 
@@ -137,7 +139,7 @@ def _run_ivy(jars: Iterable[Jar], scratch: Path, java: Java) -> str:
     try:
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise JarFetchFailed(f"Kafka's jars were not downloaded within {_FETCH_SECONDS} s: try again") from error
+        raise JarFetchFailed(f"the jars were not downloaded within {_FETCH_SECONDS} s: try again") from error
     return done.stdout + done.stderr
 
 
@@ -156,7 +158,7 @@ def _ivy_jar() -> Path:
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for jar in Path(folder).glob("jars/ivy-*.jar"):
             return jar
-    raise JarFetchFailed("no Ivy to fetch Kafka's jars with: install the job environment (pyspark ships ivy-*.jar)")
+    raise JarFetchFailed("no Ivy to fetch jars with: install the job environment (pyspark ships ivy-*.jar)")
 
 
 def _tail(text: str, lines: int = 15) -> str:

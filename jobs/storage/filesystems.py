@@ -13,12 +13,11 @@ from pyarrow import fs
 from conf.errors import ConfigError
 from conf.location import Location
 from jobs.storage.errors import NoAnswer
+from jobs.storage.hdfs import open_hdfs
 
 ANSWER_SECONDS = 30.0
 """Seconds within which a storage must answer first; the libraries themselves would wait for minutes."""
 _Answer = TypeVar("_Answer")
-_NATIVE = ("libhdfs", "libjvm")
-"""Native libraries of HDFS as pyarrow's errors name them."""
 
 
 def open_filesystem(location: Location) -> fs.FileSystem:
@@ -50,13 +49,10 @@ def _answering(location: Location) -> fs.FileSystem:
         ) from None
     except (ImportError, pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise ConfigError(f"{location}: the installed pyarrow cannot read {location.scheme}://: {error}") from None
+    except NoAnswer:
+        raise
     except (OSError, pa.ArrowException) as error:
         text = str(error).partition("\n")[0]
-        if any(library in text for library in _NATIVE):
-            raise ConfigError(
-                f"{location}: HDFS needs Hadoop's native client beside pyarrow, and it cannot be loaded ({text}); set "
-                "JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR (libhdfs.so), and CLASSPATH to `hadoop classpath --glob`"
-            ) from None
         raise NoAnswer(
             f"{location} cannot be read ({text}); check its address, its credentials and our rights"
         ) from None
@@ -64,6 +60,8 @@ def _answering(location: Location) -> fs.FileSystem:
 
 @cache
 def _connect(scheme: str, authority: str) -> fs.FileSystem:
+    if scheme in ("hdfs", "viewfs"):
+        return open_hdfs(scheme, authority)
     if scheme != "s3":
         filesystem, _ = fs.FileSystem.from_uri(f"{scheme}://{authority}/")
         return filesystem

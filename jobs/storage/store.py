@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from conf.location import GLOB, Location
+from conf.location import GLOB, LOCAL, Location
 from jobs.storage.errors import AlreadyFinished, NoAnswer, NotFinished, UnreadableFolder
 from jobs.storage.filesystems import open_filesystem, path_in
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 MARKER = "_SUCCESS"
+_RENAMING = (LOCAL, "hdfs", "viewfs")
+"""Storages in which a file takes the place of another in one step; in the others a file appears when it is closed."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Storage:
             yield
         except UnicodeDecodeError as error:
             raise UnreadableFolder(f"{where} holds a name that is not UTF-8: {error.object!r}; rename it") from None
+        except NoAnswer:
+            raise
         except (OSError, pa.ArrowException) as error:
             fault = UnreadableFolder if self.location.is_local else NoAnswer
             raise fault(f"{where} cannot be read ({error}); check our rights") from None
@@ -138,7 +142,7 @@ class Storage:
         filesystem, root = self._at
         target = _join(root, path)
         filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
-        part = f"{target}.part" if isinstance(filesystem, fs.LocalFileSystem) else target
+        part = f"{target}.part" if self.location.scheme in _RENAMING else target
         try:
             with filesystem.open_output_stream(part) as stream:
                 stream.write(content)

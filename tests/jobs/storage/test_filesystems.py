@@ -1,6 +1,7 @@
 """A storage that is no storage here, that is away, or that never answers, is told in time and in words."""
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -60,11 +61,25 @@ def test_a_storage_that_is_away(s3: pytest.MonkeyPatch) -> None:
         Storage("s3://bucket/x").exists("y")
 
 
-def test_hdfs_without_its_native_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARROW_LIBHDFS_DIR", "/nowhere")
-    monkeypatch.setenv("HADOOP_HOME", "/nowhere")
-    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+def test_an_hdfs_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setattr(filesystems, "ANSWER_SECONDS", 0.3)  # its client tries again for minutes
+    with pytest.raises(NoAnswer, match=rf"hdfs://127.0.0.1:{port}/x gave no answer within 0.3 s; check its address"):
+        Storage(f"hdfs://127.0.0.1:{port}/x").files()
+
+
+@pytest.mark.parametrize("address", ["hdfs://elsewhere", "viewfs://elsewhere"])
+def test_a_service_that_no_configuration_knows(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HADOOP_CONF_DIR", raising=False)
     with pytest.raises(
-        ConfigError, match=r"HDFS needs Hadoop's native client beside pyarrow.*set JAVA_HOME, HADOOP_HOME"
+        NoAnswer, match=rf"{address}: HDFS fails or refuses .*; check .* its address in HADOOP_CONF_DIR"
     ):
-        Storage("hdfs://127.0.0.1:1/x").files()
+        Storage(f"{address}/x").files()
+
+
+def test_where_hdfs_native_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hdfs_native", None)
+    with pytest.raises(ConfigError, match=r"hdfs://nobody/x: .*hdfs_native") as error:
+        Storage("hdfs://nobody/x").files()
+    assert error.value.exit_code == 2
