@@ -1,10 +1,11 @@
 """Whether an explanation is true, whether its causes are causes, and what a look at a user costs.
 
-    python -m benchmarks.explain [--only look cause] [--users 1000000] [--sources 1000000] [--events 24000000]
+    python -m benchmarks.explain [--only look faithful cause] [--users 1000000] [--sources 1000000] [--events 24000000]
         [--factors 64] [--looks 200] [--asked 1000] [--data ../shared/data]
 
 look: a made run at the size of production, and looks in a process of its own. Two processes look, one after the other:
 the first makes the copies that later ones find. Neither asks Redis or Kafka.
+faithful: real interactions trained on, listed and loaded into a real Redis; --asked users.
 cause: three interactions of --asked users of real data are taken away, and the user is folded in anew.
 Ends with 2 when data are missing.
 """
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.arguments import positive
-from benchmarks.explain import cause
+from benchmarks.explain import cause, faithful
 from benchmarks.explain.world import Size, make_world
 from benchmarks.real_input import DATA
 from conf.errors import DiscoveryError
@@ -64,6 +65,7 @@ def _look(asked: argparse.Namespace) -> Iterator[str]:
 
 PARTS: dict[str, Callable[[argparse.Namespace], Iterator[str]]] = {
     "look": _look,
+    "faithful": lambda asked: faithful.table(asked.data, asked.asked, asked.factors),
     "cause": lambda asked: cause.table(asked.data, asked.asked, asked.factors),
 }
 

@@ -1,7 +1,7 @@
 """Whether causes are causes: the reasons of a listed source are taken away, and the user is folded in anew."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def _ask(model: _Model, user: int, rng: np.random.Generator) -> _Asked:
         "contributions": np.argsort(-terms, kind="stable")[:REMOVED],
         "random": rng.choice(len(rows), REMOVED, replace=False),
     }
-    return _Asked(user, rows, weights, int(rivals[at]), at + 1, out, removals)
+    return _Asked(user, rows, weights, int(rivals[at]), at + 1, out, replace(removals))  # without its arrays
 
 
 def _places(model: _Model, asked: Sequence[_Asked], way: str) -> NDArray[np.int64]:

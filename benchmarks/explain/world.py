@@ -2,9 +2,10 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -48,19 +49,24 @@ class Size:
     seed: int = 1
 
 
-def settings() -> Settings:
-    """Returns the settings of the product."""
+def settings(**lists: Any) -> Settings:
+    """Returns the settings of the product, with these rules of lists."""
     windows = {name: {"path": name, "window": f"{days} days ago:today"} for name, (days, _) in WINDOWS.items()}
     weights = {"like": 1.0, "comment": 2.0, "click": 0.3, "join": 5.0}
     return Settings.model_validate(
-        {"product": PRODUCT, "datasets": {"events": windows}, "interactions": {"event_weights": weights}}
+        {
+            "product": PRODUCT,
+            "datasets": {"events": windows},
+            "interactions": {"event_weights": weights},
+            "lists": lists,
+        }
     )
 
 
 def make_world(home: Storage, size: Size) -> list[int]:
     """Writes the run and its daily partials below `home`. Returns the users who are to be looked at."""
     rng = np.random.default_rng(size.seed)
-    folder = bound_folder(home, _manifest({}, bound=True), remedy="make it again")
+    folder = bound_folder(home, manifest_of({}, bound=True), remedy="make it again")
     folder.begin("features")
     looked_at = np.sort(rng.choice(size.users, size.looked_at, replace=False))
     counts, factors = _write_users(home, folder, size, rng, looked_at)
@@ -73,14 +79,14 @@ def make_world(home: Storage, size: Size) -> list[int]:
         for at in range(0, size.sources, 2**15)
     ]
     folder.write_table("source_factors", batches, contract.source_factors("int64"))
-    _write_sources(folder, counts, rng)
+    write_sources(folder, counts, rng)
     _write_lists(folder, size, rng, sources, factors, looked_at)
     fallback = np.argsort(-counts, kind="stable")[:200]
     folder.write_bytes(
         "fallback.json",
         json.dumps({"source_ids": fallback.tolist(), "scores": counts[fallback].astype(float).tolist()}).encode(),
     )
-    save_manifest(folder, _manifest(folder.made(), bound=True))
+    save_manifest(folder, manifest_of(folder.made(), bound=True))
     return [int(user) for user in looked_at]
 
 
@@ -107,12 +113,12 @@ def _write_users(
     }
     with ExitStack() as stack:
         writers = {name: stack.enter_context(_writer(folder, name, schema)) for name, schema in schemas.items()}
-        days = _Days(home, stack)
+        days = Days(home, stack)
         for first in range(0, size.users, _CHUNK):
             users = np.arange(first, min(first + _CHUNK, size.users))
             events = _events(users, size, rng)
             days.write(events)
-            pairs = _pairs(events)
+            pairs = pairs_of(events)
             counts += np.bincount(pairs["source_id"].to_numpy(), minlength=size.sources)
             for at in range(0, len(pairs), 100_000):
                 writers["interactions"].write_table(pairs.slice(at, 100_000))
@@ -134,7 +140,7 @@ def _writer(folder: Storage, table: str, schema: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(at / "part-0.parquet", schema, compression="zstd")
 
 
-def _names() -> list[tuple[str, dt.date, str]]:
+def event_names() -> list[tuple[str, dt.date, str]]:
     """Returns every (dataset, day, event)."""
     return [
         (name, AS_OF - dt.timedelta(days=ago), event)
@@ -145,18 +151,22 @@ def _names() -> list[tuple[str, dt.date, str]]:
 
 
 def _events(users: NDArray[np.int64], size: Size, rng: np.random.Generator) -> pa.Table:
-    """Returns events as (user_id, source_id, kind); kind: a place of `_names`."""
+    """Returns events as (user_id, source_id, kind); kind: a place of `event_names`."""
     number = round(size.events * len(users) / size.users)
     who = users[(rng.power(0.6, number) * len(users)).astype(np.int64)]
     what = np.minimum((rng.pareto(1.0, number) * size.sources / 200).astype(np.int64), size.sources - 1)
-    kinds = rng.integers(0, len(_names()), number)
+    kinds = rng.integers(0, len(event_names()), number)
     return pa.table({"user_id": pa.array(who), "source_id": pa.array(what), "kind": pa.array(kinds)})
 
 
-def _pairs(events: pa.Table) -> pa.Table:
+def pairs_of(events: pa.Table) -> pa.Table:
+    """Returns contract.interactions of events."""
     made = settings().interactions
     factors = np.array(
-        [factor_of(made.event_weights[event], (AS_OF - day).days, made.half_life_days) for _, day, event in _names()]
+        [
+            factor_of(made.event_weights[event], (AS_OF - day).days, made.half_life_days)
+            for _, day, event in event_names()
+        ]
     )
     weighed = events.append_column("weight", pa.array(factors[events["kind"].to_numpy()]))
     pairs = weighed.group_by(["user_id", "source_id"]).aggregate([("weight", "sum")])
@@ -174,14 +184,14 @@ def _exclusions(pairs: pa.Table, rng: np.random.Generator) -> pa.Table:
     return pa.table([*rows.columns, reason], schema=contract.exclusions("int64"))
 
 
-class _Days:
+class Days:
     """The daily partials of every dataset."""
 
     def __init__(self, home: Storage, stack: ExitStack) -> None:
         self._schema = contract.daily_partials("int64").append(pa.field("left_out", pa.string()))
         at = home.child(f"partials/{PRODUCT}")
         self._writers = dict[tuple[str, dt.date], pq.ParquetWriter]()
-        for name, day, _ in _names():
+        for name, day, _ in event_names():
             if (name, day) not in self._writers:
                 self._writers[name, day] = stack.enter_context(_writer(at, f"{name}/{folder_of(day)}", self._schema))
                 record = {"day": str(day), "fingerprint": f"{name} {day}"}
@@ -190,7 +200,7 @@ class _Days:
     def write(self, events: pa.Table) -> None:
         """Writes the events of some users; of equal ones the number."""
         kinds = events["kind"].to_numpy()
-        for kind, (name, day, event) in enumerate(_names()):
+        for kind, (name, day, event) in enumerate(event_names()):
             some = (
                 events.filter(column_of(kinds == kind))
                 .group_by(["user_id", "source_id"])
@@ -210,7 +220,8 @@ class _Days:
             self._writers[name, day].write_table(pa.table(columns, schema=self._schema))
 
 
-def _write_sources(folder: Storage, counts: NDArray[np.int64], rng: np.random.Generator) -> None:
+def write_sources(folder: Storage, counts: NDArray[np.int64], rng: np.random.Generator) -> None:
+    """Writes contract.sources of sources 0, 1, …, which have so many users; the rest is drawn."""
     n = len(counts)
     names: Any = pa.array([f"category {at}" for at in range(200)])
     categories = names.take(pa.array(rng.integers(0, 200, n), pa.int64()))
@@ -277,7 +288,17 @@ def _of(users: NDArray[np.int64]) -> Any:
     return ds.field("user_id").isin(pa.array(users))
 
 
-def _manifest(made: dict[str, str], *, bound: bool) -> Manifest:
+_CONSTANTS = {"confidence_per_weight": 20.0, "regularization": 5.0, "user_damping": 0.4, "source_damping": 0.4}
+
+
+def manifest_of(
+    made: dict[str, str],
+    *,
+    bound: bool,
+    constants: Mapping[str, float] = MappingProxyType(_CONSTANTS),
+    product: Settings | None = None,
+) -> Manifest:
+    """Returns the manifest of the run, whose training had these constants."""
     request = Request(
         run_id=RUN,
         product=PRODUCT,
@@ -289,12 +310,10 @@ def _manifest(made: dict[str, str], *, bound: bool) -> Manifest:
         overrides={},
         trigger_id=None,
     )
-    constants = {"confidence_per_weight": 20.0, "regularization": 5.0, "user_damping": 0.4, "source_damping": 0.4}
+    training = {"algorithm": "als", "started": "cold", "trained_on": "interactions", "constants": dict(constants)}
     facts: dict[str, dict[str, Any]] = {
         "features": {"inputs": _inputs()},
-        "train": {
-            "training": {"algorithm": "als", "started": "cold", "trained_on": "interactions", "constants": constants}
-        },
+        "train": {"training": training},
         "topn": {},
     }
     stages = {
@@ -314,7 +333,7 @@ def _manifest(made: dict[str, str], *, bound: bool) -> Manifest:
         created_at=_NOW,
         code_version="",
         libraries={},
-        settings=settings().model_dump(mode="json"),
+        settings=(product or settings()).model_dump(mode="json"),
         stages=stages if made else {},
         bound=bound,
     )

@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from benchmarks.explain.by_hand import fill
 from conf.settings import ListSettings
 from models.arrays.ids import IdMap
 from models.explain.absent import Limits, Traits, walk
@@ -61,7 +62,9 @@ def test_the_list_and_the_first_rules_are_those_of_brute_force(limits: Limits, s
     user, sources, traits, reasons = world(seed, 16)
     found = walk(UserScores(user, sources, 99.0), reasons, traits, limits)
     assert [(place.row, place.score) for place in found.kept] == by_the_lists(user, sources, traits, reasons, limits)
-    dropped, kept = by_hand(user, sources, traits, reasons, limits)
+    scores = exact_scores(user, sources)
+    order = np.lexsort((np.arange(SOURCES), -scores))
+    kept, dropped = fill(order, scores[order], traits, reasons, limits)
     assert [place.row for place in found.kept] == kept
     assert [(place.row, place.rule) for place in found.dropped] == dropped
     assert sum(found.by_rule.values()) == len(dropped)
@@ -88,36 +91,6 @@ def by_the_lists(
     best = best_lists(candidates, user[None, :], exclude, settings)
     listed = best.ids[0] >= 0
     return list(zip(rows[best.ids[0][listed]].tolist(), best.scores[0][listed].tolist(), strict=True))
-
-
-def by_hand(
-    user: NDArray[np.float32],
-    sources: NDArray[np.float32],
-    traits: Traits,
-    reasons: dict[int, Rule],
-    limits: Limits,
-) -> tuple[list[tuple[int, Rule]], list[int]]:
-    """What is better than the last one listed and why it is out, one source after the other; and the list."""
-    scores = exact_scores(user, sources)
-    kept: list[int] = []
-    dropped: list[tuple[int, Rule]] = []
-    for row in np.lexsort((np.arange(SOURCES), -scores)).tolist():
-        if len(kept) == limits.n or (limits.min_score is not None and scores[row] < limits.min_score):
-            break
-        alike = {
-            Rule.CATEGORY_CAP: (traits.categories, limits.per_category),
-            Rule.OWNER_CAP: (traits.owners, limits.per_owner),
-        }
-        first = reasons.get(row) or (None if traits.eligible[row] else Rule.INELIGIBLE)
-        for rule, (codes, cap) in alike.items():
-            same = sum(codes[row] == codes[one] for one in kept) if codes[row] >= 0 else 0
-            if first is None and cap is not None and same >= cap:
-                first = rule
-        if first is None:
-            kept.append(row)
-        else:
-            dropped.append((row, first))
-    return dropped, kept
 
 
 def test_contributions_add_up_to_the_score_of_a_user_who_is_folded_in() -> None:
