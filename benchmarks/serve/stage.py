@@ -24,7 +24,7 @@ from benchmarks.serve.plain import PREFIX
 from conf.errors import DiscoveryError
 from conf.settings import PublishSettings
 from conf.share import EVERYBODY
-from deploy.servers.ports import is_free
+from deploy.servers.ports import free_ports
 from deploy.servers.redis_server import RedisServer
 from publish.read.reader import Reader
 from publish.runs.pointer import Pointer
@@ -192,7 +192,7 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 def free_port() -> int:
     """Returns a free port on loopback, below those of outgoing connections."""
-    return next(port for port in range(23_000 + os.getpid() % 5_000, 30_000) if is_free(port))
+    return free_ports(1)[0]
 
 
 def _fill(client: "redis.Redis") -> list[int]:

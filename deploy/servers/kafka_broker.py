@@ -19,6 +19,9 @@ from deploy.servers.ports import LOOPBACK, answers
 from deploy.servers.server import EmbeddedServer
 
 _FAST_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # starts in half the time, costs twice the CPU later
+_FORMATTED = "formatted"
+"""The file that says that the folder was made ready, so that a broker has run in it."""
+_SESSION_MS, _SHORT_SESSION_MS = 18_000, 3_000
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -41,9 +44,9 @@ share.coordinator.state.topic.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
-# A small heap, and a restart after kill -9 that need not wait long for the old session to end.
+# A small heap.
 log.cleaner.dedupe.buffer.size=16777216
-broker.session.timeout.ms=3000
+broker.session.timeout.ms={session}
 broker.heartbeat.interval.ms=500
 """
 
@@ -65,7 +68,7 @@ class KafkaBroker(EmbeddedServer):
         heap_mb: int = 512,
         cache: Path | None = None,
         detached: bool = False,
-        start_seconds: float = 60,
+        start_seconds: float = 180,
     ) -> None:
         super().__init__(folder, detached=detached, start_seconds=start_seconds, stop_seconds=30)
         self._fast_start = fast_start
@@ -102,14 +105,17 @@ class KafkaBroker(EmbeddedServer):
         self._find_kafka()
         self._new_archive.unlink(missing_ok=True)
         (self.folder / "server.properties").write_text(self._properties())
-        formatted = self.folder / "formatted"
+        formatted = self.folder / _FORMATTED
         if not formatted.exists():
             self._format()
             formatted.touch()
 
     def _properties(self) -> str:
         """Returns the text of server.properties."""
-        return _PROPERTIES.format(host=LOOPBACK, broker=self.ports[0], controller=self.ports[1])
+        # A restart after kill -9 must not wait long for the old session to end. Before the first one, a broker that
+        # stood still for that long would, for a moment, be none on which a topic can be made.
+        session = _SHORT_SESSION_MS if (self.folder / _FORMATTED).exists() else _SESSION_MS
+        return _PROPERTIES.format(host=LOOPBACK, broker=self.ports[0], controller=self.ports[1], session=session)
 
     def _command(self) -> list[str | Path]:
         heap = f"-Xmx{self._heap_mb}m"

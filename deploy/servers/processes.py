@@ -85,11 +85,11 @@ def is_alive(pid: int, started: float) -> bool:
 def end_session(pid: int, started: float, *, seconds: float) -> None:
     """Sends SIGTERM to a process of `spawn` and its children, and SIGKILL to what still runs after `seconds`."""
     if is_alive(pid, started):
-        _signal_group(pid, signal.SIGTERM)
-        deadline = time.monotonic() + seconds
-        while is_alive(pid, started) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        _signal_group(pid, signal.SIGKILL)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            _signal_group(pid, number)
+            deadline = time.monotonic() + seconds
+            while is_alive(pid, started) and time.monotonic() < deadline:
+                time.sleep(0.05)
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 

@@ -26,7 +26,7 @@ class RedisServer(EmbeddedServer):
         ziplist_entries: int = 512,
         settings: Mapping[str, str] | None = None,
         detached: bool = False,
-        start_seconds: float = 60,
+        start_seconds: float = 180,
         program: Path | None = None,
     ) -> None:
         """`ziplist_value` (bytes) and `ziplist_entries` bound the hashes that Redis keeps in its compact form.

@@ -17,7 +17,7 @@ from deploy.servers.ports import choose_ports
 from deploy.servers.processes import LastingProcess, OwnerGuard, spawn, tail
 
 _LOG = logging.getLogger(__name__)
-_LET_GO_SECONDS = 2.0
+_LET_GO_SECONDS = 20.0
 
 
 class Startable(ABC):
@@ -54,7 +54,7 @@ class EmbeddedServer(Startable):
     name: ClassVar[str]
     port_count: ClassVar[int] = 1
 
-    def __init__(self, folder: Path, *, detached: bool = False, start_seconds: float = 60, stop_seconds: float = 20):
+    def __init__(self, folder: Path, *, detached: bool = False, start_seconds: float = 180, stop_seconds: float = 20):
         self.folder = folder.absolute()
         self.log = self.folder / "server.log"
         self._detached = detached
@@ -182,7 +182,7 @@ class EmbeddedServer(Startable):
 
 
 def _locked(file: int) -> bool:
-    """Takes the lock. Returns whether it was free within 2 s: a killed server holds it until its last thread ends."""
+    """Takes the lock. Returns whether it is free in time: a killed server holds it until its last thread ends."""
     deadline = time.monotonic() + _LET_GO_SECONDS
     while True:
         try:

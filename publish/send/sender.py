@@ -3,6 +3,7 @@
 import operator
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -49,8 +50,8 @@ class Sender:
 
     @property
     def acknowledged(self) -> int:
-        """Records that the broker has confirmed so far."""
-        return self._queued - self._failures - len(self._producer)
+        """Records that the broker has confirmed so far; too few while the producer has faults to tell."""
+        return max(0, self._queued - self._failures - len(self._producer))
 
     def send(self, partition: int, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         """Queues records for a partition, waiting while the queue is full; raises DeliveryError if one has failed."""
@@ -133,6 +134,8 @@ class Sender:
             raise self._error(self._failed)
 
     def _error(self, reason: str) -> DeliveryError:
+        with suppress(KafkaException, SystemError):
+            self._producer.poll(0)  # what it has to tell counts as not acknowledged
         fault = f"; the connection's last fault was {self._broker_fault}" if self._broker_fault else ""
         return DeliveryError(
             f"{self._topic} at {self._kafka.address}: {self.acknowledged} of {self._asked} records "

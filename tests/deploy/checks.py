@@ -9,7 +9,7 @@ from deploy.servers.processes import is_alive, start_time
 __all__ = ["is_alive", "is_free", "start_time", "wait_until"]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
     """Fails the test unless the condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

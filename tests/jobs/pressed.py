@@ -29,5 +29,5 @@ def pressed(words: list[str], seconds: float, environment: Mapping[str, str] | N
     assert command.stderr.readline().startswith(_IMPORTED)
     time.sleep(seconds)
     os.killpg(command.pid, signal.SIGINT)
-    _, said = command.communicate(timeout=60)
+    _, said = command.communicate(timeout=180)
     return command.returncode, [line.decode() for line in said.splitlines() if not line.startswith(_IMPORTED)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import redis
 
 from deploy.servers.errors import ServerStartFailed
-from deploy.servers.ports import LOOPBACK, is_free
+from deploy.servers.ports import LOOPBACK, is_free, reserve
 from deploy.servers.redis_server import RedisServer
 from deploy.servers.server import Startable
 
@@ -21,7 +21,7 @@ _PORTS = range(20_000, 22_700)  # so that the bus, too, stays below the ports of
 class RedisCluster(Startable):
     """Nodes 0 … masters − 1 start as masters with equal shares of the slots; node masters + i replicates node i."""
 
-    def __init__(self, folder: Path, *, masters: int = 3, replicas: bool = False, start_seconds: float = 60) -> None:
+    def __init__(self, folder: Path, *, masters: int = 3, replicas: bool = False, start_seconds: float = 180) -> None:
         self._masters = masters
         self._start_seconds = start_seconds
         settings = {
@@ -143,7 +143,7 @@ class RedisCluster(Startable):
 
 def client_of(node: RedisServer) -> redis.Redis:
     """A client of one node alone."""
-    return redis.Redis(LOOPBACK, node.ports[0], socket_timeout=10)
+    return redis.Redis(LOOPBACK, node.ports[0], socket_timeout=60)
 
 
 def _is_whole(node: RedisServer) -> bool:
@@ -159,4 +159,5 @@ def _choose_port(folder: Path) -> None:
     ports = random.SystemRandom().sample(_PORTS, len(_PORTS))
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "ports").exists():
-        (folder / "ports").write_text(f"{next(port for port in ports if is_free(port) and is_free(port + _BUS))}\n")
+        port = next(port for port in ports if is_free(port) and is_free(port + _BUS) and reserve(port))
+        (folder / "ports").write_text(f"{port}\n")

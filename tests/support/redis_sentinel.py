@@ -22,7 +22,7 @@ class Sentinel(EmbeddedServer):
 
     name = "sentinel"
 
-    def __init__(self, folder: Path, watched: RedisServer, *, start_seconds: float = 60) -> None:
+    def __init__(self, folder: Path, watched: RedisServer, *, start_seconds: float = 180) -> None:
         super().__init__(folder, start_seconds=start_seconds)
         self._watched = watched
 
@@ -37,7 +37,7 @@ class Sentinel(EmbeddedServer):
             f"port {self.ports[0]}",
             f"bind {LOOPBACK}",
             f"sentinel monitor {SERVICE} {LOOPBACK} {self._watched.ports[0]} 1",
-            f"sentinel down-after-milliseconds {SERVICE} 2000",
+            f"sentinel down-after-milliseconds {SERVICE} 600000",  # a master that stands still for a while is none
             f"sentinel failover-timeout {SERVICE} 10000",
         ]
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
@@ -77,6 +77,12 @@ class WatchedRedis(Startable):
         self.sentinel = Sentinel(self._folder / "sentinel", self.master)
         self.sentinel.start()
 
+    def kill_master(self) -> None:
+        """Kills the master, of which the Sentinel makes sure for two seconds."""
+        with redis.Redis(LOOPBACK, self.sentinel.ports[0]) as client:
+            client.sentinel_set(SERVICE, "down-after-milliseconds", 2_000)
+        self.master.kill()
+
     @contextmanager
     def cut_off(self) -> Iterator[None]:
         """The replica gets nothing more from the master within the block."""
@@ -106,8 +112,8 @@ class WatchedRedis(Startable):
             )
 
     def _wait(self, fault: str, truth: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not truth():
             if time.monotonic() > deadline:
-                raise ServerStartFailed(f"{fault} in 60 s")
+                raise ServerStartFailed(f"{fault} in 180 s")
             time.sleep(0.05)

@@ -45,7 +45,7 @@ def test_servers_go_with_their_owner(tmp_path: Path, end: signal.Signals) -> Non
     assert not any(is_free(port) for port in ports)
 
     os.killpg(owner.pid, end)  # the whole group, as Ctrl-C in a terminal does
-    owner.wait(20)
+    owner.wait(180)
     wait_until(lambda: not any(is_alive(*server) for server in servers) and all(is_free(port) for port in ports))
 
 

@@ -8,19 +8,20 @@ from pathlib import Path
 import psutil
 
 from jobs.runtime.peak_memory import PeakMemory, _kind
+from tests.publish.support.pushing import eventually
 
 MIB = 2**20
 
 
 def test_driver_and_workers_are_told_apart() -> None:
-    hungry = "import time; data = bytearray(80 * 2**20); print('up', flush=True); time.sleep(60)"
+    hungry = "import time; data = bytearray(80 * 2**20); print('up', flush=True); time.sleep(600)"
     with PeakMemory() as memory:
         start = memory.peak["driver"]
         data = bytearray(b"x") * (60 * MIB)
         with subprocess.Popen([sys.executable, "-c", hungry], stdout=subprocess.PIPE) as worker:
             assert worker.stdout is not None
             worker.stdout.readline()
-            memory._stop.wait(0.6)  # two samples
+            eventually(lambda: memory.peak["total"] >= memory.peak["driver"] + 80 * MIB)
             worker.kill()
     assert len(data) == 60 * MIB
     assert memory.peak["driver"] - start > 50 * MIB
@@ -30,7 +31,7 @@ def test_driver_and_workers_are_told_apart() -> None:
 
 def test_a_fork_of_java_that_runs_no_other_program_yet_does_not_count(tmp_path: Path) -> None:
     java = shutil.copy(shutil.which("bash") or "bash", tmp_path / "java")
-    with subprocess.Popen([java, "-c", "(echo up; sleep 60; :) & wait"], stdout=subprocess.PIPE) as jvm:
+    with subprocess.Popen([java, "-c", "(echo up; sleep 600; :) & wait"], stdout=subprocess.PIPE) as jvm:
         assert jvm.stdout is not None
         jvm.stdout.readline()
         family = [psutil.Process(jvm.pid)]

@@ -11,6 +11,7 @@ from conf.errors import ConfigError
 from jobs.storage import filesystems
 from jobs.storage.errors import NoAnswer
 from jobs.storage.store import Storage
+from tests.publish.support.samples import closed_port
 
 
 @pytest.fixture
@@ -54,9 +55,7 @@ def test_a_storage_that_never_answers(silent: str, s3: pytest.MonkeyPatch) -> No
 
 
 def test_a_storage_that_is_away(s3: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    s3.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    s3.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(NoAnswer, match=r"s3://bucket/x cannot be read .*; check its address, its credentials"):
         Storage("s3://bucket/x").exists("y")
 

@@ -69,17 +69,17 @@ def test_a_cluster_that_is_down_is_a_fault_like_any_other(tmp_path: Path) -> Non
         with redis.Redis(port=cluster.nodes[0].ports[0]) as node:
             node.execute_command("ACL", "SETUSER", "eva", "on", f">{SECRET}", "~*", "+@all")
         url = cluster.url.replace("//", f"//eva:{SECRET}@")
-        client = redis_client(RedisConnection.of(url), timeout=1)
+        client = redis_client(RedisConnection.of(url), timeout=60)
         client.set("k", b"\xff")
         assert client.get("k") == b"\xff"
         url = cluster.url.replace("//", f"//eva:{SECRET[::-1]}@")
         with pytest.raises(StoreUnreachable, match="user or password") as caught:
-            redis_client(RedisConnection.of(url), timeout=1)
+            redis_client(RedisConnection.of(url), timeout=60)
         assert SECRET[::-1] not in "".join(traceback.format_exception(caught.value))
         with redis.Redis(port=cluster.nodes[0].ports[0]) as node:
             node.execute_command("ACL", "SETUSER", "eva", "-cluster")
             with pytest.raises(StoreUnreachable, match="does not allow this user"):
-                redis_client(RedisConnection.of(cluster.url.replace("//", f"//eva:{SECRET}@")), timeout=1)
+                redis_client(RedisConnection.of(cluster.url.replace("//", f"//eva:{SECRET}@")), timeout=60)
             node.execute_command("ACL", "SETUSER", "eva", "+cluster")
         cluster.nodes[0].kill()
         with pytest.raises(StoreUnreachable), store_faults():

@@ -39,27 +39,27 @@ def test_the_files_of_both_sides_are_used(authority: Authority, server: Certific
 
 def test_without_a_certificate_of_ones_own(authority: Authority, server: Certificate, port: int) -> None:
     with tls_before(port, server, clients=authority.ca_file) as outside, pytest.raises(StoreUnreachable) as caught:
-        redis_client(reach(outside, ca_file=authority.ca_file), timeout=3)
+        redis_client(reach(outside, ca_file=authority.ca_file), timeout=10)
     assert "REDIS_SSL_" in str(caught.value)
 
 
 def test_another_authority_is_not_trusted(tmp_path: Path, server: Certificate, port: int) -> None:
     with tls_before(port, server) as outside, pytest.raises(StoreUnreachable, match="REDIS_SSL_CA"):
-        redis_client(reach(outside, ca_file=Authority(tmp_path, "other").ca_file), timeout=3)
+        redis_client(reach(outside, ca_file=Authority(tmp_path, "other").ca_file), timeout=10)
 
 
 def test_a_client_without_tls(server: Certificate, port: int) -> None:
     with tls_before(port, server) as outside, pytest.raises(StoreUnreachable, match="TLS"):
-        redis_client(reach(outside, scheme="redis"), timeout=3)
+        redis_client(reach(outside, scheme="redis"), timeout=10)
 
 
 def test_a_server_without_tls(authority: Authority, port: int) -> None:
     with pytest.raises(StoreUnreachable, match="TLS"):
-        redis_client(reach(port, ca_file=authority.ca_file), timeout=3)
+        redis_client(reach(port, ca_file=authority.ca_file), timeout=10)
 
 
 @pytest.mark.parametrize("name", ["ca_file", "certificate_file"])
 def test_a_file_that_is_not_there(authority: Authority, server: Certificate, port: int, name: str) -> None:
     files = {"ca_file": authority.ca_file, "certificate_file": server.certificate, "key_file": server.key}
     with tls_before(port, server) as outside, pytest.raises(StoreUnreachable, match="REDIS_SSL_"):
-        redis_client(reach(outside, **(files | {name: "/nowhere/file.pem"})), timeout=3)
+        redis_client(reach(outside, **(files | {name: "/nowhere/file.pem"})), timeout=10)

@@ -114,7 +114,9 @@ def test_a_run_that_will_fail_is_not_helped(
     with loading(kafka, clean_redis, product):
         send(kafka, run.layout.topic, wire[:PARTITIONS])
         eventually(lambda: all(part.state == "LOADING" for part in RedisStore(clean_redis).progress(run)))
-        dead_lettered(kafka, run, [((home[0] + 1) % PARTITIONS, *home[1:])])
+        wrong = (home[0] + 1) % PARTITIONS
+        dead_lettered(kafka, run, [(wrong, *home[1:])])
+        eventually(lambda: RedisStore(clean_redis).poison(run, wrong) == 1)  # a moment after the letter
         with pytest.raises(LetterRefused, match=r"letter 0: run .* will fail at its END: 1 unreadable"):
             letters.retry([0])
         send(kafka, run.layout.topic, wire[PARTITIONS:])

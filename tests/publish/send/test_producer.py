@@ -93,7 +93,7 @@ def test_an_unknown_partition_is_a_clear_error(kafka: KafkaConnection, announcem
     topic = announcement.layout.topic
 
     def send_one() -> None:
-        with Sender(topic, kafka, delivery_timeout=5) as sender:
+        with Sender(topic, kafka, delivery_timeout=120) as sender:
             sender.send(PARTITIONS, [b"1"], [b"x"])
             sender.finish()
 
@@ -141,7 +141,7 @@ def test_a_broker_that_dies_with_records_on_their_way_is_an_error(tmp_path: Path
     with KafkaBroker(tmp_path) as broker:
         kafka, run = KafkaConnection(servers=broker.bootstrap), announcement_of({}, product="dies", partitions=1)
         ensure_topics(kafka, run.layout, PublishSettings(partitions=1))
-        with Sender(run.layout.topic, kafka, delivery_timeout=3) as sender:
+        with Sender(run.layout.topic, kafka, delivery_timeout=10) as sender:
             sender.send(0, [b"1"], [b"x"])
             assert sender.finish() == 1
             broker.kill()

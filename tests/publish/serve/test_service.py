@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -26,15 +27,22 @@ from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_sentinel import WatchedRedis
 
 
+class Asked(NamedTuple):
+    """What became of many requests: what went wrong, and how many replies each connection got."""
+
+    failures: list[str]
+    replies: list[int]
+
+
 @contextmanager
-def asking(service: RunningService) -> Iterator[list[str]]:
-    """Asks on kept connections within the block; the list has what went wrong."""
+def asking(service: RunningService) -> Iterator[Asked]:
+    """Asks on kept connections within the block."""
     failures: list[str] = []
     over = threading.Event()
     asked = [0] * 4
 
     def ask(place: int) -> None:
-        connection = HTTPConnection("127.0.0.1", service.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", service.port, timeout=180)
         while not over.is_set():
             try:
                 connection.request("GET", "/v1/lists/1", headers=authorized("a-token-of-the-tests-0123456789"))
@@ -53,7 +61,7 @@ def asking(service: RunningService) -> Iterator[list[str]]:
         thread.start()
     eventually(lambda: min(asked) > 5)
     try:
-        yield failures
+        yield Asked(failures, asked)
         before = sum(asked)
         eventually(lambda: sum(asked) > before + 20)
     finally:
@@ -66,13 +74,15 @@ def test_redis_that_goes_and_comes_back(folder: Path, tmp_path: Path) -> None:
     with (
         RedisServer(tmp_path / "redis") as server,
         redis.Redis.from_url(server.url) as client,
-        serving(folder, server.url, bounds={"redis_timeout_seconds": 0.3}) as service,
+        serving(folder, server.url, bounds={"redis_timeout_seconds": 1.0}) as service,
     ):
+        eventually(lambda: service.error() == "unavailable")
         for reply in (service.ask("/readyz"), service.ask("/v1/lists/1"), service.post({"users": ["1", "x"]})):
             assert (reply.status, reply.word, reply.headers["retry-after"]) == (503, "unavailable", "1")
             assert "nothing is published" in reply.data["message"]
         fill(client)
-        assert (service.ask("/readyz").status, service.ask("/v1/lists/1").status) == (200, 200)
+        for path in ("/readyz", "/v1/lists/1"):
+            eventually(lambda: service.error(path) is None)  # noqa: B023
         os.kill(server.pid, signal.SIGSTOP)
         try:
             replies = [service.ask("/v1/lists/1"), service.ask("/readyz"), service.post({"users": ["1", "2"]})]
@@ -81,7 +91,7 @@ def test_redis_that_goes_and_comes_back(folder: Path, tmp_path: Path) -> None:
         for reply in replies:
             assert (reply.status, reply.word) == (503, "redis")
             assert "in time" in reply.data["message"]
-        eventually(lambda: service.ask("/readyz").status == 200)
+        eventually(lambda: service.error("/readyz") is None)
         server.kill()
         assert service.ask("/v1/lists/1").word == "redis"
         assert service.ask("/healthz").status == 200
@@ -90,8 +100,7 @@ def test_redis_that_goes_and_comes_back(folder: Path, tmp_path: Path) -> None:
         fill(client)
         eventually(lambda: service.ask("/v1/lists/1").status == 200)
         client.set("{groups}:ptr", "{")
-        eventually(lambda: service.ask("/v1/lists/1").status == 503)  # not what it knew before
-        assert service.ask("/v1/lists/1").word == "unreadable"
+        eventually(lambda: service.error() == "unreadable")  # not what it knew before
 
 
 def test_it_starts_without_redis_and_says_so(folder: Path) -> None:
@@ -140,12 +149,12 @@ def test_on_a_cluster(folder: Path, cluster: RedisCluster, store: redis.RedisClu
 def test_behind_sentinel_through_its_fail_over(folder: Path, tmp_path: Path) -> None:
     with WatchedRedis(tmp_path / "redis") as servers, redis.Redis.from_url(servers.master.url) as client:
         fill(client)
-        client.wait(1, 5_000)
+        assert client.wait(1, 180_000) == 1
         with serving(folder, servers.url) as service:
             assert service.ask("/v1/lists/1").status == 200
-            servers.master.kill()
+            servers.kill_master()
             assert service.ask("/v1/lists/1").word == "redis"
-            eventually(lambda: service.ask("/v1/lists/1").status == 200)
+            eventually(lambda: service.error() is None)
 
 
 def test_the_rights_of_a_reader_are_enough(folder: Path, tmp_path: Path) -> None:
@@ -174,23 +183,28 @@ def test_it_ends_when_it_is_told(filled_redis: RedisServer, folder: Path, number
         idle.close()
 
 
-def test_readyz_goes_first_and_open_connections_end_with_an_answer(filled_redis: RedisServer, folder: Path) -> None:
-    bounds = {"drain_delay_seconds": 2.0, "drain_seconds": 30}
-    with serving(folder, filled_redis.url, bounds=bounds) as service:
-        kept = HTTPConnection("127.0.0.1", service.port, timeout=30)
-        token = authorized("a-token-of-the-tests-0123456789")
-        kept.request("GET", "/v1/lists/1", headers=token)
-        assert replied(kept.getresponse()).headers.get("connection") != "close"
+def test_readyz_goes_first(filled_redis: RedisServer, folder: Path) -> None:
+    with serving(folder, filled_redis.url, bounds={"drain_delay_seconds": 300.0}) as service:
         service.process.send_signal(signal.SIGTERM)
         eventually(lambda: service.ask("/readyz").status == 503)
         assert service.ask("/readyz").word == "draining"
         assert service.ask("/v1/lists/1").status == 200  # it still answers, on new connections, too
+        assert service.stop() == 0  # told twice, it does not wait
+
+
+def test_open_connections_end_with_an_answer(filled_redis: RedisServer, folder: Path) -> None:
+    with serving(folder, filled_redis.url, bounds={"drain_delay_seconds": 0.2, "drain_seconds": 300}) as service:
+        kept = HTTPConnection("127.0.0.1", service.port, timeout=180)
+        token = authorized("a-token-of-the-tests-0123456789")
+        kept.request("GET", "/v1/lists/1", headers=token)
+        assert replied(kept.getresponse()).headers.get("connection") != "close"
+        service.process.send_signal(signal.SIGTERM)
         eventually(lambda: not _listens(service.port))
         assert service.process.poll() is None  # it waits for the connection that is open
         kept.request("GET", "/v1/lists/1", headers=token)
         last = replied(kept.getresponse())
         assert (last.status, last.headers["connection"]) == (200, "close")
-        assert service.process.wait(20) == 0
+        assert service.process.wait(180) == 0
 
 
 def test_two_services_on_one_port_are_replaced_without_a_failed_request(
@@ -201,34 +215,34 @@ def test_two_services_on_one_port_are_replaced_without_a_failed_request(
         with (
             serving(folder / "two", filled_redis.url, *port) as two,
             starting(folder / "three", filled_redis.url, *port) as three,
-            asking(one) as failures,
+            asking(one) as asked,
         ):
             assert one.stop() == 0
             three.wait_until_it_listens()
             assert two.stop() == 0
-            time.sleep(0.2)
-            assert failures == []
-        assert failures == []
+        assert asked.failures == []
 
 
 def test_several_processes(filled_redis: RedisServer, folder: Path) -> None:
     with serving(folder, filled_redis.url, "--processes", "2") as service:
-        workers = psutil.Process(service.process.pid).children()
-        assert len(workers) == 2
-        with asking(service) as failures:
+        parent = psutil.Process(service.process.pid)
+        eventually(lambda: len(parent.children()) == 2)
+        workers = parent.children()
+        with asking(service) as asked:
             pass
-        assert failures == []
-        before = service.count('discovery_lookup_seconds_count{outcome="list"')
+        assert asked.failures == []
+        before = sum(asked.replies)
         assert before > 40
-        assert service.count('discovery_lookup_seconds_count{outcome="list"') == before  # whoever is asked
+        for _ in range(4):  # whoever is asked
+            eventually(lambda: _counted(service) == before)
         workers[0].kill()
         eventually(lambda: "another one takes its place" in service.said)
-        eventually(lambda: len(psutil.Process(service.process.pid).children()) == 2)
+        eventually(lambda: len(parent.children()) == 2)
         assert service.ask("/v1/lists/1").status == 200
-        assert service.count('discovery_lookup_seconds_count{outcome="list"') == before + 1  # what it counted is kept
-        with asking(service) as failures:
+        eventually(lambda: _counted(service) == before + 1)  # what it counted is kept
+        with asking(service) as asked:
             pass
-        assert failures == []
+        assert asked.failures == []
         workers = psutil.Process(service.process.pid).children()
         assert service.stop() == 0
         assert not any(worker.is_running() for worker in workers)
@@ -238,16 +252,17 @@ def test_workers_end_with_a_parent_that_was_killed(filled_redis: RedisServer, fo
     with serving(folder, filled_redis.url, "--processes", "2") as service:
         workers = psutil.Process(service.process.pid).children()
         service.process.kill()
-        _, alive = psutil.wait_procs(workers, timeout=30)
+        _, alive = psutil.wait_procs(workers, timeout=180)
         assert not alive
         assert not _listens(service.port)
 
 
 def test_too_many_requests_are_told_to_come_back(filled_redis: RedisServer, folder: Path) -> None:
     with serving(folder, filled_redis.url, bounds={"max_requests_per_second": 1}) as service:
-        replies = [service.ask("/v1/lists/1") for _ in range(4)]
-        assert {reply.status for reply in replies} == {200, 429}
-        refused = next(reply for reply in replies if reply.status == 429)
+        assert service.ask("/v1/lists/1").status == 200
+        replies = (service.ask("/v1/lists/1") for _ in range(1_000))
+        refused = next(reply for reply in replies if reply.status != 200)
+        assert refused.status == 429
         assert (refused.word, refused.headers["retry-after"]) == ("too_many", "1")
         assert service.ask("/healthz").status == 200
 
@@ -255,11 +270,11 @@ def test_too_many_requests_are_told_to_come_back(filled_redis: RedisServer, fold
 def test_too_many_at_once_are_told_to_come_back(folder: Path, tmp_path: Path) -> None:
     with RedisServer(tmp_path / "redis") as server, redis.Redis.from_url(server.url) as client:
         fill(client)
-        bounds = {"max_in_flight": 1, "max_connections": 3, "redis_timeout_seconds": 5}
+        bounds = {"max_in_flight": 1, "max_connections": 3, "redis_timeout_seconds": 300}
         with serving(folder, server.url, bounds=bounds) as service:
             os.kill(server.pid, signal.SIGSTOP)
             try:
-                waits = HTTPConnection("127.0.0.1", service.port, timeout=30)
+                waits = HTTPConnection("127.0.0.1", service.port, timeout=180)
                 waits.request("GET", "/v1/lists/1", headers=authorized("a-token-of-the-tests-0123456789"))
                 eventually(lambda: service.count("discovery_lookup_in_flight{") == 1)
                 shed = service.ask("/v1/lists/1")
@@ -268,10 +283,10 @@ def test_too_many_at_once_are_told_to_come_back(folder: Path, tmp_path: Path) ->
             assert (shed.status, shed.word, shed.headers["retry-after"]) == (503, "overloaded", "1")
             assert replied(waits.getresponse()).status == 200
             idle = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(2)]
-            eventually(lambda: service.ask("/v1/lists/1").word == "overloaded")
+            eventually(lambda: service.error() == "overloaded")
             for connection in idle:
                 connection.close()
-            eventually(lambda: service.ask("/v1/lists/1").status == 200)
+            eventually(lambda: service.error() is None)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +306,7 @@ def test_bad_input_ends_it_at_once(
     filled_redis: RedisServer, folder: Path, flags: tuple[str, ...], variables: dict[str, str], said: str
 ) -> None:
     with starting(folder, filled_redis.url, *flags, variables=variables) as service:
-        assert service.process.wait(60) == 2
+        assert service.process.wait(180) == 2
         assert said in service.said
 
 
@@ -300,7 +315,7 @@ def test_a_port_that_is_taken(filled_redis: RedisServer, folder: Path) -> None:
         socket.create_server(("127.0.0.1", 0)) as other,
         starting(folder, filled_redis.url, "--port", str(other.getsockname()[1])) as service,
     ):
-        assert service.process.wait(60) == 1
+        assert service.process.wait(180) == 1
         assert "cannot listen on 127.0.0.1" in service.said
 
 
@@ -316,6 +331,11 @@ def test_a_new_token_is_let_in_beside_the_old_one(filled_redis: RedisServer, fol
         assert service.ask("/v1/lists/1", token="the-old-token-0123456").status == 200
         assert service.ask("/v1/lists/1", token="the-new-token-0123456").status == 200
         assert service.ask("/v1/lists/1").status == 401
+
+
+def _counted(service: RunningService) -> float:
+    """Users whose own list was answered."""
+    return service.count('discovery_lookup_seconds_count{outcome="list"')
 
 
 def _listens(port: int) -> bool:

@@ -48,7 +48,7 @@ def test_a_fail_over_in_the_middle_of_a_push(
                 pace.hold(1, after=20)
                 pace.wait_until_held()
                 assert progress(replica, run) < progress(client, run)
-                servers.master.kill()
+                servers.kill_master()
                 pace.release()
                 servers.wait_until_promoted()
             assert ending_of(client, run).ending is RunEnding.SERVING

@@ -44,7 +44,7 @@ class BothReaders:
         self._runner = asyncio.Runner()
         self._pipelined = None
         if reads is None:
-            self._pipelined = PipelinedReads(RedisConnection.of(url or url_of(client)), timeout=5)
+            self._pipelined = PipelinedReads(RedisConnection.of(url or url_of(client)), timeout=60)
             reads = self._pipelined
         self.sync, self.asynchronous = Reader(client, product, **own), AsyncReader(reads, product, **own)
 

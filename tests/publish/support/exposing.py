@@ -17,7 +17,7 @@ from publish.exposures.message import Exposed, WriterCounts, decode_record
 from publish.read.reader import Answer
 from publish.wire.keys import ProductKeys
 from publish.wire.messages import raw_bytes
-from tests.publish.support.pushing import PARTITIONS, messages_of
+from tests.publish.support.pushing import PARTITIONS, PATIENCE, messages_of
 
 _PRODUCTS = count()
 RUN = "20261116T030000Z-20261116-1"
@@ -26,7 +26,7 @@ RUN = "20261116T030000Z-20261116-1"
 def new_exposing_product(kafka: KafkaConnection, partitions: int = PARTITIONS) -> str:
     """A product of its own, whose topics exist."""
     product = f"exposing_{os.getpid()}_{time.time_ns() % 10**9}_{next(_PRODUCTS)}"
-    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=partitions))
+    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=partitions), timeout=PATIENCE)
     return product
 
 
@@ -35,9 +35,17 @@ def answer_for(user: int | str, sources: Iterable[int | str] = (11, 12), **chang
     return Answer(user, "treatment", 10_000, RUN, "list", tuple(sources))._replace(**changes)
 
 
+class PatientLog(ExposureLog):
+    """A log that has all the time it needs to send what waits."""
+
+    def close(self, timeout: float = PATIENCE) -> None:
+        """Closes it."""
+        super().close(timeout)
+
+
 def log_of(kafka: KafkaConnection, product: str, **settings: Any) -> ExposureLog:
     """A log on a topic of PARTITIONS partitions."""
-    return ExposureLog(kafka, product, ExposureSettings(**settings))
+    return PatientLog(kafka, product, ExposureSettings(**settings))
 
 
 def records_in(kafka: KafkaConnection, product: str) -> list[Exposed | WriterCounts]:

@@ -39,7 +39,7 @@ Wire = list[tuple[int, bytes | None, bytes | None]]
 def new_product(kafka: KafkaConnection) -> str:
     """A product of its own, whose topics exist."""
     product = f"push_{int(time.time())}_{next(_PRODUCTS)}"
-    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS))
+    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS), timeout=PATIENCE)
     return product
 
 

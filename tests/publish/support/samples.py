@@ -95,8 +95,11 @@ def slices_of(lists: Lists, partitions: int, ids: IdKind = "int64", users_per_bu
     return tuple(measure_partition([batch], place, layout, ids) for place, batch in enumerate(batches))
 
 
+_BOUND: list[socket.socket] = []
+
+
 def closed_port() -> int:
-    """A loopback port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port on which nothing listens; it is bound, so that nobody else comes to listen on it."""
+    _BOUND.append(socket.socket())
+    _BOUND[-1].bind(("127.0.0.1", 0))
+    return int(_BOUND[-1].getsockname()[1])

@@ -68,7 +68,7 @@ class SecureBroker(KafkaBroker):
     def _make(self, bindings: list[AclBinding]) -> None:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         for future in admin.create_acls(bindings).values():
-            future.result(30)
+            future.result(180)
 
     def _properties(self) -> str:
         made = self.authority.sign("broker")

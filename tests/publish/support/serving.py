@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 TOKEN = "a-token-of-the-tests-0123456789"
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 class Reply(NamedTuple):
@@ -63,12 +63,20 @@ class RunningService:
         self, path: str, *, method: str = "GET", body: Any = None, token: str | None = TOKEN, **headers: str
     ) -> Reply:
         """The reply to one request on a connection of its own."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=180)
         try:
             connection.request(method, path, encoded(body), {**authorized(token), **headers})
             return replied(connection.getresponse())
         finally:
             connection.close()
+
+    def error(self, path: str = "/v1/lists/1") -> str | None:
+        """Why a request is not answered now; None where it is."""
+        try:
+            reply = self.ask(path)
+        except OSError as broken:  # a connection that was refused, and closed before the request had come
+            return repr(broken)
+        return None if reply.status == 200 else reply.word
 
     def post(self, body: Any, **options: Any) -> Reply:
         """The reply to a batch."""
@@ -76,7 +84,7 @@ class RunningService:
 
     def raw(self, sent: bytes) -> bytes:
         """What comes back for bytes that may be no HTTP, until the connection is closed."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=180) as connection:
             received = b""
             with suppress(OSError):  # it has heard enough
                 connection.sendall(sent)
@@ -95,7 +103,7 @@ class RunningService:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Lets it end; its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(180)
 
     def _answers(self) -> bool:
         try:
@@ -130,7 +138,12 @@ def starting(
         "ids": ids,
         "datasets": {"events": {"clicks": {"path": "clicks"}}},
         "interactions": {"event_weights": {"click": 1.0}},
-        "serve": {"drain_delay_seconds": 0.0, **(bounds or {})},
+        "serve": {
+            "drain_delay_seconds": 0.0,
+            "redis_timeout_seconds": 60.0,
+            "keep_alive_seconds": 600,
+            **(bounds or {}),
+        },
     }
     config.write_text(json.dumps(tree))
     argv = [sys.executable, "-m", "jobs.cli", "serve", "--config", str(config)]
