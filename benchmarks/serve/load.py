@@ -45,7 +45,7 @@ def load(
     seconds: float,
     until: Callable[[], bool] = lambda: True,
 ) -> Load:
-    """Sends requests for at least `seconds`, and on until `until` is true; returns what became of them."""
+    """Sends one request or more, for at least `seconds` and until `until` is true; returns what became of them."""
     return uvloop.run(_load(port, paths(), connections, seconds, until))
 
 
@@ -55,7 +55,7 @@ async def _load(port: int, paths: Iterator[bytes], count: int, seconds: float, u
     try:
         for lane in lanes:
             lane.begin()
-        while time.perf_counter() < begun + seconds or not until():
+        while time.perf_counter() < begun + seconds or not until() or not (found.times or found.failures):
             await asyncio.sleep(0.01)
     finally:
         for lane in lanes:

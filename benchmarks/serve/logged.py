@@ -100,7 +100,7 @@ def broker_gone(stage: Stage, *, outage_seconds: float = OUTAGE_SECONDS) -> dict
             loading.join()
             counts = _settled(server)
             server.terminate()
-            exit_code = server.process.wait(60)
+            exit_code = server.process.wait(180)
         settings = load_settings(stage.config)
         store = LandingStore.of(Storage(str(stage.folder)), PRODUCT)
         landed = Landing(store, kafka, settings, clock=lambda: datetime.now(UTC)).land()
@@ -157,14 +157,14 @@ def until(deadline: float) -> Callable[[], bool]:
 
 
 def paced(stage: Stage, server: Server, over: Callable[[], bool]) -> Paced:
-    """Looks users up one after another at a steady pace until it is over."""
+    """Looks users up one after another at a steady pace until it is over, one user at least."""
     times: list[float] = []
     failures: list[str] = []
     due = time.perf_counter()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = 0
-        while not over():
+        while number == 0 or not over():
             user = stage.users[number % len(stage.users)]
             number += 1
             begun = time.perf_counter()
@@ -199,13 +199,13 @@ def _more(connection: socket.socket) -> bytes:
 
 
 def _counts(server: Server) -> dict[str, int]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=60) as reply:
         return {what: int(float(number)) for what, number in _METRIC.findall(reply.read().decode())}
 
 
 def _settled(server: Server) -> dict[str, int]:
-    """Returns the counts when nothing waits any more, or as they are after half a minute."""
-    deadline = time.monotonic() + 30
+    """Returns the counts when nothing waits any more, or as they are after two minutes."""
+    deadline = time.monotonic() + 120
     while True:
         counts = _counts(server)
         if 2 * counts["logged"] == sum(counts.values()) or time.monotonic() > deadline:

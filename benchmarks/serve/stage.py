@@ -39,8 +39,9 @@ _YAML = f"""product: {PRODUCT}
 datasets: {{events: {{clicks: {{path: clicks}}}}}}
 interactions: {{event_weights: {{click: 1.0}}}}
 publish: {{redis_policy: noeviction}}
+serve: {{redis_timeout_seconds: 30}}
 """
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 class BenchmarkFailed(DiscoveryError):

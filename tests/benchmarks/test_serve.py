@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,11 +11,14 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n%s\r\nok"
 
 
 @contextmanager
-def answering(*replies: bytes) -> Iterator[int]:
-    """A server that gives these replies in turn, closes where one is empty or says so, and then says OK for ever."""
+def answering(*replies: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """A server that gives these replies in turn, closes where one is empty or says so, and then says OK for ever.
+
+    Its port, and what it has replied so far.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.1)
-        over, left = threading.Event(), list(replies)
+        over, left, said = threading.Event(), list(replies), list[bytes]()
 
         def talk() -> None:
             while not over.is_set():
@@ -28,40 +30,40 @@ def answering(*replies: bytes) -> Iterator[int]:
                     while connection.recv(65_536):
                         reply = left.pop(0) if left else OK % b""
                         connection.sendall(reply)
+                        said.append(reply)
                         if not reply or b"close" in reply:
                             break
 
         thread = threading.Thread(target=talk)
         thread.start()
-        yield listening.getsockname()[1]
+        yield listening.getsockname()[1], said
         over.set()
         thread.join()
 
 
-def loaded(port: int) -> Load:
-    """One connection, for a moment."""
-    begun = time.monotonic()
-    return load(port, paths_of(b"/", [1, 2]), connections=1, seconds=0.2, until=lambda: time.monotonic() > begun + 0.4)
+def loaded(port: int, said: list[bytes]) -> Load:
+    """One connection, for a few replies."""
+    return load(port, paths_of(b"/", [1, 2]), connections=1, seconds=0.0, until=lambda: len(said) > 20)
 
 
 def test_answers_are_counted_and_a_connection_is_kept() -> None:
-    with answering() as port:
-        found = loaded(port)
+    with answering() as server:
+        found = loaded(*server)
     assert (found.failures, found.connections) == ([], 1)
     assert len(found.times) > 10
     assert 0 < found.milliseconds(50) <= found.milliseconds(99)
 
 
 def test_a_connection_that_is_closed_with_notice_is_no_failure() -> None:
-    with answering(OK % b"connection: close\r\n", OK % b"connection: close\r\n") as port:
-        found = loaded(port)
+    with answering(OK % b"connection: close\r\n", OK % b"connection: close\r\n") as server:
+        found = loaded(*server)
     assert (found.failures, found.connections) == ([], 3)
 
 
 def test_refusals_and_lost_requests_are_failures() -> None:
     refused = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
-    with answering(refused, b"", OK % b"") as port:
-        found = loaded(port)
+    with answering(refused, b"", OK % b"") as server:
+        found = loaded(*server)
     assert found.failures[0] == "503"
     assert found.failures[1].startswith("lost")
     assert len(found.failures) == 2

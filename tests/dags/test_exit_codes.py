@@ -169,15 +169,17 @@ def test_a_killed_stage_leaves_no_process_behind(dag: Any, environment: Path) ->
 
     thread = threading.Thread(target=execute)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 180
     while not (environment / "child").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     child = int((environment / "child").read_text())
     task.on_kill()
-    thread.join(timeout=10)
+    thread.join(timeout=180)
     assert not thread.is_alive()
-    assert not _runs(child)
+    while _runs(child):  # for a moment after it was killed
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _runs(pid: int) -> bool:

@@ -44,7 +44,7 @@ def environment(home: Path, config: Path, tmp_path: Path) -> Iterator[dict[str, 
     """What an Airflow worker would be given, with a broker and a Redis that live as long as the test."""
     stack = [str(PYTHON), "-m", "deploy.servers.local_stack"]
     try:
-        subprocess.run([*stack, "up", "--home", str(home)], cwd=REPO, check=True, timeout=120)
+        subprocess.run([*stack, "up", "--home", str(home)], cwd=REPO, check=True, timeout=600)
         recorded = json.loads((home / "stack.json").read_text())["processes"]
         addresses = {name: value for process in recorded for name, value in process["environment"].items()}
         yield {
@@ -59,7 +59,7 @@ def environment(home: Path, config: Path, tmp_path: Path) -> Iterator[dict[str, 
             "AIRFLOW_CONN_SPARK_DEFAULT": SPARK_CONNECTION,
         }
     finally:
-        subprocess.run([*stack, "down", "--home", str(home)], cwd=REPO, check=True, timeout=120)
+        subprocess.run([*stack, "down", "--home", str(home)], cwd=REPO, check=True, timeout=600)
 
 
 @contextlib.contextmanager
@@ -94,8 +94,8 @@ def finished(command: list[str], environment: dict[str, str], log: Path, *, seco
 @pytest.mark.real_run
 def test_a_weekly_run_serves(home: Path, config: Path, environment: dict[str, str], tmp_path: Path) -> None:
     world = [str(PYTHON), "-m", "deploy.demo.world", str(home / "data"), *WORLD]
-    finished(world, environment, tmp_path / "world.log", seconds=120)
-    finished([str(AIRFLOW), "db", "migrate"], environment, tmp_path / "migrate.log", seconds=120)
+    finished(world, environment, tmp_path / "world.log", seconds=3000)
+    finished([str(AIRFLOW), "db", "migrate"], environment, tmp_path / "migrate.log", seconds=3000)
     loader = [str(DISCOVERY), "load", "--config", str(config)]
     start = [str(AIRFLOW), "dags", "test", "prod_discovery", f"{DAY}T03:00:00+00:00", "--conf", '{"first": true}']
     with running(loader, environment, tmp_path / "loader.log") as process:
@@ -116,8 +116,8 @@ def test_a_weekly_run_serves(home: Path, config: Path, environment: dict[str, st
     assert len(links) == 5
     assert {json.loads(link) for link in links.values()} == {(run / "report.html").as_uri()}
     user = finished(
-        [str(PYTHON), "-c", ONE_USER, str(home / "data" / "audience")], environment, tmp_path / "user.log", seconds=60
+        [str(PYTHON), "-c", ONE_USER, str(home / "data" / "audience")], environment, tmp_path / "user.log", seconds=300
     )
     lookup = [str(DISCOVERY), "lookup", user.strip(), "--config", str(config)]
-    answer = finished(lookup, environment, tmp_path / "lookup.log", seconds=60)
+    answer = finished(lookup, environment, tmp_path / "lookup.log", seconds=300)
     assert run.name in answer

@@ -48,7 +48,7 @@ SMALL: dict[str, Any] = {
         },
     },
     "rollout": {"max_manual_share": 1.0},
-    "publish": {"partitions": 4, "load_deadline_seconds": 60, "stall_seconds": 30, "delivery_timeout_seconds": 30},
+    "publish": {"partitions": 4, "load_deadline_seconds": 300, "stall_seconds": 30, "delivery_timeout_seconds": 30},
     "spark": {"shuffle_partitions": 2},
 }
 """What every product of these tests has in common: small factors, gates that only look, impatient publishing."""
@@ -189,7 +189,7 @@ class Product:
     def loading(self) -> Iterator[None]:
         """The product's loader on a thread."""
         kafka = KafkaConnection(servers=self.servers.kafka)
-        ensure_topics(kafka, ProductKeys(self.name), self.settings.publish)
+        ensure_topics(kafka, ProductKeys(self.name), self.settings.publish, timeout=180)
         loader, stop = Loader(kafka, self.client, self.name), threading.Event()
         thread = threading.Thread(target=loader.run, args=(stop,))
         thread.start()
@@ -197,19 +197,19 @@ class Product:
             yield
         finally:
             stop.set()
-            thread.join(30)
+            thread.join(180)
             assert not thread.is_alive()
 
 
 def messages_in(kafka: KafkaConnection, topic: str) -> int:
     """Messages in a topic; 0 where there is no such topic."""
-    known = admin_client(kafka).list_topics(timeout=10).topics
+    known = admin_client(kafka).list_topics(timeout=180).topics
     if topic not in known:
         return 0
     consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "count", "enable.auto.commit": False})
     try:
         marks = [
-            consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
+            consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=180)
             for number in known[topic].partitions
         ]
     finally:

@@ -73,7 +73,7 @@ def loader(product: Product) -> Iterator[subprocess.Popen[bytes]]:
         try:
             yield process
             process.terminate()
-            assert process.wait(30) == 0, (product.home / "loader.log").read_text()
+            assert process.wait(300) == 0, (product.home / "loader.log").read_text()
         finally:
             guard.release()
             process.kill()
@@ -84,7 +84,7 @@ def loader(product: Product) -> Iterator[subprocess.Popen[bytes]]:
 def first(product: Product, loader: subprocess.Popen[bytes]) -> Served:
     """The first run, by spark-submit."""
     with submitted(product, "--as-of", str(WEEK_BEFORE), "--first") as (job, log):
-        code = job.wait(300)
+        code = job.wait(900)
     ended = Ended(code, log.read_text(), "")
     assert ended.code == 0, ended.log
     return _look(product, ended)

@@ -52,6 +52,6 @@ def test_nothing_is_printed_or_sent_and_other_commands_do_not_wait_for_the_impor
         "sys.exit(17)\n"
     )
     env = {**os.environ, "GX_ANALYTICS_ENABLED": "true", "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, env=env, check=False)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600, env=env, check=False)
     assert (done.returncode, done.stdout) == (17, ""), done.stderr
     assert "Calculating Metrics" not in done.stderr  # the progress bar

@@ -17,7 +17,7 @@ from publish.wire.announcement import Announcement
 from publish.wire.keys import ProductKeys
 from tests.features.world import settings
 from tests.jobs.commands import PASSWORD, CommandResult, Discovery
-from tests.publish.support.pushing import PARTITIONS, publish_directly
+from tests.publish.support.pushing import PARTITIONS, PATIENCE, publish_directly
 
 _NUMBERS = itertools.count()
 
@@ -44,7 +44,7 @@ def product(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def broker(kafka: KafkaConnection, product: str, monkeypatch: pytest.MonkeyPatch) -> KafkaConnection:
     """The broker, named by the environment, with the product's topics."""
-    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS))
+    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS), timeout=PATIENCE)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.servers)
     return kafka
 

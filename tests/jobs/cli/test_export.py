@@ -29,7 +29,7 @@ SCRIPT = [sys.executable, "-c", "from jobs.cli import main; main()", "export"]
 
 def get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(url, timeout=180) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -48,7 +48,7 @@ def test_it_serves_until_sigterm(serving: Announcement, product: str) -> None:
         assert get(url[0].replace("/metrics", "/health")) == (200, "alive\n")
         assert get(url[0].replace("/metrics", "/elsewhere"))[0] == 404
         started.send_signal(signal.SIGTERM)
-        assert started.wait(60) == 0
+        assert started.wait(180) == 0
         assert "ended" in started.stderr.read()
     finally:
         started.kill()
@@ -68,7 +68,7 @@ def test_a_scrape_that_is_under_way_is_answered_before_it_ends(tmp_path: Path) -
 
     def slowly():  # type: ignore[no-untyped-def]
         begun.set()
-        go_on.wait(60)
+        go_on.wait(180)
         return collect()
 
     registry = exporter.registry
@@ -78,11 +78,11 @@ def test_a_scrape_that_is_under_way_is_answered_before_it_ends(tmp_path: Path) -
         server.start()
         asking = threading.Thread(target=lambda: answers.append(get(f"{url_of(made)}/metrics")))
         asking.start()
-        assert begun.wait(60)
+        assert begun.wait(180)
         stop.set()
         go_on.set()
-        asking.join(60)
-        server.join(60)
+        asking.join(180)
+        server.join(180)
         assert not server.is_alive()
     ((status, text),) = answers
     assert status == 200

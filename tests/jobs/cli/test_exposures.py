@@ -84,7 +84,7 @@ def test_the_entry(
     code += "runpy.run_path(sys.argv[0], run_name='__main__')"
     config = str(tmp_path / "product.yml")
     argv = [sys.executable, "-c", code, f"{REPO}/jobs/land_exposures.py", "--config", config]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, cwd=REPO)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300, cwd=REPO)
     assert done.returncode == 0, done.stderr
     assert "landed     5 answers in 1 batches" in done.stderr
 

@@ -33,7 +33,7 @@ def imported_by(*words: str) -> set[str]:
     code = "import atexit, sys; atexit.register(lambda: print('imported', *sys.modules, file=sys.stderr)); "
     code += "from jobs.cli import main; main()"
     argv = [sys.executable, "-c", code, *words]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300)
     *_, last = done.stderr.splitlines()
     assert last.startswith("imported ")
     return ALL.intersection(last.split())

@@ -235,6 +235,6 @@ def test_spark_need_not_be_installed(discovery: Discovery, versions: list[str]) 
     code += "from jobs.cli import main; main()"
     for words in (["show", "champion"], ["promote", "champion"]):
         argv = [sys.executable, "-c", code, "model", *words, "--json"]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["version"] == versions[2]

@@ -22,7 +22,7 @@ from publish.wire.keys import ProductKeys
 from tests.jobs.exposures.conftest import Land
 from tests.jobs.exposures.world import NOW, WRITER, exposure, rows_of, send, three_days, told, tree_of, users_of
 from tests.publish.support.exposing import RUN, answer_for, log_of
-from tests.publish.support.pushing import PARTITIONS, eventually
+from tests.publish.support.pushing import PARTITIONS, PATIENCE, eventually
 
 
 def test_each_answer_is_landed_once_under_its_day(
@@ -148,7 +148,7 @@ def delete_before(kafka: KafkaConnection, product: str, offset: int) -> None:
     topic, admin = ProductKeys(product).exposures_topic, AdminClient({"bootstrap.servers": kafka.servers})
     places = [TopicPartition(topic, partition, offset) for partition in range(PARTITIONS)]
     for future in admin.delete_records(places).values():
-        future.result(30)
+        future.result(180)
 
 
 def test_a_topic_that_was_emptied_is_told_with_what_is_gone(
@@ -198,9 +198,9 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
 
 def make_anew(kafka: KafkaConnection, product: str) -> None:
     topic, admin = ProductKeys(product).exposures_topic, AdminClient({"bootstrap.servers": kafka.servers})
-    admin.delete_topics([topic])[topic].result(30)
+    admin.delete_topics([topic])[topic].result(180)
     eventually(lambda: topic not in admin.list_topics().topics)
-    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS))
+    ensure_topics(kafka, ProductKeys(product), PublishSettings(partitions=PARTITIONS), timeout=PATIENCE)
 
 
 def test_old_days_are_deleted_and_their_counts(

@@ -51,7 +51,7 @@ def send(kafka: KafkaConnection, product: str, records: Iterable[Record]) -> Non
     producer = Producer({"bootstrap.servers": kafka.servers})
     for partition, key, value in records:
         producer.produce(ProductKeys(product).exposures_topic, key=key, value=value, partition=partition)
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
 
 
 def rows_of(store: LandingStore) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def trickling(kafka: KafkaConnection, topic: str, wire: Wire) -> Iterator[thread
         yield thread
     finally:
         pause.set()
-        thread.join(60)
+        thread.join(180)
         assert not thread.is_alive()
 
 

@@ -82,7 +82,7 @@ def test_two_rebuilds_at_once_are_one(
     rev = control.pointers.read().rev
     clean_redis.flushall()
     results: list[Rebuilt] = []
-    begun = threading.Barrier(3, timeout=60)
+    begun = threading.Barrier(3, timeout=180)
 
     def one_of_three() -> None:
         met: list[int] = []
@@ -93,7 +93,7 @@ def test_two_rebuilds_at_once_are_one(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(90)
+            thread.join(180)
     assert [(result.pointer.rev, result.pointer.treatment) for result in results] == [(rev + 1, second.run)] * 3
 
 

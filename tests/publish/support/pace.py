@@ -38,7 +38,7 @@ class Pace:
     def wait_until_held(self) -> None:
         """Return when a loader stands at the brake."""
         with self._change:
-            assert self._change.wait_for(lambda: self._held, timeout=60)
+            assert self._change.wait_for(lambda: self._held, timeout=180)
 
     def release(self) -> None:
         """No brake any more."""
@@ -51,6 +51,6 @@ class Pace:
             while self._left.get(partition) == 0:
                 self._held = True
                 self._change.notify_all()
-                assert self._change.wait(timeout=60)
+                assert self._change.wait(timeout=180)
             if partition in self._left:
                 self._left[partition] -= 1

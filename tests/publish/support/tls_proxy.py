@@ -44,7 +44,7 @@ def tls_before(port: int, own: Certificate, *, clients: Path | None = None) -> I
             yield int(proxy.server_address[1])
         finally:
             proxy.shutdown()
-            thread.join(10)
+            thread.join(180)
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
