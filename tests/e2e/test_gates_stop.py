@@ -117,14 +117,14 @@ def follow(product: Product, day: dt.date, each: float) -> None:
 
 @pytest.mark.fault(12)
 def test_a_gate_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch, shared_spark: "SparkSession") -> None:
-    product, enough = make().change({"gates": {"time_limit_seconds": 1}}), threading.Event()
+    product, enough = make().change({"gates": {"time_limit_seconds": 8}}), threading.Event()
 
     def hang(interactions: object) -> None:
-        enough.wait(60)
+        enough.wait(600)
 
     monkeypatch.setattr(jobs.stages.features, "measure_interactions", hang)
     try:
-        refused(product, said=("FAILED  measured_and_judged", "no answer within 1 s", "gates.time_limit_seconds"))
+        refused(product, said=("FAILED  measured_and_judged", "no answer within 8 s", "gates.time_limit_seconds"))
     finally:
         enough.set()
     (run,) = product.run_ids
