@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from conf.contract import EXCLUSION_REASONS
 from conf.ids import arm_of
 from expectations.lists import ListProfile
+from expectations.report import GateReport
 from jobs.stages.features import build_features
-from jobs.stages.gates import read_report
 from jobs.stages.lists import precompute_topn
 from jobs.stages.publish import publish_topn
 from jobs.stages.training.train import train_embeddings
+from jobs.storage.gate_reports import report_file
 from publish.runs.pointer import Pointer
 from tests.e2e.conftest import LAST, write_day
 from tests.e2e.product import Make, Product
@@ -141,8 +142,8 @@ def check_answers(product: Product, pointer: Pointer) -> None:
 
 def check_count(product: Product, run: str, users: int) -> None:
     """Manifest, gate and Redis have a list for so many users, and the gate found none outside of the share."""
-    manifest, report = product.manifest(run), read_report(product.folder(run), "lists")
-    assert report is not None
+    manifest = product.manifest(run)
+    report = GateReport.from_json(product.folder(run).read_bytes(report_file("lists")).decode())
     assert isinstance(report.profile, ListProfile)
     assert (report.profile.lists, report.profile.users, report.profile.outside_share) == (users, users, 0)
     assert manifest.fact("topn", "rows")["lists"] == users
