@@ -56,7 +56,7 @@ def outcomes(
         from jobs.pages.outcomes import outcomes_page  # here: Jinja is slow to import, and seldom wanted
 
         mature = {record.day: record.mature for record in days}
-        notes = [note for note in found.data["notes"] if not note.startswith("incremental")]  # it has a table of these
+        notes = view.notes_on(days, rows, gone)  # of incremental hits it has a table
         write_page(page, outcomes_page(settings.product, mature, every, notes), "outcomes")
     cli.show(found)
 

@@ -26,13 +26,6 @@ class NotMeasured(NotYet):
     """The outcomes of the week that is over are not there yet."""
 
 
-class _Audience(Mismatch):
-    """A mismatch among the users of the audience, whether they came or not."""
-
-    def __str__(self) -> str:
-        return super().__str__().replace("were seen", "joined the audience")
-
-
 @dataclass(frozen=True)
 class Deciding:
     """The decision of one product's open experiment."""
@@ -195,7 +188,7 @@ def mismatch_among(sums: SumsRecord) -> Mismatch:
     """Returns the sample-ratio mismatch of the users seen or, if only there is one, of the audience."""
     seen = mismatch_in(sums, "first_seen")
     joined = mismatch_in(sums, "joined")
-    return _Audience(joined.e_values, joined.treated, joined.expected) if joined.found and not seen.found else seen
+    return joined if joined.found and not seen.found else seen
 
 
 def _guarded(harm: Harm) -> Guarded:

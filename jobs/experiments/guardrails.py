@@ -11,10 +11,13 @@ from models.experiment.metric import Metric
 from models.experiment.mismatch import FirstSeen, Mismatch, mismatch_of
 from models.experiment.moments import Moments, Slice
 
+Counts = Literal["first_seen", "joined", "robots"]
+_SAID: Mapping[Counts, str] = {"first_seen": "were seen", "joined": "joined the audience", "robots": "were robots"}
 
-def mismatch_in(record: SumsRecord, counts: Literal["first_seen", "joined", "robots"]) -> Mismatch:
+
+def mismatch_in(record: SumsRecord, counts: Counts) -> Mismatch:
     """Returns the sample-ratio mismatch of the users who are counted, each in one week."""
-    return mismatch_of([FirstSeen(*week) for week in arms_by_week(record, counts)])
+    return mismatch_of([FirstSeen(*week) for week in arms_by_week(record, counts)], _SAID[counts])
 
 
 def guardrails_of(ramp: RampSettings | None) -> list[Guardrail]:

@@ -4,6 +4,8 @@ What is measured of an experiment lies beside its record.
 """
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -13,6 +15,8 @@ from conf.experiment import Experiment
 from jobs.storage.store import Storage
 
 RECORD = "experiment.json"
+OPENING = "_opening"
+"""Folder of those who open one at this moment; no experiment has such a name."""
 
 
 class ExperimentError(Refused):
@@ -77,16 +81,37 @@ class ExperimentStore:
         return next((one for one in self.read_all() if one.is_open), None)
 
     def add(self, experiment: Experiment) -> None:
-        """Keeps a new experiment; raises ExperimentError if the name is taken or another one is open."""
-        if self.find(experiment.name) is not None:
-            raise ExperimentError(f"there was an experiment {experiment.name} already; choose another name")
-        other = self.find_open()
-        if other is not None:
-            raise ExperimentError(
-                f"experiment {other.name} of {self.product} is open since {other.opened:%F}, and one at a time can be; "
-                "close it first: discovery experiment close"
-            )
-        self._write(experiment)
+        """Keeps a new experiment; raises ExperimentError if the name is taken, or another one is or is being opened."""
+        with self._alone(experiment):
+            if self.find(experiment.name) is not None:
+                raise ExperimentError(f"there was an experiment {experiment.name} already; choose another name")
+            other = self.find_open()
+            if other is not None:
+                raise ExperimentError(
+                    f"experiment {other.name} of {self.product} is open since {other.opened:%F}, and one at a time can "
+                    "be; close it first: discovery experiment close"
+                )
+            self._write(experiment)
+
+    @contextmanager
+    def _alone(self, experiment: Experiment) -> Iterator[None]:
+        """Says that it is being opened, as long as it lasts; raises ExperimentError if another one says so, too.
+
+        No storage is asked for a lock: whoever says so first and looks afterwards sees the other, or is seen.
+        """
+        own = f"{experiment.salt}.json"
+        self.at.write_bytes(f"{OPENING}/{own}", experiment.model_dump_json(indent=1).encode())
+        try:
+            others = [info.base_name for info in self.at.files(OPENING) if info.base_name != own]
+            if others:
+                raise ExperimentError(
+                    f"another experiment of {self.product} is being opened at this moment, so this one is not; see "
+                    "discovery experiment status, and try again. If nobody opens one, that was interrupted: delete "
+                    f"{self.at.uri}/{OPENING}/{others[0]}"
+                )
+            yield
+        finally:
+            self.at.delete(f"{OPENING}/{own}")
 
     def close(self, experiment: Experiment, at: dt.datetime, reason: str) -> Experiment:
         """Closes an open experiment. Returns its record."""

@@ -22,6 +22,7 @@ from pydantic import AwareDatetime, ValidationError
 from conf import contract
 from conf.base import Strict
 from conf.ids import UserId
+from conf.windows import midnight
 from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.storage.recorded_table import RECORD, read_recorded, write_record, write_recorded
 from jobs.storage.store import Storage
@@ -268,19 +269,37 @@ def notes_on(record: SumsRecord) -> list[str]:
     """Returns what must be known before weeks are compared."""
     notes = [] if any(sum(one.first_seen) for one in record.slices) else ["nobody was answered yet"]
     for week in record.weeks[1:]:
-        shares = {then.treated_bp for then in week.served if then.ours}
         if week.share_bp is None:
             notes.append(f"week {week.number}: no run of the experiment served; nobody was treated, as far as is known")
         elif week.share_bp == 0:
             notes.append(f"week {week.number}: share 0 %, nobody was treated")
         elif week.share_bp == 10_000:
             notes.append(f"week {week.number}: share 100 %, there is no control")
-        if len(shares) > 1:
-            several = ", ".join(f"{share / 100:g} %" for share in sorted(shares))
-            notes.append(f"week {week.number}: the share was {several}; counted as the one that held longest")
+        if len(held := shares_in(week)) > 1 and week.share_bp is not None:
+            several = ", then ".join(f"{share / 100:g} % for {_length(time)}" for share, time in held)
+            notes.append(f"week {week.number}: the share was {several}; counted as {week.share_bp / 100:g} %")
         if not week.mature:
             notes.append(f"week {week.number}: events up to {week.through}, late ones may come")
     return notes
+
+
+def shares_in(week: WeekOfSums) -> list[tuple[int, dt.timedelta]]:
+    """Returns the shares of treated users in a week, by the experiment's salt, and how long each held, in order."""
+    start, end = midnight(week.first), midnight(week.last + dt.timedelta(days=1))
+    found: list[tuple[int, dt.timedelta]] = []
+    for then in (one for one in week.served if one.ours):
+        time = min(then.until or end, end) - max(then.since, start)
+        before = found.pop()[1] if found and found[-1][0] == then.treated_bp else dt.timedelta()
+        found.append((then.treated_bp, before + time))
+    return found
+
+
+def _length(time: dt.timedelta) -> str:
+    """E.g. "6.8 days", "3 h", "20 min"."""
+    days, hours = time / dt.timedelta(days=1), time / dt.timedelta(hours=1)
+    if days >= 1:
+        return f"{days:.1f} days".replace(".0", "") if round(days, 1) != 1 else "1 day"
+    return f"{hours:.0f} h" if hours >= 1 else f"{60 * hours:.0f} min"
 
 
 def forget_weeks(experiments: ExperimentStore, users: Collection[UserId]) -> int:

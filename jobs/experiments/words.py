@@ -70,8 +70,3 @@ def left_out(report: Report) -> list[str]:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def audience_said(report: Report) -> str:
-    """Returns whether both arms of the audience are as large as the share says."""
-    return str(report.audience).replace(" were seen", " were in it")

@@ -57,8 +57,6 @@ from models.outcomes.rows import answers_of
 from models.outcomes.slices import slice_cells
 from models.outcomes.weekly import Week, days_before, weekly_rows
 
-RAMP_BP = tuple(map(int, RampSettings().steps))
-"""Where slices are cut in any case, so that a share that is raised to one of the usual steps cuts none anew."""
 WEEKS_BEFORE = 4
 """Weeks before the first one whose figures are the covariates."""
 MOST_CATEGORIES = 50
@@ -314,8 +312,7 @@ class WeeksOf:
         """Makes the sums of all weeks; returns None if they are there."""
         history = self.measuring.history()
         weeks = [self._week_of_sums(made[week.number], history) for week in self.weeks]
-        cuts = {then.treated_bp for week in weeks for then in week.served if then.ours}
-        slices = slices_at({*RAMP_BP, *cuts})
+        slices = slices_of(self.measuring.settings.rollout.ramp, weeks)
         erased = Erased(frozenset(self.measuring.catalog.erased))
         inputs: list[tuple[object, str]] = [(week.number, made[week.number].inputs) for week in weeks]
         inputs += [("forgotten", erased.fact["sha256"]), ("slices", str(slices)), ("version", str(_VERSION))]
@@ -384,6 +381,16 @@ def then(row: Mapping[str, Any], salt: str, span: Window) -> ShareThen:
     if until is not None and until >= midnight(span.end):
         until = None
     return ShareThen(**{name: row[name] for name in names}, until=until, ours=row["salt"] == salt)
+
+
+def slices_of(ramp: RampSettings | None, weeks: Sequence[WeekOfSums]) -> tuple[Slice, ...]:
+    """Returns the hash, cut at the steps of the ramp (without one, of a usual one) and at every share that there was.
+
+    So a share that is raised to the next step cuts nothing anew.
+    """
+    steps = (RampSettings() if ramp is None else ramp).steps
+    served = (one.treated_bp for week in weeks for one in week.served if one.ours)
+    return slices_at({*(step.bp for step in steps), *served})
 
 
 def longest(served: Sequence[ShareThen], span: Window) -> int | None:

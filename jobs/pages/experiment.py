@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from jobs.experiments.report import AnyResult, NoResult, Reading, Report, Result, dates_of
 from jobs.experiments.words import (
-    audience_said,
     carry_over_said,
     decided_ones,
     headline,
@@ -105,11 +104,6 @@ class Page:
         return [
             Split(metric, list(_forest(parts[:_MOST])), len(parts)) for metric, parts in self.report.categories.items()
         ]
-
-    @property
-    def audience(self) -> str:
-        """Whether both arms of the audience are as large as the share says."""
-        return audience_said(self.report)
 
     @property
     def carry_over(self) -> str:

@@ -63,6 +63,8 @@ class Mismatch:
     treated: int
     expected: float
     """Treated users by the weeks' shares."""
+    what: str = "were seen"
+    """What is said of the users who are counted."""
 
     @property
     def found(self) -> bool:
@@ -70,14 +72,14 @@ class Mismatch:
         return any(value >= ALARM for value in self.e_values)
 
     def __str__(self) -> str:
-        """E.g. "sample-ratio mismatch: 61,250 users of the treatment were seen instead of 62,187 (e-value 3,100)"."""
+        """E.g. "sample-ratio mismatch: 61,250 users … were seen, 62,187 are expected (e-value 3e+03)"."""
         word = "sample-ratio mismatch" if self.found else "no sample-ratio mismatch"
         most = max(self.e_values, default=1.0)
-        seen = f"{self.treated:,} users of the treatment were seen, {self.expected:,.0f} are expected"
+        seen = f"{self.treated:,} users of the treatment {self.what}, {self.expected:,.0f} are expected"
         return f"{word}: {seen} (e-value {most:,.3g})"
 
 
-def mismatch_of(weeks: Sequence[FirstSeen]) -> Mismatch:
+def mismatch_of(weeks: Sequence[FirstSeen], what: str = "were seen") -> Mismatch:
     """Returns the e-value after each week, oldest first.
 
     The same holds for the audience: each of its users once, in the week in which they joined it.
@@ -92,7 +94,7 @@ def mismatch_of(weeks: Sequence[FirstSeen]) -> Mismatch:
         bets = (first if until else 1.0), (month if until >= _MONTH else 1.0), _ratios(told[:until])
         worth = math.inf if _impossible(week) else _FIRST_WEEK * bets[0] + _FIRST_MONTH * bets[1] + _RATIOS * bets[2]
         values.append(max(worth, math.inf if math.inf in values else 0.0))
-    return Mismatch(tuple(values), sum(week.treated for week in weeks), expected)
+    return Mismatch(tuple(values), sum(week.treated for week in weeks), expected, what)
 
 
 def _impossible(week: FirstSeen) -> bool:

@@ -9,7 +9,6 @@ from jobs.cli.views.view import View, table
 from jobs.experiments.planning import ExperimentPlan, PlannedMetric, PlannedWeek
 from jobs.experiments.report import AnyResult, NoResult, Reading, Report, dates_of
 from jobs.experiments.words import (
-    audience_said,
     carry_over_said,
     headline,
     interval_said,
@@ -56,7 +55,7 @@ def _lines(report: Report) -> Iterator[str]:
     shares = ", ".join("none" if week.share_bp is None else f"{week.share_bp / 100:g} %" for week in weeks)
     yield f"weeks       {weeks_said([week.number for week in weeks])} ({dates_of(weeks)}), treated: {shares}"
     yield f"seen        {report.seen}"
-    yield f"audience    {audience_said(report)}"
+    yield f"audience    {report.audience}"
     if report.effects is None:
         yield "effects     none are shown: who is missing may be those with an effect; find out why, first"
         yield from (f"note        {note}" for note in report.notes)

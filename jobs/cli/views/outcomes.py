@@ -39,10 +39,8 @@ def outcomes(
     header += ["user-days", "answers", "hits", "rate", *(f"hits@{k}" for k in at), "new ones listed", "first hit after"]
     text = table([_line(key, one, at, split=split) for key, one in found], header)
     made = list(_incremental(rows, daily=daily))
-    by_place = {
-        basis: _curve(records, basis) for basis in _bases(records) if any(key[4] == "position" for key, _ in found)
-    }
-    said = [*(_sentence(*one) for one in made), *_curves(by_place), *_notes(records, rows, gone)]
+    by_place = _by_place(records, rows)
+    said = [*(_sentence(*one) for one in made), *notes_on(records, rows, gone)]
     data = {
         "rows": [_data(key, one, daily=daily) for key, one in found],
         "propensities": {
@@ -54,6 +52,17 @@ def outcomes(
         "notes": said,
     }
     return View("\n".join([text or "nothing was answered on these days", *said]), data)
+
+
+def notes_on(records: Sequence[Record], rows: Sequence[Mapping[str, Any]], gone: Collection[str]) -> list[str]:
+    """Returns what is said below the figures, as whole sentences, but for incremental hits."""
+    return [*_curves(_by_place(records, rows)), *_notes(records, rows, gone)]
+
+
+def _by_place(records: Sequence[Record], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Ratio | None]]:
+    """Returns basis → how often a place is looked at, if figures are by place."""
+    has_places = any(row["by"] == "position" for row in rows)
+    return {basis: _curve(records, basis) for basis in _bases(records) if has_places}
 
 
 def _bases(records: Sequence[Record]) -> list[str]:

@@ -1,10 +1,13 @@
 """Records of experiments: one open at a time, unchanged pins, and what cannot be read is reported."""
 
 import datetime as dt
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import fs
 from pydantic import ValidationError
 
 from conf.experiment import Experiment, PinnedRecipe
@@ -49,6 +52,77 @@ def test_one_is_open_at_a_time_and_names_are_used_once(store: ExperimentStore) -
         store.add(experiment())
     with pytest.raises(ExperimentError, match="there is no experiment 'x' of test; there are: more-days, other"):
         store.get("x")
+
+
+class At(Storage):
+    """A folder where something else happens before one of the operations."""
+
+    def between(self, before: int, happens: Callable[[], None]) -> "At":
+        """Lets this happen before the operation of that number; beyond the last one it happens never."""
+        object.__setattr__(self, "steps", iter([lambda: None] * before + [happens]))
+        return self
+
+    def _step(self) -> None:
+        next(getattr(self, "steps"), lambda: None)()  # noqa: B009
+
+    def files(self, path: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
+        self._step()
+        return super().files(path, recursive=recursive)
+
+    def exists(self, path: str) -> bool:
+        self._step()
+        return super().exists(path)
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        self._step()
+        super().write_bytes(path, content)
+
+    def delete(self, path: str) -> None:
+        self._step()
+        super().delete(path)
+
+
+@pytest.mark.parametrize("name", ["more-days", "other"])
+def test_of_two_that_are_opened_at_once_one_is(tmp_path: Path, name: str) -> None:
+    """One is opened as a whole between any two steps of the other: never both, and what was kept stays as it was."""
+    kept, number, happened = set[str](), 0, True
+    while happened:
+        home, won, refused, happened = str(tmp_path / str(number)), list[Experiment](), list[str](), False
+        store = ExperimentStore(Storage(home), "test")
+        mine, theirs = experiment(salt="a"), experiment(name=name, salt="b")
+
+        def add(opened: Experiment, at: ExperimentStore) -> None:
+            try:
+                at.add(opened)
+            except ExperimentError as error:
+                refused.append(str(error))  # noqa: B023
+            else:
+                won.append(opened)  # noqa: B023
+
+        def meanwhile() -> None:
+            nonlocal happened
+            happened = True
+            add(theirs, store)  # noqa: B023
+
+        add(mine, ExperimentStore(At(home).between(number, meanwhile), "test"))
+        assert store.read_all() == won
+        assert len(won) <= 1
+        assert all(re.search(r"already|is open|is being opened", said) for said in refused)
+        kept |= {one.salt for one in won}
+        number += 1
+    assert number > 5
+    assert kept == {"a", "b"}
+    add(mine, store)  # nobody was left in the way
+    assert len(won) == 1
+
+
+def test_an_opening_that_was_killed_is_named(store: ExperimentStore) -> None:
+    store.at.write_bytes("_opening/x-1.json", b"{}")
+    with pytest.raises(ExperimentError, match=r"is being opened.*_opening/x-1.json"):
+        store.add(experiment())
+    store.at.delete("_opening/x-1.json")
+    store.add(experiment())
+    assert [info.base_name for info in store.at.files("_opening")] == []
 
 
 def test_what_cannot_be_read_is_reported(store: ExperimentStore, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from conf import contract
 from conf.experiment import Experiment, PinnedRecipe
 from conf.ids import arm_of
+from conf.ramp import RampSettings
 from features.errors import MissingDaysError, SnapshotError
 from jobs.cli.views import experiment as view
 from jobs.experiments.store import ExperimentStore
@@ -38,6 +39,7 @@ from publish.runs.history import History, HistoryEntry
 from publish.runs.pointer import Pointer
 from tests.features.world import AS_OF, EVENT_SCHEMA, ago, at, table
 from tests.jobs.days import write_day
+from tests.jobs.experiments.measured import week_of
 
 PRODUCT: dict[str, Any] = {
     "product": "told",
@@ -224,19 +226,48 @@ def test_weeks_end_with_the_experiment() -> None:
     assert [week.number for week in weeks_of(experiment(first_day=AS_OF), ago(1))] == [0]
 
 
+def test_slices_are_cut_at_the_steps_of_the_ramp_and_at_every_share_there_was() -> None:
+    def edges(ramp: RampSettings | None, *shares: tuple[int, bool]) -> list[int]:
+        then = [
+            ShareThen(since=at(FIRST, 0), until=None, treatment="a", control=None, share_bp=share, ours=ours)
+            for share, ours in shares
+        ]
+        week = week_of(1, None, served=tuple(then))
+        return [one.high_bp for one in weeks.slices_of(ramp, [week])]
+
+    own = RampSettings.model_validate({"steps": [2, 10, 30]})
+    assert edges(own) == [200, 1_000, 3_000, 10_000]
+    assert edges(own, (1_000, True), (1_500, True), (4_000, False)) == [200, 1_000, 1_500, 3_000, 10_000]
+    assert edges(None, (1_500, True)) == [100, 500, 1_500, 2_500, 5_000, 9_500, 10_000]
+
+
 @pytest.mark.parametrize(
     ("served", "share", "note"),
     [
         ([(0, None, True, "a", 0)], 0, "nobody was treated"),
         ([(0, None, True, "a", 10_000)], 10_000, "there is no control"),
         ([(0, None, False, "a", 2_500)], None, "no run of the experiment served"),
-        ([(0, 2, True, "a", 500), (2, None, True, "a", 2_500)], 2_500, "the share was 5 %, 25 %"),
-        ([(0, 6, True, "a", 2_500), (6, None, True, None, 2_500)], 2_500, "the share was 0 %, 25 %"),
-        ([(-9, 3, True, "a", 500), (3, 6, True, "a", 0), (6, None, True, "a", 500)], 500, "the share was 0 %, 5 %"),
+        (
+            [(0, 2, True, "a", 500), (2, None, True, "a", 2_500)],
+            2_500,
+            "week 1: the share was 5 % for 2 days, then 25 % for 5 days; counted as 25 %",
+        ),
+        (
+            [(0, 6, True, "a", 2_500), (6, None, True, None, 2_500)],
+            2_500,
+            "was 25 % for 6 days, then 0 % for 1 day; counted as 25 %",
+        ),
+        (
+            [(-9, 3, True, "a", 500), (3, 6, True, "a", 0), (6, None, True, "a", 500)],
+            500,
+            "was 5 % for 3 days, then 0 % for 3 days, then",
+        ),
+        ([(-9, 3 / 24, True, "a", 500), (3 / 24, None, True, "a", 2_500)], 2_500, "was 5 % for 3 h, then 25 % for 6.9"),
+        ([(-9, 1, True, "a", 2_500), (1, None, True, "b", 2_500)], 2_500, None),
         ([], None, "no run of the experiment served"),
     ],
 )
-def test_the_share_of_a_week_is_the_one_that_held_longest(served: Any, share: int | None, note: str) -> None:
+def test_the_share_of_a_week_is_the_one_that_held_longest(served: Any, share: int | None, note: str | None) -> None:
     span = weeks.Window(FIRST, ago(7))
     rows = [
         {
@@ -273,4 +304,5 @@ def test_the_share_of_a_week_is_the_one_that_held_longest(served: Any, share: in
         metrics=(),
         categories_left_out=0,
     )
-    assert any(note in said for said in notes_on(one))
+    several = [said for said in notes_on(one) if "the share was" in said]
+    assert any(note in said for said in notes_on(one)) if note is not None else several == []
