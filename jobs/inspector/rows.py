@@ -5,7 +5,7 @@ files, sorted by user in small row groups.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from jobs.storage.store import Storage
 USER = "user_id"
 _GROUP_BYTES = 2**18
 """Bytes of a row group of a sorted copy, about."""
+_PIECE_BYTES = 2**26
+"""Bytes that are sorted at once: a copy of a larger file has several, each with rows of any user."""
+_BATCH_ROWS = 2**14
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,26 +101,45 @@ def _bounds(group: pq.RowGroupMetaData) -> tuple[UserId, UserId] | None:
 
 
 _COPYING = threading.Lock()
-"""Held while a copy is made: two requests for the same run wait for one copy, and memory is that of one file."""
+"""Held while a copy is made: two requests for the same run wait for one copy, and memory is that of one piece."""
 _DONE = "_SUCCESS"
 
 
 def sorted_copy(folder: Storage, table: str, at: Storage) -> Storage:
-    """Returns the folder `at` with a copy of a table's files, each sorted by user; it is made if it is not there."""
+    """Returns the folder `at` with a copy of a table's rows in files sorted by user; it is made if it is not there."""
     with _COPYING:
         if not at.exists(_DONE):
             at.delete("")
             for number, (name, _, _) in enumerate(listing_of(folder, table)):
-                _copy(folder, f"{table}/{name}".lstrip("/"), at, f"part-{number:05}.parquet")
+                _copy(folder, f"{table}/{name}".lstrip("/"), at, f"part-{number:05}")
             at.write_bytes(_DONE, b"")
+            pa.default_memory_pool().release_unused()
     return at
 
 
 def _copy(folder: Storage, path: str, at: Storage, name: str) -> None:
     with folder.open(path) as stream:
-        rows = pq.read_table(stream)
-    rows = rows.filter(pc.is_valid(rows[USER])).sort_by(USER)
-    per_group = max(256, int(len(rows) * _GROUP_BYTES / max(1, rows.nbytes)))
-    buffer = pa.BufferOutputStream()
-    pq.write_table(rows, buffer, row_group_size=per_group, compression="zstd")
-    at.write_bytes(name, buffer.getvalue().to_pybytes())
+        for number, piece in enumerate(_pieces(pq.ParquetFile(stream))):
+            rows = (piece.filter(pc.is_valid(piece[USER])) if piece[USER].null_count else piece).sort_by(USER)
+            per_group = max(256, int(len(rows) * _GROUP_BYTES / max(1, rows.nbytes)))
+            buffer = pa.BufferOutputStream()
+            pq.write_table(rows, buffer, row_group_size=per_group, compression="zstd")
+            at.write_bytes(f"{name}-{number:03}.parquet", buffer.getvalue().to_pybytes())
+
+
+def _pieces(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    """Yields the rows of a file, some _PIECE_BYTES at once."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in file.iter_batches(_BATCH_ROWS):
+        waiting.append(batch)
+        if sum(one.nbytes for one in waiting) >= _PIECE_BYTES:
+            yield _taken(waiting)
+    if waiting or not file.metadata.num_rows:
+        yield _taken(waiting, file.schema_arrow)
+
+
+def _taken(batches: list[pa.RecordBatch], schema: pa.Schema | None = None) -> pa.Table:
+    """Returns the batches as a table, and empties the list: while a piece is sorted, nobody else holds its rows."""
+    table = pa.Table.from_batches(batches, schema)
+    batches.clear()
+    return table

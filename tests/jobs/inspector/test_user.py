@@ -5,10 +5,13 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.explain.world import PRODUCT, RUN, Size, make_world
 from jobs.cli.views import explain as view
+from jobs.inspector import rows
 from jobs.inspector.archive import Archive
 from jobs.inspector.forgotten import Forgotten
 from jobs.inspector.looks import Looks
@@ -54,6 +57,30 @@ def test_lists_are_made_again_and_sums_add_up(world: tuple[Path, list[int]]) -> 
         text = view.explanation(found).text
         assert f"user     {user}, treatment arm" in text
         assert "what places rest on" in text
+
+
+def test_a_large_file_is_copied_in_pieces(
+    world: tuple[Path, list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, users = world
+    monkeypatch.setattr(rows, "_PIECE_BYTES", 2**12)
+    monkeypatch.setattr(rows, "_BATCH_ROWS", 100)
+    order = [("source_id", "ascending"), ("reason", "ascending")]
+    table, at = f"runs/{PRODUCT}/{RUN}/exclusions", Storage(str(tmp_path / "copy"))
+    copied = rows.UserRows(rows.sorted_copy(Storage(str(home)), table, at))
+    assert len(copied.files) > 10
+    direct = rows.UserRows(Storage(str(home)), table)
+    for user in [*users, 10**12]:
+        found = [one.of(user, ["source_id", "reason"]) for one in (direct, copied)]
+        assert found[0].sort_by(order).equals(found[1].sort_by(order))
+
+
+def test_an_empty_file_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "table").mkdir()
+    nobody = pa.schema([("user_id", pa.int64()), ("day", pa.string())]).empty_table()
+    pq.write_table(nobody, tmp_path / "table" / "part-0.parquet")
+    copied = rows.UserRows(rows.sorted_copy(Storage(str(tmp_path)), "table", Storage(str(tmp_path / "copy"))))
+    assert copied.of(3, ["day"]).schema == pa.schema([("day", pa.string())])
 
 
 def test_why_one_source_is_or_is_not_listed(world: tuple[Path, list[int]]) -> None:
