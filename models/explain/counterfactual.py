@@ -20,6 +20,8 @@ REMOVED = 3
 """Interactions that are left out at once."""
 _BEHIND = 30
 """Sources behind one that sets are tried for."""
+_MOST = 2000
+"""Interactions that sets are made of, of users who have more: those that can move scores most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,9 @@ class Removals:
         left = gains * (self._own[sets] - np.einsum("tij,tj->ti", overlap, self._confidences[sets]))
         system = np.eye(sets.shape[1]) - gains[:, :, None] * overlap
         change = np.linalg.solve(system, left[:, :, None])[:, :, 0] - self._confidences[sets]
-        found: Floats = self._damped + np.einsum("cts,ts->tc", self._reach[:, sets], change)
+        some, places = np.unique(sets, return_inverse=True)
+        reach = self._rivals @ self._solved[:, some]
+        found: Floats = self._damped + np.einsum("cts,ts->tc", reach[:, places.reshape(sets.shape)], change)
         return found
 
     def _deepest(self, wanted: int, place: int, sets: Rows, scores: Floats) -> Counterfactual:
@@ -75,7 +79,7 @@ class Removals:
         behind = order[at + 1 : at + 1 + _BEHIND]
         lost = self._lost_alone[order[at]] - (self._lost_alone[behind] if len(behind) else 0)
         best = np.argpartition(-np.atleast_2d(lost), REMOVED - 1, axis=1)[:, :REMOVED]
-        return np.unique(np.sort(best, axis=1), axis=0)
+        return np.unique(np.sort(self._able[best], axis=1), axis=0)
 
     @cached_property
     def _factors(self) -> Floats:
@@ -109,22 +113,27 @@ class Removals:
         return found
 
     @cached_property
-    def _reach(self) -> Floats:
-        """What one unit of each interaction adds to the score of each rival, (rivals, interactions)."""
-        found: Floats = self._rivals @ self._solved
+    def _damped(self) -> Floats:
+        """Scores of the rivals, damped less, nothing left out."""
+        found: Floats = self._rivals @ (self._solved @ self._confidences)
         return found
 
     @cached_property
-    def _damped(self) -> Floats:
-        """Scores of the rivals, damped less, nothing left out."""
-        found: Floats = self._reach @ self._confidences
+    def _changes_alone(self) -> Floats:
+        """What multiplies A⁻¹ y_j where interaction j alone is left out, for each of them."""
+        gains = self._confidences - 1
+        overlap = np.einsum("ij,ji->i", self._factors, self._solved)
+        found: Floats = gains * (self._own - overlap * self._confidences) / (1 - gains * overlap) - self._confidences
         return found
+
+    @cached_property
+    def _able(self) -> Rows:
+        """The interactions that sets are made of, ascending."""
+        most = np.abs(self._changes_alone) * np.linalg.norm(self._solved, axis=0)
+        return np.sort(np.argsort(-most, kind="stable")[:_MOST])
 
     @cached_property
     def _lost_alone(self) -> Floats:
-        """What each rival's score loses without each single interaction, (rivals, interactions)."""
-        gains = self._confidences - 1
-        overlap = np.einsum("ij,ji->i", self._factors, self._solved)
-        change = gains * (self._own - overlap * self._confidences) / (1 - gains * overlap) - self._confidences
-        found: Floats = -self._reach * change
+        """What each rival's score loses without each single able interaction, (rivals, able)."""
+        found: Floats = -(self._rivals @ self._solved[:, self._able]) * self._changes_alone[self._able]
         return found

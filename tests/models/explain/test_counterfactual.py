@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.arrays.ids import IdMap
+from models.explain import counterfactual
 from models.explain.contributions import TrainedSources
 from models.explain.counterfactual import REMOVED, Removals
 from models.training.confidences import Constants
@@ -73,3 +74,11 @@ def test_no_other_set_lowers_a_source_much_deeper() -> None:
             falls += one.place_without - one.place
             deepest += int((1 + (scores > scores[:, [rival]]).sum(axis=1)).max()) - one.place
     assert falls > 0.9 * deepest
+
+
+def test_of_many_interactions_those_are_tried_that_move_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counterfactual, "_MOST", 5)
+    world = World(2)
+    found = world.removals.counterfactuals(np.arange(len(world.rivals)))
+    assert len({place for one in found for place in one.without}) <= 5
+    assert found[7].place_without == world.place(7, found[7].without)
