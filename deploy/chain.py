@@ -15,7 +15,7 @@ from deploy.servers.ports import LOOPBACK, choose_ports
 from deploy.servers.processes import OwnerGuard, end_session, spawn, start_time, tail
 
 REPO = Path(__file__).parent.parent
-_READY_SECONDS = 30
+_READY_SECONDS = 180
 
 
 class ChainFailed(StackError):

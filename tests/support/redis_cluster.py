@@ -64,7 +64,11 @@ class RedisCluster(Startable):
 
     def wait_until_whole(self) -> None:
         """Returns when every running node says that all slots are served and every replica follows its master."""
-        self._until(lambda: all(_is_whole(node) for node in self.nodes if node.is_running), "be whole")
+        running = [node for node in self.nodes if node.is_running]
+        self._until(lambda: all(map(_is_whole, running)), "be whole")
+        for node in running:  # now that they have met: one that stands still for a while is not dead
+            with client_of(node) as client:
+                client.config_set("cluster-node-timeout", 30_000)
 
     def id_of(self, node: RedisServer) -> str:
         """The name of a node within the cluster."""

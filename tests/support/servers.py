@@ -20,7 +20,8 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBrok
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """The session's Redis; a test that stops or kills a Redis starts its own."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+    nothing_kept = {"appendonly": "no"}  # a disk that is slow for seconds would hold up every write
+    with RedisServer(tmp_path_factory.mktemp("redis"), settings=nothing_kept) as server:
         yield server
 
 

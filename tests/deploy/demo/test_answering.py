@@ -35,7 +35,7 @@ _WORLD = World(users=300, sources=200, days=21, events=10_000, seed=3)
 def product(tmp_path: Path) -> ProductFiles:
     """A product that reads the world."""
     tree = settings().model_dump(mode="json") | {"product": f"answers_{os.getpid()}_{int(time.time())}"}
-    tree["serve"] = {"drain_delay_seconds": 0}
+    tree["serve"] = {"drain_delay_seconds": 0, "redis_timeout_seconds": 60}
     (tmp_path / "product.yml").write_text(yaml.safe_dump(tree))
     return ProductFiles(tmp_path / "product.yml")
 

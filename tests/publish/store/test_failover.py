@@ -127,7 +127,7 @@ def test_no_run_serves_before_the_replicas_have_it(
             send(kafka, run.layout.topic, wire_of(run, lists))
             eventually(lambda: "is complete and postponed until replicas have it" in caplog.text)
             assert not damaged_partitions(RedisStore(store), run)
-            assert f"0 of 127.0.0.1:{master.ports[0]} have" in str(missing_copies(store, run))
+            eventually(lambda: f"0 of 127.0.0.1:{master.ports[0]} have" in str(missing_copies(store, run)))
             assert registry.get(run.run).state is RunState.LOADING
             assert pointers.read().treatment is None
             with pytest.raises(StoreRefused, match="start the replicas"):
@@ -139,7 +139,7 @@ def test_no_run_serves_before_the_replicas_have_it(
         master.start()  # as the replica of what was its own
         assert ending_of(store, run).ending is RunEnding.SERVING
     assert served(store, product, range(USERS)) == expected(run, lists)
-    assert missing_copies(store, run) is None
+    eventually(lambda: missing_copies(store, run) is None)
     agrees(store, product)
 
 
