@@ -13,6 +13,9 @@ from conf.recipe import Recipe
 from conf.settings import ControlKind
 from conf.share import Share
 
+CONTROL_SUFFIX = "-control"
+"""What the id of a control's run has more than that of its treatment."""
+
 
 def _experiment_name(name: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name):

@@ -4,8 +4,10 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Literal
 
+from conf.experiment import CONTROL_SUFFIX
 from expectations.drift.checks import DriftProfile, harm, ranked, sentence, statistic_of
 from expectations.drift.findings import Finding
+from expectations.drift.statistics import OF_DATA
 from expectations.drift.weeks import WEEK
 from expectations.report import GateReport
 
@@ -68,9 +70,10 @@ def ways_on(first: Finding, report: GateReport, profile: DriftProfile) -> list[t
     partition = profile.snapshots.get(first.subject)
     days = " ".join(map(str, _days(first) if partition is None else [partition]))
     ways = [("look at it", f"discovery drift show {report.run}")]
-    if first.kind in ("events", "snapshot", "sources"):
+    own = " --control" if first.kind not in OF_DATA and str(report.run).endswith(CONTROL_SUFFIX) else ""
+    if first.kind in OF_DATA:
         ways.append(("the data are wrong", f'discovery drift exclude {first.subject} {days} --reason "…"'))
-    ways.append(("it is really so", f'discovery drift accept {first.full_name} --reason "…"'))
+    ways.append(("it is really so", f'discovery drift accept {first.full_name}{own} --reason "…"'))
     ways.append(("only this once", f'start a new run with --override {first.full_name}="…"'))
     return ways
 

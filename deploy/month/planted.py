@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.run.run_id import CONTROL_SUFFIX
+from conf.experiment import CONTROL_SUFFIX
 
 
 def planted_reactions(truth: Path, days: Sequence[dt.date], effect: float, treated_users: int) -> float:

@@ -3,6 +3,8 @@
 import datetime as dt
 from typing import Literal
 
+from pydantic import Field
+
 from conf.base import Strict
 from expectations.drift.statistics import Kind, Mode
 
@@ -99,6 +101,8 @@ class Accepted(Strict):
     reason: str
     by: str
     at: dt.datetime
+    run: str | None = Field(default=None, exclude_if=lambda run: run is None)
+    """The run whose own numbers these are, not those of data: of an experiment, its arm alone has the new level."""
 
 
 class Excluded(Strict):

@@ -15,6 +15,8 @@ from conf.gates import DriftMode
 
 Kind = Literal["events", "snapshot", "sources", "interactions", "factors", "lists", "judged", "served"]
 """What a subject is; `sources` is the snapshot of that name, which has statistics beside those of every snapshot."""
+OF_DATA: frozenset[Kind] = frozenset({"events", "snapshot", "sources"})
+"""What both arms of an experiment read alike; everything else is of one run, and so of one arm."""
 Grain = Literal["day", "week", "run"]
 """day: one number per day, new days are taken together. week: a number of each day about the seven days up to it, the
 newest is judged. run: one number per run."""

@@ -10,6 +10,7 @@ from conf.environment import Environment
 from conf.errors import ConfigError
 from conf.windows import Window, parse_day
 from expectations.drift.findings import Accepted, Excluded
+from expectations.drift.statistics import OF_DATA
 from features.errors import FeaturesError
 from features.reading.dataset import enforce_policy, plan_dataset
 from jobs.cli.drift_findings import Drift, NoFinding, finding_of, hint, judged
@@ -27,6 +28,9 @@ drift = typer.Typer(
     help="What drifted: findings of runs, and what operators decide about them.",
 )
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A statistic by its full name, e.g. clicks.users.")]
+Control = Annotated[
+    bool, typer.Option("--control", help="Of controls of experiments; numbers of data are the same for both arms.")
+]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
@@ -41,19 +45,21 @@ def show_run(
     """What deviates in a run, the most probable cause first, and how to go on."""
     opened = _open(cli)
     reports = opened.reports(run)
-    cli.show(view.findings(reports, judged(reports), opened.page(reports[0].run or ""), everything=everything))
+    shown = reports[0].run or ""
+    beside = opened.control_of(shown)
+    cli.show(view.findings(reports, judged(reports), opened.page(shown), beside, everything=everything))
 
 
 @drift.command()
 @product_command
-def history(cli: Cli, name: Name) -> None:
+def history(cli: Cli, name: Name, *, control: Control = False) -> None:
     """Weeks or runs of one statistic: what was found, and what was usual by the ones before."""
-    opened = _open(cli)
+    opened = _open(cli, is_of_control=control)
     found = opened.newest(name)
     if found is not None and found.finding.past:
         cli.show(view.past(found))
         return
-    measured = opened.store.history()
+    measured = opened.own.history()
     for key in measured.keys:
         if f"{key[1]}.{key[2]}" == name:
             cli.show(view.measured(key, measured.series(key)))
@@ -63,20 +69,29 @@ def history(cli: Cli, name: Name) -> None:
 
 @drift.command()
 @product_command
-def accept(cli: Cli, name: Name, *, reason: Reason = "", undo: Undo = False) -> None:
+def accept(cli: Cli, name: Name, *, reason: Reason = "", control: Control = False, undo: Undo = False) -> None:
     """Take over the new level of a statistic that raised an alarm: it is the usual one from then on."""
-    opened = _open(cli)
+    opened = _open(cli, is_of_control=control)
     if undo:
-        held = [one for one in opened.store.decisions().accepted if one.name == name]
+        known = opened.own.decisions().accepted
+        held = [one for one in known if one.name == name]
         if not held:
-            there = ", ".join(one.name for one in opened.store.decisions().accepted) or "none"
+            there = ", ".join(one.name for one in known) or "none"
             raise NoFinding(f"no level of {name!r:.300} was accepted; accepted: {there}")
         opened.store.decide(held[-1], undone=True)
         cli.show(view.no_longer_accepted(held[-1]))
         return
     _need(reason)
     alarm = opened.alarm(name)
-    accepted = Accepted(name=name, days=alarm.days, shift=alarm.shift, reason=reason, by=person(), at=utc_now())
+    accepted = Accepted(
+        name=name,
+        days=alarm.days,
+        shift=alarm.shift,
+        reason=reason,
+        by=person(),
+        at=utc_now(),
+        run=None if alarm.kind in OF_DATA else alarm.run,
+    )
     opened.store.decide(accepted)
     cli.show(view.accepted(accepted, finding_of(alarm)))
 
@@ -131,8 +146,8 @@ def backfill(
     fill(cli, days, utc_now().date() if as_of is None else _day(as_of))
 
 
-def _open(cli: Cli) -> Drift:
-    return Drift(cli.settings(), Storage(Environment.read().home))
+def _open(cli: Cli, *, is_of_control: bool = False) -> Drift:
+    return Drift(cli.settings(), Storage(Environment.read().home), is_of_control)
 
 
 def _need(reason: str) -> None:

@@ -3,14 +3,16 @@
 import datetime as dt
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
 from conf.errors import Refused
+from conf.experiment import CONTROL_SUFFIX
 from conf.settings import Settings
 from expectations.drift.checks import DriftProfile, ranked
 from expectations.drift.findings import Accepted, Alarm, Finding
+from expectations.drift.statistics import OF_DATA, Kind
 from expectations.drift_message import STATUSES, Status, statuses
 from expectations.report import GateReport
 from jobs.run.manifest import find_run, kept_runs, run_folder
@@ -46,11 +48,18 @@ class Drift:
 
     settings: Settings
     home: Storage
+    is_of_control: bool = False
+    """Whether numbers of runs are those of controls of experiments, else of all others; those of data are of both."""
 
     @cached_property
     def store(self) -> DriftStore:
-        """The history, the alarms and the decisions."""
+        """The history, the alarms and the decisions, of both arms."""
         return DriftStore.of(self.home, self.settings.product)
+
+    @cached_property
+    def own(self) -> DriftStore:
+        """The same as the runs of this arm read it."""
+        return replace(self.store, arm=lambda key: self._has(key.partition(".")[0]))
 
     def runs(self) -> Iterator[str]:
         """Yields the runs that a drift gate has judged, the newest first."""
@@ -62,9 +71,11 @@ class Drift:
         """Returns the reports of a run's drift gates; None: of the newest run. Raises NoFinding, ChangedSince."""
         product = self.settings.product
         if run is None:
-            run = next(self.runs(), None)
-            if run is None:
+            newest = next(self.runs(), None)
+            if newest is None:
                 raise NoFinding(f"no run of {product} was judged by a drift gate yet, in {self.home.uri}")
+            treatment = newest.removesuffix(CONTROL_SUFFIX)  # a control is judged before it
+            run = treatment if self._files(treatment) else newest
         kept = find_run(self.home, product, str(RunId.parse(run)))
         if kept is None or not self._files(run):
             there = "is not there" if kept is None else "has no report of a drift gate"
@@ -72,16 +83,21 @@ class Drift:
             raise NoFinding(f"run {run} {there}, in {kept.folder.uri if kept else self.home.uri}; newest: {known}")
         return [_report(kept.folder, file) for file in self._files(run)]
 
+    def control_of(self, run: str) -> list[GateReport]:
+        """Returns the reports of the control beside a run; none if it has none that was judged."""
+        control = f"{run}{CONTROL_SUFFIX}"
+        return self.reports(control) if self._files(control) else []
+
     def page(self, run: str) -> str | None:
         """Returns where the page of a run's drift is; None if it has none."""
         folder = run_folder(self.home, self.settings.product, run)
         return f"{folder.uri}/{DRIFT_PAGE}" if folder.exists(DRIFT_PAGE) else None
 
     def newest(self, name: str) -> Judged | None:
-        """Returns the newest finding of a statistic in the latest runs."""
+        """Returns the newest finding of a statistic in the latest runs, of this arm unless it is of data."""
         for run in islice(self.runs(), _LATEST):
             for one in judged(self.reports(run)):
-                if one.finding.full_name == name:
+                if one.finding.full_name == name and self._is_ours(run, one.finding.kind):
                     return one
         return None
 
@@ -93,11 +109,11 @@ class Drift:
 
     def open_alarms(self) -> list[Alarm]:
         """Returns the alarms of days that nobody accepted or excluded, the newest first."""
-        held = self.store.decisions()
+        held = self.own.decisions()
         excluded = {(one.dataset, one.day) for one in held.excluded}
         alarms = (
             alarm
-            for alarm in self.store.alarms()
+            for alarm in self._alarms()
             if not any(_covers(one, alarm) for one in held.accepted)
             and not excluded.issuperset((alarm.subject, day) for day in alarm.days)
         )
@@ -126,6 +142,17 @@ class Drift:
         """Latest day of a run, which a repeated one has too; today if there is none."""
         runs = kept_runs(self.home, self.settings.product).values()
         return max((run.as_of for run in runs), default=utc_now().date())
+
+    def _alarms(self) -> Iterator[Alarm]:
+        """Yields the alarms of data by all runs, and those of this arm."""
+        yield from (alarm for alarm in self.store.alarms() if alarm.kind in OF_DATA)
+        yield from (alarm for alarm in self.own.alarms() if alarm.kind not in OF_DATA)
+
+    def _has(self, run: str) -> bool:
+        return run.endswith(CONTROL_SUFFIX) == self.is_of_control
+
+    def _is_ours(self, run: str, kind: Kind) -> bool:
+        return kind in OF_DATA or self._has(run)
 
     def _files(self, run: str) -> list[str]:
         folder = run_folder(self.home, self.settings.product, run)

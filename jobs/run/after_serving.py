@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from conf.errors import DiscoveryError
+from conf.experiment import CONTROL_SUFFIX
 from conf.settings import Settings
 from conf.shadow import SHADOW
 from jobs.run.manifest import StageRecord, kept_runs, load_manifest, run_folder, save_manifest
 from jobs.run.report import log_report, write_report
-from jobs.run.run_id import CONTROL_SUFFIX
 from jobs.runtime.log import log, log_step
 from jobs.runtime.versions import code_version
 from jobs.storage.store import Storage

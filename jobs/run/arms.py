@@ -6,13 +6,12 @@ from pydantic import ValidationError
 
 from conf.diff import differences
 from conf.errors import ConfigError
-from conf.experiment import Experiment, RunPart
+from conf.experiment import CONTROL_SUFFIX, Experiment, RunPart
 from conf.recipe import Recipe, RecipeGone
 from conf.settings import Settings
 from conf.share import EVERYBODY, Share
 from jobs.experiments.store import ExperimentStore
 from jobs.run.manifest import load_manifest, run_folder
-from jobs.run.run_id import CONTROL_SUFFIX
 from jobs.storage.store import Storage
 
 

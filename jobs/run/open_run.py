@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from conf.diff import differences
 from conf.environment import Environment
 from conf.errors import ConfigError, Refused
+from conf.experiment import CONTROL_SUFFIX
 from conf.load import config_hash, load_settings
 from conf.settings import Settings
 from conf.share import NOBODY, Share
@@ -24,7 +25,7 @@ from jobs.run.arms import Arm, arms_of
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest, Request, kept_runs, load_manifest, run_folder, save_manifest
 from jobs.run.report import write_report
-from jobs.run.run_id import CONTROL_SUFFIX, RunId
+from jobs.run.run_id import RunId
 from jobs.run.servers import RunServers, open_servers
 from jobs.run.session import begin_session
 from jobs.runtime.log import log, log_step

@@ -5,9 +5,8 @@ import re
 from dataclasses import dataclass
 
 from conf.errors import ConfigError
+from conf.experiment import CONTROL_SUFFIX
 
-CONTROL_SUFFIX = "-control"
-"""What the id of a control has more than that of its treatment."""
 _FORM = re.compile(rf"(\d{{8}}T\d{{6}}Z)-(\d{{8}})-(\d{{1,3}})({CONTROL_SUFFIX})?")
 
 

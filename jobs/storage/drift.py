@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from conf.base import Strict
 from conf.errors import Refused
+from conf.experiment import CONTROL_SUFFIX
 from expectations.drift.findings import Accepted, Alarm, Excluded
 from expectations.drift.history import History, Measured, of_stored, to_table
 from expectations.drift.sketch import Sketch, of_table
@@ -30,8 +31,6 @@ KEPT_RUNS = 100
 _PARTS = 2
 """Parts of a run that measure."""
 _MEASURED, _SKETCHES, _ALARMS, _DECISIONS = "measured", "sketches", "alarms", "decisions"
-_CONTROL = "-control"
-"""In the keys of controls: their run ids end with it."""
 _COMPARED_RUNS = 20
 """Latest runs whose snapshots a run may be compared with."""
 
@@ -84,7 +83,7 @@ class DriftStore:
         opened = "" if control_since is None else f"{control_since.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}"
 
         def is_read(key: str) -> bool:
-            is_control = _CONTROL in key
+            is_control = CONTROL_SUFFIX in key
             return key < opened or is_control if opened else not is_control
 
         return replace(self, arm=is_read)
@@ -119,13 +118,14 @@ class DriftStore:
         self.at.write_bytes(f"{_ALARMS}/{key}.json", _Alarms(alarms=tuple(alarms)).model_dump_json(indent=1).encode())
 
     def decisions(self) -> Decisions:
-        """Returns the decisions that hold."""
-        accepted: dict[tuple[str, tuple[dt.date, ...]], Accepted] = {}
+        """Returns the decisions that hold; of levels those of the runs that are read, and of data."""
+        accepted: dict[tuple[str, tuple[dt.date, ...], str | None], Accepted] = {}
         excluded: dict[tuple[str, dt.date], Excluded] = {}
         for name in self._names(_DECISIONS):
             one = _parsed(self.at, f"{_DECISIONS}/{name}", _Decision)
-            if one.accepted:
-                _keep_or_drop(accepted, (one.accepted.name, one.accepted.days), one.accepted, undone=one.undone)
+            if one.accepted and (one.accepted.run is None or self.arm(one.accepted.run)):
+                key = one.accepted.name, one.accepted.days, one.accepted.run
+                _keep_or_drop(accepted, key, one.accepted, undone=one.undone)
             if one.excluded:
                 _keep_or_drop(excluded, (one.excluded.dataset, one.excluded.day), one.excluded, undone=one.undone)
         return Decisions(accepted=tuple(accepted.values()), excluded=tuple(excluded.values()))
@@ -144,7 +144,7 @@ class DriftStore:
         names = [
             name
             for name in self._names(folder)
-            if self.arm(name) and not (without and name.startswith((f"{without}.", f"{without}{_CONTROL}.")))
+            if self.arm(name) and not (without and name.startswith((f"{without}.", f"{without}{CONTROL_SUFFIX}.")))
         ]
         return names[-_PARTS * KEPT_RUNS :]
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from conf.experiment import CONTROL_SUFFIX
 from expectations.drift.checks import allowed_text, found_text, harm, label, sentence, value_text
 from expectations.drift.findings import Accepted, Excluded, Finding
 from expectations.drift.history import Key, Series
@@ -17,13 +18,22 @@ from jobs.storage.drift import Decisions
 _DEVIATES = ("stops", "overridden", "warning")
 
 
-def findings(reports: Sequence[GateReport], found: Sequence[Judged], page: str | None, *, everything: bool) -> View:
-    """Returns the findings of a run, the worst first."""
+def findings(
+    reports: Sequence[GateReport],
+    found: Sequence[Judged],
+    page: str | None,
+    control: Sequence[GateReport] = (),
+    *,
+    everything: bool,
+) -> View:
+    """Returns the findings of a run, the worst first; control: the reports of the control beside it."""
     shown = [one for one in found if everything or one.status in _DEVIATES]
     first = next((one for one in found if one.status == "stops"), None)
     others = Counter(f"{one.status} ({one.finding.why})" if one.finding.why else one.status for one in found)
     hidden = [f"{count} {status}" for status, count in others.items() if not status.startswith(_DEVIATES)]
     lines = _verdict(reports, first)
+    if control:
+        lines.append(f"its control: {_verdict(control, None)[0]}; discovery drift show {control[0].run}")
     if shown:
         header = ("", "statistic", "found", "usual range", "since")
         lines += ["", table([_row(one) for one in shown], header)]
@@ -37,10 +47,11 @@ def findings(reports: Sequence[GateReport], found: Sequence[Judged], page: str |
     data = {
         "run": reports[0].run,
         "as_of": reports[0].as_of,
-        "gates": {report.gate: "passed" if report.passed else "FAILED" for report in reports},
+        "gates": _gates(reports),
         "first": None if first is None else sentence(first.finding),
         "users": next((one.profile.users for one in found), None),
         "page": page,
+        "control": {"run": control[0].run, "gates": _gates(control)} if control else None,
         "findings": [_finding(one) for one in found],
     }
     return View("\n".join(lines), data)
@@ -74,11 +85,12 @@ def measured(key: Key, series: Series) -> View:
 
 def accepted(decision: Accepted, finding: Finding) -> View:
     """Returns that a level was accepted, and what follows."""
+    own = " --control" if decision.run is not None and decision.run.endswith(CONTROL_SUFFIX) else ""
     lines = [
         f"accepted  {sentence(finding)}",
         f"          by {decision.by}: {decision.reason}",
         f"next      that level is the usual one since {min(decision.days)}; the next run is silent about it: start one",
-        f"undo      discovery drift accept {decision.name} --undo",
+        f"undo      discovery drift accept {decision.name}{own} --undo",
     ]
     return View("\n".join(lines), {"accepted": decision.model_dump(mode="json")})
 
@@ -124,6 +136,10 @@ def decisions(held: Decisions) -> View:
         table(sorted(rows, key=lambda row: row[4]), header) or "nothing is excluded, and no new level was accepted",
         held.model_dump(mode="json"),
     )
+
+
+def _gates(reports: Sequence[GateReport]) -> dict[str, str]:
+    return {report.gate: "passed" if report.passed else "FAILED" for report in reports}
 
 
 def _verdict(reports: Sequence[GateReport], first: Judged | None) -> list[str]:

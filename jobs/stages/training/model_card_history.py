@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from conf.experiment import CONTROL_SUFFIX
 from jobs.run.context import Run
-from jobs.run.run_id import CONTROL_SUFFIX
 from models.golden import GoldenMetrics
 from models.model_card import ChampionPage, Shape, Week
 from models.registry import LoggedRun, Version

@@ -27,6 +27,7 @@ from tests.jobs.pages.test_drift import RUN, report
 from tests.jobs.runs import manifest_of
 
 OLDER = "20260727T030000Z-20260727-1"
+CONTROL = f"{RUN}-control"
 Command = Callable[..., CommandResult]
 
 
@@ -185,6 +186,50 @@ def test_what_is_as_usual_again_is_not_accepted(drift: Command, home: Storage) -
     keep(home, RUN, judge(history(days()), case()))
     said = drift("accept", "clicks.events", "--reason", "x")
     assert (said.code, f"run {RUN} found clicks.events ok again" in said.log) == (2, True)
+
+
+def low(value: float) -> tuple[Finding, ...]:
+    """Findings of a run whose lists cover fewer sources than before, and one of data."""
+    lost = days(lambda day: 0.5 if day in NEW else 1.0)
+    return judge(history(lost, runs([*[0.5] * 20, value], name="coverage")), case())
+
+
+def test_each_arm_of_an_experiment_is_shown_and_accepted_for_itself(drift: Command, home: Storage) -> None:
+    keep(home, RUN, low(0.2))
+    keep(home, CONTROL, low(0.5))
+    shown = drift("show")
+    assert shown.out.startswith(f"run {RUN}, as of")
+    assert f"its control: run {CONTROL}, as of {AS_OF}: STOPPED by gate input_drift; discovery drift show" in shown.out
+    assert drift("show", "--json").data["control"] == {"run": CONTROL, "gates": {"input_drift": "FAILED"}}
+    assert drift("show", CONTROL, "--json").data["control"] is None
+    ours, theirs = (drift("history", "lists.coverage", "--json", *words).data for words in ((), ("--control",)))
+    assert (ours["run"], ours["state"], theirs["run"], theirs["state"]) == (RUN, "alarm", CONTROL, "ok")
+
+    assert (
+        "there is no alarm of 'lists.coverage'" in drift("accept", "lists.coverage", "--control", "--reason", "x").log
+    )
+    assert "accept lists.coverage --undo" in drift("accept", "lists.coverage", "--reason", "new rule").out
+    store = DriftStore.of(home, "test")
+    opened = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    assert [one.run for one in store.of_arm(None).decisions().accepted] == [RUN]
+    assert store.of_arm(opened).decisions().accepted == ()
+    assert "lists.coverage" in drift("decisions").out
+    assert drift("accept", "lists.coverage", "--control", "--undo").code == 2
+    assert drift("accept", "lists.coverage", "--undo").code == 0
+
+    assert drift("accept", "clicks.events", "--reason", "app 7").code == 0  # data are the same for both
+    for arm in (store.of_arm(None), store.of_arm(opened)):
+        assert [(one.name, one.run) for one in arm.decisions().accepted] == [("clicks.events", None)]
+
+
+def test_a_control_that_was_stopped_alone_is_the_newest_run(drift: Command, home: Storage) -> None:
+    keep(home, OLDER, judge(history(days()), case()))
+    keep(home, CONTROL, low(0.2))
+    assert drift("show").out.startswith(f"run {CONTROL}, as of {AS_OF}: STOPPED")
+    assert drift("accept", "clicks.events", "--reason", "seen by the control only").code == 0
+    assert (
+        "accept lists.coverage --control --undo" in drift("accept", "lists.coverage", "--control", "--reason", "x").out
+    )
 
 
 def test_a_level_of_excluded_days_is_not_accepted(drift: Command, home: Storage) -> None:
