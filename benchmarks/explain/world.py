@@ -19,6 +19,7 @@ from conf.settings import Settings
 from conf.share import EVERYBODY
 from features.decay import factor_of
 from jobs.run.manifest import Manifest, Request, StageRecord, bound_folder, save_manifest
+from jobs.run.run_id import RunId
 from jobs.storage.bound_folder import BoundFolder
 from jobs.storage.dataset_names import PARTIAL_RECORD, folder_of
 from jobs.storage.store import Storage
@@ -28,6 +29,10 @@ from models.ranking import SourceIndex, rank_top_n
 PRODUCT = "explained"
 AS_OF = dt.date(2026, 11, 16)
 RUN = "20261116T030000Z-20261116-1"
+BEFORE = "20261109T030000Z-20261109-1"
+"""The run that served before it, if it is made too: lists and sources only."""
+_REDRAWN = 0.3
+"""Part of its lists that are others altogether."""
 WINDOWS = {"reactions": (10, ("like", "comment")), "clicks": (9, ("click",)), "joins": (14, ("join",))}
 """Event dataset → days of its window, and its events."""
 _CHUNK = 50_000
@@ -63,8 +68,8 @@ def settings(**lists: Any) -> Settings:
     )
 
 
-def make_world(home: Storage, size: Size) -> list[int]:
-    """Writes the run and its daily partials below `home`. Returns the users who are to be looked at."""
+def make_world(home: Storage, size: Size, *, before: bool = False) -> list[int]:
+    """Writes the run and its daily partials below `home`, and the run before. Returns whom to look at."""
     rng = np.random.default_rng(size.seed)
     folder = bound_folder(home, manifest_of({}, bound=True), remedy="make it again")
     folder.begin("features")
@@ -86,8 +91,32 @@ def make_world(home: Storage, size: Size) -> list[int]:
         "fallback.json",
         json.dumps({"source_ids": fallback.tolist(), "scores": counts[fallback].astype(float).tolist()}).encode(),
     )
-    save_manifest(folder, manifest_of(folder.made(), bound=True))
+    save_manifest(folder, manifest_of(folder.made(), bound=True, before=BEFORE if before else None, users=size.users))
+    if before:
+        _write_before(home, folder, size, rng)
     return [int(user) for user in looked_at]
+
+
+def _write_before(home: Storage, after: BoundFolder, size: Size, rng: np.random.Generator) -> None:
+    """Writes a run that knows the same sources; some of its lists are others, and some users have none."""
+    folder = bound_folder(home, manifest_of({}, BEFORE, bound=True), remedy="make it again")
+    folder.begin("features")
+    folder.write_table("sources", after.table("sources").to_batches(), contract.sources("int64"))
+    read, at = after.child("lists").local_path, folder.child("lists").local_path
+    assert read is not None, "the world is made on this machine"
+    assert at is not None, "the world is made on this machine"
+    at.mkdir(parents=True)
+    for file in sorted(read.glob("*.parquet")):
+        table = pq.read_table(file)
+        table = table.take(column_of(rng.permutation(len(table))[: max(1, len(table) * 49 // 50)]))
+        lists: Any = table["source_ids"].combine_chunks()
+        listed = lists.flatten().to_numpy().reshape(len(table), -1).copy()
+        redrawn = rng.random(len(table)) < _REDRAWN
+        listed[redrawn] = _drawn(rng, int(redrawn.sum()), listed.shape[1], size.sources)
+        column = list_column(np.full(len(table), listed.shape[1]), column_of(listed.ravel()))
+        pq.write_table(table.set_column(1, table.field(1), column), at / file.name, compression="zstd")
+    folder.finish("lists")
+    save_manifest(folder, manifest_of(folder.made(), BEFORE, bound=True))
 
 
 def _factors(rng: np.random.Generator, rows: int, d: int) -> NDArray[np.float32]:
@@ -252,7 +281,7 @@ def _write_lists(
     at.mkdir(parents=True)
     order = rng.permutation(size.users)  # Spark's join leaves them in the order of a hash
     for number, users in enumerate(np.array_split(order, _LIST_FILES)):
-        listed = rng.integers(0, size.sources, (len(users), n))
+        listed = _drawn(rng, len(users), n, size.sources)
         scores = -np.sort(-rng.random((len(users), n), np.float32))
         for row in np.flatnonzero(np.isin(users, looked_at)).tolist():
             listed[row], scores[row] = exact[int(users[row])]
@@ -265,6 +294,13 @@ def _write_lists(
         ]
         pq.write_table(pa.table(columns, schema=schema), at / f"part-{number}.parquet", compression="zstd")
     folder.finish("lists")
+
+
+def _drawn(rng: np.random.Generator, rows: int, n: int, sources: int) -> NDArray[np.int64]:
+    """Returns lists of distinct sources."""
+    steps = rng.integers(1, max(2, sources // n + 1), (rows, n))
+    found: NDArray[np.int64] = (rng.integers(0, sources, (rows, 1)) + np.cumsum(steps, axis=1)) % sources
+    return found
 
 
 def _exact_lists(
@@ -293,16 +329,19 @@ _CONSTANTS = {"confidence_per_weight": 20.0, "regularization": 5.0, "user_dampin
 
 def manifest_of(
     made: dict[str, str],
+    run: str = RUN,
     *,
     bound: bool,
+    before: str | None = None,
+    users: int = 0,
     constants: Mapping[str, float] = MappingProxyType(_CONSTANTS),
     product: Settings | None = None,
 ) -> Manifest:
     """Returns the manifest of the run, whose training had these constants."""
     request = Request(
-        run_id=RUN,
+        run_id=run,
         product=PRODUCT,
-        as_of=AS_OF,
+        as_of=RunId.parse(run).as_of,
         config_hash="",
         share_bp=EVERYBODY,
         first=True,
@@ -310,7 +349,8 @@ def manifest_of(
         overrides={},
         trigger_id=None,
     )
-    training = {"algorithm": "als", "started": "cold", "trained_on": "interactions", "constants": dict(constants)}
+    training: dict[str, Any] = {"algorithm": "als", "started": "cold", "trained_on": "interactions", "users": users}
+    training["constants"] = dict(constants)
     facts: dict[str, dict[str, Any]] = {
         "features": {"inputs": _inputs()},
         "train": {"training": training},
@@ -334,6 +374,7 @@ def manifest_of(
         code_version="",
         libraries={},
         settings=(product or settings()).model_dump(mode="json"),
+        serving_before=before,
         stages=stages if made else {},
         bound=bound,
     )

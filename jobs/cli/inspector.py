@@ -58,6 +58,7 @@ def inspect(
         shown = f"[{address}]" if ":" in str(address) else address
         log_step("inspect", f"{', '.join(product.name for product in products)} at http://{shown}:{taken}")
         inspector = Inspector(Installation(products))
+        inspector.prepare_soon()
         names = (
             *LOOPBACK,
             host,

@@ -17,15 +17,16 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from conf.errors import ConfigError, DiscoveryError
+from conf.experiment import CONTROL_SUFFIX
 from conf.ids import UserId
 from expectations.report import GateReport
 from jobs.inspector.compare import changed_inputs, compare
 from jobs.inspector.erasures import NotKnown, forgotten_among
 from jobs.inspector.installation import BadId, Installation, NotHere, Product
-from jobs.inspector.listed import LISTS, CountCache
-from jobs.inspector.look import UserLooks, beside_before
+from jobs.inspector.listed import LISTS, ListCache
+from jobs.inspector.look import UserLooks, beside_before, categories_of
 from jobs.inspector.pages import link, render
-from jobs.inspector.product import PAGES, lists_of, state_of
+from jobs.inspector.product import PAGES, lists_of, standing_of, state_of
 from jobs.inspector.source import look_at
 from jobs.run.manifest import KeptRun, NoRun
 from jobs.storage.bound_folder import ChangedSince
@@ -39,6 +40,8 @@ _WEEKS = 16
 """Runs whose lists a source's page counts."""
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _OF_A_FILE = "default-src 'none'; img-src data:; base-uri 'none'; frame-ancestors 'none'; sandbox"
+_PREPARED = 2
+"""Newest runs whose first look is prepared for."""
 _GATES = ("inputs", "interactions", "champion_interactions", "lists", "input_drift", "list_drift")
 _MOST = 40
 """Interactions and events of a user that are shown."""
@@ -70,7 +73,7 @@ class Inspector:
 
     installation: Installation
     clock: Clock = utc_now
-    counts: CountCache = field(default_factory=CountCache)
+    listed: ListCache = field(default_factory=ListCache)
     looks: UserLooks = field(default_factory=UserLooks)
     _heavy: threading.Lock = field(default_factory=threading.Lock)
     """Comparisons and sources one after another, so that memory stays bounded."""
@@ -100,6 +103,7 @@ class Inspector:
             lists=lists_of(manifest),
             gates=_gates(run),
             inputs=changed_inputs(run, run),
+            status=standing_of(product, manifest.request.run_id),
             model=None if train is None else train.facts.get("model"),
             decision=None if train is None else train.facts.get("decision"),
             before_is_kept=before in product.run_ids(),
@@ -115,13 +119,18 @@ class Inspector:
         content = run.folder.read_bytes(name)
         return HTMLResponse(content, headers={"content-security-policy": policy_of(content.decode())})
 
+    def report(self, request: Request) -> Response:
+        """Leads to a page of a run from where DISCOVERY_RUNS_URL lets Airflow's button *Run report* look for it."""
+        product, run, file = (request.path_params[name] for name in ("product", "run", "file"))
+        return RedirectResponse(link(product, f"run/{run}/{file}"), 307)
+
     def compare(self, request: Request) -> Response:
         """Two runs side by side."""
         product = self._product(request)
         before, after = (request.query_params.get(name, "") for name in ("before", "after"))
         runs = product.run(before), product.run(after)
         with self._heavy:
-            found = compare(*runs, self.counts)
+            found = compare(product.archive, *runs, self.listed)
         some = () if found.overlap is None else [one.user for one in found.overlap.changed]
         forgotten, fault = _forgotten(product, some)
         changed = [] if fault else found.changed(forgotten)
@@ -145,8 +154,8 @@ class Inspector:
         asked = request.query_params.get("run")
         run = product.run(asked) if asked else self._usual(product, kept)
         with self._heavy:
-            view = look_at(product, run, source, self.counts, kept[:_WEEKS])
-        self.count_soon(run for run in kept[:_WEEKS])
+            view = look_at(product, run, source, self.listed, kept[:_WEEKS])
+        self.count_soon(product, kept[:_WEEKS])
         forgotten, fault = _forgotten(product, view.candidates)
         places = [] if view.holders is None else view.holders.by_place
         shown = _places(places)
@@ -180,6 +189,7 @@ class Inspector:
             "user.html",
             product,
             said=said,
+            categories=categories_of(product, said, _MOST),
             redis_fault=redis_fault,
             side_by_side=[*beside_before(said)],
             events=sorted(said.events, key=lambda event: event.day, reverse=True),
@@ -188,16 +198,28 @@ class Inspector:
             shown_run=said.run or "",
         )
 
-    def count_soon(self, runs: Any) -> None:
-        """Counts what the lists of runs hold, in the background, so that the next page has it."""
-        missing = [run for run in runs if self.counts.find(run) is None]
-        if missing:
-            threading.Thread(target=self._count, args=(missing,), daemon=True).start()
+    def prepare_soon(self) -> None:
+        """Makes in the background what first looks at the newest runs would wait for."""
+        threading.Thread(target=self._prepare, daemon=True).start()
 
-    def _count(self, runs: Collection[KeptRun]) -> None:
+    def _prepare(self) -> None:
+        for product in self.installation.products:
+            with suppress(DiscoveryError, OSError):  # the page of the run says what is wrong with it
+                newest = [run for run in product.runs()[0] if run.folder.finished(LISTS)][:_PREPARED]
+                for run in newest:
+                    product.archive.open(run.manifest.request.run_id).prepare()
+                self._count(product, newest)
+
+    def count_soon(self, product: Product, runs: Collection[KeptRun]) -> None:
+        """Counts what the lists of runs hold, in the background, so that the next page has it."""
+        missing = [run for run in runs if self.listed.find(product.archive, run) is None]
+        if missing:
+            threading.Thread(target=self._count, args=(product, missing), daemon=True).start()
+
+    def _count(self, product: Product, runs: Collection[KeptRun]) -> None:
         for run in runs:
             with suppress(DiscoveryError, OSError), self._heavy:  # the page of the run says what is wrong with it
-                self.counts.get(run)
+                self.listed.get(product.archive, run)
 
     def _usual(self, product: Product, kept: Collection[KeptRun]) -> KeptRun:
         """Returns the run that serves, or the newest with lists; raises NotHere."""
@@ -207,7 +229,7 @@ class Inspector:
         by_id = {run.manifest.request.run_id: run for run in kept}
         found = by_id.get(serving or "")
         if found is None:
-            found = next((run for name, run in by_id.items() if not name.endswith("-control")), None)
+            found = next((run for name, run in by_id.items() if not name.endswith(CONTROL_SUFFIX)), None)
         if found is None:
             raise NotHere(f"no run of {product.name} has lists yet")
         return found
@@ -235,6 +257,7 @@ def create_app(inspector: Inspector) -> Starlette:
         "/p/{product}": inspector.product,
         "/p/{product}/run/{run}": inspector.run,
         "/p/{product}/run/{run}/{file:path}": inspector.file,
+        "/runs/{product}/{run}/{file:path}": inspector.report,
         "/p/{product}/compare": inspector.compare,
         "/p/{product}/source": inspector.source,
         "/p/{product}/user": inspector.user,

@@ -73,11 +73,19 @@ class OpenRun:
     def rows(self, table: str, user: UserId, columns: Sequence[str]) -> pa.Table:
         """Returns a user's rows of a table, which must be unchanged. Raises ChangedSince, NotFinished."""
         self.kept.folder.table(table)
-        digest = _digest_of(listing_of(self.kept.folder, table))
+        digest = digest_of(listing_of(self.kept.folder, table))
         known = self._tables.get(table)
         if known is None or known[0] != digest:
             self._tables[table] = known = digest, self._opened(table, digest)
         return known[1].of(user, columns)
+
+    def prepare(self) -> None:
+        """Makes what the first look would wait for. Raises ChangedSince."""
+        nobody: UserId = 0 if self.ids == "int64" else ""
+        for table in filter(self.has, _UNSORTED):
+            self.rows(table, nobody, ["user_id"])
+        if self.has("source_factors"):
+            _ = self.sources
 
     def _opened(self, table: str, digest: str) -> UserRows:
         found = UserRows(self.kept.folder, table)
@@ -91,7 +99,7 @@ class OpenRun:
         """The sources with factors. Raises ChangedSince."""
         for table in ("source_factors", "sources"):
             self.kept.folder.table(table)
-        digest = _digest_of(listing_of(self.kept.folder, "source_factors"))
+        digest = digest_of(listing_of(self.kept.folder, "source_factors"))
         return read_sources(self.kept.folder, self.ids, self.cache / f"sources-{digest}")
 
     def trained(self, constants: Mapping[str, float]) -> TrainedSources:
@@ -159,7 +167,7 @@ class Archive:
             folder = f"{name}/{folder_of(day)}"
             record = _record(at, folder)
             if record is not None and record.get("fingerprint") == fingerprint:
-                return self._day(at, folder, _digest_of((folder, record)))
+                return self._day(at, folder, digest_of((folder, record)))
         return None
 
     def _day(self, at: Storage, folder: str, digest: str) -> UserRows:
@@ -193,7 +201,7 @@ class Archive:
         for path, _ in at.tree("") if at.exists("") else ():
             folder, _, file = path.rpartition("/")
             if file == PARTIAL_RECORD and (record := _record(at, folder)) is not None:
-                days.add(_digest_of((folder, record)))
+                days.add(digest_of((folder, record)))
         for kept in (*self.cache.glob("*"), *self.cache.glob("partials/*")):
             if kept.is_dir() and kept.name != "partials" and kept.name not in (runs | days):
                 shutil.rmtree(kept, ignore_errors=True)
@@ -206,5 +214,6 @@ def _record(at: Storage, folder: str) -> dict[str, Any] | None:
         return None
 
 
-def _digest_of(content: Any) -> str:
+def digest_of(content: Any) -> str:
+    """Returns a short name of a content."""
     return sha256_of(json.dumps(content, sort_keys=True, default=str))[:24]

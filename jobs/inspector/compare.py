@@ -4,28 +4,25 @@ import heapq
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from conf.diff import differences
 from expectations.drift.checks import DriftProfile, label, value_text
 from expectations.drift.findings import Finding
 from expectations.report import GateReport
-from jobs.inspector.listed import CountCache, Counts, batches_of, numbers_in, side_by_side
+from jobs.inspector.archive import Archive
+from jobs.inspector.grouped import Grouped, Ints, names_of, ranges, side_by_side
+from jobs.inspector.listed import ListCache, Listed
 from jobs.run.manifest import KeptRun
-from models.arrays.arrow import Column, ListColumn, lengths_of, numpy_of, whole
+from models.arrays.ids import IdMap, merge_keys
 
 TENTHS = 10
 _MOST = 20
 _CANDIDATES = 400
 """Users with the least in common that are kept until it is known who of them is forgotten."""
-Values = NDArray[Any]
-_COLUMNS = ["user_id", "source_ids"]
-_NONE = np.empty(0, np.int64)
+_USERS_AT_ONCE = 2**15
 
 
 @dataclass(frozen=True)
@@ -74,26 +71,24 @@ class Overlap:
     """Users with the least in common first; the forgotten are still among them."""
 
 
-def overlap(before: KeptRun, after: KeptRun, cut: int) -> Overlap:
-    """Returns what became of the lists, of which at most `cut` places are compared; raises ChangedSince."""
-    old = _Lists.read(before)
-    seen, tenths, same, total = 0, np.zeros(TENTHS, np.int64), 0, 0.0
-    worst: list[tuple[float, Any, Changed]] = []
-    rows_after = 0
-    batches = batches_of(after, _COLUMNS)
-    for part in side_by_side(lambda batch: _compared(old, batch, cut), batches):
-        rows_after += part.rows
-        if not len(part.users):
-            continue
-        seen += len(part.share)
+def overlap(before: Listed, after: Listed, cut: int) -> Overlap:
+    """Returns what became of the lists, of which at most `cut` places are compared."""
+    old, new = before.lists, after.lists
+    both = _both(old.users, new.users)
+    renamed = _renamed(old.ids, new.ids)
+    pieces = [(both[0][begin:end], both[1][begin:end]) for begin, end in ranges(len(both[0]), _USERS_AT_ONCE)]
+    tenths, same, total = np.zeros(TENTHS, np.int64), 0, 0.0
+    worst: list[tuple[float, int, Changed]] = []
+    for part in side_by_side(lambda rows: _compared(old, new, rows, cut, renamed), pieces):
         same += int(part.same.sum())
         total += float(part.share.sum())
         tenths += np.bincount(np.minimum((part.share * TENTHS).astype(int), TENTHS - 1), minlength=TENTHS)
-        worst = heapq.nsmallest(_CANDIDATES, [*worst, *_worst(part)], key=lambda one: one[:2])
+        worst = heapq.nsmallest(_CANDIDATES, [*worst, *_worst(part, new)], key=lambda one: one[:2])
+    seen = len(both[0])
     return Overlap(
         users=seen,
-        only_before=len(old.users) - seen,
-        only_after=rows_after - seen,
+        only_before=len(before) - seen,
+        only_after=len(after) - seen,
         same=same,
         mean=total / seen if seen else None,
         tenths=tuple(int(count) for count in tenths),
@@ -101,15 +96,31 @@ def overlap(before: KeptRun, after: KeptRun, cut: int) -> Overlap:
     )
 
 
+def _both(old: IdMap, new: IdMap) -> tuple[Ints, Ints]:
+    """Returns the rows of the users in both runs, in the one and in the other."""
+    if not len(old) or not len(new):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    places = np.minimum(np.searchsorted(new.values, old.values), len(new) - 1)
+    known = np.flatnonzero(new.values[places] == old.values)
+    return known, places[known]
+
+
+def _renamed(old: IdMap, new: IdMap) -> NDArray[np.int32] | None:
+    """Returns the newer run's row of each source of the older one, or one beyond all; None: they are the same."""
+    if np.array_equal(old.values, new.values):
+        return None
+    rows = new.rows(old.to_arrow())
+    return np.where(rows >= 0, rows, len(new) + np.arange(len(rows), dtype=np.int32)).astype(np.int32)
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The users of a batch that are in both runs, and what their two lists have in common."""
+    """Some users who are in both runs, and what their two lists have in common."""
 
-    rows: int
-    users: Values
-    kept: NDArray[np.int64]
-    before: NDArray[np.int64]
-    after: NDArray[np.int64]
+    users: Ints
+    kept: Ints
+    before: Ints
+    after: Ints
     same: NDArray[np.bool_]
 
     @cached_property
@@ -119,125 +130,67 @@ class _Part:
         return np.where(longer > 0, self.kept / np.maximum(longer, 1), 1.0)
 
 
-@dataclass(frozen=True, eq=False)
-class _Lists:
-    """All lists of a run, as numbers: rows in the order of the sorted users."""
-
-    users: Values
-    order: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    values: NDArray[np.int64]
-    names: Column | None
-    """Texts of sources in the order of their numbers; None: ids are numbers themselves."""
-
-    @classmethod
-    def read(cls, run: KeptRun) -> "_Lists":
-        """Reads the lists of a run."""
-        batches = list(batches_of(run, _COLUMNS))
-        lists: list[ListColumn] = [batch["source_ids"] for batch in batches]
-        users = np.concatenate([numpy_of(batch["user_id"]) for batch in batches]) if batches else _NONE
-        del batches
-        is_text = bool(lists) and not pa.types.is_integer(lists[0].type.value_type)
-        names = whole(pc.unique(pa.chunked_array([one.flatten() for one in lists]))) if is_text else None
-        ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *map(lengths_of, lists)]))
-        values = np.empty(int(ends[-1]), np.int64)
-        at = 0
-        while lists:  # one by one, so that they are not in memory twice
-            some = _numbers(lists.pop(0).flatten(), names)
-            values[at : at + len(some)] = some
-            at += len(some)
-        order = np.argsort(users, kind="stable")
-        return cls(users[order], order, ends, values, names)
-
-    def find(self, users: Values) -> NDArray[np.int64]:
-        """Returns the row of each user; −1: the run has none."""
-        if not len(self.users):
-            return np.full(len(users), -1)
-        at = np.minimum(np.searchsorted(self.users, users), len(self.users) - 1)
-        return np.where(self.users[at] == users, self.order[at], -1)
-
-
-def _compared(old: _Lists, batch: pa.RecordBatch, cut: int) -> _Part:
-    users, lists = numpy_of(batch["user_id"]), _lists_of(batch)
-    rows = old.find(users)
-    both = rows >= 0
-    lengths = lengths_of(lists)
-    starts = np.cumsum(lengths) - lengths
-    values = _numbers(lists.flatten(), old.names)
-    top = _top(values, old.values)
-    before = np.minimum(old.offsets[rows[both] + 1] - old.offsets[rows[both]], cut)
-    after = np.minimum(lengths[both], cut)
+def _compared(
+    old: Grouped, new: Grouped, rows: tuple[Ints, Ints], cut: int, renamed: NDArray[np.int32] | None
+) -> _Part:
+    old_rows, new_rows = rows
+    before = np.minimum(old.starts[old_rows + 1] - old.starts[old_rows], cut)
+    after = np.minimum(new.starts[new_rows + 1] - new.starts[new_rows], cut)
     width = int(max(before.max(initial=0), after.max(initial=0)))
-    left = _square(old.values, old.offsets[rows[both]], before, width, top)
-    right = _square(values, starts[both], after, width, top + width)
+    beyond = len(old.ids) + len(new.ids)
+    left = _square(old, old_rows, before, width, beyond, renamed)
+    right = _square(new, new_rows, after, width, beyond + width)
     same = (before == after) & ((left == right) | (np.arange(width) >= before[:, None])).all(axis=1)
     joined = np.concatenate([left, right], axis=1)
     joined.sort(axis=1)
     kept = (joined[:, 1:] == joined[:, :-1]).sum(axis=1)
-    return _Part(batch.num_rows, users[both], kept, before, after, same)
-
-
-def _top(*values: NDArray[np.int64]) -> int:
-    """Returns a number from which on no source has one, so that it can fill lists up."""
-    return max((int(some.max(initial=0)) for some in values), default=0) + 1
+    return _Part(new_rows, kept, before, after, same)
 
 
 def _square(
-    values: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64], width: int, fill: int
-) -> NDArray[np.int64]:
-    """Returns lists as rows of the same width; what is short is filled up with numbers that are in no list."""
+    lists: Grouped, rows: Ints, lengths: Ints, width: int, beyond: int, renamed: NDArray[np.int32] | None = None
+) -> NDArray[np.int32]:
+    """Returns lists as rows of the same width; what is short, or unknown, is filled up with numbers beyond all."""
     places = np.arange(width)
-    at = starts[:, None] + places
-    np.minimum(at, max(len(values) - 1, 0), out=at)
-    made = values[at] if len(values) else np.zeros(at.shape, np.int64)
-    return np.where(places < lengths[:, None], made, fill + places)
+    at = lists.starts[rows][:, None] + places
+    np.minimum(at, max(len(lists.sources) - 1, 0), out=at)
+    made = lists.sources[at] if len(lists.sources) else np.full(at.shape, -1, np.int32)
+    known = (places < lengths[:, None]) & (made >= 0)
+    if renamed is not None and len(renamed):
+        made = renamed[made]
+    return np.where(known, made, (beyond + places).astype(np.int32))
 
 
-def _lists_of(batch: pa.RecordBatch) -> ListColumn:
-    return batch["source_ids"]
-
-
-def _numbers(values: Any, names: Column | None) -> NDArray[np.int64]:
-    """Returns sources as numbers; of texts those of `names`, and others beyond them."""
-    if names is None:
-        return numpy_of(values)
-    found = numbers_in(values, names)
-    new = found < 0
-    if new.any():
-        others = values.filter(pa.array(new))
-        found[new] = len(names) + numbers_in(others, whole(pc.unique(others)))
-    return found
-
-
-def _worst(part: _Part) -> Iterator[tuple[float, Any, Changed]]:
-    """Yields those of a batch that may be among the users with the least in common."""
+def _worst(part: _Part, lists: Grouped) -> Iterator[tuple[float, int, Changed]]:
+    """Yields those of some users who may be among the ones with the least in common."""
     share = part.share
     count = min(_CANDIDATES, len(share))
     limit = np.partition(share, count - 1)[count - 1]
-    for at in np.flatnonzero(share <= limit)[: 2 * _CANDIDATES]:
-        user = part.users[at].item() if isinstance(part.users[at], np.generic) else part.users[at]
+    some = np.flatnonzero(share <= limit)
+    some = some[np.argsort(share[some], kind="stable")][:_CANDIDATES]
+    for at, user in zip(some.tolist(), names_of(lists.users, part.users[some]), strict=True):
         changed = Changed(user, int(part.kept[at]), int(part.before[at]), int(part.after[at]))
-        yield (round(float(share[at]), 9), user, changed)
+        yield (float(share[at]), int(part.users[at]), changed)
 
 
-def moved_sources(before: Counts, after: Counts, most: int = _MOST) -> tuple[list[Moved], list[Moved]]:
+def moved_sources(before: Listed, after: Listed, most: int = _MOST) -> tuple[list[Moved], list[Moved]]:
     """Returns the sources that rose the most and those that fell the most, by the number of lists."""
-    sources = whole(pc.unique(pa.chunked_array([before.sources, after.sources])))
+    sources = IdMap(merge_keys([before.lists.ids.values, after.lists.ids.values]))
     old, new = (_in_order_of(sources, one) for one in (before, after))
     change = new - old
-    order = np.argsort(-change, kind="stable")
 
-    def moved(at: int) -> Moved:
-        return Moved(sources[int(at)].as_py(), int(old[at]), int(new[at]))
+    def moved(order: Ints) -> list[Moved]:
+        counts = zip(names_of(sources, order), old[order].tolist(), new[order].tolist(), strict=True)
+        return [Moved(*one) for one in counts if one[1] != one[2]]
 
-    rose = [moved(at) for at in order[:most] if change[at] > 0]
-    fell = [moved(at) for at in order[::-1][:most] if change[at] < 0]
-    return rose, fell
+    rose, fell = np.argsort(-change, kind="stable")[:most], np.argsort(change, kind="stable")[:most]
+    return moved(rose[change[rose] > 0]), moved(fell[change[fell] < 0])
 
 
-def _in_order_of(sources: Column, counts: Counts) -> NDArray[np.int64]:
-    found = numbers_in(sources, counts.sources)
-    return np.where(found >= 0, np.append(counts.totals, 0)[found], 0)
+def _in_order_of(sources: IdMap, listed: Listed) -> Ints:
+    counts = np.zeros(len(sources), np.int64)
+    counts[np.searchsorted(sources.values, listed.lists.ids.values)] = listed.totals
+    return counts
 
 
 @dataclass(frozen=True)
@@ -353,14 +306,14 @@ class Comparison:
         return [one for one in some if one.user not in forgotten and one.share < 1][:most]
 
 
-def compare(before: KeptRun, after: KeptRun, counts: CountCache) -> Comparison:
+def compare(archive: Archive, before: KeptRun, after: KeptRun, listed: ListCache) -> Comparison:
     """Returns what differs between two runs; raises ChangedSince."""
     both = all(run.folder.finished("lists") for run in (before, after))
     found, rose, fell = None, list[Moved](), list[Moved]()
     if both:
-        cut = max(_list_size(before), _list_size(after))
-        found = overlap(before, after, cut)
-        rose, fell = moved_sources(counts.get(before), counts.get(after))
+        old, new = (listed.get(archive, run) for run in (before, after))
+        found = overlap(old, new, max(_list_size(before), _list_size(after)))
+        rose, fell = moved_sources(old, new)
     return Comparison(
         before,
         after,

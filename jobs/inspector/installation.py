@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from conf.environment import Environment
 from conf.errors import DiscoveryError
+from conf.experiment import CONTROL_SUFFIX
 from conf.ids import IdKind, UserId, is_id, parse_int64
 from conf.settings import Settings
+from jobs.inspector.archive import Archive
 from jobs.run.manifest import KeptRun, Manifest, bound_folder, kept_runs, read_manifest, run_folder
 from jobs.storage.bound_folder import MANIFEST
 from jobs.storage.store import Storage
@@ -42,6 +44,7 @@ class Product:
     environment: Environment
     patience: float = _PATIENCE_SECONDS
     _client: StoreClient | None = None
+    _archive: Archive | None = None
     _kept: dict[str, tuple[str, KeptRun]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,6 +62,14 @@ class Product:
     def home(self) -> Storage:
         """The work folder."""
         return Storage(self.environment.home)
+
+    @property
+    def archive(self) -> Archive:
+        """Its kept runs and daily partials, with copies that make looks quick."""
+        with self._lock:
+            if self._archive is None:
+                self._archive = Archive(self.home, self.name, copies=True)
+            return self._archive
 
     def client(self) -> StoreClient:
         """Returns a client of Redis; raises StoreUnreachable and ConfigError."""
@@ -113,7 +124,7 @@ def _stamp(folder: Storage) -> str:
 
 def _order(manifest: Manifest) -> tuple[int, str, str]:
     """Newer is the larger epoch; of two arms the treatment is newer."""
-    return manifest.epoch or 0, manifest.request.run_id.removesuffix("-control"), manifest.request.run_id
+    return manifest.epoch or 0, manifest.request.run_id.removesuffix(CONTROL_SUFFIX), manifest.request.run_id
 
 
 def _is_name(text: str) -> bool:

@@ -1,7 +1,7 @@
 """A look at one user for the page: whom it is noted of, and what the page shows of what is said."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
@@ -9,7 +9,6 @@ from redis.exceptions import RedisError
 
 from conf.errors import ConfigError
 from conf.ids import UserId
-from jobs.inspector.archive import Archive
 from jobs.inspector.erasures import ForgottenNow
 from jobs.inspector.explanation import Score, UserExplanation
 from jobs.inspector.installation import Product
@@ -28,10 +27,9 @@ Moved = int | Literal["new"] | None
 
 @dataclass(eq=False)
 class UserLooks:
-    """Looks at users of all products; each product's archive is opened once."""
+    """Looks at users of all products."""
 
     clock: Clock = utc_now
-    _archives: dict[str, Archive] = field(default_factory=dict)
 
     def look(
         self, product: Product, user: UserId, address: str, run: str | None, source: UserId | None
@@ -41,13 +39,22 @@ class UserLooks:
         Raises NotKnown, NoRun, ChangedSince, and OSError where the look cannot be noted.
         """
         client, fault = _client(product)
-        archive = self._archives.get(product.name)
-        if archive is None:
-            archive = self._archives[product.name] = Archive(product.home, product.name, copies=True)
         looks = Looks(product.home, product.name, self.clock)
-        inspection = Inspection(product.name, archive, ForgottenNow(product), looks, client, self.clock)
+        inspection = Inspection(product.name, product.archive, ForgottenNow(product), looks, client, self.clock)
         said = explain_user(inspection, user, who=f"{person()} via {address}", run=run, source=source)
         return said, fault
+
+
+def categories_of(product: Product, said: UserExplanation, most: int) -> dict[UserId, str]:
+    """Returns the categories of sources that the page names, of pairs the first `most`; none of a run without factors.
+
+    Raises ChangedSince.
+    """
+    run = product.archive.open(str(said.run))
+    if not run.has("source_factors"):
+        return {}
+    named = {one.source for some in (said.listed, said.absent, said.pairs[:most]) for one in some}
+    return run.sources.categories([*named])
 
 
 def _client(product: Product) -> tuple[StoreClient | None, str | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conf.errors import DiscoveryError
-from conf.experiment import Experiment
+from conf.experiment import CONTROL_SUFFIX, Experiment
 from conf.share import EVERYBODY, Share
 from jobs.experiments.decisions import DecisionRecord, DecisionStore
 from jobs.experiments.store import ExperimentStore
@@ -14,6 +14,8 @@ from jobs.inspector.installation import BrokenRun, Product
 from jobs.run.manifest import KeptRun, Manifest
 from publish.operate.control import Control, RunReport, StatusReport
 from publish.runs.history import Gap, History, read_history
+from publish.runs.pointer import PointerStore
+from publish.runs.registry import RunRegistry
 from publish.runs.run import RunState
 from publish.store.capacity import DeclaredLimits
 
@@ -52,7 +54,7 @@ class RunRow:
         if self.kept is not None and self.kept.manifest.failure is not None and not self._is_published:
             return "stopped"
         if self.report is not None:
-            return str(self.report.run.state).lower().replace("_", " ")
+            return state_text(self.report.run.state)
         done = [stage for stage in STAGES if self.kept is not None and stage in self.kept.manifest.stages]
         return f"{done[-1]} is done" if done else "begun"
 
@@ -164,6 +166,16 @@ class ProductState:
         return "warning" if self.alarms or self.status.pointer.hold is not None else "ok"
 
     @property
+    def usual_pair(self) -> tuple[str | None, str | None]:
+        """The two runs that are compared first: the newest with lists, and the one that served before it."""
+        names = [row.run_id for row in self.rows if row.kept is not None]
+        made = [row.kept for row in self.rows if row.kept is not None and not row.run_id.endswith(CONTROL_SUFFIX)]
+        newest = next((run.manifest for run in made if lists_of(run.manifest) is not None), None)
+        if newest is None or newest.serving_before not in names:
+            return (names[1] if len(names) > 1 else None), (names[0] if names else None)
+        return newest.serving_before, newest.request.run_id
+
+    @property
     def changes(self) -> list[dict[str, Any]]:
         """Changes of the pointer, the newest first."""
         return [] if self.history is None else self.history.newest(_CHANGES).rows()[::-1]
@@ -188,6 +200,35 @@ def state_of(product: Product, now: dt.datetime) -> ProductState:
     return ProductState(
         product, now, status, fault, history, _rows(kept, reports), broken, experiments, experiments_fault
     )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands in Redis."""
+
+    role: str
+    """What it serves as; empty: nothing."""
+    state: str
+    since: dt.datetime
+    reason: str | None
+
+
+def standing_of(product: Product, run_id: str) -> Standing | None:
+    """Returns where a run stands; None: Redis does not know it, or does not answer."""
+    try:
+        client = product.client()
+        run, pointer = RunRegistry(client, product.name).find(run_id), PointerStore(client, product.name).read()
+    except DiscoveryError:
+        return None
+    if run is None:
+        return None
+    roles = {pointer.control: "control", pointer.treatment: "treatment"}
+    return Standing(roles.get(run_id, ""), state_text(run.state), run.status.since, run.status.reason)
+
+
+def state_text(state: RunState) -> str:
+    """Returns a run's state in words."""
+    return str(state).lower().replace("_", " ")
 
 
 def pages_of(run: KeptRun) -> list[tuple[str, str]]:

@@ -3,19 +3,20 @@
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from conf.ids import UserId
 from conf.share import EVERYBODY, Share
+from jobs.inspector.archive import Archive
+from jobs.inspector.grouped import names_of, ranges
 from jobs.inspector.installation import NotHere, Product
-from jobs.inspector.listed import LISTS, CountCache, Holders, holders_of
+from jobs.inspector.listed import LISTS, PAIRS, Holders, ListCache
 from jobs.run.manifest import KeptRun
 from jobs.storage.filesystems import open_filesystem
-from models.arrays.arrow import ListColumn, column_of, factor_matrix
 
 _NEAREST = 12
 _HOLDERS = 20
@@ -23,7 +24,11 @@ _ASKED = 2_000
 """Users with the source, the best placed ones, whose interactions say why they get it."""
 _REASONS = 10
 _ACTIVE = "active"
+_CANDIDATES = 500
+"""Sources that these users engaged with most often, of which reasons are chosen."""
 _ROWS = 65_536
+_LEAST = 1e-12
+"""Length of a vector by which one may divide."""
 
 
 @dataclass(frozen=True)
@@ -96,41 +101,42 @@ class SourceView:
 
     def shown_holders(self, forgotten: Collection[UserId]) -> list[tuple[UserId, int]]:
         """Returns the best placed users with it and its place, without the forgotten ones."""
-        if self.holders is None:
-            return []
-        pairs = zip(self.holders.users.tolist(), self.holders.places.tolist(), strict=True)
-        return [pair for pair, _ in zip((p for p in pairs if p[0] not in forgotten), range(_HOLDERS), strict=False)]
+        return [pair for pair in self._best if pair[0] not in forgotten][:_HOLDERS]
 
     @property
     def candidates(self) -> list[UserId]:
         """The users who may be shown: more than are, since some may be forgotten."""
-        return [] if self.holders is None else self.holders.users[: 10 * _HOLDERS].tolist()
+        return [user for user, _ in self._best]
+
+    @cached_property
+    def _best(self) -> list[tuple[UserId, int]]:
+        return [] if self.holders is None else self.holders.first(10 * _HOLDERS)
 
 
-def look_at(product: Product, run: KeptRun, source: UserId, counts: CountCache, now: Sequence[KeptRun]) -> SourceView:
+def look_at(product: Product, run: KeptRun, source: UserId, listed: ListCache, now: Sequence[KeptRun]) -> SourceView:
     """Returns what there is to say of a source in a run, and in the other runs of `now`; raises NotHere."""
     facts = _facts(run, source)
-    near, has_factors = _nearest(run, source)
+    near, has_factors = _nearest(product.archive, run, source)
     if facts is None and not has_factors:
         raise NotHere(
             f"run {run.manifest.request.run_id} of {product.name} does not know a source {source!s:.300}: it is in no "
             "dataset that the run read, so it could be in no list"
         )
-    why_not = _why_not(product, run, source, facts, has_factors=has_factors)
-    holders = holders_of(run, source) if run.folder.finished(LISTS) else None
-    reasons, asked = _reasons(run, source, holders)
+    lists = listed.get(product.archive, run) if run.folder.finished(LISTS) else None
+    holders = None if lists is None else lists.holders(source)
+    reasons, asked = _reasons(product.archive, run, source, holders, listed)
     return SourceView(
         source,
         run,
         facts,
         has_factors,
-        why_not,
+        _why_not(product, run, source, facts, has_factors=has_factors),
         holders,
-        run.folder.table(LISTS).count_rows() if holders is not None else 0,
+        0 if lists is None else len(lists),
         near,
         reasons,
         asked,
-        [_week(one, source, counts) for one in now if one.folder.finished(LISTS)],
+        [_week(product.archive, one, source, listed) for one in now if one.folder.finished(LISTS)],
     )
 
 
@@ -142,9 +148,9 @@ def arm_of_run(run: KeptRun) -> str:
     return "everybody" if share == EVERYBODY else f"treatment, {Share(int(share))}"
 
 
-def _week(run: KeptRun, source: UserId, counts: CountCache) -> Week:
-    request, found = run.manifest.request, counts.find(run)
-    by_band = [] if found is None else [int(count) for count in found.of(source)]
+def _week(archive: Archive, run: KeptRun, source: UserId, listed: ListCache) -> Week:
+    request, found = run.manifest.request, listed.find(archive, run)
+    by_band = [] if found is None else found.of(source)
     return Week(request.run_id, request.as_of, arm_of_run(run), None if found is None else sum(by_band), by_band)
 
 
@@ -165,26 +171,27 @@ def _rows_of(run: KeptRun, table: str, column: str, values: Collection[Any]) -> 
     return dataset.to_table(filter=ds.field(column).isin(pa.array(list(values), dataset.schema.field(column).type)))
 
 
-def _nearest(run: KeptRun, source: UserId) -> tuple[list[Near], bool]:
+def _nearest(archive: Archive, run: KeptRun, source: UserId) -> tuple[list[Near], bool]:
     """Returns the sources with the most similar factors, and whether the source has any."""
     if not run.folder.finished("source_factors"):
         return [], False
-    own = _rows_of(run, "source_factors", "source_id", [source])
-    if not own.num_rows:
+    sources = archive.open(run.manifest.request.run_id).sources
+    own = sources.row(source)
+    if own < 0:
         return [], False
-    factors = np.asarray(own["factors"][0].as_py(), np.float32)
-    unit = factors / max(float(np.linalg.norm(factors)), 1e-12)
-    best: list[tuple[float, UserId]] = []
-    for batch in run.folder.table("source_factors").to_batches(batch_size=_ROWS, batch_readahead=2):
-        column: ListColumn = batch["factors"]
-        matrix = factor_matrix(column, len(unit))
-        cosines = matrix @ unit / np.maximum(np.linalg.norm(matrix, axis=1), 1e-12)
-        top = np.argsort(-cosines, kind="stable")[: _NEAREST + 1]
-        ids: list[Any] = batch["source_id"].take(column_of(top)).to_pylist()
-        best = sorted([*best, *zip(cosines[top].tolist(), ids, strict=True)], key=lambda one: -one[0])[: _NEAREST + 1]
-    found = [(cosine, other) for cosine, other in best if other != source][:_NEAREST]
-    categories = _categories(run, [other for _, other in found])
-    return [Near(other, min(cosine, 1.0), categories.get(other)) for cosine, other in found], True
+    cosines = np.empty(len(sources.ids), np.float32)
+    unit = sources.factors[own] / max(float(np.linalg.norm(sources.factors[own])), _LEAST)
+    for begin, end in ranges(len(cosines), _ROWS):
+        block = sources.factors[begin:end]
+        cosines[begin:end] = block @ unit / np.maximum(np.sqrt(np.einsum("ij,ij->i", block, block)), _LEAST)
+    cosines[own] = -np.inf
+    most = min(_NEAREST, len(cosines) - 1)
+    best = np.argpartition(-cosines, most - 1)[:most] if most else np.zeros(0, np.int64)
+    best = best[np.argsort(-cosines[best], kind="stable")]
+    names = sources.names(best)
+    categories = _categories(run, names)
+    pairs = zip(names, cosines[best].tolist(), strict=True)
+    return [Near(other, min(cosine, 1.0), categories.get(other)) for other, cosine in pairs], True
 
 
 def _categories(run: KeptRun, sources: Collection[UserId]) -> dict[UserId, str | None]:
@@ -192,25 +199,28 @@ def _categories(run: KeptRun, sources: Collection[UserId]) -> dict[UserId, str |
     return {row["source_id"]: row["category"] for row in rows}
 
 
-def _reasons(run: KeptRun, source: UserId, holders: Holders | None) -> tuple[list[Reason], int]:
+def _reasons(
+    archive: Archive, run: KeptRun, source: UserId, holders: Holders | None, listed: ListCache
+) -> tuple[list[Reason], int]:
     """Returns what the users who get it have engaged with more than others, and how many of them were asked."""
-    if holders is None or not len(holders.users) or not run.folder.finished("interactions"):
-        return [], 0
-    users = holders.users[:_ASKED]
-    rows = _rows_of(run, "interactions", "user_id", users.tolist()).select(["user_id", "source_id"])
     everybody = run.manifest.stages["train"].facts.get("training", {}).get("users") if _is_trained(run) else None
-    if not rows.num_rows or not everybody:
-        return [], len(users)
-    counts: Any = pc.value_counts(rows["source_id"])
-    counted: list[dict[str, Any]] = counts.to_pylist()
-    known = {row["source_id"]: row["users"] for row in _popularity(run, [one["values"] for one in counted]).to_pylist()}
+    if holders is None or not len(holders) or not everybody or not run.folder.finished(PAIRS):
+        return [], 0
+    pairs = listed.pairs(archive, run)
+    asked = holders.rows[:_ASKED]
+    users = pairs.users.rows(holders.among.to_arrow(asked.astype(np.int32)))
+    sources, counts = np.unique(pairs.of(users[users >= 0].astype(np.int64)), return_counts=True)
+    often = np.flatnonzero((counts >= max(2, len(asked) // 50)) & (sources >= 0))
+    often = often[np.argsort(-counts[often], kind="stable")][:_CANDIDATES]
+    names = names_of(pairs.ids, sources[often])
+    known = {row["source_id"]: row["users"] for row in _popularity(run, names).to_pylist()}
     found = [
-        Reason(one["values"], one["counts"], one["counts"] / len(users), known.get(one["values"], 0) / everybody)
-        for one in counted
-        if one["values"] != source
+        Reason(name, count, count / len(asked), known.get(name, 0) / everybody)
+        for name, count in zip(names, counts[often].tolist(), strict=True)
+        if name != source
     ]
-    lifted = [one for one in found if one.users >= max(2, len(users) // 50) and (one.times or 0) > 1]
-    return sorted(lifted, key=lambda one: -(one.share - one.usual))[:_REASONS], len(users)
+    lifted = [one for one in found if (one.times or 0) > 1]
+    return sorted(lifted, key=lambda one: -(one.share - one.usual))[:_REASONS], len(asked)
 
 
 def _is_trained(run: KeptRun) -> bool:

@@ -1,7 +1,6 @@
 """The sources of a run as arrays: factors that are mapped from a file, and what the rules know of each."""
 
-import shutil
-import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from conf.ids import IdKind, UserId
+from jobs.inspector.cached import placed
 from jobs.storage.store import Storage
 from models.arrays.arrow import Chunks, Column, factor_matrix, numpy_of
 from models.arrays.ids import IdMap, id_keys, id_type
@@ -76,6 +76,14 @@ class RunSources:
         at = self._places.rows(pa.array([source], id_type(self.kind)))[0]
         return None if at < 0 else dict(self.table.slice(int(at), 1).to_pylist()[0])
 
+    def categories(self, sources: Sequence[UserId]) -> dict[UserId, str]:
+        """Returns the category of each of these sources that has one."""
+        at = self._places.rows(pa.array(sources, id_type(self.kind)))
+        known = [(source, int(row)) for source, row in zip(sources, at, strict=True) if row >= 0]
+        column: Any = self.table["category"].combine_chunks()
+        named = column.take(pa.array([row for _, row in known], pa.int64())).to_pylist()
+        return {source: category for (source, _), category in zip(known, named, strict=True) if category is not None}
+
     @cached_property
     def _places(self) -> IdMap:
         return IdMap.of(self.table["source_id"], self.kind)
@@ -115,12 +123,9 @@ def counts_in(folder: Storage, table: str, column: str | None, sources: RunSourc
 
 
 def _save(folder: Storage, kind: IdKind, cache: Path) -> None:
-    """Writes the arrays beside their place, then moves them there: who finds them finds them whole."""
     table = folder.table("source_factors")
     d, n = dimensions_of(table), table.count_rows()
-    part = cache.with_name(f"{cache.name}.{uuid.uuid4().hex}.part")
-    part.mkdir(parents=True)
-    try:
+    with placed(cache) as part:
         factors = np.lib.format.open_memmap(part / "factors.npy", "w+", np.float32, (n, d))
         ids, norm, at = list[Column](), 0.0, 0
         for _, batch in streamed(table, ["source_id", "factors"], _ROWS):
@@ -134,9 +139,3 @@ def _save(folder: Storage, kind: IdKind, cache: Path) -> None:
         every: Any = pa.chunked_array(ids, id_type(kind))  # type: ignore[call-overload]
         keys = id_keys(every, kind)
         save_arrays(part, {"ids": IdMap(keys).values, "norms": np.array([norm])})  # raises unless they ascend
-        part.rename(cache)
-    except OSError:
-        if not cache.exists():  # another process may have been faster
-            raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

@@ -1,7 +1,7 @@
 """How the inspector's pages look: templates, links between them, and small drawings."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from jinja2 import ChoiceLoader, PackageLoader
@@ -41,8 +41,7 @@ def ago(seconds: float | None) -> str:
         return ""
     for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count:,} {word}{'' if count == 1 else 's'} ago"
+            return f"{counted(int(seconds // size), word)} ago"
     return "just now"
 
 
@@ -120,9 +119,9 @@ def short(value: int) -> str:
     return f"{value:,}"
 
 
-def gate_words(facts: Mapping[str, int]) -> str:
-    """Returns how many expectations of a gate held."""
-    return ", ".join(f"{facts[name]} {name}" for name in ("passed", "failed", "skipped") if facts.get(name))
+def counted(number_of: int, word: str) -> str:
+    """Returns a number of things."""
+    return f"{number_of:,} {word}{'' if number_of == 1 else 's'}"
 
 
 _PAGES = templates(
@@ -136,7 +135,7 @@ _PAGES = templates(
     bar=bar,
     score_bar=score_bar,
     column_bars=column_bars,
-    gate_words=gate_words,
+    counted=counted,
     bytes_text=format_bytes,
     pages_of=pages_of,
     arm_of=arm_of_run,

@@ -67,7 +67,15 @@ def test_what_a_run_says(address: str, sites: tuple[Site, Site]) -> None:
     assert "version 7: challenger" in text
     assert "min_lists" in text
     assert "overridden: &lt;b&gt;new app&lt;/b&gt;" in text
+    assert '<span class="chip ok">treatment</span>' in text
     assert f"before={BEFORE}&amp;after={AFTER}" in text
+
+
+def test_reports_are_where_airflow_looks_for_them(address: str, sites: tuple[Site, Site]) -> None:
+    status, headers, _ = get(address, f"/runs/inspected/{AFTER}/report.html")
+    assert (status, headers["location"]) == (307, f"/p/inspected/run/{AFTER}/report.html")
+    status, headers, _ = get(address, f"/runs/{quote('//evil.example', safe='')}/x/report.html")
+    assert status == 404 or headers["location"].startswith("/p/")
 
 
 def test_two_runs_side_by_side(address: str, sites: tuple[Site, Site]) -> None:
@@ -111,7 +119,7 @@ def test_why_a_user_has_a_list(address: str, sites: tuple[Site, Site]) -> None:
     assert status == 200
     assert "a list of their own" in text
     assert "differs from the run" in text  # the scores in Redis are others: `pushing` counts down
-    shown = re.findall(r'<tr><td class="num">\d+</td><td><a [^>]*>(\d+)</a></td><td class="num">-?\d', text)
+    shown = re.findall(r'<tr><td class="num">\d+</td><td><a [^>]*>(\d+)</a>[^/]*</span></td><td class="num">-?\d', text)
     assert [int(source) for source in shown[:LISTED]] == site.lists[AFTER][user]
     assert "ineligible" in text
     assert BEFORE in text

@@ -1,0 +1,1 @@
+"""What the inspector's pages cost at the size of production, and what the same costs with whole tables in pandas."""
