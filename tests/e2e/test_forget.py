@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from jobs.stages.features import build_features
 from tests.e2e.deaths import RUN
+from tests.e2e.explained import explained
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import FIRST
 
@@ -29,6 +30,9 @@ def test_a_user_who_is_forgotten_between_two_stages(make: Make, shared_spark: "S
         assert users_of(product, table) == {*range(1, 41)} - {USER}, table
     assert product.reader.lookup(USER).kind == "fallback"
     assert product.reader.lookup(USER + 1).kind == "list"
+    told = product.discovery("explain", str(USER), "--run", RUN)
+    assert (told.code, told.out) == (0, f"user     {USER} is forgotten: nothing is shown, of no run\n")
+    assert explained(product, USER)["pairs"] == []
     manifest = product.manifest(RUN)
     assert [manifest.fact(stage, "erased")["users"] for stage in ("features", "train", "topn", "publish")] == [
         0,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.conftest import LAST
+from tests.e2e.explained import check_list, explained
 from tests.e2e.product import Product, Servers
 from tests.e2e.raw import check_lists, reference
 from tests.support.odd_names import ODD
@@ -28,3 +29,6 @@ def test_string_ids(servers: Servers, string_world: Path, tmp_path: Path, shared
         assert answer is None or (list(answer.source_ids), answer.run) == (row["source_ids"], run)
     told = product.discovery("lookup", rows[0]["user_id"], "--json")
     assert json.loads(told.out)["source_ids"] == rows[0]["source_ids"]
+    said = explained(product, rows[0]["user_id"], "--source", rows[0]["source_ids"][0])
+    check_list(said, rows[0])
+    assert (said["stored"]["matches"], said["source"]["listed"]["rank"]) == (True, 1)
