@@ -71,10 +71,10 @@ class Hunt:
             raise HuntFailed(f"the first push did not serve: {push.last_step}; see {push.publisher.log}")
 
     def hunt(self, first: int, seconds: float) -> int:
-        """Pushes with faults for `seconds`. Returns the number of the next push."""
+        """Pushes with faults for `seconds`, and until one has killed something. Returns the number of the next push."""
         self._peace = False
         number, until = first, time.monotonic() + seconds
-        while time.monotonic() < until:
+        while time.monotonic() < until or not self._journal.counts["kills"]:
             plan = plan_of(self._parts.truth.seed, number)
             if plan.calm:
                 self._parts.operator.calm()

@@ -1,6 +1,7 @@
 """Judges how each push ended, whether it was allowed to end so, and whether what serves is whole."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -145,7 +146,9 @@ class Judge:
 
     def sweep(self, *, strictly: bool = False) -> None:
         """Looks for keys that belong to no kept run; one that two sweeps find (`strictly`: one sweep) is a leak."""
-        kept, strays = self._places(), set[str]()
+        if not (runs := self.registry.list_runs()):
+            return  # nothing was announced yet, on a slow machine
+        kept, strays = _places(runs), set[str]()
         with store_faults():
             for raw in self._client.scan_iter(count=1_000):
                 key = raw.decode()
@@ -154,21 +157,6 @@ class Judge:
         for key in sorted(strays if strictly else strays & self._strays)[:5]:
             self._journal.violation("orphan", f"key {key} belongs to nothing ({len(strays)} such keys)")
         self._strays = strays - self._strays
-
-    def _places(self) -> set[str]:
-        """Returns whole keys, and prefixes of the keys of runs that were not cleared."""
-        runs = self.registry.list_runs()
-        keys = runs[-1].announcement.layout
-        product = {keys.runs, keys.pointer, keys.history, keys.unsent, keys.epoch, keys.lease, keys.lease_token}
-        partitions = {keys.position(place) for place in range(keys.partitions)}
-        erased = {keys.erased(place) for place in range(keys.partitions)}
-        lists = {
-            f"{{{tag}}}:{run.name}:"
-            for run in runs
-            if run.status.cleared is None
-            for tag in run.announcement.tags
-        }  # fmt: skip
-        return product | partitions | erased | lists
 
     def _order(self, run: str) -> int:
         return order_of(self._truth.seed, self._truth.number_of(run))
@@ -208,3 +196,18 @@ class Judge:
 
     def _violation(self, push: HuntedPush, sort: str, text: str) -> None:
         self._journal.violation(sort, f"{push}: {text}; its publisher: {push.last_step}", push=push.number)
+
+
+def _places(runs: Sequence[RegisteredRun]) -> set[str]:
+    """Returns whole keys, and prefixes of the keys of runs that were not cleared."""
+    keys = runs[-1].announcement.layout
+    product = {keys.runs, keys.pointer, keys.history, keys.unsent, keys.epoch, keys.lease, keys.lease_token}
+    partitions = {keys.position(place) for place in range(keys.partitions)}
+    erased = {keys.erased(place) for place in range(keys.partitions)}
+    lists = {
+        f"{{{tag}}}:{run.name}:"
+        for run in runs
+        if run.status.cleared is None
+        for tag in run.announcement.tags
+    }  # fmt: skip
+    return product | partitions | erased | lists
