@@ -14,6 +14,7 @@ from conf.ids import IdKind
 from conf.training import AlsSettings
 from models.arrays.arrow import factor_matrix, whole
 from models.errors import BadInteractions
+from models.explain.contributions import TrainedSources
 from models.training.confidences import Constants
 from models.training.memory import DataSize
 from models.training.train import train
@@ -104,6 +105,18 @@ class TestTraining:
             factor_matrix(whole(table["factors"]), 8) for table in (trained[name].users, trained[name].sources)
         )
         assert np.linalg.norm(users) == pytest.approx(np.linalg.norm(sources), rel=0.1)
+
+    def test_interactions_explain_the_best_scores(self, name: str, trained: dict[str, Trained]) -> None:
+        """What is left over is that the sources moved once more: at most 5 % of 95 % of the scores."""
+        found, seen, remainders = trained[name], WEIGHTS.toarray() > 0, []
+        sources = factor_matrix(whole(found.sources["factors"]), SETTINGS.factors)
+        explained = TrainedSources(sources, found.constants)
+        for user, scores in enumerate(found.scores):
+            rows, best = np.flatnonzero(seen[user]), np.argsort(-scores)[:5]
+            confidences = explained.confidences(np.ones(len(rows)), seen.sum(axis=0)[rows])
+            sums = explained.contributions(rows, confidences, best).sum(axis=1)
+            remainders += (np.abs(sums - scores[best]) / scores[best]).tolist()
+        assert np.quantile(remainders, 0.95) <= 0.05
 
     def test_interactions_score_above_other_pairs_and_tastes_are_found(
         self, name: str, trained: dict[str, Trained]
