@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from conf.settings import SparkSettings
@@ -70,7 +71,6 @@ def _builder(name: str, settings: SparkSettings) -> SparkSession.Builder:
 
 
 def _settings(settings: SparkSettings) -> dict[str, str]:
-    cache = str(Path(os.environ.get("NUMBA_CACHE_DIR", "~/.cache/discovery/numba")).expanduser())
     return {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
@@ -90,5 +90,26 @@ def _settings(settings: SparkSettings) -> dict[str, str]:
         "spark.sql.files.ignoreMissingFiles": "false",
         # one BLAS thread per Python worker, and compiled kernels kept for the next one
         **{f"spark.executorEnv.{name}": "1" for name in _ONE_THREAD},
-        "spark.executorEnv.NUMBA_CACHE_DIR": cache,
+        **_kernels(),
     }
+
+
+def _kernels() -> dict[str, str]:
+    """Returns where workers keep compiled kernels: on a cluster in the executor's folder, unless submitted otherwise.
+
+    Kernels of packages in a zip (--py-files) are kept in the user's cache, which the user of an executor may not have.
+    """
+    submitted = _submitted()
+    if submitted.get("spark.master", "local").startswith("local"):
+        cache = Path(os.environ.get("NUMBA_CACHE_DIR", "~/.cache/discovery/numba")).expanduser()
+        return {"spark.executorEnv.NUMBA_CACHE_DIR": str(cache)}
+    folders = {"spark.executorEnv.NUMBA_CACHE_DIR": "cache/numba", "spark.executorEnv.XDG_CACHE_HOME": "cache"}
+    return {name: submitted.get(name, folder) for name, folder in folders.items()}
+
+
+def _submitted() -> dict[str, str]:
+    """Returns the settings that spark-submit was given; {} in any other process."""
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return {}
+    SparkContext._ensure_initialized()  # connects with Java; Spark itself is not started
+    return dict(SparkConf().getAll())
