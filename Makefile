@@ -13,11 +13,11 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-TESTS := test-rest test-e2e test-publish test-faults test-servers test-cluster test-dags
+TESTS := test-rest test-e2e test-publish test-faults test-servers test-hdfs test-dags
 SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
 LANES ?= 4
 
-.PHONY: help env demo month up down test $(TESTS) check format bench archive environment pins reference dashboards proto clean
+.PHONY: help env demo month up down test $(TESTS) test-cluster check format bench archive environment pins reference dashboards proto clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -82,7 +82,10 @@ test-servers: env
 test-rest: env
 	$(call lane,$(BIN)/python -m pytest $(patsubst %,--ignore %,tests/publish tests/e2e tests/cluster $(SERVERS)))
 
-test-cluster: env
+test-hdfs: env
+	$(call lane,$(BIN)/python -m pytest tests/cluster --ignore tests/cluster/test_job.py)
+
+test-cluster: env ## tests on a real HDFS and YARN; `make test` leaves out the whole job, minutes for two cores
 	$(call lane,$(BIN)/python -m pytest tests/cluster)
 
 test-dags: env

@@ -4,8 +4,10 @@ They are threads of one JVM, but what YARN starts (Spark's executors) are proces
 """
 
 import os
+import shlex
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,12 +20,24 @@ from deploy.servers.server import EmbeddedServer
 LOCK_FILE = Path(__file__).with_name("hadoop-jars.lock")
 SITES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml")
 """The files of the clients' configuration; each holds all of it, since YARN's defaults win over core-site.xml."""
-_OF_SPARK = ("hadoop-client-*.jar", "slf4j-api-*.jar", "jcl-over-slf4j-*.jar", "log4j-*.jar")
+_OF_SPARK = ("hadoop-client-*.jar", "slf4j-api-*.jar", "jcl-over-slf4j-*.jar", "log4j-*.jar", "py4j-*.jar")
 """What the cluster takes of the jars that pyspark ships."""
 
 
+_WITHOUT = """#!/bin/sh
+# Java, and all that it starts, with empty folders in the place of some.
+exec unshare --mount sh -ec '
+  while [ "$1" != -- ]; do mount -t tmpfs none "$1"; shift; done; shift
+  exec "$@"' sh {folders} -- {java} "$@"
+"""
+
+
 class HadoopCluster(EmbeddedServer):
-    """An HDFS with `data_nodes` and a YARN with `node_managers`; what is stored is gone after a restart."""
+    """An HDFS with `data_nodes` and a YARN with `node_managers`; what is stored is gone after a restart.
+
+    `hidden` are folders of this machine that its nodes, and what they start, see empty, as if they were other machines;
+    that needs Linux's mount namespaces and the rights to make one.
+    """
 
     name = "hadoop"
 
@@ -33,13 +47,16 @@ class HadoopCluster(EmbeddedServer):
         *,
         node_managers: int = 2,
         data_nodes: int = 1,
+        hidden: Sequence[Path] = (),
         cache: Path | None = None,
         start_seconds: float = 180,
     ) -> None:
         super().__init__(folder, start_seconds=start_seconds)
         self._nodes = node_managers, data_nodes
+        self._hidden = hidden
         self._cache = cache_folder() if cache is None else cache
         self._class_path = ""
+        self._java = Path("java")
 
     @property
     def configuration(self) -> Path:
@@ -59,15 +76,33 @@ class HadoopCluster(EmbeddedServer):
     def _prepare(self) -> None:
         for site in SITES:
             (self.configuration / site).unlink(missing_ok=True)
-        jars = ensure_jars(find_java(), self._cache, lock_file=LOCK_FILE)
-        self._class_path = os.pathsep.join(map(str, (*jars, *_jars_of_spark())))
+        java = find_java()
+        jars = [*ensure_jars(java, self._cache, lock_file=LOCK_FILE), *_jars_of_spark()]
+        self._java = java.program
+        if self._hidden:
+            jars, self._java = self._visible(jars), self._java_without(java.program)
+        self._class_path = os.pathsep.join(map(str, jars))
+
+    def _visible(self, jars: Sequence[Path]) -> list[Path]:
+        """Returns copies of the jars beside the data, since they may lie in a hidden folder."""
+        folder = self.folder / "jars"
+        folder.mkdir(exist_ok=True)
+        return [Path(shutil.copy(jar, folder)) for jar in jars]
+
+    def _java_without(self, java: Path) -> Path:
+        """Returns a program that runs Java without the hidden folders."""
+        program = self.folder / "java"
+        folders = shlex.join(str(folder.absolute()) for folder in self._hidden)
+        program.write_text(_WITHOUT.format(folders=folders, java=shlex.quote(str(java))))
+        program.chmod(0o755)
+        return program
 
     def _command(self) -> list[str | Path]:
         managers, data = map(str, self._nodes)
         return [sys.executable, "-m", "deploy.servers.hadoop_jvm", str(self.ports[0]), managers, data]
 
     def _environ(self) -> Mapping[str, str]:
-        return {**os.environ, "CLASSPATH": self._class_path}
+        return {**os.environ, "CLASSPATH": self._class_path, "JAVA": str(self._java)}
 
     def _is_ready(self) -> bool:
         return (self.configuration / SITES[-1]).exists() and answers(self.ports[0])

@@ -1,7 +1,7 @@
 """The process of a `HadoopCluster`: `python -m deploy.servers.hadoop_jvm PORT NODE_MANAGERS DATA_NODES`.
 
-It runs in the cluster's folder with the jars in CLASSPATH, starts the JVM, writes the clients' configuration into
-`conf/`, and ends with SIGTERM; the JVM ends with it.
+It runs in the cluster's folder with the jars in CLASSPATH, starts the program JAVA, writes the clients' configuration
+into `conf/`, and ends with SIGTERM; the JVM ends with it.
 """
 
 import os
@@ -31,7 +31,10 @@ _OF_CLIENTS = "org.apache.hadoop.net.ScriptBasedMapping"
 
 def main(port: str, node_managers: str, data_nodes: str) -> None:
     """Runs the cluster until SIGTERM."""
-    gateway = launch_gateway(classpath=os.environ["CLASSPATH"], javaopts=list(_JVM), die_on_exit=True)
+    environ = os.environ
+    gateway = launch_gateway(
+        classpath=environ["CLASSPATH"], java_path=environ["JAVA"], javaopts=list(_JVM), die_on_exit=True
+    )
     jvm: Any = JavaGateway(gateway_parameters=GatewayParameters(port=gateway)).jvm
     configuration = jvm.org.apache.hadoop.conf.Configuration()
     configuration.set("hdfs.minidfs.basedir", str(Path("hdfs").absolute()))
