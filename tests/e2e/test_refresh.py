@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tests.e2e.conftest import LAST, Literal, write_day
+from tests.e2e.explained import check_list, explained
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import FIRST
 from tests.features.world import ago, events
@@ -66,6 +67,23 @@ def test_users_who_came_after_the_training_are_folded_in(
     assert "which were judged when they were trained" in manifest.fact("train", "judged")["skipped"]
     shown = product.discovery("model", "show", "champion")
     assert "a refresh keeps the factors of version" in shown.out
+    check_explanations(product, trained, refreshed, lists)
+
+
+def check_explanations(product: Product, trained: str, refreshed: str, lists: dict[int, dict[str, Any]]) -> None:
+    """Of a user of the training by its interactions, of one who came since by the refresh's own."""
+    for user, basis in ((OLD, trained), (CAME, refreshed)):
+        said = explained(product, user, "--run", refreshed)
+        assert (said["kind"], said["basis"]["run"], said["basis"]["fault"]) == ("personal", basis, None)
+        check_list(said, lists[user])
+        assert said["pairs"]
+        assert all(one["score"]["contributions"] for one in said["listed"])
+    unknown = explained(product, ONLY_UNKNOWN, "--run", refreshed)
+    assert (unknown["kind"], unknown["basis"]) == ("popular", None)
+    check_list(unknown, lists[ONLY_UNKNOWN])
+    for run in (trained, refreshed):
+        forgotten = explained(product, FORGOTTEN, "--run", run)
+        assert (forgotten["state"], forgotten["row"], forgotten["pairs"]) == ("forgotten", None, [])
 
 
 def rows(product: Product, run: str, table: str) -> list[dict[str, Any]]:
