@@ -23,8 +23,9 @@ os.environ.update(
     GX_ANALYTICS_ENABLED="false",
 )
 
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no test asserts a time
-settings.load_profile("busy")
+settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no test asserts a time
+settings.register_profile("same", parent=settings.get_profile("new"), derandomize=True)
+settings.load_profile("same")  # what fails here fails everywhere; --hypothesis-profile=new looks for other examples
 
 
 @pytest.fixture(autouse=True)
