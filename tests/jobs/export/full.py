@@ -53,7 +53,7 @@ def write_run(
 ) -> Storage:
     """Writes the manifest of a run that finished these stages. Returns its folder."""
     part = {"experiment": "bigger", "role": arm, "control": "pinned", "opened": NOON}
-    name, created = run_id(number, arm), NOON + dt.timedelta(hours=number)
+    name, created = run_id(number, arm), more.get("created_at", NOON + dt.timedelta(hours=number))
     request = manifest_of().request.model_copy(update={"run_id": name, "product": product})
     records = {stage: _record(stage, created) for stage in stages}
     folder = home.child(f"runs/{product}/{name}")
