@@ -140,6 +140,12 @@ def row_of(run: OpenRun, user: UserId) -> tuple[Kind, Row | None]:
     return "fallback", _as_row(_fallback(run)[: run.settings["lists"]["n"]])
 
 
+def _said(run: OpenRun, kind: Kind) -> Kind:
+    """Returns what a list is called: a control of popular sources makes everybody's list as if it were their own."""
+    made_by = run.fact("train", "training", {}).get("algorithm")
+    return "popular" if kind == "personal" and made_by == "popular" else kind
+
+
 def _as_row(pairs: Sequence[tuple[UserId, float]]) -> Row:
     return Row(tuple(source for source, _ in pairs), tuple(score for _, score in pairs))
 
@@ -186,7 +192,7 @@ class _Look:
             announced=announced,
             age_seconds=None if announced is None else (self._inspection.clock() - announced).total_seconds(),
             state="known" if self._is_known else "unknown",
-            kind=self._kind,
+            kind=_said(self._run, self._kind),
             in_share=_in_share(self._run, self._user),
             arm="treatment" if _arm(self._run, self._user) < int(share) else "control",
             basis=None if self._factors is None else self._origin.basis,
@@ -357,7 +363,9 @@ class _Look:
         if name is None:
             return None
         try:
-            return Before(name, *row_of(self._inspection.archive.open(name), self._user), None)
+            earlier = self._inspection.archive.open(name)
+            kind, row = row_of(earlier, self._user)
+            return Before(name, _said(earlier, kind), row, None)
         except (NoRun, ChangedSince, StorageError, FileNotFoundError) as error:
             return Before(name, "none", None, str(error))
 

@@ -24,6 +24,7 @@ from models.registry import ModelRegistry
 from publish.operate.control import Control
 from publish.read.reader import Answer
 from tests.e2e.conftest import LAST, WEEK_BEFORE
+from tests.e2e.explained import check_list, check_pairs, explained
 from tests.e2e.product import Ended, Product, Servers
 from tests.e2e.raw import SNAPSHOTS, WINDOWS, check_lists, days_before, newest, reference
 from tests.e2e.submit import submitted, variables_of
@@ -234,6 +235,26 @@ def test_the_week_after(product: Product, first: Served, second: Served) -> None
     assert (training["started"], training["from_run"], training["warm_runs"]) == ("warm", first.run, 1)
     assert training["kept_users"] + training["new_users"] == training["users"]
     assert "the recipe is that of the champion" in manifest.fact("train", "decision")["reason"]
+
+
+def test_lists_are_explained(product: Product, first: Served, second: Served) -> None:
+    rows = {row["user_id"]: row for row in product.folder(second.run).table("lists").to_table().to_pylist()}
+    old = {row["user_id"]: row["source_ids"] for row in product.folder(first.run).table("lists").to_table().to_pylist()}
+    personal = sorted(user for user, row in rows.items() if row["personal"] and user in old)
+    others = [user for user, answer in second.answers.items() if answer.kind == "fallback"]
+    popular = [user for user, row in rows.items() if not row["personal"]]
+    for user in (*personal[:3], *popular[:1]):
+        said = explained(product, user)
+        assert (said["run"], said["state"], said["stored"]["matches"]) == (second.run, "known", True)
+        check_list(said, rows[user])
+    said = explained(product, personal[0])
+    check_pairs(said)
+    assert (said["before"]["run"], said["before"]["row"]["source_ids"]) == (first.run, old[personal[0]])
+    assert explained(product, personal[0], "--run", first.run)["row"]["source_ids"] == old[personal[0]]
+    for user in others[:1]:
+        assert explained(product, user)["kind"] == "fallback"
+    looks = "".join(file.read_text() for file in (product.home / "looks" / product.name).iterdir())
+    assert f'"user": {personal[0]}' in looks
 
 
 def test_each_run_has_a_report(product: Product, first: Served, second: Served) -> None:

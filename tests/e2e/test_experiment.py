@@ -20,6 +20,7 @@ from jobs.stages.training.train import train_embeddings
 from jobs.storage.gate_reports import report_file
 from publish.runs.pointer import Pointer
 from tests.e2e.conftest import LAST, write_day
+from tests.e2e.explained import check_list, explained
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import FIRST, refused
 from tests.features.world import events
@@ -70,6 +71,7 @@ def test_from_opening_to_the_end(make: Make, shared_spark: "SparkSession") -> No
         three = weekly(product, NEXT)
         assert three.salt != two.salt
         check_popular_control(product, three)
+        check_explanations(product, three)
 
 
 def changed(product: Product, control: str, **more: Any) -> Product:
@@ -160,6 +162,15 @@ def check_operators_view(product: Product, pointer: Pointer) -> None:
     shown = json.loads(product.discovery("model", "show", "champion", "--json").out)
     assert shown["lineage"]["run_id"] == pointer.treatment
     assert "so is its control" in product.discovery("verify", str(pointer.treatment)).out
+
+
+def check_explanations(product: Product, pointer: Pointer) -> None:
+    """Of a list of popular sources: it is made again, without a word on what the user's own events added."""
+    rows = product.folder(str(pointer.control)).table("lists").to_table().to_pylist()
+    said = explained(product, rows[0]["user_id"], "--run", str(pointer.control))
+    check_list(said, rows[0])
+    assert (said["kind"], {*said["absent_by_rule"]}) == ("popular", {"seen"})
+    assert not any(one["score"]["contributions"] for one in said["listed"])
 
 
 def check_popular_control(product: Product, pointer: Pointer) -> None:

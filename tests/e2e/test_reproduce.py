@@ -16,6 +16,7 @@ from jobs.stages.lists import precompute_topn
 from jobs.stages.training.train import train_embeddings
 from jobs.storage.bound_folder import MANIFEST
 from tests.e2e.conftest import LAST, Literal
+from tests.e2e.explained import check_list, check_pairs, explained
 from tests.e2e.product import Make, Product
 from tests.e2e.refusals import clicks_of
 from tests.features.world import ago, events
@@ -91,6 +92,10 @@ def check_shadow_lists(product: Product) -> None:
     excluded = {(row["user_id"], row["source_id"]) for row in folder.table("exclusions").to_table().to_pylist()}
     assert shadow
     assert not {(row["user_id"], source) for row in shadow for source in row["source_ids"]} & excluded
+    said = explained(product, shadow[0]["user_id"], "--run", RUN)
+    assert (said["kind"], said["in_share"], said["stored"]["row"]) == ("shadow", False, None)
+    check_list(said, shadow[0])
+    check_pairs(said)
 
 
 def test_a_run_is_made_again_and_what_differs_is_named(

@@ -23,7 +23,7 @@ from models.explain.rules import Rule
 _LISTED, _ABSENT, _PAIRS, _EVENTS = 10, 10, 10, 15
 _KINDS = {
     "personal": "a list of their own, by what they did",
-    "popular": "popular sources without their own exclusions: nothing else is known of them",
+    "popular": "popular sources without their own exclusions",
     "shadow": "a shadow list: computed, never published, since the run does not cover the user",
     "fallback": "no list of their own: a look-up answers the fallback list",
     "none": "nothing of this run: its share does not cover the user",
