@@ -124,6 +124,8 @@ def test_why_a_user_has_a_list(address: str, sites: tuple[Site, Site]) -> None:
     assert "ineligible" in text
     assert BEFORE in text
     assert "Because of" in text
+    assert "Its place rests on" in text
+    assert re.search(r'data-name="rests on">(<a [^>]*>\d+</a>(, )?){3} <span class="why nowrap">\d+ → \d+</span>', text)
     assert "This look at a user was logged" in text
     month = next((Path(site.product.environment.home) / "looks" / "inspected").glob("*.jsonl"))
     assert f'"user": {user}' in month.read_text().splitlines()[-1]
