@@ -250,14 +250,13 @@ def _measured(settings: Settings, metrics: Sequence[str], name: str | None, user
 
 
 def _warnings(settings: Settings, users: int | None) -> list[str]:
-    """Returns what is to be known of the first share; nothing where nobody knows how many users there are."""
-    from jobs.experiments.planning import warning_of_share
+    """Returns what is to be known of the shares; nothing where nobody knows how many users there are."""
+    from jobs.experiments.planning import warnings_of_shares
 
-    first = [*_steps(settings), settings.rollout.share.bp][0]
-    if users is None or first in (NOBODY.bp, EVERYBODY.bp):
+    shares = _steps(settings) or [settings.rollout.share.bp]
+    if users is None or shares[0] in (NOBODY.bp, EVERYBODY.bp):
         return []
-    warning = warning_of_share(users, first)
-    return [] if warning is None else [warning]
+    return list(warnings_of_shares(users, shares))
 
 
 def _steps(settings: Settings) -> list[int]:

@@ -74,13 +74,29 @@ def plan_experiment(
     """Returns the plan of an experiment with these shares, a week each."""
     known = (_planned(name, past, shares_bp, judged_by, power) for name, past in source.pasts.items())
     users = max((past.users for past in source.pasts.values() if isinstance(past, Past)), default=None)
-    warning = None if users is None else warning_of_share(users, shares_bp[0])
-    warnings = () if warning is None else (warning,)
+    warnings = () if users is None else warnings_of_shares(users, shares_bp)
     return ExperimentPlan(product, source, judged_by.cuped, power, tuple(known), warnings)
 
 
-def warning_of_share(users: int, share_bp: int) -> str | None:
-    """Returns why an audience of so many users decides nothing at its first share, and what to do; None: it may."""
+def warnings_of_shares(users: int, shares_bp: Sequence[int]) -> tuple[str, ...]:
+    """Returns why an audience of so many users decides nothing at its first share, or from a later one on."""
+    first = _warning_of_first(users, shares_bp[0])
+    if first is not None:
+        return (first,)
+    late = [share for share in shares_bp if users - users * share // WHOLE_BP < FEWEST_USERS]
+    return () if not late else (_warning_of_late(users, min(late)),)
+
+
+def _warning_of_late(users: int, share_bp: int) -> str:
+    left, most = users - users * share_bp // WHOLE_BP, math.floor(1_000 - 1_000 * FEWEST_USERS / users) / 10
+    return (
+        f"from share {share_bp / 100:g} % on about {left:,} of {users:,} users are in the control, and nothing is "
+        f"decided by fewer than {FEWEST_USERS}: those weeks count for nothing; end with at most {most:g} % to go on "
+        "measuring"
+    )
+
+
+def _warning_of_first(users: int, share_bp: int) -> str | None:
     few = f"nothing is decided by fewer than {FEWEST_USERS}"
     if users < 2 * FEWEST_USERS:
         return f"an audience of {users:,} users is too small: {few} users in either arm"

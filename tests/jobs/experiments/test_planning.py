@@ -19,7 +19,7 @@ from jobs.experiments.planning import (
     of_outcomes,
     of_sums,
     plan_experiment,
-    warning_of_share,
+    warnings_of_shares,
 )
 from jobs.experiments.store import ExperimentStore
 from jobs.experiments.weeks import WeekStore
@@ -159,9 +159,17 @@ def test_measured_days_say_it_where_there_was_no_experiment(tmp_path: Path) -> N
     ],
 )
 def test_a_first_share_that_decides_nothing_is_warned_of(users: int, share: int, said: str | None) -> None:
-    found = warning_of_share(users, share)
-    assert (said is None) is (found is None)
-    assert said is None or (found is not None and said in found)
+    found = warnings_of_shares(users, [share])
+    assert len(found) == (said is not None)
+    assert said is None or said in found[0]
+
+
+def test_a_later_share_that_leaves_too_few_in_the_control_is_warned_of() -> None:
+    (found,) = warnings_of_shares(4_000, [2_500, 5_000, 9_500])
+    assert found.startswith("from share 95 % on about 200 of 4,000 users are in the control, and nothing is decided by")
+    assert found.endswith("end with at most 87.5 % to go on measuring")
+    assert not warnings_of_shares(4_000, [2_500, 5_000, 8_750])
+    assert len(warnings_of_shares(4_000, [500, 9_500])) == 1  # that of the first
 
 
 def test_a_plan_says_what_its_first_share_cannot_decide() -> None:
