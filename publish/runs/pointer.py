@@ -189,6 +189,9 @@ class PointerStore:
             batches, entries = {}, self.unsent.entries(_AT_ONCE)
         if pointer is not None:
             self._logged = pointer.rev
+            newest = self.read()
+            if newest.rev > pointer.rev:  # another process may have sent it already, and this one was later
+                self._append(log, newest)
 
     @store_faults()
     def _complete_history(self) -> None:

@@ -1,11 +1,13 @@
 """Promotion, rollback, hold and share, against the real Redis."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 
 from conf.share import EVERYBODY, NOBODY, Share
+from publish.connect.confirmed_sender import Outgoing
 from publish.errors import PointerMoved, RunHeld, RunRefused
 from publish.runs.pointer import Change, Pointer, PointerStore
 from publish.runs.promotion import Promoter, Promotion, PromotionResult
@@ -241,3 +243,21 @@ def test_a_log_that_fails_does_not_undo_the_swap_and_is_caught_up(
     assert log.kept["groups.pointer.v1"] == [held.model_dump_json().encode()]
     assert log.kept["groups.pointer-history.v1"] == clean_redis.lrange("{groups}:ptr:history", 0, -1)
     assert pointers.unsent.entries() == []
+
+
+def test_the_newest_pointer_is_the_last_in_the_log_also_when_an_older_one_comes_late(clean_redis: redis.Redis) -> None:
+    log = Log("groups")
+    operator = PointerStore(clean_redis, "groups", log=log)
+
+    class Late:
+        """A log on the way to which another process changes the pointer."""
+
+        def append(self, product: str, batches: Mapping[str, Sequence[Outgoing]]) -> None:
+            if operator.read().rev == 1:
+                operator.change(lambda before: Change(before.model_copy(update={"cap_bp": Share(0)})), reason="a test")
+            log.append(product, batches)
+
+    publish_directly(clean_redis, "groups")
+    Promoter(RunRegistry(clean_redis, "groups"), PointerStore(clean_redis, "groups")).hold("for a test")
+    PointerStore(clean_redis, "groups", log=Late()).write_down_if_new()  # as a loader does
+    assert [Pointer.model_validate_json(kept).rev for kept in log.kept["groups.pointer.v1"]] == [2, 1, 2]
