@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-TESTS := test-rest test-e2e test-publish test-faults test-servers test-hdfs test-dags
+TESTS := test-rest test-e2e test-servers test-publish test-faults test-dags test-hdfs
 SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
 LANES ?= 4
 
