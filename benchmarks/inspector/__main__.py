@@ -98,7 +98,9 @@ def says(page: str, text: str, made: Any) -> bool:
     """Returns whether a page says what the rival found."""
     if page == "user":
         return all(f">{source}</a>" in text for source in made)
-    return (f"in {made:,} of" if page == "source" else f"<h1>{100 * made:.3g} % of a list") in text
+    if page == "source":
+        return (f": in {made:,} of" if made else ": in no list") in text
+    return f"<h1>{100 * made:.3g} % of a list" in text
 
 
 @contextmanager
