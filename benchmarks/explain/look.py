@@ -3,11 +3,11 @@
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.explain.world import PRODUCT, RUN
+from benchmarks.peak_bytes import peak_bytes
 from jobs.inspector.archive import Archive
 from jobs.inspector.forgotten import Forgotten
 from jobs.inspector.looks import Looks
@@ -47,15 +47,10 @@ def looks(home: str, users: list[int], *, copies: bool = True) -> dict[str, floa
         "processor first": processor[0],
         "processor p50": float(np.quantile(busy, 0.5)),
         "processor p95": float(np.quantile(busy, 0.95)),
-        "peak": _peak_bytes() / 2**20,
+        "peak": peak_bytes() / 2**20,
         "events": float(np.mean(events)),
         "rebuilt": rebuilt,
     }
-
-
-def _peak_bytes() -> int:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 
 
 if __name__ == "__main__":

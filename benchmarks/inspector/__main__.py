@@ -31,6 +31,7 @@ import yaml
 
 from benchmarks.arguments import positive
 from benchmarks.explain.world import BEFORE, PRODUCT, RUN, Size, make_world, settings
+from benchmarks.peak_bytes import peak_bytes
 from benchmarks.publish.push import cpu_seconds, measure_slices
 from benchmarks.publish.world import ListShape, announcement_of, make_snapshot
 from benchmarks.serve.stage import BenchmarkFailed, free_port
@@ -64,8 +65,7 @@ class Pages:
 
     def peak_mib(self) -> float:
         """Returns the peak of its resident bytes."""
-        lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 2**10
+        return peak_bytes(self.pid) / 2**20
 
 
 @dataclass

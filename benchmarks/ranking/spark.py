@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.peak_bytes import peak_bytes
 from benchmarks.ranking.errors import RankingBenchError
 from benchmarks.ranking.pair import WORKERS
 from benchmarks.ranking.stream import Factors, Stream
-from benchmarks.ranking.worker import peak_bytes
 from deploy.chain import REPO
 
 _PAIRS = 400_000_000

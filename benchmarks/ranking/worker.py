@@ -7,20 +7,13 @@ the lists, if anywhere. BLAS reads its number of threads from the environment be
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.peak_bytes import peak_bytes
 from benchmarks.ranking.arms import ARMS, Arm, RankedLists, build_index
 from benchmarks.ranking.stream import Stream
-
-
-def peak_bytes(pid: int | str = "self") -> int:
-    """Returns the peak resident memory of a process, mapped files included."""
-    # Not getrusage: there a child starts with what its parent had.
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def obey(arm: Arm, stream: Stream, first: int, order: dict[str, Any]) -> dict[str, Any]:

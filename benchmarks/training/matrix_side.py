@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 from pyspark.sql import SparkSession
 from scipy.sparse import coo_matrix, csr_matrix
 
-from benchmarks.ranking.worker import peak_bytes
+from benchmarks.peak_bytes import peak_bytes
 from benchmarks.training.plan import start_spark
 from conf.digest import sha256_of_chunks
 from models.training.matrix import fill_matrix, scan_ids

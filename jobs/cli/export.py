@@ -1,6 +1,5 @@
 """`discovery export`: metrics of durable state for Prometheus, as a service or as a file."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +7,9 @@ import typer
 
 from conf.environment import Environment
 from conf.errors import ConfigError
-from conf.load import load_settings
 from conf.settings import Settings
 from jobs.cli.listening import listening, url_of
-from jobs.cli.options import DEFAULT_CONFIG, Overlay
+from jobs.cli.options import Configs, Overlay, settings_of_each
 from jobs.export.collect import Exporter
 from jobs.export.server import serve_until
 from jobs.export.textfile import check_textfile, write_textfile
@@ -26,9 +24,6 @@ from publish.wire.keys import ProductKeys
 _TEXTFILE_SECONDS = 300.0
 """Nobody waits for a file as for a scrape, and it is made from nothing each time."""
 
-Configs = Annotated[
-    list[Path] | None, typer.Option("--config", envvar="DISCOVERY_CONFIG", help="A product's YAML; repeatable.")
-]
 Host = Annotated[str, typer.Option(help="Address to listen on; the metrics name no user and no source.")]
 Port = Annotated[
     int | None, typer.Option(help="Port to listen on, 9109 unless told; 0 takes a free one.", min=0, max=65_535)
@@ -51,7 +46,7 @@ def export(
         if port is not None:
             raise ConfigError("--port and --textfile: serve the metrics or write them; for both start two of it")
         check_textfile(textfile)
-    products = _products(config or [DEFAULT_CONFIG], tuple(overlay or ()))
+    products = settings_of_each(config, overlay)
     environment = Environment.read()
     store, home = environment.need_redis(), Storage(environment.home)
     _check_rights(products, environment)
@@ -65,15 +60,6 @@ def export(
         log_step("export", f"{names} at {url_of(made)}/metrics")
         serve_until(stop, made, Exporter.of(products, home, store).registry)
     log_step("export", f"{names}: ended")
-
-
-def _products(configs: list[Path], overlays: tuple[Path, ...]) -> list[Settings]:
-    """Returns the settings of each product; raises ConfigError, also for a product that is named twice."""
-    products = [load_settings(config, overlays) for config in configs]
-    twice = sorted(name for name, times in Counter(one.product for one in products).items() if times > 1)
-    if twice:
-        raise ConfigError(f"product {', '.join(twice)} is in more than one --config; name each product once")
-    return products
 
 
 def _check_rights(products: list[Settings], environment: Environment) -> None:

@@ -4,6 +4,7 @@ import inspect
 import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import update_wrapper
@@ -20,11 +21,23 @@ from jobs.cli.context import ProductContext, open_context
 from jobs.cli.views.view import View
 
 Config = Annotated[Path, typer.Option(envvar="DISCOVERY_CONFIG", help="The product's YAML.")]
+Configs = Annotated[
+    list[Path] | None, typer.Option("--config", envvar="DISCOVERY_CONFIG", help="A product's YAML; repeatable.")
+]
 Overlay = Annotated[list[Path] | None, typer.Option(help="YAML merged over it; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 DEFAULT_CONFIG = Path("conf/prod_discovery.yml")
 _NEGATIVE = re.compile(r"-[0-9]+")
 _Own = ParamSpec("_Own")
+
+
+def settings_of_each(configs: list[Path] | None, overlays: list[Path] | None) -> list[Settings]:
+    """Returns the settings of each product; raises ConfigError, also for a product that is named twice."""
+    products = [load_settings(config, tuple(overlays or ())) for config in configs or [DEFAULT_CONFIG]]
+    twice = sorted(name for name, times in Counter(one.product for one in products).items() if times > 1)
+    if twice:
+        raise ConfigError(f"product {', '.join(twice)} is in more than one --config; name each product once")
+    return products
 
 
 @dataclass(frozen=True)

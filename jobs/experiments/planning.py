@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from conf.judging import JudgingSettings
+from conf.share import Share
 from jobs.experiments.report import pooled
 from jobs.experiments.store import ExperimentStore
 from jobs.experiments.weeks import SumsRecord, WeekStore
@@ -90,7 +91,7 @@ def warnings_of_shares(users: int, shares_bp: Sequence[int]) -> tuple[str, ...]:
 def _warning_of_late(users: int, share_bp: int) -> str:
     left, most = users - users * share_bp // WHOLE_BP, math.floor(1_000 - 1_000 * FEWEST_USERS / users) / 10
     return (
-        f"from share {share_bp / 100:g} % on about {left:,} of {users:,} users are in the control, and nothing is "
+        f"from share {Share(share_bp)} on about {left:,} of {users:,} users are in the control, and nothing is "
         f"decided by fewer than {FEWEST_USERS}: those weeks count for nothing; end with at most {most:g} % to go on "
         "measuring"
     )
@@ -102,7 +103,7 @@ def _warning_of_first(users: int, share_bp: int) -> str | None:
         return f"an audience of {users:,} users is too small: {few} users in either arm"
     treated = users * share_bp // WHOLE_BP
     least = math.ceil(1_000 * FEWEST_USERS / users) / 10
-    first = f"the first share {share_bp / 100:g} %"
+    first = f"the first share {Share(share_bp)}"
     if treated < FEWEST_USERS:
         return f"{first} treats about {treated:,} of {users:,} users, and {few}: begin with at least {least:g} %"
     if users - treated < FEWEST_USERS:

@@ -22,6 +22,7 @@ from pydantic import AwareDatetime, ValidationError
 from conf import contract
 from conf.base import Strict
 from conf.ids import UserId
+from conf.share import Share
 from conf.windows import midnight
 from jobs.experiments.store import ExperimentError, ExperimentStore
 from jobs.storage.recorded_table import RECORD, read_recorded, write_record, write_recorded
@@ -276,8 +277,8 @@ def notes_on(record: SumsRecord) -> list[str]:
         elif week.share_bp == 10_000:
             notes.append(f"week {week.number}: share 100 %, there is no control")
         if len(held := shares_in(week)) > 1 and week.share_bp is not None:
-            several = ", then ".join(f"{share / 100:g} % for {_length(time)}" for share, time in held)
-            notes.append(f"week {week.number}: the share was {several}; counted as {week.share_bp / 100:g} %")
+            several = ", then ".join(f"{Share(share)} for {_length(time)}" for share, time in held)
+            notes.append(f"week {week.number}: the share was {several}; counted as {Share(week.share_bp)}")
         if not week.mature:
             notes.append(f"week {week.number}: events up to {week.through}, late ones may come")
     return notes

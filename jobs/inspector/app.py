@@ -19,18 +19,18 @@ from starlette.routing import Route
 from conf.errors import ConfigError, DiscoveryError
 from conf.experiment import CONTROL_SUFFIX
 from conf.ids import UserId
-from expectations.report import GateReport
-from jobs.inspector.compare import changed_inputs, compare
+from jobs.inspector.compare import changed_inputs, compare, gate_reports
 from jobs.inspector.erasures import NotKnown, forgotten_among
 from jobs.inspector.installation import BadId, Installation, NotHere, Product
 from jobs.inspector.listed import LISTS, ListCache
-from jobs.inspector.look import UserLooks, beside_before, categories_of
+from jobs.inspector.look import beside_before, categories_of, look_at_user
 from jobs.inspector.pages import link, render
 from jobs.inspector.product import PAGES, lists_of, standing_of, state_of
 from jobs.inspector.source import look_at
 from jobs.run.manifest import KeptRun, NoRun
 from jobs.storage.bound_folder import ChangedSince
 from jobs.storage.errors import NotFinished
+from jobs.storage.gate_reports import CHAMPION_INTERACTIONS, DRIFT_GATES, report_file
 from publish.clock import Clock, utc_now
 from publish.errors import StoreUnreachable
 from publish.runs.pointer import PointerStore
@@ -42,7 +42,15 @@ _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _OF_A_FILE = "default-src 'none'; img-src data:; base-uri 'none'; frame-ancestors 'none'; sandbox"
 _PREPARED = 2
 """Newest runs whose first look is prepared for."""
-_GATES = ("inputs", "interactions", "champion_interactions", "lists", "input_drift", "list_drift")
+_GATES = (
+    report_file("inputs"),
+    report_file("interactions"),
+    CHAMPION_INTERACTIONS,
+    report_file("lists"),
+    *map(report_file, DRIFT_GATES),
+)
+_COLUMNS = 20
+"""Columns of a drawing, at most."""
 _MOST = 40
 """Interactions and events of a user that are shown."""
 
@@ -74,7 +82,6 @@ class Inspector:
     installation: Installation
     clock: Clock = utc_now
     listed: ListCache = field(default_factory=ListCache)
-    looks: UserLooks = field(default_factory=UserLooks)
     _heavy: threading.Lock = field(default_factory=threading.Lock)
     """Comparisons and sources one after another, so that memory stays bounded."""
 
@@ -101,7 +108,7 @@ class Inspector:
             run=run,
             request=manifest.request,
             lists=lists_of(manifest),
-            gates=_gates(run),
+            gates=gate_reports(run, _GATES),
             inputs=changed_inputs(run, run),
             status=standing_of(product, manifest.request.run_id),
             model=None if train is None else train.facts.get("model"),
@@ -155,7 +162,7 @@ class Inspector:
         run = product.run(asked) if asked else self._usual(product, kept)
         with self._heavy:
             view = look_at(product, run, source, self.listed, kept[:_WEEKS])
-        self.count_soon(product, kept[:_WEEKS])
+        self._count_soon(product, [one for one, week in zip(kept, view.weeks, strict=False) if week.lists is None])
         forgotten, fault = _forgotten(product, view.candidates)
         places = [] if view.holders is None else view.holders.by_place
         shown = _places(places)
@@ -177,7 +184,8 @@ class Inspector:
         text, about = request.query_params.get("id", ""), request.query_params.get("source")
         user, source = product.parsed(text), product.parsed(about) if about else None
         address = "an unknown address" if request.client is None else request.client.host
-        said, redis_fault = self.looks.look(product, user, address, request.query_params.get("run") or None, source)
+        run = request.query_params.get("run") or None
+        said, redis_fault = look_at_user(product, user, address, run, source, self.clock)
         if said.state == "forgotten":
             raise Gone(f"this user of {product.name} was forgotten; nothing of them is shown, of no run")
         if said.state == "unknown":
@@ -210,11 +218,10 @@ class Inspector:
                     product.archive.open(run.manifest.request.run_id).prepare()
                 self._count(product, newest)
 
-    def count_soon(self, product: Product, runs: Collection[KeptRun]) -> None:
+    def _count_soon(self, product: Product, runs: Collection[KeptRun]) -> None:
         """Counts what the lists of runs hold, in the background, so that the next page has it."""
-        missing = [run for run in runs if self.listed.find(product.archive, run) is None]
-        if missing:
-            threading.Thread(target=self._count, args=(product, missing), daemon=True).start()
+        if runs:
+            threading.Thread(target=self._count, args=(product, runs), daemon=True).start()
 
     def _count(self, product: Product, runs: Collection[KeptRun]) -> None:
         for run in runs:
@@ -315,14 +322,6 @@ def _forgotten(product: Product, users: Collection[UserId]) -> tuple[frozenset[U
         return forgotten_among(product, users), None
     except NotKnown as fault:
         return frozenset(), str(fault)
-
-
-def _gates(run: KeptRun) -> list[GateReport]:
-    files = (f"gate_{name}.json" for name in _GATES)
-    return [GateReport.from_json(run.folder.read_bytes(file).decode()) for file in files if run.folder.exists(file)]
-
-
-_COLUMNS = 20
 
 
 def _places(found: list[tuple[int, int]]) -> tuple[list[str], list[int]]:

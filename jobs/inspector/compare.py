@@ -1,7 +1,7 @@
 """Two runs side by side: recipes, inputs, drift, and what became of the lists."""
 
 import heapq
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from jobs.inspector.archive import Archive
 from jobs.inspector.grouped import Grouped, Ints, names_of, ranges, side_by_side
 from jobs.inspector.listed import ListCache, Listed
 from jobs.run.manifest import KeptRun
+from jobs.storage.gate_reports import DRIFT_GATES, report_file
 from models.arrays.ids import IdMap, merge_keys
 
 TENTHS = 10
@@ -248,9 +249,6 @@ class StatisticPair:
     is_alarm: bool
 
 
-DRIFT_GATES = ("gate_input_drift.json", "gate_list_drift.json")
-
-
 def changed_statistics(before: KeptRun, after: KeptRun, most: int = _MOST) -> list[StatisticPair]:
     """Returns the statistics that differ most between two runs: alarms of the newer one first."""
     old = {one.full_name: one for one in findings_of(before)}
@@ -271,12 +269,13 @@ def changed_statistics(before: KeptRun, after: KeptRun, most: int = _MOST) -> li
 
 def findings_of(run: KeptRun) -> list[Finding]:
     """Returns what a run's drift gates found."""
-    found: list[Finding] = []
-    for name in DRIFT_GATES:
-        if run.folder.exists(name):
-            report = GateReport.from_json(run.folder.read_bytes(name).decode())
-            found += report.profile.findings if isinstance(report.profile, DriftProfile) else ()
-    return found
+    profiles = (report.profile for report in gate_reports(run, map(report_file, DRIFT_GATES)))
+    return [one for profile in profiles if isinstance(profile, DriftProfile) for one in profile.findings]
+
+
+def gate_reports(run: KeptRun, files: Iterable[str]) -> list[GateReport]:
+    """Returns those of the reports of gates that the run has."""
+    return [GateReport.from_json(run.folder.read_bytes(file).decode()) for file in files if run.folder.exists(file)]
 
 
 def _distance(was: Finding | None, new: Finding) -> float:

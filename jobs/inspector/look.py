@@ -1,7 +1,6 @@
 """A look at one user for the page: whom it is noted of, and what the page shows of what is said."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
@@ -15,7 +14,7 @@ from jobs.inspector.installation import Product
 from jobs.inspector.looks import Looks
 from jobs.inspector.user import Inspection, explain_user
 from publish.author import person
-from publish.clock import Clock, utc_now
+from publish.clock import Clock
 from publish.connect.redis_clients import StoreClient
 from publish.errors import StoreUnreachable
 
@@ -25,24 +24,18 @@ Moved = int | Literal["new"] | None
 """Places up (down: less than 0) since the run before; None: nothing stands there now."""
 
 
-@dataclass(eq=False)
-class UserLooks:
-    """Looks at users of all products."""
+def look_at_user(
+    product: Product, user: UserId, address: str, run: str | None, source: UserId | None, clock: Clock
+) -> tuple[UserExplanation, str | None]:
+    """Returns what is said of a user, and why Redis was not asked, if so.
 
-    clock: Clock = utc_now
-
-    def look(
-        self, product: Product, user: UserId, address: str, run: str | None, source: UserId | None
-    ) -> tuple[UserExplanation, str | None]:
-        """Returns what is said of a user, and why Redis was not asked, if so.
-
-        Raises NotKnown, NoRun, ChangedSince, and OSError where the look cannot be noted.
-        """
-        client, fault = _client(product)
-        looks = Looks(product.home, product.name, self.clock)
-        inspection = Inspection(product.name, product.archive, ForgottenNow(product), looks, client, self.clock)
-        said = explain_user(inspection, user, who=f"{person()} via {address}", run=run, source=source)
-        return said, fault
+    Raises NotKnown, NoRun, ChangedSince, and OSError where the look cannot be noted.
+    """
+    client, fault = _client(product)
+    looks = Looks(product.home, product.name, clock)
+    inspection = Inspection(product.name, product.archive, ForgottenNow(product), looks, client, clock)
+    said = explain_user(inspection, user, who=f"{person()} via {address}", run=run, source=source)
+    return said, fault
 
 
 def categories_of(product: Product, said: UserExplanation, most: int) -> dict[UserId, str]:

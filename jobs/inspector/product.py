@@ -12,6 +12,9 @@ from jobs.experiments.decisions import DecisionRecord, DecisionStore
 from jobs.experiments.store import ExperimentStore
 from jobs.inspector.installation import BrokenRun, Product
 from jobs.run.manifest import KeptRun, Manifest
+from jobs.run.report import REPORT
+from jobs.storage.gate_reports import DRIFT_PAGE
+from jobs.storage.stage_names import STAGES
 from publish.operate.control import Control, RunReport, StatusReport
 from publish.runs.history import Gap, History, read_history
 from publish.runs.pointer import PointerStore
@@ -21,9 +24,8 @@ from publish.store.capacity import DeclaredLimits
 
 _CHANGES = 25
 """Changes of the pointer that are shown."""
-PAGES = {"report.html": "report", "drift.html": "drift", "model_card/model_card.html": "model card"}
+PAGES = {REPORT: "report", DRIFT_PAGE: "drift", "model_card/model_card.html": "model card"}
 """Pages that a run may have in its folder, and what they are called."""
-STAGES = ("features", "train", "topn", "publish", "serve")
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class SourceView:
 
 
 def look_at(product: Product, run: KeptRun, source: UserId, listed: ListCache, now: Sequence[KeptRun]) -> SourceView:
-    """Returns what there is to say of a source in a run, and in the other runs of `now`; raises NotHere."""
+    """Returns what there is to say of a source in a run, and in `now`, runs that have lists; raises NotHere."""
     facts = _facts(run, source)
     near, has_factors = _nearest(product.archive, run, source)
     if facts is None and not has_factors:
@@ -136,7 +136,7 @@ def look_at(product: Product, run: KeptRun, source: UserId, listed: ListCache, n
         near,
         reasons,
         asked,
-        [_week(product.archive, one, source, listed) for one in now if one.folder.finished(LISTS)],
+        [_week(product.archive, one, source, listed) for one in now],
     )
 
 
@@ -189,14 +189,9 @@ def _nearest(archive: Archive, run: KeptRun, source: UserId) -> tuple[list[Near]
     best = np.argpartition(-cosines, most - 1)[:most] if most else np.zeros(0, np.int64)
     best = best[np.argsort(-cosines[best], kind="stable")]
     names = sources.names(best)
-    categories = _categories(run, names)
+    categories = sources.categories(names)
     pairs = zip(names, cosines[best].tolist(), strict=True)
     return [Near(other, min(cosine, 1.0), categories.get(other)) for other, cosine in pairs], True
-
-
-def _categories(run: KeptRun, sources: Collection[UserId]) -> dict[UserId, str | None]:
-    rows = _rows_of(run, "sources", "source_id", sources).select(["source_id", "category"]).to_pylist()
-    return {row["source_id"]: row["category"] for row in rows}
 
 
 def _reasons(

@@ -14,7 +14,7 @@ from conf.digest import digest_of_json
 from jobs.run.manifest import DIGEST, bound_folder, read_manifest, run_folder
 from jobs.runtime.log import log, log_step
 from jobs.storage.bound_folder import MANIFEST, BoundFolder, ChangedSince
-from jobs.storage.gate_reports import DRIFT_GATES, GATES, report_file
+from jobs.storage.gate_reports import CHAMPION_INTERACTIONS, DRIFT_GATES, GATES, report_file
 from jobs.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ CARD_PART = "model_card/part.json"
 """Written by the stage train beside the pages of the model card: the card as a part of the report, and the weeks."""
 INPUTS = "inputs.json"
 """Document of the stage features: what its tables are made of."""
-_OTHER_GATES = {"champion_interactions": "gate_champion_interactions.json"}
 
 
 def report_of(home: Storage, product: str, run_id: str) -> str:
@@ -102,7 +101,7 @@ def documents_of(home: Storage, product: str, run_id: str) -> "RunDocuments":
         faults.append(f"{MANIFEST} was changed since the run wrote it")
     bound = bound_folder(home, manifest, remedy="restore that file as it was")
     files: dict[str, str] = {gate: report_file(gate) for gate in (*GATES, *DRIFT_GATES)}
-    files |= _OTHER_GATES
+    files["champion_interactions"] = CHAMPION_INTERACTIONS
     gates = {gate: Known(found) for gate, file in files.items() if (found := _read(bound, file, faults)) is not None}
     before, lists_before = _before(home, product, manifest.serving_before, faults)
     return RunDocuments(

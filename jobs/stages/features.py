@@ -26,7 +26,6 @@ from jobs.runtime.log import log_step, timed
 from jobs.stages.drift import Past, Read, learned_limits, pass_drift_gate
 from jobs.stages.drift_numbers import event_numbers, input_numbers
 from jobs.stages.gates import (
-    CHAMPION_INTERACTIONS,
     INPUT_FACT,
     baseline_of,
     need_baselines,
@@ -39,6 +38,7 @@ from jobs.stages.inputs import input_profile
 from jobs.stages.stage import Facts, stage
 from jobs.storage.backfilled import Backfilled
 from jobs.storage.datasets import open_catalog
+from jobs.storage.gate_reports import CHAMPION_INTERACTIONS
 from jobs.storage.tables import Tables
 
 _STREAMED_GROUP = 2**20

@@ -12,7 +12,7 @@ from jobs.run.context import Run
 from jobs.run.manifest import KeptRun, run_folder
 from jobs.runtime.log import log_step
 from jobs.storage.bound_folder import MANIFEST, BoundFolder
-from jobs.storage.gate_reports import report_file
+from jobs.storage.gate_reports import CHAMPION_INTERACTIONS, report_file
 
 _RESTORE = "restore that folder, or set DISCOVERY_HOME to the work folder that made it"
 
@@ -24,7 +24,6 @@ class BaselineMissing(Refused):
 INPUT_FACT = "input_gate"
 """Name of the fact that holds the summary of the gate on inputs."""
 
-CHAMPION_INTERACTIONS = "gate_champion_interactions.json"
 """Report of the gate on interactions by the champion's recipe, if that is another one."""
 
 

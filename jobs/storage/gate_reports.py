@@ -5,6 +5,8 @@ from expectations.report import Gate
 GATES: tuple[Gate, ...] = ("inputs", "interactions", "lists")
 DRIFT_GATES: tuple[Gate, ...] = ("input_drift", "list_drift")
 """In the order in which a run passes them."""
+CHAMPION_INTERACTIONS = "gate_champion_interactions.json"
+"""Report of the gate `interactions` on what the champion's recipe reads, in its file."""
 DRIFT_PAGE = "drift.html"
 """Name of the page of the drift gates."""
 

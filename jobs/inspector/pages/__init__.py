@@ -13,6 +13,7 @@ from jobs.inspector.listed import BANDS, band_text
 from jobs.inspector.look import score_parts
 from jobs.inspector.product import pages_of
 from jobs.inspector.source import arm_of_run
+from jobs.pages.report.words import percent, plural
 from jobs.pages.templates import templates
 
 STYLE = "/style.css"
@@ -41,7 +42,7 @@ def ago(seconds: float | None) -> str:
         return ""
     for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
-            return f"{counted(int(seconds // size), word)} ago"
+            return f"{plural(int(seconds // size), word)} ago"
     return "just now"
 
 
@@ -59,11 +60,6 @@ def signed(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:+,d}" if isinstance(value, int) else f"{value:+.4f}"
-
-
-def percent(value: float | None) -> str:
-    """Returns a share."""
-    return "–" if value is None else f"{100 * value:.3g} %"
 
 
 def seconds_text(value: float | None) -> str:
@@ -119,11 +115,6 @@ def short(value: int) -> str:
     return f"{value:,}"
 
 
-def counted(number_of: int, word: str) -> str:
-    """Returns a number of things."""
-    return f"{number_of:,} {word}{'' if number_of == 1 else 's'}"
-
-
 _PAGES = templates(
     link=link,
     utc=utc,
@@ -135,7 +126,7 @@ _PAGES = templates(
     bar=bar,
     score_bar=score_bar,
     column_bars=column_bars,
-    counted=counted,
+    counted=plural,
     bytes_text=format_bytes,
     pages_of=pages_of,
     arm_of=arm_of_run,
