@@ -16,6 +16,7 @@ export GX_ANALYTICS_ENABLED := false
 TESTS := test-rest test-e2e test-servers test-publish test-faults test-dags test-hdfs
 SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
 LANES ?= 4
+PYTEST_FLAGS ?=
 
 .PHONY: help env demo month up down test $(TESTS) test-cluster check format bench archive environment pins reference dashboards proto clean
 .DEFAULT_GOAL := help
@@ -68,28 +69,28 @@ test-%: SHELL := bash
 lane = @set -o pipefail; $(1) 2>&1 | (trap '' INT; exec sed -u 's/^/$(@:test-%=%)\t/')
 
 test-faults: env
-	$(call lane,$(BIN)/python -m pytest tests/publish/faults)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/publish/faults)
 
 test-publish: env
-	$(call lane,$(BIN)/python -m pytest tests/publish --ignore tests/publish/faults)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/publish --ignore tests/publish/faults)
 
 test-e2e: env
-	$(call lane,$(BIN)/python -m pytest tests/e2e)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/e2e)
 
 test-servers: env
-	$(call lane,$(BIN)/python -m pytest $(SERVERS))
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(SERVERS))
 
 test-rest: env
-	$(call lane,$(BIN)/python -m pytest $(patsubst %,--ignore %,tests/publish tests/e2e tests/cluster $(SERVERS)))
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(patsubst %,--ignore %,tests/publish tests/e2e tests/cluster $(SERVERS)))
 
 test-hdfs: env
-	$(call lane,$(BIN)/python -m pytest tests/cluster --ignore tests/cluster/test_job.py)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster --ignore tests/cluster/test_job.py)
 
 test-cluster: env ## tests on a real HDFS and YARN; `make test` leaves out the whole job, minutes for two cores
-	$(call lane,$(BIN)/python -m pytest tests/cluster)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster)
 
 test-dags: env
-	$(call lane,.venv-airflow/bin/python -m pytest -c tests/dags/pytest.ini tests/dags)
+	$(call lane,.venv-airflow/bin/python -m pytest $(PYTEST_FLAGS) -c tests/dags/pytest.ini tests/dags)
 
 check: .venv/.ready ## format, lint, types, layers
 	$(BIN)/ruff format --check .
