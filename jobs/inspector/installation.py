@@ -10,7 +10,7 @@ from conf.experiment import CONTROL_SUFFIX
 from conf.ids import IdKind, UserId, is_id, parse_int64
 from conf.settings import Settings
 from jobs.inspector.archive import Archive
-from jobs.run.manifest import KeptRun, Manifest, bound_folder, kept_runs, read_manifest, run_folder
+from jobs.run.manifest import KeptRun, Manifest, find_run, kept_runs, run_folder
 from jobs.storage.bound_folder import MANIFEST
 from jobs.storage.store import Storage
 from publish.connect.redis_clients import StoreClient, redis_client
@@ -105,15 +105,16 @@ class Product:
     def run(self, run_id: str) -> KeptRun:
         """Returns a run by its id; raises NotHere, and ChangedSince for one that is not as the run left it."""
         folder = run_folder(self.home, self.name, run_id) if _is_name(run_id) else None
+        gone = f"there is no folder of a run {run_id!r:.200} of {self.name}: it was deleted, or never was"
         if folder is None or not folder.exists(MANIFEST):
-            raise NotHere(f"there is no folder of a run {run_id!r:.200} of {self.name}: it was deleted, or never was")
+            raise NotHere(gone)
         mark = _stamp(folder)
         known = self._kept.get(run_id)
         if known is None or known[0] != mark:
-            manifest, is_sound = read_manifest(folder)
-            if not is_sound:
-                raise DiscoveryError(f"{folder.uri}/{MANIFEST} was changed since the run wrote it; {_REMEDY}")
-            known = self._kept[run_id] = (mark, KeptRun(manifest, bound_folder(self.home, manifest, remedy=_REMEDY)))
+            found = find_run(self.home, self.name, run_id, remedy=_REMEDY)
+            if found is None:  # deleted in the meantime
+                raise NotHere(gone)
+            known = self._kept[run_id] = mark, found
         return known[1]
 
 

@@ -141,10 +141,10 @@ class KeptRun:
     folder: BoundFolder
 
 
-def find_run(home: Storage, product: str, run_id: str) -> KeptRun | None:
+def find_run(home: Storage, product: str, run_id: str, *, remedy: str = RESTORE) -> KeptRun | None:
     """Returns a run by its id; None if its folder is gone. Raises ChangedSince, as does reading what changed."""
     manifest = load_manifest(run_folder(home, product, run_id))
-    return None if manifest is None else KeptRun(manifest, bound_folder(home, manifest, remedy=RESTORE))
+    return None if manifest is None else KeptRun(manifest, bound_folder(home, manifest, remedy=remedy))
 
 
 def kept_runs(home: Storage, product: str) -> dict[str, RunId]:

@@ -12,6 +12,7 @@ import pytest
 from conf.connections import RedisConnection
 from conf.environment import Environment
 from jobs.inspector.installation import Product
+from jobs.storage.bound_folder import MANIFEST
 from tests.jobs.inspector.conftest import served
 from tests.jobs.inspector.site import AFTER, BEFORE, LISTED, Site
 from tests.publish.support.samples import closed_port
@@ -179,6 +180,19 @@ def test_what_is_not_there_has_a_page(
     found, _, text = get(address, path)
     assert (found, said in text) == (status, True), text
     assert "<main" in text
+
+
+def test_a_run_that_was_changed_is_refused(address: str, sites: tuple[Site, Site]) -> None:
+    site = sites[0]
+    file = Path(site.product.environment.home, "runs", site.product.name, BEFORE, MANIFEST)
+    kept = file.read_bytes()
+    file.write_bytes(json.dumps(json.loads(kept) | {"epoch": 99}).encode())
+    try:
+        status, _, text = get(address, page(site, f"run/{BEFORE}"))
+    finally:
+        file.write_bytes(kept)
+    assert status == 409
+    assert "manifest.json was changed since the run wrote it" in text
 
 
 def test_every_answer_is_guarded(address: str, sites: tuple[Site, Site]) -> None:
