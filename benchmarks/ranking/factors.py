@@ -69,7 +69,7 @@ class FactorSet:
         """Returns `count` users made in the same way, each with the exclusions of the user it was drawn from."""
         random = np.random.default_rng(2)
         rows = random.integers(len(self.users), size=count)
-        return replace(self, users=_noise(self.users[rows], random), exclusions=self.exclusions[rows])
+        return replace(self, users=resembling(self.users[rows], random), exclusions=self.exclusions[rows])
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,10 @@ def _stored(indices: NDArray[np.int32], indptr: NDArray[np.int32], shape: tuple[
 
 
 def _noisy(factors: Factors, count: int, random: np.random.Generator) -> Factors:
-    return _noise(factors[random.integers(len(factors), size=count)], random)
+    return resembling(factors[random.integers(len(factors), size=count)], random)
 
 
-def _noise(rows: Factors, random: np.random.Generator) -> Factors:
+def resembling(rows: Factors, random: np.random.Generator) -> Factors:
     """Returns rows near these, as if more of the same kind had been trained."""
     count, dimensions = rows.shape
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

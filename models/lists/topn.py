@@ -45,7 +45,7 @@ def precompute_lists(
     """
     served = user_factors if users is None else user_factors.join(users, "user_id", "left_semi")
     rows = served.join(excluded, "user_id", "full_outer").select("user_id", "factors", "excluded")
-    return rows.mapInArrow(_ListMaker(folder, fallback, settings, block, ids), list_schema(ids))
+    return rows.mapInArrow(ListMaker(folder, fallback, settings, block, ids), list_schema(ids))
 
 
 def excluded_sources(exclusions: DataFrame, users: DataFrame | None) -> DataFrame:
@@ -66,7 +66,7 @@ def load_candidates(folder: str) -> Candidates:
 
 
 @dataclass(frozen=True)
-class _ListMaker:
+class ListMaker:
     """Maps (user_id, factors, excluded) to contract.lists, a block of users at a time."""
 
     folder: Folder
@@ -93,7 +93,7 @@ def serve_users(
     moved = (factors != 0).any(axis=1)
     personal = known.filter(column_of(moved))
     if personal.num_rows:
-        best = best_lists(candidates, factors[moved], _exclusions(personal["excluded"], candidates), settings)
+        best = best_lists(candidates, factors[moved], exclusion_matrix(personal["excluded"], candidates), settings)
         yield list_batch(personal["user_id"], *list_columns(best, candidates.ids), ids, personal=True)
     for others in (rows.filter(rows["factors"].is_null()), known.filter(column_of(~moved))):
         if others.num_rows:
@@ -101,7 +101,7 @@ def serve_users(
             yield list_batch(others["user_id"], *popular, ids, personal=False)
 
 
-def _exclusions(excluded: ListColumn, candidates: Candidates) -> csr_matrix:
+def exclusion_matrix(excluded: ListColumn, candidates: Candidates) -> csr_matrix:
     """Returns the excluded sources as entries (users, candidates); sources outside the candidates need none."""
     rows = candidates.ids.rows(excluded.flatten())
     users = np.repeat(np.arange(len(excluded)), lengths_of(excluded))

@@ -1,0 +1,1 @@
+"""A world too large for one go, ranked and published in pieces; see `__main__`."""
