@@ -84,9 +84,9 @@ test-rest: env
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(patsubst %,--ignore %,tests/publish tests/e2e tests/cluster $(SERVERS)))
 
 test-hdfs: env
-	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster --ignore tests/cluster/test_job.py)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster $(patsubst %,--ignore tests/cluster/%,test_job.py test_standalone_whole.py))
 
-test-cluster: env ## tests on a real HDFS and YARN; `make test` leaves out the whole job, minutes for two cores
+test-cluster: env ## tests on a real HDFS, YARN and Spark standalone; `make test` leaves out what takes minutes on two cores
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster)
 
 test-dags: env

@@ -6,7 +6,7 @@ StackError(DiscoveryError)
 │   ├── JarFetchFailed       a jar could not be downloaded
 │   └── JarHashMismatch      a downloaded jar has another hash than the lock file
 ├── ServerError
-│   ├── ServerBinaryNotFound no redis-server, or no jars of Hadoop, on this machine
+│   ├── ServerBinaryNotFound no redis-server, no jars of Hadoop, or no Spark on this machine
 │   ├── ServerStartFailed    a server ended, or did not answer in time, while it started
 │   ├── ServerNotRunning     only a started server has a port and a pid
 │   └── FolderInUse          another live server writes to the same data folder

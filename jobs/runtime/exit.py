@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from jobs.runtime.orphan import end_with_spark_submit
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk, the user's quota, or the largest file that the system allows."""
+_GAVE_UP = re.compile(r"Job aborted due to stage failure: (.*(?:ExecutorLostFailure|FetchFailed).*)")
+"""What Spark says when tasks lost their executors too often."""
 
 
 def report(work: Callable[[], None], *, again: str) -> int:
@@ -38,6 +41,14 @@ def report(work: Callable[[], None], *, again: str) -> int:
                     "error     the disk is full (%s): free space where DISCOVERY_HOME and SPARK_LOCAL_DIRS lie, then "
                     "%s; nothing was published by what is unfinished",
                     full,
+                    again,
+                )
+                return 1
+            if lost := _GAVE_UP.search(str(error)):
+                log.error(
+                    "error     Spark gave up: %s; see why executors end (their logs, memory, machines), then %s; "
+                    "nothing was published by what is unfinished",
+                    lost[1],
                     again,
                 )
                 return 1
