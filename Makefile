@@ -13,10 +13,13 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-TESTS := test-rest test-e2e test-servers test-publish test-faults test-dags test-hdfs
+TESTS := test-rest test-chain test-faults test-servers test-e2e test-publish test-jobs test-dags test-hdfs
 SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
+CHAIN := $(patsubst %,tests/e2e/test_%.py,chain experiment drift killed_run)
+JOBS := tests/jobs tests/benchmarks
 LANES ?= 4
 PYTEST_FLAGS ?=
+SPARK := .venv/.ready .venv/spark-classes.jsa
 
 .PHONY: help env demo month up down test $(TESTS) test-cluster check format bench archive environment pins reference dashboards proto clean
 .DEFAULT_GOAL := help
@@ -24,7 +27,7 @@ PYTEST_FLAGS ?=
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-env: .venv/.ready .venv/spark-classes.jsa .venv-airflow/.ready ## .venv for the job and .venv-airflow for Airflow, from pinned and hashed files
+env: $(SPARK) .venv-airflow/.ready ## .venv for the job and .venv-airflow for Airflow, from pinned and hashed files
 
 .venv/.ready: $(REQUIREMENTS)/bootstrap.txt $(REQUIREMENTS)/dev.txt setup.cfg pyproject.toml
 	@$(PYTHON) deploy/prerequisites.py
@@ -48,40 +51,47 @@ env: .venv/.ready .venv/spark-classes.jsa .venv-airflow/.ready ## .venv for the 
 	@$(BIN)/uv pip sync --quiet --python .venv-airflow/bin/python --require-hashes $(REQUIREMENTS)/airflow.txt
 	@touch $@
 
-demo: .venv/.ready .venv/spark-classes.jsa ## the whole chain on a generated world: real Kafka, Redis and Spark
+demo: $(SPARK) ## the whole chain on a generated world: real Kafka, Redis and Spark
 	@exec $(BIN)/python -m deploy.demo
 
-month: .venv/.ready .venv/spark-classes.jsa ## four weeks of experiments on a generated world whose users answer their lists
+month: $(SPARK) ## four weeks of experiments on a generated world whose users answer their lists
 	@exec $(BIN)/python -m deploy.month
 
-up: .venv/.ready .venv/spark-classes.jsa ## start broker, Redis and the loader of CONFIG, and leave them running
+up: $(SPARK) ## start broker, Redis and the loader of CONFIG, and leave them running
 	@exec $(BIN)/python -m deploy.service up --config $(CONFIG)
 
 down: ## stop what `make up` started
 	@test ! -x $(BIN)/python || exec $(BIN)/python -m deploy.service down
 
-test: env ## every test, on the real broker and the real Redis; LANES=1 runs one kind after another, for small machines
+test: ## every test, on the real broker and the real Redis; LANES=1 runs one kind after another, for small machines
 	@$(MAKE) --no-print-directory --keep-going --jobs $(LANES) $(TESTS)
 	@echo "make test: all tests passed"
 
-# Lanes side by side, the longest first; a line of output begins with its lane. faults, publish and servers mostly wait.
+# Lanes side by side, the longest first, each as soon as what it needs is there; a line of output begins with its lane.
+# faults, publish and servers mostly wait.
 test-%: SHELL := bash
 lane = @set -o pipefail; $(1) 2>&1 | (trap '' INT; exec sed -u 's/^/$(@:test-%=%)\t/')
 
-test-faults: env
+test-faults: .venv/.ready
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/publish/faults)
 
-test-publish: env
+test-publish: .venv/.ready
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/publish --ignore tests/publish/faults)
 
-test-e2e: env
-	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/e2e)
+test-chain: $(SPARK)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(CHAIN))
 
-test-servers: env
+test-e2e: $(SPARK)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/e2e $(patsubst %,--ignore %,$(CHAIN)))
+
+test-servers: $(SPARK)
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(SERVERS))
 
-test-rest: env
-	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(patsubst %,--ignore %,tests/publish tests/e2e tests/cluster $(SERVERS)))
+test-rest: $(SPARK)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(patsubst %,--ignore %,tests/publish tests/e2e tests/cluster $(SERVERS) $(JOBS)))
+
+test-jobs: $(SPARK)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(JOBS) $(patsubst %,--ignore %,$(SERVERS)))
 
 test-hdfs: env
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster $(patsubst %,--ignore tests/cluster/%,test_job.py test_standalone_whole.py))
@@ -89,7 +99,7 @@ test-hdfs: env
 test-cluster: env ## tests on a real HDFS, YARN and Spark standalone; `make test` leaves out what takes minutes on two cores
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster)
 
-test-dags: env
+test-dags: $(SPARK) .venv-airflow/.ready
 	$(call lane,.venv-airflow/bin/python -m pytest $(PYTEST_FLAGS) -c tests/dags/pytest.ini tests/dags)
 
 check: .venv/.ready ## format, lint, types, layers
@@ -102,7 +112,7 @@ format: .venv/.ready ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.ready .venv/spark-classes.jsa ## the pipeline at three sizes
+bench: $(SPARK) ## the pipeline at three sizes
 	$(BIN)/python -m benchmarks.pipeline
 
 archive: .venv/.ready ## the packages as one zip for spark-submit --py-files
