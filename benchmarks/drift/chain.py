@@ -112,7 +112,7 @@ class Chain:
             audience = features.audience.toArrow()["user_id"].cast(rows.schema.field("user_id").type)
             rows = rows.filter(pc.is_in(rows["user_id"], value_set=audience.combine_chunks()))
         candidates, fallback = (
-            Candidates.build(source_factors, sources, ids),
+            Candidates.build(ds.dataset(source_factors), sources, ids),
             fallback_list(sources, settings.fallback_size),
         )
         (batch,) = rows.combine_chunks().to_batches()

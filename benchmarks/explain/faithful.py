@@ -167,7 +167,7 @@ def _exclusions(pairs: pa.Table, sources: int, rng: np.random.Generator) -> pa.T
 
 def _lists(folder: BoundFolder, made: Embeddings, exclusions: pa.Table, rules: ListSettings) -> pa.Table:
     sources = folder.table("sources").to_table()
-    candidates = Candidates.build(folder.table("source_factors").to_table(), sources, "int64")
+    candidates = Candidates.build(folder.table("source_factors"), sources, "int64")
     users, rows = made.users.rows(exclusions["user_id"]), candidates.ids.rows(exclusions["source_id"])
     kept = (users >= 0) & (rows >= 0)
     shape = (len(made.users), len(candidates))

@@ -14,11 +14,11 @@ from conf.ids import IdKind, UserId
 from jobs.inspector.cached import placed
 from jobs.storage.store import Storage
 from models.arrays.arrow import Chunks, Column, factor_matrix, numpy_of
+from models.arrays.factors import dimensions_of
 from models.arrays.ids import IdMap, id_keys, id_type
 from models.arrays.mapped import map_arrays, save_arrays
 from models.arrays.streamed import streamed
 from models.explain.absent import Traits
-from models.training.factor_table import dimensions_of
 
 _ROWS = 2**14
 _NAMES = ("ids", "factors", "norms")

@@ -20,8 +20,7 @@ def share_candidates(run: RunContext, prefix: str, sources: pa.Table) -> Folder:
 
     Raises NoCandidates.
     """
-    factors = run.folder.table(f"{prefix}source_factors").to_table()
-    candidates = Candidates.build(factors, sources, run.ids)
+    candidates = Candidates.build(run.folder.table(f"{prefix}source_factors"), sources, run.ids)
     return share_folder(run.spark, run.scratch, f"{prefix}candidates-{run.scratch.name}", candidates.save)
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from conf.ids import IdKind
-from models.arrays.arrow import Chunks, column_of, factor_matrix, numpy_of
+from models.arrays.arrow import Chunks, column_of, numpy_of
+from models.arrays.factors import dimensions_of, gather_factors
 from models.arrays.ids import IdMap
 from models.arrays.mapped import map_arrays, save_arrays
 from models.errors import NoCandidates
@@ -30,13 +32,15 @@ class Candidates:
     owners: NDArray[np.int32]
 
     @classmethod
-    def build(cls, source_factors: pa.Table, sources: pa.Table, ids: IdKind) -> "Candidates":
+    def build(cls, source_factors: ds.Dataset, sources: pa.Table, ids: IdKind) -> "Candidates":
         """Returns the candidates from contract.source_factors and contract.sources, both in any order.
+
+        The factors are read as a stream: what is held are the result, and once more its factors until it is sorted.
 
         Raises NoCandidates when no eligible source has factors, BadFactors when their lengths differ.
         """
         eligible = sources.filter(pc.field("eligible"))
-        trained = IdMap.of(source_factors["source_id"], ids)
+        trained = IdMap.of(source_factors.to_table(["source_id"])["source_id"], ids)
         with_factors = trained.rows(eligible["source_id"]) >= 0
         chosen = eligible.filter(column_of(with_factors)).sort_by("source_id")
         if not chosen.num_rows:
@@ -45,7 +49,7 @@ class Candidates:
                 "statuses and creation times in the sources dataset, and that its ids are those of the events"
             )
         own = IdMap.of(chosen["source_id"], ids)
-        factors = _gather_factors(source_factors, own)
+        factors, _, _ = gather_factors(source_factors, "source_id", own, dimensions_of(source_factors))
         return cls(own, SourceIndex.build(factors), _codes(chosen["category"]), _codes(chosen["owner_id"]))
 
     def __len__(self) -> int:
@@ -61,20 +65,6 @@ class Candidates:
         """Returns the candidates in `folder`, memory-mapped read-only."""
         ids, categories, owners = map_arrays(folder, ("ids", "categories", "owners"))
         return cls(IdMap(ids), SourceIndex.load(folder), categories, owners)
-
-
-def _gather_factors(source_factors: pa.Table, wanted: IdMap) -> NDArray[np.float32]:
-    """Returns factors (wanted, d) in the order of the ids, read batch by batch, so that only the result is whole."""
-    factors = np.empty((0, 0), np.float32)
-    for batch in source_factors.to_batches():
-        if not batch.num_rows:
-            continue
-        if not factors.size:
-            factors = np.empty((len(wanted), len(batch["factors"][0])), np.float32)
-        rows = wanted.rows(batch["source_id"])
-        known = rows >= 0
-        factors[rows[known]] = factor_matrix(batch["factors"], factors.shape[1])[known]
-    return factors
 
 
 def _codes(column: Chunks) -> NDArray[np.int32]:

@@ -1,20 +1,15 @@
-"""Factors ↔ their tables, a batch at a time."""
+"""Factors → their tables, a batch at a time; back: `models.arrays.factors`."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
-from numpy.typing import NDArray
 
-from models.arrays.arrow import column_of, factor_matrix, list_column
+from models.arrays.arrow import column_of, list_column
 from models.arrays.ids import IdMap
-from models.arrays.streamed import streamed
 from models.training.spectral import Factors
 
 _BATCH_BYTES = 8 * 2**20
-_ROWS = 2**14
-"""Rows read at once."""
 
 
 def factor_batches(ids: IdMap, factors: Factors, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -25,29 +20,3 @@ def factor_batches(ids: IdMap, factors: Factors, schema: pa.Schema) -> Iterator[
         block = factors[start : start + step]
         column = list_column(np.full(len(block), dimensions), column_of(block.ravel()))
         yield pa.RecordBatch.from_arrays([ids.to_arrow(slice(start, start + step)), column], schema=schema)
-
-
-def dimensions_of(table: ds.Dataset) -> int:
-    """Returns the length of the factors in the first row, 0 without rows."""
-    first = table.head(1, columns=["factors"])
-    return len(first["factors"][0]) if first.num_rows else 0
-
-
-def gather_factors(
-    table: ds.Dataset, column: str, wanted: IdMap, dimensions: int
-) -> tuple[Factors, NDArray[np.bool_], int]:
-    """Returns factors float32 (wanted, d) in the order of the ids, whether each was found, and the table's row count.
-
-    Missing factors are 0. Only the result is held whole. Raises BadFactors on factors of other lengths, BadIds on ids
-    of another kind.
-    """
-    factors = np.zeros((len(wanted), dimensions), np.float32)
-    found = np.zeros(len(wanted), bool)
-    read = 0
-    for _, batch in streamed(table, [column, "factors"], _ROWS):
-        rows = wanted.rows(batch[column])
-        known = rows >= 0
-        factors[rows[known]] = factor_matrix(batch["factors"], dimensions)[known]
-        found[rows[known]] = True
-        read += batch.num_rows
-    return factors, found, read

@@ -16,12 +16,13 @@ from scipy.sparse import csr_matrix
 from conf import contract
 from conf.ids import IdKind
 from models.arrays.arrow import column_of, numpy_of
+from models.arrays.factors import dimensions_of, gather_factors
 from models.arrays.ids import IdMap
 from models.arrays.streamed import streamed
 from models.errors import BadFactors, BadInteractions
 from models.training.als import Factors, HalfStep
 from models.training.confidences import Constants, Counts
-from models.training.factor_table import dimensions_of, factor_batches, gather_factors
+from models.training.factor_table import factor_batches
 from models.training.matrix import fill_matrix, interaction_batches, scan_ids
 
 _ROWS = 2**18

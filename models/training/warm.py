@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from conf.training import AlsSettings
+from models.arrays.factors import dimensions_of, gather_factors
 from models.arrays.ids import IdMap, id_type
 from models.errors import NoWarmStart, TrainError
 from models.training.als import Factors, HalfStep
 from models.training.confidences import activity
-from models.training.factor_table import dimensions_of, gather_factors
 
 _LEAST_KNOWN = 0.5
 """Share of the interactions whose sources the earlier run must know; with less its factors are of no use."""

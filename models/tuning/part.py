@@ -85,7 +85,7 @@ class Part:
         """Scores the lists that the users would get by these factors of the trained ids. Raises NoCandidates."""
         batches = factor_batches(self.trained[1], source_factors, contract.source_factors(self.ids))
         factors = pa.Table.from_batches(batches)
-        candidates = Candidates.build(factors, self.sources, self.ids)
+        candidates = Candidates.build(ds.dataset(factors), self.sources, self.ids)
         fallback = fallback_list(self.sources, self.lists.fallback_size)
         rows = self.trained[0].rows(self.users)
         lengths = np.where(rows >= 0, user_factors.shape[1], 0)

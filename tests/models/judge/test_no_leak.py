@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from conf.settings import JudgeSettings, ListSettings
@@ -120,7 +121,7 @@ def our_lists(
     built: Features,
 ) -> "DataFrame":
     users = built.holdout.select("user_id").distinct()
-    catalogue = Candidates.build(pa.Table.from_batches(embeddings.source_batches()), sources, "int64")
+    catalogue = Candidates.build(ds.dataset(pa.Table.from_batches(embeddings.source_batches())), sources, "int64")
     return precompute_lists(
         spark.createDataFrame(pa.Table.from_batches(embeddings.user_batches())),
         excluded_sources(built.train_exclusions, users),

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
+from numpy.typing import NDArray
 
 from conf import contract
 from conf.ids import IdKind
+from models.arrays import factors
+from models.arrays.arrow import ListColumn, factor_matrix
 from models.errors import BadFactors, NoCandidates
 from models.lists.candidates import Candidates
 from models.lists.fallback import Fallback, fallback_list
-from tests.models.worlds import ids_of
+from tests.models.worlds import ids_of, written
 
 KINDS = pytest.mark.parametrize("kind", ["int64", "string"])
 
@@ -43,7 +47,7 @@ def factors_of(kind: IdKind, numbers: list[int]) -> pa.Table:
 @KINDS
 def test_eligible_sources_with_factors_come_in_order_of_their_ids(kind: IdKind) -> None:
     halves = pa.concat_tables([factors_of(kind, [5, 6]), factors_of(kind, [1, 2, 4])])
-    found = Candidates.build(halves, sources_of(kind), kind)
+    found = Candidates.build(ds.dataset(halves), sources_of(kind), kind)
     assert found.ids.to_arrow().equals(ids_of([1, 4, 5, 6], kind))
     assert found.categories.tolist()[0] == found.owners.tolist()[0] == -1
     assert found.categories[1] == found.categories[2] == found.categories[3] >= 0
@@ -53,9 +57,23 @@ def test_eligible_sources_with_factors_come_in_order_of_their_ids(kind: IdKind) 
     assert original.tolist() == [[1, -1], [4, -4], [5, -5], [6, -6]]
 
 
+def test_factors_are_read_some_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(lists: ListColumn, dimensions: int) -> NDArray[np.float32]:
+        read.append(len(lists))
+        return factor_matrix(lists, dimensions)
+
+    monkeypatch.setattr(factors, "_ROWS", 2)
+    monkeypatch.setattr(factors, "factor_matrix", counted)
+    table = written(tmp_path, factors_of("int64", [5, 6, 1]), factors_of("int64", [2, 4]))
+    assert len(Candidates.build(table, sources_of("int64"), "int64")) == 4
+    assert read == [2, 1, 2]
+
+
 @KINDS
 def test_a_saved_catalogue_is_mapped(kind: IdKind, tmp_path: Path) -> None:
-    built = Candidates.build(factors_of(kind, [1, 4]), sources_of(kind), kind)
+    built = Candidates.build(ds.dataset(factors_of(kind, [1, 4])), sources_of(kind), kind)
     built.save(tmp_path / "candidates")
     loaded = Candidates.load(tmp_path / "candidates")
     assert isinstance(loaded.index.sources.factors, np.memmap)
@@ -67,13 +85,13 @@ def test_a_saved_catalogue_is_mapped(kind: IdKind, tmp_path: Path) -> None:
 
 def test_nothing_to_recommend_is_an_error() -> None:
     with pytest.raises(NoCandidates, match="none of 5 eligible of 6 sources"):
-        Candidates.build(factors_of("int64", [2, 9]), sources_of("int64"), "int64")
+        Candidates.build(ds.dataset(factors_of("int64", [2, 9])), sources_of("int64"), "int64")
 
 
 def test_factors_of_different_lengths_are_an_error() -> None:
     mixed = factors_of("int64", [1, 4]).set_column(1, "factors", pa.array([[1.0], [1.0, 2.0]], pa.list_(pa.float32())))
     with pytest.raises(BadFactors, match="dimensions"):
-        Candidates.build(mixed, sources_of("int64"), "int64")
+        Candidates.build(ds.dataset(mixed), sources_of("int64"), "int64")
 
 
 @KINDS

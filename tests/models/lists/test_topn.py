@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from conf import contract
@@ -65,7 +66,7 @@ class World:
             [c.cast(t) for c, t in zip(columns, contract.sources(kind).types, strict=True)],
             schema=contract.sources(kind),
         )
-        Candidates.build(source_factors, sources, kind).save(self.folder)
+        Candidates.build(ds.dataset(source_factors), sources, kind).save(self.folder)
         self.fallback = Fallback(self.ids([10, 20, 40]), np.array([5, 4, 2], np.float32))
         self.user_factors = self.table(
             contract.user_factors(kind), self.ids(USERS), pa.array(list(USERS.values()), factors)
