@@ -74,7 +74,7 @@ def rank_piece(world: LargeWorld, piece: int) -> None:
 def resample_piece(world: LargeWorld, piece: int, ranked: list[int]) -> None:
     """Gives the users of a piece that was not ranked lists of users who were, in another order."""
     random = np.random.default_rng([world.size.seed, piece, 1])
-    users = world.users(piece).column("user_id")
+    users = column_of(world.user_ids(piece))
     others = pq.read_table(world.lists.content(ranked[piece % len(ranked)]))
     lists = others.take(column_of(random.integers(len(others), size=len(users)))).combine_chunks()
     made = lists.set_column(0, "user_id", users)

@@ -105,12 +105,9 @@ class LargeWorld:
 
         Each resembles a real user. Excluded are sources that resemble those that the real one knows.
         """
-        first = piece * self.size.piece
-        count = min(self.size.piece, self.size.users - first)
-        random = np.random.default_rng([self.size.seed, piece])
+        ids, drawn, random = self._drawn(piece)
         users, indptr, indices, copies, starts = map_arrays(self.home / "base", _BASE)
-        drawn = random.integers(len(users), size=count)
-        ids = (first + np.arange(count)) * _USER_GAP + random.integers(1, _USER_GAP + 1, size=count)
+        count = len(ids)
         factors = resembling(np.asarray(users[drawn]), random)
         known = np.diff(indptr)[drawn].astype(np.int64)
         at = np.repeat(indptr[drawn] - np.cumsum(known) + known, known) + np.arange(known.sum())
@@ -120,6 +117,17 @@ class LargeWorld:
         lengths = np.bincount(np.repeat(np.arange(count), known)[there], minlength=count)
         columns: list[Any] = [column_of(ids), _factor_lists(factors), list_column(lengths, column_of(chosen))]
         return pa.RecordBatch.from_arrays(columns, names=["user_id", "factors", "excluded"])
+
+    def user_ids(self, piece: int) -> _Ints:
+        """Returns the ids of the users of a piece, without the rest."""
+        return self._drawn(piece)[0]
+
+    def _drawn(self, piece: int) -> tuple[_Ints, _Ints, np.random.Generator]:
+        """Returns the ids of a piece, the rows of the real users, and the generator that draws the rest."""
+        numbers = np.arange(piece * self.size.piece, min((piece + 1) * self.size.piece, self.size.users))
+        (users,), random = map_arrays(self.home / "base", ["users"]), np.random.default_rng([self.size.seed, piece])
+        drawn = random.integers(len(users), size=len(numbers))
+        return numbers * _USER_GAP + random.integers(1, _USER_GAP + 1, size=len(numbers)), drawn, random
 
 
 def write_factors(path: Path, ids: _Ints, factors: NDArray[np.float32]) -> None:
