@@ -26,7 +26,8 @@ _ROWS_PER_TASK = 50_000
 def snapshot_of(run: Run, layout: Layout) -> DataFrame:
     """Returns the snapshot's rows with each Kafka partition whole in one task and in order of seq.
 
-    They are shuffled once and kept on disk until `unpersist`, to be written, measured and sent. Where a former attempt
+    Each in a task of its own: by a hash, some tasks would get three or four partitions and others none. They are
+    shuffled once and kept on disk until `unpersist`, to be written, measured and sent. Where a former attempt
     finished the table, they are its rows: of lists that were read later, more users may be erased.
     """
     rows = run.tables.read("snapshot" if run.folder.finished("snapshot") else "lists")
@@ -36,7 +37,7 @@ def snapshot_of(run: Run, layout: Layout) -> DataFrame:
     placed = rows.withColumn("partition", partition_column(user, layout.partitions))
     bucket = bucket_column(user, layout.partitions, layout.buckets)
     seq = sf.row_number().over(Window.partitionBy("partition").orderBy(bucket, user)).cast("long") - 1
-    return placed.repartition(layout.partitions, "partition").withColumn("seq", seq).persist(StorageLevel.DISK_ONLY)
+    return placed.repartitionById(layout.partitions, "partition").withColumn("seq", seq).persist(StorageLevel.DISK_ONLY)
 
 
 def in_few_tasks(snapshot: DataFrame, rows: int) -> DataFrame:
