@@ -19,6 +19,7 @@ os.environ.update(
     PYSPARK_DRIVER_PYTHON=sys.executable,
     SPARK_LOCAL_IP="127.0.0.1",
     OPENBLAS_NUM_THREADS="1",
+    SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1",  # small runs: what the second compiler takes never pays
     MLFLOW_DISABLE_TELEMETRY="true",
     GX_ANALYTICS_ENABLED="false",
 )
