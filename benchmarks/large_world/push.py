@@ -70,6 +70,8 @@ def servers_of(world: LargeWorld, run: Announcement) -> Iterator[Servers]:
     entries = {entry.name: entry for entry in up(home, maxmemory=str(int(_SPARE_MEMORY * estimate_bytes(run)) + 2**29))}
     addresses = {name: value for entry in entries.values() for name, value in entry.environment.items()}
     try:
+        with redis.Redis.from_url(addresses["REDIS_URL"]) as client:  # a rewrite would take the file's size once more
+            client.config_set("auto-aof-rewrite-percentage", 0)
         yield Servers(
             addresses["KAFKA_BOOTSTRAP_SERVERS"],
             addresses["REDIS_URL"],

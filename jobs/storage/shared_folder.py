@@ -1,4 +1,4 @@
-"""Copies a folder of arrays to every machine with workers, once, through Spark's own file service."""
+"""Copies a folder of arrays to every executor through Spark's own file service."""
 
 import tarfile
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def share_folder(spark: SparkSession, scratch: Path, name: str, save: Callable[[
     """Lets `save` fill a folder and sends it to the workers under `name`, which must be new to the session.
 
     The archive stays in `scratch`, which must exist as long as the session. It is uncompressed and an archive because
-    Spark sends local folders in local mode only; each machine unpacks it once.
+    Spark sends local folders in local mode only. A machine fetches it once; each executor on it unpacks a copy.
     """
     folder, archive = scratch / name, scratch / f"{name}.tar"
     folder.mkdir()

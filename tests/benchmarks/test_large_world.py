@@ -1,7 +1,9 @@
 """The benchmark of a large world, tiny: ranked, killed, gone on with, published, and looked up."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +12,7 @@ import redis
 from scipy.sparse import random as random_matrix
 
 from benchmarks.large_world import __main__ as large_world
+from benchmarks.large_world import push as push_module
 from benchmarks.large_world.errors import LargeWorldError
 from benchmarks.large_world.proof import check_ranking, check_served
 from benchmarks.large_world.push import CONFIG, Servers, announcement_of, push
@@ -65,8 +68,21 @@ def test_a_piece_that_is_done_is_not_done_again_and_another_world_is_refused(wor
         LargeWorld.open(world.home, Size(501, 300, 200, 7, 3), load_settings(CONFIG))
 
 
+class _Killed(Exception):
+    """Stands for a kill between two pieces."""
+
+
+def _one_and_no_more(work: Callable[..., None], arguments: list[tuple[Any, ...]], _: int) -> None:
+    work(*arguments[0])
+    raise _Killed
+
+
 def test_everybody_is_served_what_was_ranked(
-    world: LargeWorld, kafka_broker: KafkaBroker, redis_server: RedisServer, clean_redis: redis.Redis
+    world: LargeWorld,
+    kafka_broker: KafkaBroker,
+    redis_server: RedisServer,
+    clean_redis: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for piece in (0, 2):
         rank_piece(world, piece)
@@ -77,7 +93,12 @@ def test_everybody_is_served_what_was_ranked(
     pids = {"kafka": kafka_broker.pid, "redis": redis_server.pid}
     servers = Servers(kafka_broker.bootstrap, redis_server.url, pids, {"redis": redis_server.folder})
     run = announcement_of(world)
-    figures = push(world, run, servers)
+    with monkeypatch.context() as patch:
+        patch.setattr(push_module, "in_processes", _one_and_no_more)
+        with pytest.raises(_Killed):
+            push(world, run, servers)
+    assert world.sent.missing() == [1, 2]
+    figures = push(world, run, servers)  # goes on: a partition sent twice would count in Kafka
     assert push(world, run, servers) == figures, "what serves is not pushed again"
     served = check_served(world, run, servers, 60)
     assert set(served["counts"].values()) == {500}
