@@ -201,4 +201,4 @@ def _loader(world: LargeWorld, servers: Servers) -> Iterator[int]:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return 512 * sum(file.stat().st_blocks for file in folder.rglob("*") if file.is_file())  # indices are sparse
