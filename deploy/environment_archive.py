@@ -1,9 +1,10 @@
 """`make environment`: packs the job's Python packages into one archive for `spark-submit --archives` on a cluster.
 
-It holds what `deploy/requirements/job.txt` names, as it is installed here, and a link to the interpreter, which every
-machine needs at the same path. pyspark is left out: Spark sends its own along.
+It holds what `deploy/requirements/job.txt` names, as it is installed here with its bytecode, but for tests and headers,
+and a link to the interpreter, which every machine needs at the same path. pyspark is left out: Spark sends its own.
 """
 
+import importlib.util
 import re
 import sys
 import sysconfig
@@ -18,6 +19,8 @@ from deploy.servers.errors import StackError
 REQUIREMENTS = REPO / "deploy/requirements/job.txt"
 _LEFT_OUT = {"pyspark", "uv", "setuptools"}
 """Packages that no executor needs."""
+_FOLDERS_LEFT_OUT = {"tests", "include"}
+"""Folders of packages that no executor needs."""
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 _OF_A_NAME = re.compile(r"[-_.]+")
 
@@ -27,11 +30,14 @@ class EnvironmentIncomplete(StackError):
 
 
 def write_environment(target: Path, packages: Collection[str] | None = None) -> int:
-    """Writes the archive of these packages (None: all of the job); returns its files. Raises EnvironmentIncomplete."""
+    """Writes the archive of these packages (None: all of the job), compressed unless its name ends in .tar.
+
+    Returns the number of its files. Raises EnvironmentIncomplete.
+    """
     here = Path(sys.prefix)
     files = sorted(_files(here, packages))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(target, "w:gz", compresslevel=1) as archive:  # each machine unpacks it anew for each job
+    with _open(target) as archive:
         link = tarfile.TarInfo("bin/python")
         link.type, link.linkname = tarfile.SYMTYPE, str(Path(sys.executable).resolve())
         archive.addfile(link)
@@ -39,6 +45,12 @@ def write_environment(target: Path, packages: Collection[str] | None = None) -> 
         for file in files:
             archive.add(here / file, str(file))
     return len(files)
+
+
+def _open(target: Path) -> tarfile.TarFile:
+    if target.suffix == ".tar":
+        return tarfile.open(target, "w")
+    return tarfile.open(target, "w:gz", compresslevel=1)  # each machine unpacks it anew for each job
 
 
 def _files(here: Path, packages: Collection[str] | None) -> Iterator[Path]:
@@ -54,11 +66,19 @@ def _files(here: Path, packages: Collection[str] | None) -> Iterator[Path]:
 
 
 def _files_of(package: Distribution, here: Path) -> Iterator[Path]:
-    """Yields the package's files below site-packages; scripts, which name this folder, are of no use elsewhere."""
+    """Yields the package's files below site-packages; scripts, which name this folder, are of no use elsewhere.
+
+    Modules come with their bytecode where there is some: each container would compile them anew.
+    """
     for file in package.files or ():
         path = Path(str(package.locate_file(file)))
-        if ".." not in file.parts and path.is_file():
+        if ".." in file.parts or file.suffix == ".pyc" or not _FOLDERS_LEFT_OUT.isdisjoint(file.parts):
+            continue
+        if path.is_file():
             yield path.relative_to(here)
+        compiled = Path(importlib.util.cache_from_source(path)) if path.suffix == ".py" else path
+        if compiled != path and compiled.is_file():
+            yield compiled.relative_to(here)
 
 
 def _name(text: str) -> str:

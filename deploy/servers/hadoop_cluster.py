@@ -6,6 +6,8 @@ They are threads of one JVM, but what YARN starts (Spark's executors) are proces
 import os
 import shlex
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -20,13 +22,17 @@ from deploy.servers.server import EmbeddedServer
 LOCK_FILE = Path(__file__).with_name("hadoop-jars.lock")
 SITES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml")
 """The files of the clients' configuration; each holds all of it, since YARN's defaults win over core-site.xml."""
+STOP = "stop"
+"""The file that names the node manager to stop."""
 _OF_SPARK = ("hadoop-client-*.jar", "slf4j-api-*.jar", "jcl-over-slf4j-*.jar", "log4j-*.jar", "py4j-*.jar")
 """What the cluster takes of the jars that pyspark ships."""
 
 
+_NAMESPACES = (("unshare", "--mount"), ("unshare", "--map-current-user", "--keep-caps", "--mount"))
+"""How a mount namespace is made: with the rights of root, and by anybody where the kernel lets them."""
 _WITHOUT = """#!/bin/sh
 # Java, and all that it starts, with empty folders in the place of some.
-exec unshare --mount sh -ec '
+exec {unshare} sh -ec '
   while [ "$1" != -- ]; do mount -t tmpfs none "$1"; shift; done; shift
   exec "$@"' sh {folders} -- {java} "$@"
 """
@@ -73,6 +79,16 @@ class HadoopCluster(EmbeddedServer):
         """HADOOP_CONF_DIR and YARN_CONF_DIR."""
         return dict.fromkeys(("HADOOP_CONF_DIR", "YARN_CONF_DIR"), str(self.configuration))
 
+    def node_folder(self, number: int) -> Path:
+        """Returns the folder of a node manager, in whose subfolders the processes of its containers work."""
+        (folder,) = self.folder.resolve().glob(f"target/test/data/yarn/*/yarn-localDir-nm-{number}_0")
+        return folder
+
+    def stop_node_manager(self, number: int) -> None:
+        """Tells a node manager to end, and with it its containers; it takes seconds."""
+        (self.folder / STOP).write_text(str(number))
+        os.kill(self.pid, signal.SIGUSR1)
+
     def _prepare(self) -> None:
         for site in SITES:
             (self.configuration / site).unlink(missing_ok=True)
@@ -93,7 +109,8 @@ class HadoopCluster(EmbeddedServer):
         """Returns a program that runs Java without the hidden folders."""
         program = self.folder / "java"
         folders = shlex.join(str(folder.absolute()) for folder in self._hidden)
-        program.write_text(_WITHOUT.format(folders=folders, java=shlex.quote(str(java))))
+        unshare = shlex.join(namespace_command() or _NAMESPACES[0])
+        program.write_text(_WITHOUT.format(unshare=unshare, folders=folders, java=shlex.quote(str(java))))
         program.chmod(0o755)
         return program
 
@@ -106,6 +123,14 @@ class HadoopCluster(EmbeddedServer):
 
     def _is_ready(self) -> bool:
         return (self.configuration / SITES[-1]).exists() and answers(self.ports[0])
+
+
+def namespace_command() -> tuple[str, ...]:
+    """Returns what starts a command in a mount namespace of its own; nothing where we may make none."""
+    for command in _NAMESPACES if shutil.which("unshare") else ():
+        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+            return command
+    return ()
 
 
 def _jars_of_spark() -> list[Path]:

@@ -1,7 +1,7 @@
 """The process of a `HadoopCluster`: `python -m deploy.servers.hadoop_jvm PORT NODE_MANAGERS DATA_NODES`.
 
 It runs in the cluster's folder with the jars in CLASSPATH, starts the program JAVA, writes the clients' configuration
-into `conf/`, and ends with SIGTERM; the JVM ends with it.
+into `conf/`, and ends with SIGTERM; the JVM ends with it. SIGUSR1 stops the node manager that the file `stop` names.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Any
 
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway  # type: ignore[import-untyped]
 
-from deploy.servers.hadoop_cluster import SITES
+from deploy.servers.hadoop_cluster import SITES, STOP
 
 _JVM = ("-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN")
 _SCHEDULERS = "org.apache.hadoop.yarn.server.resourcemanager.scheduler"
@@ -22,6 +22,8 @@ _SETTINGS = {
     "yarn.nodemanager.resource.memory-mb": "6144",
     "yarn.nodemanager.resource.cpu-vcores": "4",
     "yarn.nodemanager.vmem-check-enabled": "false",
+    "yarn.nodemanager.pmem-check-enabled": "false",
+    "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
     "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99.5",
 }
 _OF_TESTS = "org.apache.hadoop.net.StaticMapping"
@@ -41,20 +43,23 @@ def main(port: str, node_managers: str, data_nodes: str) -> None:
     builder = jvm.org.apache.hadoop.hdfs.MiniDFSCluster.Builder(configuration)
     builder.nameNodePort(int(port)).numDataNodes(int(data_nodes)).build().waitActive()
     if int(node_managers):
-        configuration = _start_yarn(jvm, configuration, int(node_managers))
+        yarn = _start_yarn(jvm, configuration, int(node_managers))
+        configuration = yarn.getConfig()
+        signal.signal(signal.SIGUSR1, lambda *_: yarn.getNodeManager(int(Path(STOP).read_text())).stop())
     write_configuration(jvm, configuration, Path("conf"))
-    signal.pause()
+    while True:
+        signal.pause()
 
 
 def _start_yarn(jvm: Any, hdfs: Any, node_managers: int) -> Any:
-    """Returns the configuration of a resource manager and node managers on the started HDFS."""
+    """Returns a resource manager and node managers on the started HDFS."""
     configuration = jvm.org.apache.hadoop.yarn.conf.YarnConfiguration(hdfs)
     for name, value in _SETTINGS.items():
         configuration.set(name, value)
     cluster = jvm.org.apache.hadoop.yarn.server.MiniYARNCluster("yarn", node_managers, 1, 1)
     cluster.init(configuration)
     cluster.start()
-    return cluster.getConfig()
+    return cluster
 
 
 def write_configuration(jvm: Any, configuration: Any, folder: Path) -> None:

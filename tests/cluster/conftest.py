@@ -1,4 +1,4 @@
-"""A real HDFS of one process, whose jars are downloaded once; a real Spark standalone cluster, and products for it."""
+"""A real HDFS and YARN, whose jars are downloaded once; a real Spark standalone cluster, and products for it."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conf.connections import KafkaConnection
-from deploy.servers.hadoop_cluster import HadoopCluster
+from deploy.chain import REPO
+from deploy.servers.hadoop_cluster import HadoopCluster, namespace_command
 from deploy.servers.spark_cluster import SparkCluster
 from jobs.run.context import Run
 from jobs.storage import filesystems
@@ -25,10 +26,17 @@ MakeProduct = Callable[..., Product]
 
 
 @pytest.fixture(scope="session")
-def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopCluster]:
-    """The session's HDFS; its superuser is the one who runs the tests."""
-    with HadoopCluster(tmp_path_factory.mktemp("hadoop"), node_managers=0) as cluster:
+def hadoop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopCluster]:
+    """The session's HDFS and YARN, whose nodes see neither this repository nor its environment where we may hide it."""
+    hidden = [REPO] if namespace_command() else []
+    with HadoopCluster(tmp_path_factory.mktemp("hadoop"), hidden=hidden) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def hdfs(hadoop: HadoopCluster) -> HadoopCluster:
+    """The session's HDFS; its superuser is the one who runs the tests."""
+    return hadoop
 
 
 @pytest.fixture

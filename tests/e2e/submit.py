@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,12 +26,18 @@ def submitted(
     """spark-submit in a process group of its own, and its log."""
     path = product.home / "job.log"
     argv = ["spark-submit", "--master", "local[2]", f"jobs/{entry}.py", *product.flags(*flags)]
-    variables = variables_of(product)
+    with started(argv, variables_of(product), path) as job:
+        yield job, path
+
+
+@contextmanager
+def started(argv: Sequence[str], variables: Mapping[str, str], path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A command in a process group of its own, all of which has ended afterwards; `path` is its log."""
     with path.open("wb") as log:
         job = subprocess.Popen(argv, cwd=REPO, env=variables, stdout=log, stderr=log, start_new_session=True)
         guard = OwnerGuard(job.pid)
         try:
-            yield job, path
+            yield job
         finally:
             guard.release()
             if job.poll() is None:
