@@ -66,6 +66,10 @@ class StageRecord(BaseModel):
     """Peak resident bytes while it ran: `jvm`, `driver` (Python), `workers` (Python, all together)."""
     facts: dict[str, Any]
     """Counts, metrics and fingerprints that the stage recorded."""
+    core_seconds: dict[str, float] = {}
+    """Processor time of the same processes, on the driver's machine; {} by older code."""
+    shuffle_bytes: int | None = None
+    """What Spark wrote for shuffles, compressed; None without a session, and by older code."""
     made: dict[str, str] = {}
     """Name → SHA-256 of every table and file that it wrote into the run's folder."""
 

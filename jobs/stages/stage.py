@@ -8,6 +8,7 @@ from typing import Any
 from conf.base import format_bytes
 from jobs.run.context import Run
 from jobs.run.manifest import Manifest, StageRecord
+from jobs.run.shuffled import shuffled_bytes
 from jobs.runtime.log import log_step
 from jobs.runtime.peak_memory import PeakMemory
 from jobs.runtime.versions import code_version
@@ -31,6 +32,7 @@ def stage(
             log_step(name, f"starts ({run.run_id})")
             run.begin_stage(name)
             start = time.monotonic()
+            shuffled = shuffled_bytes()
             with PeakMemory() as memory:
                 facts, made = work(run), run.folder.made()
             seconds = time.monotonic() - start
@@ -41,6 +43,8 @@ def stage(
                 code_version=code_version(),
                 seconds=round(seconds, 2),
                 peak_bytes=memory.peak,
+                core_seconds=memory.cores.spent,
+                shuffle_bytes=_since(shuffled),
                 facts=facts | run.left_out,
                 made=made,
             )
@@ -51,3 +55,9 @@ def stage(
         return once
 
     return decorate
+
+
+def _since(before: int | None) -> int | None:
+    """Returns what was shuffled since; None without a session."""
+    now = shuffled_bytes()
+    return None if now is None else max(0, now - (before or 0))

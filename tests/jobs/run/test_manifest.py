@@ -31,6 +31,12 @@ def test_round_trip(tmp_path: Path) -> None:
     assert json.loads((tmp_path / MANIFEST).read_text())["stages"]["features"]["facts"] == {"a": [1, None]}
 
 
+def test_records_of_older_code_have_no_processor_time() -> None:
+    older = RECORD.model_dump(mode="json", exclude={"core_seconds", "shuffle_bytes"})
+    assert StageRecord.model_validate(older) == RECORD
+    assert (RECORD.core_seconds, RECORD.shuffle_bytes) == ({}, None)
+
+
 def leaves(tree: Any, *way: Any) -> Iterator[tuple[Any, ...]]:
     """The keys on the way to every scalar, empty list and empty object of a JSON value."""
     if isinstance(tree, dict | list) and tree:

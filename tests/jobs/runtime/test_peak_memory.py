@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from jobs.runtime.peak_memory import _kind
+from jobs.runtime.family import kind_of
 
 _FAMILY = """
 import subprocess, sys
@@ -45,6 +45,6 @@ def test_a_fork_of_java_that_runs_no_other_program_yet_does_not_count(tmp_path: 
         while len(family) < 3 or family[2].name() != "sleep":
             family = [family[0], *family[0].children(recursive=True)]
         fork, worker = family[1:]
-        assert [_kind(process) for process in family] == ["jvm", None, "workers"]
+        assert [kind_of(process) for process in family] == ["jvm", None, "workers"]
         for process in (family[0], fork, worker):  # who waits first: a fork ends by itself once its worker has
             process.kill()

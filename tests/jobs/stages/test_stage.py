@@ -40,6 +40,7 @@ def test_a_stage_is_recorded_with_its_facts(run: Run) -> None:
     assert kept.failure is None
     assert kept.stages["count"].seconds >= 0
     assert kept.stages["count"].peak_bytes["driver"] > 2**20
+    assert kept.stages["count"].core_seconds["total"] >= 0
 
 
 def test_a_finished_stage_is_not_repeated(run: Run, caplog: pytest.LogCaptureFixture) -> None:
