@@ -33,7 +33,8 @@ from deploy.chain import REPO, ProductFiles
 from deploy.demo.tastes import World
 from deploy.demo.world import WorldSummary, generate
 
-_PRODUCT = ProductFiles(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/benchmark.yml",))
+PRODUCT = ProductFiles(REPO / "conf/prod_discovery.yml", (REPO / "conf/overlays/benchmark.yml",))
+"""The product that is measured, with long deadlines for its large sizes."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,25 @@ class Sized:
         return max(stage.peak_bytes["total"] for stage in self.run.manifest.stages.values())
 
 
-def measure(scale: int, events: int, *, with_floors: bool = False) -> Sized:
-    """Generates the world at `scale` and runs the job on it, in a temporary folder; then measures its floors."""
+def world_at(scale: int, events: int) -> World:
+    """Returns the world with `scale` times so many events: users grow with them, sources with their square root."""
     base = World()
-    world = World(
+    return World(
         users=base.users * scale * events // base.events,
         sources=int(base.sources * sqrt(scale * events / base.events)),
         events=events * scale,
     )
+
+
+def measure(scale: int, events: int, *, with_floors: bool = False) -> Sized:
+    """Generates the world at `scale` and runs the job on it, in a temporary folder; then measures its floors."""
+    world = world_at(scale, events)
     with tempfile.TemporaryDirectory(prefix="discovery-pipeline-") as folder:
         home = Path(folder)
         summary = generate(home / "data", world)
-        before = bare_session_seconds(home, _PRODUCT.config)
-        run = measure_run(home, _PRODUCT, world.as_of.isoformat())
-        after = bare_session_seconds(home, _PRODUCT.config)
+        before = bare_session_seconds(home, PRODUCT.config)
+        run = measure_run(home, PRODUCT, world.as_of.isoformat())
+        after = bare_session_seconds(home, PRODUCT.config)
         floors = measure_floors(home, run.manifest) if with_floors else ()
         return Sized(scale, summary, run, (before + after) / 2, floors)
 

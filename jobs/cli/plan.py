@@ -1,5 +1,6 @@
-"""`discovery plan`: what the next push will cost, before anything runs."""
+"""`discovery plan`: what the next push, and with --events the whole job, will cost, before anything runs."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -8,9 +9,10 @@ import typer
 from conf.base import format_bytes
 from conf.connections import KafkaConnection
 from conf.environment import Environment
-from conf.share import Share
+from conf.share import EVERYBODY, Share
 from jobs.cli.options import Cli, product_command
 from jobs.cli.plan_inputs import Shown, plan_push, shown_lately
+from jobs.cli.plan_job import JobOptions, count, heap, plan_job, view_of
 from jobs.cli.views.view import View, duration
 from jobs.runtime.log import log
 from jobs.storage.store import Storage
@@ -24,14 +26,60 @@ from publish.store.capacity import DeclaredLimits
 _DOES_NOT_FIT = 2
 
 
+def _count(text: str | int) -> int:
+    return text if isinstance(text, int) else _parsed(count, text)
+
+
+def _heap(text: str | int) -> int:
+    return text if isinstance(text, int) else _parsed(heap, text)
+
+
+def _parsed(parse: Callable[[str], int], text: str) -> int:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 @product_command
 def plan(
     cli: Cli,
-    users: Annotated[int | None, typer.Option(min=1, help="Lists to publish; default: as the newest run.")] = None,
+    users: Annotated[
+        int | None, typer.Option(parser=_count, metavar="N", help="Lists to publish; default: as the newest run.")
+    ] = None,
     percent: Annotated[float | None, typer.Option("--share", help="Percent of the audience.")] = None,
+    sources: Annotated[
+        int | None, typer.Option(parser=_count, metavar="N", help="Of the whole job, as --events.")
+    ] = None,
+    events: Annotated[
+        int | None, typer.Option(parser=_count, metavar="N", help="In all windows; plans the whole job, e.g. 7e9.")
+    ] = None,
+    interactions: Annotated[
+        int | None, typer.Option(parser=_count, metavar="N", help="Pairs of user and source; default: as measured.")
+    ] = None,
+    executors: Annotated[int | None, typer.Option(parser=_count, metavar="N", help="Of Spark; default: 1.")] = None,
+    cores: Annotated[
+        int | None, typer.Option(parser=_count, metavar="N", help="Of each executor; default: as measured.")
+    ] = None,
+    memory: Annotated[
+        int | None, typer.Option(parser=_heap, metavar="SIZE", help="Heap of each executor, e.g. 16g.")
+    ] = None,
+    driver_cores: Annotated[
+        int | None, typer.Option(parser=_count, metavar="N", help="Of the machine that trains; default: --cores.")
+    ] = None,
 ) -> None:
-    """What the next push needs of Kafka, Redis and time; exits 2 when it would not fit."""
+    """What the next push needs of Kafka, Redis and time, and with --events what the whole job needs.
+
+    Exits 2 when it would not fit.
+    """
     settings = cli.settings()
+    options = JobOptions(users, sources, events, interactions, executors, cores, memory, driver_cores)
+    lists = users
+    job = None
+    if options.is_asked:
+        if users is not None and percent is not None:
+            lists = max(1, users * int(Share.percent(percent)) // int(EVERYBODY))
+        job = plan_job(options, settings, lists or 1)
     environment = Environment.read()
     client = None if environment.redis is None else redis_client(environment.redis)
     share = None if percent is None else Share.percent(percent)
@@ -41,13 +89,19 @@ def plan(
         settings,
         home,
         client,
-        users=users,
+        users=lists,
         share=share,
         declared=declared,
         kafka=_answering(environment.kafka),
     )
-    cli.show(view(planned, shown_lately(settings, home, utc_now().date())))
-    if planned.misfit is not None:
+    push = view(planned, shown_lately(settings, home, utc_now().date()))
+    misfit = planned.misfit
+    if job is not None:
+        of_job = view_of(job, settings, planned.seconds_to_load)
+        push = View(f"{of_job.text}\n{push.text}", {**push.data, "job": of_job.data})
+        misfit = of_job.data["misfit"] or misfit
+    cli.show(push)
+    if misfit is not None:
         raise typer.Exit(_DOES_NOT_FIT)
 
 
