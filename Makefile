@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
 TESTS := test-rest test-chain test-faults test-servers test-e2e test-publish test-jobs test-dags test-hdfs
-SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py
+SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py tests/benchmarks/test_large_world.py
 CHAIN := $(patsubst %,tests/e2e/test_%.py,chain experiment drift killed_run)
 JOBS := tests/jobs tests/benchmarks
 LANES ?= 4

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from benchmarks.large_world import push as push_module
 from benchmarks.large_world.errors import LargeWorldError
 from benchmarks.large_world.proof import check_ranking, check_served
 from benchmarks.large_world.push import CONFIG, Servers, announcement_of, push
-from benchmarks.large_world.ranking import build_candidates, rank_piece, rank_pieces, resample_piece
+from benchmarks.large_world.ranking import build_candidates, rank_piece, resample_piece
 from benchmarks.large_world.snapshot import write_partition
 from benchmarks.large_world.table import as_text, figures_of
 from benchmarks.large_world.world import LargeWorld, Size
@@ -37,7 +38,7 @@ def _base() -> FactorSet:
 @pytest.fixture
 def world(tmp_path: Path) -> LargeWorld:
     """A world with its candidates, published as a product of its own."""
-    made = LargeWorld.open(tmp_path / "world", _SIZE, load_settings(CONFIG), "tiny_world")
+    made = LargeWorld.open(tmp_path / "world", _SIZE, load_settings(CONFIG), f"tiny_world_{uuid4().hex[:8]}")
     made.write_sources(_base())
     (made.home / "candidates.json").write_text(json.dumps(build_candidates(made)))
     return made
@@ -61,7 +62,8 @@ def test_a_piece_that_is_done_is_not_done_again_and_another_world_is_refused(wor
     with world.lists.writing(1) as draft:  # a kill before the record
         draft.write_bytes(b"half")
     assert world.lists.missing() == [1, 2]
-    rank_pieces(world, 1, minutes=600)
+    for piece in world.lists.missing():
+        rank_piece(world, piece)
     assert world.lists.missing() == []
     assert world.lists.content(0).stat().st_mtime_ns == before
     with pytest.raises(LargeWorldError, match="choose another --home"):
@@ -112,7 +114,8 @@ def test_the_command_ranks_a_file_of_factors(tmp_path: Path, capsys: pytest.Capt
     _base().save(tmp_path / "base.npz")
     words = ["--users", "300", "--sources", "200", "--piece", "100", "--n", "5", "--partitions", "2"]
     words += ["--processes", "1", "--until", "rank", "--json"]
-    assert large_world.main(["--home", str(tmp_path / "w"), "--factors", str(tmp_path / "base.npz"), *words]) == 0
+    words += ["--home", str(tmp_path / "w"), "--factors", str(tmp_path / "base.npz")]
+    assert large_world.main(words) == 0
     text, figures = capsys.readouterr().out.rsplit("\n", 2)[:2]
     assert json.loads(figures)["ranked"]["users"] == 300
     assert "users per core and second" in text
