@@ -13,8 +13,10 @@ from jobs.runtime.orphan import end_with_spark_submit
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk, the user's quota, or the largest file that the system allows."""
-_GAVE_UP = re.compile(r"Job aborted due to stage failure: (.*(?:ExecutorLostFailure|FetchFailed).*)")
-"""What Spark says when tasks lost their executors too often."""
+_GAVE_UP = re.compile(
+    r"Job aborted due to stage failure: (.*(?:ExecutorLostFailure|maximum allowable|Authorized committer)[^\n]*)"
+)
+"""What Spark says when executors were lost too often: of a task, of the files that a stage needs, or at a commit."""
 
 
 def report(work: Callable[[], None], *, again: str) -> int:

@@ -54,8 +54,7 @@ def went_through(ended: Ended) -> None:
     assert ended.code == 0, ended.log
 
 
-@pytest.mark.parametrize("allocation", [{}, DYNAMIC], ids=["static", "dynamic"])
-@pytest.mark.parametrize("cpus", ["1", "2"])
+@pytest.mark.parametrize(("cpus", "allocation"), [("1", {}), ("2", DYNAMIC)], ids=["1-static", "2-dynamic"])
 def test_an_executor_killed_in_every_stage(
     standalone: SparkCluster, local: Product, make_product: MakeProduct, cpus: str, allocation: dict[str, str]
 ) -> None:
@@ -69,8 +68,7 @@ def test_an_executor_killed_in_every_stage(
     is_the_same(local, product)
 
 
-@pytest.mark.parametrize("allocation", [{}, DYNAMIC], ids=["static", "dynamic"])
-@pytest.mark.parametrize("cpus", ["1", "2"])
+@pytest.mark.parametrize(("cpus", "allocation"), [("2", {}), ("1", DYNAMIC)], ids=["2-static", "1-dynamic"])
 def test_two_copies_of_a_task_in_every_stage(
     standalone: SparkCluster, local: Product, make_product: MakeProduct, cpus: str, allocation: dict[str, str]
 ) -> None:

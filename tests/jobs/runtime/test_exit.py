@@ -41,6 +41,21 @@ def test_spark_that_gave_up_says_why_and_what_to_do(capsys: pytest.CaptureFixtur
     assert "Driver stacktrace" not in line
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "ShuffleMapStage 5 (parquet at null:0) has failed the maximum allowable number of times: 4. Most recent "
+        "failure reason:\norg.apache.spark.shuffle.FetchFailedException",
+        "Authorized committer (attemptNumber=0, stage=7, partition=0) failed; but task commit success, data "
+        "duplication may happen.",
+    ],
+)
+def test_other_ways_to_lose_executors(capsys: pytest.CaptureFixture[str], reason: str) -> None:
+    assert fail(f"Job aborted due to stage failure: {reason}") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("nothing was published by what is unfinished")
+
+
 def test_another_failure_of_a_stage_keeps_its_stack() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         fail("Job aborted due to stage failure: Task 0 failed 4 times: PythonException: ZeroDivisionError")
