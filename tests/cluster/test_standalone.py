@@ -1,7 +1,4 @@
-"""The whole job on a Spark standalone cluster: a slow task with a copy and a killed executor change no list.
-
-The dear tests, the whole job in more settings and troubles, are in `test_standalone_whole.py`.
-"""
+"""The whole job on a Spark standalone cluster: a slow task with a copy and a killed executor change no list."""
 
 from typing import TYPE_CHECKING
 
