@@ -74,22 +74,6 @@ def build(spark: SparkSession, tables: Any, wanted: Settings) -> Features:
     return build_features(wanted, AS_OF, FakeCatalog(spark, tables))
 
 
-@pytest.fixture(scope="module")
-def full(spark: SparkSession) -> Features:
-    """Every dataset there is."""
-    return build(spark, FULL, settings(**SNAPSHOTS))
-
-
-def test_a_champion_has_interactions_of_its_own_window(spark: SparkSession) -> None:
-    own, theirs = settings(), Recipe.of(settings()).model_copy(update={"windows": {"clicks": "4 days ago:today"}})
-    features = build_features(own, AS_OF, FakeCatalog(spark, {"clicks": CLICKS}), theirs.applied_to(own))
-    assert features.champion is not None
-    pairs = {tuple(row) for row in features.champion.interactions.select("user_id", "source_id").collect()}
-    own_pairs = {tuple(row) for row in features.interactions.select("user_id", "source_id").collect()}
-    assert pairs - own_pairs == {(1, 14)}
-    assert [len(record.days) for record in features.champion.inputs] == [4]
-
-
 class ListingCatalog(FakeCatalog):
     """Counts how often the partitions of each dataset are looked for."""
 
@@ -102,14 +86,38 @@ class ListingCatalog(FakeCatalog):
         return super().partitions(dataset, days)
 
 
-def test_a_champion_is_made_without_another_look_at_the_snapshots(spark: SparkSession) -> None:
+@pytest.fixture(scope="module")
+def catalog(spark: SparkSession) -> ListingCatalog:
+    """Every dataset there is."""
+    return ListingCatalog(spark, FULL)
+
+
+@pytest.fixture(scope="module")
+def full(catalog: ListingCatalog) -> Features:
+    """The features of every dataset there is."""
+    return build_features(settings(**SNAPSHOTS), AS_OF, catalog)
+
+
+def test_a_champion_has_interactions_of_its_own_window(spark: SparkSession) -> None:
+    own, theirs = settings(), Recipe.of(settings()).model_copy(update={"windows": {"clicks": "4 days ago:today"}})
+    features = build_features(own, AS_OF, FakeCatalog(spark, {"clicks": CLICKS}), theirs.applied_to(own))
+    assert features.champion is not None
+    pairs = {tuple(row) for row in features.champion.interactions.select("user_id", "source_id").collect()}
+    own_pairs = {tuple(row) for row in features.interactions.select("user_id", "source_id").collect()}
+    assert pairs - own_pairs == {(1, 14)}
+    assert [len(record.days) for record in features.champion.inputs] == [4]
+
+
+def test_a_champion_is_made_without_another_look_at_the_snapshots(
+    spark: SparkSession, catalog: ListingCatalog, full: Features
+) -> None:
     own = settings(**SNAPSHOTS)
     theirs = Recipe.of(own).model_copy(update={"half_life_days": 2.0}).applied_to(own)
-    alone, both = ListingCatalog(spark, FULL), ListingCatalog(spark, FULL)
-    build_features(own, AS_OF, alone).release()
+    both = ListingCatalog(spark, FULL)
     built = build_features(own, AS_OF, both, theirs)
-    assert built.champion is not None
-    assert both.listed == alone.listed + Counter({"clicks": alone.listed["clicks"]})
+    assert (full.champion, built.champion is not None) == (None, True)
+    alone = catalog.listed  # when `full` was made
+    assert both.listed == alone + Counter({"clicks": alone["clicks"]})
     built.release()
 
 
