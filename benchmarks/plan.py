@@ -1,6 +1,6 @@
 """Measures what `discovery plan` rests on, and says how well the smaller sizes plan the largest.
 
-    python -m benchmarks.plan [--scales 1 4 16] [--events 3000000] [--out FILE] [--shared] [--kept] [--json]
+    python -m benchmarks.plan [--scales 1 4 16] [--events 1500000] [--out FILE] [--shared] [--kept] [--json]
 
 Runs the whole job on worlds of three sizes (as `benchmarks.pipeline` does), after a small one that compiles and warms,
 and writes size, core-seconds, shuffles and peak memory of each stage into jobs/sizing/measured.json. With --shared the
@@ -30,8 +30,8 @@ from jobs.sizing.plan import GOAL, Check, HeldOut
 from publish.clock import utc_now
 
 _WARM_UP = 150_000
-_EVENTS = 3_000_000
-"""At ×1: in a smaller run most is start-up, and Java has compiled too little to tell what an event costs."""
+_EVENTS = 1_500_000
+"""At ×1: in a smaller run nearly all is start-up, and nothing tells what an event costs."""
 _HEAP = "spark.driver.memory"
 
 
