@@ -94,10 +94,11 @@ test-jobs: $(SPARK)
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(JOBS) $(patsubst %,--ignore %,$(SERVERS)))
 
 test-hdfs: env
-	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster --ignore tests/cluster/test_job.py)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster $(patsubst %,--ignore tests/cluster/%,test_job.py object_store))
 
-test-cluster: env ## tests on a real HDFS, YARN and Spark standalone; `make test` leaves out what takes minutes on two cores
-	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster)
+test-cluster: env ## tests on a real HDFS, YARN, S3 and Spark standalone; `make test` leaves out what takes minutes on two cores
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster --ignore tests/cluster/object_store)
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster/object_store)
 
 test-dags: $(SPARK) .venv-airflow/.ready
 	$(call lane,.venv-airflow/bin/python -m pytest $(PYTEST_FLAGS) -c tests/dags/pytest.ini tests/dags)

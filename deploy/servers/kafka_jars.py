@@ -1,6 +1,6 @@
-"""Downloads the jars of Kafka, and of Hadoop, once with the Ivy that pyspark ships, and checks their hashes.
+"""Downloads the jars of Kafka, of Hadoop, and for S3 once with the Ivy that pyspark ships, and checks their hashes.
 
-The files `*-jars.lock` name them; those of Hadoop lie in the same folder.
+The files `*-jars.lock` name them; all of them lie in the same folder.
 
 No address is written here: Ivy's own default repository is used, or the one that the Ivy settings file named by
 DISCOVERY_IVY_SETTINGS chooses (for sites that download through a mirror).
@@ -42,18 +42,19 @@ class Jar:
     group: str
     artifact: str
     version: str
+    classifier: str = ""
+    """Which of several files of an artifact; empty for its main one."""
 
     @classmethod
     def parse(cls, line: str) -> "Jar":
-        """Reads `SHA256 GROUP:ARTIFACT:VERSION`."""
+        """Reads `SHA256 GROUP:ARTIFACT:VERSION`, or `…:VERSION:CLASSIFIER`."""
         sha256, coordinates = line.split()
-        group, artifact, version = coordinates.split(":")
-        return cls(sha256, group, artifact, version)
+        return cls(sha256, *coordinates.split(":"))
 
     @property
     def file_name(self) -> str:
         """Name of the file in the jar folder."""
-        return f"{self.artifact}-{self.version}.jar"
+        return f"{'-'.join(filter(None, (self.artifact, self.version, self.classifier)))}.jar"
 
     def is_at(self, path: Path) -> bool:
         """Returns whether the file exists and has the locked hash."""
@@ -135,7 +136,7 @@ def _run_ivy(jars: Iterable[Jar], scratch: Path, java: Java) -> str:
     (scratch / "settings.xml").write_text(_SETTINGS)
     (scratch / "ivy.xml").write_text(_ivy_module(jars))
     options = ["-settings", settings, "-ivy", "ivy.xml", "-cache", "ivy-cache"]
-    command = [java.program, "-jar", _ivy_jar(), *options, "-retrieve", "[artifact]-[revision].[ext]"]
+    command = [java.program, "-jar", _ivy_jar(), *options, "-retrieve", "[artifact]-[revision](-[classifier]).[ext]"]
     try:
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
@@ -146,11 +147,18 @@ def _run_ivy(jars: Iterable[Jar], scratch: Path, java: Java) -> str:
 def _ivy_module(jars: Iterable[Jar]) -> str:
     lines = [
         f"<dependency org={quoteattr(jar.group)} name={quoteattr(jar.artifact)} rev={quoteattr(jar.version)} "
-        'transitive="false"/>'
+        f'transitive="false">{_artifact(jar)}</dependency>'
         for jar in jars
     ]
     info = '<info organisation="discovery" module="kafka"/>'
-    return f'<ivy-module version="2.0">{info}<dependencies>{"".join(lines)}</dependencies></ivy-module>'
+    start = '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">'
+    return f"{start}{info}<dependencies>{''.join(lines)}</dependencies></ivy-module>"
+
+
+def _artifact(jar: Jar) -> str:
+    if not jar.classifier:
+        return ""
+    return f'<artifact name={quoteattr(jar.artifact)} type="jar" m:classifier={quoteattr(jar.classifier)}/>'
 
 
 def _ivy_jar() -> Path:

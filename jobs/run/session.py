@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from conf.settings import SparkSettings
 from jobs.storage.folders import check_spark_reads
+from jobs.storage.s3 import prepare_spark
 from jobs.storage.store import Storage
 
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -46,7 +47,9 @@ def open_session(name: str, settings: SparkSettings, folders: Iterable[Storage] 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, ours)  # Spark's handler calls the JVM, which Ctrl-C has ended as well
     spark.sparkContext.setLogLevel("ERROR")
+    folders = [*folders]
     check_spark_reads(spark, folders)
+    prepare_spark(spark, [folder.location for folder in folders])
     return spark
 
 

@@ -1,6 +1,5 @@
 """Opens pyarrow's file system for each kind of storage, once, if the storage answers in time."""
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,6 +13,7 @@ from conf.errors import ConfigError
 from conf.location import Location
 from jobs.storage.errors import NoAnswer
 from jobs.storage.hdfs import open_hdfs
+from jobs.storage.s3 import open_s3, refuse_no_bucket
 
 ANSWER_SECONDS = 30.0
 """Seconds within which a storage must answer first; the libraries themselves would wait for minutes."""
@@ -38,7 +38,9 @@ def path_in(location: Location) -> str:
 def _answering(location: Location) -> fs.FileSystem:
     def ask() -> fs.FileSystem:
         filesystem = _connect(location.scheme, location.authority)
-        filesystem.get_file_info(path_in(location))
+        info = filesystem.get_file_info(path_in(location))
+        if location.scheme == "s3" and info.type == fs.FileType.NotFound:
+            refuse_no_bucket(filesystem, location)
         return filesystem
 
     try:
@@ -49,7 +51,7 @@ def _answering(location: Location) -> fs.FileSystem:
         ) from None
     except (ImportError, pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise ConfigError(f"{location}: the installed pyarrow cannot read {location.scheme}://: {error}") from None
-    except NoAnswer:
+    except (NoAnswer, ConfigError):
         raise
     except (OSError, pa.ArrowException) as error:
         text = str(error).partition("\n")[0]
@@ -62,14 +64,10 @@ def _answering(location: Location) -> fs.FileSystem:
 def _connect(scheme: str, authority: str) -> fs.FileSystem:
     if scheme in ("hdfs", "viewfs"):
         return open_hdfs(scheme, authority)
-    if scheme != "s3":
-        filesystem, _ = fs.FileSystem.from_uri(f"{scheme}://{authority}/")
-        return filesystem
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if region is None and endpoint is None:
-        region = fs.resolve_s3_region(authority)
-    return fs.S3FileSystem(region=region, endpoint_override=endpoint)
+    if scheme == "s3":
+        return open_s3(authority)
+    filesystem, _ = fs.FileSystem.from_uri(f"{scheme}://{authority}/")
+    return filesystem
 
 
 def _within(seconds: float, ask: Callable[[], _Answer]) -> _Answer:

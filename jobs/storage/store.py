@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MARKER = "_SUCCESS"
 _RENAMING = (LOCAL, "hdfs", "viewfs")
 """Storages in which a file takes the place of another in one step; in the others a file appears when it is closed."""
+_WITHOUT_FOLDERS = ("s3",)
+"""Storages in which a file needs no folder: to make one would be a request per name of its path."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Storage:
         """Writes a file as a whole: a reader sees the old content or the new one."""
         filesystem, root = self._at
         target = _join(root, path)
-        filesystem.create_dir(target.rsplit("/", 1)[0], recursive=True)
+        self._make_folder(filesystem, target.rsplit("/", 1)[0])
         part = f"{target}.part" if self.location.scheme in _RENAMING else target
         try:
             with filesystem.open_output_stream(part) as stream:
@@ -170,6 +172,10 @@ class Storage:
         """Writes the table's marker: from now on it is finished and immutable."""
         self.write_bytes(f"{table}/{MARKER}", self._mark(table))
 
+    def _make_folder(self, filesystem: fs.FileSystem, path: str) -> None:
+        if self.location.scheme not in _WITHOUT_FOLDERS:
+            filesystem.create_dir(path, recursive=True)
+
     def _mark(self, table: str) -> bytes:
         """Returns the content of the marker."""
         return b""
@@ -189,7 +195,7 @@ class Storage:
             raise AlreadyFinished(f"table {table!r} in {self.uri} is finished and never written again; start a new run")
         self.delete(table)
         filesystem, root = self._at
-        filesystem.create_dir(_join(root, table), recursive=True)
+        self._make_folder(filesystem, _join(root, table))
         rows = 0
         file = _join(root, f"{table}/part-0.parquet")
         # a dictionary of floats, or of ids that differ, is given up after it has been made, page by page

@@ -50,6 +50,16 @@ def test_fetches_into_an_empty_cache_and_then_needs_no_java(tmp_path: Path, repo
     assert ensure_jars(NO_JAVA, cache, lock_file=lock_file) == jars
 
 
+def test_one_of_several_files_of_an_artifact(tmp_path: Path, repository: Path) -> None:
+    settings = tmp_path / "mirror.xml"
+    settings.write_text(settings.read_text().replace("[revision].[ext]", "[revision](-[classifier]).[ext]"))
+    (repository / "one-1.0-whole.jar").write_bytes(b"first jar and more")
+    lock = tmp_path / "whole.lock"
+    lock.write_text(f"{hashlib.sha256(b'first jar and more').hexdigest()} org.test:one:1.0:whole\n")
+    (jar,) = ensure_jars(find_java(), tmp_path, lock_file=lock)
+    assert (jar.name, jar.read_bytes()) == ("one-1.0-whole.jar", b"first jar and more")
+
+
 def test_corrupt_jar_is_fetched_again(tmp_path: Path, repository: Path, lock_file: Path) -> None:
     ensure_jars(find_java(), tmp_path, lock_file=lock_file)
     cached(tmp_path, "one").write_bytes(b"half a j")
