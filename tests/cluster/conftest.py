@@ -34,9 +34,10 @@ def hadoop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopCluster]:
 
 
 @pytest.fixture(scope="session")
-def hdfs(hadoop: HadoopCluster) -> HadoopCluster:
-    """The session's HDFS; its superuser is the one who runs the tests."""
-    return hadoop
+def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HadoopCluster]:
+    """The session's HDFS without YARN, which starts sooner; its superuser is the one who runs the tests."""
+    with HadoopCluster(tmp_path_factory.mktemp("hdfs"), node_managers=0) as cluster:
+        yield cluster
 
 
 @pytest.fixture
