@@ -109,19 +109,22 @@ class FakeCatalog:
         return DayPartitions(tuple(finished), tuple(unfinished), excluded=excluded)
 
     def read(self, dataset: Dataset, partitions: Sequence[DayPartition], columns: Sequence[str]) -> DataFrame:
-        """Returns the rows with the plain types of the protocol."""
-        frames = []
+        """Returns the rows with the plain types of the protocol; days of the same columns are one frame."""
+        alike: dict[str, list[pa.Table]] = {}
         for partition in partitions:
             self.opened.append((dataset.path, partition.day))
             table = self.tables[dataset.path][partition.day]
             if table is None:
                 continue
-            there = [column for column in columns if column in table.column_names]
-            frame = self.spark.createDataFrame(_widened(table.select(there)))
-            lacking = {column: sf.lit(None) for column in columns if column not in there}
-            frames.append(
-                frame.withColumns({**lacking, "dt": sf.lit(partition.day)}).select(*map(quoted, columns), "dt")
+            found = _widened(table.select([column for column in columns if column in table.column_names]))
+            alike.setdefault(str(found.schema), []).append(
+                found.append_column("dt", pa.array([partition.day] * len(found), pa.date32()))
             )
+        frames = []
+        for tables in alike.values():
+            frame = self.spark.createDataFrame(pa.concat_tables(tables))
+            lacking = {column: sf.lit(None) for column in columns if column not in tables[0].column_names}
+            frames.append(frame.withColumns(lacking).select(*map(quoted, columns), "dt"))
         return union_of(frames)
 
 
