@@ -55,10 +55,11 @@ def spark(s3: S3Server, s3a_jars: str, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def spark_on_s3(spark: SparkSession, s3: S3Server) -> Iterator[SparkSession]:
     """The session as a run on S3 prepares it; afterwards it writes as before."""
+    before = {name: spark.conf.get(name, None) for name in COMMITTER}
     prepare_spark(spark, [Location.parse(f"s3a://{BUCKET}/")])
     yield spark
-    for name in COMMITTER:
-        spark.conf.unset(name)
+    for name, value in before.items():
+        spark.conf.unset(name) if value is None else spark.conf.set(name, value)
 
 
 @pytest.fixture
