@@ -24,7 +24,9 @@ class Place(NamedTuple):
 
 
 COMMANDS = {
-    "plan": Place("jobs.cli.plan", "What the next push needs of Kafka, Redis and time; exits 2 when it would not fit."),
+    "plan": Place(
+        "jobs.cli.plan", "What the next push needs, and with --events the whole job; exits 2 when it would not fit."
+    ),
     "forget": Place(
         "jobs.cli.forget",
         "Delete a user's lists and landed answers, and keep the user out of every later run. It cannot be undone.",

@@ -68,10 +68,7 @@ def plan(
         int | None, typer.Option(parser=_count, metavar="N", help="Of the machine that trains; default: --cores.")
     ] = None,
 ) -> None:
-    """What the next push needs of Kafka, Redis and time, and with --events what the whole job needs.
-
-    Exits 2 when it would not fit.
-    """
+    """What the next push needs, and with --events the whole job; exits 2 when it would not fit."""
     settings = cli.settings()
     options = JobOptions(users, sources, events, interactions, executors, cores, memory, driver_cores)
     lists = users
