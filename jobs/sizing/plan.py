@@ -39,7 +39,7 @@ class StagePlan:
     driver_core_seconds: float
     shuffle_bytes: float
     seconds: float
-    """On this cluster, if all its cores are busy."""
+    """On this cluster, if it keeps its cores as busy as the measured runs kept theirs."""
 
     @property
     def core_seconds(self) -> float:
@@ -125,14 +125,14 @@ def plan(workload: Workload, cluster: Cluster, measured: Measured, runs: Sequenc
         spark = lines.spark.growing(forms.spark(workload)) + forms.known(workload)
         driver = lines.driver.growing(forms.driver(workload))
         fixed = lines.spark.fixed + lines.driver.fixed
-        seconds = fixed / measured.cores + spark / (cluster.executors * cluster.cores) + driver / cluster.driver_cores
+        full = fixed / measured.cores + spark / (cluster.executors * cluster.cores) + driver / cluster.driver_cores
         stages.append(
             StagePlan(
                 name,
                 lines.spark.fixed + spark,
                 lines.driver.fixed + driver,
                 lines.shuffle.at(forms.shuffle(workload)),
-                seconds,
+                full / _busy(name, measured, runs),
             )
         )
     return JobPlan(
@@ -143,6 +143,13 @@ def plan(workload: Workload, cluster: Cluster, measured: Measured, runs: Sequenc
         workload.training_bytes,
         workload.events / runs[-1].workload.events,
     )
+
+
+def _busy(name: str, measured: Measured, runs: Sequence[SizedRun]) -> float:
+    """Returns the share of the measured machine's cores that a stage kept busy; 1 where other work ran beside it."""
+    used = sum(run.stages[name].all_seconds for run in runs)
+    there = measured.cores * sum(run.stages[name].seconds for run in runs)
+    return 1.0 if measured.shared or not 0 < used < there else used / there
 
 
 def _memory(workload: Workload, cluster: Cluster, measured: Measured, runs: Sequence[SizedRun]) -> Memory:

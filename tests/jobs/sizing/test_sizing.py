@@ -114,6 +114,16 @@ def test_errors_are_those_of_the_largest_run_by_the_others() -> None:
     assert whole.measured == pytest.approx(sum(stage.all_seconds for stage in run.stages.values()))
 
 
+def test_cores_are_as_busy_as_they_were_measured_unless_other_work_ran_beside() -> None:
+    alone, beside = (measured().model_copy(update={"shared": shared}) for shared in (False, True))
+    work = sized(users=10**6, sources=10**5, events=10**8)
+    for stage, full in zip(plan(work, HERE, alone).stages, plan(work, HERE, beside).stages, strict=True):
+        costs = [run.stages[stage.name] for run in measured().runs]
+        busy = sum(cost.all_seconds for cost in costs) / measured().cores / sum(cost.seconds for cost in costs)
+        assert full.seconds == pytest.approx(full.core_seconds / HERE.cores)
+        assert stage.seconds == pytest.approx(full.seconds / busy)
+
+
 def test_a_run_of_older_code_is_no_measurement() -> None:
     record = StageRecord(
         finished_at=manifest_of().created_at,
