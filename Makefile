@@ -94,7 +94,7 @@ test-jobs: $(SPARK)
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(JOBS) $(patsubst %,--ignore %,$(SERVERS)))
 
 test-hdfs: env
-	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster $(patsubst %,--ignore tests/cluster/%,test_job.py test_standalone_whole.py object_store))
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster $(patsubst %,--ignore tests/cluster/%,test_job.py test_lost_node.py test_standalone_whole.py object_store))
 
 test-cluster: env ## tests on a real HDFS, YARN, S3 and Spark standalone; `make test` leaves out what takes minutes on two cores
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster --ignore tests/cluster/object_store)

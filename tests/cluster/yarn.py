@@ -154,9 +154,9 @@ def crowd() -> dict[int, pa.Table]:
     }
 
 
-def containers(cluster: HadoopCluster, node: int) -> list[psutil.Process]:
-    """The processes that work for this node manager."""
-    found, folder = [], cluster.node_folder(node)
+def containers(folder: Path) -> list[psutil.Process]:
+    """The processes that work for the node manager of this folder."""
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if Path(process.cwd()).is_relative_to(folder):
@@ -164,10 +164,10 @@ def containers(cluster: HadoopCluster, node: int) -> list[psutil.Process]:
     return found
 
 
-def executors(cluster: HadoopCluster, node: int) -> list[psutil.Process]:
-    """Spark's executors on this node."""
+def executors(folder: Path) -> list[psutil.Process]:
+    """Spark's executors among them."""
     found = []
-    for process in containers(cluster, node):
+    for process in containers(folder):
         with suppress(psutil.Error):
             if process.name() == "java" and any("CoarseGrainedExecutorBackend" in word for word in process.cmdline()):
                 found.append(process)
