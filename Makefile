@@ -13,11 +13,11 @@ export OPENBLAS_NUM_THREADS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 
-TESTS := test-rest test-chain test-faults test-servers test-e2e test-publish test-jobs test-dags test-hdfs
+TESTS := test-rest test-chain test-faults test-servers test-e2e test-publish test-jobs test-dags test-remote
 SERVERS := tests/jobs/cli tests/jobs/inspector tests/jobs/exposures tests/deploy tests/benchmarks/test_crash.py tests/benchmarks/test_serve_logged.py tests/benchmarks/test_large_world.py
 CHAIN := $(patsubst %,tests/e2e/test_%.py,chain experiment drift killed_run)
 JOBS := tests/jobs tests/benchmarks
-LANES ?= 4
+LANES ?= 5
 PYTEST_FLAGS ?=
 SPARK := .venv/.ready .venv/spark-classes.jsa
 
@@ -93,8 +93,9 @@ test-rest: $(SPARK)
 test-jobs: $(SPARK)
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) $(JOBS) $(patsubst %,--ignore %,$(SERVERS)))
 
-test-hdfs: env
+test-remote: env
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster $(patsubst %,--ignore tests/cluster/%,test_job.py test_lost_node.py test_standalone_whole.py object_store))
+	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster/object_store --ignore tests/cluster/object_store/test_job.py)
 
 test-cluster: env ## tests on a real HDFS, YARN, S3 and Spark standalone; `make test` leaves out what takes minutes on two cores
 	$(call lane,$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/cluster --ignore tests/cluster/object_store)

@@ -24,6 +24,8 @@ _SETTINGS = {
     "yarn.nodemanager.vmem-check-enabled": "false",
     "yarn.nodemanager.pmem-check-enabled": "false",
     "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
+    "yarn.nm.liveness-monitor.expiry-interval-ms": "30000",
+    "yarn.am.liveness-monitor.expiry-interval-ms": "30000",
     "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "99.5",
 }
 _OF_TESTS = "org.apache.hadoop.net.StaticMapping"
