@@ -151,11 +151,12 @@ def test_a_broker_that_dies_with_records_on_their_way_is_an_error(tmp_path: Path
             assert sender.acknowledged == 1
 
 
-def test_records_thrown_away_are_not_taken_for_acknowledged(kafka: KafkaConnection, announcement: Announcement) -> None:
-    with Sender(announcement.layout.topic, kafka, delivery_timeout=120) as sender:
+def test_records_thrown_away_are_not_taken_for_acknowledged() -> None:
+    kafka = KafkaConnection(servers=f"127.0.0.1:{closed_port()}")  # else the broker may have all before they are
+    with Sender("gone.topn.v1", kafka, delivery_timeout=120) as sender:
         sender.send(0, [b"%d" % number for number in range(5_000)], [bytes(1_000)] * 5_000)
         sender._producer.purge()
-        with pytest.raises(DeliveryError, match=r"of 5000 records acknowledged, then partition 0: _PURGE_"):
+        with pytest.raises(DeliveryError, match=r"0 of 5000 records acknowledged, then partition 0: _PURGE_"):
             sender.finish()
 
 
