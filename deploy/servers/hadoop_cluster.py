@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from deploy.servers.errors import ServerBinaryNotFound
@@ -18,6 +17,7 @@ from deploy.servers.java import find_java
 from deploy.servers.kafka_jars import cache_folder, ensure_jars
 from deploy.servers.ports import LOOPBACK, answers
 from deploy.servers.server import EmbeddedServer
+from deploy.servers.spark_home import spark_home
 
 LOCK_FILE = Path(__file__).with_name("hadoop-jars.lock")
 SITES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml")
@@ -134,9 +134,8 @@ def namespace_command() -> tuple[str, ...]:
 
 
 def _jars_of_spark() -> list[Path]:
-    spec = find_spec("pyspark")
-    folders = (spec.submodule_search_locations or []) if spec else []
-    found = [jar for folder in folders for name in _OF_SPARK for jar in sorted(Path(folder, "jars").glob(name))]
+    home = spark_home()
+    found = [jar for name in _OF_SPARK for jar in sorted(home.glob(f"jars/{name}"))] if home else []
     if not found:
         raise ServerBinaryNotFound("no jars of Hadoop's client: install the job environment (pyspark ships them)")
     return found

@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from conf.digest import sha256_of
 from deploy.servers.errors import JarFetchFailed, JarHashMismatch
 from deploy.servers.java import Java
+from deploy.servers.spark_home import spark_home
 
 KAFKA_VERSION = "4.3.1"
 LOCK_FILE = Path(__file__).with_name("kafka-jars.lock")
@@ -162,10 +162,9 @@ def _artifact(jar: Jar) -> str:
 
 
 def _ivy_jar() -> Path:
-    spec = find_spec("pyspark")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for jar in Path(folder).glob("jars/ivy-*.jar"):
-            return jar
+    home = spark_home()
+    for jar in home.glob("jars/ivy-*.jar") if home else ():
+        return jar
     raise JarFetchFailed("no Ivy to fetch jars with: install the job environment (pyspark ships ivy-*.jar)")
 
 

@@ -9,7 +9,6 @@ import signal
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from deploy.servers.errors import ServerBinaryNotFound
 from deploy.servers.java import find_java
 from deploy.servers.ports import LOOPBACK
 from deploy.servers.server import EmbeddedServer, Startable
+from deploy.servers.spark_home import spark_home
 
 _JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
@@ -145,7 +145,7 @@ class SparkCluster(Startable):
 
 
 def _spark_home() -> Path:
-    spec = find_spec("pyspark")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        return Path(folder)
-    raise ServerBinaryNotFound("no Spark: install the job environment (pyspark ships its servers)")
+    home = spark_home()
+    if home is None:
+        raise ServerBinaryNotFound("no Spark: install the job environment (pyspark ships its servers)")
+    return home

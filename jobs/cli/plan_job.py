@@ -10,7 +10,7 @@ from conf.settings import Settings
 from jobs.cli.views.view import View, duration, table
 from jobs.sizing.growth import FORMS, growth_of
 from jobs.sizing.measured import Measured, measured
-from jobs.sizing.plan import Cluster, HeldOut, JobPlan, plan
+from jobs.sizing.plan import Check, Cluster, HeldOut, JobPlan, StagePlan, plan
 from jobs.sizing.workload import Ratios, planned
 
 _MOST = 10**15
@@ -99,12 +99,11 @@ def view_of(job: JobPlan, settings: Settings, loading_seconds: float) -> View:
         for stage in job.stages
     ]
     rows.append(["serve", "–", "–", "–", duration(loading_seconds), "–"])
-    spark, driver = (sum(getattr(stage, name) for stage in job.stages) / 3600 for name in _PARTS)
     rows.append(
         [
             "all",
-            f"{spark:,.2f}",
-            f"{driver:,.2f}",
+            f"{sum(stage.spark_core_seconds for stage in job.stages) / 3600:,.2f}",
+            f"{sum(stage.driver_core_seconds for stage in job.stages) / 3600:,.2f}",
             format_bytes(job.shuffle_bytes),
             duration(job.seconds + loading_seconds),
             f"{held.of_stage('all'):+.0%}".replace("-", "−"),
@@ -114,9 +113,6 @@ def view_of(job: JobPlan, settings: Settings, loading_seconds: float) -> View:
     lines = [_size(job), table(rows, header), *_memory(job, settings), *_words(job, known, held)]
     lines.append(f"job      {'it fits' if misfit is None else f'does not fit: {misfit}'}")
     return View("\n".join(lines), _data(job, known, held, misfit))
-
-
-_PARTS = ("spark_core_seconds", "driver_core_seconds")
 
 
 def _size(job: JobPlan) -> str:
@@ -181,11 +177,10 @@ def _data(job: JobPlan, known: Measured, held: HeldOut, misfit: str | None) -> d
     }
 
 
-def _stage(stage: Any) -> dict[str, Any]:
-    return {name: value for name, value in asdict(stage).items() if name != "name"} | {
-        "core_seconds": stage.core_seconds
-    }
+def _stage(stage: StagePlan) -> dict[str, Any]:
+    figures = asdict(stage) | {"core_seconds": stage.core_seconds}
+    return {name: value for name, value in figures.items() if name != "name"}
 
 
-def _check(check: Any) -> dict[str, Any]:
+def _check(check: Check) -> dict[str, Any]:
     return asdict(check) | {"error": check.error, "met": check.met}

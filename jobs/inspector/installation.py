@@ -104,15 +104,14 @@ class Product:
 
     def run(self, run_id: str) -> KeptRun:
         """Returns a run by its id; raises NotHere, and ChangedSince for one that is not as the run left it."""
-        folder = run_folder(self.home, self.name, run_id) if _is_name(run_id) else None
         gone = f"there is no folder of a run {run_id!r:.200} of {self.name}: it was deleted, or never was"
-        if folder is None or not folder.exists(MANIFEST):
+        if not _is_name(run_id):
             raise NotHere(gone)
-        mark = _stamp(folder)
+        mark = _stamp(run_folder(self.home, self.name, run_id))
         known = self._kept.get(run_id)
         if known is None or known[0] != mark:
             found = find_run(self.home, self.name, run_id, remedy=_REMEDY)
-            if found is None:  # deleted in the meantime
+            if found is None:
                 raise NotHere(gone)
             known = self._kept[run_id] = mark, found
         return known[1]

@@ -1,17 +1,13 @@
 """What every catalog keeps, on a real HDFS."""
 
-import datetime as dt
-from collections.abc import Mapping
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
 from deploy.servers.hadoop_cluster import HadoopCluster
-from jobs.storage.datasets import SparkCatalog
 from jobs.storage.store import Storage
-from tests.cluster.days import upload_day
+from tests.cluster.days import catalogs_in
 from tests.features.catalog_contract import CatalogContract, Make
 from tests.support.odd_names import ODD
 
@@ -19,13 +15,4 @@ from tests.support.odd_names import ODD
 class TestOnHdfs(CatalogContract):
     @pytest.fixture
     def make(self, spark: SparkSession, hdfs: HadoopCluster, tmp_path: Path) -> Make:
-        root = Storage(f"{hdfs.uri}{tmp_path}").child(ODD)
-
-        def build(tables: Mapping[str, Mapping[dt.date, pa.Table | None]]) -> SparkCatalog:
-            for path, days in tables.items():
-                root.write_bytes(f"data/{path}/README", b"")  # a folder also where there is no day
-                for day, content in days.items():
-                    upload_day(root.child(f"data/{path}"), day, content)
-            return SparkCatalog(lambda: spark, root.child("data"), root.child("partials"))
-
-        return build
+        return catalogs_in(Storage(f"{hdfs.uri}{tmp_path}").child(ODD), spark)

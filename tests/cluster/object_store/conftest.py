@@ -12,6 +12,7 @@ from deploy.servers.kafka_jars import cache_folder, ensure_jars
 from deploy.servers.s3_server import S3A_LOCK_FILE, S3Server
 from jobs.storage import filesystems
 from jobs.storage.s3 import COMMITTER, prepare_spark
+from tests.support.spark import small_session
 
 BUCKET = "bucket"
 
@@ -37,17 +38,7 @@ def s3a_jars() -> str:
 @pytest.fixture(scope="session")
 def spark(s3: S3Server, s3a_jars: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A small Spark session that can open s3a://; its Java finds the keys of `s3` in its environment."""
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.jars", s3a_jars)
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.memory", "1g")
-        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("ERROR")
+    session = small_session(tmp_path_factory.mktemp("warehouse"), spark_jars=s3a_jars)
     yield session
     session.stop()
 

@@ -1,6 +1,5 @@
 """The whole job with its data and work folder on S3: the same lists, byte for byte, as on a local folder."""
 
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ import pytest
 
 from conf.connections import KafkaConnection
 from deploy.chain import REPO
-from deploy.environment import shell_variables
 from deploy.servers.s3_server import SECRET, S3Server
 from jobs.storage.store import Storage
 from tests.cluster.days import upload_day
@@ -18,6 +16,7 @@ from tests.cluster.object_store.conftest import BUCKET
 from tests.cluster.yarn import tables_of
 from tests.e2e.conftest import Literal, settings_of
 from tests.e2e.product import Product, Servers
+from tests.e2e.submit import variables_of
 from tests.features.world import AS_OF, ago
 
 
@@ -65,12 +64,7 @@ def _run(
     settings = settings_of(mine, product=name) | {"data_root": f"{at.uri}/data"}
     servers = Servers(kafka.servers, redis_url, f"sqlite:///{mine}/mlflow.db")
     product = replace(Product.create(servers, mine, settings), variables={"DISCOVERY_HOME": f"{at.uri}/home"})
-    variables = {
-        **os.environ,
-        **shell_variables(mine, servers.variables, product.config),
-        **product.environment,
-        **more,
-    }
+    variables = {**variables_of(product), **more}
     argv = ["spark-submit", "--master", "local[2]", "--jars", jars, "jobs/prod_discovery.py"]
     log = mine / "job.log"
     with product.loading(), log.open("wb") as file:
